@@ -1,0 +1,88 @@
+"""What a result depends on: canonical JSON of its spec, and a hash of the code that made it.
+
+The code hash covers the syntax trees of a module's import closure inside the package, without
+comments, docstrings and layout, so that a comment edit re-runs nothing and a change in a deep
+helper re-runs exactly its users. Imports by name (registries) are not seen by this walk: the
+caller hands those modules over as further roots.
+"""
+
+import ast
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "florilegium"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal for equal values, whatever their key order."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def short_hash(text: str) -> str:
+    """The first 16 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_hash(*modules: str) -> str:
+    """Hash of the code that `modules` (dotted names inside the package) reach by import."""
+    closure: set[str] = set()
+    for module in modules:
+        closure |= _closure(module)
+    return short_hash("\n".join(f"{name}:{_tree_hash(name)}" for name in sorted(closure)))
+
+
+@lru_cache(maxsize=None)
+def _closure(module: str) -> frozenset[str]:
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(_imports(name))
+    return frozenset(seen)
+
+
+def _path(module: str) -> Path | None:
+    stem = ROOT.joinpath(*module.split(".")[1:])
+    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@lru_cache(maxsize=None)
+def _parse(module: str) -> ast.Module:
+    path = _path(module)
+    if path is None:
+        raise ModuleNotFoundError(f"{module} is not a module of {PACKAGE}")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=None)
+def _imports(module: str) -> tuple[str, ...]:
+    """Modules of the package that `module` imports anywhere in its body, functions included."""
+    found = []
+    for node in ast.walk(_parse(module)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    inside = (name for name in found if name.split(".")[0] == PACKAGE)
+    return tuple(sorted({name for name in inside if _path(name)}))
+
+
+@lru_cache(maxsize=None)
+def _tree_hash(module: str) -> str:
+    tree = _parse(module)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+    return short_hash(ast.dump(tree))

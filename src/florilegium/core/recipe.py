@@ -1,0 +1,145 @@
+"""A recipe: optimiser, schedule, augmentation, regularisation, precision and selection."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class Strict(BaseModel):
+    """Base of every configuration model: unknown keys are errors, values do not change, and no
+    number is read from text (YAML reads `1e-4` as text: write `1.0e-4`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Recipe(Strict):
+    """How a network is trained. Epochs count passes over the training images; rates are per step."""
+
+    # size
+    epochs: AtLeastOne
+    batch_size: AtLeastOne = Field(64, description="images per optimiser step, accumulation included")
+    accumulate: AtLeastOne = Field(1, description="micro-batches that one step is split into")
+    image_size: AtLeastOne | None = Field(None, description="side in pixels; null takes the model's own")
+    # optimiser
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: Positive = 0.01
+    momentum: Fraction = 0.9
+    nesterov: bool = False
+    betas: tuple[float, float] = Field((0.9, 0.999), strict=False)
+    weight_decay: NotNegative = 0.0
+    clip_norm: Positive | None = Field(None, description="largest gradient norm; null does not clip")
+    # schedule
+    schedule: Literal["constant", "step", "cosine", "plateau"] = "constant"
+    warmup_epochs: NotNegative = 0.0
+    warmup_start: Fraction = Field(0.0, description="first rate of the warm-up as a part of lr")
+    tail_epochs: NotNegative = Field(0.0, description="linear fall to zero over the last epochs")
+    final_lr: Fraction = Field(0.0, description="last rate of the cosine as a part of lr")
+    milestones: tuple[Positive, ...] = Field(
+        (), strict=False, description="step: epochs after which the rate falls"
+    )
+    gamma: Fraction = Field(0.1, description="step and plateau: factor of each fall")
+    plateau_patience: Count = Field(
+        5, description="plateau: epochs without a lower validation loss before a fall"
+    )
+    # augmentation
+    crop: Literal["random_resized", "padded", "centre"] = "random_resized"
+    crop_scale: tuple[Fraction, Fraction] = Field((0.08, 1.0), strict=False)
+    crop_ratio: tuple[Positive, Positive] = Field((3 / 4, 4 / 3), strict=False)
+    crop_padding: Count = Field(4, description="padded: pixels added on each side before the crop")
+    flip: Fraction = Field(0.5, description="probability of a horizontal flip")
+    randaugment: Count = Field(0, description="RandAugment operations per image; 0 is off")
+    randaugment_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+    random_erasing: Fraction = 0.0
+    mixup: NotNegative = Field(0.0, description="alpha of mixup; 0 is off")
+    cutmix: NotNegative = Field(0.0, description="alpha of CutMix; 0 is off")
+    # input
+    mean: tuple[float, float, float] | None = Field(
+        None, strict=False, description="null takes the model's own"
+    )
+    std: tuple[Positive, Positive, Positive] | None = Field(
+        None, strict=False, description="null takes the model's own"
+    )
+    interpolation: Literal["bilinear", "bicubic"] | None = Field(
+        None, description="null takes the model's own"
+    )
+    # regularisation
+    label_smoothing: Fraction = 0.0
+    drop_path: Fraction = 0.0
+    dropout: Fraction = 0.0
+    ema: Fraction | None = Field(
+        None, description="decay of the averaged weights that are evaluated; null is off"
+    )
+    # precision
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    # freezing
+    freeze: tuple[str, ...] = Field(
+        (), strict=False, description="modules by name whose parameters do not train"
+    )
+    freeze_blocks: Count = Field(
+        0, description="first blocks or stages that do not train, with all before them"
+    )
+    # selection
+    select: Literal["best", "last"] = Field("best", description="best validation epoch, or the last epoch")
+    early_stop: AtLeastOne | None = Field(
+        None, description="epochs without a better validation before the end"
+    )
+    # weights
+    allow_missing: tuple[str, ...] = Field(
+        (), strict=False, description="state dict keys (globs) that may be absent"
+    )
+    allow_unexpected: tuple[str, ...] = Field(
+        (), strict=False, description="state dict keys (globs) that may be ignored"
+    )
+    # arithmetic that changes bits, and so belongs to the result
+    threads: AtLeastOne = Field(1, description="CPU threads; one and two give different bits")
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Recipe":
+        def refuse(keys: str, why: str) -> None:
+            raise ValueError(f"{keys}: {why}")
+
+        if self.warmup_epochs + self.tail_epochs > self.epochs:
+            refuse(
+                "warmup_epochs, tail_epochs",
+                f"{self.warmup_epochs} + {self.tail_epochs} is more than epochs = {self.epochs}",
+            )
+        if self.batch_size % self.accumulate:
+            refuse(
+                "accumulate",
+                f"batch_size = {self.batch_size} does not divide into {self.accumulate} micro-batches",
+            )
+        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
+            refuse("nesterov", "needs optimizer = sgd with momentum above 0")
+        if self.schedule == "step" and not self.milestones:
+            refuse("milestones", "schedule = step needs at least one epoch")
+        if any(m >= self.epochs for m in self.milestones):
+            refuse(
+                "milestones",
+                f"{list(self.milestones)} must lie before epochs = {self.epochs}, or the rate never falls",
+            )
+        if list(self.milestones) != sorted(set(self.milestones)):
+            refuse("milestones", f"{list(self.milestones)} must rise")
+        if self.crop_scale[0] > self.crop_scale[1] or self.crop_scale[0] <= 0:
+            refuse("crop_scale", f"{list(self.crop_scale)} must be two rising fractions above 0")
+        if self.crop_ratio[0] > self.crop_ratio[1]:
+            refuse("crop_ratio", f"{list(self.crop_ratio)} must be two rising numbers")
+        if (self.mean is None) != (self.std is None):
+            refuse("mean, std", "give both or neither")
+        if self.early_stop and self.select == "last":
+            refuse("early_stop", "watches validation, so it needs select = best")
+        if self.early_stop and self.early_stop >= self.epochs:
+            refuse(
+                "early_stop", f"a patience of {self.early_stop} can never end a run of {self.epochs} epochs"
+            )
+        if self.schedule == "plateau" and self.early_stop and self.early_stop <= self.plateau_patience:
+            refuse(
+                "early_stop",
+                f"a patience of {self.early_stop} ends the run before plateau_patience = {self.plateau_patience} can lower the rate",
+            )
+        return self

@@ -1,0 +1,22 @@
+"""Fixtures that every test may use."""
+
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The checkout that is tested."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """A folder of real photographs beside the checkout; tests that need it skip where it is absent."""
+    folder = PROJECT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the folder of real photographs beside the checkout is absent")
+    return folder
