@@ -9,7 +9,7 @@ caller hands those modules over as further roots.
 import ast
 import hashlib
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def code_hash(*modules: str) -> str:
     return short_hash("\n".join(f"{name}:{_tree_hash(name)}" for name in sorted(closure)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _closure(module: str) -> frozenset[str]:
     seen: set[str] = set()
     waiting = [module]
@@ -55,7 +55,7 @@ def _path(module: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(module: str) -> ast.Module:
     path = _path(module)
     if path is None:
@@ -63,7 +63,7 @@ def _parse(module: str) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(module: str) -> tuple[str, ...]:
     """Modules of the package that `module` imports anywhere in its body, functions included."""
     found = []
@@ -76,7 +76,7 @@ def _imports(module: str) -> tuple[str, ...]:
     return tuple(sorted({name for name in inside if _path(name)}))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree_hash(module: str) -> str:
     tree = _parse(module)
     for node in ast.walk(tree):

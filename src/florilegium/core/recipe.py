@@ -1,6 +1,6 @@
 """A recipe: optimiser, schedule, augmentation, regularisation, precision and selection."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -143,3 +143,35 @@ class Recipe(Strict):
                 f"a patience of {self.early_stop} ends the run before plateau_patience = {self.plateau_patience} can lower the rate",
             )
         return self
+
+    def used(self) -> dict[str, Any]:
+        """The recipe as JSON values, without the keys that its other keys make idle.
+
+        A key that is not used is not part of a result: changing it re-runs nothing.
+        """
+        values: dict[str, Any] = self.model_dump(mode="json")
+        for chooser, idle in IDLE.items():
+            for chosen, keys in idle.items():
+                if values[chooser] == chosen:
+                    for key in keys:
+                        values.pop(key, None)
+        return values
+
+
+# For each key, which other keys each of its values leaves without effect.
+IDLE: dict[str, dict[Any, tuple[str, ...]]] = {
+    "optimizer": {"sgd": ("betas",), "adam": ("momentum", "nesterov"), "adamw": ("momentum", "nesterov")},
+    "schedule": {
+        "constant": ("milestones", "gamma", "plateau_patience", "final_lr"),
+        "step": ("plateau_patience", "final_lr"),
+        "cosine": ("milestones", "gamma", "plateau_patience"),
+        "plateau": ("milestones", "final_lr"),
+    },
+    "crop": {
+        "random_resized": ("crop_padding",),
+        "padded": ("crop_scale", "crop_ratio"),
+        "centre": ("crop_scale", "crop_ratio", "crop_padding"),
+    },
+    "randaugment": {0: ("randaugment_magnitude",)},
+    "warmup_epochs": {0.0: ("warmup_start",)},
+}

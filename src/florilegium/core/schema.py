@@ -35,7 +35,7 @@ class Rendering(Strict):
 class Dataset(Strict):
     """A source of labelled images: published archives, a folder of the user's, or a rendering."""
 
-    title: str
+    title: str = ""
     layout: Literal["oxford17", "oxford102", "folders"]
     files: tuple[RemoteFile, ...] = Field((), strict=False)
     folder: str | None = Field(None, description="folders: a folder of one's own, one subfolder a class")
@@ -228,6 +228,7 @@ class Preset(Strict):
     """`workflow/presets/<preset>.yaml`: how large everything is."""
 
     title: str
+    note: str = Field("", description="what is smaller than in the studies; stands in every comparison")
     comparable: bool = Field(description="whether the figures may be held against the published ones")
     seeds: tuple[Count, ...] = Field(strict=False)
     share_process: bool = Field(False, description="the seeds of an experiment share one process")
@@ -244,9 +245,9 @@ class Settings(Strict):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     corrupt_images: Literal["stop", "skip"] = "stop"
     audit: Audit = Field(default_factory=Audit)
-    datasets: dict[Name, DatasetOverride | Dataset] = Field(
-        default_factory=dict,
-        description="local files or mirrors of a known data set, or a whole data set of one's own",
+    datasets: dict[Name, DatasetOverride] = Field(
+        default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )
+    own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
     experiments: dict[str, Overlay] = Field(default_factory=dict, description="`study/experiment`: changes")
     own_studies: tuple[str, ...] = Field((), strict=False, description="study files of one's own, as paths")

@@ -1,0 +1,67 @@
+"""Florilegium: five student vision studies, gathered into cached stages.
+
+snakemake --cores 1 all        everything of the preset in config.yaml
+snakemake --cores 1 flowers    one study
+snakemake -n                   what would run, and why
+"""
+
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from florilegium.core.errors import UserError
+from florilegium.core.plan import load_plan
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+try:
+    plan = load_plan(Path(workflow.basedir), config)
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+PYTHON = sys.executable
+RESULTS = f"results/{plan.settings.preset}"
+
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/audit.smk"
+include: "workflow/rules/classify.smk"
+include: "workflow/rules/report.smk"
+
+
+wildcard_constraints:
+    study=any_of(plan.studies),
+
+
+rule all:
+    default_target: True
+    input:
+        audit_files(plan.audits()),
+        [study_files(study) for study in plan.studies],
+        f"{RESULTS}/report.html",
+
+
+rule audit:
+    input:
+        audit_files(plan.audits()),
+
+
+rule report:
+    input:
+        f"{RESULTS}/report.html",
+
+
+for study in plan.studies:
+
+    rule:
+        name:
+            study
+        input:
+            study_files(study),

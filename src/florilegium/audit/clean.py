@@ -1,0 +1,39 @@
+"""The clean split: which images of the training set an audit takes out, and why."""
+
+import pandas as pd
+
+from florilegium.audit.comparison import Comparison
+
+RANK = {"train": 0, "val": 1, "test": 2}
+
+
+def dropped(found: Comparison) -> pd.DataFrame:
+    """Columns image, reason: the images of a that training must not see, by image.
+
+    Across two sets: every image of a, whatever its split, that shows a held-out picture of b. Inside
+    one set the later split keeps a double, so that no test image is ever lost: training images that
+    show a validation or test picture go, and validation images that show a test picture. Doubles
+    within a split stay.
+    """
+    shown = _across_splits(found) if found.inside else found.leaks()
+    shown = shown.assign(rank=-shown["split_b"].map(RANK).fillna(0)).sort_values(
+        ["image_a", "rank", "pixel_distance", "image_b"]
+    )
+    reasons = [
+        (image, _reason(group["split_b"].iloc[0], group["image_b"].iloc[0], found.b.name, len(group) - 1))
+        for image, group in shown.groupby("image_a", sort=True)
+    ]
+    return pd.DataFrame(reasons, columns=["image", "reason"])
+
+
+def _across_splits(found: Comparison) -> pd.DataFrame:
+    """The pairs inside one set whose b side lies in a later split, whichever side came first."""
+    same = found.same
+    swapped = {f"{key}_{side}": f"{key}_{other}" for key in ("image", "split") for side, other in ("ab", "ba")}
+    both = pd.concat([same, same.rename(columns=swapped)])
+    return both[both["split_a"].map(RANK) < both["split_b"].map(RANK)]
+
+
+def _reason(split: str, image: str, dataset: str, others: int) -> str:
+    more = f" and {others} more" if others else ""
+    return f"shows {split} image {image} of {dataset}{more}"

@@ -1,0 +1,116 @@
+"""Two collections of labelled images compared, or one with itself: the table of pairs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from florilegium.audit.hashing import Hashes
+from florilegium.audit.matching import search
+from florilegium.audit.transforms import NAMES
+from florilegium.audit.verification import confirm
+from florilegium.core.errors import UserError
+from florilegium.core.schema import Audit
+
+SAME, DIFFERENT = "same_picture", "different"
+HELD_OUT = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A data set as the audit sees it: hashed images, each in a split and of a class."""
+
+    name: str
+    hashes: Hashes
+    splits: NDArray[np.str_]  # (N,)
+    classes: NDArray[np.str_]  # (N,)
+    root: Path | None = None  # folder of the image files, for pictures
+
+    @classmethod
+    def join(cls, name: str, hashes: Hashes, table: pd.DataFrame, root: Path | None = None) -> "Collection":
+        """The images that are in `hashes` and in `table` (columns image, class, split), by image.
+
+        Raises UserError when there is none.
+        """
+        rows = pd.Index(hashes.images).get_indexer(table["image"])
+        table, rows = table[rows >= 0], rows[rows >= 0]
+        if not len(rows):
+            raise UserError(f"{name}: its table and its hashes have no image in common; make both again")
+        order = np.argsort(rows)
+        splits, classes = (table[key].to_numpy(np.str_)[order] for key in ("split", "class"))
+        return cls(name, hashes.take(rows[order]), splits, classes, root)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What an audit found. `a` is what is trained on; inside one set `b` is `a`.
+
+    `pairs` has the columns image_a, split_a, class_a, image_b, split_b, class_b, hash_distance,
+    transform, pixel_distance, verdict, by rising pixel distance. `nearest` is (N,) the hash distance
+    from each image of b to its nearest in a. `held_out` are the splits of b that a must not show.
+    """
+
+    a: Collection
+    b: Collection
+    pairs: pd.DataFrame
+    nearest: NDArray[np.uint8]
+    settings: Audit
+    held_out: tuple[str, ...] = HELD_OUT
+
+    @property
+    def inside(self) -> bool:
+        return self.a is self.b
+
+    @property
+    def same(self) -> pd.DataFrame:
+        """The pairs that show the same picture."""
+        return self.pairs[self.pairs["verdict"] == SAME]
+
+    def leaks(self) -> pd.DataFrame:
+        """The pairs that let a test know what was trained on.
+
+        Across two sets: b's side is held out. Inside one: the sides lie in different splits, or the
+        set has a single split, since any split that is drawn of it can then part them.
+        """
+        same = self.same
+        if not self.inside:
+            return same[same["split_b"].isin(self.held_out)]
+        if len(np.unique(self.a.splits)) == 1:
+            return same
+        return same[same["split_a"] != same["split_b"]]
+
+
+def compare(
+    a: Collection,
+    b: Collection,
+    settings: Audit,
+    *,
+    held_out: tuple[str, ...] = HELD_OUT,
+    workers: int = 1,
+) -> Comparison:
+    """Find every pair within the radius and give its verdict; pass `a` twice to look inside it."""
+    candidates = search(
+        a.hashes,
+        None if b is a else b.hashes,
+        radius=settings.radius,
+        dihedral=settings.dihedral,
+        workers=workers,
+    )
+    found = confirm(a.hashes, b.hashes, candidates, settings.pixel_threshold)
+    pairs = pd.DataFrame(
+        {
+            "image_a": a.hashes.images[found.a],
+            "split_a": a.splits[found.a],
+            "class_a": a.classes[found.a],
+            "image_b": b.hashes.images[found.b],
+            "split_b": b.splits[found.b],
+            "class_b": b.classes[found.b],
+            "hash_distance": found.hash_distance,
+            "transform": np.array(NAMES)[found.transform],
+            "pixel_distance": found.pixel_distance,
+            "verdict": np.where(found.same, SAME, DIFFERENT),
+        }
+    ).sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)
+    return Comparison(a, b, pairs, candidates.nearest, settings, held_out)

@@ -1,0 +1,117 @@
+"""Exact search of all pairs of pHashes within a Hamming radius, across two sets or inside one.
+
+Every hash meets every other, in blocks that stay in the processor's cache: at 64 bits and a radius
+that finds anything a tree visits most of its nodes, and a plain sweep of XOR and popcount is faster.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from florilegium.audit.hashing import Hashes
+from florilegium.audit.transforms import IDENTITY, transformed_hashes
+
+ROWS, COLUMNS = 64, 8192  # of a block
+FAR = 255  # the distance of a pair that is not compared
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs near in hash; a pair stands once for each transform of a under which it is near."""
+
+    a: NDArray[np.intp]  # (P,) rows of a
+    b: NDArray[np.intp]  # (P,) rows of b
+    transform: NDArray[np.intp]  # (P,) indices into transforms.NAMES
+    distance: NDArray[np.uint8]  # (P,) Hamming distance of the hashes
+    nearest: NDArray[np.uint8]  # (rows of b,) distance to the nearest image of a, FAR if there is none
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """What is fixed while blocks of rows are compared."""
+
+    hashes_a: NDArray[np.uint64]  # (T, N), one row a transform
+    hashes_b: NDArray[np.uint64]  # (M,)
+    radius: int
+    inside: bool
+
+    def rows(self, start: int) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+        """Compare rows start ... start + ROWS of a with every row of b (inside: with later ones).
+
+        Returns (4, P): a, b, transform, distance; and (M,) the least distance met by each image.
+        """
+        nearest = np.full(len(self.hashes_b), FAR, np.uint8)
+        found = [np.empty((4, 0), np.intp)]
+        for transform, column, distances in self._blocks(start):
+            height, width = distances.shape
+            if self.inside:
+                below = np.arange(start, start + height)[:, None] >= np.arange(column, column + width)
+                distances[below] = FAR
+                own = nearest[start : start + height]
+                np.minimum(own, distances.min(axis=1), out=own)
+            theirs = nearest[column : column + width]
+            least = distances.min(axis=0)
+            np.minimum(theirs, least, out=theirs)
+            if least.min() <= self.radius:
+                i, j = np.nonzero(distances <= self.radius)
+                found.append(np.stack([i + start, j + column, np.full_like(i, transform), distances[i, j]]))
+        return np.concatenate(found, axis=1), nearest
+
+    def _blocks(self, start: int) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+        for transform, hashes in enumerate(self.hashes_a):
+            rows = hashes[start : start + ROWS, None]
+            for column in range(start if self.inside else 0, len(self.hashes_b), COLUMNS):
+                columns = self.hashes_b[None, column : column + COLUMNS]
+                yield transform, column, np.bitwise_count(rows ^ columns)
+
+
+def search(
+    a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = True, workers: int = 1
+) -> Candidates:
+    """All pairs at a Hamming distance of at most `radius`, inside a when `b` is None.
+
+    Inside one set a pair is a row and a later row: each unordered pair once, and none with itself.
+    Images whose pHash is not reliable pair, at distance 0, with those alone that have the same
+    thumbnail, pixel for pixel: flat images of two colours never meet. `workers` are threads.
+    """
+    other = a if b is None else b
+    rows_a, rows_b = np.flatnonzero(a.reliable), np.flatnonzero(other.reliable)
+    sweep = _Sweep(_hashes(a, rows_a, dihedral), other.hash[rows_b], radius, inside=b is None)
+    nearest = np.full(len(other), FAR, np.uint8)
+    found = []
+    with ThreadPoolExecutor(workers) as pool:
+        for pairs, least in pool.map(sweep.rows, range(0, len(rows_a), ROWS)):
+            nearest[rows_b] = np.minimum(nearest[rows_b], least)
+            pairs[:2] = rows_a[pairs[0]], rows_b[pairs[1]]
+            found.append(pairs)
+    equal = _equal_thumbnails(a, b)
+    nearest[equal[1]] = 0
+    if b is None:
+        nearest[equal[0]] = 0
+    i, j, transform, distance = np.concatenate([*found, equal], axis=1)
+    return Candidates(i, j, transform, distance.astype(np.uint8), nearest)
+
+
+def _hashes(a: Hashes, rows: NDArray[np.intp], dihedral: bool) -> NDArray[np.uint64]:
+    """The stored hashes as the identity's row, and seven computed ones below it."""
+    turned = transformed_hashes(a.grey[rows])[IDENTITY + 1 :] if dihedral else []
+    return np.stack([a.hash[rows], *turned])
+
+
+def _equal_thumbnails(a: Hashes, b: Hashes | None) -> NDArray[np.intp]:
+    """(4, P) pairs of unreliable images that show the same thumbnail, as `_Sweep.rows` gives them."""
+    other = a if b is None else b
+    alike: dict[bytes, list[int]] = defaultdict(list)
+    for row in np.flatnonzero(~other.reliable):
+        alike[other.thumb[row].tobytes()].append(int(row))
+    pairs = [
+        (int(i), j, IDENTITY, 0)
+        for i in np.flatnonzero(~a.reliable)
+        for j in alike.get(a.thumb[i].tobytes(), ())
+        if b is not None or i < j
+    ]
+    return np.array(pairs, np.intp).reshape(-1, 4).T

@@ -1,0 +1,62 @@
+"""An audit in figures: counts by split, transform and class, and whether anything leaks."""
+
+from typing import Any
+
+import pandas as pd
+
+from florilegium.audit.comparison import Comparison
+
+TOP_CLASSES = 10
+
+
+def summarise(found: Comparison, n_dropped: int) -> dict[str, Any]:
+    """The content of summary.json; pairs by split, transform and class count the same pictures.
+
+    `n_exposed` counts, by split of b, its images whose picture a shows (inside one set: that have a
+    double in another image, whatever the split).
+    """
+    same = found.same
+    return {
+        "a": found.a.name,
+        "b": found.b.name,
+        "radius": found.settings.radius,
+        "pixel_threshold": found.settings.pixel_threshold,
+        "dihedral": found.settings.dihedral,
+        "n_a": len(found.a.hashes),
+        "n_b": len(found.b.hashes),
+        "n_flat_a": int((~found.a.hashes.reliable).sum()),
+        "n_flat_b": int((~found.b.hashes.reliable).sum()),
+        "n_candidates": len(found.pairs),
+        "n_same_picture": len(same),
+        "n_pairs": _by_split(same, found.inside),
+        "n_exposed": _exposed(same, found.inside),
+        "transforms": {str(name): int(n) for name, n in same["transform"].value_counts().items()},
+        "classes": _by_class(same),
+        "n_dropped": n_dropped,
+        "leak": not found.leaks().empty,
+    }
+
+
+def _by_split(same: pd.DataFrame, inside: bool) -> dict[str, int]:
+    """Pairs by `split_a/split_b`; inside one set the two splits of a pair have no order."""
+    splits = zip(same["split_a"], same["split_b"], strict=True)
+    keys = pd.Series(["/".join(sorted(pair) if inside else pair) for pair in splits], dtype=object)
+    return {str(key): int(n) for key, n in keys.value_counts().items()}
+
+
+def _exposed(same: pd.DataFrame, inside: bool) -> dict[str, int]:
+    sides = [same[["image_b", "split_b"]].set_axis(["image", "split"], axis=1)]
+    if inside:
+        sides.append(same[["image_a", "split_a"]].set_axis(["image", "split"], axis=1))
+    images = pd.concat(sides).drop_duplicates("image")
+    return {str(split): int(n) for split, n in images["split"].value_counts().items()}
+
+
+def _by_class(same: pd.DataFrame) -> list[dict[str, Any]]:
+    """The classes that share most pictures."""
+    counts = same.groupby(["class_a", "class_b"]).size().reset_index(name="n")
+    counts = counts.sort_values(["n", "class_a", "class_b"], ascending=[False, True, True])
+    return [
+        {"class_a": str(a), "class_b": str(b), "n": int(n)}
+        for a, b, n in counts.head(TOP_CLASSES).itertuples(index=False)
+    ]

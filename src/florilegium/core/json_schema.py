@@ -1,0 +1,50 @@
+"""JSON schemas of the YAML files, so that an editor completes and checks them while one types.
+
+`python -m florilegium.core.json_schema workflow/schemas` writes them anew.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from florilegium.core.files import write_json
+from florilegium.core.recipe import Recipe
+from florilegium.core.schema import Dataset, DataUse, Init, Model, Preset, Settings, StudyFile
+
+FILES: dict[str, type[BaseModel]] = {
+    "config": Settings,
+    "study": StudyFile,
+    "preset": Preset,
+    "dataset": Dataset,
+}
+# Sections that files may give in part: they are merged before they are checked as a whole.
+PARTIAL: dict[str, type[BaseModel]] = {"data": DataUse, "model": Model, "recipe": Recipe, "init": Init}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON schema of one kind of file."""
+    found = FILES[name].model_json_schema()
+    definitions = found.setdefault("$defs", {})
+    for section, model in PARTIAL.items():
+        part = model.model_json_schema()
+        part.pop("required", None)
+        definitions |= part.pop("$defs", {})
+        definitions[f"Partial{model.__name__}"] = part
+        for owner in ("ExperimentEntry", "ArmEntry", "Overlay"):
+            properties = definitions.get(owner, {}).get("properties", {})
+            if section in properties:
+                allowed = [{"$ref": f"#/$defs/Partial{model.__name__}"}, {"type": "null"}]
+                properties[section] = {"anyOf": allowed}
+    return found
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for name in FILES:
+        write_json(folder / f"{name}.schema.json", schema(name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""The whole plan of one invocation: settings, preset, data sets, experiments, audits.
+
+This is all that the Snakefile asks; it reads the project's YAML files and no data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from florilegium.core.errors import UserError, unknown
+from florilegium.core.experiment import Experiment
+from florilegium.core.experiments import resolve
+from florilegium.core.schema import Dataset, DatasetOverride, Overlay, Preset, Settings, StudyFile
+from florilegium.core.validate import parse, read_yaml
+
+CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is to be made, in one preset."""
+
+    settings: Settings
+    preset: Preset
+    datasets: dict[str, Dataset]
+    studies: dict[str, StudyFile]
+    experiments: tuple[Experiment, ...]
+
+    def of(self, study: str) -> list[Experiment]:
+        """The experiments of one study."""
+        return [e for e in self.experiments if e.study == study]
+
+    def find(self, study: str, experiment: str, arm: str) -> Experiment:
+        """One arm; raises `UserError` when there is none of that name."""
+        for e in self.experiments:
+            if (e.study, e.name, e.arm) == (study, experiment, arm):
+                return e
+        raise unknown("experiment", f"{study}/{experiment}/{arm}", (e.key for e in self.experiments))
+
+    def groups(self) -> dict[tuple[int, ...], list[str]]:
+        """Which runs share a process: seeds to `Experiment.key`s. One seed each, unless the preset
+        says that the seeds of an experiment share one."""
+        found: dict[tuple[int, ...], list[str]] = {}
+        for e in self.experiments:
+            for seeds in [e.seeds] if self.preset.share_process else [(seed,) for seed in e.seeds]:
+                found.setdefault(seeds, []).append(e.key)
+        return found
+
+    def source(self, dataset: str) -> tuple[str, int | None]:
+        """The source of a data set and the number of its official split, if it is one of several."""
+        stem, _, k = dataset.rpartition("_split")
+        return (stem, int(k)) if stem in self.datasets and k.isdigit() else (dataset, None)
+
+    def override(self, source: str) -> DatasetOverride | None:
+        return self.settings.datasets.get(source)
+
+    def audits(self, study: str | None = None) -> list[tuple[str, str]]:
+        """Every pair (trained on, target) of data sets that meet in an experiment, doubles inside one
+        set included, whether or not the experiment cleans its split of them."""
+        pairs: dict[tuple[str, str], None] = {}
+        for e in self.experiments if study is None else self.of(study):
+            here = e.data.dataset
+            pairs |= dict.fromkeys([(here, here), *((here, target) for target in e.data.clean)])
+            for start in self._origins(e):
+                pairs[start.data.dataset, here] = None
+        return list(pairs)
+
+    def _origins(self, experiment: Experiment) -> list[Experiment]:
+        """The experiments whose weights, directly or not, this one starts from."""
+        found = []
+        current = experiment
+        while current.init and current.init.experiment:
+            current = self.find(current.study, current.init.experiment, current.init.arm)
+            found.append(current)
+        return found
+
+    def description(self, study: str) -> dict[str, Any]:
+        """What the comparison and the figures of a study depend on, as JSON values."""
+        return {
+            "study": study,
+            "title": self.studies[study].title,
+            "preset": self.settings.preset,
+            "comparable": self.preset.comparable,
+            "preset_note": self.preset.note,
+            "entries": [self._entry(e) for e in self.of(study)],
+        }
+
+    def _entry(self, e: Experiment) -> dict[str, Any]:
+        return {
+            "experiment": e.name,
+            "arm": e.arm,
+            "title": e.title,
+            "note": e.note,
+            "seeds": list(e.seeds),
+            "dataset": e.data.dataset,
+            "source": self.source(e.data.dataset)[0],
+            "storage_size": e.data.storage_size,
+            "published": [p.model_dump(mode="json") for p in e.published],
+            "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
+            "role": self._role(e),
+            "lr": e.recipe.lr,
+            "lr_factor": e.lr_factor,
+        }
+
+    def _role(self, e: Experiment) -> str:
+        if any(o.init and (o.init.experiment, o.init.arm) == (e.name, e.arm) for o in self.of(e.study)):
+            return "pretrain"
+        if e.lr_factor != 1:
+            return "rate"
+        return "transfer" if e.init else "scratch"
+
+
+def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
+    """Read and check everything below `project`.
+
+    Args:
+        project: the folder of the Snakefile.
+        config: the content of `config.yaml`, with what the command line changed.
+
+    Raises:
+        UserError: for anything misspelt, of a wrong type, missing or impossible.
+    """
+    settings = parse(Settings, config, CONFIG)
+    preset_path = project / "workflow" / "presets" / f"{settings.preset}.yaml"
+    if not preset_path.is_file():
+        raise unknown("preset", settings.preset, (p.stem for p in preset_path.parent.glob("*.yaml")), CONFIG)
+    preset = parse(Preset, read_yaml(preset_path), shown(preset_path, project))
+    datasets = _datasets(project, settings)
+    studies = _studies(project, settings)
+    experiments = [
+        experiment
+        for study, (where, file) in studies.items()
+        for experiment in resolve(
+            study,
+            file,
+            where=where,
+            overlays=_overlays(study, preset, shown(preset_path, project), settings),
+            seeds=preset.seeds if settings.seeds is None else settings.seeds,
+            stand_ins=preset.datasets,
+            splits=_splits(datasets, settings),
+        )
+    ]
+    _check_datasets(experiments, datasets, preset)
+    return Plan(settings, preset, datasets, {s: file for s, (_, file) in studies.items()}, tuple(experiments))
+
+
+def shown(path: Path, project: Path) -> str:
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+
+
+def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
+    where = "workflow/datasets.yaml"
+    known = {
+        name: parse(Dataset, entry, f"{where}: {name}") for name, entry in read_yaml(project / where).items()
+    }
+    for name, override in settings.datasets.items():
+        if name not in known:
+            raise unknown("data set", name, known, f"{CONFIG}: datasets")
+        for file in override.files:
+            if file not in {f.file for f in known[name].files}:
+                raise unknown(
+                    "file", file, (f.file for f in known[name].files), f"{CONFIG}: datasets.{name}.files"
+                )
+    taken = set(known) & set(settings.own_datasets)
+    if taken:
+        raise UserError(f"{CONFIG}: own_datasets.{sorted(taken)[0]}: the name is taken; choose another")
+    return {**known, **settings.own_datasets}
+
+
+def _studies(project: Path, settings: Settings) -> dict[str, tuple[str, StudyFile]]:
+    paths = sorted((project / "workflow" / "studies").glob("*.yaml"))
+    paths += [project / own for own in settings.own_studies]
+    known = {path.stem: path for path in paths}
+    for study in settings.studies:
+        if study not in known:
+            raise unknown("study", study, known, f"{CONFIG}: studies")
+    chosen = settings.studies or tuple(known)
+    return {
+        study: (shown(path, project), parse(StudyFile, read_yaml(path), shown(path, project)))
+        for study, path in known.items()
+        if study in chosen
+    }
+
+
+def _overlays(
+    study: str, preset: Preset, preset_file: str, settings: Settings
+) -> dict[str, list[tuple[str, Overlay]]]:
+    """Changes by experiment name: the preset's for all, the preset's, then the person's."""
+    found: dict[str, list[tuple[str, Overlay]]] = {}
+    if study in preset.studies:
+        found["*"] = [(preset_file, preset.studies[study].all)]
+        for name, overlay in preset.studies[study].experiments.items():
+            found.setdefault(name, []).append((preset_file, overlay))
+    for key, overlay in settings.experiments.items():
+        owner, slash, name = key.partition("/")
+        if not slash:
+            raise UserError(
+                f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}"
+            )
+        if owner == study:
+            found.setdefault(name, []).append((CONFIG, overlay))
+    return found
+
+
+def _splits(datasets: Mapping[str, Dataset], settings: Settings) -> dict[str, int]:
+    """Data sets of which several official splits are in use: all of them, unless the file that
+    holds the splits is said to be absent."""
+    found = {}
+    for name, dataset in datasets.items():
+        override = settings.datasets.get(name)
+        optional = {file.file for file in dataset.files if file.optional}
+        absent = override is not None and any(override.files.get(file) == "absent" for file in optional)
+        if dataset.official_splits > 1 and not absent:
+            found[name] = dataset.official_splits
+    return found
+
+
+def _check_datasets(experiments: list[Experiment], datasets: Mapping[str, Dataset], preset: Preset) -> None:
+    for e in experiments:
+        for name in (e.data.dataset, *e.data.clean):
+            stem, _, k = name.rpartition("_split")
+            if name not in datasets and not (stem in datasets and k.isdigit()):
+                raise unknown("data set", name, datasets, f"{e.key}: data")

@@ -1,0 +1,56 @@
+"""References between experiments: first weights and baselines, each on its own official split."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+from florilegium.core.errors import UserError, unknown
+from florilegium.core.experiment import Experiment
+from florilegium.core.schema import Baseline, Init
+
+Target = TypeVar("Target", Init, Baseline)
+Arm = tuple[str, str]
+
+
+def connect(experiments: list[Experiment], where: str) -> list[Experiment]:
+    """Point every `init` and `baseline` at the experiment on the same official split.
+
+    A baseline that a preset leaves out is dropped; first weights cannot be.
+
+    Raises:
+        UserError: weights from an experiment that does not exist, or from the experiment itself.
+    """
+    arms = {(e.name, e.arm) for e in experiments}
+    connected = []
+    for e in experiments:
+        init = e.init
+        if init is not None and init.experiment is not None:
+            init = _on_same_split(e, init, arms)
+            if init is None:
+                known = [f"{name}/{arm}" for name, arm in arms]
+                wanted = f"{e.init.experiment}/{e.init.arm}" if e.init else ""
+                raise unknown("experiment", wanted, known, f"{where}: {e.name}: init")
+        baseline = _on_same_split(e, e.baseline, arms) if e.baseline else None
+        connected.append(replace(e, init=init, baseline=baseline))
+    _refuse_circles(connected, where)
+    return connected
+
+
+def _on_same_split(e: Experiment, target: Target, arms: set[Arm]) -> Target | None:
+    split = e.name.rpartition("_split")[2]
+    for name in (f"{target.experiment}_split{split}", str(target.experiment)):
+        if (name, target.arm) in arms:
+            return target.model_copy(update={"experiment": name})
+    return None
+
+
+def _refuse_circles(experiments: list[Experiment], where: str) -> None:
+    origin = {
+        (e.name, e.arm): (e.init.experiment, e.init.arm) for e in experiments if e.init and e.init.experiment
+    }
+    for start in origin:
+        seen = [start]
+        while (following := origin.get(seen[-1])) is not None:
+            if following in seen:
+                path = " <- ".join("/".join(step) for step in [*seen, following])
+                raise UserError(f"{where}: {start[0]}: init: its weights come from itself ({path})")
+            seen.append(following)

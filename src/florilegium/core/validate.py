@@ -1,0 +1,90 @@
+"""From mappings to typed models, with errors that a person can act on."""
+
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from florilegium.core.errors import UserError, unknown
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file as a mapping; an empty file is an empty mapping."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise UserError(f"{path}{line}: not valid YAML ({problem}); mend that line") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: must hold `key: value` lines, and holds a {type(value).__name__}")
+    return value
+
+
+def parse(model: type[M], value: Mapping[str, Any], where: str) -> M:
+    """`value` as `model`; the first thing wrong becomes a `UserError` that starts with `where`."""
+    try:
+        return model.model_validate(dict(value))
+    except ValidationError as error:
+        raise UserError(explain(model, error, where)) from None
+
+
+def explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    """One sentence for the first problem of a validation: key, value, what is allowed."""
+    first = error.errors()[0]
+    location = [part for part in first["loc"] if not str(part).startswith(("function-", "literal["))]
+    key = ".".join(str(part) for part in location)
+    if first["type"] == "extra_forbidden":
+        owner = _model_at(model, location[:-1])
+        place = ".".join([where, *map(str, location[:-1])])
+        return str(unknown("key", str(location[-1]), owner.model_fields if owner else (), place))
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        return f"{where}: {key + ': ' if key else ''}{message}"
+    if first["type"] == "missing":
+        return f"{where}: the key {key} is missing"
+    said = first["msg"][0].lower() + first["msg"][1:]
+    return f"{where}: {key} = {first['input']!r}: {said}{_hint(first['input'])}"
+
+
+def _hint(value: Any) -> str:
+    """YAML 1.1 reads `1e-4` as text, a trap worth naming."""
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return ""
+        mantissa, _, exponent = value.lower().partition("e")
+        right = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent}" if exponent else repr(number)
+        return f" (YAML reads {value} as text: write {right})"
+    return ""
+
+
+def _model_at(model: type[BaseModel], location: Sequence[Any]) -> type[BaseModel] | None:
+    """The model that owns the keys at `location`, found by walking the annotations."""
+    annotation: Any = model
+    for part in location:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            field = annotation.model_fields.get(str(part))
+            annotation = _unwrap(field.annotation) if field else None
+        elif get_origin(annotation) in (dict, tuple, list):
+            arguments = [a for a in get_args(annotation) if a is not Ellipsis]
+            annotation = _unwrap(arguments[-1])
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _unwrap(annotation: Any) -> Any:
+    """`X` for `X | None`."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(a for a in get_args(annotation) if a is not type(None))
+    return annotation

@@ -1,0 +1,192 @@
+"""Parametric flowers: the traits of a kind, and one ring of petals drawn on a canvas.
+
+All drawing is integer arithmetic on numpy arrays. Angles are 65536ths of a turn, lengths 256ths of
+the canvas side, colours 0-255. The only real-valued functions fill two small tables that are rounded
+to integers, so that a drawing has the same bytes on every machine.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+
+import numpy as np
+
+TURN = 1 << 16
+REACH = 512  # half side of the polar table, in pixels of the canvas
+
+Colour = tuple[int, int, int]
+
+# petal colours: (shadow, light)
+PALETTE: tuple[tuple[Colour, Colour], ...] = (
+    ((168, 24, 52), (242, 78, 92)),  # crimson
+    ((196, 60, 16), (255, 142, 52)),  # orange
+    ((206, 142, 4), (255, 222, 64)),  # yellow
+    ((190, 190, 204), (255, 255, 250)),  # white
+    ((186, 72, 134), (252, 160, 202)),  # pink
+    ((118, 20, 116), (206, 84, 196)),  # magenta
+    ((76, 44, 158), (156, 120, 240)),  # violet
+    ((34, 62, 172), (104, 148, 250)),  # blue
+    ((196, 112, 88), (255, 200, 172)),  # salmon
+    ((112, 18, 36), (180, 50, 60)),  # wine
+)
+CENTRES: tuple[tuple[Colour, Colour], ...] = (
+    ((176, 112, 0), (252, 206, 40)),
+    ((60, 32, 16), (132, 78, 36)),
+    ((92, 116, 24), (190, 208, 80)),
+    ((30, 16, 36), (86, 52, 92)),
+    ((190, 178, 140), (255, 250, 222)),
+)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A petal's half width along its length x in [0, 1]: width * sin(pi * x**peak) ** point, in lengths.
+
+    `notch` above 0 draws the tip in (a heart), below 0 draws it out (a star).
+    """
+
+    counts: tuple[int, ...]
+    width: float
+    peak: float
+    point: float
+    notch: float
+
+
+OUTLINES = {
+    "star": Outline((5, 6, 8), 0.26, 1.1, 1.2, -0.22),
+    "daisy": Outline((12, 16, 21), 0.11, 1.6, 0.5, 0.0),
+    "cup": Outline((4, 5, 6), 0.52, 1.3, 0.6, 0.0),
+    "rose": Outline((5, 7, 8), 0.46, 1.7, 0.45, 0.05),
+    "bell": Outline((4, 5, 5), 0.42, 1.8, 0.6, 0.26),
+    "lily": Outline((3, 6, 6), 0.24, 0.9, 0.9, -0.1),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all flowers of one kind share."""
+
+    outline: str
+    petals: int
+    rings: int
+    varieties: tuple[int, ...]  # indices into PALETTE
+    centre: int  # index into CENTRES
+    centre_radius: int  # 256ths of the petal's length
+    eye: int | None  # palette index of the petals' base
+    eye_radius: int  # 256ths of the petal's length
+    vein: int  # how much darker the middle line is, 0-255
+
+
+def make_kind(outline: str, rng: Random) -> Kind:
+    """A kind of the given outline whose other traits are drawn from `rng`."""
+    return Kind(
+        outline=outline,
+        petals=rng.choice(OUTLINES[outline].counts),
+        rings={"rose": 3, "daisy": rng.choice((1, 2))}.get(outline, rng.choice((1, 1, 2))),
+        varieties=tuple(rng.sample(range(len(PALETTE)), 2)),
+        centre=rng.randrange(len(CENTRES)),
+        centre_radius=rng.choice((34, 58, 86)),
+        eye=rng.choice((None, rng.randrange(len(PALETTE)))),
+        eye_radius=rng.choice((90, 130)),
+        vein=rng.choice((0, 40, 90)),
+    )
+
+
+@lru_cache(maxsize=1)
+def polar() -> tuple[np.ndarray, np.ndarray]:
+    """Angle (in turns / TURN) and distance (in 16ths of a pixel) from the middle, int32 (2 REACH, 2 REACH)."""
+    y, x = np.mgrid[-REACH:REACH, -REACH:REACH].astype(np.float64) + 0.5
+    angle = np.rint(np.arctan2(y, x) * (TURN / (2 * math.pi))).astype(np.int32) % TURN
+    return angle, np.rint(np.sqrt(x * x + y * y) * 16).astype(np.int32)
+
+
+@lru_cache(maxsize=256)
+def profile(outline: Outline, petals: int) -> np.ndarray:
+    """Half width of a petal in half pitches (32768 is where it meets the next), int32 (257,) over x * 256."""
+    widths = []
+    for i in range(257):
+        x = max(i, 1) / 256
+        width = outline.width * max(math.sin(math.pi * min(x, 1.0) ** outline.peak), 0.0) ** outline.point
+        widths.append(min(round(math.atan2(width, x) * petals / math.pi * 32768), 32768))
+    widths[-1] = -1
+    return np.array(widths, np.int32)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Petals around a point. Lengths in 256ths of the canvas side, `tilt` in 256ths (256: seen from above)."""
+
+    x: int
+    y: int
+    length: int
+    rotation: int
+    petals: int
+    outline: Outline
+    shadow: Colour
+    light: Colour
+    tilt: int = 256
+    vein: int = 0
+    eye: Colour | None = None
+    eye_radius: int = 0
+    uneven: tuple[int, ...] = ()  # length and brightness of each petal, around 256
+
+
+def draw_ring(canvas: np.ndarray, ring: Ring) -> None:
+    """Draw `ring` onto `canvas`, int32 (S, S, 3), in place."""
+    side = len(canvas)
+    length = max(ring.length * side >> 8, 2)
+    rows, columns, angle, distance = window(side, ring.x, ring.y, length + length // 4, ring.tilt)
+    if not angle.size:
+        return
+    phase = (angle + ring.rotation) % TURN * ring.petals
+    across = np.abs((phase & (TURN - 1)) - TURN // 2)  # 0 on the middle line, 32768 between petals
+    uneven = np.array((ring.uneven or (256,)) * ring.petals, np.int32)[: ring.petals][phase >> 16]
+    along = distance * 16 // length * 256 // uneven  # x * 256
+    notch = round(ring.outline.notch * 256)
+    along = along + (notch * (TURN // 2 - across) >> 15 if notch > 0 else -notch * across >> 15)
+    np.minimum(along, 256, out=along)
+    inside = across < profile(ring.outline, ring.petals)[along]
+    shade = 70 + (along * 150 >> 8) - (across * 70 >> 15) + (uneven - 256)
+    shade -= ring.vein * np.maximum(0, 5000 - across) // 5000
+    paint(canvas[rows, columns], inside, shade, ring.shadow, ring.light)
+    if ring.eye is not None:
+        reach = np.maximum(0, ring.eye_radius - along) * 4
+        blend(canvas[rows, columns], np.where(inside, np.minimum(reach, 230), 0), ring.eye)
+
+
+def draw_disc(canvas: np.ndarray, x: int, y: int, radius: int, shadow: Colour, light: Colour, tilt: int = 256) -> None:
+    """Draw a flower's centre, brighter above and left, with a speckle of florets."""
+    side = len(canvas)
+    reach = max(radius * side >> 8, 1)
+    rows, columns, angle, distance = window(side, x, y, reach, tilt)
+    if not angle.size:
+        return
+    along = distance * 16 // reach
+    florets = ((angle * 13 >> 13) + (along >> 5)) % 2 * 30
+    lit = np.abs((angle + TURN // 8) % TURN - TURN // 2) >> 8  # 0 away from the light, 128 towards it
+    paint(canvas[rows, columns], along < 256, 110 + lit - (along >> 1) + florets, shadow, light)
+
+
+def window(side: int, x: int, y: int, reach: int, tilt: int) -> tuple[slice, slice, np.ndarray, np.ndarray]:
+    """The part of a canvas within `reach` pixels of a point: its rows and columns, angle and distance there."""
+    column, row = x * side >> 8, y * side >> 8
+    rows = slice(max(row - reach, 0), max(min(row + reach, side), 0))
+    columns = slice(max(column - reach, 0), max(min(column + reach, side), 0))
+    across = np.arange(columns.start, columns.stop) - column + REACH
+    down = (np.arange(rows.start, rows.stop) - row) * 256 // tilt + REACH
+    pick = np.ix_(np.clip(down, 0, 2 * REACH - 1), np.clip(across, 0, 2 * REACH - 1))
+    angle, distance = polar()
+    return rows, columns, angle[pick], distance[pick]
+
+
+def paint(part: np.ndarray, inside: np.ndarray, shade: np.ndarray, shadow: Colour, light: Colour) -> None:
+    """Set `part` (h, w, 3) to a colour between `shadow` and `light` where `inside`."""
+    shade = np.clip(shade[inside], 0, 255)[:, None]
+    low, high = np.array(shadow, np.int32), np.array(light, np.int32)
+    part[inside] = low + ((high - low) * shade >> 8)
+
+
+def blend(part: np.ndarray, alpha: np.ndarray, colour: Colour) -> None:
+    """Mix `colour` into `part` (h, w, 3) by `alpha` 0-256 (h, w)."""
+    part += (np.array(colour, np.int32) - part) * alpha[..., None] >> 8

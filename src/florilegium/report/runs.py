@@ -1,0 +1,103 @@
+"""Runs as they lie on disk: `<experiment>/<arm>/seed<seed>/` below a study's results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from florilegium.core.files import read_json
+from florilegium.report.statistics import Difference, Hits, paired_difference
+from florilegium.report.study import Entry, Key, Study
+
+SHARE_OF_FINAL = 0.9
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run; `history` has a row an epoch (`epoch, lr, train_loss, ..., val_top1`)."""
+
+    seed: int
+    folder: Path
+    metrics: dict[str, Any]
+    history: pd.DataFrame
+    cost: dict[str, Any]
+    receipt: dict[str, Any]
+
+    @property
+    def diverged(self) -> bool:
+        return bool(self.metrics["diverged"])
+
+    def predictions(self) -> pd.DataFrame:
+        """`image, target, prediction, probability`, a row a test image, sorted by image."""
+        return pd.read_csv(self.folder / "predictions.csv").sort_values("image", ignore_index=True)
+
+
+def read_study(root: Path, study: Study) -> dict[Key, list[Run]]:
+    """The finished runs of every arm; an arm that was not run has none."""
+    return {entry.key: read_runs(root, entry) for entry in study.entries}
+
+
+def read_runs(root: Path, entry: Entry) -> list[Run]:
+    folders = [(seed, root / entry.experiment / entry.arm / f"seed{seed}") for seed in entry.seeds]
+    return [
+        Run(
+            seed=seed,
+            folder=folder,
+            metrics=read_json(folder / "metrics.json"),
+            history=pd.read_csv(folder / "history.csv"),
+            cost=read_json(folder / "cost.json"),
+            receipt=read_json(folder / "receipt.json"),
+        )
+        for seed, folder in folders
+        if (folder / "metrics.json").is_file()
+    ]
+
+
+def finite(runs: Sequence[Run]) -> list[Run]:
+    """The runs that did not diverge: means, intervals and tests are taken over these."""
+    return [run for run in runs if not run.diverged]
+
+
+def curve(run: Run, column: str) -> NDArray[np.float64]:
+    """A column of the history, NaN where it is empty or absent, shape (epochs,)."""
+    if column not in run.history:
+        return np.full(len(run.history), np.nan)
+    return np.asarray(pd.to_numeric(run.history[column]), dtype=np.float64)
+
+
+def epochs_to_90_percent(run: Run) -> int | None:
+    """The first epoch, counted from one, whose validation accuracy reaches 90 % of the last one's.
+
+    None without a validation split. Each run is held against its own end, so that a slow arm is not
+    called fast for ending low; read it beside the accuracy itself.
+    """
+    accuracy = curve(run, "val_top1")
+    if not len(accuracy) or np.isnan(accuracy[-1]):
+        return None
+    return int(np.argmax(accuracy >= SHARE_OF_FINAL * accuracy[-1])) + 1
+
+
+def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Difference, int, int] | None:
+    """The paired difference over the seeds that both arms have, with (seeds, test images).
+
+    None when there is no common seed or when the two arms were tested on different images.
+    """
+    ours = {run.seed: run for run in finite(runs)}
+    theirs = {run.seed: run for run in finite(baseline)}
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        return None
+    tables = [ours[seed].predictions() for seed in seeds]
+    others = [theirs[seed].predictions() for seed in seeds]
+    first = tables[0]["image"]
+    if len(first) < 2 or any(not table["image"].equals(first) for table in [*tables, *others]):
+        return None
+    return paired_difference(_hits(tables), _hits(others)), len(seeds), len(first)
+
+
+def _hits(tables: Sequence[pd.DataFrame]) -> Hits:
+    return np.stack([np.asarray(table["target"] == table["prediction"], dtype=np.bool_) for table in tables])

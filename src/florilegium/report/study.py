@@ -1,0 +1,161 @@
+"""What the report is told about a study: its arms, their parts in the argument, what was published.
+
+The description is plain JSON made from the plan (`core.plan.Plan.description`); everything measured
+is read from run folders instead.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from florilegium.core.errors import UserError
+from florilegium.core.recipe import Strict
+from florilegium.core.schema import Baseline, Name, Published
+
+LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
+CORRECTED = "corrected"
+Key = tuple[str, str]  # (experiment, arm)
+S = TypeVar("S", bound=Strict)
+
+
+class Entry(Strict):
+    """One arm of one experiment."""
+
+    experiment: Name
+    arm: Name
+    title: str
+    note: str
+    seeds: tuple[int, ...]
+    dataset: Name
+    source: Name = Field(description="where the data set's pixels are packed")
+    storage_size: int
+    published: tuple[Published, ...]
+    baseline: Baseline | None
+    role: Literal["scratch", "pretrain", "transfer", "rate"]
+    lr: float
+    lr_factor: float
+
+    @property
+    def key(self) -> Key:
+        return self.experiment, self.arm
+
+    @property
+    def baseline_key(self) -> Key | None:
+        return (self.baseline.experiment, self.baseline.arm) if self.baseline else None
+
+
+class Study(Strict):
+    """A study in one preset."""
+
+    study: Name
+    title: str
+    preset: Name
+    comparable: bool
+    preset_note: str
+    entries: tuple[Entry, ...]
+
+    def find(self, key: Key | None) -> Entry | None:
+        return next((entry for entry in self.entries if entry.key == key), None)
+
+    def main(self) -> Entry:
+        """The arm that the study argues for: the first corrected transfer, else the first arm."""
+        transfers = [e for e in self.entries if e.role == "transfer" and e.arm == CORRECTED]
+        return (transfers or list(self.entries))[0]
+
+    def leaks(self) -> list[tuple[Entry, Entry]]:
+        """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""
+        return [
+            (entry, clean)
+            for entry in self.entries
+            if entry.arm == LEAKY and entry.role == "transfer"
+            if (clean := self.find(entry.baseline_key)) is not None
+        ]
+
+    def gains(self) -> list[tuple[Entry, Entry]]:
+        """Pairs (transferred, from scratch) of arms without a leak."""
+        return [
+            (entry, scratch)
+            for entry in self.entries
+            if entry.role == "transfer" and entry.arm != LEAKY
+            if (scratch := self.find(entry.baseline_key)) is not None and scratch.role == "scratch"
+        ]
+
+    def rates(self) -> list[list[Entry]]:
+        """Arms that differ in the learning rate alone, the baseline among them, in rising order."""
+        families: dict[Key, list[Entry]] = {}
+        for entry in self.entries:
+            start = self.find(entry.baseline_key)
+            if entry.role == "rate" and start is not None:
+                families.setdefault(start.key, [start]).append(entry)
+        return [sorted(family, key=lambda entry: entry.lr) for family in families.values()]
+
+
+class Source(Strict):
+    """A data set as the report names it."""
+
+    name: Name
+    title: str
+    citation: str
+    terms: str
+    homepage: str
+
+
+class Page(Strict):
+    """What the page of one preset shows."""
+
+    preset: Name
+    preset_note: str
+    comparable: bool
+    studies: tuple[Study, ...]
+    datasets: tuple[Source, ...]
+    audits: tuple[tuple[str, str], ...]
+
+
+def read(model: type[S], text: str) -> S:
+    """The `--spec` of a stage as its model; raises `UserError` when a field is missing or wrong."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole text"
+        raise UserError(f"--spec: {key}: {first['msg']}; it is made by the workflow") from None
+
+
+def labels(study: Study) -> dict[Key, str]:
+    """A short name for people, unique inside the study, for each arm."""
+    arms = Counter(entry.experiment for entry in study.entries)
+    titles = Counter(_name(entry, arms) for entry in study.entries)
+    found: dict[Key, str] = {}
+    for entry in study.entries:
+        name = _name(entry, arms)
+        split = entry.experiment.rpartition("_split")[2]
+        if titles[name] > 1 and split.isdigit():
+            name = f"{name}, split {split}"
+        found[entry.key] = name
+    repeated = {name for name, count in Counter(found.values()).items() if count > 1}
+    return {key: "/".join(key) if name in repeated else name for key, name in found.items()}
+
+
+def _name(entry: Entry, arms: Counter[str]) -> str:
+    title = entry.title or entry.experiment
+    if arms[entry.experiment] == 1 or entry.arm == CORRECTED:
+        return title
+    return f"{title} ({entry.arm.replace('_', ' ')})"
+
+
+def pairs(texts: list[str], option: str) -> dict[str, Path]:
+    """`dataset=path` arguments of a stage as a mapping."""
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise UserError(f"{option}: '{text}' must be written dataset=path")
+        found[name] = Path(path)
+    return found
+
+
+def dumped(model: Strict) -> Any:
+    """The description as JSON values, for a receipt."""
+    return model.model_dump(mode="json")

@@ -1,0 +1,116 @@
+"""`comparison.csv` as a page for people: percentages, intervals, p-values and footnotes."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from florilegium.report.comparison import FRACTIONS, NOTE_SEPARATOR
+
+EMPTY = "–"
+WORDS = {
+    "top1": "test top-1",
+    "top5": "test top-5",
+    "last_top1": "test top-1, last epoch",
+    "train_top1": "training top-1",
+    "epochs_to_90_percent": "epochs to 90 % of the final accuracy",
+}
+HEADER = ("Experiment", "Arm", "Metric", "Published", "Ours", "Seeds", "Test images", "Against", "p", "Verdict", "Notes")
+READING = (
+    "Accuracies are percentages. Intervals are at 95 %: Student's t over seeds, or Wilson's for a single "
+    "run, which covers the test images alone. p is of a paired test on the same test images against the arm "
+    "that is named, two-sided, and not corrected for the number of comparisons."
+)
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A table of texts: header, rows, and the footnotes that its last column counts."""
+
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: list[str]
+
+
+def readable(table: pd.DataFrame) -> Readable:
+    """Format a comparison; equal parts of notes become one footnote."""
+    notes: dict[str, int] = {}
+    rows = []
+    for row in table.itertuples():
+        parts = [part for part in text(row.note).split(NOTE_SEPARATOR) if part]
+        numbers = [notes.setdefault(part, len(notes) + 1) for part in parts]
+        rows.append(
+            (
+                row.experiment,
+                row.arm,
+                WORDS.get(row.metric, row.metric),
+                published(row.metric, row.published_low, row.published_high),
+                measured(row.metric, row.mean, row.ci_low, row.ci_high),
+                count(row.n_seeds),
+                count(row.n_test),
+                text(row.baseline) or EMPTY,
+                p_value(row.p_value),
+                row.verdict.replace("_", " "),
+                ", ".join(str(number) for number in numbers) or EMPTY,
+            )
+        )
+    return Readable(HEADER, rows, list(notes))
+
+
+def markdown(table: pd.DataFrame, *, title: str, preset: str, comparable: bool) -> str:
+    """The Markdown twin of a comparison."""
+    shown = readable(table)
+    lines = [f"# {title}: comparison ({preset})", ""]
+    if not comparable:
+        lines += ["**DEMO**: the data are not the study's, so nothing here speaks for or against it.", ""]
+    lines += [READING, "", _line(shown.header), _line(["---"] * len(shown.header))]
+    lines += [_line(row) for row in shown.rows]
+    if shown.notes:
+        lines += ["", "Notes", "", *(f"{i}. {note}" for i, note in enumerate(shown.notes, 1))]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def number(metric: str, value: float) -> str:
+    """A value in the unit that people read: per cent for fractions, grouped digits for counts."""
+    if math.isnan(value):
+        return EMPTY
+    if metric in FRACTIONS:
+        return f"{100 * value:.1f}"
+    return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def published(metric: str, low: float, high: float) -> str:
+    if math.isnan(low):
+        return EMPTY
+    return number(metric, low) if low == high else f"{number(metric, low)} to {number(metric, high)}"
+
+
+def measured(metric: str, mean: float, low: float, high: float) -> str:
+    if math.isnan(mean) or math.isnan(low):
+        return number(metric, mean)
+    return f"{number(metric, mean)} [{number(metric, low)}, {number(metric, high)}]"
+
+
+def p_value(value: float) -> str:
+    """Three digits after the point, and `< 0.001` below that."""
+    if math.isnan(value):
+        return EMPTY
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def points(value: float) -> str:
+    """A signed difference of fractions in percentage points, with a true minus sign."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def count(value: object) -> str:
+    return EMPTY if pd.isna(value) else f"{value:,}"
+
+
+def text(value: object) -> str:
+    """An empty text for the cell that pandas reads as missing."""
+    return "" if pd.isna(value) else str(value)

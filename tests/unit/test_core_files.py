@@ -1,0 +1,76 @@
+"""Whole files or none, and errors as sentences."""
+
+import errno
+import json
+import subprocess
+import sys
+
+import pytest
+
+from florilegium.core.files import atomic, digest, write_json, write_text
+from florilegium.core.json_schema import FILES, schema
+from florilegium.core.receipts import read_receipt, write_receipt
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path):
+    with pytest.raises(OSError) as caught, atomic(tmp_path / "big.npy"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "big.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_ends_a_stage_in_one_sentence():
+    program = (
+        "from florilegium.core.errors import run_main\n"
+        "def main():\n    raise OSError(28, 'No space left on device', 'results/x.npy')\n"
+        "run_main(main)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: no space left") and "results/x.npy" in last
+
+
+def test_digest_is_sha256(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert digest(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_json_refuses_what_is_not_json(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "x.json", {"loss": float("nan")})
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_receipt_names_files_by_content_and_holds_no_absolute_path(tmp_path, monkeypatch):
+    outside = tmp_path / "outside.bin"
+    outside.write_bytes(b"abc")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    (work / "made.txt").write_text("made")
+    write_receipt(
+        work / "receipt.json", stage="test", spec={"lr": 0.1}, code="c0de", inputs=[outside],
+        outputs=[work / "made.txt"], started=0.0, seed=3,
+    )  # fmt: skip
+    receipt = read_receipt(work / "receipt.json")
+    assert receipt["inputs"]["outside.bin"]["sha256"] == digest(outside)
+    assert list(receipt["outputs"]) == ["made.txt"]
+    assert receipt["seed"] == 3
+    assert str(tmp_path) not in (work / "receipt.json").read_text()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_exported_schemas_are_current(project, name):
+    exported = json.loads((project / "workflow" / "schemas" / f"{name}.schema.json").read_text())
+    assert exported == schema(name), "run: python -m florilegium.core.json_schema workflow/schemas"

@@ -1,0 +1,98 @@
+# packed pixels and clean split -> a trained and tested classifier
+
+from florilegium.core.devices import gpu_wanted
+from florilegium.models import registry
+
+RUN = f"{RESULTS}/{{run}}/seed{{seed}}"
+RUN_FILES = (
+    "metrics.json",
+    "history.csv",
+    "predictions.csv",
+    "cost.json",
+    "checkpoint.safetensors",
+    "receipt.json",
+)
+
+
+def experiment_of(w):
+    return plan.find(*w.run.split("/"))
+
+
+def train_inputs(w, seeds):
+    """Everything that one training reads, by role."""
+    use = experiment_of(w).data
+    source, _ = plan.source(use.dataset)
+    found = {
+        "pixels": f"resources/{source}/pixels{use.storage_size}.npy",
+        "packed": f"resources/{source}/pixels{use.storage_size}.csv",
+        "images": f"resources/{use.dataset}/images.csv",
+        "dropped": [f"{audit_folder(use.dataset, target)}/dropped.csv" for target in use.clean],
+    }
+    if use.holdout is not None:
+        found["pairs"] = f"{audit_folder(use.dataset, use.dataset)}/pairs.csv"
+    start = first_weights(w)
+    if start:
+        found["init"] = [start.format(seed=seed) for seed in seeds] if "{seed}" in start else start
+    return found
+
+
+def first_weights(w):
+    """The path of the first weights, `{seed}` left open when they are another run's; or None."""
+    e = experiment_of(w)
+    if e.init is None:
+        return None
+    if e.init.experiment:
+        return f"{RESULTS}/{e.study}/{e.init.experiment}/{e.init.arm}/seed{{seed}}/checkpoint.safetensors"
+    return e.init.file or f"resources/weights/{e.init.weights}.safetensors"
+
+
+def train_options(w, input):
+    """Arguments of the training stage that only some experiments have."""
+    options = []
+    if input.get("dropped"):
+        options += ["--dropped", *([input.dropped] if isinstance(input.dropped, str) else input.dropped)]
+    if input.get("pairs"):
+        options += ["--pairs", input.pairs]
+    if start := first_weights(w):
+        options += ["--init", start]
+    return options
+
+
+def train_code(w):
+    return stage_code("train", *registry.modules(experiment_of(w).model.name))
+
+
+# One job is one run, but in a preset whose runs are shorter than their imports.
+for seeds, members in plan.groups().items():
+
+    rule:
+        name:
+            f"train_seed{'_'.join(map(str, seeds))}"
+        input:
+            unpack(partial(train_inputs, seeds=seeds)),
+        output:
+            expand(f"{RUN}/{{file}}", seed=seeds, file=RUN_FILES, allow_missing=True),
+        params:
+            spec=lambda w: canonical(experiment_of(w).spec()),
+            code=train_code,
+            seeds=seeds,
+            options=train_options,
+            out=lambda w: f"{RESULTS}/{w.run}",
+            state=lambda w: f"state/{plan.settings.preset}/{w.run}",
+            tensorboard=lambda w: f"logs/tensorboard/{plan.settings.preset}/{w.run}",
+            device=plan.settings.device,
+        wildcard_constraints:
+            run=any_of(members),
+        threads: 1
+        resources:
+            gpu=int(gpu_wanted(plan.settings.device)),
+        retries: 1
+        log:
+            f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
+        message:
+            "Training {wildcards.run}, seeds {params.seeds}"
+        shell:
+            "{PYTHON} -m florilegium.stages.train --seeds {params.seeds} --pixels {input.pixels}"
+            " --images {input.images} {params.options:q} --out {params.out} --state {params.state}"
+            " --tensorboard {params.tensorboard} --device {params.device}"
+            " --spec {params.spec:q} --code {params.code} > {log} 2>&1"

@@ -1,0 +1,36 @@
+# What several phases ask: parameters that decide a re-run, names, and places.
+
+import re
+
+from florilegium.core.fingerprint import canonical, code_hash
+
+
+def any_of(names):
+    """A wildcard constraint: one of these names, or nothing at all when there are none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def stage_code(stage, *modules):
+    """The `code` parameter of a rule: a hash over all code that the stage reaches."""
+    return code_hash(f"florilegium.stages.{stage}", *modules)
+
+
+def files_of(dataset):
+    """The table of verified files behind a data set."""
+    return f"resources/{plan.source(dataset)[0]}/files.json"
+
+
+def audit_folder(a, b):
+    return f"{RESULTS}/audit/{a}__{b}"
+
+
+def audit_files(pairs):
+    return [
+        f"{audit_folder(a, b)}/{name}"
+        for a, b in pairs
+        for name in ("summary.json", "contact_sheet.png")
+    ]
+
+
+def study_files(study):
+    return [f"{RESULTS}/{study}/comparison.csv", figures_of(study)]

@@ -1,0 +1,117 @@
+# archive -> verified files -> table (image, class, split); verified files -> packed pixels
+
+from florilegium.core.schema import DatasetOverride
+
+DOWNLOADED = [name for name, d in plan.datasets.items() if d.rendered is None]
+RENDERED = [name for name, d in plan.datasets.items() if d.rendered is not None]
+
+
+def dataset_spec(name):
+    """A data set without what is only shown to readers."""
+    shown = {"title", "citation", "terms", "homepage"}
+    return plan.datasets[name].model_dump(mode="json", exclude_none=True, exclude=shown)
+
+
+def fetch_spec(w):
+    override = plan.override(w.source)
+    return canonical(
+        {
+            "dataset": dataset_spec(w.source),
+            "override": override.model_dump(mode="json") if override else None,
+        }
+    )
+
+
+def index_spec(w):
+    source, split = plan.source(w.dataset)
+    return canonical({"dataset": dataset_spec(source), "split": split})
+
+
+def local_files(w):
+    """Files on this machine that a data set is made of, so that a change in one is seen."""
+    dataset = plan.datasets[w.source]
+    if dataset.folder is not None:
+        folder = Path(dataset.folder)
+        return sorted(str(path) for path in folder.rglob("*") if path.is_file())
+    override = plan.override(w.source) or DatasetOverride()
+    return [file.path for file in override.files.values() if file != "absent"]
+
+
+rule fetch:
+    input:
+        local_files,
+    output:
+        "resources/{source}/files.json",
+    params:
+        spec=fetch_spec,
+        code=stage_code("fetch"),
+    wildcard_constraints:
+        source=any_of(DOWNLOADED),
+    log:
+        "logs/fetch/{source}.log",
+    retries: 2
+    message:
+        "Fetching and verifying {wildcards.source}"
+    shell:
+        "{PYTHON} -m florilegium.stages.fetch --name {wildcards.source} --out {output}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+rule render:
+    output:
+        "resources/{source}/files.json",
+    params:
+        spec=lambda w: canonical({"dataset": dataset_spec(w.source)}),
+        code=stage_code("render"),
+    wildcard_constraints:
+        source=any_of(RENDERED),
+    log:
+        "logs/render/{source}.log",
+    message:
+        "Drawing {wildcards.source}"
+    shell:
+        "{PYTHON} -m florilegium.stages.render --name {wildcards.source} --out {output}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+rule index:
+    input:
+        files=lambda w: files_of(w.dataset),
+    output:
+        table="resources/{dataset}/images.csv",
+        summary="resources/{dataset}/images.json",
+    params:
+        spec=index_spec,
+        code=stage_code("index"),
+    log:
+        "logs/index/{dataset}.log",
+    message:
+        "Listing images, classes and splits of {wildcards.dataset}"
+    shell:
+        "{PYTHON} -m florilegium.stages.index --files {input.files} --out {output.table}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+rule pack:
+    input:
+        files="resources/{source}/files.json",
+    output:
+        pixels="resources/{source}/pixels{size}.npy",
+        table="resources/{source}/pixels{size}.csv",
+        skipped="resources/{source}/pixels{size}.skipped.csv",
+    params:
+        spec=lambda w: canonical({"dataset": dataset_spec(w.source), "corrupt": plan.settings.corrupt_images}),
+        code=stage_code("pack"),
+        corrupt=plan.settings.corrupt_images,
+    wildcard_constraints:
+        source=any_of(plan.datasets),
+        size=r"\d+",
+    threads: workflow.cores or 1
+    log:
+        "logs/pack/{source}-{size}.log",
+    message:
+        "Packing {wildcards.source} at {wildcards.size} pixels"
+    shell:
+        "{PYTHON} -m florilegium.stages.pack --files {input.files} --size {wildcards.size}"
+        " --corrupt {params.corrupt} --workers {threads} --out {output.pixels}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
