@@ -8,10 +8,12 @@ snakemake -n                   what would run, and why
 import sys
 from pathlib import Path
 
-from snakemake.utils import min_version
+from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
 from florilegium.core.plan import load_plan
+from florilegium.core.validate import retyped
+from florilegium.models import registry
 
 min_version("9.20")
 
@@ -19,14 +21,17 @@ min_version("9.20")
 configfile: "config.yaml"
 
 
+update_config(config, retyped(workflow.config_settings.config))
+
 try:
     plan = load_plan(Path(workflow.basedir), config)
+    for experiment in plan.experiments:
+        registry.check(experiment.model)
 except UserError as error:
     sys.exit(f"error: {error}")
 
 PYTHON = sys.executable
 RESULTS = f"results/{plan.settings.preset}"
-
 
 
 include: "workflow/rules/common.smk"

@@ -9,6 +9,7 @@ import yaml
 from florilegium.core.errors import UserError
 from florilegium.core.experiments import text
 from florilegium.core.plan import Plan, load_plan
+from florilegium.core.validate import retyped
 
 DATASETS = """
 roses: {layout: folders, folder: pictures/roses}
@@ -199,3 +200,11 @@ def test_errors_of_a_study_name_its_file(make):
 def test_seeds_share_a_process_only_where_the_preset_says_so(make):
     assert set(make().groups()) == {(0,), (1,)}
     assert set(make(preset="share_process: true").groups()) == {(0, 1)}
+
+
+def test_values_of_the_command_line_get_their_types():
+    given = {"a": {"epochs": "10", "lr": "1e-4", "flip": "0.5", "name": "resnet18", "on": "true"}, "seeds": ["0", "1"]}
+    assert retyped(given) == {
+        "a": {"epochs": 10, "lr": 1e-4, "flip": 0.5, "name": "resnet18", "on": True},
+        "seeds": [0, 1],
+    }

@@ -18,15 +18,15 @@ rule hash:
         files="resources/{source}/files.json",
     output:
         "resources/{source}/hashes.npz",
+    log:
+        "logs/hash/{source}.log",
+    wildcard_constraints:
+        source=any_of(plan.datasets),
+    threads: workflow.cores or 1
     params:
         spec=lambda w: canonical({"corrupt": plan.settings.corrupt_images}),
         code=stage_code("hash"),
         corrupt=plan.settings.corrupt_images,
-    wildcard_constraints:
-        source=any_of(plan.datasets),
-    threads: workflow.cores or 1
-    log:
-        "logs/hash/{source}.log",
     message:
         "Hashing the original images of {wildcards.source}"
     shell:
@@ -54,15 +54,15 @@ rule audit_pair:
             labels={"data sets": "{a} and {b}", "figure": "distances"},
         ),
         receipt=f"{RESULTS}/audit/{{a}}__{{b}}/receipt.json",
+    log:
+        "logs/audit/{a}__{b}.log",
+    wildcard_constraints:
+        a=any_of({a for a, _ in PAIRS}),
+        b=any_of({b for _, b in PAIRS}),
     params:
         spec=canonical({"audit": plan.settings.audit.model_dump(mode="json")}),
         code=stage_code("audit"),
         out=lambda w: audit_folder(w.a, w.b),
-    wildcard_constraints:
-        a=any_of({a for a, _ in PAIRS}),
-        b=any_of({b for _, b in PAIRS}),
-    log:
-        "logs/audit/{a}__{b}.log",
     message:
         "Looking for pictures of {wildcards.b} in {wildcards.a}"
     shell:

@@ -1,7 +1,6 @@
 # packed pixels and clean split -> a trained and tested classifier
 
 from florilegium.core.devices import gpu_wanted
-from florilegium.models import registry
 
 RUN = f"{RESULTS}/{{run}}/seed{{seed}}"
 RUN_FILES = (
@@ -20,16 +19,17 @@ def experiment_of(w):
 
 def train_inputs(w, seeds):
     """Everything that one training reads, by role."""
-    use = experiment_of(w).data
-    source, _ = plan.source(use.dataset)
+    data = experiment_of(w).data
+    source, _ = plan.source(data.dataset)
     found = {
-        "pixels": f"resources/{source}/pixels{use.storage_size}.npy",
-        "packed": f"resources/{source}/pixels{use.storage_size}.csv",
-        "images": f"resources/{use.dataset}/images.csv",
-        "dropped": [f"{audit_folder(use.dataset, target)}/dropped.csv" for target in use.clean],
+        "pixels": f"resources/{source}/pixels{data.storage_size}.npy",
+        "packed": f"resources/{source}/pixels{data.storage_size}.csv",
+        "images": f"resources/{data.dataset}/images.csv",
+        "classes": f"resources/{data.dataset}/images.json",
+        "dropped": [f"{audit_folder(data.dataset, target)}/dropped.csv" for target in data.clean],
     }
-    if use.holdout is not None:
-        found["pairs"] = f"{audit_folder(use.dataset, use.dataset)}/pairs.csv"
+    if data.holdout is not None:
+        found["pairs"] = f"{audit_folder(data.dataset, data.dataset)}/pairs.csv"
     start = first_weights(w)
     if start:
         found["init"] = [start.format(seed=seed) for seed in seeds] if "{seed}" in start else start
@@ -50,7 +50,10 @@ def train_options(w, input):
     """Arguments of the training stage that only some experiments have."""
     options = []
     if input.get("dropped"):
-        options += ["--dropped", *([input.dropped] if isinstance(input.dropped, str) else input.dropped)]
+        options += [
+            "--dropped",
+            *([input.dropped] if isinstance(input.dropped, str) else input.dropped),
+        ]
     if input.get("pairs"):
         options += ["--pairs", input.pairs]
     if start := first_weights(w):
@@ -72,6 +75,14 @@ for seeds, members in plan.groups().items():
             unpack(partial(train_inputs, seeds=seeds)),
         output:
             expand(f"{RUN}/{{file}}", seed=seeds, file=RUN_FILES, allow_missing=True),
+        log:
+            f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
+        wildcard_constraints:
+            run=any_of(members),
+        retries: 1
+        threads: 1
+        resources:
+            gpu=int(gpu_wanted(plan.settings.device)),
         params:
             spec=lambda w: canonical(experiment_of(w).spec()),
             code=train_code,
@@ -81,14 +92,6 @@ for seeds, members in plan.groups().items():
             state=lambda w: f"state/{plan.settings.preset}/{w.run}",
             tensorboard=lambda w: f"logs/tensorboard/{plan.settings.preset}/{w.run}",
             device=plan.settings.device,
-        wildcard_constraints:
-            run=any_of(members),
-        threads: 1
-        resources:
-            gpu=int(gpu_wanted(plan.settings.device)),
-        retries: 1
-        log:
-            f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         message:
             "Training {wildcards.run}, seeds {params.seeds}"
         shell:

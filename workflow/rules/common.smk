@@ -2,6 +2,8 @@
 
 import re
 
+from functools import partial
+
 from florilegium.core.fingerprint import canonical, code_hash
 
 
@@ -26,11 +28,9 @@ def audit_folder(a, b):
 
 def audit_files(pairs):
     return [
-        f"{audit_folder(a, b)}/{name}"
-        for a, b in pairs
-        for name in ("summary.json", "contact_sheet.png")
+        f"{audit_folder(a, b)}/{name}" for a, b in pairs for name in ("summary.json", "contact_sheet.png")
     ]
 
 
 def study_files(study):
-    return [f"{RESULTS}/{study}/comparison.csv", figures_of(study)]
+    return [f"{RESULTS}/{study}/comparison.csv", *figures_of(study)]

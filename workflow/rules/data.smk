@@ -42,14 +42,14 @@ rule fetch:
         local_files,
     output:
         "resources/{source}/files.json",
+    log:
+        "logs/fetch/{source}.log",
+    wildcard_constraints:
+        source=any_of(DOWNLOADED),
+    retries: 2
     params:
         spec=fetch_spec,
         code=stage_code("fetch"),
-    wildcard_constraints:
-        source=any_of(DOWNLOADED),
-    log:
-        "logs/fetch/{source}.log",
-    retries: 2
     message:
         "Fetching and verifying {wildcards.source}"
     shell:
@@ -60,13 +60,13 @@ rule fetch:
 rule render:
     output:
         "resources/{source}/files.json",
+    log:
+        "logs/render/{source}.log",
+    wildcard_constraints:
+        source=any_of(RENDERED),
     params:
         spec=lambda w: canonical({"dataset": dataset_spec(w.source)}),
         code=stage_code("render"),
-    wildcard_constraints:
-        source=any_of(RENDERED),
-    log:
-        "logs/render/{source}.log",
     message:
         "Drawing {wildcards.source}"
     shell:
@@ -80,11 +80,11 @@ rule index:
     output:
         table="resources/{dataset}/images.csv",
         summary="resources/{dataset}/images.json",
+    log:
+        "logs/index/{dataset}.log",
     params:
         spec=index_spec,
         code=stage_code("index"),
-    log:
-        "logs/index/{dataset}.log",
     message:
         "Listing images, classes and splits of {wildcards.dataset}"
     shell:
@@ -99,16 +99,21 @@ rule pack:
         pixels="resources/{source}/pixels{size}.npy",
         table="resources/{source}/pixels{size}.csv",
         skipped="resources/{source}/pixels{size}.skipped.csv",
-    params:
-        spec=lambda w: canonical({"dataset": dataset_spec(w.source), "corrupt": plan.settings.corrupt_images}),
-        code=stage_code("pack"),
-        corrupt=plan.settings.corrupt_images,
+    log:
+        "logs/pack/{source}-{size}.log",
     wildcard_constraints:
         source=any_of(plan.datasets),
         size=r"\d+",
     threads: workflow.cores or 1
-    log:
-        "logs/pack/{source}-{size}.log",
+    params:
+        spec=lambda w: canonical(
+            {
+                "dataset": dataset_spec(w.source),
+                "corrupt": plan.settings.corrupt_images,
+            }
+        ),
+        code=stage_code("pack"),
+        corrupt=plan.settings.corrupt_images,
     message:
         "Packing {wildcards.source} at {wildcards.size} pixels"
     shell:

@@ -1,9 +1,118 @@
 # metrics and receipts -> comparison with what was published -> figures -> one page
 
-from florilegium.report.names import CAPTIONS, figure_names
+from florilegium.report.catalogue import planned
+from florilegium.report.study import Study
+
+DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
+
+
+def figures_of(study):
+    """The figures of one study, by file."""
+    figures = planned(Study.model_validate(DESCRIPTIONS[study], strict=False))
+    return {f"{RESULTS}/{study}/figures/{figure.name}.png": figure for figure in figures}
 
 
 def runs_of(study, *files):
     return [
         f"{RESULTS}/{e.key}/seed{seed}/{file}" for e in plan.of(study) for seed in e.seeds for file in files
     ]
+
+
+def pictures_of(study):
+    """Packed pixels of the data sets that a study tests on, for its sample predictions."""
+    places = {(plan.source(e.data.dataset)[0], e.data.storage_size) for e in plan.of(study)}
+    return [f"resources/{source}/pixels{size}.npy" for source, size in sorted(places)]
+
+
+rule compare:
+    input:
+        lambda w: runs_of(w.study, "metrics.json", "history.csv", "predictions.csv", "receipt.json"),
+        lambda w: [f"resources/{name}/images.json" for name in {e.data.dataset for e in plan.of(w.study)}],
+    output:
+        table=report(
+            f"{RESULTS}/{{study}}/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "ours and published"},
+        ),
+        text=f"{RESULTS}/{{study}}/comparison.md",
+        receipt=f"{RESULTS}/{{study}}/comparison.receipt.json",
+    log:
+        f"logs/compare/{plan.settings.preset}/{{study}}.log",
+    params:
+        spec=lambda w: canonical(DESCRIPTIONS[w.study]),
+        code=stage_code("compare"),
+        runs=lambda w: f"{RESULTS}/{w.study}",
+    message:
+        "Comparing {wildcards.study} with what was published"
+    shell:
+        "{PYTHON} -m florilegium.stages.compare --runs {params.runs} --out {output.table}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+for study in plan.studies:
+
+    rule:
+        name:
+            f"figures_{study}"
+        input:
+            runs_of(study, "metrics.json", "history.csv", "predictions.csv"),
+            comparison=f"{RESULTS}/{study}/comparison.csv",
+            pixels=pictures_of(study),
+        output:
+            *[
+                report(
+                    path,
+                    caption=f"../report/{figure.kind}.rst",
+                    category=plan.studies[study].title,
+                    labels={"figure": figure.name.replace("_", " ")},
+                )
+                for path, figure in figures_of(study).items()
+            ],
+        log:
+            f"logs/figures/{plan.settings.preset}/{study}.log",
+        params:
+            spec=canonical(DESCRIPTIONS[study]),
+            code=stage_code("figures"),
+            runs=f"{RESULTS}/{study}",
+            out=f"{RESULTS}/{study}/figures",
+        message:
+            f"Drawing the figures of {study}"
+        shell:
+            "{PYTHON} -m florilegium.stages.figures --runs {params.runs} --comparison {input.comparison}"
+            " --pixels {input.pixels} --out {params.out}"
+            " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+rule page:
+    input:
+        [f"{RESULTS}/{study}/comparison.csv" for study in plan.studies],
+        [list(figures_of(study)) for study in plan.studies],
+        audit_files(plan.audits()),
+    output:
+        report(
+            f"{RESULTS}/report.html",
+            caption="../report/page.rst",
+            category="Summary",
+            labels={"page": "everything on one page"},
+        ),
+    log:
+        f"logs/page/{plan.settings.preset}.log",
+    params:
+        spec=canonical(
+            {
+                "preset": plan.settings.preset,
+                "title": plan.preset.title,
+                "note": plan.preset.note,
+                "comparable": plan.preset.comparable,
+                "studies": DESCRIPTIONS,
+                "audits": plan.audits(),
+            }
+        ),
+        code=stage_code("page"),
+        results=RESULTS,
+    message:
+        "Writing the report"
+    shell:
+        "{PYTHON} -m florilegium.stages.page --results {params.results} --out {output}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"

@@ -2,9 +2,7 @@
 
 import pandas as pd
 
-from florilegium.audit.comparison import Comparison
-
-RANK = {"train": 0, "val": 1, "test": 2}
+from florilegium.audit.comparison import Comparison, rank
 
 
 def dropped(found: Comparison) -> pd.DataFrame:
@@ -16,7 +14,7 @@ def dropped(found: Comparison) -> pd.DataFrame:
     within a split stay.
     """
     shown = _across_splits(found) if found.inside else found.leaks()
-    shown = shown.assign(rank=-shown["split_b"].map(RANK).fillna(0)).sort_values(
+    shown = shown.assign(rank=-shown["split_b"].map(rank)).sort_values(
         ["image_a", "rank", "pixel_distance", "image_b"]
     )
     reasons = [
@@ -29,9 +27,11 @@ def dropped(found: Comparison) -> pd.DataFrame:
 def _across_splits(found: Comparison) -> pd.DataFrame:
     """The pairs inside one set whose b side lies in a later split, whichever side came first."""
     same = found.same
-    swapped = {f"{key}_{side}": f"{key}_{other}" for key in ("image", "split") for side, other in ("ab", "ba")}
+    swapped = {
+        f"{key}_{side}": f"{key}_{other}" for key in ("image", "split") for side, other in ("ab", "ba")
+    }
     both = pd.concat([same, same.rename(columns=swapped)])
-    return both[both["split_a"].map(RANK) < both["split_b"].map(RANK)]
+    return both[both["split_a"].map(rank) < both["split_b"].map(rank)]
 
 
 def _reason(split: str, image: str, dataset: str, others: int) -> str:

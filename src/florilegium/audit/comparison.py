@@ -15,7 +15,13 @@ from florilegium.core.errors import UserError
 from florilegium.core.schema import Audit
 
 SAME, DIFFERENT = "same_picture", "different"
-HELD_OUT = ("val", "test")
+SPLITS = ("train", "val", "test")
+HELD_OUT = SPLITS[1:]
+
+
+def rank(split: str) -> int:
+    """A split's place in train, val, test; -1 for any other, such as that of a folder without splits."""
+    return SPLITS.index(split) if split in SPLITS else -1
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,9 @@ class Comparison:
     """What an audit found. `a` is what is trained on; inside one set `b` is `a`.
 
     `pairs` has the columns image_a, split_a, class_a, image_b, split_b, class_b, hash_distance,
-    transform, pixel_distance, verdict, by rising pixel distance. `nearest` is (N,) the hash distance
-    from each image of b to its nearest in a. `held_out` are the splits of b that a must not show.
+    transform, pixel_distance, contrast_share, verdict, by rising pixel distance. `nearest` is (N,) the
+    hash distance from each image of b to its nearest in a. `held_out` are the splits of b that a must
+    not show.
     """
 
     a: Collection
@@ -98,7 +105,7 @@ def compare(
         dihedral=settings.dihedral,
         workers=workers,
     )
-    found = confirm(a.hashes, b.hashes, candidates, settings.pixel_threshold)
+    found = confirm(a.hashes, b.hashes, candidates, settings)
     pairs = pd.DataFrame(
         {
             "image_a": a.hashes.images[found.a],
@@ -110,6 +117,7 @@ def compare(
             "hash_distance": found.hash_distance,
             "transform": np.array(NAMES)[found.transform],
             "pixel_distance": found.pixel_distance,
+            "contrast_share": found.contrast_share,
             "verdict": np.where(found.same, SAME, DIFFERENT),
         }
     ).sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)

@@ -2,10 +2,11 @@
 
 pHash is that of the `imagehash` package, bit for bit: grey, 32 x 32 by Lanczos, DCT-II, and the
 8 x 8 lowest frequencies held against their median. The original image is hashed: EXIF orientation is
-not applied (the search looks for rotations itself) and nothing is cropped.
+not applied (the search looks for rotations itself) and nothing is cropped. Images of 16 bits a
+channel are brought to 8 first, where Pillow, and so `imagehash`, would clip them to white.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from florilegium.audit.transforms import SIDE, pack_bits
+from florilegium.audit.transforms import LOW, SIDE, pack_bits
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
 from florilegium.core.progress import bar
+from florilegium.data.decode import BadImage, decode
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 FLAT_SPREAD = 8  # grey levels between the darkest and the brightest pixel of a thumbnail
 CHUNK = 64  # images that a worker takes at a time
 
@@ -61,11 +62,6 @@ class Hashes:
             return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
 
 
-def is_image(path: Path | str) -> bool:
-    """Whether a file's suffix is that of an image format which the audit reads."""
-    return Path(path).suffix.lower() in SUFFIXES
-
-
 def hash_images(
     root: Path, images: Sequence[str], *, workers: int = 1, corrupt: Literal["stop", "skip"] = "stop"
 ) -> tuple[Hashes, dict[str, str]]:
@@ -86,7 +82,7 @@ def hash_images(
         more = f"; and {len(broken) - 10} more" if len(broken) > 10 else ""
         raise UserError(
             f"{root}: {len(broken)} of {len(names)} images cannot be decoded: {shown}{more}; "
-            "replace or remove them, or let them be skipped"
+            "replace or remove them, or skip them (corrupt_images: skip in config.yaml, or --corrupt skip)"
         )
     if len(broken) == len(names):
         raise UserError(f"{root}: none of the {len(names)} images can be decoded; give another folder")
@@ -94,53 +90,51 @@ def hash_images(
     return Hashes(**fields), broken
 
 
-def _map(root: Path, chunks: list[list[str]], workers: int):  # type: ignore[no-untyped-def]
-    workers = min(workers, len(chunks))
+def _map(root: Path, chunks: list[list[str]], workers: int) -> Iterator[tuple[Hashes, dict[str, str]]]:
+    """`hash_chunk` of every chunk, in order."""
+    tasks = [(root, chunk) for chunk in chunks]
+    workers = min(workers, len(tasks))
     if workers <= 1:
-        yield from (hash_chunk((root, chunk)) for chunk in bar(chunks, "hashing", "chunk"))
+        yield from map(hash_chunk, bar(tasks, "hashing", "chunk"))
         return
     # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        results = pool.map(hash_chunk, [(root, chunk) for chunk in chunks])
-        yield from (result for _, result in zip(bar(chunks, "hashing", "chunk"), results, strict=True))
+        results = pool.map(hash_chunk, tasks)
+        yield from (result for _, result in zip(bar(tasks, "hashing", "chunk"), results, strict=True))
 
 
 def hash_chunk(task: tuple[Path, list[str]]) -> tuple[Hashes, dict[str, str]]:
-    """Hash a few images in this process; a pure function, so that workers can run it."""
+    """The hashes of a few images below a root, and the reasons for those that cannot be decoded."""
     root, images = task
-    kept, greys, thumbs, hashes = [], [], [], []
+    greys, thumbs, hashes = [], [], []
     broken: dict[str, str] = {}
     for image in images:
         try:
-            grey, thumb = thumbnails(root / image)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            broken[image] = str(error).replace(str(root), "").strip() or type(error).__name__
+            grey, thumb = thumbnails(decode(root / image))
+        except BadImage as error:
+            broken[image] = str(error)
             continue
-        kept.append(image)
         greys.append(np.asarray(grey))
         thumbs.append(np.asarray(thumb))
         hashes.append(imagehash.phash(grey).hash)
-    n = len(kept)
-    grey_array = np.array(greys, np.uint8).reshape(n, SIDE, SIDE)
-    bits = pack_bits(np.array(hashes, np.bool_).reshape(n, 8, 8))
-    spread = np.ptp(grey_array, axis=(1, 2))
+    kept = [image for image in images if image not in broken]
+    grey_pixels = np.array(greys, np.uint8).reshape(-1, SIDE, SIDE)
+    packed = pack_bits(np.array(hashes, np.bool_).reshape(-1, LOW, LOW))
+    spread = np.ptp(grey_pixels, axis=(1, 2))
     return Hashes(
         images=np.array(kept, np.str_),
-        hash=bits,
-        reliable=(np.bitwise_count(bits) == 32) & (spread >= FLAT_SPREAD),
-        grey=grey_array,
-        thumb=np.array(thumbs, np.uint8).reshape(n, SIDE, SIDE, 3),
+        hash=packed,
+        reliable=(np.bitwise_count(packed) == LOW * LOW // 2) & (spread >= FLAT_SPREAD),
+        grey=grey_pixels,
+        thumb=np.array(thumbs, np.uint8).reshape(-1, SIDE, SIDE, 3),
     ), broken
 
 
-def thumbnails(path: Path) -> tuple[Image.Image, Image.Image]:
-    """The grey 32 x 32 thumbnail that pHash starts from, and one of mean colours.
+def thumbnails(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """The grey 32 x 32 thumbnail that pHash starts from, and one of mean colours, of an RGB image.
 
-    The grey one is made from the image in its own mode, as `imagehash.phash` does; a resize to the
-    size that a picture already has changes nothing, so its pHash is that of the whole image.
+    To resize a picture to the size that it has changes nothing, so `imagehash.phash` of the grey one
+    is that of the whole image.
     """
-    with Image.open(path) as image:
-        image.load()
-        grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        colour = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-    return grey, colour
+    grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return grey, image.resize((SIDE, SIDE), Image.Resampling.HAMMING)

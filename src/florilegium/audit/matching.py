@@ -98,8 +98,8 @@ def search(
 
 def _hashes(a: Hashes, rows: NDArray[np.intp], dihedral: bool) -> NDArray[np.uint64]:
     """The stored hashes as the identity's row, and seven computed ones below it."""
-    turned = transformed_hashes(a.grey[rows])[IDENTITY + 1 :] if dihedral else []
-    return np.stack([a.hash[rows], *turned])
+    upright = a.hash[rows][None]
+    return np.concatenate([upright, transformed_hashes(a.grey[rows])[1:]]) if dihedral else upright
 
 
 def _equal_thumbnails(a: Hashes, b: Hashes | None) -> NDArray[np.intp]:

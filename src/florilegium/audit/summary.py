@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.audit.comparison import Comparison
+from florilegium.audit.comparison import Comparison, rank
 
 TOP_CLASSES = 10
 
@@ -21,6 +21,7 @@ def summarise(found: Comparison, n_dropped: int) -> dict[str, Any]:
         "b": found.b.name,
         "radius": found.settings.radius,
         "pixel_threshold": found.settings.pixel_threshold,
+        "contrast_share": found.settings.contrast_share,
         "dihedral": found.settings.dihedral,
         "n_a": len(found.a.hashes),
         "n_b": len(found.b.hashes),
@@ -40,7 +41,7 @@ def summarise(found: Comparison, n_dropped: int) -> dict[str, Any]:
 def _by_split(same: pd.DataFrame, inside: bool) -> dict[str, int]:
     """Pairs by `split_a/split_b`; inside one set the two splits of a pair have no order."""
     splits = zip(same["split_a"], same["split_b"], strict=True)
-    keys = pd.Series(["/".join(sorted(pair) if inside else pair) for pair in splits], dtype=object)
+    keys = pd.Series(["/".join(sorted(pair, key=rank) if inside else pair) for pair in splits], dtype=object)
     return {str(key): int(n) for key, n in keys.value_counts().items()}
 
 

@@ -1,4 +1,8 @@
-"""Candidates confirmed on pixels: near in hash is a hint, near in every pixel is the same picture."""
+"""Candidates confirmed on pixels: near in hash is a hint, near in every pixel is the same picture.
+
+The difference of two thumbnails is held against a fixed threshold and against their own contrast:
+pale pictures, such as small things in a blue sky, are near each other whatever they show.
+"""
 
 from dataclasses import dataclass
 
@@ -8,6 +12,7 @@ from numpy.typing import NDArray
 from florilegium.audit.hashing import Hashes
 from florilegium.audit.matching import Candidates
 from florilegium.audit.transforms import NAMES, apply
+from florilegium.core.schema import Audit
 
 CHUNK = 4096  # pairs compared at once: 24 MiB of pixels
 
@@ -21,27 +26,31 @@ class Pairs:
     transform: NDArray[np.intp]  # (P,) indices into transforms.NAMES
     hash_distance: NDArray[np.uint8]  # (P,)
     pixel_distance: NDArray[np.float64]  # (P,) in [0, 1]
+    contrast_share: NDArray[np.float64]  # (P,) of the summed variances; near 1 for unrelated pictures
     same: NDArray[np.bool_]  # (P,) whether both show the same picture
 
 
-def confirm(a: Hashes, b: Hashes, candidates: Candidates, threshold: float) -> Pairs:
+def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pairs:
     """Keep each pair's best transform; it shows the same picture when its pixels are near enough.
 
     The best transform has the smallest pixel distance, then the smallest hash distance, then the
-    first name. Pairs come in order of their rows.
+    first name. Pairs come in order of their rows. Flat pictures are the same only when equal.
     """
     pixels = pixel_distances(a, b, candidates).round(6)
     order = np.lexsort((candidates.transform, candidates.distance, pixels, candidates.b, candidates.a))
     rows = np.stack([candidates.a, candidates.b])[:, order]
-    first = np.append(True, (rows[:, 1:] != rows[:, :-1]).any(axis=0))[: len(order)]
-    best = order[first]
+    best = order[np.append(True, (rows[:, 1:] != rows[:, :-1]).any(axis=0))[: len(order)]]
+    rows_a, rows_b, pixels = candidates.a[best], candidates.b[best], pixels[best]
+    contrast = variances(a, rows_a) + variances(b, rows_b)
+    share = np.divide(pixels, contrast, out=np.zeros(len(best)), where=contrast > 0)
     return Pairs(
-        a=candidates.a[best],
-        b=candidates.b[best],
+        a=rows_a,
+        b=rows_b,
         transform=candidates.transform[best],
         hash_distance=candidates.distance[best],
-        pixel_distance=pixels[best],
-        same=pixels[best] <= threshold,
+        pixel_distance=pixels,
+        contrast_share=share,
+        same=(pixels <= settings.pixel_threshold) & (share <= settings.contrast_share),
     )
 
 
@@ -56,3 +65,12 @@ def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.
             difference = pictures - b.thumb[candidates.b[rows]]
             distances[rows] = np.square(difference).mean(axis=(1, 2, 3)) / 255**2
     return distances
+
+
+def variances(hashes: Hashes, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(P,) variance over the thumbnail's pixels in [0, 1], the mean of its three channels."""
+    parts = [
+        hashes.thumb[rows[start : start + CHUNK]].var(axis=(1, 2)).mean(axis=1) / 255**2
+        for start in range(0, len(rows), CHUNK)
+    ]
+    return np.concatenate([np.empty(0), *parts])

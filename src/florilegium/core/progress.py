@@ -9,9 +9,13 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def bar(items: Iterable[T], label: str, unit: str = "it") -> Iterator[T]:
-    """Iterate with a bar when standard error is a terminal, else in silence."""
-    total = len(items) if isinstance(items, Sized) else None
+def bar(items: Iterable[T], label: str, unit: str = "it", total: int | None = None) -> Iterator[T]:
+    """Iterate with a bar when standard error is a terminal, else in silence.
+
+    `total` is the number of items where it is known and `items` cannot say it.
+    """
+    if isinstance(items, Sized):
+        total = len(items)
     yield from tqdm(items, desc=label, unit=unit, total=total, leave=False, disable=not sys.stderr.isatty())
 
 

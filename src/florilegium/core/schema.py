@@ -82,7 +82,10 @@ class Audit(Strict):
         10, description="largest Hamming distance of two 64-bit pHashes; distances are even"
     )
     pixel_threshold: NotNegative = Field(
-        0.01, description="largest mean squared difference of the 32 x 32 RGB thumbnails in [0, 1]"
+        0.02, description="largest mean squared difference of the 32 x 32 RGB thumbnails in [0, 1]"
+    )
+    contrast_share: NotNegative = Field(
+        0.35, description="largest share of that difference in the summed variance of both thumbnails"
     )
     dihedral: bool = Field(True, description="look for the eight flips and rotations")
 
@@ -251,3 +254,17 @@ class Settings(Strict):
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
     experiments: dict[str, Overlay] = Field(default_factory=dict, description="`study/experiment`: changes")
     own_studies: tuple[str, ...] = Field((), strict=False, description="study files of one's own, as paths")
+
+
+# --- pretrained weights --------------------------------------------------------------------
+
+
+class Weights(Strict):
+    """One entry of `workflow/weights.yaml`: published weights, and whose they are."""
+
+    model: str = Field(description="the name that `model.name` takes to fit them")
+    source: RemoteFile
+    n_classes: AtLeastOne = Field(description="classes of the head that they hold")
+    homepage: str = ""
+    citation: str = ""
+    terms: str = ""

@@ -1,5 +1,6 @@
 """From mappings to typed models, with errors that a person can act on."""
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,16 +58,25 @@ def explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
     return f"{where}: {key} = {first['input']!r}: {said}{_hint(first['input'])}"
 
 
+def retyped(value: Any) -> Any:
+    """Numbers, booleans and null of the command line, where Snakemake leaves nested values as text."""
+    if isinstance(value, Mapping):
+        return {key: retyped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [retyped(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?|true|false|null", value):
+        try:
+            return float(value) if re.search("[0-9]e", value) else yaml.safe_load(value)
+        except ValueError:
+            return value
+    return value
+
+
 def _hint(value: Any) -> str:
     """YAML 1.1 reads `1e-4` as text, a trap worth naming."""
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return ""
-        mantissa, _, exponent = value.lower().partition("e")
-        right = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent}" if exponent else repr(number)
-        return f" (YAML reads {value} as text: write {right})"
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+e[-+]?[0-9]+", value):
+        mantissa, _, exponent = value.partition("e")
+        return f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"
     return ""
 
 

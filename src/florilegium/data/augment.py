@@ -114,4 +114,4 @@ def _scale_and_shift(config: InputConfig, device: torch.device) -> tuple[Tensor,
 
 def _rows(images: Tensor) -> Tensor:
     """(B, 3, s, s) in channels-last memory, seen as (B, s, 3 s)."""
-    return images.permute(0, 2, 3, 1).flatten(2)
+    return images.permute(0, 2, 3, 1).view(len(images), images.shape[2], -1)

@@ -7,7 +7,6 @@ matrices, one a side, and the batch is two batched matrix products: exact, no lo
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,9 +83,7 @@ def padded_crop(
     return gather(padded, top, left, flips, size, buffers)
 
 
-def gather(
-    pixels: Tensor, top: Tensor, left: Tensor, flips: Tensor, size: int, buffers: Buffers
-) -> Tensor:
+def gather(pixels: Tensor, top: Tensor, left: Tensor, flips: Tensor, size: int, buffers: Buffers) -> Tensor:
     """Windows of `size` at per-image corners, mirrored where `flips`, without resampling."""
     count = len(pixels)
     steps = torch.arange(size)

@@ -70,7 +70,7 @@ class Kind:
     outline: str
     petals: int
     rings: int
-    varieties: tuple[int, ...]  # indices into PALETTE
+    varieties: tuple[int, int]  # indices into PALETTE
     centre: int  # index into CENTRES
     centre_radius: int  # 256ths of the petal's length
     eye: int | None  # palette index of the petals' base
@@ -80,11 +80,12 @@ class Kind:
 
 def make_kind(outline: str, rng: Random) -> Kind:
     """A kind of the given outline whose other traits are drawn from `rng`."""
+    colour = rng.randrange(len(PALETTE))
     return Kind(
         outline=outline,
         petals=rng.choice(OUTLINES[outline].counts),
         rings={"rose": 3, "daisy": rng.choice((1, 2))}.get(outline, rng.choice((1, 1, 2))),
-        varieties=tuple(rng.sample(range(len(PALETTE)), 2)),
+        varieties=(colour, (colour + rng.randint(3, 7)) % len(PALETTE)),
         centre=rng.randrange(len(CENTRES)),
         centre_radius=rng.choice((34, 58, 86)),
         eye=rng.choice((None, rng.randrange(len(PALETTE)))),
@@ -155,7 +156,9 @@ def draw_ring(canvas: np.ndarray, ring: Ring) -> None:
         blend(canvas[rows, columns], np.where(inside, np.minimum(reach, 230), 0), ring.eye)
 
 
-def draw_disc(canvas: np.ndarray, x: int, y: int, radius: int, shadow: Colour, light: Colour, tilt: int = 256) -> None:
+def draw_disc(
+    canvas: np.ndarray, x: int, y: int, radius: int, shadow: Colour, light: Colour, tilt: int = 256
+) -> None:
     """Draw a flower's centre, brighter above and left, with a speckle of florets."""
     side = len(canvas)
     reach = max(radius * side >> 8, 1)

@@ -20,7 +20,7 @@ from florilegium.data.petals import (
     window,
 )
 
-SUPERSAMPLING = 3
+SUPERSAMPLING = 2
 LEAF = Outline((1,), 0.22, 0.9, 0.9, 0.0)
 # (top, bottom) of a background
 BACKGROUNDS: tuple[tuple[Colour, Colour], ...] = (
@@ -42,16 +42,16 @@ GREENS: tuple[tuple[Colour, Colour], ...] = (
 class Picture:
     """What one picture shows. `seed` draws everything that the kind leaves open."""
 
-    kind: Kind  # whose petals are seen
+    kind: Kind
     seed: str
-    variety: int | None = None  # palette index that replaces the kind's own colour
+    variety: int  # index into PALETTE
 
 
 def draw(picture: Picture, side: int) -> np.ndarray:
     """The picture before it is photographed, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3)."""
     rng = Random(picture.seed)
     canvas = np.zeros((side * SUPERSAMPLING, side * SUPERSAMPLING, 3), np.int32)
-    x, y, length = rng.randint(98, 158), rng.randint(88, 150), rng.randint(66, 112)
+    x, y, length = rng.randint(100, 156), rng.randint(98, 150), rng.randint(84, 124)
     _background(canvas, rng)
     green = rng.choice(GREENS)
     _stem(canvas, x, y, green, rng)
@@ -64,7 +64,7 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     return np.clip(canvas, 0, 255).astype(np.uint8)
 
 
-def photograph(canvas: np.ndarray, seed: str, *, reduce: int = SUPERSAMPLING, grain: int = 14) -> np.ndarray:
+def photograph(canvas: np.ndarray, seed: str, *, reduce: int = SUPERSAMPLING, grain: int = 10) -> np.ndarray:
     """`canvas` averaged over `reduce` x `reduce` pixels, with grain: uint8 (S, S, 3)."""
     side = len(canvas) // reduce
     blocks = canvas[: side * reduce, : side * reduce].astype(np.int32).reshape(side, reduce, side, reduce, 3)
@@ -120,10 +120,9 @@ def _leaf(
 def _bloom(canvas: np.ndarray, picture: Picture, x: int, y: int, length: int, rng: Random) -> None:
     """A flower of the picture's kind: a shadow, rings of petals from the outside in, and the centre."""
     kind, outline = picture.kind, OUTLINES[picture.kind.outline]
-    colour = rng.choice(kind.varieties) if picture.variety is None else picture.variety
     rotation, tilt = rng.randrange(TURN), rng.randint(168, 256)
     _shadow(canvas, x + 8, y + 12, length, tilt)
-    shadow, light = (_tinted(part, rng) for part in PALETTE[colour])
+    shadow, light = (_tinted(part, rng) for part in PALETTE[picture.variety])
     for ring in range(kind.rings):
         size = length * (10 - 3 * ring) // 10
         draw_ring(
@@ -163,7 +162,7 @@ def _light(canvas: np.ndarray, rng: Random) -> None:
     """Light from one side, warmer or colder, and a little darkness towards the corners."""
     side = len(canvas)
     ramp = (np.arange(side) * 256 // side - 128).astype(np.int32)
-    exposure = rng.randint(196, 296)
+    exposure = rng.randint(210, 290)
     gain = exposure + (rng.randint(-60, 60) * ramp[:, None] >> 8) + (rng.randint(-60, 60) * ramp[None] >> 8)
     gain = gain - ((ramp[:, None] ** 2 + ramp[None] ** 2) * 40 >> 15)
     warmth = rng.randint(-16, 16)

@@ -4,7 +4,6 @@ Snakemake declares them from here, so nothing heavy is imported.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from florilegium.report.study import Entry, Study
 
@@ -12,6 +11,17 @@ GROUPS = {
     "target": ("scratch", "transfer"),
     "pretraining": ("pretrain",),
     "rates": ("rate",),
+}
+QUESTIONS = {
+    "published": "How do our accuracies stand beside the published ones?",
+    "leak": "How much does a leak flatter the test accuracy?",
+    "convergence": "Does transfer converge faster?",
+    "rates": "Is the baseline's learning rate the best one to fine-tune with?",
+    "curves_target": "How do the arms learn the target data set?",
+    "curves_pretraining": "How does the pretraining go?",
+    "curves_rates": "How does the fine-tuning go at each learning rate?",
+    "confusion": "Which classes are mistaken for which?",
+    "samples": "What does it see?",
 }
 CONVERGENCE_ROLES = ("scratch", "transfer")
 
@@ -24,6 +34,13 @@ class Planned:
     kind: str
     group: str = ""
     dataset: str = ""
+
+    @property
+    def question(self) -> str:
+        """What the figure answers; its title, and its text for those who cannot see it."""
+        if self.kind != "curves":
+            return QUESTIONS[self.kind]
+        return f"{QUESTIONS[f'curves_{self.group}']} ({self.dataset})"
 
 
 def planned(study: Study) -> list[Planned]:
@@ -42,15 +59,7 @@ def planned(study: Study) -> list[Planned]:
 
 
 def members(study: Study, figure: Planned) -> list[Entry]:
-    """The arms that a figure of curves shows."""
+    """The arms that a figure of curves shows; beside other rates stands the baseline's own."""
+    if figure.group == "rates":
+        return [entry for family in study.rates() for entry in family if entry.dataset == figure.dataset]
     return [e for e in study.entries if e.role in GROUPS[figure.group] and e.dataset == figure.dataset]
-
-
-def figure_names(description: dict[str, Any]) -> tuple[str, ...]:
-    """File names of a study's figures, for the workflow to declare.
-
-    Args:
-        description: the study as `core.plan.Plan.description` gives it.
-    """
-    study = Study.model_validate(description, strict=False)
-    return tuple(f"{figure.name}.png" for figure in planned(study))

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from florilegium.core.errors import unknown
@@ -49,6 +48,7 @@ ON_TEST = ("top1", "top5", "last_top1")  # fractions of the `n_test` test images
 FRACTIONS = (*ON_TEST, "train_top1")
 SIZES = ("params", "params_trainable", "macs", "checkpoint_bytes")  # the same in every run
 WIDEST = 0.10  # an interval of an accuracy that is wider than this decides nothing by overlapping
+OWN_SPLIT = "project's own"
 NOTE_SEPARATOR = " | "
 BLANK = math.nan
 
@@ -73,7 +73,9 @@ def compare(
     rows = [
         row
         for entry in study.entries
-        for row in _rows(study, entry, runs[entry.key], p_values.get(entry.key), splits.get(entry.dataset, ""))
+        for row in _rows(
+            study, entry, runs[entry.key], p_values.get(entry.key), splits.get(entry.dataset, "")
+        )
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype({"n_seeds": "Int64", "n_test": "Int64"}), differences
@@ -167,7 +169,7 @@ def verdict(
     the published range; `inconclusive` when there is no interval, or when it overlaps that range
     but is wider than 10 points of accuracy; else `reproduced`.
     """
-    mean, low, high = interval
+    _, low, high = interval
     if not runs:
         return "not_run"
     if not finite(runs):
@@ -185,7 +187,7 @@ def verdict(
 
 def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[str]:
     notes = [entry.note, study.preset_note]
-    if "own" in split.split():
+    if OWN_SPLIT in split:
         notes.append(f"splits: {split}")
     if runs and len(runs) < len(entry.seeds):
         notes.append(f"{len(runs)} of {len(entry.seeds)} seeds were run")
@@ -193,7 +195,7 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
     if gone:
         seeds = ", ".join(str(run.seed) for run in gone)
         notes.append(f"{len(gone)} of {len(runs)} runs diverged (seed {seeds}) and are left out of the mean")
-    warnings = Counter(text for run in runs for text in run.receipt.get("warnings", ()))
+    warnings = Counter(text for run in runs for text in run.receipt().get("warnings", ()))
     notes += [f"{text} ({count} of {len(runs)} runs)" for text, count in sorted(warnings.items())]
     return notes
 
@@ -202,13 +204,3 @@ def differences_of(differences: pd.DataFrame, entry: Entry) -> Any | None:
     """The row of an arm in the table of differences, or None when it has no paired test."""
     rows = differences[(differences["experiment"] == entry.experiment) & (differences["arm"] == entry.arm)]
     return next(rows.itertuples(), None)
-
-
-def mean_curve(curves: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-    """Mean over runs at each epoch, over those that got so far; shape (longest,)."""
-    longest = max(len(c) for c in curves)
-    padded = np.full((len(curves), longest), np.nan)
-    for row, c in zip(padded, curves, strict=True):
-        row[: len(c)] = c
-    seen = np.sum(~np.isnan(padded), axis=0)
-    return np.where(seen > 0, np.nansum(padded, axis=0) / np.maximum(seen, 1), np.nan)

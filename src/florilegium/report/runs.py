@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.core.files import read_json
+from florilegium.core.receipts import read_receipt
 from florilegium.report.statistics import Difference, Hits, paired_difference
 from florilegium.report.study import Entry, Key, Study
 
@@ -24,12 +25,18 @@ class Run:
     folder: Path
     metrics: dict[str, Any]
     history: pd.DataFrame
-    cost: dict[str, Any]
-    receipt: dict[str, Any]
 
     @property
     def diverged(self) -> bool:
         return bool(self.metrics["diverged"])
+
+    def cost(self) -> dict[str, Any]:
+        """What a clock and a device decided; read when asked for, since no result depends on it."""
+        found: dict[str, Any] = read_json(self.folder / "cost.json")
+        return found
+
+    def receipt(self) -> dict[str, Any]:
+        return read_receipt(self.folder / "receipt.json")
 
     def predictions(self) -> pd.DataFrame:
         """`image, target, prediction, probability`, a row a test image, sorted by image."""
@@ -49,8 +56,6 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
             folder=folder,
             metrics=read_json(folder / "metrics.json"),
             history=pd.read_csv(folder / "history.csv"),
-            cost=read_json(folder / "cost.json"),
-            receipt=read_json(folder / "receipt.json"),
         )
         for seed, folder in folders
         if (folder / "metrics.json").is_file()

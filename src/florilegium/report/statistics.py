@@ -91,7 +91,9 @@ def _one_seed(a: Hits, b: Hits, level: float) -> Difference:
     centre = (only_a - only_b) / n
     half = float(ndtri((1 + level) / 2)) * math.sqrt(only_a + only_b - n * centre**2) / n
     mean = float(a.mean() - b.mean())
-    return Difference(mean, max(-1.0, centre - half), min(1.0, centre + half), mcnemar(a, b), "McNemar, exact")
+    return Difference(
+        mean, max(-1.0, centre - half), min(1.0, centre + half), mcnemar(a, b), "McNemar, exact"
+    )
 
 
 def _crossed(a: Hits, b: Hits, level: float) -> Difference:

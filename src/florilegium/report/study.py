@@ -5,8 +5,7 @@ is read from run folders instead.
 """
 
 from collections import Counter
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -95,7 +94,6 @@ class Study(Strict):
 class Source(Strict):
     """A data set as the report names it."""
 
-    name: Name
     title: str
     citation: str
     terms: str
@@ -106,10 +104,11 @@ class Page(Strict):
     """What the page of one preset shows."""
 
     preset: Name
-    preset_note: str
+    title: str
+    note: str
     comparable: bool
-    studies: tuple[Study, ...]
-    datasets: tuple[Source, ...]
+    studies: dict[Name, Study]
+    datasets: dict[Name, Source] = Field(description="by the name that the studies' entries use")
     audits: tuple[tuple[str, str], ...]
 
 
@@ -132,7 +131,7 @@ def labels(study: Study) -> dict[Key, str]:
         name = _name(entry, arms)
         split = entry.experiment.rpartition("_split")[2]
         if titles[name] > 1 and split.isdigit():
-            name = f"{name}, split {split}"
+            name = f"{name}, split\u00a0{split}"
         found[entry.key] = name
     repeated = {name for name, count in Counter(found.values()).items() if count > 1}
     return {key: "/".join(key) if name in repeated else name for key, name in found.items()}
@@ -143,19 +142,3 @@ def _name(entry: Entry, arms: Counter[str]) -> str:
     if arms[entry.experiment] == 1 or entry.arm == CORRECTED:
         return title
     return f"{title} ({entry.arm.replace('_', ' ')})"
-
-
-def pairs(texts: list[str], option: str) -> dict[str, Path]:
-    """`dataset=path` arguments of a stage as a mapping."""
-    found: dict[str, Path] = {}
-    for text in texts:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise UserError(f"{option}: '{text}' must be written dataset=path")
-        found[name] = Path(path)
-    return found
-
-
-def dumped(model: Strict) -> Any:
-    """The description as JSON values, for a receipt."""
-    return model.model_dump(mode="json")

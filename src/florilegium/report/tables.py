@@ -13,13 +13,17 @@ WORDS = {
     "top5": "test top-5",
     "last_top1": "test top-1, last epoch",
     "train_top1": "training top-1",
-    "epochs_to_90_percent": "epochs to 90 % of the final accuracy",
+    "epochs_to_90_percent": "epochs to 90 %",
 }
-HEADER = ("Experiment", "Arm", "Metric", "Published", "Ours", "Seeds", "Test images", "Against", "p", "Verdict", "Notes")
+HEADER = (
+    "Experiment", "Arm", "Metric", "Published", "Ours", "Verdict", "p", "Against", "Seeds", "Images", "Notes",
+)  # fmt: skip
 READING = (
-    "Accuracies are percentages. Intervals are at 95 %: Student's t over seeds, or Wilson's for a single "
-    "run, which covers the test images alone. p is of a paired test on the same test images against the arm "
-    "that is named, two-sided, and not corrected for the number of comparisons."
+    "Accuracies are percentages of the test images, and of the training images where that is said. Intervals are "
+    "at 95\u00a0%: Student's t over seeds, or Wilson's for a single run, which covers the test images alone. "
+    "p is two-sided, of a paired test on the same test images against the arm that is named, and not corrected "
+    "for the number of comparisons. Epochs to 90\u00a0%: until the validation accuracy first reaches 90\u00a0% of "
+    "the same run's last."
 )
 
 
@@ -35,7 +39,7 @@ class Readable:
 def readable(table: pd.DataFrame) -> Readable:
     """Format a comparison; equal parts of notes become one footnote."""
     notes: dict[str, int] = {}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in table.itertuples():
         parts = [part for part in text(row.note).split(NOTE_SEPARATOR) if part]
         numbers = [notes.setdefault(part, len(notes) + 1) for part in parts]
@@ -46,12 +50,12 @@ def readable(table: pd.DataFrame) -> Readable:
                 WORDS.get(row.metric, row.metric),
                 published(row.metric, row.published_low, row.published_high),
                 measured(row.metric, row.mean, row.ci_low, row.ci_high),
+                judged(row.verdict, row.published_low) or EMPTY,
+                p_value(row.p_value),
+                text(row.baseline) or EMPTY,
                 count(row.n_seeds),
                 count(row.n_test),
-                text(row.baseline) or EMPTY,
-                p_value(row.p_value),
-                row.verdict.replace("_", " "),
-                ", ".join(str(number) for number in numbers) or EMPTY,
+                ", ".join(str(number) for number in sorted(numbers)) or EMPTY,
             )
         )
     return Readable(HEADER, rows, list(notes))
@@ -95,11 +99,22 @@ def measured(metric: str, mean: float, low: float, high: float) -> str:
     return f"{number(metric, mean)} [{number(metric, low)}, {number(metric, high)}]"
 
 
+def judged(verdict: str, published_low: float) -> str:
+    """The verdict for people; nothing where there was no published figure to compare with."""
+    unpublished = verdict == "not_comparable" and math.isnan(published_low)
+    return "" if unpublished else verdict.replace("_", " ")
+
+
 def p_value(value: float) -> str:
     """Three digits after the point, and `< 0.001` below that."""
     if math.isnan(value):
         return EMPTY
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def equals(p: str) -> str:
+    """A formatted p-value as it follows the letter p: `= 0.012` or `< 0.001`."""
+    return p if p.startswith("<") else f"= {p}"
 
 
 def points(value: float) -> str:

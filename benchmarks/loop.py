@@ -1,0 +1,101 @@
+"""The training loop's images per second, against a bare hand-written loop on one random batch.
+
+The bare loop does what a step cannot do without (forward, loss, backward, optimiser) on resident float
+images; ours adds order, batches, augmentation, schedule, counting and checks.
+
+    python benchmarks/loop.py --out loop.json
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from measure import interleave, report
+from torch.nn import functional as F
+
+from florilegium.core.recipe import Recipe
+from florilegium.core.schema import Model
+from florilegium.data.load import Images
+from florilegium.models import registry
+from florilegium.training.feed import Feed, place
+from florilegium.training.interrupt import Stop
+from florilegium.training.learner import Learner
+from florilegium.training.loop import train_epoch
+from florilegium.training.machine import configure, pick_device
+from florilegium.training.progress import Keeper, Progress
+from florilegium.training.state import StateFolder
+
+CLASSES = 17
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--storage", type=int, default=72)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=4, help="steps of a block")
+    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--ema", type=float)
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    a = parser.parse_args()
+    device = pick_device(a.device)
+    configure(device, a.threads)
+    recipe = Recipe(
+        epochs=1, batch_size=a.batch, ema=a.ema, precision=a.precision, image_size=a.size, threads=a.threads
+    )
+    model = Model(name=a.model)
+    count = a.batch * a.steps
+    pixels = torch.randint(0, 256, (count, a.storage, a.storage, 3), dtype=torch.uint8)
+    images = Images(pixels, torch.arange(count) % CLASSES, tuple(map(str, range(count))))
+    learner = Learner(registry.build(model, CLASSES), recipe, registry.input_config(model, recipe), device)
+    feed = Feed(place(images, device), device)
+    keeper = Keeper(StateFolder(Path("unused"), ""), learner, Progress({}), Stop())
+
+    def ours() -> float:
+        started = time.perf_counter()
+        train_epoch(learner, feed, Progress({}), keeper, 0, a.steps)
+        return count / (time.perf_counter() - started)
+
+    other = Learner(registry.build(model, CLASSES), recipe, registry.input_config(model, recipe), device)
+    network, optimizer, scaler = other.network, other.optimizer, other.scaler
+    batch = torch.randn(a.batch, 3, a.size, a.size, device=device).contiguous(
+        memory_format=torch.channels_last
+    )
+    labels = torch.arange(a.batch, device=device) % CLASSES
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[a.precision]
+
+    def bare() -> float:
+        network.train()
+        started = time.perf_counter()
+        for _ in range(a.steps):
+            with torch.autocast(device.type, dtype, enabled=a.precision != "fp32"):
+                loss = F.cross_entropy(network(batch), labels)
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        loss.item()  # the device has finished
+        return count / (time.perf_counter() - started)
+
+    rates = interleave({"loop": ours, "bare": bare}, a.blocks)
+    ema = "no EMA" if a.ema is None else f"EMA {a.ema}"
+    report(
+        a.out,
+        f"{a.model} at {a.size} pixels, batch {a.batch}, {a.precision}, {ema}, {device}, {a.threads} thread(s)",
+        rates,
+        "loop",
+        "bare",
+        0.95,
+        steps_per_block=a.steps,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What the benchmarks share: interleaved blocks, the interval of a median, the machine."""
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Mapping
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from florilegium.core.files import write_json
+from florilegium.core.receipts import git_state, versions
+
+
+def interleave(sides: Mapping[str, Callable[[], float]], blocks: int) -> dict[str, list[float]]:
+    """Run each side once to warm up, then all of them in turn, `blocks` times, the order reversed each time.
+
+    So that whatever else the machine does meanwhile falls on all sides alike.
+    """
+    for side in sides.values():
+        side()
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for block in range(blocks):
+        for name in list(sides)[:: -1 if block % 2 else 1]:
+            found[name].append(sides[name]())
+    return found
+
+
+def median_interval(values: list[float]) -> tuple[float, float, float]:
+    """Median with an interval of at least 95 % from order statistics (no distribution is assumed)."""
+    ordered, count = sorted(values), len(values)
+    tail, rank = 0.0, 0
+    while rank < count // 2 and (tail := tail + comb(count, rank) / 2**count) <= 0.025:
+        rank += 1
+    rank = max(rank - 1, 0)
+    return statistics.median(ordered), ordered[rank], ordered[count - 1 - rank]
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, load and versions, to stand beside every figure."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+    return {
+        "processor": model or platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "versions": versions(),
+        "git": git_state(),
+    }
+
+
+def report(
+    out: Path, title: str, rates: dict[str, list[float]], ours: str, other: str, target: float, **facts: Any
+) -> None:
+    """Write every block's rate to `out` and print the medians and the ratio of `ours` to `other`."""
+    ratios = [a / b for a, b in zip(rates[ours], rates[other], strict=True)]
+    rows = {**rates, f"{ours} / {other}": ratios}
+    summary = {
+        name: dict(zip(("median", "low", "high"), median_interval(v), strict=True))
+        for name, v in rows.items()
+    }
+    write_json(
+        out,
+        {
+            "title": title,
+            "target": target,
+            "summary": summary,
+            "blocks": rates,
+            "machine": machine(),
+            **facts,
+        },
+    )
+    print(f"{title} ({len(ratios)} blocks, images per second)")
+    for name, row in summary.items():
+        print(f"  {name:32} {row['median']:10.2f}   [{row['low']:.2f}, {row['high']:.2f}]")
+    print(f"  target of the ratio: {target}")

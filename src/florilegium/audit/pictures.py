@@ -1,0 +1,143 @@
+"""The contact sheet: pairs of pictures side by side, so that a person can judge the verdicts."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+
+from florilegium.audit.comparison import DIFFERENT, Collection, Comparison
+from florilegium.audit.transforms import NAMES, apply
+from florilegium.data.decode import decode
+
+SHOWN_SAME, SHOWN_DIFFERENT = 48, 16
+COLUMNS = 4
+PICTURE = 150  # side of a picture's square; all lengths are in pixels
+CELL = (2 * PICTURE + 6, PICTURE + 58)  # two squares and three lines of text
+STEP = (CELL[0] + 26, CELL[1] + 18)
+MARGIN, HEADER, TITLE = 30, 74, 38
+WIDTH = 2 * MARGIN + (COLUMNS - 1) * STEP[0] + CELL[0]
+INK, PALE, MAT, LEAK = "#222222", "#6f6f6f", "#efefef", "#b3400e"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Pairs under one heading of the sheet."""
+
+    title: str
+    pairs: pd.DataFrame
+
+    @property
+    def height(self) -> int:
+        return TITLE + -(-len(self.pairs) // COLUMNS) * STEP[1]
+
+
+def contact_sheet(found: Comparison) -> Image.Image:
+    """Draw the pairs that show the same picture and the nearest of those that do not.
+
+    Pictures are read from the files below each collection's root, or enlarged from the 32-pixel
+    thumbnails where a file is absent. That of a is turned and flipped as the pair's transform says.
+    """
+    sections = choose(found)
+    sheet = Image.new("RGB", (WIDTH, HEADER + sum(s.height for s in sections) + MARGIN), "white")
+    draw = ImageDraw.Draw(sheet)
+    _draw_header(draw, found)
+    leaks = frozenset(found.leaks().index)
+    top = HEADER
+    for section in sections:
+        draw.text((MARGIN, top + 8), section.title, fill=INK, font=_font(16))
+        for k, pair in enumerate(section.pairs.to_dict("index").items()):
+            corner = MARGIN + k % COLUMNS * STEP[0], top + TITLE + k // COLUMNS * STEP[1]
+            _draw_pair(sheet, draw, corner, found, pair[1], leak=pair[0] in leaks)
+        top += section.height
+    return sheet
+
+
+def choose(found: Comparison) -> list[Section]:
+    """The pairs to show, by rising pixel distance: all that are the same or, of many, both ends."""
+    same, different = found.same, found.pairs[found.pairs["verdict"] == DIFFERENT]
+    n, half = len(same), SHOWN_SAME // 2
+    if n <= SHOWN_SAME:
+        sections = [Section(f"Same picture: {_count(n)}", same)]
+    else:
+        sections = [
+            Section(f"Same picture: the {half} surest of {n:,} pairs", same.head(half)),
+            Section(
+                f"Same picture: the {half} least sure of {n:,} pairs ({n - 2 * half:,} more lie between)",
+                same.tail(half),
+            ),
+        ]
+    shown = min(len(different), SHOWN_DIFFERENT)
+    of = f", the nearest {shown} of them" if shown < len(different) else ""
+    title = f"Near in hash, but different in picture: {_count(len(different))}{of}"
+    return [*sections, Section(title, different.head(shown))]
+
+
+def _count(n: int) -> str:
+    return f"{n:,} pair{'' if n == 1 else 's'}"
+
+
+def _draw_header(draw: ImageDraw.ImageDraw, found: Comparison) -> None:
+    a, b = found.a.name, found.b.name
+    title = f"Doubles inside {a}" if found.inside else f"Pictures of {b} that {a} shows too"
+    draw.text((MARGIN, 22), title, fill=INK, font=_font(24))
+    sides = "" if found.inside else f"{a} on the left, {b} on the right; "
+    rule = (
+        f"same picture: pixel distance up to {found.settings.pixel_threshold:g} "
+        f"and {found.settings.contrast_share:.0%} of the contrast"
+    )
+    left = "the left picture is turned as named; a leak is marked in red"
+    draw.text((MARGIN, 53), f"{sides}{left}; {rule}; by rising distance", fill=PALE, font=_font(13))
+
+
+def _draw_pair(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    found: Comparison,
+    pair: dict[str, object],
+    *,
+    leak: bool,
+) -> None:
+    x, y = corner
+    transform = NAMES.index(str(pair["transform"]))
+    for side, collection, turn in (("a", found.a, transform), ("b", found.b, 0)):
+        picture = _picture(collection, str(pair[f"image_{side}"]), turn)
+        sheet.paste(MAT, (x, y, x + PICTURE, y + PICTURE))
+        sheet.paste(picture, (x + (PICTURE - picture.width) // 2, y + (PICTURE - picture.height) // 2))
+        label = f"{pair[f'split_{side}']} · {pair[f'class_{side}']}"
+        draw.text((x, y + PICTURE + 4), _fit(label), fill=LEAK if leak else INK, font=_font(12))
+        draw.text((x, y + PICTURE + 20), _fit(str(pair[f"image_{side}"])), fill=PALE, font=_font(12))
+        x = corner[0] + CELL[0] - PICTURE
+    distances = f"pixels {pair['pixel_distance']:.4f} ({pair['contrast_share']:.0%} of contrast)"
+    facts = f"{distances} · hash {pair['hash_distance']} · {pair['transform']}"
+    draw.text((corner[0], y + PICTURE + 38), facts, fill=INK, font=_font(12))
+
+
+def _picture(collection: Collection, image: str, transform: int) -> Image.Image:
+    """The picture after a transform, scaled to fit the square."""
+    if collection.root is not None and (collection.root / image).is_file():
+        picture = decode(collection.root / image)
+    else:
+        row = np.flatnonzero(collection.hashes.images == image)[0]
+        picture = Image.fromarray(collection.hashes.thumb[row])
+    scale = PICTURE / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    picture = picture.resize(size, Image.Resampling.BICUBIC)
+    return Image.fromarray(apply(np.asarray(picture)[None], transform)[0])
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _fit(text: str) -> str:
+    """`text`, without its middle where it is wider than a picture."""
+    font, keep = _font(12), len(text)
+    shown = text
+    while font.getlength(shown) > PICTURE:
+        keep -= 1
+        shown = text[: keep // 2] + "…" + text[len(text) - (keep - keep // 2) :]
+    return shown

@@ -1,0 +1,119 @@
+"""Decode once: all images of a data set as one uint8 array, so that training never opens a JPEG.
+
+Rows are written in order as they come from the workers, by plain writes: on a full disk a write fails
+with an error, where a memory map would kill the process.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from florilegium.core.errors import UserError
+from florilegium.core.files import atomic
+from florilegium.core.progress import bar
+from florilegium.data.decode import BadImage, square
+from florilegium.data.tables import write_table
+
+CHUNK = 32  # images that a worker takes at a time
+NAMED = 5  # bad images that an error sentence names
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What became of the images: the packed ones in the order of the rows, and why others are not there."""
+
+    images: tuple[str, ...]
+    skipped: dict[str, str]
+
+
+def pack(
+    root: Path,
+    images: Sequence[str],
+    size: int,
+    out: Path,
+    *,
+    workers: int = 1,
+    corrupt: Literal["stop", "skip"] = "stop",
+) -> Packed:
+    """Pack `images` (paths below `root`) into `out`, an .npy of uint8 (N, size, size, 3), RGB.
+
+    Beside it `<out>.csv` names the image of each row (sorted) and `<out>.skipped.csv` those that
+    could not be decoded, with the reason. Each file is written whole or not at all.
+
+    Args:
+        size: side in pixels; see `decode.square` for what is done to a picture.
+        workers: processes that decode.
+        corrupt: what bad images do, stop everything or be left out.
+
+    Raises:
+        UserError: there are no images, or one is bad and `corrupt` is `stop`, or all are.
+    """
+    if not images:
+        raise UserError(f"{root}: there are no images in it to pack; give another folder")
+    names = sorted(images)
+    kept: list[str] = []
+    skipped: dict[str, str] = {}
+    with atomic(out) as temporary, open(temporary, "wb") as file:
+        _write_header(file, len(names), size)
+        for name, result in zip(names, _decode_all(root, names, size, workers), strict=True):
+            if isinstance(result, str):
+                skipped[name] = result
+            else:
+                kept.append(name)
+                file.write(result.tobytes())
+        if skipped:
+            _check(root, len(names), skipped, corrupt)
+            file.seek(0)
+            _write_header(file, len(kept), size)
+    write_table(out.with_suffix(".csv"), ("image",), ((name,) for name in kept))
+    write_table(out.with_suffix(".skipped.csv"), ("image", "reason"), skipped.items())
+    return Packed(tuple(kept), skipped)
+
+
+def _decode_all(root: Path, names: Sequence[str], size: int, workers: int) -> Iterator[np.ndarray | str]:
+    """For each image its pixels, or the reason why there are none, in order."""
+    chunks = [(root, names[i : i + CHUNK], size) for i in range(0, len(names), CHUNK)]
+    workers = min(workers, len(chunks))
+    if workers <= 1:
+        results = map(decode_chunk, chunks)
+        for chunk in bar(results, "decoding", f"{CHUNK} images", len(chunks)):
+            yield from chunk
+        return
+    # spawn: the parent may hold threads, which a forked child must not inherit
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for chunk in bar(pool.map(decode_chunk, chunks), "decoding", f"{CHUNK} images", len(chunks)):
+            yield from chunk
+
+
+def decode_chunk(task: tuple[Path, Sequence[str], int]) -> list[np.ndarray | str]:
+    """Decode a few images in this process; a pure function, so that workers can run it."""
+    root, names, size = task
+    results: list[np.ndarray | str] = []
+    for name in names:
+        try:
+            results.append(square(root / name, size))
+        except BadImage as error:
+            results.append(str(error))
+    return results
+
+
+def _write_header(file: BinaryIO, n: int, size: int) -> None:
+    """The .npy header for `n` images; NumPy pads it so that its length does not depend on `n`."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (n, size, size, 3)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _check(root: Path, total: int, skipped: dict[str, str], corrupt: str) -> None:
+    """Whether packing may go on without the `skipped` images."""
+    named = [f"{name}: {reason}" for name, reason in list(skipped.items())[:NAMED]]
+    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    said = f"{root}: {len(skipped)} of {total} images cannot be decoded ({'; '.join(named)}{more})"
+    if len(skipped) == total:
+        raise UserError(f"{said}; not one is left, replace them")
+    if corrupt == "stop":
+        raise UserError(f"{said}; replace or remove them, or set corrupt_images: skip in config.yaml")

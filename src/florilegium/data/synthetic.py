@@ -1,0 +1,227 @@
+"""Two rendered sets of flowers, in 17 and in 102 classes, that share kinds and pictures.
+
+They stand in for the Oxford sets, and have what makes those interesting. Both were gathered by the same
+hands: the 17 classes are among the 102, under other names, and some test and validation pictures of the
+17 are in the 102 again, encoded, resized, exposed, mirrored or cropped differently. A few are twice in
+the 17 themselves, across splits. Some pictures are atypical: hybrids that look like another kind, and
+whose label can only be known by somebody who saw that very picture. And some are decoys: flowers of
+another colour in the same pose, which are alike to a hash of brightness and are not the same picture.
+
+What is planted is known by construction, so that an audit can be held against it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from florilegium.core.schema import Rendering
+from florilegium.data import png
+from florilegium.data.petals import OUTLINES, Kind, make_kind
+from florilegium.data.scene import SUPERSAMPLING, Picture, draw, photograph
+
+# Kind k is called after a place (k // 6) and its petals (k % 6).
+PLACES = (
+    "alder", "bramble", "cliff", "dune", "ember", "fen", "glade", "heather", "island",
+    "juniper", "kelp", "larch", "marsh", "north", "orchard", "prairie", "quarry",
+)  # fmt: skip
+GENERA = ("star", "daisy", "cup", "rose", "bell", "lily")  # in the order of OUTLINES
+# The 17 shared kinds, one a place, as the smaller set calls them.
+COMMON_NAMES = (
+    "amberwort", "brightcap", "candleflower", "dawnbloom", "eveningtip", "foxlight", "goldthread", "hushbell",
+    "inkpetal", "jesterwort", "kindlecup", "lanternweed", "moonfleck", "nightlace", "opaldrop", "pilgrimseye",
+    "quillwort",
+)  # fmt: skip
+SHARED = tuple(6 * i + i % 6 for i in range(len(COMMON_NAMES)))
+SPLIT_PARTS = {
+    "flowers17": {"train": 2, "val": 1, "test": 2},
+    "flowers102": {"train": 3, "val": 2, "test": 5},
+}
+SIBLING_PER_CLASS = 50  # of the flowers17 whose pictures a flowers102 of the same seed shows
+HYBRIDS = 0.15  # part of the pictures of the 17 that look like another kind
+# Of every ten pictures of a split of the 17: how many the 102 show again, and in which splits.
+LEAKED = {"val": (5, ("val",)), "test": (8, ("val", "test"))}
+DECOY = 9  # of every ten test pictures, the one whose pose the 102 show in another colour
+DOUBLES_EVERY = 3  # every third class of the 17 has a test picture among its training pictures, too
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One file: what it shows and how it was taken."""
+
+    image: str  # path inside the data set
+    picture: Picture
+    taken: str = "plain"  # a key of TAKEN
+
+
+def _encoded(canvas: np.ndarray, seed: str) -> np.ndarray:
+    """Fewer levels, and colour at half the resolution, as a strong JPEG leaves it."""
+    pixels = photograph(canvas, seed).astype(np.int32)
+    side = len(pixels) // 2 * 2
+    grey = pixels[:side, :side].sum(axis=2, keepdims=True) // 3
+    colour = pixels[:side, :side] - grey
+    coarse = colour.reshape(side // 2, 2, side // 2, 2, 3).sum(axis=(1, 3)) // 4
+    mixed = grey // 8 * 8 + 4 + coarse.repeat(2, axis=0).repeat(2, axis=1)
+    return np.clip(mixed, 0, 255).astype(np.uint8)
+
+
+def _brighter(canvas: np.ndarray, seed: str) -> np.ndarray:
+    return np.clip(photograph(canvas, seed).astype(np.int32) * 9 // 8, 0, 255).astype(np.uint8)
+
+
+def _cropped(canvas: np.ndarray, seed: str) -> np.ndarray:
+    edge = len(canvas) // 64
+    return photograph(canvas[edge:-edge, edge:-edge], seed)
+
+
+def _resized(canvas: np.ndarray, seed: str) -> np.ndarray:
+    return photograph(canvas, seed, reduce=2 * SUPERSAMPLING)
+
+
+def _mirrored(canvas: np.ndarray, seed: str) -> np.ndarray:
+    return photograph(canvas[:, ::-1], seed)
+
+
+TAKEN: dict[str, Callable[[np.ndarray, str], np.ndarray]] = {
+    "plain": photograph,
+    "encoded": _encoded,
+    "brighter": _brighter,
+    "cropped": _cropped,
+    "resized": _resized,
+    "mirrored": _mirrored,
+}
+COPIES = tuple(taken for taken in TAKEN if taken != "plain")
+
+
+def render(rendering: Rendering, folder: Path) -> list[str]:
+    """Draw every image of `rendering` below `folder`; their paths inside it, sorted."""
+
+    def write(shot: Shot) -> str:
+        path = folder / shot.image
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png.encode(take(shot, rendering.size)))
+        return shot.image
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(write, shots(rendering)))
+
+
+def take(shot: Shot, side: int) -> np.ndarray:
+    """The pixels of one file, uint8 (S, S, 3), where S is `side` unless it was resized or cropped."""
+    return TAKEN[shot.taken](draw(shot.picture, side), shot.image)
+
+
+def shots(rendering: Rendering) -> tuple[Shot, ...]:
+    """All files of `rendering`, sorted by path."""
+    found = _shots17(rendering) if rendering.scene == "flowers17" else _shots102(rendering)
+    return tuple(sorted(found, key=lambda shot: shot.image))
+
+
+def planted(
+    a: Sequence[Shot], b: Sequence[Shot] | None = None, *, decoys: bool = False
+) -> set[tuple[str, str]]:
+    """Pairs of paths that show the same picture, from `a` to `b` or inside `a` (each pair once, sorted).
+
+    With `decoys`, the pairs that show the same pose in another colour instead.
+    """
+    posed = defaultdict(list)
+    for shot in a if b is None else b:
+        posed[shot.picture.seed].append(shot)
+    return {
+        (one.image, other.image)
+        for one in a
+        for other in posed[one.picture.seed]
+        if (b is not None or one.image < other.image) and (one.picture != other.picture) == decoys
+    }
+
+
+def class_names(rendering: Rendering) -> tuple[str, ...]:
+    """Names of the classes, in the order of their kinds."""
+    if rendering.scene == "flowers17":
+        return COMMON_NAMES
+    return tuple(f"{PLACES[k // 6]}_{GENERA[k % 6]}" for k in range(6 * len(PLACES)))
+
+
+def kinds(seed: int) -> tuple[Kind, ...]:
+    """The 102 kinds of a world."""
+    outlines = list(OUTLINES)
+    return tuple(make_kind(outlines[k % 6], Random(f"{seed}/kind/{k}")) for k in range(6 * len(PLACES)))
+
+
+def _shots17(rendering: Rendering) -> list[Shot]:
+    found = []
+    for number, name in enumerate(COMMON_NAMES):
+        for split, count in _counts(rendering).items():
+            found += [
+                Shot(_path(split, name, i), _picture17(rendering.seed, number, split, i))
+                for i in range(count)
+            ]
+        if number % DOUBLES_EVERY == 0:
+            again = _picture17(rendering.seed, number, "test", 0)
+            found.append(Shot(_path("train", name, _counts(rendering)["train"]), again, _copy(number)))
+    return found
+
+
+def _shots102(rendering: Rendering) -> list[Shot]:
+    seed, flora, names = rendering.seed, kinds(rendering.seed), class_names(rendering)
+    contents = {  # split and class to what is seen there
+        (split, k): [
+            (_picture102(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), "plain") for i in range(count)
+        ]
+        for split, count in _counts(rendering).items()
+        for k in range(len(flora))
+    }
+    sibling = rendering.model_copy(update={"scene": "flowers17", "per_class": SIBLING_PER_CLASS})
+    for number, k in enumerate(SHARED):
+        for split, (leaked, places) in LEAKED.items():
+            for i in range(_counts(sibling)[split]):
+                picture = _picture17(seed, number, split, i)
+                if i % 10 < leaked:
+                    for place, into in enumerate(places):
+                        contents[into, k].append((picture, _copy(number + i + 2 * place)))
+                elif split == "test" and i % 10 == DECOY:
+                    other = next(v for v in picture.kind.varieties if v != picture.variety)
+                    contents["test", k].append((replace(picture, variety=other), "plain"))
+    return [
+        Shot(_path(split, names[k], i), picture, taken)
+        for (split, k), seen in contents.items()
+        for i, (picture, taken) in enumerate(seen)
+    ]
+
+
+def _picture102(kind: Kind, own: str) -> Picture:
+    return Picture(kind, own, Random(f"{own}/kind").choice(kind.varieties))
+
+
+def _picture17(seed: int, number: int, split: str, i: int) -> Picture:
+    """Picture `i` of a class of the 17: of its own kind, or of another that it looks like."""
+    own = f"{seed}/flowers17/{split}/{number}/{i}"
+    rng = Random(f"{own}/kind")
+    seen = number
+    if rng.random() < HYBRIDS:
+        seen = (number + rng.randrange(1, len(SHARED))) % len(SHARED)
+    kind = kinds(seed)[SHARED[seen]]
+    return Picture(kind, own, rng.choice(kind.varieties))
+
+
+def _counts(rendering: Rendering) -> dict[str, int]:
+    """How many of a class's pictures each split gets; what does not divide goes to the later splits."""
+    parts = SPLIT_PARTS[rendering.scene]
+    whole, counts, before, seen = sum(parts.values()), {}, 0, 0
+    for split, part in parts.items():
+        seen += part
+        counts[split] = rendering.per_class * seen // whole - before
+        before += counts[split]
+    return counts
+
+
+def _copy(number: int) -> str:
+    return COPIES[number % len(COPIES)]
+
+
+def _path(split: str, name: str, number: int) -> str:
+    return f"{split}/{name}/{number:04d}.png"

@@ -1,0 +1,73 @@
+"""Loss, top-1 and top-5 of a classifier, and its confusion matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from florilegium.data.augment import EvalTransform
+    from florilegium.data.load import Images
+
+AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Mean cross-entropy, fractions of right answers, and the answers, which lie on the CPU."""
+
+    loss: float
+    top1: float
+    top5: float
+    predictions: Tensor  # (N,) int64
+    probabilities: Tensor  # (N,) float32, of the predicted class
+
+
+def evaluate(
+    network: nn.Module,
+    images: Images,
+    transform: EvalTransform,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: str = "fp32",
+) -> Scores:
+    """Score `network` on `images`, and leave it in evaluation mode.
+
+    With fewer than five classes, `top5` counts among all of them. The host waits for the device
+    once, at the end.
+    """
+    network.eval()
+    labels = images.labels.to(device)  # (N,)
+    batches = []
+    for start in range(0, len(labels), batch_size):
+        pixels = images.pixels[start : start + batch_size].to(device, non_blocking=True)
+        batch = transform(pixels)  # (B, 3, s, s)
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, AUTOCAST[precision], enabled=precision != "fp32"),
+        ):
+            batches.append(network(batch).float())
+    logits = torch.cat(batches)  # (N, C)
+    best = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (N, 5)
+    right = best == labels[:, None]
+    predictions = best[:, 0]
+    return Scores(
+        loss=F.cross_entropy(logits, labels).item(),
+        top1=right[:, 0].double().mean().item(),
+        top5=right.any(dim=1).double().mean().item(),
+        predictions=predictions.cpu(),
+        probabilities=logits.softmax(dim=1).gather(1, predictions[:, None])[:, 0].cpu(),
+    )
+
+
+def confusion(targets: ArrayLike, predictions: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Counts (n, n): row, the class that is shown; column, the class that was answered."""
+    cells = np.asarray(targets) * n + np.asarray(predictions)
+    return np.bincount(cells, minlength=n * n).reshape(n, n)

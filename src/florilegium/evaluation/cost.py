@@ -1,0 +1,45 @@
+"""What a network costs: parameters, multiply-accumulates and memory."""
+
+import sys
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def size(network: nn.Module, image_size: int) -> dict[str, int]:
+    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass.
+
+    Convolutions and matrix products are counted, those of attention included; normalisation,
+    activations and biases are not, as usual. The pass runs on torch's meta device, so it computes
+    nothing and works for a network on any device. Leaves `network` in evaluation mode.
+    """
+    network.eval()
+    state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    shapes = {name: tensor.detach().to("meta") for name, tensor in state.items()}
+    image = torch.empty(1, 3, image_size, image_size, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        functional_call(network, shapes, (image,))
+    return {
+        "params": sum(p.numel() for p in network.parameters()),
+        "params_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "macs": counter.get_total_flops() // 2,
+    }
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory that this process has held: on a CUDA device what torch has allocated there,
+    on MPS what its driver holds now, on a CPU the resident set of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes there, KiB elsewhere

@@ -1,0 +1,100 @@
+"""From a model's name to the module that builds it.
+
+A family is one module of this package and the names that it answers to. The module offers
+
+    build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module
+    own_input(model: Model) -> tuple[InputConfig, bool]
+
+where `own_input` tells what input the network was designed for and whether it takes no other size.
+Names are known without importing a family, so that checking a configuration costs no torch. What
+follows a dot in a name (`resnet18.a1_in1k`) is the tag of published weights, and the family's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from florilegium.core.errors import UserError, nearest
+from florilegium.core.recipe import Recipe
+from florilegium.core.schema import Model
+from florilegium.models import timm_names, torch_pair
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from florilegium.data.augment import InputConfig
+
+
+@dataclass(frozen=True)
+class Family:
+    """The module of a family and a function that lists its names."""
+
+    module: str
+    names: Callable[[], frozenset[str]]
+
+
+# Where two families know a name, the first one builds it.
+FAMILIES = (Family("florilegium.models.timm_classifier", timm_names.names),)
+
+
+def modules(name: str) -> tuple[str, ...]:
+    """The dotted modules behind a model's name, for the code hash."""
+    return (_family(name).module,)
+
+
+def check(model: Model) -> None:
+    """Raise `UserError`, with the nearest right name, when no family knows the model."""
+    _family(model.name)
+
+
+def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
+    """A network with random weights: images (B, 3, S, S) to logits (B, n_classes).
+
+    Raises:
+        UserError: an unknown model, or an argument that it does not take.
+    """
+    return _import(model).build(model, n_classes, drop_path=drop_path, dropout=dropout)
+
+
+def input_config(model: Model, recipe: Recipe) -> InputConfig:
+    """What the network is fed: its own pretrained configuration, but for what the recipe sets.
+
+    Raises:
+        UserError: an unknown model, or an image size that it cannot take.
+    """
+    own, fixed = _import(model).own_input(model)
+    if fixed and recipe.image_size not in (None, own.size):
+        raise UserError(
+            f"recipe.image_size = {recipe.image_size}: {model.name} takes images of {own.size} pixels only; "
+            "leave it out, or give model.arguments.img_size the same value"
+        )
+    chosen = {
+        "size": recipe.image_size,
+        "mean": recipe.mean,
+        "std": recipe.std,
+        "interpolation": recipe.interpolation,
+    }
+    return replace(own, **{key: value for key, value in chosen.items() if value is not None})
+
+
+def _import(model: Model) -> ModuleType:
+    """The module of the model's family, once torch and torchvision are known to fit each other."""
+    family = _family(model.name)
+    torch_pair.check()
+    return import_module(family.module)
+
+
+def _family(name: str) -> Family:
+    architecture = name.partition(".")[0]
+    for family in FAMILIES:
+        if architecture in family.names():
+            return family
+    known = sorted(set().union(*(family.names() for family in FAMILIES)))
+    raise UserError(
+        f"model.name: unknown model '{name}'{nearest(architecture, known)} "
+        f"({len(known)} are known, every classifier of timm among them)"
+    )

@@ -1,0 +1,23 @@
+"""Whether torch and torchvision are a pair.
+
+A torchvision that was built against another torch (often a CPU-only torch beside the torchvision of
+the package index) fails at import, deep inside whatever imports it first.
+"""
+
+from importlib.metadata import version
+
+from florilegium.core.errors import UserError
+
+
+def check() -> None:
+    """Raise `UserError` when torchvision cannot find its operators in the installed torch."""
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        raise UserError(
+            f"torch {version('torch')} and torchvision {version('torchvision')} are not a pair from one "
+            "package index, so torchvision cannot be imported; install both again from the same index, as "
+            "envs/requirements.lock has them"
+        ) from error

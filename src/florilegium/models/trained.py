@@ -1,0 +1,79 @@
+"""A trained classifier as its run left it: the checkpoint, and the receipt beside it.
+
+Architecture, classes and preprocessing are read from the receipt and from nowhere else, so that
+weights are never measured in another network, or on other pixels, than they were trained with.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from florilegium.core.errors import UserError
+from florilegium.core.files import digest
+from florilegium.core.receipts import read_receipt
+from florilegium.core.schema import Model
+from florilegium.core.validate import parse
+from florilegium.data.augment import InputConfig
+from florilegium.models import registry
+from florilegium.models.weights import load_into
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its weights, its classes in label order, and how images are prepared for it."""
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    config: InputConfig
+    storage_size: int
+    """Side in pixels of the packed images that it was trained on."""
+
+
+def load_trained(checkpoint: Path) -> Trained:
+    """The classifier in `checkpoint`.
+
+    Raises:
+        UserError: no checkpoint, no receipt, or a receipt of other weights.
+    """
+    if not checkpoint.is_file():
+        raise UserError(f"{checkpoint}: there is no such checkpoint; give a run's checkpoint.safetensors")
+    where = checkpoint.with_name("receipt.json")
+    receipt = _receipt(where, checkpoint)
+    try:
+        model = parse(Model, receipt["model"], f"{where}: model")
+        classes = tuple(receipt["classes"])
+        fields = receipt["input"]
+        config = InputConfig(
+            fields["size"], tuple(fields["mean"]), tuple(fields["std"]), fields["interpolation"]
+        )
+        storage_size = receipt["spec"]["data"]["storage_size"]
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{where}: is no receipt of a trained classifier ({error} is missing or of another kind); give the "
+            "checkpoint of a training run"
+        ) from None
+    network = registry.build(model, len(classes))
+    load_into(network, checkpoint)
+    return Trained(network.eval(), classes, config, storage_size)
+
+
+def _receipt(where: Path, checkpoint: Path) -> dict[str, Any]:
+    """The receipt, once it is sure that it was written for this checkpoint."""
+    try:
+        receipt = read_receipt(where)
+        sums = {Path(path).name: entry["sha256"] for path, entry in receipt["outputs"].items()}
+    except FileNotFoundError:
+        raise UserError(
+            f"{where}: there is no such file, and it alone says what network {checkpoint.name} belongs to; keep "
+            "the two files together"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
+        raise UserError(f"{where}: is no receipt; copy the run's folder again") from None
+    if sums.get(checkpoint.name) != digest(checkpoint):
+        raise UserError(
+            f"{where}: was not written for {checkpoint.name} as it is now (their sha256 differ); keep a "
+            "checkpoint with the receipt of its own run"
+        )
+    return receipt

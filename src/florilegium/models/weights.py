@@ -1,0 +1,112 @@
+"""Weights in files: what a network takes from one, and how its own are written.
+
+A key that is missing, superfluous or of another shape is an error unless the recipe names it: a
+network that was loaded by half trains and scores without a word.
+"""
+
+import pickle
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from florilegium.core.errors import UserError
+from florilegium.core.files import atomic
+
+State = dict[str, Tensor]
+SHOWN = 5
+
+
+def load_into(
+    network: nn.Module,
+    path: Path,
+    *,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+) -> None:
+    """Copy the weights in `path` into `network`.
+
+    Args:
+        network: takes the weights in place.
+        path: a `.safetensors` file, or a `.pth` or `.pt` file that holds tensors only.
+        allow_missing: globs of keys that the file may lack; the network keeps its own values.
+        allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another
+            shape is both missing and unexpected, so a new head must stand in both.
+
+    Raises:
+        UserError: the file cannot be read, is of another architecture, or a key is not allowed for.
+    """
+    own, found = network.state_dict(), read_state(path)
+    fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
+    missing = _not_allowed(own.keys() - fitting.keys(), allow_missing)
+    unexpected = _not_allowed(found.keys() - fitting.keys(), allow_unexpected)
+    if not fitting or ((missing or unexpected) and len(fitting) < len(own) / 2):
+        raise UserError(
+            f"{path}: holds weights of another architecture ({len(fitting)} of the {len(own)} entries of "
+            f"{type(network).__name__} are in it); give the weights of the same model"
+        )
+    _refuse(path, "lacks", missing, own, found, "allow_missing")
+    _refuse(path, "holds unexpected", unexpected, own, found, "allow_unexpected")
+    network.load_state_dict(own | fitting)
+
+
+def save(network_state: State, path: Path) -> None:
+    """Write a state dict as safetensors, atomically; equal tensors give equal bytes."""
+    state = {
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in network_state.items()
+    }
+    with atomic(path) as temporary:
+        save_file(state, temporary, metadata={"format": "pt"})
+
+
+def read_state(path: Path) -> State:
+    """The state dict in a file, on the CPU; raises `UserError` when there is none."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file of weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return _unwrap(torch.load(path, map_location="cpu", weights_only=True), path)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: is no file of weights, or holds other objects than tensors, which are not loaded since "
+            "they could run code; save its state dict alone"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{path}: is truncated or no file of weights; fetch or save it again") from error
+
+
+def _unwrap(value: Any, path: Path) -> State:
+    """The state dict itself, where a training framework has put it beside other things."""
+    for key in ("state_dict", "model"):
+        if isinstance(value, dict) and isinstance(value.get(key), dict):
+            value = value[key]
+    if not isinstance(value, dict) or not all(isinstance(v, Tensor) for v in value.values()):
+        raise UserError(f"{path}: holds no state dict, at its top or under 'state_dict' or 'model'")
+    return dict(value)
+
+
+def _not_allowed(keys: Iterable[str], globs: Sequence[str]) -> list[str]:
+    return sorted(key for key in keys if not any(fnmatchcase(key, glob) for glob in globs))
+
+
+def _refuse(path: Path, verb: str, keys: list[str], own: State, found: State, allowed_by: str) -> None:
+    if not keys:
+        return
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    raise UserError(
+        f"{path}: {verb} {', '.join(_describe(key, own, found) for key in keys[:SHOWN])}{more}; "
+        f"name them in recipe.{allowed_by} if that is meant"
+    )
+
+
+def _describe(key: str, own: State, found: State) -> str:
+    if key in own and key in found:
+        return f"{key} (shape {list(found[key].shape)} in place of {list(own[key].shape)})"
+    return key

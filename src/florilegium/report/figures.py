@@ -1,0 +1,33 @@
+"""Every figure of a study, by kind."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from florilegium.report import style
+from florilegium.report.catalogue import Planned, planned
+from florilegium.report.figures_curves import draw_curves
+from florilegium.report.figures_effects import draw_convergence, draw_leak, draw_rates
+from florilegium.report.figures_images import draw_confusion, draw_samples
+from florilegium.report.figures_published import draw_published
+from florilegium.report.material import Material
+
+DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
+    "published": draw_published,
+    "leak": draw_leak,
+    "convergence": draw_convergence,
+    "rates": draw_rates,
+    "curves": draw_curves,
+    "confusion": draw_confusion,
+    "samples": draw_samples,
+}
+
+
+def render(material: Material, out: Path) -> Iterator[Path]:
+    """Draw the planned figures of a study into `out`; yields each file once it is written."""
+    for plan in planned(material.study):
+        path = out / f"{plan.name}.png"
+        with style.applied():
+            style.save(DRAW[plan.kind](material, plan), path)
+        yield path

@@ -1,0 +1,89 @@
+"""Ours beside what was published, one line a figure."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from florilegium.report import style
+from florilegium.report.catalogue import Planned
+from florilegium.report.comparison import FRACTIONS
+from florilegium.report.material import Material
+from florilegium.report.study import labels
+from florilegium.report.tables import WORDS, judged, measured
+
+COLOURS = {
+    "reproduced": style.RIGHT,
+    "higher": "#0072B2",
+    "lower": style.WRONG,
+    "diverged": "#B91C1C",
+}
+
+
+def draw_published(material: Material, figure: Planned) -> Figure:
+    """Dot and interval: ours; band: the published range; word: the verdict."""
+    table = material.comparison
+    rows = table[table["metric"].isin(FRACTIONS)].reset_index(drop=True)
+    names = labels(material.study)
+    fig = style.figure(1.0 + 0.46 * max(len(rows), 2))
+    ax = fig.subplots()
+    for row in rows.itertuples():
+        _row(ax, row, -row.Index)
+    texts = [_label(names[(row.experiment, row.arm)], row.metric) for row in rows.itertuples()]
+    ax.set_yticks([-i for i in range(len(rows))], texts)
+    ax.set_ylim(-len(rows) + 0.4, 0.6)
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("accuracy (%)")
+    ax.set_xlim(*_limits(rows))
+    ax.plot([], [], "o", color=style.INK, label="ours, 95 % interval")
+    ax.fill_between([], [], color=style.BAND, label="published")
+    style.legend(fig)
+    arms = [entry for entry in material.study.entries if material.finished(entry)]
+    warning = (
+        "" if material.study.comparable else "The data are not the study's, so the bands are no target here. "
+    )
+    style.frame(
+        fig,
+        material.study,
+        figure.question,
+        f"{warning}Intervals: Student's t over seeds ({material.n_seeds(arms)}), or Wilson's for a single run. "
+        f"{material.n_tests(arms)}. Rows without a band have no published figure.",
+    )
+    return fig
+
+
+def _row(ax: Axes, row: pd.Series, y: float) -> None:
+    colour = COLOURS.get(row.verdict, style.INK)
+    if np.isfinite(row.published_low):
+        # A single published number still has to be seen: it is drawn three tenths of a point wide.
+        width = max(100 * (row.published_high - row.published_low), 0.3)
+        left = 50 * (row.published_high + row.published_low) - width / 2
+        ax.barh(y, width, left=left, height=0.62, color=style.BAND)
+    if np.isfinite(row.ci_low):
+        ax.plot([100 * row.ci_low, 100 * row.ci_high], [y, y], color=colour, linewidth=2.6)
+    if np.isfinite(row.mean):
+        ax.plot(100 * row.mean, y, "o", markersize=7.5, color=colour, markeredgecolor="white")
+    figures = measured(row.metric, row.mean, row.ci_low, row.ci_high) if np.isfinite(row.mean) else ""
+    said = "\n".join(filter(None, (figures, judged(row.verdict, row.published_low))))
+    ax.annotate(
+        said, (1, y), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
+        va="center", fontsize=8, color=colour if row.verdict in COLOURS else style.SOFT, linespacing=1.3,
+    )  # fmt: skip
+
+
+def _label(name: str, metric: str) -> str:
+    text = style.wrapped(name, 46)
+    return text if metric == "top1" else f"{text}\n{WORDS[metric]}"
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Wide enough for every interval and band, with air, inside 0 to 100 %."""
+    values = 100 * rows[["published_low", "published_high", "mean", "ci_low", "ci_high"]].to_numpy(
+        dtype=float
+    )
+    if not np.isfinite(values).any():
+        return 0.0, 100.0
+    low, high = np.nanmin(values), np.nanmax(values)
+    air = max(0.06 * (high - low), 1.0)
+    return max(0.0, low - air), min(100.0 + air / 2, high + air)

@@ -1,0 +1,112 @@
+"""What the numbers say, in sentences that are made from them and hold back when they must."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from florilegium.report.comparison import EPOCHS, MAIN, differences_of
+from florilegium.report.study import Entry, Study, labels
+from florilegium.report.tables import equals, number, p_value, points
+
+JUDGED = ("reproduced", "higher", "lower", "inconclusive")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A figure, what it is of, and the sentence that qualifies it."""
+
+    figure: str
+    subject: str
+    sentence: str
+
+
+def findings(
+    study: Study, comparison: pd.DataFrame, differences: pd.DataFrame, audits: Sequence[Mapping[str, Any]]
+) -> list[Finding]:
+    """The headlines of a study, the leak first."""
+    names = labels(study)
+    found: list[Finding] = []
+    for leaky, clean in study.leaks():
+        found += _effect(
+            f"flattery by a leak ({leaky.dataset})", leaky, clean, comparison, differences, names
+        )
+    for transfer, scratch in study.gains():
+        subject = f"gain by transfer ({transfer.dataset})"
+        found += _effect(subject, transfer, scratch, comparison, differences, names)
+        found += _convergence(transfer, scratch, comparison)
+    used = {entry.dataset for entry in study.entries}
+    own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
+    return [*found, *_shown_again(own), *_published(comparison)]
+
+
+def _effect(
+    subject: str,
+    arm: Entry,
+    baseline: Entry,
+    comparison: pd.DataFrame,
+    differences: pd.DataFrame,
+    names: Mapping[tuple[str, str], str],
+) -> Iterator[Finding]:
+    row = differences_of(differences, arm)
+    if row is None:
+        return
+    p = p_value(row.p_value)
+    sentence = (
+        f"{names[arm.key]}: {_accuracy(comparison, arm)}, against {_accuracy(comparison, baseline)} for "
+        f"{names[baseline.key]}. 95\u00a0% interval of the difference {points(row.ci_low)} to {points(row.ci_high)} points, "
+        f"p\u00a0{equals(p)}; {_seeds(row.n_seeds)}, {row.n_test:,} test images."
+    )
+    if row.ci_low <= 0 <= row.ci_high:
+        sentence += " The interval holds zero: no effect is shown."
+    yield Finding(f"{points(row.difference)} points", subject, sentence)
+
+
+def _convergence(arm: Entry, baseline: Entry, comparison: pd.DataFrame) -> Iterator[Finding]:
+    ours, theirs = _mean(comparison, arm, EPOCHS), _mean(comparison, baseline, EPOCHS)
+    if ours is not None and theirs is not None:
+        yield Finding(
+            f"{number(EPOCHS, theirs)} → {number(EPOCHS, ours)} epochs",
+            f"to 90 % of the final accuracy ({arm.dataset})",
+            "From scratch, then transferred; each held against its own final validation accuracy, means over seeds.",
+        )
+
+
+def _shown_again(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    for audit in audits:
+        shown = audit["n_exposed"].get("test", 0)
+        if audit["a"] != audit["b"] and shown:
+            yield Finding(
+                f"{shown:,} test {'picture' if shown == 1 else 'pictures'}",
+                f"of {audit['b']} shown again in {audit['a']}",
+                f"Found by perceptual hash, confirmed on pixels. The clean split of {audit['a']} drops "
+                f"{audit['n_dropped']:,} of its {audit['n_a']:,} images.",
+            )
+
+
+def _published(comparison: pd.DataFrame) -> Iterator[Finding]:
+    judged = comparison[comparison["verdict"].isin(JUDGED)]
+    if len(judged):
+        counts = judged["verdict"].value_counts()
+        parts = [f"{counts[word]} {word}" for word in JUDGED if word in counts]
+        yield Finding(
+            f"{counts.get('reproduced', 0)} of {len(judged)}",
+            "published figures reproduced",
+            f"By our 95\u00a0% intervals: {', '.join(parts)}.",
+        )
+
+
+def _mean(comparison: pd.DataFrame, entry: Entry, metric: str) -> float | None:
+    of_arm = (comparison["experiment"] == entry.experiment) & (comparison["arm"] == entry.arm)
+    means = comparison[of_arm & (comparison["metric"] == metric)]["mean"].dropna()
+    return float(means.iloc[0]) if len(means) else None
+
+
+def _accuracy(comparison: pd.DataFrame, entry: Entry) -> str:
+    mean = _mean(comparison, entry, MAIN)
+    return "not run" if mean is None else f"{number(MAIN, mean)}\u00a0%"
+
+
+def _seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n} seeds"

@@ -1,0 +1,52 @@
+"""All that the figures of one study are drawn from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from florilegium.report.runs import Run, finite
+from florilegium.report.study import Entry, Key, Study, labels
+
+
+@dataclass(frozen=True)
+class Material:
+    """A study with its runs and tables.
+
+    Attributes:
+        classes: class names in label order, by data set.
+        pixels: packed images (`pixels<size>.npy`, its `.csv` beside it), by data set.
+    """
+
+    study: Study
+    runs: Mapping[Key, Sequence[Run]]
+    comparison: pd.DataFrame
+    differences: pd.DataFrame
+    classes: Mapping[str, Sequence[str]]
+    pixels: Mapping[str, Path]
+
+    def label(self, entry: Entry) -> str:
+        return labels(self.study)[entry.key]
+
+    def finished(self, entry: Entry) -> list[Run]:
+        """The arm's runs that did not diverge."""
+        return finite(self.runs[entry.key])
+
+    def n_tests(self, entries: Sequence[Entry]) -> str:
+        """`340 test images`, or a range where the arms differ."""
+        counts = sorted({run.metrics["n_test"] for entry in entries for run in self.finished(entry)})
+        if not counts:
+            return "no test images"
+        return (
+            f"{counts[0]:,} test images"
+            if len(counts) == 1
+            else f"{counts[0]:,} to {counts[-1]:,} test images"
+        )
+
+    def n_seeds(self, entries: Sequence[Entry]) -> str:
+        """`3 seeds`, or a range where the arms differ."""
+        counts = sorted({len(self.finished(entry)) for entry in entries} - {0})
+        if not counts or counts == [1]:
+            return "1 seed" if counts else "no seeds"
+        return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"

@@ -1,0 +1,118 @@
+"""One self-contained page of a preset's results: no script, no network, every picture inside."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from florilegium.core.files import read_json
+from florilegium.report.catalogue import planned
+from florilegium.report.findings import findings
+from florilegium.report.provenance import COST_HEADER, costs, provenance
+from florilegium.report.runs import Run, read_study
+from florilegium.report.study import Page, Study
+from florilegium.report.tables import EMPTY, READING, readable
+
+TEMPLATE = "page.html"
+DATASET_HEADER = (
+    "Data set",
+    "Title",
+    "Images",
+    "Classes",
+    "Train",
+    "Validation",
+    "Test",
+    "Splits",
+    "Absent classes",
+)
+AUDIT_HEADER = (
+    "Searched", "for pictures of", "Images", "of", "Near in hash", "Same picture",
+    "Exposed: train", "validation", "test", "Dropped",
+)  # fmt: skip
+
+
+def render_page(page: Page, results: Path, images: Mapping[str, Path]) -> str:
+    """The page as HTML.
+
+    Args:
+        page: what it shows.
+        results: the preset's folder, `results/<preset>`.
+        images: `images.json` of each data set that a study uses, by data set.
+    """
+    audits = [_audit(results / "audit" / f"{a}__{b}") for a, b in page.audits]
+    sections = [_study(study, results / name, audits) for name, study in page.studies.items()]
+    runs = [run for section in sections for run in section["runs"]]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(
+        page=page,
+        reading=READING,
+        studies=sections,
+        audits=audits,
+        audit_header=AUDIT_HEADER,
+        dataset_header=DATASET_HEADER,
+        datasets=[_dataset(page, name, read_json(path)) for name, path in sorted(images.items())],
+        sources=_sources(page),
+        cost_header=COST_HEADER,
+        provenance=provenance(runs),
+    )
+
+
+def _study(study: Study, folder: Path, audits: list[dict[str, Any]]) -> dict[str, Any]:
+    comparison = pd.read_csv(folder / "comparison.csv")
+    differences = pd.read_csv(folder / "differences.csv")
+    runs = read_study(folder, study)
+    summaries = [audit["summary"] for audit in audits]
+    return {
+        "study": study,
+        "findings": findings(study, comparison, differences, summaries),
+        "table": readable(comparison),
+        "figures": [
+            {"source": embedded(folder / "figures" / f"{figure.name}.png"), "alt": figure.question}
+            for figure in planned(study)
+        ],
+        "costs": costs(study, runs),
+        "runs": _all(runs),
+    }
+
+
+def _all(runs: Mapping[tuple[str, str], list[Run]]) -> list[Run]:
+    return [run for of_arm in runs.values() for run in of_arm]
+
+
+def _audit(folder: Path) -> dict[str, Any]:
+    summary = read_json(folder / "summary.json")
+    exposed = [str(summary["n_exposed"].get(split, 0)) for split in ("train", "val", "test")]
+    counts = [f"{summary[key]:,}" for key in ("n_a", "n_b", "n_candidates", "n_same_picture")]
+    return {
+        "summary": summary,
+        "inside": summary["a"] == summary["b"],
+        "row": (summary["a"], summary["b"], *counts, *exposed, f"{summary['n_dropped']:,}"),
+        "sheet": embedded(folder / "contact_sheet.png"),
+        "distances": embedded(folder / "distances.png"),
+    }
+
+
+def _dataset(page: Page, name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    counts = (f"{summary[key]:,}" for key in ("n_images", "n_classes", "n_train", "n_val", "n_test"))
+    absent = ", ".join(summary["absent_classes"]) or EMPTY
+    return (name, page.datasets[name].title, *counts, summary["split_origin"], absent)
+
+
+def _sources(page: Page) -> list[dict[str, str]]:
+    """Each title once, with what to cite and on what terms it may be used."""
+    by_title = {source.title: source for _, source in sorted(page.datasets.items())}
+    return [source.model_dump() for source in by_title.values()]
+
+
+def embedded(path: Path) -> str:
+    """A PNG as a `data:` address."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

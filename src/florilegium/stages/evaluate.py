@@ -1,0 +1,65 @@
+"""Measure a network that a run of the workflow has trained, on a labelled data set."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from florilegium.core.errors import BAD_INPUT
+from florilegium.evaluation.console import aligned
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("evaluate", help=__doc__, description=__doc__)
+    parser.add_argument(
+        "checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it"
+    )
+    parser.add_argument(
+        "dataset",
+        help="a folder of images a class (or train, val and test of them), or a packed data set's name",
+    )
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the prediction for every image here")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print n, top-1 with its Wilson interval, top-5 and the loss; 2 when a file cannot be read."""
+    from florilegium.core.files import atomic
+    from florilegium.data.augment import EvalTransform
+    from florilegium.evaluation.classification import evaluate
+    from florilegium.evaluation.labelled import read_labelled
+    from florilegium.models.trained import load_trained
+    from florilegium.report.statistics import wilson
+    from florilegium.training.loop import EVALUATION_BATCH
+    from florilegium.training.machine import pick_device
+    from florilegium.training.results import predictions
+
+    device = pick_device(args.device)
+    trained = load_trained(args.checkpoint)
+    labelled = read_labelled(args.dataset, args.split, trained)
+    scores = evaluate(
+        trained.network.to(device),
+        labelled.images,
+        EvalTransform(trained.config),
+        batch_size=EVALUATION_BATCH,
+        device=device,
+    )
+    if args.csv:
+        with atomic(args.csv) as temporary:
+            table = predictions(labelled.images, scores, trained.classes)
+            table.to_csv(temporary, index=False, lineterminator="\n")
+    n = len(labelled.images)
+    low, high = wilson(round(scores.top1 * n), n)
+    present = len(trained.classes) - len(labelled.absent)
+    rows = [
+        ("images", n, ""),
+        ("classes", present, f"of the {len(trained.classes)} that the network knows"),
+        ("top1", scores.top1, f"95 % interval {low:.4f} to {high:.4f} (Wilson)"),
+        ("top5", scores.top5, ""),
+        ("loss", scores.loss, ""),
+    ]
+    print("\n".join(aligned(rows)))
+    for fault in labelled.faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return BAD_INPUT if labelled.faults else 0

@@ -1,0 +1,67 @@
+"""Name what is in image files, with a network that a run of the workflow has trained."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from florilegium.core.errors import BAD_INPUT
+from florilegium.data.decode import is_image
+from florilegium.evaluation.console import aligned
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("predict", help=__doc__, description=__doc__)
+    parser.add_argument(
+        "checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it"
+    )
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="image files, or folders of them")
+    parser.add_argument("--top", type=positive, default=1, metavar="K", help="how many classes an image (1)")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table here, too")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print `image, rank, prediction, probability`; 2 when a file cannot be read, the others are still shown."""
+    paths, faults = find_images(args.paths)
+    if paths:
+        faults += show(args, paths)
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return BAD_INPUT if faults else 0
+
+
+def show(args: argparse.Namespace, paths: list[Path]) -> list[str]:
+    """Predict, print and write the table; a sentence for each file that cannot be read."""
+    from florilegium.core.files import atomic
+    from florilegium.evaluation.prediction import predict
+    from florilegium.models.trained import load_trained
+    from florilegium.training.machine import pick_device
+
+    device = pick_device(args.device)
+    table, unread = predict(load_trained(args.checkpoint), paths, top=args.top, device=device)
+    if args.csv:
+        with atomic(args.csv) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+    print("\n".join(aligned([tuple(table.columns), *table.itertuples(index=False)])))
+    return unread
+
+
+def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """Image files in the order given, those of a folder sorted; and a sentence for what holds none."""
+    found: list[Path] = []
+    faults = []
+    for path in paths:
+        below = sorted(p for p in path.rglob("*") if is_image(p)) if path.is_dir() else [path]
+        found += below
+        if not below:
+            faults.append(f"{path}: holds no images; give a folder of images, or an image file")
+    return found, faults
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not above 0")
+    return value

@@ -1,0 +1,64 @@
+"""Train and test a classifier: one arm of an experiment, with one seed or several."""
+
+import argparse
+import json
+from pathlib import Path
+
+from florilegium.core.errors import run_main
+from florilegium.data.load import load_splits
+from florilegium.training.machine import configure, pick_device
+from florilegium.training.run import Job, train_run
+from florilegium.training.state import StateFolder
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    tables = [arguments.pixels.with_suffix(".csv"), arguments.images, arguments.images.with_suffix(".json")]
+    pairs = [arguments.pairs] if arguments.pairs else []
+    job = Job(
+        spec=json.loads(arguments.spec),
+        code=arguments.code,
+        inputs=(arguments.pixels, *tables, *arguments.dropped, *pairs),
+        init=arguments.init,
+        out=arguments.out,
+        state=arguments.state,
+        tensorboard=arguments.tensorboard,
+        device=pick_device(arguments.device),
+    )
+    configure(job.device, job.recipe.threads)
+    splits = load_splits(
+        job.use,
+        pixels=arguments.pixels,
+        images=arguments.images,
+        dropped=arguments.dropped,
+        pairs=arguments.pairs,
+    )
+    for seed in arguments.seeds:
+        train_run(job, splits, seed)
+    # Kept until every seed is written: a workflow takes back all outputs of a job that fails.
+    for seed in arguments.seeds:
+        with StateFolder(job.state_of(seed), job.fingerprint(seed)) as folder:
+            folder.clear()
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="JSON with data, model and recipe")
+    parser.add_argument("--code", required=True, help="hash of the code, for the receipt and the state")
+    parser.add_argument("--seeds", required=True, type=int, nargs="+")
+    parser.add_argument("--pixels", required=True, type=Path, help="packed images, pixels<size>.npy")
+    parser.add_argument("--images", required=True, type=Path, help="table of images, classes and splits")
+    parser.add_argument(
+        "--dropped", type=Path, nargs="+", default=[], help="tables of images not to train on"
+    )
+    parser.add_argument("--pairs", type=Path, help="doubles inside the data set, for data.holdout")
+    parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
+    parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
+    parser.add_argument("--tensorboard", type=Path, help="folder for event files")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_main(main)

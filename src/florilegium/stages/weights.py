@@ -1,0 +1,41 @@
+"""Bring the file of named weights to its place, verified."""
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+from florilegium.core.errors import run_main
+from florilegium.core.files import atomic
+from florilegium.core.receipts import write_receipt
+from florilegium.core.schema import Weights
+from florilegium.models.catalogue import obtain
+
+DOWNLOADS = Path("resources/downloads/weights")
+
+
+def main() -> None:
+    started = time.time()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="key of workflow/weights.yaml")
+    parser.add_argument("--spec", required=True, help="its entry there, as JSON")
+    parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
+    parser.add_argument("--out", required=True, type=Path, help="resources/weights/<name>.safetensors")
+    arguments = parser.parse_args()
+    weights = Weights.model_validate_json(arguments.spec)
+    found = obtain(arguments.name, weights, DOWNLOADS)
+    with atomic(arguments.out) as temporary:
+        shutil.copyfile(found, temporary)
+    write_receipt(
+        arguments.out.with_name(f"{arguments.out.name}.receipt.json"),
+        stage="weights",
+        spec=weights.model_dump(mode="json"),
+        code=arguments.code,
+        inputs=[found],
+        outputs=[arguments.out],
+        started=started,
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,37 @@
+"""Requests to stop: SIGTERM and SIGINT are noted, and obeyed between two steps."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Which signal asked the run to stop, 0 for none."""
+
+    signal = 0
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+
+
+@contextmanager
+def stop_requests() -> Iterator[Stop]:
+    """Note both signals while the body runs (in the main thread: no other can).
+
+    Raises:
+        SystemExit: on leaving the body, when a signal came after its last look.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stop.signal:
+        raise SystemExit(128 + stop.signal)

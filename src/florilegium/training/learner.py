@@ -1,0 +1,87 @@
+"""One optimiser step, and all that it changes: weights, optimiser, loss scale and averaged weights."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from florilegium.core.recipe import Recipe
+from florilegium.data.augment import InputConfig, TrainTransform
+from florilegium.evaluation.classification import AUTOCAST
+from florilegium.training.ema import Ema
+from florilegium.training.mix import hits_of, loss_of, mix
+from florilegium.training.optimizer import build_optimizer, set_lr
+
+
+class Learner:
+    """A network in training. The host never waits for the device inside `step`."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe, config: InputConfig, device: torch.device) -> None:
+        self.network = network.to(device, memory_format=torch.channels_last)
+        self.recipe, self.device = recipe, device
+        self.transform = TrainTransform(recipe, config)
+        self.optimizer = build_optimizer(self.network, recipe)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
+        self.ema = None if recipe.ema is None else Ema(self.network, recipe.ema)
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that validation sees: the averaged one when the recipe averages."""
+        return self.ema.shadow if self.ema else self.network
+
+    def step(self, pixels: Tensor, labels: Tensor, lr: float) -> Tensor:
+        """Learn from uint8 (B, S, S, 3) and int64 (B,); returns (2,): sum of losses, right predictions."""
+        recipe, count = self.recipe, len(labels)
+        set_lr(self.optimizer, lr)
+        images, targets = mix(self.transform(pixels), labels, recipe)
+        tally = torch.zeros(2, device=self.device)
+        for part in micro_batches(count, recipe.batch_size // recipe.accumulate):
+            with torch.autocast(
+                self.device.type, AUTOCAST[recipe.precision], enabled=recipe.precision != "fp32"
+            ):
+                logits = self.network(images[part])
+            size = part.stop - part.start
+            loss = loss_of(logits, targets[part], recipe.label_smoothing)
+            self.scaler.scale(loss * (size / count)).backward()
+            tally += torch.stack([loss.detach() * size, hits_of(logits.detach(), targets[part])])
+        if recipe.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        if self.ema:
+            self.ema.update(self.network)
+        return tally
+
+    def is_finite(self) -> bool:
+        """Whether every weight and statistic is a number."""
+        tensors = [t for t in self.network.state_dict().values() if t.is_floating_point()]
+        return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+
+
+def micro_batches(count: int, most: int) -> Iterator[slice]:
+    """Slices over `count` images of at most `most`, as equal as they can be.
+
+    So the last one is never a single image, on which batch normalisation has no variance.
+    """
+    parts = math.ceil(count / most)
+    edges = [count * i // parts for i in range(parts + 1)]
+    yield from map(slice, edges, edges[1:])

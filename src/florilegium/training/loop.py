@@ -1,0 +1,220 @@
+"""The training loop: epochs of steps, validation, selection, and a state that survives a kill.
+
+Every draw is derived from (seed, epoch, step) and the state holds the exact step, so that on one kind of
+CPU an interrupted run ends in the same bits as an uninterrupted one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from florilegium.core.errors import UserError
+from florilegium.core.progress import bar, say
+from florilegium.core.recipe import Recipe
+from florilegium.data.augment import EvalTransform, InputConfig
+from florilegium.data.load import Images, Splits
+from florilegium.evaluation.classification import evaluate
+from florilegium.models.freeze import train_mode
+from florilegium.training.feed import Feed, place
+from florilegium.training.interrupt import stop_requests
+from florilegium.training.learner import Learner
+from florilegium.training.progress import Keeper, Progress, Weights, restore, snapshot
+from florilegium.training.schedule import lr_at, plateau_factor
+from florilegium.training.seeding import epoch_order, seed_step
+from florilegium.training.selection import Row, best_epoch, exploded, stops_early
+from florilegium.training.state import StateFolder
+
+CHECK_EVERY = 50  # steps between two looks at whether the loss is still a number
+EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves. Epochs count from 1; a `best_epoch` of 0 means the first weights."""
+
+    history: list[Row]
+    last_state: Weights
+    selected_state: Weights
+    best_epoch: int
+    diverged: bool
+    diverged_epoch: int | None
+    last_finite_loss: float | None
+    resumed_from: int | None
+    """Optimiser steps that were done when the run was taken up again."""
+    seconds_per_epoch: list[float]
+    images_per_second: float
+
+
+def fit(
+    network: nn.Module,
+    splits: Splits,
+    recipe: Recipe,
+    config: InputConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    state: Path,
+    fingerprint: str,
+    on_epoch: Callable[[list[Row]], None] | None = None,
+) -> Outcome:
+    """Train `network` in place, from its weights or from where `state` stands under `fingerprint`.
+
+    A divergence (a non-finite loss, or a training loss above ten times the first epoch's) ends the run
+    as a result, with its last finite weights. `on_epoch` is given the whole history after each epoch.
+
+    Raises:
+        UserError: the recipe needs validation images and there are none; or another process is
+            training this run.
+        SystemExit: a signal asked to stop; the state holds the step that was reached.
+    """
+    check_validation(recipe, splits)
+    learner = Learner(network, recipe, config, device)
+    feed = Feed(place(splits.train, device), device)
+    val = None if splits.val is None else place(splits.val, device)
+    steps = steps_per_epoch(len(splits.train), recipe.batch_size)
+    count = min(len(splits.train), steps * recipe.batch_size)
+    with StateFolder(state, fingerprint) as folder, stop_requests() as stop:
+        progress, resumed = restore(folder, learner)
+        resumed_from = len(progress.history) * steps + progress.step if resumed else None
+        keeper = Keeper(folder, learner, progress, stop)
+        while not is_over(progress, recipe):
+            if train_epoch(learner, feed, progress, keeper, seed, steps):
+                close_epoch(learner, progress, val, config, count)
+            else:
+                progress.diverged_epoch = len(progress.history) + 1
+            if is_over(progress, recipe) or keeper.wants_epoch():
+                keeper.save()
+            if on_epoch:
+                on_epoch(progress.history)
+    return outcome(progress, recipe, resumed_from, count)
+
+
+def check_validation(recipe: Recipe, splits: Splits) -> None:
+    """A recipe that looks at validation needs some images there."""
+    needs = {"select = best": recipe.select == "best", "schedule = plateau": recipe.schedule == "plateau"}
+    for key, needed in needs.items():
+        if needed and splits.val is None:
+            raise UserError(
+                f"recipe.{key} looks at validation images and data.val has none; name a split in data.val"
+                + (" or set recipe.select to last" if recipe.select == "best" else "")
+            )
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Batches of an epoch; the last may be smaller.
+
+    A single image left over is not visited in that epoch (the order changes, so it is another one
+    each time): batch normalisation has no variance of one value.
+    """
+    full, rest = divmod(count, batch_size)
+    return full + (rest > 1 or full == 0)
+
+
+def is_over(progress: Progress, recipe: Recipe) -> bool:
+    return (
+        progress.diverged_epoch is not None
+        or len(progress.history) >= recipe.epochs
+        or stops_early(progress.history, recipe)
+    )
+
+
+def train_epoch(
+    learner: Learner, feed: Feed, progress: Progress, keeper: Keeper, seed: int, steps: int
+) -> bool:
+    """Do the steps that are left of the epoch; False as soon as a loss or a weight is not finite."""
+    recipe, epoch = learner.recipe, len(progress.history)
+    order = epoch_order(seed, epoch, len(feed.images))
+    tally = torch.tensor(progress.tally, dtype=exact(learner.device), device=learner.device)
+    started = time.perf_counter() - progress.elapsed
+    train_mode(learner.network)
+    for step in bar(range(progress.step, steps), f"epoch {epoch + 1}/{recipe.epochs}", "step"):
+        seed_step(seed, epoch, step)
+        index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        progress.lr = learning_rate(recipe, progress.history, epoch * steps + step, steps)
+        tally += learner.step(*feed.batch(index), progress.lr)
+        last = step + 1 == steps
+        if (last or (step + 1) % CHECK_EVERY == 0) and not tally.isfinite().all():
+            return False
+        save = not last and keeper.wants_step()
+        if last or save:
+            progress.step, progress.tally = step + 1, tally.tolist()
+            progress.elapsed = time.perf_counter() - started
+        if save:
+            keeper.save()
+    return learner.is_finite()
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """The widest float of the device; Apple's GPUs have no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def learning_rate(recipe: Recipe, history: list[Row], step: int, steps: int) -> float:
+    lr = lr_at(recipe, step, steps)
+    if recipe.schedule == "plateau":
+        lr *= plateau_factor(recipe, [row["val_loss"] for row in history])
+    return lr
+
+
+def close_epoch(
+    learner: Learner, progress: Progress, val: Images | None, config: InputConfig, count: int
+) -> None:
+    """Validate, add the row of an epoch of `count` images, and keep its weights as last and perhaps best."""
+    recipe, epoch = learner.recipe, len(progress.history) + 1
+    row: Row = {
+        "epoch": epoch,
+        "lr": progress.lr,
+        "train_loss": progress.tally[0] / count,
+        "train_top1": progress.tally[1] / count,
+        "val_loss": None,
+        "val_top1": None,
+    }
+    if val is not None:
+        scores = evaluate(
+            learner.evaluated,
+            val,
+            EvalTransform(config),
+            batch_size=EVALUATION_BATCH,
+            device=learner.device,
+            precision=recipe.precision,
+        )
+        row |= {"val_loss": scores.loss, "val_top1": scores.top1}
+    progress.history.append(row)
+    progress.seconds.append(progress.elapsed)
+    progress.last = snapshot(learner.evaluated)
+    if recipe.select == "best" and best_epoch(progress.history) == epoch:
+        progress.best = progress.last
+    if exploded(progress.history):
+        progress.diverged_epoch = epoch
+    say(describe(row, recipe, count / progress.elapsed))
+    progress.step, progress.tally, progress.elapsed = 0, [0.0, 0.0], 0.0
+
+
+def describe(row: Row, recipe: Recipe, images_per_second: float) -> str:
+    val = "" if row["val_loss"] is None else f"  val loss {row['val_loss']:.4f} top1 {row['val_top1']:.4f}"
+    return (
+        f"epoch {row['epoch']}/{recipe.epochs}  lr {row['lr']:.3g}"
+        f"  train loss {row['train_loss']:.4f} top1 {row['train_top1']:.4f}{val}"
+        f"  {images_per_second:.0f} images/s"
+    )
+
+
+def outcome(progress: Progress, recipe: Recipe, resumed_from: int | None, count: int) -> Outcome:
+    history = progress.history
+    chosen = best_epoch(history) if recipe.select == "best" and history else len(history)
+    return Outcome(
+        history=history,
+        last_state=progress.last,
+        selected_state=progress.last if progress.best is None else progress.best,
+        best_epoch=chosen,
+        diverged=progress.diverged_epoch is not None,
+        diverged_epoch=progress.diverged_epoch,
+        last_finite_loss=history[-1]["train_loss"] if history else None,
+        resumed_from=resumed_from,
+        seconds_per_epoch=progress.seconds,
+        images_per_second=count * len(history) / sum(progress.seconds) if history else 0.0,
+    )

@@ -1,0 +1,28 @@
+"""Optimisers, as torch has them: every parameter that trains decays, norms and biases included.
+
+The studies decayed all of them too, so that exempting any would be another experiment.
+"""
+
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from florilegium.core.recipe import Recipe
+
+
+def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
+    """The recipe's optimiser over the parameters that require a gradient, fused where torch can."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    shared = {
+        "lr": recipe.lr,
+        "weight_decay": recipe.weight_decay,
+        "fused": parameters[0].device.type in ("cpu", "cuda"),
+    }
+    if recipe.optimizer == "sgd":
+        return SGD(parameters, momentum=recipe.momentum, nesterov=recipe.nesterov, **shared)
+    kind = Adam if recipe.optimizer == "adam" else AdamW
+    return kind(parameters, betas=recipe.betas, **shared)
+
+
+def set_lr(optimizer: Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr

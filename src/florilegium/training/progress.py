@@ -1,0 +1,82 @@
+"""Where a run stands, and when that is saved."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from florilegium.core.progress import say
+from florilegium.training.interrupt import Stop
+from florilegium.training.learner import Learner
+from florilegium.training.selection import Row
+from florilegium.training.state import StateFolder
+
+SAVE_EVERY = 600.0  # seconds between two saves inside an epoch
+SAVE_SHARE = 0.1  # of the time that saving after short epochs may take
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Progress:
+    """With the learner, all that a resumption needs."""
+
+    last: Weights
+    """What is evaluated, as of the end of the last epoch."""
+    best: Weights | None = None
+    history: list[Row] = field(default_factory=list)
+    step: int = 0
+    """Steps done in the epoch after those of the history."""
+    tally: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Of these steps: the sum of losses and the right predictions."""
+    lr: float = 0.0
+    """The rate of the last of them."""
+    elapsed: float = 0.0
+    """Seconds that these steps took."""
+    seconds: list[float] = field(default_factory=list)
+    diverged_epoch: int | None = None
+
+
+def snapshot(network: nn.Module) -> Weights:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def restore(folder: StateFolder, learner: Learner) -> tuple[Progress, bool]:
+    """What `folder` holds, loaded into `learner`, or a fresh start; and which of the two it is."""
+    state = folder.load()
+    if state is None:
+        return Progress(last=snapshot(learner.evaluated)), False
+    learner.load_state_dict(state["learner"])
+    return Progress(**state["progress"]), True
+
+
+class Keeper:
+    """Saves a run's progress: after epochs, in long epochs from time to time, and when told to stop."""
+
+    def __init__(self, folder: StateFolder, learner: Learner, progress: Progress, stop: Stop) -> None:
+        self.folder, self.learner, self.progress, self.stop = folder, learner, progress, stop
+        self.saved, self.cost = time.monotonic(), 0.0
+
+    def wants_step(self) -> bool:
+        """Whether this step, in the middle of an epoch, should be saved."""
+        return bool(self.stop.signal) or self._age() >= SAVE_EVERY
+
+    def wants_epoch(self) -> bool:
+        """Whether the end of an epoch should be; epochs shorter than saving are not all."""
+        return bool(self.stop.signal) or self._age() >= self.cost / SAVE_SHARE
+
+    def save(self) -> None:
+        """Save, and end the process if it was asked to stop."""
+        started = time.monotonic()
+        state: dict[str, Any] = {"learner": self.learner.state_dict(), "progress": vars(self.progress)}
+        self.folder.save(state)
+        self.saved = time.monotonic()
+        self.cost = self.saved - started
+        if self.stop.signal:
+            place = f"epoch {len(self.progress.history) + 1}, step {self.progress.step + 1}"
+            say(f"stopped by signal {self.stop.signal}; the same command goes on at {place}")
+            raise SystemExit(128 + self.stop.signal)
+
+    def _age(self) -> float:
+        return time.monotonic() - self.saved

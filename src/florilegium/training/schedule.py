@@ -1,0 +1,51 @@
+"""Learning rates as functions of where a run stands; none has state to save."""
+
+import math
+from collections.abc import Sequence
+
+from florilegium.core.recipe import Recipe
+
+
+def lr_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The rate of optimiser step `step`, counted from 0 over the whole run.
+
+    The warm-up rises linearly from `warmup_start * lr`; the cosine falls from its end to
+    `final_lr * lr` at the end of the run (Loshchilov & Hutter 2017, without restarts); milestones are
+    counted from the start of the run. A tail replaces the last epochs by a straight line from the
+    rate that it finds down to 0. `plateau` is constant here: see `plateau_factor`.
+    """
+    total = recipe.epochs * steps_per_epoch
+    tail = round(recipe.tail_epochs * steps_per_epoch)
+    start = total - tail
+    if step < start:
+        return recipe.lr * _shape(recipe, step, steps_per_epoch)
+    return recipe.lr * _shape(recipe, start, steps_per_epoch) * (total - step) / tail
+
+
+def _shape(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The rate without a tail, as a part of lr."""
+    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return recipe.warmup_start + (1 - recipe.warmup_start) * step / warmup
+    if recipe.schedule == "cosine":
+        progress = (step - warmup) / (recipe.epochs * steps_per_epoch - warmup)
+        return recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * progress)) / 2
+    if recipe.schedule == "step":
+        return recipe.gamma ** sum(step >= epoch * steps_per_epoch for epoch in recipe.milestones)
+    return 1.0
+
+
+def plateau_factor(recipe: Recipe, val_losses: Sequence[float]) -> float:
+    """What `schedule = plateau` multiplies the rate by after epochs with these validation losses.
+
+    The rate falls by `gamma` when more than `plateau_patience` epochs in a row bring no lower loss.
+    """
+    factor, lowest, waited = 1.0, math.inf, 0
+    for loss in val_losses:
+        if loss < lowest:
+            lowest, waited = loss, 0
+        else:
+            waited += 1
+        if waited > recipe.plateau_patience:
+            factor, waited = factor * recipe.gamma, 0
+    return factor

@@ -1,0 +1,32 @@
+"""What the history of a run decides: the best epoch, an early stop, a divergence. All pure."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from florilegium.core.recipe import Recipe
+
+EXPLOSION = 10.0
+Row = dict[str, Any]
+
+
+def best_epoch(history: Sequence[Row]) -> int:
+    """The epoch (from 1) of highest `val_top1`; of equals, of lowest `val_loss`; of equals, the first."""
+
+    def rank(row: Row) -> tuple[float, float, int]:
+        loss = row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf
+        return (-row["val_top1"], loss, row["epoch"])
+
+    return min(map(rank, history))[2]
+
+
+def stops_early(history: Sequence[Row], recipe: Recipe) -> bool:
+    """True when the recipe's patience is over: so many epochs since the best one."""
+    if recipe.early_stop is None or not history:
+        return False
+    return len(history) - best_epoch(history) >= recipe.early_stop
+
+
+def exploded(history: Sequence[Row]) -> bool:
+    """True when the last training loss is above ten times the first epoch's."""
+    return history[-1]["train_loss"] > EXPLOSION * history[0]["train_loss"]

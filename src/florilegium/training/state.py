@@ -1,0 +1,101 @@
+"""The resumable state of a run: one file, written whole or not at all, by one process at a time."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import torch
+
+from florilegium.core.errors import UserError
+from florilegium.core.files import atomic
+from florilegium.core.progress import say
+
+if os.name == "nt":
+    import msvcrt
+else:
+    import fcntl
+
+
+class StateFolder:
+    """A folder that holds the state of one run, locked while it is open.
+
+    The lock is a file beside the folder and outlives it: were it inside, a process that waits for it
+    could lock a file that another has just removed.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder, self.fingerprint = folder, fingerprint
+        self.file = folder / "state.pt"
+        self.lock: IO[str] | None = None
+
+    def __enter__(self) -> "StateFolder":
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        path = self.folder.with_name(f"{self.folder.name}.lock")
+        lock = open(path, "a+", encoding="utf-8")
+        try:
+            _lock(lock)
+        except OSError:
+            lock.seek(1)
+            holder = lock.read().strip()
+            lock.close()
+            raise UserError(
+                f"{self.folder}: another process{f' (pid {holder})' if holder else ''} is training this run; "
+                "wait for it or end it"
+            ) from None
+        lock.truncate(0)
+        lock.write(f" {os.getpid()}")
+        lock.flush()
+        self.lock = lock
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.lock is not None
+        self.lock.close()
+
+    def load(self) -> dict[str, Any] | None:
+        """The saved state, its tensors on the host, or None when there is none for this fingerprint.
+
+        A state of another fingerprint, or one that cannot be read, is renamed aside with its folder.
+        """
+        if not self.file.exists():
+            return None
+        try:
+            state = torch.load(self.file, map_location="cpu", weights_only=True)
+            fingerprint = state["fingerprint"]
+        except Exception:  # torch raises many kinds for a damaged file
+            self._set_aside("cannot be read")
+            return None
+        if fingerprint != self.fingerprint:
+            self._set_aside("belongs to another configuration, code or data")
+            return None
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        with atomic(self.file) as temporary, open(temporary, "wb") as file:
+            torch.save({**state, "fingerprint": self.fingerprint}, file)
+
+    def clear(self) -> None:
+        """Remove the state, and what an interrupted write may have left beside it."""
+        if self.folder.is_dir():
+            for path in self.folder.iterdir():
+                path.unlink()
+            self.folder.rmdir()
+
+    def _set_aside(self, why: str) -> None:
+        number = 1
+        while (aside := self.folder.with_name(f"{self.folder.name}.stale-{number}")).exists():
+            number += 1
+        self.folder.rename(aside)
+        say(f"{self.file} {why}; kept as {aside.name}, training starts anew")
+
+
+def _lock(file: IO[str]) -> None:
+    """Take the file's first byte for this process alone, or raise OSError at once."""
+    if os.name == "nt":
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,70 @@
+"""Parameters and multiply-accumulates against sums over layers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from florilegium.core.recipe import Recipe
+from florilegium.core.schema import Model
+from florilegium.evaluation import cost
+from florilegium.models import registry
+from florilegium.models.freeze import freeze
+
+
+def build(name: str, n_classes: int, **arguments: object):
+    with torch.device("meta"):
+        return registry.build(Model(name=name, arguments=arguments), n_classes)
+
+
+def resnet18_macs() -> int:
+    stem = 112**2 * 64 * 3 * 7**2
+    first = 4 * 56**2 * 64 * 64 * 9
+    later = 0
+    for side, width in ((28, 128), (14, 256), (7, 512)):
+        halving = side**2 * (width // 2) * width * 9 + side**2 * (width // 2) * width
+        later += halving + 3 * side**2 * width**2 * 9
+    return stem + first + later + 512 * 1000
+
+
+def vit_macs(tokens: int, width: int, depth: int, patch: int, n_classes: int) -> int:
+    products = (
+        3 * width + width + 2 * 4 * width
+    )  # queries, keys and values; projection; two layers of the MLP
+    block = tokens * width * products + 2 * tokens**2 * width
+    return (tokens - 1) * patch**2 * 3 * width + depth * block + width * n_classes
+
+
+def test_a_residual_network():
+    size = cost.size(build("resnet18", 1000), 224)
+    assert size == {"params": 11_689_512, "params_trainable": 11_689_512, "macs": resnet18_macs()}
+    assert size["macs"] == 1_814_073_344
+
+
+def test_a_transformer_with_the_products_of_its_attention():
+    size = cost.size(build("vit_base_patch16_224", 17), 224)
+    assert size["params"] == 85_811_729
+    assert size["macs"] == vit_macs(197, 768, 12, 16, 17)
+
+
+def test_what_is_frozen_still_costs_but_does_not_train():
+    network = build("resnet18", 17)
+    before = cost.size(network, 64)
+    freeze(network, Recipe(epochs=1, freeze_blocks=4))
+    after = cost.size(network, 64)
+    assert after["params_trainable"] == 512 * 17 + 17
+    assert (after["params"], after["macs"]) == (before["params"], before["macs"])
+
+
+def test_measuring_leaves_the_weights_as_they_are():
+    network = registry.build(Model(name="resnet18", arguments={"channels": [4, 4, 4, 4]}), 3)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    cost.size(network, 32)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the same figure")
+def test_peak_memory_is_what_the_system_says():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kibibytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    assert cost.peak_memory_bytes(torch.device("cpu")) == pytest.approx(1024 * kibibytes, rel=0.05)

@@ -1,0 +1,84 @@
+"""The named weights of workflow/weights.yaml."""
+
+import json
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from florilegium.core.errors import UserError
+from florilegium.core.files import digest, read_json
+from florilegium.core.schema import Weights
+from florilegium.models import registry
+from florilegium.models.catalogue import locate, look_up, obtain, read_catalogue
+from florilegium.stages import weights as stage
+
+
+def entry(*urls: str, sha256: str | None = None) -> Weights:
+    source = {"file": "model.safetensors", "urls": urls, "sha256": sha256}
+    return Weights.model_validate({"model": "resnet18", "source": source, "n_classes": 1000})
+
+
+@pytest.fixture
+def address(tmp_path: Path):
+    """A server that publishes `model.safetensors`."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "model.safetensors").write_bytes(b"weights")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "public")
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/model.safetensors"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_projects_own_catalogue_names_known_models_and_their_terms(project: Path):
+    catalogue = read_catalogue(project / "workflow" / "weights.yaml")
+    assert {"resnet18.a1_in1k", "resnet50.a1_in1k"} <= catalogue.keys()
+    for weights in catalogue.values():
+        registry.check(registry.Model(name=weights.model))
+        assert weights.source.urls and weights.terms and weights.citation
+
+
+def test_an_unknown_name_gets_the_nearest_one(project: Path):
+    catalogue = read_catalogue(project / "workflow" / "weights.yaml")
+    with pytest.raises(UserError, match=r"unknown weights 'resnet18\.a1', did you mean 'resnet18\.a1_in1k'"):
+        look_up("resnet18.a1", catalogue)
+
+
+def test_an_absent_file_is_told_with_its_address_and_its_place(tmp_path: Path):
+    with pytest.raises(UserError) as caught:
+        locate("slim", entry("https://example.org/model.safetensors"), tmp_path)
+    said = str(caught.value)
+    assert "get model.safetensors from https://example.org/model.safetensors" in said
+    assert f"put it at {tmp_path / 'slim.safetensors'}" in said
+
+
+def test_a_file_that_was_put_there_by_hand_is_verified(tmp_path: Path):
+    (tmp_path / "slim.safetensors").write_bytes(b"weights")
+    right = digest(tmp_path / "slim.safetensors")
+    assert obtain("slim", entry("http://127.0.0.1:9/x", sha256=right), tmp_path).read_bytes() == b"weights"
+    with pytest.raises(UserError, match=r"its sha256 is .* was expected; get model.safetensors from"):
+        obtain("slim", entry("http://127.0.0.1:9/x", sha256="0" * 64), tmp_path)
+
+
+def test_an_address_that_does_not_answer_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"weights slim cannot be had \(http://127.0.0.1:9/x: no answer"):
+        obtain("slim", entry("http://127.0.0.1:9/x"), tmp_path)
+
+
+def test_the_stage_records_what_it_downloaded(tmp_path: Path, monkeypatch, address: str):
+    monkeypatch.chdir(tmp_path)
+    weights = entry("http://127.0.0.1:9/x", address)
+    arguments = ["--name", "slim", "--code", "0", "--out", "resources/weights/slim.safetensors"]
+    monkeypatch.setattr(sys, "argv", ["weights", *arguments, "--spec", weights.model_dump_json()])
+    stage.main()
+    made = Path("resources/weights/slim.safetensors")
+    assert made.read_bytes() == b"weights"
+    receipt = read_json(f"{made}.receipt.json")
+    assert receipt["outputs"][made.as_posix()]["sha256"] == digest(made)
+    assert receipt["spec"] == json.loads(weights.model_dump_json())

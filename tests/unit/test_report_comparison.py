@@ -1,0 +1,230 @@
+"""The comparison says what was measured beside what was published, row by row."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import report_world as world
+
+from florilegium.core.errors import UserError
+from florilegium.report.comparison import compare
+from florilegium.report.findings import findings
+from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
+from florilegium.report.study import Study, labels, read
+from florilegium.report.tables import markdown, p_value, points, readable
+
+CONTRACT = (
+    "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "
+    "baseline, p_value, verdict, note"
+)
+
+
+def compared(root: Path, description: dict[str, Any], **splits: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    study = read(Study, json.dumps(description))
+    return compare(study, read_study(root, study), splits)
+
+
+def judged(root: Path, accuracies: list[float], low: float, high: float, **changes: Any) -> str:
+    """The verdict on runs of these accuracies, 1000 test images, against a published range."""
+    of = world.entry("net", seeds=list(range(len(accuracies))), published=[world.figure("top1", low, high)])
+    for seed, accuracy in enumerate(accuracies):
+        world.write_run(root, of, seed, accuracy=accuracy, n_test=1000)
+    table, _ = compared(root, world.study([of], **changes))
+    return str(table["verdict"].iloc[0])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    description = world.study(world.flowers())
+    return description, world.write_study(tmp_path_factory.mktemp("runs"), description)
+
+
+def test_columns_are_the_contracts(whole: tuple[dict[str, Any], Path]) -> None:
+    table, _ = compared(whole[1], whole[0])
+    assert ", ".join(table.columns) == CONTRACT
+
+
+def test_every_arm_and_every_published_figure_has_a_row(whole: tuple[dict[str, Any], Path]) -> None:
+    description, root = whole
+    table, _ = compared(root, description)
+    rows = {(row.experiment, row.arm, row.metric) for row in table.itertuples()}
+    for entry in description["entries"]:
+        assert (entry["experiment"], entry["arm"], "top1") in rows
+        for figure in entry["published"]:
+            assert (entry["experiment"], entry["arm"], figure["metric"]) in rows
+    assert len(rows) == len(table)
+
+
+def test_training_accuracy_is_held_against_training_accuracy(whole: tuple[dict[str, Any], Path]) -> None:
+    table, _ = compared(whole[1], whole[0])
+    row = table[table["metric"] == "train_top1"].iloc[0]
+    assert (row["published_low"], row["published_high"]) == (0.91, 0.92)
+    test = table[(table["arm"] == "as_published") & (table["metric"] == "top1")].iloc[0]
+    assert row["mean"] == pytest.approx(test["mean"] + 0.02)
+    assert math.isnan(row["p_value"]) and row["baseline"] == ""
+
+
+def test_effects_are_found_and_their_intervals_leave_out_zero(whole: tuple[dict[str, Any], Path]) -> None:
+    _, differences = compared(whole[1], whole[0])
+    by_arm = differences.set_index(["experiment", "arm"])
+    leak, gain = by_arm.loc[("from102_leaky", "leaky")], by_arm.loc[("from102_clean", "corrected")]
+    assert leak["baseline"] == "from102_clean/corrected" and gain["baseline"] == "scratch/corrected"
+    assert leak["difference"] == pytest.approx(0.07, abs=0.01) and leak["ci_low"] > 0
+    assert gain["ci_low"] > 0 and gain["p_value"] < 0.001
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "low", "high", "verdict"),
+    [
+        ([0.905, 0.910, 0.915], 0.90, 0.915, "reproduced"),
+        ([0.80, 0.81, 0.82], 0.90, 0.915, "lower"),
+        ([0.95, 0.96, 0.97], 0.90, 0.915, "higher"),
+        ([0.70, 0.90, 0.99], 0.90, 0.915, "inconclusive"),
+        ([0.91], 0.90, 0.915, "reproduced"),
+        ([0.80], 0.90, 0.90, "lower"),
+    ],
+)
+def test_verdicts(tmp_path: Path, accuracies: list[float], low: float, high: float, verdict: str) -> None:
+    assert judged(tmp_path, accuracies, low, high) == verdict
+
+
+def test_demo_is_never_held_against_a_study(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, [0.91, 0.91], 0.9, 0.915, comparable=False, preset="demo")
+    assert verdict == "not_comparable"
+
+
+def test_one_run_has_wilsons_interval(tmp_path: Path) -> None:
+    of = world.entry("net", seeds=[0])
+    world.write_run(tmp_path, of, 0, accuracy=311 / 340)
+    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.880, 0.940), abs=5e-4)
+    assert row["n_seeds"] == 1 and row["n_test"] == 340
+
+
+def test_what_was_not_run_says_so(tmp_path: Path) -> None:
+    of = world.entry("net", published=[world.figure("top1", 0.9, 0.9)])
+    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+    assert row["verdict"] == "not_run" and row["n_seeds"] == 0
+    assert math.isnan(row["mean"]) and pd.isna(row["n_test"])
+
+
+def test_diverged_runs_are_counted_and_left_out(tmp_path: Path) -> None:
+    of = world.entry("net", published=[world.figure("top1", 0.9, 0.9)])
+    for seed in of["seeds"]:
+        world.write_run(tmp_path, of, seed, accuracy=0.1 if seed == 1 else 0.9, diverged=seed == 1)
+    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+    assert row["n_seeds"] == 2 and row["mean"] == pytest.approx(0.9)
+    assert "1 of 3 runs diverged (seed 1)" in row["note"]
+
+
+def test_an_arm_that_always_diverges_is_a_result(tmp_path: Path) -> None:
+    of = world.entry("net", seeds=[0], published=[world.figure("top1", 0.9, 0.9)])
+    world.write_run(tmp_path, of, 0, accuracy=0.1, diverged=True)
+    assert compared(tmp_path, world.study([of]))[0]["verdict"].iloc[0] == "diverged"
+
+
+def test_notes_carry_quirk_preset_split_and_warnings(tmp_path: Path) -> None:
+    of = world.entry("net", seeds=[0], note="no validation split")
+    world.write_run(tmp_path, of, 0, accuracy=0.9, warnings=("batch split in 2",))
+    own = "the project's own, seeded and stratified"
+    row = compared(tmp_path, world.study([of]), flowers17=own)[0].iloc[0]
+    assert (
+        row["note"]
+        == f"no validation split | 64-pixel images | splits: {own} | batch split in 2 (1 of 1 runs)"
+    )
+
+
+def test_no_paired_test_on_different_images(tmp_path: Path) -> None:
+    a, b = world.entry("a", seeds=[0]), world.entry("b", seeds=[0], baseline=world.against("a"))
+    world.write_run(tmp_path, a, 0, accuracy=0.9, n_test=100)
+    world.write_run(tmp_path, b, 0, accuracy=0.9, n_test=101)
+    table, differences = compared(tmp_path, world.study([a, b]))
+    assert differences.empty
+    assert table["p_value"].isna().all() and (table["baseline"] == "").all()
+
+
+def test_a_published_metric_that_no_run_has_is_an_error(tmp_path: Path) -> None:
+    of = world.entry("net", seeds=[0], published=[world.figure("top_1", 0.9, 0.9)])
+    world.write_run(tmp_path, of, 0, accuracy=0.9)
+    with pytest.raises(UserError, match=r"unknown metric 'top_1', did you mean 'top1'\?"):
+        compared(tmp_path, world.study([of]))
+
+
+def test_epochs_to_90_percent_of_the_last_accuracy(tmp_path: Path) -> None:
+    of = world.entry("net", seeds=[0])
+    folder = world.write_run(tmp_path, of, 0, accuracy=0.9)
+    history = pd.DataFrame({"epoch": [1, 2, 3, 4], "train_loss": 1.0, "val_top1": [0.2, 0.71, 0.73, 0.8]})
+    history.to_csv(folder / "history.csv", index=False)
+    study = read(Study, json.dumps(world.study([of])))
+    (run,) = read_runs(tmp_path, study.entries[0])
+    assert epochs_to_90_percent(run) == 3
+
+
+def test_without_validation_there_is_no_row_of_epochs(whole: tuple[dict[str, Any], Path]) -> None:
+    table, _ = compared(whole[1], whole[0])
+    assert "epochs_to_90_percent" not in set(table[table["arm"] == "as_published"]["metric"])
+    assert "epochs_to_90_percent" in set(table[table["arm"] == "corrected"]["metric"])
+
+
+def test_a_misspelt_description_is_one_sentence() -> None:
+    with pytest.raises(UserError, match="--spec: preset"):
+        read(Study, json.dumps({**world.study([]), "preset": 3}))
+
+
+def test_labels_are_unique_and_name_the_split() -> None:
+    entries = [
+        world.entry(f"{e['experiment']}_split{k}", e["arm"], title=e["title"])
+        for k in (1, 2)
+        for e in world.flowers()
+    ]
+    names = labels(read(Study, json.dumps(world.study(entries))))
+    assert len(set(names.values())) == len(entries)
+    assert names[("scratch_split2", "corrected")] == "ResNet-18 from scratch, split\u00a02"
+
+
+def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, Any], Path]) -> None:
+    table, _ = compared(whole[1], whole[0])
+    text = markdown(table, title="Study 1", preset="mini", comparable=True)
+    (line,) = [line for line in text.splitlines() if "as_published | test top-1" in line]
+    assert "| 90.0 to 91.5 | 86.0 [84.1, 87.8] | lower |" in line
+    assert "1. 64-pixel images" in text and "2. no validation split" in text
+    assert "DEMO" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {row.count("|") for row in rows} == {12}
+
+
+def test_markdown_of_a_demo_says_demo(whole: tuple[dict[str, Any], Path]) -> None:
+    table, _ = compared(whole[1], {**whole[0], "comparable": False})
+    text = markdown(table, title="Study 1", preset="demo", comparable=False)
+    assert "DEMO" in text and "not comparable" in text
+
+
+def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    table, _ = compared(whole[1], whole[0])
+    table.to_csv(tmp_path / "c.csv", index=False, float_format="%.6g")
+    assert readable(pd.read_csv(tmp_path / "c.csv")) == readable(table)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0004, "< 0.001"), (0.0312, "0.031"), (1.0, "1.000"), (math.nan, "–")]
+)
+def test_p_values(value: float, text: str) -> None:
+    assert p_value(value) == text
+
+
+def test_points_are_signed() -> None:
+    assert (points(0.0412), points(-0.0412)) == ("+4.1", "−4.1")
+
+
+def test_findings_hold_back_when_the_interval_holds_zero(tmp_path: Path) -> None:
+    a = world.entry("scratch", seeds=[0])
+    b = world.entry("from102_clean", role="transfer", seeds=[0], baseline=world.against("scratch"))
+    for of, accuracy in ((a, 0.60), (b, 0.61)):
+        world.write_run(tmp_path, of, 0, accuracy=accuracy)
+    description = world.study([a, b])
+    table, differences = compared(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), table, differences, [])
+    assert "no effect is shown" in found[0].sentence and found[0].subject.startswith("gain by transfer")

@@ -1,0 +1,150 @@
+"""The workflow as its users meet it: targets, contracts, reruns, mistakes, kills."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from florilegium.core.files import digest, read_json
+from tests.workflow.conftest import configure, planned, snakemake
+
+RUN = "results/tiny/flowers/resnet18_from102_clean/corrected/seed0"
+COMPARISON = (
+    "experiment,arm,metric,published_low,published_high,published_source,mean,ci_low,ci_high,"
+    "n_seeds,n_test,baseline,p_value,verdict,note"
+)
+PAIRS = "image_a,split_a,class_a,image_b,split_b,class_b,hash_distance,transform,pixel_distance,verdict"
+
+
+@pytest.mark.parametrize("preset", ["demo", "mini", "paper"])
+@pytest.mark.parametrize("target", ["all", "audit", "flowers", "report"])
+def test_every_target_can_be_planned(fresh, preset, target):
+    assert planned(fresh, target, "--config", f"preset={preset}")
+
+
+def test_finished_means_nothing_to_be_done(finished):
+    done = snakemake(finished, "-n", "--cores", "1", "all")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_run_keeps_its_contract(finished):
+    run = finished / RUN
+    metrics = read_json(run / "metrics.json")
+    for key in ("loss", "top1", "top5", "last_top1", "train_top1"):
+        assert isinstance(metrics[key], float)
+    assert 0 <= metrics["top1"] <= metrics["top5"] <= 1
+    assert metrics["epochs"] == 2 and metrics["diverged"] is False and metrics["best_epoch"] in (1, 2)
+    assert metrics["checkpoint_bytes"] == (run / "checkpoint.safetensors").stat().st_size
+    assert metrics["params"] == metrics["params_trainable"] > 0 and metrics["macs"] > 0
+    predictions = pd.read_csv(run / "predictions.csv")
+    assert list(predictions.columns) == ["image", "target", "prediction", "probability"]
+    assert len(predictions) == metrics["n_test"]
+    assert metrics["top1"] == pytest.approx((predictions.target == predictions.prediction).mean())
+    history = pd.read_csv(run / "history.csv")
+    assert list(history.columns) == ["epoch", "lr", "train_loss", "train_top1", "val_loss", "val_top1"]
+    assert len(history) == 2
+    cost = read_json(run / "cost.json")
+    for key in ("device", "precision", "threads", "seconds_total", "seconds_per_epoch", "seconds_evaluation",
+                "train_images_per_second", "peak_memory_bytes"):  # fmt: skip
+        assert key in cost
+
+
+def test_receipts_name_what_is_there(finished):
+    receipt = read_json(finished / RUN / "receipt.json")
+    for name, facts in {**receipt["inputs"], **receipt["outputs"]}.items():
+        assert digest(finished / name) == facts["sha256"], name
+    assert receipt["seed"] == 0 and receipt["spec"]["recipe"]["epochs"] == 2
+    assert str(finished) not in (finished / RUN / "receipt.json").read_text()
+
+
+def test_tables_keep_their_columns(finished):
+    comparison = pd.read_csv(finished / "results/tiny/flowers/comparison.csv")
+    assert ",".join(comparison.columns) == COMPARISON
+    assert set(comparison.verdict) == {"not_comparable"}
+    pairs = pd.read_csv(finished / "results/tiny/audit/tiny102__tiny17/pairs.csv")
+    assert ",".join(pairs.columns) == PAIRS
+    assert (pairs.verdict == "same_picture").any()
+
+
+def test_nothing_is_tested_on_what_it_was_trained_on(finished):
+    """By way of the audit's table: no image of the clean pretraining shows a test or validation image."""
+    folder = finished / "results/tiny/audit/tiny102__tiny17"
+    pairs = pd.read_csv(folder / "pairs.csv")
+    leaks = pairs[(pairs.verdict == "same_picture") & pairs.split_b.isin(["val", "test"])]
+    assert set(leaks.image_a) == set(pd.read_csv(folder / "dropped.csv").image)
+
+
+def test_one_rate_runs_one_branch(copy):
+    configure(copy, experiments={"flowers/resnet18_scratch": {"recipe": {"lr": 0.03}}})
+    runs = {path for path in planned(copy, "all") if "/seed" in path}
+    assert {path.split("/seed")[0] for path in runs} == {"results/tiny/flowers/resnet18_scratch/corrected"}
+    assert any(path.endswith("comparison.csv") for path in planned(copy, "all"))
+
+
+def test_a_pretraining_takes_what_starts_from_it_along(copy):
+    configure(copy, experiments={"flowers/resnet18_on102_leaky": {"recipe": {"lr": 0.03}}})
+    runs = {path.split("/seed")[0] for path in planned(copy, "all") if "/seed" in path}
+    assert runs == {
+        "results/tiny/flowers/resnet18_on102_leaky/leaky",
+        "results/tiny/flowers/resnet18_from102_leaky/leaky",
+    }
+
+
+def test_one_file_can_be_asked_for(fresh):
+    runs = {path.split("/seed")[0] for path in planned(fresh, f"{RUN}/metrics.json") if "/seed" in path}
+    assert runs == {
+        "results/tiny/flowers/resnet18_from102_clean/corrected",
+        "results/tiny/flowers/resnet18_on102_clean/corrected",
+    }
+
+
+MISTAKES = {
+    "preset=demmo": "unknown preset 'demmo', did you mean 'demo'?",
+    "seedz=3": "unknown key 'seedz', did you mean 'seeds'?",
+    "studies=[flower]": "unknown study 'flower', did you mean 'flowers'?",
+    "experiments={flowers/resnet18_scratch: {model: {name: resnet81}}}": "unknown model 'resnet81'",
+    "experiments={flowers/resnet18_scratch: {data: {dataset: tiny71}}}": "unknown data set 'tiny71', did you mean 'tiny17'?",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_stops_before_anything_runs(fresh, mistake):
+    done = snakemake(fresh, "-n", "--cores", "1", "all", "--config", mistake, code=None)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert MISTAKES[mistake] in said
+    assert "Traceback" not in said
+
+
+def test_a_killed_training_goes_on_and_ends_in_the_same_bits(finished, copy):
+    """SIGKILL of Snakemake and its trainer together, in the middle of a pretraining."""
+    target = "results/tiny/flowers/resnet18_on102_clean/corrected/seed1/metrics.json"
+    slower = ["--config", "experiments={flowers/resnet18_on102_clean: {recipe: {epochs: 12}}}"]
+    reference, killed = copy, copy.with_name("killed")
+    subprocess.run(["cp", "-a", str(copy), str(killed)], check=True)
+    snakemake(reference, "--cores", "1", target, *slower)
+
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", target, *slower]
+    environment = {**os.environ, "PYTHONPATH": str(killed / "src")}
+    process = subprocess.Popen(command, cwd=killed, env=environment, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    history = "state/tiny/flowers/resnet18_on102_clean/corrected"
+    deadline = time.time() + 120
+    while not any((killed / history).rglob("*.pt")) and time.time() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    snakemake(killed, "--unlock", *slower)
+    snakemake(killed, "--cores", "2", target, *slower)
+    folder = Path(target).parent
+    for seed in ("seed0", "seed1"):
+        for name in ("metrics.json", "history.csv", "predictions.csv", "checkpoint.safetensors"):
+            path = folder.parent / seed / name
+            assert digest(killed / path) == digest(reference / path), path
+    assert read_json(killed / folder.parent / "seed0" / "receipt.json")["resumed_from"]
