@@ -14,6 +14,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.plan import load_plan
 from florilegium.core.validate import retyped
 from florilegium.models import registry
+from florilegium.models.catalogue import look_up, read_catalogue
 
 min_version("9.20")
 
@@ -26,7 +27,10 @@ update_config(config, retyped(workflow.config_settings.config))
 try:
     plan = load_plan(Path(workflow.basedir), config)
     for experiment in plan.experiments:
-        registry.check(experiment.model)
+        registry.check(experiment.model, experiment.key)
+    catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
+    for name in plan.weights():
+        look_up(name, catalogue)
 except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -44,7 +44,7 @@ def run(
     stage(
         monkeypatch,
         "pack",
-        {"dataset": entry, "corrupt": "stop"},
+        {"layout": entry["layout"], "corrupt": "stop"},
         *("--files", listing, "--size", 8, "--corrupt", "stop", "--workers", 1, "--out", pixels),
     )
     for output in (listing, table, pixels):

@@ -24,7 +24,7 @@ def test_every_name_of_timm_is_known():
 def test_a_configuration_is_checked_without_torch():
     code = (
         "import sys, time; from florilegium.core.schema import Model; from florilegium.models import registry; "
-        "registry.check(Model(name='resnet18.a1_in1k')); registry.modules('vit_base_patch16_224'); "
+        "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.modules('vit_base_patch16_224'); "
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -34,7 +34,7 @@ def test_a_configuration_is_checked_without_torch():
 @pytest.mark.parametrize("wrong", ["resnet-18", "resnett18.a1_in1k"])
 def test_a_misspelt_name_gets_the_nearest_one(wrong: str):
     with pytest.raises(UserError, match=f"unknown model '{wrong}', did you mean 'resnet18'"):
-        registry.check(Model(name=wrong))
+        registry.check(Model(name=wrong), "flowers/x")
 
 
 def test_a_misspelt_tag_gets_the_nearest_one():

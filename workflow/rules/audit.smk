@@ -24,7 +24,7 @@ rule hash:
         source=any_of(plan.datasets),
     threads: workflow.cores or 1
     params:
-        spec=lambda w: canonical({"corrupt": plan.settings.corrupt_images}),
+        spec=reading_spec,
         code=stage_code("hash"),
         corrupt=plan.settings.corrupt_images,
     message:

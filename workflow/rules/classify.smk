@@ -65,6 +65,23 @@ def train_code(w):
     return stage_code("train", *registry.modules(experiment_of(w).model.name))
 
 
+rule weights:
+    output:
+        "resources/weights/{name}.safetensors",
+    log:
+        "logs/weights/{name}.log",
+    wildcard_constraints:
+        name=any_of(plan.weights()),
+    params:
+        spec=lambda w: canonical(catalogue[w.name].model_dump(mode="json", exclude=set(SHOWN))),
+        code=stage_code("weights"),
+    message:
+        "Fetching the weights {wildcards.name}"
+    shell:
+        "{PYTHON} -m florilegium.stages.weights --name {wildcards.name} --out {output}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
 # One job is one run, but in a preset whose runs are shorter than their imports.
 for seeds, members in plan.groups().items():
 

@@ -6,10 +6,18 @@ DOWNLOADED = [name for name, d in plan.datasets.items() if d.rendered is None]
 RENDERED = [name for name, d in plan.datasets.items() if d.rendered is not None]
 
 
-def dataset_spec(name):
-    """A data set without what is only shown to readers."""
-    shown = {"title", "citation", "terms", "homepage"}
-    return plan.datasets[name].model_dump(mode="json", exclude_none=True, exclude=shown)
+SHOWN = {"title": True, "citation": True, "terms": True, "homepage": True}  # to readers only
+ORIGIN = {"files": {"__all__": {"urls", "md5", "sha256"}}}  # what counts once the files are verified
+
+
+def dataset_spec(name, **without):
+    """A data set as JSON values, without what is only shown to readers."""
+    return plan.datasets[name].model_dump(mode="json", exclude_none=True, exclude=SHOWN | without)
+
+
+def reading_spec(w):
+    """What decoding the images of a data set depends on."""
+    return canonical({"layout": plan.datasets[w.source].layout, "corrupt": plan.settings.corrupt_images})
 
 
 def fetch_spec(w):
@@ -24,17 +32,17 @@ def fetch_spec(w):
 
 def index_spec(w):
     source, split = plan.source(w.dataset)
-    return canonical({"dataset": dataset_spec(source), "split": split})
+    return canonical({"dataset": dataset_spec(source, **ORIGIN), "split": split})
 
 
 def local_files(w):
     """Files on this machine that a data set is made of, so that a change in one is seen."""
     dataset = plan.datasets[w.source]
     if dataset.folder is not None:
-        folder = Path(dataset.folder)
+        folder = Path(dataset.folder).expanduser()
         return sorted(str(path) for path in folder.rglob("*") if path.is_file())
     override = plan.override(w.source) or DatasetOverride()
-    return [file.path for file in override.files.values() if file != "absent"]
+    return [str(Path(file.path).expanduser()) for file in override.files.values() if file != "absent"]
 
 
 rule fetch:
@@ -46,7 +54,6 @@ rule fetch:
         "logs/fetch/{source}.log",
     wildcard_constraints:
         source=any_of(DOWNLOADED),
-    retries: 2
     params:
         spec=fetch_spec,
         code=stage_code("fetch"),

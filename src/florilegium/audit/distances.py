@@ -1,8 +1,5 @@
 """Three histograms that show where the radius and the pixel threshold cut."""
 
-import matplotlib
-
-matplotlib.use("Agg")
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -63,5 +60,6 @@ def _nearest(axes: Axes, found: Comparison) -> None:
         title=f"Each image of {found.b.name}",
         xlabel="hash distance to its nearest " + ("other image" if found.inside else f"in {found.a.name}"),
         ylabel="images",
+        xticks=range(0, 34, 4),
     )
     axes.legend(frameon=False)

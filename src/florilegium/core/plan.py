@@ -55,6 +55,10 @@ class Plan:
     def override(self, source: str) -> DatasetOverride | None:
         return self.settings.datasets.get(source)
 
+    def weights(self) -> list[str]:
+        """The published weights that experiments start from, by their name in `workflow/weights.yaml`."""
+        return sorted({e.init.weights for e in self.experiments if e.init and e.init.weights})
+
     def audits(self, study: str | None = None) -> list[tuple[str, str]]:
         """Every pair (trained on, target) of data sets that meet in an experiment, doubles inside one
         set included, whether or not the experiment cleans its split of them."""

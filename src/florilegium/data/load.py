@@ -64,7 +64,7 @@ def load_splits(
         UserError: a split is empty, or a class is too small to hold out a part of it.
     """
     rows = {name: row for row, name in enumerate(_column(pixels.with_suffix(".csv"), "image"))}
-    table = pd.read_csv(images, dtype=str)
+    table = pd.read_csv(images, dtype=str, keep_default_na=False)
     table = table[table["image"].isin(rows)].sort_values("image")
     classes = tuple(read_json(images.with_suffix(".json"))["classes"])
     unseen = {name for path in dropped for name in _column(path, "image")}
@@ -128,10 +128,10 @@ def _rank(seed: int, image: str) -> bytes:
 def _doubles(pairs: Path | None) -> set[str]:
     if pairs is None:
         return set()
-    table = pd.read_csv(pairs, dtype=str)
+    table = pd.read_csv(pairs, dtype=str, keep_default_na=False)
     same = table[table["verdict"] == SAME_PICTURE]
     return set(same["image_a"]) | set(same["image_b"])
 
 
 def _column(path: Path, name: str) -> list[str]:
-    return pd.read_csv(path, dtype=str)[name].tolist()
+    return pd.read_csv(path, dtype=str, keep_default_na=False)[name].tolist()

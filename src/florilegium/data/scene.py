@@ -67,8 +67,9 @@ def draw(picture: Picture, side: int) -> np.ndarray:
 def photograph(canvas: np.ndarray, seed: str, *, reduce: int = SUPERSAMPLING, grain: int = 10) -> np.ndarray:
     """`canvas` averaged over `reduce` x `reduce` pixels, with grain: uint8 (S, S, 3)."""
     side = len(canvas) // reduce
-    blocks = canvas[: side * reduce, : side * reduce].astype(np.int32).reshape(side, reduce, side, reduce, 3)
-    pixels = (blocks.sum(axis=(1, 3)) + reduce * reduce // 2) // (reduce * reduce)
+    whole = canvas[: side * reduce, : side * reduce]
+    parts = [whole[i::reduce, j::reduce].astype(np.int32) for i in range(reduce) for j in range(reduce)]
+    pixels = (sum(parts) + len(parts) // 2) // len(parts)
     noise = np.frombuffer(Random(seed).randbytes(2 * side * side), np.uint8).astype(np.int32)
     noise = (noise.reshape(2, side, side, 1).sum(axis=0) - 255) * grain >> 8
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)

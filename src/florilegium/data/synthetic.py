@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 
@@ -146,6 +147,7 @@ def class_names(rendering: Rendering) -> tuple[str, ...]:
     return tuple(f"{PLACES[k // 6]}_{GENERA[k % 6]}" for k in range(6 * len(PLACES)))
 
 
+@lru_cache(maxsize=4)
 def kinds(seed: int) -> tuple[Kind, ...]:
     """The 102 kinds of a world."""
     outlines = list(OUTLINES)

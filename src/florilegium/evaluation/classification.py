@@ -1,13 +1,11 @@
-"""Loss, top-1 and top-5 of a classifier, and its confusion matrix."""
+"""Loss, top-1 and top-5 of a classifier."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,9 +63,3 @@ def evaluate(
         predictions=predictions.cpu(),
         probabilities=logits.softmax(dim=1).gather(1, predictions[:, None])[:, 0].cpu(),
     )
-
-
-def confusion(targets: ArrayLike, predictions: ArrayLike, n: int) -> NDArray[np.int64]:
-    """Counts (n, n): row, the class that is shown; column, the class that was answered."""
-    cells = np.asarray(targets) * n + np.asarray(predictions)
-    return np.bincount(cells, minlength=n * n).reshape(n, n)

@@ -46,9 +46,12 @@ def modules(name: str) -> tuple[str, ...]:
     return (_family(name).module,)
 
 
-def check(model: Model) -> None:
-    """Raise `UserError`, with the nearest right name, when no family knows the model."""
-    _family(model.name)
+def check(model: Model, where: str) -> None:
+    """Raise `UserError` that starts with `where`, with the nearest right name, for an unknown model."""
+    try:
+        _family(model.name)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:

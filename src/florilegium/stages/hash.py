@@ -10,7 +10,7 @@ from florilegium.core.errors import UserError, run_main
 from florilegium.core.files import read_json
 from florilegium.core.progress import say
 from florilegium.core.receipts import write_receipt
-from florilegium.data.decode import is_image
+from florilegium.data.layouts import recognise
 
 
 def main() -> None:
@@ -20,12 +20,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that decode")
     parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop")
     parser.add_argument("--out", type=Path, required=True, help="hashes.npz")
-    parser.add_argument("--spec", default="{}", help="JSON of what the hashes depend on")
-    parser.add_argument("--code", default="")
+    parser.add_argument("--spec", required=True, help="JSON: layout")
+    parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
     arguments = parser.parse_args()
 
     listing = read_json(arguments.files)
-    images = [file["path"] for file in listing["files"] if is_image(file["path"])]
+    spec = json.loads(arguments.spec)
+    images = recognise(spec["layout"], [file["path"] for file in listing["files"]])
     if not images:
         raise UserError(f"{listing['root']}: no images among its {len(listing['files'])} files")
     hashes, skipped = hash_images(
@@ -35,7 +36,7 @@ def main() -> None:
     write_receipt(
         arguments.out.with_suffix(".receipt.json"),
         stage="hash",
-        spec=json.loads(arguments.spec),
+        spec=spec,
         code=arguments.code,
         inputs=[arguments.files],
         outputs=[arguments.out],

@@ -15,7 +15,7 @@ from florilegium.data.pack import pack
 def main() -> None:
     started = time.time()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, help="JSON: dataset")
+    parser.add_argument("--spec", required=True, help="JSON: layout")
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
     parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
     parser.add_argument("--size", required=True, type=int, help="side of the packed images in pixels")
@@ -26,7 +26,7 @@ def main() -> None:
 
     spec = json.loads(args.spec)
     listing = read_json(args.files)
-    images = recognise(spec["dataset"]["layout"], [file["path"] for file in listing["files"]])
+    images = recognise(spec["layout"], [file["path"] for file in listing["files"]])
     root = Path(listing["root"])
     packed = pack(root, images, args.size, args.out, workers=args.workers, corrupt=args.corrupt)
     write_receipt(
