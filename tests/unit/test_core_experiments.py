@@ -203,7 +203,10 @@ def test_seeds_share_a_process_only_where_the_preset_says_so(make):
 
 
 def test_values_of_the_command_line_get_their_types():
-    given = {"a": {"epochs": "10", "lr": "1e-4", "flip": "0.5", "name": "resnet18", "on": "true"}, "seeds": ["0", "1"]}
+    given = {
+        "a": {"epochs": "10", "lr": "1e-4", "flip": "0.5", "name": "resnet18", "on": "true"},
+        "seeds": ["0", "1"],
+    }
     assert retyped(given) == {
         "a": {"epochs": 10, "lr": 1e-4, "flip": 0.5, "name": "resnet18", "on": True},
         "seeds": [0, 1],

@@ -2,14 +2,13 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
-from florilegium.evaluation.classification import confusion, evaluate
+from florilegium.evaluation.classification import evaluate
 
 CONFIG = InputConfig(size=4, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), interpolation="bilinear")
 CPU = torch.device("cpu")
@@ -58,7 +57,3 @@ def test_half_precision_scores_in_single():
     scores = score([[1.0, 2.0]] * 2, [1, 1], precision="bf16")
     assert scores.probabilities.dtype == torch.float32
     assert scores.probabilities.tolist() == pytest.approx([1 / (1 + math.exp(-1))] * 2, rel=1e-2)
-
-
-def test_rows_of_the_confusion_matrix_are_targets():
-    assert np.array_equal(confusion([0, 0, 2, 2], [0, 1, 0, 0], 3), [[1, 1, 0], [0, 0, 0], [2, 0, 0]])

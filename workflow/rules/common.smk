@@ -1,5 +1,6 @@
 # What several phases ask: parameters that decide a re-run, names, and places.
 
+import os
 import re
 
 from functools import partial
@@ -28,7 +29,9 @@ def audit_folder(a, b):
 
 def audit_files(pairs):
     return [
-        f"{audit_folder(a, b)}/{name}" for a, b in pairs for name in ("summary.json", "contact_sheet.png")
+        f"{audit_folder(a, b)}/{name}"
+        for a, b in pairs
+        for name in ("summary.json", "contact_sheet.png", "distances.png")
     ]
 
 

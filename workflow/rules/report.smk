@@ -3,6 +3,7 @@
 from florilegium.report.catalogue import planned
 from florilegium.report.study import Study
 
+TEMPLATES = os.path.relpath(f"{workflow.basedir}/src/florilegium/report")
 DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
 
 
@@ -24,10 +25,22 @@ def pictures_of(study):
     return [f"resources/{source}/pixels{size}.npy" for source, size in sorted(places)]
 
 
+def tables_of(study):
+    """The tables of images, classes and splits of a study's data sets."""
+    return [f"resources/{name}/images.json" for name in sorted({e.data.dataset for e in plan.of(study)})]
+
+
+def credits():
+    """What readers are told about each data set in use."""
+    used = sorted({e.data.dataset for e in plan.experiments})
+    facts = {"title", "citation", "terms", "homepage"}
+    return {name: plan.datasets[plan.source(name)[0]].model_dump(include=facts) for name in used}
+
+
 rule compare:
     input:
         lambda w: runs_of(w.study, "metrics.json", "history.csv", "predictions.csv", "receipt.json"),
-        lambda w: [f"resources/{name}/images.json" for name in {e.data.dataset for e in plan.of(w.study)}],
+        images=lambda w: tables_of(w.study),
     output:
         table=report(
             f"{RESULTS}/{{study}}/comparison.csv",
@@ -36,6 +49,12 @@ rule compare:
             labels={"study": "{study}", "table": "ours and published"},
         ),
         text=f"{RESULTS}/{{study}}/comparison.md",
+        differences=report(
+            f"{RESULTS}/{{study}}/differences.csv",
+            caption="../report/differences.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "arms against their baselines"},
+        ),
         receipt=f"{RESULTS}/{{study}}/comparison.receipt.json",
     log:
         f"logs/compare/{plan.settings.preset}/{{study}}.log",
@@ -46,7 +65,7 @@ rule compare:
     message:
         "Comparing {wildcards.study} with what was published"
     shell:
-        "{PYTHON} -m florilegium.stages.compare --runs {params.runs} --out {output.table}"
+        "{PYTHON} -m florilegium.stages.compare --runs {params.runs} --images {input.images} --out {output.table}"
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
@@ -58,6 +77,8 @@ for study in plan.studies:
         input:
             runs_of(study, "metrics.json", "history.csv", "predictions.csv"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
+            differences=f"{RESULTS}/{study}/differences.csv",
+            images=tables_of(study),
             pixels=pictures_of(study),
         output:
             *[
@@ -80,15 +101,18 @@ for study in plan.studies:
             f"Drawing the figures of {study}"
         shell:
             "{PYTHON} -m florilegium.stages.figures --runs {params.runs} --comparison {input.comparison}"
-            " --pixels {input.pixels} --out {params.out}"
+            " --images {input.images} --pixels {input.pixels} --out {params.out}"
             " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
 rule page:
     input:
-        [f"{RESULTS}/{study}/comparison.csv" for study in plan.studies],
+        [f"{RESULTS}/{study}/{t}.csv" for study in plan.studies for t in ("comparison", "differences")],
         [list(figures_of(study)) for study in plan.studies],
+        [runs_of(study, "cost.json", "receipt.json") for study in plan.studies],
         audit_files(plan.audits()),
+        [f"{TEMPLATES}/page.{kind}" for kind in ("html", "css")],
+        images=sorted({table for study in plan.studies for table in tables_of(study)}),
     output:
         report(
             f"{RESULTS}/report.html",
@@ -107,6 +131,7 @@ rule page:
                 "comparable": plan.preset.comparable,
                 "studies": DESCRIPTIONS,
                 "audits": plan.audits(),
+                "datasets": credits(),
             }
         ),
         code=stage_code("page"),
@@ -114,5 +139,5 @@ rule page:
     message:
         "Writing the report"
     shell:
-        "{PYTHON} -m florilegium.stages.page --results {params.results} --out {output}"
+        "{PYTHON} -m florilegium.stages.page --results {params.results} --images {input.images} --out {output}"
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"

@@ -70,7 +70,7 @@ class Kind:
     outline: str
     petals: int
     rings: int
-    varieties: tuple[int, int]  # indices into PALETTE
+    varieties: tuple[int, ...]  # indices into PALETTE
     centre: int  # index into CENTRES
     centre_radius: int  # 256ths of the petal's length
     eye: int | None  # palette index of the petals' base
@@ -80,18 +80,26 @@ class Kind:
 
 def make_kind(outline: str, rng: Random) -> Kind:
     """A kind of the given outline whose other traits are drawn from `rng`."""
-    colour = rng.randrange(len(PALETTE))
     return Kind(
         outline=outline,
         petals=rng.choice(OUTLINES[outline].counts),
         rings={"rose": 3, "daisy": rng.choice((1, 2))}.get(outline, rng.choice((1, 1, 2))),
-        varieties=(colour, (colour + rng.randint(3, 7)) % len(PALETTE)),
+        varieties=tuple(rng.sample(range(len(PALETTE)), 2)),
         centre=rng.randrange(len(CENTRES)),
         centre_radius=rng.choice((34, 58, 86)),
         eye=rng.choice((None, rng.randrange(len(PALETTE)))),
         eye_radius=rng.choice((90, 130)),
         vein=rng.choice((0, 40, 90)),
     )
+
+
+def opposite(colour: int) -> int:
+    """The palette's colour that is least like `colour`."""
+
+    def difference(other: int) -> int:
+        return sum(abs(a - b) for a, b in zip(PALETTE[colour][1], PALETTE[other][1], strict=True))
+
+    return max(range(len(PALETTE)), key=difference)
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ LEAF = Outline((1,), 0.22, 0.9, 0.9, 0.0)
 BACKGROUNDS: tuple[tuple[Colour, Colour], ...] = (
     ((58, 104, 44), (24, 56, 22)),  # meadow
     ((150, 188, 226), (96, 138, 92)),  # sky over grass
-    ((40, 46, 40), (12, 14, 12)),  # shade
+    ((70, 78, 104), (30, 34, 52)),  # dusk
     ((122, 96, 70), (62, 46, 32)),  # earth
     ((196, 204, 188), (134, 150, 128)),  # mist
     ((96, 132, 92), (150, 160, 80)),  # late summer
@@ -51,14 +51,14 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     """The picture before it is photographed, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3)."""
     rng = Random(picture.seed)
     canvas = np.zeros((side * SUPERSAMPLING, side * SUPERSAMPLING, 3), np.int32)
-    x, y, length = rng.randint(100, 156), rng.randint(98, 150), rng.randint(84, 124)
+    x, y, length = rng.randint(92, 164), rng.randint(86, 156), rng.randint(82, 126)
     _background(canvas, rng)
     green = rng.choice(GREENS)
     _stem(canvas, x, y, green, rng)
-    if rng.random() < 0.35:  # a companion behind
+    if rng.random() < 0.3:  # a companion behind
         _bloom(canvas, picture, rng.randint(20, 236), rng.randint(30, 226), length * 5 // 9, rng)
     _bloom(canvas, picture, x, y, length, rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         _leaf(canvas, rng.randint(0, 256), 262, rng.randint(110, 190), 3 * TURN // 4, green, rng)
     _light(canvas, rng)
     return np.clip(canvas, 0, 255).astype(np.uint8)
@@ -76,17 +76,17 @@ def photograph(canvas: np.ndarray, seed: str, *, reduce: int = SUPERSAMPLING, gr
 
 
 def _background(canvas: np.ndarray, rng: Random) -> None:
-    """A vertical gradient with discs of light out of focus."""
+    """A gradient from above to below with discs of light out of focus."""
     side = len(canvas)
-    top, bottom = (np.array(colour, np.int32) for colour in rng.choice(BACKGROUNDS))
+    top, bottom = (np.array(tinted(colour, 30, rng), np.int32) for colour in rng.choice(BACKGROUNDS))
     canvas[:] = (top + ((bottom - top) * np.arange(side)[:, None] // side))[:, None]
-    for _ in range(rng.randint(2, 6)):
-        x, y, radius = rng.randint(0, 256), rng.randint(0, 256), rng.randint(14, 52)
+    for _ in range(rng.randint(4, 9)):
+        x, y, radius = rng.randint(0, 256), rng.randint(0, 256), rng.randint(20, 70)
         colour = rng.choice((*(light for _, light in GREENS), PALETTE[rng.randrange(len(PALETTE))][1]))
         reach = max(radius * side >> 8, 1)
         rows, columns, _, distance = window(side, x, y, reach, 256)
         fade = np.clip(256 - distance * 16 // reach, 0, 64)
-        blend(canvas[rows, columns], fade * rng.randint(2, 6) >> 2, colour)
+        blend(canvas[rows, columns], fade * rng.randint(3, 8) >> 2, colour)
 
 
 def _stem(canvas: np.ndarray, x: int, y: int, green: tuple[Colour, Colour], rng: Random) -> None:
@@ -123,7 +123,7 @@ def _bloom(canvas: np.ndarray, picture: Picture, x: int, y: int, length: int, rn
     kind, outline = picture.kind, OUTLINES[picture.kind.outline]
     rotation, tilt = rng.randrange(TURN), rng.randint(168, 256)
     _shadow(canvas, x + 8, y + 12, length, tilt)
-    shadow, light = (_tinted(part, rng) for part in PALETTE[picture.variety])
+    shadow, light = (tinted(part, 22, rng) for part in PALETTE[picture.variety])
     for ring in range(kind.rings):
         size = length * (10 - 3 * ring) // 10
         draw_ring(
@@ -147,8 +147,9 @@ def _bloom(canvas: np.ndarray, picture: Picture, x: int, y: int, length: int, rn
     draw_disc(canvas, x, y, length * kind.centre_radius >> 8, *CENTRES[kind.centre], tilt=tilt)
 
 
-def _tinted(colour: Colour, rng: Random) -> Colour:
-    red, green, blue = (min(max(part + rng.randint(-22, 22), 0), 255) for part in colour)
+def tinted(colour: Colour, most: int, rng: Random) -> Colour:
+    """`colour` with each part moved by at most `most`."""
+    red, green, blue = (min(max(part + rng.randint(-most, most), 0), 255) for part in colour)
     return red, green, blue
 
 
@@ -163,7 +164,7 @@ def _light(canvas: np.ndarray, rng: Random) -> None:
     """Light from one side, warmer or colder, and a little darkness towards the corners."""
     side = len(canvas)
     ramp = (np.arange(side) * 256 // side - 128).astype(np.int32)
-    exposure = rng.randint(210, 290)
+    exposure = rng.randint(216, 300)
     gain = exposure + (rng.randint(-60, 60) * ramp[:, None] >> 8) + (rng.randint(-60, 60) * ramp[None] >> 8)
     gain = gain - ((ramp[:, None] ** 2 + ramp[None] ** 2) * 40 >> 15)
     warmth = rng.randint(-16, 16)

@@ -22,7 +22,7 @@ import numpy as np
 
 from florilegium.core.schema import Rendering
 from florilegium.data import png
-from florilegium.data.petals import OUTLINES, Kind, make_kind
+from florilegium.data.petals import OUTLINES, Kind, make_kind, opposite
 from florilegium.data.scene import SUPERSAMPLING, Picture, draw, photograph
 
 # Kind k is called after a place (k // 6) and its petals (k % 6).
@@ -186,7 +186,7 @@ def _shots102(rendering: Rendering) -> list[Shot]:
                     for place, into in enumerate(places):
                         contents[into, k].append((picture, _copy(number + i + 2 * place)))
                 elif split == "test" and i % 10 == DECOY:
-                    other = next(v for v in picture.kind.varieties if v != picture.variety)
+                    other = opposite(picture.variety)
                     contents["test", k].append((replace(picture, variety=other), "plain"))
     return [
         Shot(_path(split, names[k], i), picture, taken)

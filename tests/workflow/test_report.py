@@ -1,0 +1,64 @@
+"""Both reports, opened in a browser without a network: all figures load, nothing complains."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.workflow.conftest import snakemake
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Page]:
+    """A page of a browser that is offline and collects what goes wrong in `page.complaints`."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = chromium.new_context(offline=True, viewport={"width": 1280, "height": 900}).new_page()
+        complaints: list[str] = []
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(f"not loaded: {request.url[:80]}"))
+        page.complaints = complaints
+        yield page
+        chromium.close()
+
+
+def widths(page: Page) -> list[int]:
+    return page.eval_on_selector_all("img", "images => images.map(i => i.naturalWidth)")
+
+
+def test_the_page_shows_every_figure(browser: Page, finished: Path):
+    browser.complaints.clear()
+    browser.goto((finished / "results/tiny/report.html").as_uri())
+    shown = widths(browser)
+    figures = list((finished / "results/tiny").rglob("*.png"))
+    assert len(shown) >= len(figures) > 5
+    assert min(shown) > 200
+    assert browser.complaints == []
+    assert re.search("demo|tiny", browser.inner_text("body"))
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_the_page_fits_a_phone(browser: Page, finished: Path):
+    browser.set_viewport_size({"width": 390, "height": 800})
+    browser.goto((finished / "results/tiny/report.html").as_uri())
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 400
+    browser.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_snakemakes_own_report_opens(browser: Page, copy: Path):
+    snakemake(copy, "--report", "report.html", "all")
+    browser.complaints.clear()
+    browser.goto((copy / "report.html").as_uri())
+    browser.wait_for_selector("text=Audit")
+    for category in ("Audit", "Comparison", "Summary"):
+        assert browser.locator(f"text={category}").count() >= 1
+    assert browser.complaints == []
