@@ -7,8 +7,6 @@ and contact sheet included; then the same files are only decoded, in as many pro
 """
 
 import argparse
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -18,8 +16,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from machine import machine
+
 from florilegium.core.files import read_json, write_json
-from florilegium.core.receipts import versions
 from florilegium.data.decode import decode
 from florilegium.stages.audit_folders import list_images
 
@@ -35,7 +34,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the result")
     arguments = parser.parse_args()
 
-    load = os.getloadavg()[0]
+    here = machine()
     paths = [folder / image for folder in (arguments.a, arguments.b) for image in list_images(folder)]
     audits, processors, decodings = [], [], []
     for _ in range(arguments.repeats):  # interleaved, so that a busy spell meets both
@@ -45,9 +44,7 @@ def main() -> None:
         decodings.append(time_decoding(paths, arguments.workers))
     total, decoding = statistics.median(audits), statistics.median(decodings)
     result = {
-        "hardware": hardware(),
-        "load_before": round(load, 2),
-        "versions": versions(),
+        **here,
         "workers": arguments.workers,
         "repeats": arguments.repeats,
         "n_images": len(paths),
@@ -60,7 +57,7 @@ def main() -> None:
         "share_decoding": round(decoding / total, 3),
     }
     write_json(arguments.out, result)
-    print(f"{result['hardware']}, load {load:.1f} before")
+    print(f"{here['hardware']}, load before {here['load']}")
     print(
         f"{len(paths):,} images to verdict in {total:.1f} s with {arguments.workers} workers, "
         f"{decoding / total:.0%} of it decoding; {summary['n_same_picture']:,} pairs show the same picture"
@@ -107,14 +104,6 @@ def time_decoding(paths: list[Path], workers: int) -> float:
 
 def decode_only(path: Path) -> None:
     decode(path)
-
-
-def hardware() -> str:
-    """Processor and core count, as the system names them."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
-"""What the benchmarks share: interleaved blocks, the interval of a median, the machine."""
+"""What the benchmarks of rates share: interleaved blocks, and the interval of a median."""
 
-import os
-import platform
 import statistics
 from collections.abc import Callable, Mapping
 from math import comb
 from pathlib import Path
 from typing import Any
 
-import torch
+from machine import machine
 
 from florilegium.core.files import write_json
-from florilegium.core.receipts import git_state, versions
 
 
 def interleave(sides: Mapping[str, Callable[[], float]], blocks: int) -> dict[str, list[float]]:
@@ -36,21 +33,6 @@ def median_interval(values: list[float]) -> tuple[float, float, float]:
         rank += 1
     rank = max(rank - 1, 0)
     return statistics.median(ordered), ordered[rank], ordered[count - 1 - rank]
-
-
-def machine() -> dict[str, Any]:
-    """Processor, cores, load and versions, to stand beside every figure."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-    return {
-        "processor": model or platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else None,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": versions(),
-        "git": git_state(),
-    }
 
 
 def report(

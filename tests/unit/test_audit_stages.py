@@ -109,7 +109,17 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
         Path(f"{name}.json").write_text(json.dumps(listing))
         table = pd.DataFrame({"image": paths, "class": "NA", "split": "test"})
         table.to_csv(f"{name}.csv", index=False)
-        argv = ["hash", "--files", f"{name}.json", "--out", f"{name}.npz", "--spec", "{}", "--code", "c"]
+        argv = [
+            "hash",
+            "--files",
+            f"{name}.json",
+            "--out",
+            f"{name}.npz",
+            "--spec",
+            '{"layout": "folders"}',
+            "--code",
+            "c",
+        ]
         monkeypatch.setattr(sys, "argv", argv)
         hash_stage.main()
         assert json.loads(Path(f"{name}.receipt.json").read_text())["n_images"] == len(paths)

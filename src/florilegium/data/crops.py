@@ -87,12 +87,13 @@ def gather(pixels: Tensor, top: Tensor, left: Tensor, flips: Tensor, size: int, 
     """Windows of `size` at per-image corners, mirrored where `flips`, without resampling."""
     count = len(pixels)
     steps = torch.arange(size)
-    rows = top[:, None] + steps  # (B, size)
-    columns = left[:, None] + torch.where(flips[:, None], steps.flip(0), steps)
     device = pixels.device
+    rows = (top[:, None] + steps).to(device, non_blocking=True)  # (B, size)
+    columns = left[:, None] + torch.where(flips[:, None], steps.flip(0), steps)
+    columns = columns.to(device, non_blocking=True)
     which = torch.arange(count, device=device)[:, None, None]
     out = buffers.get("uint8", torch.Size((count, 3, size, size)), torch.uint8, device)
-    window = pixels[which, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    window = pixels[which, rows[:, :, None], columns[:, None, :]]
     out.permute(0, 2, 3, 1).copy_(window)
     return out
 

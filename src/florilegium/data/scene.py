@@ -51,7 +51,7 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     """The picture before it is photographed, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3)."""
     rng = Random(picture.seed)
     canvas = np.zeros((side * SUPERSAMPLING, side * SUPERSAMPLING, 3), np.int32)
-    x, y, length = rng.randint(92, 164), rng.randint(86, 156), rng.randint(82, 126)
+    x, y, length = rng.randint(96, 160), rng.randint(92, 150), rng.randint(92, 128)
     _background(canvas, rng)
     green = rng.choice(GREENS)
     _stem(canvas, x, y, green, rng)
@@ -82,7 +82,7 @@ def _background(canvas: np.ndarray, rng: Random) -> None:
     canvas[:] = (top + ((bottom - top) * np.arange(side)[:, None] // side))[:, None]
     for _ in range(rng.randint(4, 9)):
         x, y, radius = rng.randint(0, 256), rng.randint(0, 256), rng.randint(20, 70)
-        colour = rng.choice((*(light for _, light in GREENS), PALETTE[rng.randrange(len(PALETTE))][1]))
+        colour = rng.choice((*(light for _, light in GREENS), (196, 190, 170), (84, 66, 56)))
         reach = max(radius * side >> 8, 1)
         rows, columns, _, distance = window(side, x, y, reach, 256)
         fade = np.clip(256 - distance * 16 // reach, 0, 64)
@@ -123,7 +123,7 @@ def _bloom(canvas: np.ndarray, picture: Picture, x: int, y: int, length: int, rn
     kind, outline = picture.kind, OUTLINES[picture.kind.outline]
     rotation, tilt = rng.randrange(TURN), rng.randint(168, 256)
     _shadow(canvas, x + 8, y + 12, length, tilt)
-    shadow, light = (tinted(part, 22, rng) for part in PALETTE[picture.variety])
+    shadow, light = (tinted(part, 16, rng) for part in PALETTE[picture.variety])
     for ring in range(kind.rings):
         size = length * (10 - 3 * ring) // 10
         draw_ring(
@@ -164,7 +164,7 @@ def _light(canvas: np.ndarray, rng: Random) -> None:
     """Light from one side, warmer or colder, and a little darkness towards the corners."""
     side = len(canvas)
     ramp = (np.arange(side) * 256 // side - 128).astype(np.int32)
-    exposure = rng.randint(216, 300)
+    exposure = rng.randint(220, 296)
     gain = exposure + (rng.randint(-60, 60) * ramp[:, None] >> 8) + (rng.randint(-60, 60) * ramp[None] >> 8)
     gain = gain - ((ramp[:, None] ** 2 + ramp[None] ** 2) * 40 >> 15)
     warmth = rng.randint(-16, 16)
