@@ -169,6 +169,10 @@ WRONG = [
     ),
     ("experiments: {bloom/scratch: {data: {dataset: rose}}}", ["data set 'rose'", "did you mean 'roses'"]),
     ("experiments: {bloom/scratch: {data: {val: [test]}}}", ["val, test", "leak"]),
+    (
+        "experiments: {bloom/scratch: {data: {holdout: 0.1}}}",
+        ["bloom/scratch", "holdout", "set recipe.select to last"],
+    ),
     ("datasets: {manny: {mirrors: [x]}}", ["data set 'manny'", "did you mean 'many'"]),
     ("datasets: {many: {files: {17flowers.tar: absent}}}", ["file '17flowers.tar'", "17flowers.tgz"]),
     ("own_datasets: {roses: {layout: folders, folder: x}}", ["roses", "taken"]),

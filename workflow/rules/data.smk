@@ -113,12 +113,7 @@ rule pack:
         size=r"\d+",
     threads: workflow.cores or 1
     params:
-        spec=lambda w: canonical(
-            {
-                "dataset": dataset_spec(w.source),
-                "corrupt": plan.settings.corrupt_images,
-            }
-        ),
+        spec=reading_spec,
         code=stage_code("pack"),
         corrupt=plan.settings.corrupt_images,
     message:

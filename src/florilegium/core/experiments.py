@@ -168,6 +168,11 @@ def _build(
     place = f"{study}/{name}/{arm_name}"
     data = _section(DataUse, "data", layers, place)
     recipe = _section(Recipe, "recipe", layers, place)
+    if data.holdout is not None and recipe.select == "best":
+        raise UserError(
+            f"{place}: select = best with data.holdout would choose the epoch on the images it is tested "
+            "on; set recipe.select to last"
+        )
     init = next((layer.values["init"] for layer in reversed(layers) if layer.values.get("init")), None)
     return Experiment(
         study=study,

@@ -52,7 +52,7 @@ def fetch(
         folder = Path(dataset.folder).expanduser()
         if not folder.is_dir():
             raise UserError(f"{name}: folder = '{dataset.folder}': there is no such folder; mend the path")
-        return {"root": folder.as_posix(), "origin": [], "files": _table(folder)}
+        return {"root": folder.as_posix(), "origin": [], "files": content_table(folder)}
     override = override or DatasetOverride()
     found = [obtain(name, remote, override, downloads) for remote in dataset.files]
     verified = [file for file in found if file is not None]
@@ -62,7 +62,7 @@ def fetch(
                 extract(file.path, folder)
             else:
                 shutil.copyfile(file.path, folder / file.file)
-        files = _table(folder)
+        files = content_table(folder)
     return {"root": root.as_posix(), "origin": [_origin(file) for file in verified], "files": files}
 
 
@@ -163,7 +163,7 @@ def _origin(file: Verified) -> dict[str, Any]:
     return {"file": file.file, "from": file.place, "sha256": digest(file.path), "bytes": size}
 
 
-def _table(root: Path) -> list[dict[str, Any]]:
+def content_table(root: Path) -> list[dict[str, Any]]:
     """Every file below `root` with its size and hash, sorted by path."""
     paths = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
     return [
