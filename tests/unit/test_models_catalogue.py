@@ -40,7 +40,7 @@ def test_the_projects_own_catalogue_names_known_models_and_their_terms(project: 
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
     assert {"resnet18.a1_in1k", "resnet50.a1_in1k"} <= catalogue.keys()
     for weights in catalogue.values():
-        registry.check(registry.Model(name=weights.model))
+        registry.check(registry.Model(name=weights.model), "here")
         assert weights.source.urls and weights.terms and weights.citation
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from florilegium.audit.comparison import DIFFERENT, SAME, Comparison
 from florilegium.audit.matching import FAR
@@ -20,6 +21,8 @@ def distance_histograms(found: Comparison) -> Figure:
     _nearest(nearest, found)
     for axes in (hashes, pixels, nearest):
         axes.spines[["top", "right"]].set_visible(False)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.margins(y=0.25)  # room for the legend above the bars
     name = f"inside {found.a.name}" if found.inside else f"{found.a.name} against {found.b.name}"
     figure.suptitle(f"Audit {name}: {len(found.same):,} pairs show the same picture", fontsize=12)
     return figure

@@ -59,7 +59,7 @@ def render_page(page: Page, results: Path, images: Mapping[str, Path]) -> str:
         audits=audits,
         audit_header=AUDIT_HEADER,
         dataset_header=DATASET_HEADER,
-        datasets=[_dataset(page, name, read_json(path)) for name, path in sorted(images.items())],
+        datasets=[dataset_row(page, name, read_json(path)) for name, path in sorted(images.items())],
         sources=_sources(page),
         cost_header=COST_HEADER,
         provenance=provenance(runs),
@@ -90,18 +90,24 @@ def _all(runs: Mapping[tuple[str, str], list[Run]]) -> list[Run]:
 
 def _audit(folder: Path) -> dict[str, Any]:
     summary = read_json(folder / "summary.json")
-    exposed = [str(summary["n_exposed"].get(split, 0)) for split in ("train", "val", "test")]
-    counts = [f"{summary[key]:,}" for key in ("n_a", "n_b", "n_candidates", "n_same_picture")]
     return {
         "summary": summary,
         "inside": summary["a"] == summary["b"],
-        "row": (summary["a"], summary["b"], *counts, *exposed, f"{summary['n_dropped']:,}"),
+        "row": audit_row(summary),
         "sheet": embedded(folder / "contact_sheet.png"),
         "distances": embedded(folder / "distances.png"),
     }
 
 
-def _dataset(page: Page, name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
+def audit_row(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row under `AUDIT_HEADER` from an audit's summary."""
+    exposed = [str(summary["n_exposed"].get(split, 0)) for split in ("train", "val", "test")]
+    counts = [f"{summary[key]:,}" for key in ("n_a", "n_b", "n_candidates", "n_same_picture")]
+    return (summary["a"], summary["b"], *counts, *exposed, f"{summary['n_dropped']:,}")
+
+
+def dataset_row(page: Page, name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row under `DATASET_HEADER` from a data set's summary."""
     counts = (f"{summary[key]:,}" for key in ("n_images", "n_classes", "n_train", "n_val", "n_test"))
     absent = ", ".join(summary["absent_classes"]) or EMPTY
     return (name, page.datasets[name].title, *counts, summary["split_origin"], absent)

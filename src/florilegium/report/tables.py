@@ -1,6 +1,7 @@
 """`comparison.csv` as a page for people: percentages, intervals, p-values and footnotes."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -67,14 +68,23 @@ def markdown(table: pd.DataFrame, *, title: str, preset: str, comparable: bool) 
     lines = [f"# {title}: comparison ({preset})", ""]
     if not comparable:
         lines += ["**DEMO**: the data are not the study's, so nothing here speaks for or against it.", ""]
-    lines += [READING, "", _line(shown.header), _line(["---"] * len(shown.header))]
-    lines += [_line(row) for row in shown.rows]
+    lines += [READING, "", markdown_table(shown.header, shown.rows)]
     if shown.notes:
-        lines += ["", "Notes", "", *(f"{i}. {note}" for i, note in enumerate(shown.notes, 1))]
+        lines += ["", "Notes", "", numbered(shown.notes)]
     return "\n".join(lines) + "\n"
 
 
-def _line(cells: tuple[str, ...] | list[str]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of texts."""
+    return "\n".join([_line(header), _line(["---"] * len(header)), *(_line(row) for row in rows)])
+
+
+def numbered(notes: Sequence[str]) -> str:
+    """A Markdown list that footnotes count."""
+    return "\n".join(f"{i}. {note}" for i, note in enumerate(notes, 1))
+
+
+def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

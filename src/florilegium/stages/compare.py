@@ -17,7 +17,7 @@ from florilegium.report.tables import markdown
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.10g")
 
 
 def main() -> None:

@@ -1,16 +1,16 @@
-"""Draw a data set of the project's own, and list its files as the fetch stage does."""
+"""Draw a data set of the project's own, and list its files."""
 
 import argparse
 import json
 import time
 from pathlib import Path
 
-from florilegium.core.errors import run_main
-from florilegium.core.files import write_json
+from florilegium.core.errors import UserError, run_main
+from florilegium.core.files import digest, write_json
 from florilegium.core.receipts import write_receipt
-from florilegium.core.schema import Dataset
+from florilegium.core.schema import Rendering
+from florilegium.core.validate import parse
 from florilegium.data.extract import replacing
-from florilegium.data.fetch import content_table
 from florilegium.data.synthetic import render
 
 
@@ -24,12 +24,16 @@ def main() -> None:
     args = parser.parse_args()
 
     spec = json.loads(args.spec)
-    rendering = Dataset.model_validate(spec["dataset"]).rendered
-    assert rendering is not None, f"{args.name} is not a rendered data set"
+    if not spec["dataset"].get("rendered"):
+        raise UserError(f"{args.name}: is not rendered by the project, it has no 'rendered'; fetch it")
+    rendering = parse(Rendering, spec["dataset"]["rendered"], f"{args.name}: rendered")
     root = args.out.parent / "files"
     with replacing(root) as folder:
-        render(rendering, folder)
-        files = content_table(folder)
+        images = render(rendering, folder)
+    files = [
+        {"path": image, "bytes": (root / image).stat().st_size, "sha256": digest(root / image)}
+        for image in images
+    ]
     write_json(args.out, {"root": root.as_posix(), "origin": [], "files": files})
     write_receipt(
         args.out.with_suffix(".receipt.json"),
@@ -40,6 +44,7 @@ def main() -> None:
         outputs=[args.out],
         started=started,
         n_files=len(files),
+        bytes=sum(file["bytes"] for file in files),
     )
 
 

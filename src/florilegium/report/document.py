@@ -1,0 +1,105 @@
+"""The results of a preset as a Markdown document to commit: numbers and plots, no picture of a data set."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from florilegium.core.files import read_json
+from florilegium.report.catalogue import planned
+from florilegium.report.findings import findings
+from florilegium.report.page import AUDIT_HEADER, DATASET_HEADER, audit_row, dataset_row
+from florilegium.report.provenance import COST_HEADER, costs, provenance
+from florilegium.report.runs import Run, read_study
+from florilegium.report.study import Page, Study
+from florilegium.report.tables import READING, markdown_table, numbered, p_value, points, readable
+
+WITH_PICTURES = ("samples",)  # figures that show images of the data sets, whose terms may forbid it
+
+
+def document(page: Page, results: Path, images: Mapping[str, Path], *, hardware: str, date: str) -> str:
+    """The document as Markdown; its figures are named `<study>-<figure>.png`, see `figures`.
+
+    Args:
+        page: what the preset's report shows.
+        results: the preset's folder, `results/<preset>`.
+        images: `images.json` of each data set in use, by data set.
+        hardware: what the runs were made on, in words.
+        date: of the runs, ISO 8601.
+    """
+    summaries = [read_json(results / "audit" / f"{a}__{b}" / "summary.json") for a, b in page.audits]
+    runs = {name: read_study(results / name, study) for name, study in page.studies.items()}
+    parts = [
+        f"# Results: {page.preset}, {hardware}",
+        f"Measured on {date}. {page.note[:1].upper()}{page.note[1:]}.",
+        *(part for name, study in page.studies.items() for part in _study(study, results / name, summaries)),
+        "## Leak audit",
+        markdown_table(AUDIT_HEADER, [audit_row(summary) for summary in summaries]),
+        "## Data sets",
+        markdown_table(
+            DATASET_HEADER,
+            [dataset_row(page, name, read_json(path)) for name, path in sorted(images.items())],
+        ),
+        "## Made by",
+        markdown_table(("what", "which"), provenance(_all(runs.values()))),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def figures(page: Page, results: Path) -> dict[str, Path]:
+    """The plots of the document: its names for them, and where they are."""
+    return {
+        f"{name}-{figure.name}.png": results / name / "figures" / f"{figure.name}.png"
+        for name, study in page.studies.items()
+        for figure in planned(study)
+        if figure.kind not in WITH_PICTURES
+    }
+
+
+def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]]) -> list[str]:
+    comparison = pd.read_csv(folder / "comparison.csv")
+    differences = pd.read_csv(folder / "differences.csv")
+    shown = readable(comparison)
+    headlines = [
+        f"- **{found.figure}** {found.subject}. {found.sentence}"
+        for found in findings(study, comparison, differences, summaries)
+    ]
+    plots = [
+        f"![{figure.question}]({study.preset}/{study.study}-{figure.name}.png)"
+        for figure in planned(study)
+        if figure.kind not in WITH_PICTURES
+    ]
+    return [
+        f"## {study.title}",
+        "\n".join(headlines),
+        READING,
+        markdown_table(shown.header, shown.rows),
+        numbered(shown.notes),
+        "### Arms against their baselines, paired",
+        markdown_table(*_differences(differences)),
+        "### Cost",
+        markdown_table(COST_HEADER, costs(study, read_study(folder, study))),
+        "### Figures",
+        *plots,
+    ]
+
+
+def _differences(table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    header = ("Arm", "Against", "Difference in points", "95 % interval", "p", "Seeds", "Images")
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{row.experiment}/{row.arm}",
+            row.baseline,
+            points(row.difference),
+            f"{points(row.ci_low)} to {points(row.ci_high)}",
+            p_value(row.p_value),
+            str(row.n_seeds),
+            str(row.n_test),
+        )
+        for row in table.itertuples()
+    ]
+    return header, rows
+
+
+def _all(studies: Iterable[Mapping[tuple[str, str], list[Run]]]) -> list[Run]:
+    return [run for study in studies for of_arm in study.values() for run in of_arm]
