@@ -22,7 +22,8 @@ rule hash:
         "logs/hash/{source}.log",
     wildcard_constraints:
         source=any_of(plan.datasets),
-    threads: workflow.cores or 1
+    priority: 10
+    threads: 16  # or as many as there are
     params:
         spec=reading_spec,
         code=stage_code("hash"),
@@ -59,6 +60,7 @@ rule audit_pair:
     wildcard_constraints:
         a=any_of({a for a, _ in PAIRS}),
         b=any_of({b for _, b in PAIRS}),
+    priority: 10
     params:
         spec=canonical({"audit": plan.settings.audit.model_dump(mode="json")}),
         code=stage_code("audit"),

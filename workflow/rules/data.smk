@@ -1,4 +1,5 @@
 # archive -> verified files -> table (image, class, split); verified files -> packed pixels
+# Data and audits go before trainings: they take all cores, and would wait for ever for a free pair.
 
 from florilegium.core.schema import DatasetOverride
 
@@ -54,6 +55,7 @@ rule fetch:
         "logs/fetch/{source}.log",
     wildcard_constraints:
         source=any_of(DOWNLOADED),
+    priority: 10
     params:
         spec=fetch_spec,
         code=stage_code("fetch"),
@@ -71,6 +73,7 @@ rule render:
         "logs/render/{source}.log",
     wildcard_constraints:
         source=any_of(RENDERED),
+    priority: 10
     params:
         spec=lambda w: canonical({"dataset": dataset_spec(w.source)}),
         code=stage_code("render"),
@@ -89,6 +92,7 @@ rule index:
         summary="resources/{dataset}/images.json",
     log:
         "logs/index/{dataset}.log",
+    priority: 10
     params:
         spec=index_spec,
         code=stage_code("index"),
@@ -111,7 +115,8 @@ rule pack:
     wildcard_constraints:
         source=any_of(plan.datasets),
         size=r"\d+",
-    threads: workflow.cores or 1
+    priority: 10
+    threads: 16  # or as many as there are
     params:
         spec=reading_spec,
         code=stage_code("pack"),
