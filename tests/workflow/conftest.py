@@ -1,52 +1,31 @@
-"""A copy of the project, run whole at toy size once, for the tests of the workflow."""
+"""A copy of the project in which the demo has been run once, for all tests of the workflow."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
-PRESET = """
-title: tiny
-note: for tests
-comparable: false
-seeds: [0, 1]
-share_process: true
-datasets: {oxford17: tiny17, oxford102: tiny102}
-studies:
-  flowers:
-    all:
-      data: {storage_size: 32}
-      model: {arguments: {channels: [8, 8, 16, 16]}}
-      recipe:
-        image_size: 32
-        epochs: 2
-        batch_size: 32
-        lr: 0.02
-        schedule: cosine
-        milestones: []
-        warmup_epochs: 1
-    experiments:
-      resnet50_scratch: {skip: true}
-      resnet18_on102_official: {skip: true}
-      resnet18_from102_official: {skip: true}
-"""
-DATASETS = {
-    "tiny17": {"layout": "folders", "rendered": {"scene": "flowers17", "size": 32, "per_class": 8}},
-    "tiny102": {"layout": "folders", "rendered": {"scene": "flowers102", "size": 32, "per_class": 4}},
-}
-Run = Callable[..., subprocess.CompletedProcess[str]]
+DEMO_SECONDS = 1200
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables under which commands in `folder` use that copy's package."""
+    binaries = Path(sys.executable).parent
+    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PYTHONPATH": str(folder / "src"), "PATH": path}
 
 
 def snakemake(folder: Path, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in a copy of the project, with that copy's package, and check its exit code."""
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    """Run Snakemake in a copy of the project, and check its exit code unless `code` is None."""
     command = [sys.executable, "-m", "snakemake", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=DEMO_SECONDS
+    )
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -55,9 +34,7 @@ def planned(folder: Path, *arguments: str) -> set[str]:
     """The outputs that a dry run plans, the aggregating targets left out."""
     done = snakemake(folder, "-n", "--cores", "1", *arguments)
     lines = (done.stdout + done.stderr).splitlines()
-    found = [
-        line.strip().removeprefix("output: ").split(", ") for line in lines if line.startswith("    output: ")
-    ]
+    found = [line.strip().removeprefix("output: ").split(", ") for line in lines if "    output: " in line]
     return {path for paths in found for path in paths}
 
 
@@ -68,33 +45,31 @@ def configure(folder: Path, **changes: object) -> None:
 
 
 def copy_project(project: Path, folder: Path) -> Path:
-    """The tracked files of the checkout as they are in the working tree, with the toy preset."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=project, capture_output=True, text=True, check=True
-    )
+    """The files of the checkout that git knows or does not ignore, as they are in the working tree."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (project / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(project / name, folder / name)
-    (folder / "workflow" / "presets" / "tiny.yaml").write_text(PRESET)
-    configure(folder, preset="tiny", own_datasets=DATASETS)
     return folder
 
 
 @pytest.fixture(scope="session")
-def finished(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which everything of the toy preset has been made. Do not write into it."""
-    folder = copy_project(project, tmp_path_factory.mktemp("finished"))
-    snakemake(folder, "--cores", "2", "all")
+def finished(project: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A copy in which `snakemake all` has made the demo, one for all workers. Do not write into it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "results/demo/report.html").exists():
+            snakemake(copy_project(project, folder), "--cores", "2", "all")
     return folder
 
 
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:
     """A finished copy to edit; times are kept, so that nothing is due."""
-    folder = tmp_path / "copy"
-    shutil.copytree(finished, folder, symlinks=True)
-    return folder
+    return Path(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
 
 
 @pytest.fixture

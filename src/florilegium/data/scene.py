@@ -51,7 +51,7 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     """The picture before it is photographed, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3)."""
     rng = Random(picture.seed)
     canvas = np.zeros((side * SUPERSAMPLING, side * SUPERSAMPLING, 3), np.int32)
-    x, y, length = rng.randint(96, 160), rng.randint(92, 150), rng.randint(92, 128)
+    x, y, length = rng.randint(100, 156), rng.randint(96, 144), rng.randint(104, 140)
     _background(canvas, rng)
     green = rng.choice(GREENS)
     _stem(canvas, x, y, green, rng)

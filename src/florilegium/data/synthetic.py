@@ -204,7 +204,7 @@ def _picture17(seed: int, number: int, split: str, i: int) -> Picture:
     own = f"{seed}/flowers17/{split}/{number}/{i}"
     rng = Random(f"{own}/kind")
     seen = number
-    if rng.random() < HYBRIDS:
+    if split != "train" and rng.random() < HYBRIDS:
         seen = (number + rng.randrange(1, len(SHARED))) % len(SHARED)
     kind = kinds(seed)[SHARED[seen]]
     return Picture(kind, own, rng.choice(kind.varieties))
