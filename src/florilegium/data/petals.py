@@ -184,11 +184,13 @@ def window(side: int, x: int, y: int, reach: int, tilt: int) -> tuple[slice, sli
     column, row = x * side >> 8, y * side >> 8
     rows = slice(max(row - reach, 0), max(min(row + reach, side), 0))
     columns = slice(max(column - reach, 0), max(min(column + reach, side), 0))
-    across = np.arange(columns.start, columns.stop) - column + REACH
-    down = (np.arange(rows.start, rows.stop) - row) * 256 // tilt + REACH
-    pick = np.ix_(np.clip(down, 0, 2 * REACH - 1), np.clip(across, 0, 2 * REACH - 1))
     angle, distance = polar()
-    return rows, columns, angle[pick], distance[pick]
+    across = slice(columns.start - column + REACH, columns.stop - column + REACH)
+    if tilt == 256:
+        down = slice(rows.start - row + REACH, rows.stop - row + REACH)
+    else:
+        down = (np.arange(rows.start, rows.stop) - row) * 256 // tilt + REACH
+    return rows, columns, angle[down, across], distance[down, across]
 
 
 def paint(part: np.ndarray, inside: np.ndarray, shade: np.ndarray, shadow: Colour, light: Colour) -> None:

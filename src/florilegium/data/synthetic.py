@@ -11,8 +11,7 @@ What is planted is known by construction, so that an audit can be held against i
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,10 +19,13 @@ from random import Random
 
 import numpy as np
 
+from florilegium.core.errors import UserError
+from florilegium.core.progress import bar
 from florilegium.core.schema import Rendering
 from florilegium.data import png
+from florilegium.data.copies import COPIES, ORIGINAL, TAKEN
 from florilegium.data.petals import OUTLINES, Kind, make_kind, opposite
-from florilegium.data.scene import SUPERSAMPLING, Picture, draw, photograph
+from florilegium.data.scene import Picture, draw
 
 # Kind k is called after a place (k // 6) and its petals (k % 6).
 PLACES = (
@@ -39,11 +41,12 @@ COMMON_NAMES = (
 )  # fmt: skip
 SHARED = tuple(6 * i + i % 6 for i in range(len(COMMON_NAMES)))
 SPLIT_PARTS = {
-    "flowers17": {"train": 2, "val": 1, "test": 2},
+    "flowers17": {"train": 1, "val": 1, "test": 4},
     "flowers102": {"train": 3, "val": 2, "test": 5},
 }
-SIBLING_PER_CLASS = 50  # of the flowers17 whose pictures a flowers102 of the same seed shows
-HYBRIDS = 0.15  # part of the pictures of the 17 that look like another kind
+SIZES = range(16, 225)
+SIBLING_PER_CLASS = 60  # of the flowers17 whose pictures a flowers102 of the same seed shows
+HYBRIDS = 0.25  # part of the pictures of the 17 that look like another kind
 # Of every ten pictures of a split of the 17: how many the 102 show again, and in which splits.
 LEAKED = {"val": (5, ("val",)), "test": (8, ("val", "test"))}
 DECOY = 9  # of every ten test pictures, the one whose pose the 102 show in another colour
@@ -56,59 +59,25 @@ class Shot:
 
     image: str  # path inside the data set
     picture: Picture
-    taken: str = "plain"  # a key of TAKEN
-
-
-def _encoded(canvas: np.ndarray, seed: str) -> np.ndarray:
-    """Fewer levels, and colour at half the resolution, as a strong JPEG leaves it."""
-    pixels = photograph(canvas, seed).astype(np.int32)
-    side = len(pixels) // 2 * 2
-    grey = pixels[:side, :side].sum(axis=2, keepdims=True) // 3
-    colour = pixels[:side, :side] - grey
-    coarse = colour.reshape(side // 2, 2, side // 2, 2, 3).sum(axis=(1, 3)) // 4
-    mixed = grey // 8 * 8 + 4 + coarse.repeat(2, axis=0).repeat(2, axis=1)
-    return np.clip(mixed, 0, 255).astype(np.uint8)
-
-
-def _brighter(canvas: np.ndarray, seed: str) -> np.ndarray:
-    return np.clip(photograph(canvas, seed).astype(np.int32) * 9 // 8, 0, 255).astype(np.uint8)
-
-
-def _cropped(canvas: np.ndarray, seed: str) -> np.ndarray:
-    edge = len(canvas) // 64
-    return photograph(canvas[edge:-edge, edge:-edge], seed)
-
-
-def _resized(canvas: np.ndarray, seed: str) -> np.ndarray:
-    return photograph(canvas, seed, reduce=2 * SUPERSAMPLING)
-
-
-def _mirrored(canvas: np.ndarray, seed: str) -> np.ndarray:
-    return photograph(canvas[:, ::-1], seed)
-
-
-TAKEN: dict[str, Callable[[np.ndarray, str], np.ndarray]] = {
-    "plain": photograph,
-    "encoded": _encoded,
-    "brighter": _brighter,
-    "cropped": _cropped,
-    "resized": _resized,
-    "mirrored": _mirrored,
-}
-COPIES = tuple(taken for taken in TAKEN if taken != "plain")
+    taken: str = ORIGINAL  # a key of TAKEN
 
 
 def render(rendering: Rendering, folder: Path) -> list[str]:
-    """Draw every image of `rendering` below `folder`; their paths inside it, sorted."""
+    """Draw every image of `rendering` below `folder`; their paths inside it, sorted.
 
-    def write(shot: Shot) -> str:
+    Raises UserError for a size that is too small to show a flower, or too large for the tables of angles.
+    """
+    if rendering.size not in SIZES:
+        raise UserError(
+            f"{rendering.scene}: rendered.size = {rendering.size} cannot be drawn; give {SIZES[0]} to {SIZES[-1]}"
+        )
+
+    planned = shots(rendering)
+    for shot in bar(planned, "drawing", "image"):
         path = folder / shot.image
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png.encode(take(shot, rendering.size)))
-        return shot.image
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(write, shots(rendering)))
+    return [shot.image for shot in planned]
 
 
 def take(shot: Shot, side: int) -> np.ndarray:
@@ -170,13 +139,17 @@ def _shots17(rendering: Rendering) -> list[Shot]:
 
 def _shots102(rendering: Rendering) -> list[Shot]:
     seed, flora, names = rendering.seed, kinds(rendering.seed), class_names(rendering)
-    contents = {  # split and class to what is seen there
-        (split, k): [
-            (_picture102(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), "plain") for i in range(count)
-        ]
-        for split, count in _counts(rendering).items()
-        for k in range(len(flora))
-    }
+    contents = (
+        {  # split and class to what is seen there; of shared kinds, next to copies, little of their own
+            (split, k): [
+                (_picture102(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), ORIGINAL) for i in range(count)
+            ]
+            for split, count in _counts(rendering).items()
+            for k in range(len(flora))
+            if split == "train" or k not in SHARED
+        }
+        | {(split, k): [] for split in ("val", "test") for k in SHARED}
+    )
     sibling = rendering.model_copy(update={"scene": "flowers17", "per_class": SIBLING_PER_CLASS})
     for number, k in enumerate(SHARED):
         for split, (leaked, places) in LEAKED.items():
@@ -187,7 +160,7 @@ def _shots102(rendering: Rendering) -> list[Shot]:
                         contents[into, k].append((picture, _copy(number + i + 2 * place)))
                 elif split == "test" and i % 10 == DECOY:
                     other = opposite(picture.variety)
-                    contents["test", k].append((replace(picture, variety=other), "plain"))
+                    contents["test", k].append((replace(picture, variety=other), ORIGINAL))
     return [
         Shot(_path(split, names[k], i), picture, taken)
         for (split, k), seen in contents.items()
@@ -222,7 +195,7 @@ def _counts(rendering: Rendering) -> dict[str, int]:
 
 
 def _copy(number: int) -> str:
-    return COPIES[number % len(COPIES)]
+    return tuple(COPIES)[number % len(COPIES)]
 
 
 def _path(split: str, name: str, number: int) -> str:
