@@ -111,7 +111,7 @@ def test_doubles_of_the_17_cross_its_splits() -> None:
 
 
 def test_a_size_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="rendered.size = 500 .* 16 to 224"):
+    with pytest.raises(UserError, match=r"rendered.size = 500 .* 16 to 224"):
         render(F17.model_copy(update={"size": 500}), tmp_path)
 
 

@@ -31,11 +31,10 @@ def snakemake(folder: Path, *arguments: str, code: int | None = 0) -> subprocess
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
-    """The outputs that a dry run plans, the aggregating targets left out."""
-    done = snakemake(folder, "-n", "--cores", "1", *arguments)
-    lines = (done.stdout + done.stderr).splitlines()
-    found = [line.strip().removeprefix("output: ").split(", ") for line in lines if "    output: " in line]
-    return {path for paths in found for path in paths}
+    """The outputs that are due: what a run would make anew."""
+    done = snakemake(folder, "--cores", "1", "--summary", *arguments)
+    rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    return {row[0] for row in rows if row[-1] == "update pending"}
 
 
 def configure(folder: Path, **changes: object) -> None:
