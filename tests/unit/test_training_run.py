@@ -248,3 +248,11 @@ def test_the_process_takes_the_threads_of_the_recipe():
     machine.configure(CPU, 2)
     assert torch.get_num_threads() == 2
     machine.configure(CPU, before)
+
+
+@pytest.mark.parametrize(("native", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_automatic_precision_is_what_the_processor_multiplies_in(world, monkeypatch, native, chosen):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    call(spec=with_recipe(precision="auto"))
+    assert read("results/arm/seed0/cost.json")["precision"] == chosen
+    assert read("results/arm/seed0/receipt.json")["spec"]["recipe"]["precision"] == "auto"

@@ -76,7 +76,9 @@ class Recipe(Strict):
         None, description="decay of the averaged weights that are evaluated; null is off"
     )
     # precision
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
+        "fp32", description="auto: bf16 on hardware that multiplies in it, else fp32; cost.json says which"
+    )
     # freezing
     freeze: tuple[str, ...] = Field(
         (), strict=False, description="modules by name whose parameters do not train"

@@ -1,4 +1,4 @@
-"""What a process trains on: its device, its threads, and arithmetic that repeats."""
+"""What a process trains on: its device, its precision, its threads, and arithmetic that repeats."""
 
 import os
 from contextlib import suppress
@@ -16,6 +16,17 @@ def pick_device(name: str) -> torch.device:
     if not there[name]:
         raise UserError(f"device: torch finds no '{name}' on this machine; set device to auto or cpu")
     return torch.device(name)
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """`auto` is bf16 where the hardware multiplies in it, else fp32: emulated, it is slower than that."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if native else "fp32"
 
 
 def configure(device: torch.device, threads: int) -> None:

@@ -26,6 +26,7 @@ from florilegium.models.weights import load_into, save
 from florilegium.training import results
 from florilegium.training.events import Events
 from florilegium.training.loop import fit
+from florilegium.training.machine import pick_precision
 from florilegium.training.seeding import derive
 
 COLUMNS = ["epoch", "lr", "train_loss", "train_top1", "val_loss", "val_top1"]
@@ -77,7 +78,8 @@ class Job:
 def train_run(job: Job, splits: Splits, seed: int) -> None:
     """Train, test and write the run of `seed`; the receipt comes last."""
     started = time.time()
-    recipe, model = job.recipe, job.model
+    model, asked = job.model, job.recipe
+    recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
     network = first_network(job, len(splits.classes), seed)
     config = registry.input_config(model, recipe)
