@@ -59,14 +59,19 @@ def test_a_receipt_names_files_by_content_and_holds_no_absolute_path(tmp_path, m
     work.mkdir()
     monkeypatch.chdir(work)
     (work / "made.txt").write_text("made")
+    mirrors = ["https://me:hunter2@example.org/a?token=hunter2", outside.as_uri(), "archives"]
+    spec = {"lr": 0.1, "override": {"mirrors": mirrors, "path": str(work / "archives" / "a.tgz")}}
     write_receipt(
-        work / "receipt.json", stage="test", spec={"lr": 0.1}, code="c0de", inputs=[outside],
-        outputs=[work / "made.txt"], started=0.0, seed=3,
+        work / "receipt.json", stage="test", spec=spec, code="c0de", inputs=[outside],
+        outputs=[work / "made.txt"], started=0.0, seed=3, origin=[{"from": str(outside)}],
     )  # fmt: skip
     receipt = read_receipt(work / "receipt.json")
     assert receipt["inputs"]["outside.bin"]["sha256"] == digest(outside)
     assert list(receipt["outputs"]) == ["made.txt"]
     assert receipt["seed"] == 3
+    assert receipt["origin"] == [{"from": "outside.bin"}]
+    said = {"mirrors": ["https://example.org/a", "outside.bin", "archives"], "path": "archives/a.tgz"}
+    assert receipt["spec"] == {"lr": 0.1, "override": said}
     assert str(tmp_path) not in (work / "receipt.json").read_text()
 
 

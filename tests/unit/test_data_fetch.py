@@ -168,7 +168,7 @@ def test_files_are_listed_with_hashes_where_they_come_from_and_where_they_lie(tm
         stored = (Path(listing["root"]) / file["path"]).read_bytes()
         assert file["sha256"] == hashlib.sha256(stored).hexdigest() and file["bytes"] == len(stored)
     first = listing["origin"][0]
-    assert (first["file"], first["from"]) == ("a.tgz", str(archive))
+    assert (first["file"], first["from"]) == ("a.tgz", archive.name)
     assert first["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
 
 

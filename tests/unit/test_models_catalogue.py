@@ -79,6 +79,6 @@ def test_the_stage_records_what_it_downloaded(tmp_path: Path, monkeypatch, addre
     stage.main()
     made = Path("resources/weights/slim.safetensors")
     assert made.read_bytes() == b"weights"
-    receipt = read_json(f"{made}.receipt.json")
+    receipt = read_json(made.with_suffix(".receipt.json"))
     assert receipt["outputs"][made.as_posix()]["sha256"] == digest(made)
     assert receipt["spec"] == json.loads(weights.model_dump_json())

@@ -17,7 +17,8 @@ rule hash:
     input:
         files="resources/{source}/files.json",
     output:
-        "resources/{source}/hashes.npz",
+        hashes="resources/{source}/hashes.npz",
+        receipt="resources/{source}/hashes.receipt.json",
     log:
         "logs/hash/{source}.log",
     wildcard_constraints:
@@ -27,12 +28,13 @@ rule hash:
     params:
         spec=reading_spec,
         code=stage_code("hash"),
+        versions=stage_versions("hash"),
         corrupt=plan.settings.corrupt_images,
     message:
         "Hashing the original images of {wildcards.source}"
     shell:
         "{PYTHON} -m florilegium.stages.hash --files {input.files} --corrupt {params.corrupt}"
-        " --workers {threads} --out {output} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        " --workers {threads} --out {output.hashes} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
 rule audit_pair:
@@ -64,6 +66,7 @@ rule audit_pair:
     params:
         spec=canonical({"audit": plan.settings.audit.model_dump(mode="json")}),
         code=stage_code("audit"),
+        versions=stage_versions("audit"),
         out=lambda w: audit_folder(w.a, w.b),
     message:
         "Looking for pictures of {wildcards.b} in {wildcards.a}"

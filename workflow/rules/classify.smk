@@ -61,13 +61,15 @@ def train_options(w, input):
     return options
 
 
-def train_code(w):
-    return stage_code("train", *registry.modules(experiment_of(w).model.name))
+def train_modules(w):
+    """The roots of a training's code: its stage, and the family of its network."""
+    return "train", *registry.modules(experiment_of(w).model.name)
 
 
 rule weights:
     output:
-        "resources/weights/{name}.safetensors",
+        weights="resources/weights/{name}.safetensors",
+        receipt="resources/weights/{name}.receipt.json",
     log:
         "logs/weights/{name}.log",
     wildcard_constraints:
@@ -75,10 +77,11 @@ rule weights:
     params:
         spec=lambda w: canonical(catalogue[w.name].model_dump(mode="json", exclude=set(SHOWN))),
         code=stage_code("weights"),
+        versions=stage_versions("weights"),
     message:
         "Fetching the weights {wildcards.name}"
     shell:
-        "{PYTHON} -m florilegium.stages.weights --name {wildcards.name} --out {output}"
+        "{PYTHON} -m florilegium.stages.weights --name {wildcards.name} --out {output.weights}"
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
@@ -102,7 +105,8 @@ for seeds, members in plan.groups().items():
             gpu=int(gpu_wanted(plan.settings.device)),
         params:
             spec=lambda w: canonical(experiment_of(w).spec()),
-            code=train_code,
+            code=lambda w: stage_code(*train_modules(w)),
+            versions=lambda w: stage_versions(*train_modules(w)),
             seeds=seeds,
             options=train_options,
             out=lambda w: f"{RESULTS}/{w.run}",

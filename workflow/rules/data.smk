@@ -50,7 +50,8 @@ rule fetch:
     input:
         local_files,
     output:
-        "resources/{source}/files.json",
+        files="resources/{source}/files.json",
+        receipt="resources/{source}/files.receipt.json",
     log:
         "logs/fetch/{source}.log",
     wildcard_constraints:
@@ -59,16 +60,18 @@ rule fetch:
     params:
         spec=fetch_spec,
         code=stage_code("fetch"),
+        versions=stage_versions("fetch"),
     message:
         "Fetching and verifying {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.fetch --name {wildcards.source} --out {output}"
+        "{PYTHON} -m florilegium.stages.fetch --name {wildcards.source} --out {output.files}"
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
 rule render:
     output:
-        "resources/{source}/files.json",
+        files="resources/{source}/files.json",
+        receipt="resources/{source}/files.receipt.json",
     log:
         "logs/render/{source}.log",
     wildcard_constraints:
@@ -77,10 +80,11 @@ rule render:
     params:
         spec=lambda w: canonical({"dataset": dataset_spec(w.source)}),
         code=stage_code("render"),
+        versions=stage_versions("render"),
     message:
         "Drawing {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.render --name {wildcards.source} --out {output}"
+        "{PYTHON} -m florilegium.stages.render --name {wildcards.source} --out {output.files}"
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
@@ -90,12 +94,14 @@ rule index:
     output:
         table="resources/{dataset}/images.csv",
         summary="resources/{dataset}/images.json",
+        receipt="resources/{dataset}/images.receipt.json",
     log:
         "logs/index/{dataset}.log",
     priority: 10
     params:
         spec=index_spec,
         code=stage_code("index"),
+        versions=stage_versions("index"),
     message:
         "Listing images, classes and splits of {wildcards.dataset}"
     shell:
@@ -110,6 +116,7 @@ rule pack:
         pixels="resources/{source}/pixels{size}.npy",
         table="resources/{source}/pixels{size}.csv",
         skipped="resources/{source}/pixels{size}.skipped.csv",
+        receipt="resources/{source}/pixels{size}.receipt.json",
     log:
         "logs/pack/{source}-{size}.log",
     wildcard_constraints:
@@ -120,6 +127,7 @@ rule pack:
     params:
         spec=reading_spec,
         code=stage_code("pack"),
+        versions=stage_versions("pack"),
         corrupt=plan.settings.corrupt_images,
     message:
         "Packing {wildcards.source} at {wildcards.size} pixels"

@@ -61,6 +61,7 @@ rule compare:
     params:
         spec=lambda w: canonical(DESCRIPTIONS[w.study]),
         code=stage_code("compare"),
+        versions=stage_versions("compare"),
         runs=lambda w: f"{RESULTS}/{w.study}",
     message:
         "Comparing {wildcards.study} with what was published"
@@ -90,11 +91,13 @@ for study in plan.studies:
                 )
                 for path, figure in figures_of(study).items()
             ],
+            receipt=f"{RESULTS}/{study}/figures/receipt.json",
         log:
             f"logs/figures/{plan.settings.preset}/{study}.log",
         params:
             spec=canonical(DESCRIPTIONS[study]),
             code=stage_code("figures"),
+            versions=stage_versions("figures"),
             runs=f"{RESULTS}/{study}",
             out=f"{RESULTS}/{study}/figures",
         message:
@@ -109,17 +112,18 @@ rule page:
     input:
         [f"{RESULTS}/{study}/{t}.csv" for study in plan.studies for t in ("comparison", "differences")],
         [list(figures_of(study)) for study in plan.studies],
-        [runs_of(study, "cost.json", "receipt.json") for study in plan.studies],
+        [runs_of(study, "metrics.json", "history.csv", "cost.json", "receipt.json") for study in plan.studies],
         audit_files(plan.audits()),
         [f"{TEMPLATES}/page.{kind}" for kind in ("html", "css")],
         images=sorted({table for study in plan.studies for table in tables_of(study)}),
     output:
-        report(
+        page=report(
             f"{RESULTS}/report.html",
             caption="../report/page.rst",
             category="Summary",
             labels={"page": "everything on one page"},
         ),
+        receipt=f"{RESULTS}/report.receipt.json",
     log:
         f"logs/page/{plan.settings.preset}.log",
     params:
@@ -135,9 +139,10 @@ rule page:
             }
         ),
         code=stage_code("page"),
+        versions=stage_versions("page"),
         results=RESULTS,
     message:
         "Writing the report"
     shell:
-        "{PYTHON} -m florilegium.stages.page --results {params.results} --images {input.images} --out {output}"
+        "{PYTHON} -m florilegium.stages.page --results {params.results} --images {input.images} --out {output.page}"
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"

@@ -1,29 +1,15 @@
 """The receipt beside each artifact: what made it, from what, on what, and how long it took."""
 
-import platform
 import subprocess
 import time
 from collections.abc import Iterable
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from florilegium.core.files import digest, read_json, write_json
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "numpy",
-    "pillow",
-    "imagehash",
-    "pandas",
-    "scipy",
-    "matplotlib",
-    "pycocotools",
-    "snakemake",
-)
+from florilegium.core.places import disclosed, shown
+from florilegium.core.versions import versions_in_use
 
 
 def write_receipt(
@@ -37,25 +23,26 @@ def write_receipt(
     started: float,
     **facts: Any,
 ) -> None:
-    """Write a receipt.
+    """Write a receipt, in the folder of the outputs: that is where `core.lineage` looks for it.
 
     `inputs` and `outputs` are named relative to the working directory (a path outside it by its
-    file name alone, so that no receipt holds an absolute path) with their sha256 and bytes.
-    `started` is `time.time()` at the start of the stage; `facts` are further JSON values such as
-    `seed`, `device`, `resumed`.
+    file name alone) with their sha256 and bytes. `started` is `time.time()` at the start of the
+    stage; `facts` are further JSON values such as `seed`, `device`, `origin`. Spec and facts are
+    written as `core.places.disclosed` tells them, so that no receipt holds an absolute path or the
+    password of a mirror.
     """
     write_json(
         path,
         {
             "stage": stage,
-            "spec": spec,
+            "spec": disclosed(spec),
             "code": code,
             "inputs": _hashes(inputs),
             "outputs": _hashes(outputs),
             "git": git_state(),
-            "versions": versions(),
+            "versions": versions_in_use(),
             "seconds": round(time.time() - started, 3),
-            **facts,
+            **disclosed(facts),
         },
     )
 
@@ -69,25 +56,8 @@ def read_receipt(path: Path) -> dict[str, Any]:
 def _hashes(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return {
         shown(path): {"sha256": digest(path), "bytes": Path(path).stat().st_size}
-        for path in sorted(map(Path, paths))
+        for path in sorted(set(map(Path, paths)))
     }
-
-
-def shown(path: Path) -> str:
-    """`path` relative to the working directory, or its name alone when it lies outside."""
-    resolved, here = Path(path).absolute(), Path.cwd()
-    return resolved.relative_to(here).as_posix() if resolved.is_relative_to(here) else resolved.name
-
-
-@lru_cache(maxsize=1)
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from typing import Any
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
+from florilegium.core.places import disclosed
 from florilegium.core.progress import bar
 from florilegium.core.schema import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.data.download import Unavailable, download
@@ -160,7 +161,7 @@ def _remote(url: str, remote: RemoteFile, target: Path) -> Verified:
 
 def _origin(file: Verified) -> dict[str, Any]:
     size = file.path.stat().st_size
-    return {"file": file.file, "from": file.place, "sha256": digest(file.path), "bytes": size}
+    return {"file": file.file, "from": disclosed(file.place), "sha256": digest(file.path), "bytes": size}
 
 
 def content_table(root: Path) -> list[dict[str, Any]]:

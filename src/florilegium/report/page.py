@@ -19,6 +19,7 @@ from florilegium.report.study import Page, Study
 from florilegium.report.tables import EMPTY, READING, readable
 
 TEMPLATE = "page.html"
+TEMPLATES = [Path(__file__).with_name(name) for name in (TEMPLATE, "page.css")]
 DATASET_HEADER = (
     "Data set",
     "Title",

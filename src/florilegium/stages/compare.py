@@ -47,7 +47,7 @@ def main() -> None:
         run.folder / name
         for of_arm in runs.values()
         for run in of_arm
-        for name in ("metrics.json", "history.csv", "predictions.csv")
+        for name in ("metrics.json", "history.csv", "predictions.csv", "receipt.json")
     ]
     write_receipt(
         out.with_suffix(".receipt.json"),

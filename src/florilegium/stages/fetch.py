@@ -39,6 +39,7 @@ def main() -> None:
         inputs=[],
         outputs=[args.out],
         started=started,
+        origin=listing["origin"],
         n_files=len(listing["files"]),
         bytes=sum(file["bytes"] for file in listing["files"]),
     )

@@ -14,6 +14,8 @@ from florilegium.report.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
 
+READ = ("metrics.json", "history.csv", "predictions.csv")
+
 
 def main() -> None:
     started = time.time()
@@ -45,13 +47,15 @@ def main() -> None:
         pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
     )
     written = list(render(material, arguments.out))
+    runs = [run.folder / name for of_arm in material.runs.values() for run in of_arm for name in READ]
     shown = material.pixels.get(study.main().dataset)
+    pixels = [] if shown is None else [shown, shown.with_suffix(".csv")]
     write_receipt(
         arguments.out / "receipt.json",
         stage="figures",
         spec=study.model_dump(mode="json"),
         code=arguments.code,
-        inputs=[arguments.comparison, differences, *arguments.images, *([shown] if shown else [])],
+        inputs=[arguments.comparison, differences, *arguments.images, *pixels, *runs],
         outputs=written,
         started=started,
     )

@@ -2,13 +2,18 @@
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
 from florilegium.core.receipts import write_receipt
-from florilegium.report.page import render_page
+from florilegium.report.catalogue import planned
+from florilegium.report.page import TEMPLATES, render_page
+from florilegium.report.runs import read_study
 from florilegium.report.study import Page, read
+
+READ = ("metrics.json", "history.csv", "cost.json", "receipt.json")
 
 
 def main() -> None:
@@ -30,10 +35,24 @@ def main() -> None:
         stage="page",
         spec=page.model_dump(mode="json"),
         code=arguments.code,
-        inputs=[arguments.results / study / "comparison.csv" for study in page.studies],
+        inputs=[*sources(page, arguments.results), *arguments.images],
         outputs=[arguments.out],
         started=started,
     )
+
+
+def sources(page: Page, results: Path) -> Iterator[Path]:
+    """Every file below `results`, and every template, that the page is made of."""
+    yield from TEMPLATES
+    for a, b in page.audits:
+        for name in ("summary.json", "contact_sheet.png", "distances.png"):
+            yield results / "audit" / f"{a}__{b}" / name
+    for name, study in page.studies.items():
+        folder = results / name
+        yield from (folder / table for table in ("comparison.csv", "differences.csv"))
+        yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
+        for runs in read_study(folder, study).values():
+            yield from (run.folder / file for run in runs for file in READ)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ import argparse
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from florilegium.core.errors import run_main
-from florilegium.core.files import atomic
+from florilegium.core.files import atomic, digest
+from florilegium.core.places import disclosed
 from florilegium.core.receipts import write_receipt
 from florilegium.core.schema import Weights
 from florilegium.models.catalogue import obtain
@@ -27,14 +29,22 @@ def main() -> None:
     with atomic(arguments.out) as temporary:
         shutil.copyfile(found, temporary)
     write_receipt(
-        arguments.out.with_name(f"{arguments.out.name}.receipt.json"),
+        arguments.out.with_suffix(".receipt.json"),
         stage="weights",
         spec=weights.model_dump(mode="json"),
         code=arguments.code,
-        inputs=[found],
+        inputs=[],
         outputs=[arguments.out],
         started=started,
+        origin=[origin(weights, found)],
     )
+
+
+def origin(weights: Weights, found: Path) -> dict[str, Any]:
+    """The published file, in the words in which `files.json` names the archives of a data set."""
+    places = ", ".join(map(disclosed, weights.source.urls)) or "put there by hand"
+    size = found.stat().st_size
+    return {"file": weights.source.file, "from": places, "sha256": digest(found), "bytes": size}
 
 
 if __name__ == "__main__":
