@@ -5,7 +5,7 @@ import re
 
 from functools import partial
 
-from florilegium.core.fingerprint import canonical, code_hash
+from florilegium.core.fingerprint import canonical, code_hash, package_versions
 
 
 def any_of(names):
@@ -16,6 +16,13 @@ def any_of(names):
 def stage_code(stage, *modules):
     """The `code` parameter of a rule: a hash over all code that the stage reaches."""
     return code_hash(f"florilegium.stages.{stage}", *modules)
+
+
+def stage_versions(stage, *modules):
+    """The `versions` parameter of a rule: of the packages that the stage reaches, if they are to count."""
+    if not plan.settings.rerun_on_versions:
+        return ""
+    return canonical({"versions": package_versions(f"florilegium.stages.{stage}", *modules)})
 
 
 def files_of(dataset):

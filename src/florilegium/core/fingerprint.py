@@ -9,9 +9,12 @@ caller hands those modules over as further roots.
 import ast
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from florilegium.core.versions import versions_of
 
 PACKAGE = "florilegium"
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,10 +32,16 @@ def short_hash(text: str) -> str:
 
 def code_hash(*modules: str) -> str:
     """Hash of the code that `modules` (dotted names inside the package) reach by import."""
-    closure: set[str] = set()
-    for module in modules:
-        closure |= _closure(module)
-    return short_hash("\n".join(f"{name}:{_tree_hash(name)}" for name in sorted(closure)))
+    return short_hash("\n".join(f"{name}:{_tree_hash(name)}" for name in sorted(_reached(modules))))
+
+
+def package_versions(*modules: str) -> dict[str, str]:
+    """Versions of the packages of `core.versions` that `modules` reach by import."""
+    return versions_of(name for module in _reached(modules) for name in _imported(module))
+
+
+def _reached(modules: Iterable[str]) -> frozenset[str]:
+    return frozenset().union(*(_closure(module) for module in modules))
 
 
 @cache
@@ -66,14 +75,25 @@ def _parse(module: str) -> ast.Module:
 @cache
 def _imports(module: str) -> tuple[str, ...]:
     """Modules of the package that `module` imports anywhere in its body, functions included."""
+    inside = {name for name in _named(module) if name.split(".")[0] == PACKAGE}
+    return tuple(sorted(name for name in inside if _path(name)))
+
+
+@cache
+def _imported(module: str) -> frozenset[str]:
+    """Packages that `module` imports, by the first part of their names."""
+    return frozenset(name.split(".")[0] for name in _named(module))
+
+
+def _named(module: str) -> list[str]:
+    """The dotted names in all import statements of `module`."""
     found = []
     for node in ast.walk(_parse(module)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    inside = (name for name in found if name.split(".")[0] == PACKAGE)
-    return tuple(sorted({name for name in inside if _path(name)}))
+    return found
 
 
 @cache

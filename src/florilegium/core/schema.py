@@ -247,6 +247,9 @@ class Settings(Strict):
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="null: the preset's")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     corrupt_images: Literal["stop", "skip"] = "stop"
+    rerun_on_versions: bool = Field(
+        False, description="another version of a package (torch, Pillow, ...) re-runs the stages that use it"
+    )
     audit: Audit = Field(default_factory=Audit)
     datasets: dict[Name, DatasetOverride] = Field(
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"

@@ -6,39 +6,26 @@ A family is one module of this package and the names that it answers to. The mod
     own_input(model: Model) -> tuple[InputConfig, bool]
 
 where `own_input` tells what input the network was designed for and whether it takes no other size.
-Names are known without importing a family, so that checking a configuration costs no torch. What
-follows a dot in a name (`resnet18.a1_in1k`) is the tag of published weights, and the family's affair.
+The families stand in `florilegium.models.families`. What follows a dot in a name (`resnet18.a1_in1k`)
+is the tag of published weights, and the family's affair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from florilegium.core.errors import UserError, nearest
 from florilegium.core.recipe import Recipe
 from florilegium.core.schema import Model
-from florilegium.models import timm_names, torch_pair
+from florilegium.models import torch_pair
 
 if TYPE_CHECKING:
     from torch import nn
 
     from florilegium.data.augment import InputConfig
-
-
-@dataclass(frozen=True)
-class Family:
-    """The module of a family and a function that lists its names."""
-
-    module: str
-    names: Callable[[], frozenset[str]]
-
-
-# Where two families know a name, the first one builds it.
-FAMILIES = (Family("florilegium.models.timm_classifier", timm_names.names),)
 
 
 def modules(name: str) -> tuple[str, ...]:
@@ -91,12 +78,18 @@ def _import(model: Model) -> ModuleType:
     return import_module(family.module)
 
 
-def _family(name: str) -> Family:
+def _family(name: str) -> Any:
+    """The `Family` of a name.
+
+    The table is imported by its name, and so stands outside the code hash of a training: another
+    family in it is no other network. What an experiment does depend on, `modules` says.
+    """
+    families = import_module("florilegium.models.families").FAMILIES
     architecture = name.partition(".")[0]
-    for family in FAMILIES:
+    for family in families:
         if architecture in family.names():
             return family
-    known = sorted(set().union(*(family.names() for family in FAMILIES)))
+    known = sorted(set().union(*(family.names() for family in families)))
     raise UserError(
         f"model.name: unknown model '{name}'{nearest(architecture, known)} "
         f"({len(known)} are known, every classifier of timm among them)"
