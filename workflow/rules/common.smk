@@ -5,7 +5,10 @@ import re
 
 from functools import partial
 
+from florilegium.core import reasons
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
+
+reasons.install()
 
 
 def any_of(names):
