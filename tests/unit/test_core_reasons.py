@@ -77,13 +77,14 @@ def test_long_values_are_cut_where_they_begin_to_differ():
 
 
 def test_lists_of_files_are_cut():
-    files = ", ".join(f"results/{i}.csv" for i in range(9))
+    files = ", ".join(f"results/demo/{i}/metrics.json" for i in range(9))
     said = shortened(f"Updated input files: {files}; Set of input files has changed since last execution")
     assert said == (
-        "Updated input files: results/0.csv, results/1.csv and 7 more; "
-        "Set of input files has changed since last execution"
+        "Updated input files: 9 in results/demo; Set of input files has changed since last execution"
     )
-    assert shortened("Missing output files: a") == "Missing output files: a"
+    said = shortened(f"Missing output files: z.csv, {files}")
+    assert said == "Missing output files: results/demo/0/metrics.json and 9 more"
+    assert shortened("Missing output files: a, b") == "Missing output files: a, b"
     assert shortened("Forced execution") == "Forced execution"
 
 

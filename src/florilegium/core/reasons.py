@@ -6,6 +6,7 @@ what differs is told: `recipe.lr: 0.01 → 0.02`.
 """
 
 import ast
+import itertools
 import json
 import re
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 SHOWN = 4  # changes in one line
-FILES_SHOWN = 2
+ITEMS = 2  # of a list
 WIDTH = 40  # characters of one value
 CODE = re.compile(r"[0-9a-f]{16}")  # as `core.fingerprint.short_hash` writes it
 NAMES = ("experiment", "arm", "file", "metric")  # keys by which the members of a list are told apart
@@ -38,8 +39,17 @@ def told(only_old: Iterable[str], only_new: Iterable[str]) -> str:
 
 
 def shortened(reason: str) -> str:
-    """Snakemake's text with every long list of files in it cut to the first two and a count."""
-    return FILES.sub(lambda found: f"{found[1]}: {listed(sorted(found[2].split(', ')), FILES_SHOWN)}", reason)
+    """Snakemake's text with a count in place of every long list of files in it."""
+    return FILES.sub(lambda found: f"{found[1]}: {_files(sorted(found[2].split(', ')))}", reason)
+
+
+def _files(names: list[str]) -> str:
+    """One or two files by name, more by their common folder or after the first of them."""
+    if len(names) <= ITEMS:
+        return ", ".join(names)
+    parts = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    common = [level[0] for level in itertools.takewhile(lambda level: len(set(level)) == 1, parts)]
+    return f"{len(names)} in {'/'.join(common)}" if len(common) > 1 else listed(names, 1)
 
 
 def listed(items: Collection[str], most: int, separator: str = ", ") -> str:
@@ -166,9 +176,9 @@ def _others(old: list[Any], new: list[Any]) -> Iterator[str]:
         yield _pair(before[0], now[0])
         return
     if before:
-        yield f"no longer {listed([_short(_text(value)) for value in before], FILES_SHOWN)}"
+        yield f"no longer {listed([_short(_text(value)) for value in before], ITEMS)}"
     if now:
-        yield f"now {listed([_short(_text(value)) for value in now], FILES_SHOWN)}"
+        yield f"now {listed([_short(_text(value)) for value in now], ITEMS)}"
 
 
 def _pair(old: Any, new: Any) -> str:
@@ -178,7 +188,7 @@ def _pair(old: Any, new: Any) -> str:
         if isinstance(old, list | tuple) and isinstance(new, list | tuple):
             gone, come = [x for x in old if x not in new], [x for x in new if x not in old]
             parts = [f"{sign} {_text(x)}" for sign, items in (("−", gone), ("+", come)) for x in items]
-            return listed(parts, FILES_SHOWN) or "another order"
+            return listed(parts, ITEMS) or "another order"
         common = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         start = a.rfind(" ", 0, common) + 1
         if start:
