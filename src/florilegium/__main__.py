@@ -6,7 +6,13 @@ from importlib import import_module
 
 from florilegium.core.errors import run_main
 
-COMMANDS = {"audit": "audit_folders", "predict": "predict", "evaluate": "evaluate"}
+COMMANDS = {
+    "audit": "audit_folders",
+    "predict": "predict",
+    "evaluate": "evaluate",
+    "explain": "explain",
+    "verify": "verify",
+}
 
 
 def command_line() -> int:

@@ -1,0 +1,39 @@
+"""Check that results are still what their receipts say, and what they were made from."""
+
+import argparse
+import sys
+from pathlib import Path
+
+UNFIT = 1
+DESCRIPTION = """\
+Hash again every file that a receipt below PATH names, follow their inputs into resources/, and name
+what no longer fits: changed, missing, or made from another version of an input. Whether the results
+are those of the configuration and code as they are now, `snakemake -n` tells.
+
+exit code: 0 all fits, 1 something does not, 2 bad input"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "verify",
+        help=__doc__,
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("path", type=Path, help="results/, or any folder or file below it")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what does not fit, what no receipt names, and a count; 1 when something does not fit."""
+    from florilegium.core.lineage import open_ledger
+    from florilegium.core.verification import verify
+
+    found = verify(*open_ledger(args.path))
+    for fault in found.faults:
+        print(fault, file=sys.stderr)
+    for name in found.unnamed:
+        print(f"{name}: no receipt names this file")
+    n, fit = len(found.files), len(found.files - found.unfit)
+    print(f"{fit:,} {f'of {n:,} ' if fit < n else ''}files of {len(found.receipts):,} receipts fit")
+    return UNFIT if found.faults else 0
