@@ -106,7 +106,9 @@ class _Tree:
         )
         seconds = sum(f["seconds"] for f in facts)
         device = f" on {_joined(f['device'] for f in facts)}" if "device" in facts[0] else ""
-        yield f"{seconds:,.1f} s{device}, code {_joined(f['code'] for f in facts)}" + self.news(facts)
+        yield f"{seconds:,.1f} s{device}, code {_joined(f['code'] for f in facts)}"
+        if news := self.news(facts):
+            yield news
         for origin in facts[0].get("origin", ()):
             size = f"{origin['bytes']:,} bytes, sha256 {origin['sha256'][:16]}"
             yield f"from {origin['file']} ({size}) of {origin['from']}"
@@ -120,7 +122,7 @@ class _Tree:
         found |= {p: _joined(str(f["versions"].get(p, "absent")) for f in facts) for p in sorted(packages)}
         fresh = {key for key, value in found.items() if self.said.setdefault(key, value) != value}
         fresh |= found.keys() - before
-        return "".join(f", {key} {value}" for key, value in found.items() if key in fresh)
+        return ", ".join(f"{key} {value}" for key, value in found.items() if key in fresh)
 
     def inputs(self, recorded: dict[str, set[str]], indent: str) -> None:
         """The inputs, by what made them; then those that no receipt names."""
@@ -139,7 +141,7 @@ class _Tree:
             for name in files:
                 maker = self.ledger.maker(name)
                 if state := self.state(name, recorded[name], maker):
-                    self.lines.append(f"{indent}{STEP}!{name}{state}")
+                    self.lines.append(f"{indent}{STEP * 2}! {name}{state}")
         self.lines += [f"{indent}{other} (in no receipt)" for other in others]
 
     def state(self, name: str, recorded: set[str], maker: Receipt | None) -> str:

@@ -1,0 +1,25 @@
+"""Every artifact of a finished demo is in a receipt that fits, and no receipt tells a place or a name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from florilegium.core.files import read_json
+from tests.workflow.conftest import environment
+
+
+def test_every_file_of_the_demo_fits_its_receipt(finished: Path):
+    command = [sys.executable, "-m", "florilegium", "verify", "results/"]
+    done = subprocess.run(command, cwd=finished, env=environment(finished), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("receipts fit\n") and len(done.stdout.splitlines()) == 1
+
+
+def test_no_receipt_tells_a_place(finished: Path):
+    receipts = [*finished.glob("results/**/*receipt.json"), *finished.glob("resources/**/*receipt.json")]
+    assert {read_json(path)["stage"] for path in receipts} >= {
+        "render", "index", "pack", "hash", "audit", "train", "compare", "figures", "page"
+    }  # fmt: skip
+    for path in receipts:
+        text = path.read_text()
+        assert str(finished) not in text and str(Path.home()) + "/" not in text, path

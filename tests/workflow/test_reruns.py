@@ -1,0 +1,207 @@
+"""Exactly what changed runs again: the set of outputs that are due after one edit.
+
+Nothing is trained here. In a copy of the project every output is put in place as a small file and
+`snakemake --touch` records that it was made with the parameters of the moment: to a plan this is a
+finished project.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import configure, copy_project, environment, planned, snakemake
+
+FLOWERS = "results/demo/flowers"
+TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.")
+PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
+REPORTS = (*TABLES, *PICTURES)
+AUDITS = ("results/demo/audit/",)
+RUN = re.compile(r"/seed\d+/")
+DEMO = "workflow/presets/demo.yaml"
+
+
+def finish(folder: Path) -> Path:
+    """Put every output of a copy in place, and have Snakemake believe that it made them."""
+    for name in outputs(folder):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    snakemake(folder, "--cores", "1", "--touch", "--forceall", "all")
+    return folder
+
+
+def outputs(folder: Path) -> set[str]:
+    """All files that the workflow makes."""
+    done = snakemake(folder, "--cores", "1", "--summary", "all")
+    return {line.split("\t")[0] for line in done.stdout.splitlines()[1:] if "\t" in line}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, f"{path.name} no longer holds '{old}'"
+    path.write_text(text.replace(old, new))
+
+
+def below(names: set[str], *prefixes: str) -> set[str]:
+    return {name for name in names if name.startswith(prefixes)}
+
+
+def runs(names: set[str]) -> set[str]:
+    return {name for name in names if RUN.search(name)}
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finish(copy_project(project, tmp_path_factory.mktemp("reruns") / "demo"))
+
+
+@pytest.fixture(scope="module")
+def everything(demo: Path) -> set[str]:
+    return outputs(demo)
+
+
+@pytest.fixture
+def copy(demo: Path, tmp_path: Path) -> Path:
+    """A finished demo to edit."""
+    return Path(shutil.copytree(demo, tmp_path / "copy"))
+
+
+def test_a_comment_and_a_docstring_in_a_deep_helper_rerun_nothing(copy: Path):
+    path = copy / "src/florilegium/core/files.py"
+    first = path.read_text().splitlines()[0]
+    edit(path, first, '"""Other words."""\n\n# and why')
+    edit(path, "CHUNK = 1 << 20", "CHUNK  =  (1 << 20)  # a mebibyte")
+    assert planned(copy, "all") == set()
+
+
+def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
+    path = copy / DEMO
+    preset = yaml.safe_load(path.read_text())
+    flowers = preset["studies"]["flowers"]
+    flowers["all"]["recipe"] = dict(reversed(flowers["all"]["recipe"].items()))
+    written = yaml.safe_dump(dict(reversed(preset.items())), sort_keys=False)
+    path.write_text(written.replace("lr: 0.1\n", "lr: 1.0e-1\n"))
+    assert "lr: 1.0e-1" in path.read_text()
+    for touched in (*copy.rglob("*.py"), *copy.glob("resources/*/*"), *copy.glob("results/demo/*/*/*/*/*")):
+        os.utime(touched, (time.time() + 5, time.time() + 5))
+    assert planned(copy, "all") == set()
+
+
+HELPERS = {
+    "a part of the audit": ("audit/matching.py", "", ("results/",)),
+    "a part of training": ("training/schedule.py", "", (f"{FLOWERS}/", "results/demo/report.")),
+    "a statistic": ("report/statistics.py", "", REPORTS),
+    "the look of plots": ("report/style.py", "WIDTH = 9.0", PICTURES),
+    "a part of packing": ("data/pack.py", "", ("resources/demo17/pixels", "resources/demo102/pixels", FLOWERS, "results/demo/report.")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("helper", HELPERS)
+def test_a_constant_reruns_its_users_and_what_follows(copy: Path, everything: set[str], helper: str):
+    module, constant, due = HELPERS[helper]
+    path = copy / "src/florilegium" / module
+    if constant:
+        edit(path, constant, f"{constant} + 1")
+    else:
+        path.write_text(f"{path.read_text()}\nANOTHER_CONSTANT = 1\n")
+    assert planned(copy, "all") == below(everything, *due)
+
+
+def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set[str]):
+    configure(copy, experiments={"flowers/resnet18_scratch": {"recipe": {"lr": 0.03}}})
+    assert planned(copy, "all") == below(everything, f"{FLOWERS}/resnet18_scratch/", *REPORTS)
+    said = snakemake(copy, "-n", "--cores", "1", "all")
+    reasons = [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Reason: ")]
+    trained = [line for line in reasons if "Params have changed" in line and "→" in line]
+    assert any(line.endswith("recipe.lr: 0.05 → 0.03") for line in trained), reasons
+    assert any("entries.resnet18_scratch/corrected.lr: 0.05 → 0.03" in line for line in trained), reasons
+    assert max(map(len, reasons)) < 300
+
+
+def test_a_pretraining_takes_along_what_starts_from_it(copy: Path, everything: set[str]):
+    configure(copy, experiments={"flowers/resnet18_on102_leaky": {"recipe": {"lr": 0.03}}})
+    arms = [f"{FLOWERS}/resnet18_{name}_leaky/" for name in ("on102", "from102")]
+    assert planned(copy, "all") == below(everything, *arms, *REPORTS)
+
+
+def test_a_seed_more_reruns_its_group_in_the_demo(copy: Path, everything: set[str]):
+    """There, the seeds of an experiment share a process."""
+    study = copy / "workflow/studies/flowers.yaml"
+    edit(study, "model: {name: resnet18}\n\n  resnet50", "model: {name: resnet18}\n    arms: {corrected: {seeds: [0, 1, 2, 3]}}\n\n  resnet50")  # fmt: skip
+    arm = f"{FLOWERS}/resnet18_scratch/corrected"
+    more = {name.replace("/seed0/", "/seed3/") for name in below(everything, f"{arm}/seed0/")}
+    assert planned(copy, "all") == below(everything, f"{arm}/", *REPORTS) | more
+
+
+def test_a_seed_more_is_one_more_run(project: Path, tmp_path: Path):
+    """Elsewhere, one job is one run."""
+    copy = copy_project(project, tmp_path / "apart")
+    edit(copy / DEMO, "share_process: true", "share_process: false")
+    finish(copy)
+    before = outputs(copy)
+    configure(copy, seeds=[0, 1, 2, 3])
+    assert planned(copy, "all") == (outputs(copy) - before) | below(before, *REPORTS)
+    assert {name.rsplit("/", 2)[1] for name in runs(outputs(copy) - before)} == {"seed3"}
+
+
+TEXTS = {
+    "a title": ("title: ResNet-18 from scratch", "title: Small"),
+    "a published figure": ("low: 0.90, high: 0.915", "low: 0.91, high: 0.915"),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_only_told_reruns_reports_alone(copy: Path, everything: set[str], text: str):
+    edit(copy / "workflow/studies/flowers.yaml", *TEXTS[text])
+    assert planned(copy, "all") == below(everything, *REPORTS)
+
+
+def test_a_model_that_no_experiment_uses_reruns_nothing(copy: Path):
+    models = copy / "src/florilegium/models"
+    (models / "mine.py").write_text("def build(model, n_classes, *, drop_path, dropout): ...\n")
+    new = 'Family("florilegium.models.mine", lambda: frozenset({"mine"}))'
+    edit(models / "families.py", "FAMILIES = (", f"FAMILIES = ({new}, ")
+    assert planned(copy, "all") == set()
+
+
+def test_versions_count_when_they_are_asked_to(copy: Path, everything: set[str]):
+    configure(copy, rerun_on_versions=True)
+    assert runs(planned(copy, "all")) == runs(everything)
+
+
+def test_a_changed_archive_reruns_all_that_saw_it(project: Path, tmp_path: Path):
+    copy = copy_project(project, tmp_path / "mini")
+    archive = copy / "archives/17flowers.tgz"
+    archive.parent.mkdir()
+    archive.write_bytes(b"images")
+    files = {"17flowers.tgz": {"path": "archives/17flowers.tgz"}, "datasplits.mat": "absent"}
+    configure(copy, preset="mini", datasets={"oxford17": {"files": files}})
+    finish(copy)
+    assert planned(copy, "all") == set()
+    archive.write_bytes(b"images, and one of them changed")
+    audits, flowers = "results/mini/audit", "results/mini/flowers"
+    blind = ("resources/oxford102/", f"{audits}/oxford102__oxford102/", f"{flowers}/resnet18_on102_leaky/")
+    assert planned(copy, "all") == outputs(copy) - below(outputs(copy), *blind)
+
+
+def test_a_touched_file_of_gigabytes_reruns_nothing(project: Path, tmp_path: Path):
+    (tmp_path / "Snakefile").write_text(
+        'rule copy:\n    input: "big.npy"\n    output: "out.txt"\n    shell: "echo made > {output}"\n'
+    )
+    big = tmp_path / "big.npy"
+    with open(big, "wb") as file:
+        file.truncate((2 << 30) + 1)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--workflow-profile", str(project / "profiles/default")]  # fmt: skip
+    subprocess.run(command, cwd=tmp_path, env=environment(project), check=True, capture_output=True)
+    os.utime(big, (time.time() + 5, time.time() + 5))
+    done = subprocess.run(
+        [*command, "-n"], cwd=tmp_path, env=environment(project), check=True, capture_output=True, text=True
+    )
+    assert "Nothing to be done" in done.stdout + done.stderr
