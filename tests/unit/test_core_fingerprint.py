@@ -1,5 +1,7 @@
 """The code hash sees real changes anywhere in the import closure, and nothing else."""
 
+from importlib.metadata import version
+
 import pytest
 
 from florilegium.core import fingerprint
@@ -26,6 +28,7 @@ def package(tmp_path, monkeypatch):
             fingerprint._closure,
             fingerprint._parse,
             fingerprint._imports,
+            fingerprint._imported,
             fingerprint._tree_hash,
         ):
             cached.cache_clear()
@@ -55,6 +58,13 @@ def test_further_roots_count(package):
     package()
     alone = fingerprint.code_hash("florilegium.stage")
     assert fingerprint.code_hash("florilegium.stage", "florilegium.other") != alone
+
+
+def test_packages_that_are_reached_have_versions(package):
+    package(deep="import json\n\n\ndef draw():\n    from PIL import Image\n", other="import torch\n")
+    assert fingerprint.package_versions("florilegium.stage") == {"pillow": version("pillow")}
+    both = fingerprint.package_versions("florilegium.stage", "florilegium.other")
+    assert both == {"pillow": version("pillow"), "torch": version("torch")}
 
 
 def test_canonical_json_knows_no_key_order():

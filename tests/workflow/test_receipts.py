@@ -1,4 +1,4 @@
-"""Every artifact of a finished demo is in a receipt that fits, and no receipt tells a place or a name."""
+"""Every artifact of a finished demo is in a receipt that fits, and no receipt tells a place on this machine."""
 
 import subprocess
 import sys

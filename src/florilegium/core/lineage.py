@@ -15,6 +15,7 @@ from florilegium.core.receipts import read_receipt
 
 PLACES = ("results", "resources")
 SUFFIX = "receipt.json"
+KEYS = {"stage", "spec", "code", "seconds"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,9 +84,9 @@ class _Tree:
         self, receipts: list[Receipt], files: list[str], indent: str, arms: list[str] | None = None
     ) -> None:
         """Receipts that differ in the seed alone, the files of them that were used, and their inputs."""
-        above = [receipt for receipt in receipts if receipt in self.shown]
-        self.lines.append(f"{indent}{_place(files)}{', see above' if len(above) == len(receipts) else ''}")
-        if len(above) == len(receipts):
+        above = self.shown.issuperset(receipts)
+        self.lines.append(f"{indent}{_place(files)}{', see above' if above else ''}")
+        if above:
             return
         self.shown.update(receipts)
         self.lines += [f"{indent}{STEP * 2}{line}" for line in self.facts(receipts)]
@@ -101,9 +101,8 @@ class _Tree:
     def facts(self, receipts: list[Receipt]) -> Iterator[str]:
         """Stage, spec and seconds; code, commit and versions as far as they were not said before."""
         facts = [receipt.facts for receipt in receipts]
-        yield f"{receipts[0].stage}: {_joined((', '.join(_brief(f['spec'])) for f in facts), ' or ')}".rstrip(
-            ": "
-        )
+        brief = _joined((", ".join(_brief(f["spec"])) for f in facts), " or ")
+        yield f"{receipts[0].stage}: {brief}" if brief else receipts[0].stage
         seconds = sum(f["seconds"] for f in facts)
         device = f" on {_joined(f['device'] for f in facts)}" if "device" in facts[0] else ""
         yield f"{seconds:,.1f} s{device}, code {_joined(f['code'] for f in facts)}"
