@@ -101,11 +101,11 @@ def test_what_does_not_fit_is_explained_too(project, monkeypatch, capsys):
     assert "! this is not the file that was made" in capsys.readouterr().out.splitlines()[1]
     make(PIXELS, "pack", [LISTING], {"layout": "folders"}, text="made anew")
     command(monkeypatch, "explain", metrics)
-    assert f"! {PIXELS.as_posix()} was another version then" in capsys.readouterr().out
+    assert f"! another version of it was used then: {PIXELS.as_posix()}" in capsys.readouterr().out
     PIXELS.unlink()
     PIXELS.with_suffix(".receipt.json").unlink()
     command(monkeypatch, "explain", metrics)
-    assert f"{PIXELS.as_posix()} is missing (in no receipt)" in capsys.readouterr().out
+    assert f"{PIXELS.as_posix()} (missing, in no receipt)" in capsys.readouterr().out
 
 
 def test_a_file_that_is_in_no_receipt_is_told_in_a_sentence(project, monkeypatch):

@@ -4,6 +4,7 @@ Names are paths below the project's folder, with `/`, as receipts hold them.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from florilegium.core.receipts import read_receipt
 
 PLACES = ("results", "resources")
 SUFFIX = "receipt.json"
+SEED = re.compile(r"/seed(\d+)/")
 KEYS = {"stage", "spec", "code", "seconds"}
 
 
@@ -114,3 +116,20 @@ def open_ledger(path: Path) -> tuple[Ledger, str]:
     if not whole.is_relative_to(root):
         raise UserError(f"{path}: is neither below results/ nor below resources/, where receipts are")
     return Ledger(root), whole.relative_to(root).as_posix()
+
+
+def place(files: list[str]) -> str:
+    """Files of one folder in one line, or of the folders of several seeds."""
+    if len(files) == 1:
+        return files[0]
+    folders = sorted({name.rpartition("/")[0] for name in files})
+    names = ", ".join(sorted({name.rpartition("/")[2] for name in files}))
+    seeds = sorted({int(found[1]) for name in files if (found := SEED.search(name))})
+    if len(seeds) < 2:
+        return f"{folders[0]}: {names}"
+    return f"{without_seed(files[0])}, seeds {', '.join(map(str, seeds))}: {names}"
+
+
+def without_seed(name: str) -> str:
+    """The folder of a file; of a run's file, the folder of its arm."""
+    return SEED.sub("/", name).rpartition("/")[0]

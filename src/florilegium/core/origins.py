@@ -4,15 +4,12 @@ Runs that differ in their seed alone stand in one place. What is the same throug
 versions) is said where it is first met, and again only where it differs.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.lineage import SUFFIX, Ledger, Receipt
+from florilegium.core.lineage import SEED, SUFFIX, Ledger, Receipt, place, without_seed
 
-SEED = re.compile(r"/seed(\d+)$")
-SEED_IN = re.compile(r"/seed\d+/")
 # What is told of a spec: its key, and what people call it. A stage has the keys that it has.
 TOLD = {
     "preset": "preset",
@@ -50,12 +47,11 @@ def origins(ledger: Ledger, name: str, row: str | None = None) -> list[str]:
     if receipt is None:
         raise UserError(f"{name}: no receipt names this file, so nothing is known of how it was made")
     tree = _Tree(ledger)
-    tree.group([receipt], [name], "", _behind(receipt, row) if row else None)
     now = ledger.digest(name)
     recorded = receipt.outputs.get(name, now)
-    if now != recorded:
-        said = f"! this is not the file that was made: its sha256 is {now}, the receipt says {recorded}"
-        tree.lines.insert(1, f"{STEP * 2}{said}")
+    fault = f"this is not the file that was made: its sha256 is {now}, the receipt says {recorded}"
+    faults = [fault] if now != recorded else []
+    tree.group([receipt], [name], "", faults, _behind(receipt, row) if row else None)
     return tree.lines
 
 
@@ -81,11 +77,17 @@ class _Tree:
         self.said: dict[str, str] = {}
 
     def group(
-        self, receipts: list[Receipt], files: list[str], indent: str, arms: list[str] | None = None
+        self,
+        receipts: list[Receipt],
+        files: list[str],
+        indent: str,
+        faults: list[str],
+        arms: list[str] | None = None,
     ) -> None:
         """Receipts that differ in the seed alone, the files of them that were used, and their inputs."""
         above = self.shown.issuperset(receipts)
-        self.lines.append(f"{indent}{_place(files)}{', see above' if above else ''}")
+        self.lines.append(f"{indent}{place(files)}{', see above' if above else ''}")
+        self.lines += [f"{indent}{STEP * 2}! {fault}" for fault in faults]
         if above:
             return
         self.shown.update(receipts)
@@ -130,48 +132,33 @@ class _Tree:
         for name in sorted(recorded):
             maker = self.ledger.maker(name)
             if maker is None:
-                others.append(name + self.state(name, recorded[name], None))
+                others.append(name)
             elif not name.endswith(SUFFIX):
-                receipts, files = groups.setdefault(SEED_IN.sub("/", maker.name), ([], []))
+                receipts, files = groups.setdefault(SEED.sub("/", maker.name), ([], []))
                 receipts += [maker] if maker not in receipts else []
                 files.append(name)
         for receipts, files in groups.values():
-            self.group(receipts, files, indent)
-            for name in files:
-                maker = self.ledger.maker(name)
-                if state := self.state(name, recorded[name], maker):
-                    self.lines.append(f"{indent}{STEP * 2}! {name}{state}")
-        self.lines += [f"{indent}{other} (in no receipt)" for other in others]
+            made = {name: entry for receipt in receipts for name, entry in receipt.outputs.items()}
+            absent = [name for name in files if not (self.ledger.root / name).is_file()]
+            anew = [name for name in files if recorded[name] != {made[name]}]
+            faults = [f"missing now: {place(absent)}"] if absent else []
+            faults += [f"another version of it was used then: {place(anew)}"] if anew else []
+            self.group(receipts, files, indent, faults)
+        self.lines += [f"{indent}{name} ({self.unmade(name, recorded[name])})" for name in others]
 
-    def state(self, name: str, recorded: set[str], maker: Receipt | None) -> str:
-        """What does not fit about an input; empty when all does."""
+    def unmade(self, name: str, recorded: set[str]) -> str:
+        """What is known of an input that no receipt names."""
         if self.ledger.outside(name):
-            return ", from outside the project's folder"
-        if not (self.ledger.root / name).is_file():
-            return " is missing"
-        standing = maker.outputs[name] if maker else self.ledger.digest(name)
-        return "" if recorded == {standing} else " was another version then"
-
-
-def _place(files: list[str]) -> str:
-    """Files of one folder in one line, or of the folders of several seeds."""
-    if len(files) == 1:
-        return files[0]
-    folders = sorted({name.rpartition("/")[0] for name in files})
-    names = ", ".join(sorted({name.rpartition("/")[2] for name in files}))
-    seeds = sorted(int(found[1]) for folder in folders if (found := SEED.search(folder)))
-    if len(seeds) < 2:
-        return f"{folders[0]}: {names}"
-    return f"{_without_seed(files[0])}, seeds {', '.join(map(str, seeds))}: {names}"
-
-
-def _without_seed(name: str) -> str:
-    return SEED.sub("", name.rpartition("/")[0])
+            return "from outside the project's folder"
+        now = self.ledger.digest(name)
+        if now is None:
+            return "missing, in no receipt"
+        return "in no receipt" if recorded == {now} else "in no receipt, another version then"
 
 
 def _of(name: str, arms: list[str]) -> bool:
     """Whether a file belongs to a run of one of the arms, or to no run."""
-    return not SEED.search(name.rpartition("/")[0]) or _without_seed(name).endswith(tuple(arms))
+    return not SEED.search(name) or without_seed(name).endswith(tuple(arms))
 
 
 def _brief(spec: Any) -> Iterator[str]:

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from florilegium.core.errors import UserError
-from florilegium.core.lineage import PLACES, SUFFIX, Ledger, Receipt
+from florilegium.core.lineage import PLACES, SUFFIX, Ledger, Receipt, place, without_seed
 from florilegium.core.progress import bar
-
-NAMED = 3
 
 
 @dataclass
@@ -73,19 +71,21 @@ def _check_outputs(ledger: Ledger, receipt: Receipt, found: Findings) -> None:
 
 def _check_inputs(ledger: Ledger, found: Findings) -> None:
     """Inputs that no receipt vouches for, and results of another version of an input."""
-    stale: dict[str, list[Receipt]] = {}
+    stale: dict[str, tuple[set[str], set[str]]] = {}
     for receipt in found.receipts:
         for name, recorded in receipt.inputs.items():
             maker = ledger.maker(name)
-            made = maker.outputs.get(name) if maker else None
-            standing = made or ledger.digest(name)  # a change of what a receipt names is told once, there
+            standing = (maker.outputs.get(name) if maker else None) or ledger.digest(
+                name
+            )  # a change of what a receipt names is told once, there
             if standing is None and name in found.files - found.unfit:
                 found.unfit.add(name)
                 found.faults.append(f"{name}: is missing, and {receipt.name} was made from it")
             elif standing not in (None, recorded):
-                stale.setdefault(name, []).append(receipt)
-    for name, users in stale.items():
-        results = sorted({output for receipt in users for output in receipt.outputs})
-        more = f" and {len(results) - NAMED} more" if len(results) > NAMED else ""
-        found.unfit.update(results)
-        found.faults.append(f"{', '.join(results[:NAMED])}{more}: made from another version of {name}")
+                made, of = stale.setdefault(without_seed(receipt.name), (set(), set()))
+                made.update(receipt.outputs)
+                of.add(name)
+    for results, origins in stale.values():
+        found.unfit |= results
+        more = f" and {len(origins) - 1} more" if len(origins) > 1 else ""
+        found.faults.append(f"{place(sorted(results))}: made from another version of {min(origins)}{more}")
