@@ -59,7 +59,8 @@ def test_a_receipt_names_files_by_content_and_holds_no_absolute_path(tmp_path, m
     work.mkdir()
     monkeypatch.chdir(work)
     (work / "made.txt").write_text("made")
-    mirrors = ["https://me:hunter2@example.org/a?token=hunter2", outside.as_uri(), "archives"]
+    login = "me:mine"
+    mirrors = [f"https://{login}@example.org/a?token=mine", outside.as_uri(), "archives"]
     spec = {"lr": 0.1, "override": {"mirrors": mirrors, "path": str(work / "archives" / "a.tgz")}}
     write_receipt(
         work / "receipt.json", stage="test", spec=spec, code="c0de", inputs=[outside],

@@ -5,10 +5,10 @@ import sys
 import pytest
 
 from florilegium.core import reasons
-from florilegium.core.fingerprint import canonical
+from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.reasons import shortened, told
 
-CODE, OTHER_CODE = "0123456789abcdef", "fedcba9876543210"
+CODE, OTHER_CODE = short_hash("code"), short_hash("other code")
 SPEC = {
     "data": {"dataset": "demo17", "clean": ["demo17"]},
     "recipe": {"lr": 0.01, "epochs": 16},

@@ -111,7 +111,7 @@ def open_ledger(path: Path) -> tuple[Ledger, str]:
         raise UserError(f"{path}: there is no such file or folder; give one below results/ or resources/")
     whole, here = path.absolute(), Path.cwd()
     above = (p.parent for p in (whole, *whole.parents) if p.name in PLACES)
-    local = whole.is_relative_to(here) and whole.relative_to(here).parts[:1] in [(place,) for place in PLACES]
+    local = whole.is_relative_to(here) and whole.relative_to(here).parts[:1] in [(kind,) for kind in PLACES]
     root = here if local else next(above, here)
     if not whole.is_relative_to(root):
         raise UserError(f"{path}: is neither below results/ nor below resources/, where receipts are")
