@@ -1,5 +1,6 @@
 """Where a run stands, and when that is saved."""
 
+import copy
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,10 @@ class Progress:
     """Seconds that these steps took."""
     seconds: list[float] = field(default_factory=list)
     diverged_epoch: int | None = None
+    restarts: list[int] = field(default_factory=list)
+    """The epochs that diverged and were taken back."""
+    good: dict[str, Any] | None = None
+    """What `go_back` goes back to; kept only where the recipe may restart."""
 
 
 def snapshot(network: nn.Module) -> Weights:
@@ -49,6 +54,25 @@ def restore(folder: StateFolder, learner: Learner) -> tuple[Progress, bool]:
         return Progress(last=snapshot(learner.evaluated)), False
     learner.load_state_dict(state["learner"])
     return Progress(**state["progress"]), True
+
+
+def mark_good(learner: Learner, progress: Progress) -> None:
+    """Keep what stands now, at the end of an epoch, for `go_back`."""
+    progress.good = {"learner": copy.deepcopy(learner.state_dict()), "best": progress.best}
+
+
+def go_back(learner: Learner, progress: Progress) -> None:
+    """Take back the epoch that diverged, with its row if it has one."""
+    assert progress.good is not None and progress.diverged_epoch is not None
+    epoch = progress.diverged_epoch
+    # A copy: the optimiser goes on in the very tensors that it is given.
+    learner.load_state_dict(copy.deepcopy(progress.good["learner"]))
+    progress.last, progress.best = snapshot(learner.evaluated), progress.good["best"]
+    del progress.history[epoch - 1 :], progress.seconds[epoch - 1 :]
+    progress.step, progress.tally, progress.elapsed = 0, [0.0, 0.0], 0.0
+    progress.restarts.append(epoch)
+    progress.diverged_epoch = None
+    say(f"epoch {epoch} diverged: goes on from the end of epoch {epoch - 1} at a lower rate")
 
 
 class Keeper:

@@ -121,7 +121,7 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
         classes=list(splits.classes),
         input=asdict(config),
         model=model.model_dump(mode="json"),
-        warnings=results.warnings(outcome, splits),
+        warnings=results.warnings(outcome, recipe, splits),
     )
 
 
