@@ -19,7 +19,6 @@ from florilegium.training.ema import Ema
 from florilegium.training.mix import hits_of, loss_of, mix
 from florilegium.training.optimizer import build_optimizer, set_lr
 
-
 SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single image
 
 
