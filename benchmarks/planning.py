@@ -64,7 +64,7 @@ def measure(runs: int, pairs: int) -> dict[str, float]:
         ours, empty = Path(folder) / "florilegium", Path(folder) / "empty"
         subprocess.run(["git", "clone", "--quiet", PROJECT, ours], check=True)
         study = json.loads(json.dumps(STUDY))
-        study["experiments"]["net"]["grid"]["recipe.lr"] = [(i + 1) / 1e5 for i in range(runs)]
+        study["experiments"]["net"]["grid"]["recipe.lr"] = [(i + 1) / 1e4 for i in range(runs)]
         write_json(ours / "many.json", study)
         config = ["--config", "own_studies=[many.json]", "studies=[many]", "seeds=[0]"]
         jobs = finish(ours, config)
