@@ -58,7 +58,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def study(project: Path, tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
     """A copy of the project with two experiments, whose data are made by jobs on Slurm."""
     folder = copy_project(project, tmp_path_factory.mktemp("copy"))
-    longer = {"recipe": {"epochs": 20}}  # so that two trainings meet, and one can be cancelled on its way
+    longer = {"recipe": {"epochs": 40}}  # so that two trainings meet, and one can be cancelled on its way
     experiments = {f"flowers/{name}": {"skip": True} for name in LEFT_OUT}
     experiments |= {"flowers/resnet18_scratch": longer, "flowers/resnet50_scratch": longer}
     configure(folder, device="cpu", seeds=[0], experiments=experiments)
