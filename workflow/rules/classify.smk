@@ -72,6 +72,7 @@ rule weights:
         "logs/weights/{name}.log",
     wildcard_constraints:
         name=any_of(plan.weights()),
+    localrule: True
     params:
         spec=lambda w: canonical(catalogue[w.name].model_dump(mode="json", exclude=set(SHOWN))),
         code=stage_code("weights"),
@@ -100,6 +101,8 @@ for seeds, members in plan.groups().items():
         threads: 1
         resources:
             gpu=int(gpu_wanted(plan.settings.device)),
+            runtime=480,
+            mem_mb=16000,
         params:
             spec=lambda w: canonical(experiment_of(w).spec()),
             code=train_code,

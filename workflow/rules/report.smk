@@ -58,6 +58,7 @@ rule compare:
         receipt=f"{RESULTS}/{{study}}/comparison.receipt.json",
     log:
         f"logs/compare/{plan.settings.preset}/{{study}}.log",
+    localrule: True
     params:
         spec=lambda w: canonical(DESCRIPTIONS[w.study]),
         code=stage_code("compare"),
@@ -92,6 +93,7 @@ for study in plan.studies:
             ],
         log:
             f"logs/figures/{plan.settings.preset}/{study}.log",
+        localrule: True
         params:
             spec=canonical(DESCRIPTIONS[study]),
             code=stage_code("figures"),
@@ -122,6 +124,7 @@ rule page:
         ),
     log:
         f"logs/page/{plan.settings.preset}.log",
+    localrule: True
     params:
         spec=canonical(
             {
