@@ -6,6 +6,7 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.data.load import load_splits
+from florilegium.training.lease import leased
 from florilegium.training.machine import configure, pick_device
 from florilegium.training.run import Job, train_run
 from florilegium.training.state import StateFolder
@@ -13,9 +14,14 @@ from florilegium.training.state import StateFolder
 
 def main() -> None:
     arguments = parse_arguments()
+    with leased(arguments.device, 1) as gpus:  # before pick_device, which asks CUDA
+        train(job_of(arguments, gpus), arguments)
+
+
+def job_of(arguments: argparse.Namespace, gpus: tuple[str, ...]) -> Job:
     tables = [arguments.pixels.with_suffix(".csv"), arguments.images, arguments.images.with_suffix(".json")]
     pairs = [arguments.pairs] if arguments.pairs else []
-    job = Job(
+    return Job(
         spec=json.loads(arguments.spec),
         code=arguments.code,
         inputs=(arguments.pixels, *tables, *arguments.dropped, *pairs),
@@ -24,7 +30,11 @@ def main() -> None:
         state=arguments.state,
         tensorboard=arguments.tensorboard,
         device=pick_device(arguments.device),
+        gpus=gpus,
     )
+
+
+def train(job: Job, arguments: argparse.Namespace) -> None:
     configure(job.device, job.recipe.threads)
     splits = load_splits(
         job.use,

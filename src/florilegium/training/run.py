@@ -46,6 +46,8 @@ class Job:
     state: Path
     tensorboard: Path | None
     device: torch.device
+    gpus: tuple[str, ...] = ()
+    """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
 
     @property
     def use(self) -> DataUse:
@@ -117,6 +119,7 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
         started=started,
         seed=seed,
         device=results.device_name(job.device),
+        gpus=list(job.gpus),
         resumed_from=outcome.resumed_from,
         classes=list(splits.classes),
         input=asdict(config),

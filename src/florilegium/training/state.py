@@ -9,12 +9,8 @@ import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
+from florilegium.core.locks import lock_file
 from florilegium.core.progress import say
-
-if os.name == "nt":
-    import msvcrt
-else:
-    import fcntl
 
 
 class StateFolder:
@@ -34,7 +30,7 @@ class StateFolder:
         path = self.folder.with_name(f"{self.folder.name}.lock")
         lock = open(path, "a+", encoding="utf-8")
         try:
-            _lock(lock)
+            lock_file(lock)
         except OSError:
             lock.seek(1)
             holder = lock.read().strip()
@@ -90,12 +86,3 @@ class StateFolder:
             number += 1
         self.folder.rename(aside)
         say(f"{self.file} {why}; kept as {aside.name}, training starts anew")
-
-
-def _lock(file: IO[str]) -> None:
-    """Take the file's first byte for this process alone, or raise OSError at once."""
-    if os.name == "nt":
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
