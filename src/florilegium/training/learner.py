@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from florilegium.core.recipe import Recipe
 from florilegium.data.augment import InputConfig, TrainTransform
 from florilegium.evaluation.classification import AUTOCAST
+from florilegium.training import parallel
 from florilegium.training.ema import Ema
 from florilegium.training.mix import hits_of, loss_of, mix
 from florilegium.training.optimizer import build_optimizer, set_lr
@@ -20,6 +21,7 @@ class Learner:
 
     def __init__(self, network: nn.Module, recipe: Recipe, config: InputConfig, device: torch.device) -> None:
         self.network = network.to(device, memory_format=torch.channels_last)
+        self.averaging = parallel.averaging(self.network)
         self.recipe, self.device = recipe, device
         self.transform = TrainTransform(recipe, config)
         self.optimizer = build_optimizer(self.network, recipe)
@@ -32,19 +34,23 @@ class Learner:
         return self.ema.shadow if self.ema else self.network
 
     def step(self, pixels: Tensor, labels: Tensor, lr: float) -> Tensor:
-        """Learn from uint8 (B, S, S, 3) and int64 (B,); returns (2,): sum of losses, right predictions."""
+        """Learn from uint8 (B, S, S, 3) and int64 (B,); returns (2,): sum of losses, right predictions.
+
+        All processes of a training are given the same batch, and each learns from its share.
+        """
         recipe, count = self.recipe, len(labels)
         set_lr(self.optimizer, lr)
         images, targets = mix(self.transform(pixels), labels, recipe)
+        parallel.draw_apart()
         tally = torch.zeros(2, device=self.device)
-        for part in micro_batches(count, recipe.batch_size // recipe.accumulate):
+        for part in map(parallel.share, micro_batches(count, recipe.batch_size // recipe.accumulate)):
             with torch.autocast(
                 self.device.type, AUTOCAST[recipe.precision], enabled=recipe.precision != "fp32"
             ):
-                logits = self.network(images[part])
+                logits = self.averaging(images[part])
             size = part.stop - part.start
             loss = loss_of(logits, targets[part], recipe.label_smoothing)
-            self.scaler.scale(loss * (size / count)).backward()
+            self.scaler.scale(loss * (size * parallel.size() / count)).backward()
             tally += torch.stack([loss.detach() * size, hits_of(logits.detach(), targets[part])])
         if recipe.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
@@ -54,7 +60,7 @@ class Learner:
         self.optimizer.zero_grad()
         if self.ema:
             self.ema.update(self.network)
-        return tally
+        return parallel.total(tally)
 
     def is_finite(self) -> bool:
         """Whether every weight and statistic is a number."""

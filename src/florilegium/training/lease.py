@@ -77,7 +77,7 @@ def _take(names: Sequence[str], count: int, folder: Path, held: ExitStack) -> tu
     for name in names:
         if len(taken) < count:
             path = folder / f"{name.replace('/', '-')}.lock"  # MIG devices have slashes in their names
-            file = held.enter_context(open(path, "a+", encoding="utf-8"))
+            file = held.enter_context(open(path, "a+", encoding="utf-8"))  # noqa: SIM115
             with suppress(OSError):
                 lock_file(file)
                 taken.append(name)
