@@ -98,13 +98,13 @@ for seeds, members in plan.groups().items():
         wildcard_constraints:
             run=any_of(members),
         retries: 1
-        threads: 1
+        threads: plan.settings.gpus_per_training
         resources:
-            gpu=int(gpu_wanted(plan.settings.device)),
+            gpu=plan.settings.gpus_per_training * gpu_wanted(plan.settings.device),
             runtime=480,
             mem_mb=16000,
         params:
-            spec=lambda w: canonical(experiment_of(w).spec()),
+            spec=lambda w: canonical(plan.spec(experiment_of(w))),
             code=train_code,
             seeds=seeds,
             options=train_options,

@@ -53,6 +53,12 @@ class Plan:
                 found.setdefault(seeds, []).append(e.key)
         return found
 
+    def spec(self, e: Experiment) -> dict[str, Any]:
+        """What a training of `e` depends on, as JSON values. Several processes add up other last bits
+        than one does; one is not named."""
+        processes = self.settings.gpus_per_training
+        return e.spec() | ({"processes": processes} if processes > 1 else {})
+
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
         stem, _, k = dataset.rpartition("_split")

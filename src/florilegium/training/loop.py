@@ -19,6 +19,7 @@ from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.models.freeze import train_mode
+from florilegium.training import parallel
 from florilegium.training.feed import Feed, place
 from florilegium.training.interrupt import stop_requests
 from florilegium.training.learner import Learner, out_of_memory
@@ -77,9 +78,10 @@ def fit(
         SystemExit: a signal asked to stop; the state holds the step that was reached.
     """
     check_validation(recipe, splits)
+    parallel.check_shares(min(len(splits.train), recipe.batch_size // recipe.accumulate))
     learner = Learner(network, recipe, config, device)
     feed = Feed(place(splits.train, device), device)
-    val = None if splits.val is None else place(splits.val, device)
+    val = None if splits.val is None or parallel.rank() else place(splits.val, device)
     steps = steps_per_epoch(len(splits.train), recipe.batch_size)
     count = min(len(splits.train), steps * recipe.batch_size)
     with StateFolder(state, fingerprint) as folder, stop_requests() as stop:
@@ -119,10 +121,10 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     """Batches of an epoch; the last may be smaller.
 
     A single image left over is not visited in that epoch (the order changes, so it is another one
-    each time): batch normalisation has no variance of one value.
+    each time): batch normalisation has no variance of one value. Nor are fewer than there are processes.
     """
     full, rest = divmod(count, batch_size)
-    return full + (rest > 1 or full == 0)
+    return full + (rest >= max(2, parallel.size()) or full == 0)
 
 
 def is_over(progress: Progress, recipe: Recipe) -> bool:
@@ -155,7 +157,7 @@ def train_epoch(
             progress.elapsed = time.perf_counter() - started
         if save:
             keeper.save()
-    return learner.is_finite()
+    return bool(parallel.agreed(learner.is_finite()))
 
 
 def step_that_fits(
@@ -209,7 +211,7 @@ def close_epoch(
             precision=recipe.precision,
         )
         row |= {"val_loss": scores.loss, "val_top1": scores.top1}
-    progress.history.append(row)
+    progress.history.append(parallel.shared(row))
     progress.seconds.append(progress.elapsed)
     progress.last = snapshot(learner.evaluated)
     if recipe.select == "best" and best_epoch(progress.history) == epoch:

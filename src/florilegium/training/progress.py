@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from florilegium.core.progress import say
+from florilegium.training import parallel
 from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner
 from florilegium.training.selection import Row
@@ -76,7 +77,10 @@ def go_back(learner: Learner, progress: Progress) -> None:
 
 
 class Keeper:
-    """Saves a run's progress: after epochs, in long epochs from time to time, and when told to stop."""
+    """Saves a run's progress: after epochs, in long epochs from time to time, and when told to stop.
+
+    Of several processes the first decides for all, and each of them asks at the same steps.
+    """
 
     def __init__(self, folder: StateFolder, learner: Learner, progress: Progress, stop: Stop) -> None:
         self.folder, self.learner, self.progress, self.stop = folder, learner, progress, stop
@@ -84,11 +88,11 @@ class Keeper:
 
     def wants_step(self) -> bool:
         """Whether this step, in the middle of an epoch, should be saved."""
-        return bool(self.stop.signal) or self._age() >= SAVE_EVERY
+        return bool(parallel.agreed(bool(self.stop.signal) or self._age() >= SAVE_EVERY))
 
     def wants_epoch(self) -> bool:
         """Whether the end of an epoch should be; epochs shorter than saving are not all."""
-        return bool(self.stop.signal) or self._age() >= self.cost / SAVE_SHARE
+        return bool(parallel.agreed(bool(self.stop.signal) or self._age() >= self.cost / SAVE_SHARE))
 
     def save(self) -> None:
         """Save, and end the process if it was asked to stop."""
@@ -97,10 +101,11 @@ class Keeper:
         self.folder.save(state)
         self.saved = time.monotonic()
         self.cost = self.saved - started
-        if self.stop.signal:
+        stop = parallel.agreed(self.stop.signal)
+        if stop:
             place = f"epoch {len(self.progress.history) + 1}, step {self.progress.step + 1}"
-            say(f"stopped by signal {self.stop.signal}; the same command goes on at {place}")
-            raise SystemExit(128 + self.stop.signal)
+            say(f"stopped by signal {stop}; the same command goes on at {place}")
+            raise SystemExit(128 + stop)
 
     def _age(self) -> float:
         return time.monotonic() - self.saved
