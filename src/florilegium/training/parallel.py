@@ -29,6 +29,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from tqdm import tqdm
 
 from florilegium.core.errors import UserError
 from florilegium.training.seeding import derive
@@ -93,6 +94,7 @@ def _help(
     threading.Thread(target=_end_with, args=(link,), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system's, which a sudden end leaks
     errors = sys.stderr
     with open(os.devnull, "w") as nowhere:
         sys.stdout = sys.stderr = nowhere
