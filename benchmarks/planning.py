@@ -1,11 +1,13 @@
 """Planning with nothing to do, beside a Snakefile of as many empty jobs, in turn.
 
-    python benchmarks/planning.py FINISHED --out planning.json
+    python benchmarks/planning.py --runs 30 300 3000 --out planning.json
 
-FINISHED is a checkout in which `snakemake all` has run to its end.
+makes a checkout with a study of that many trainings and stands files in for everything that it would
+make (`snakemake --touch` notes them as finished, with the parameters that a real run would note).
 """
 
 import argparse
+import json
 import re
 import statistics
 import subprocess
@@ -18,6 +20,7 @@ from machine import machine
 
 from florilegium.core.files import write_json
 
+PROJECT = Path(__file__).resolve().parents[1]
 EMPTY = """
 rule all:
     default_target: True
@@ -27,53 +30,83 @@ rule one:
     output: "made/{{i}}"
     shell: "touch {{output}}"
 """
+STUDY = {
+    "title": "many",
+    "document": "none",
+    "experiments": {
+        "net": {
+            "data": {"dataset": "demo17"},
+            "model": {"name": "resnet18"},
+            "recipe": {"epochs": 1},
+            "grid": {"recipe.lr": []},
+        }
+    },
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("finished", type=Path)
-    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--runs", type=int, nargs="+", default=[30, 300, 3000])
+    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    jobs = count_jobs(arguments.finished)
+    rows = []
+    for runs in arguments.runs:
+        rows.append(measure(runs, arguments.pairs))
+        print("  ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
+    write_json(arguments.out, {"machine": machine(), "pairs": arguments.pairs, "sizes": rows})
+
+
+def measure(runs: int, pairs: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        empty = Path(folder)
+        ours, empty = Path(folder) / "florilegium", Path(folder) / "empty"
+        subprocess.run(["git", "clone", "--quiet", PROJECT, ours], check=True)
+        study = json.loads(json.dumps(STUDY))
+        study["experiments"]["net"]["grid"]["recipe.lr"] = [(i + 1) / 1e4 for i in range(runs)]
+        write_json(ours / "many.json", study)
+        config = ["--config", "own_studies=[many.json]", "studies=[many]", "seeds=[0]"]
+        jobs = finish(ours, config)
+        empty.mkdir()
         (empty / "Snakefile").write_text(EMPTY.format(jobs=jobs))
-        snakemake(empty, "--cores", "2", "all")
-        times = [(plan(arguments.finished), plan(empty)) for _ in range(arguments.pairs)]
-    ratios = [ours / theirs for ours, theirs in times]
-    figures = {
-        "machine": machine(),
+        finish(empty, [])
+        times = [(plan(ours, config), plan(empty, [])) for _ in range(pairs)]
+    ratios = [a / b for a, b in times]
+    return {
+        "runs": runs,
         "jobs": jobs,
-        "pairs": len(times),
-        "seconds_ours": statistics.median(ours for ours, _ in times),
-        "seconds_empty": statistics.median(theirs for _, theirs in times),
-        "ratio_median": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
+        "seconds_ours": round(statistics.median(a for a, _ in times), 2),
+        "seconds_empty": round(statistics.median(b for _, b in times), 2),
+        "ratio_median": round(statistics.median(ratios), 3),
+        "ratio_min": round(min(ratios), 3),
+        "ratio_max": round(max(ratios), 3),
     }
-    write_json(arguments.out, figures)
-    for name, value in list(figures.items())[1:]:
-        print(f"{name:>14}  {round(value, 3)}")
+
+
+def finish(folder: Path, config: list[str]) -> int:
+    """Stand an empty file in for everything that is to be made, and note it as made; the number of jobs."""
+    said = snakemake(folder, "--summary", "all", *config)
+    for line in said.splitlines()[1:]:
+        path = folder / line.split("\t")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    snakemake(folder, "--touch", "--cores", "1", "all", *config)
+    said = snakemake(folder, "-n", "--forceall", "--quiet", "rules", "all", *config)
+    return int(re.findall(r"^total +(\d+)", said, flags=re.MULTILINE)[-1]) - 1
 
 
 def snakemake(folder: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "snakemake", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout + done.stderr
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+    return done.stdout + ("" if "--summary" in arguments else done.stderr)
 
 
-def count_jobs(folder: Path) -> int:
-    """Jobs of the whole workflow, the targets left out."""
-    said = snakemake(folder, "-n", "--forceall", "--quiet", "rules", "all")
-    return int(re.findall(r"^total +(\d+)", said, flags=re.MULTILINE)[-1]) - 1
-
-
-def plan(folder: Path) -> float:
+def plan(folder: Path, config: list[str]) -> float:
     started = time.perf_counter()
-    said = snakemake(folder, "-n", "all")
+    said = snakemake(folder, "-n", "all", *config)
     seconds = time.perf_counter() - started
     assert "Nothing to be done" in said, said
     return seconds

@@ -94,6 +94,13 @@ def test_one_changed_rate_changes_one_spec(make):
     assert [key for key in before if before[key] != after[key]] == ["bloom/scratch/corrected"]
 
 
+def test_a_spec_names_the_number_of_processes_when_it_is_not_one(make):
+    one, two = make(), make("gpus_per_training: 2")
+    for e in one.experiments:
+        assert one.spec(e) == e.spec()
+        assert two.spec(e) == {**e.spec(), "processes": 2}
+
+
 def test_spec_holds_no_presentation_and_no_idle_key(make):
     renamed = STUDY.replace(
         "model: {name: resnet18}\n  before", "model: {name: resnet18}\n    title: New\n  before"

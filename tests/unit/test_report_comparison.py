@@ -10,11 +10,12 @@ import pytest
 import report_world as world
 
 from florilegium.core.errors import UserError
-from florilegium.report.comparison import compare
+from florilegium.report.comparison import compare, read_tables
 from florilegium.report.findings import findings
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
 from florilegium.report.study import Study, labels, read
 from florilegium.report.tables import markdown, p_value, points, readable
+from florilegium.stages.compare import write_csv
 
 CONTRACT = (
     "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "
@@ -203,9 +204,14 @@ def test_markdown_of_a_demo_says_demo(whole: tuple[dict[str, Any], Path]) -> Non
 
 
 def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
-    table, _ = compared(whole[1], whole[0])
-    table.to_csv(tmp_path / "c.csv", index=False, float_format="%.6g")
-    assert readable(pd.read_csv(tmp_path / "c.csv")) == readable(table)
+    """Counts stay integers beside an arm that was not run and has none."""
+    description = {**whole[0], "entries": [*whole[0]["entries"], world.entry("unrun")]}
+    tables = compared(whole[1], description)
+    for table, name in zip(tables, ("comparison.csv", "differences.csv"), strict=True):
+        write_csv(table, tmp_path / name)
+    kept, differences = read_tables(tmp_path)
+    assert readable(kept) == readable(tables[0])
+    assert kept["n_test"].isna().any() and len(differences) == len(tables[1])
 
 
 @pytest.mark.parametrize(

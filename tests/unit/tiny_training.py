@@ -1,5 +1,6 @@
 """Images, a network and a recipe small enough to train in a test."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -45,6 +46,7 @@ def train(
     data: Splits | None = None,
     net: nn.Module | None = None,
     seed: int = 0,
+    on_epoch: Callable[[list], None] | None = None,
     **changes: object,
 ) -> Outcome:
     """Fit the tiny network under `recipe(**changes)`, with its state in `folder`."""
@@ -57,6 +59,7 @@ def train(
         device=CPU,
         state=folder / "seed0",
         fingerprint="same",
+        on_epoch=on_epoch,
     )
 
 

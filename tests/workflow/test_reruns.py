@@ -124,7 +124,7 @@ def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set
     configure(copy, experiments={"flowers/resnet18_scratch": {"recipe": {"lr": 0.03}}})
     assert planned(copy, "all") == below(everything, f"{FLOWERS}/resnet18_scratch/", *REPORTS)
     why = reasons(copy)
-    assert any(line.endswith(": recipe.lr: 0.05 → 0.03") for line in why), why
+    assert any(": recipe.lr: " in line and line.endswith(" → 0.03") for line in why), why
     assert max(map(len, why)) < 200
 
 

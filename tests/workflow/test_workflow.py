@@ -1,18 +1,10 @@
 """The workflow as its users meet it: targets, contracts, reruns, mistakes, kills."""
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
 from florilegium.core.files import digest, read_json
-from tests.workflow.conftest import configure, environment, planned, snakemake
+from tests.workflow.conftest import configure, planned, snakemake
 
 RUN = "results/demo/flowers/resnet18_from102_clean/corrected/seed0"
 COMPARISON = (
@@ -124,31 +116,3 @@ def test_a_mistake_stops_before_anything_runs(fresh, mistake):
     assert done.returncode != 0
     assert MISTAKES[mistake] in said
     assert "Traceback" not in said
-
-
-def test_a_killed_training_goes_on_and_ends_in_the_same_bits(finished, copy):
-    """SIGKILL of Snakemake and its trainer together, in the middle of a training."""
-    target = "results/demo/flowers/resnet18_scratch/corrected/seed1/metrics.json"
-    changed = ["--config", "experiments={flowers/resnet18_scratch: {recipe: {epochs: 4}}}"]
-    reference, killed = copy, copy.with_name("killed")
-    shutil.copytree(copy, killed, symlinks=True)
-    snakemake(reference, "--cores", "1", target, *changed)
-
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", target, *changed]
-    process = subprocess.Popen(command, cwd=killed, env=environment(killed), start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-    state = killed / "state/demo/flowers/resnet18_scratch/corrected"
-    deadline = time.time() + 120
-    while not any(state.rglob("*.pt")) and time.time() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-    snakemake(killed, "--unlock", *changed)
-    snakemake(killed, "--cores", "2", target, *changed)
-    folder = Path(target).parent
-    for seed in ("seed0", "seed1", "seed2"):
-        for name in ("metrics.json", "history.csv", "predictions.csv", "checkpoint.safetensors"):
-            path = folder.parent / seed / name
-            assert digest(killed / path) == digest(reference / path), path
-    assert read_json(killed / folder.parent / "seed0" / "receipt.json")["resumed_from"]

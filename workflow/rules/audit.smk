@@ -25,6 +25,9 @@ rule hash:
         source=any_of(plan.datasets),
     priority: 10
     threads: 16  # or as many as there are
+    resources:
+        runtime=60,
+        mem_mb=8000,
     params:
         spec=reading_spec,
         code=stage_code("hash"),
@@ -63,6 +66,9 @@ rule audit_pair:
         a=any_of({a for a, _ in PAIRS}),
         b=any_of({b for _, b in PAIRS}),
     priority: 10
+    resources:
+        runtime=60,
+        mem_mb=4000,
     params:
         spec=canonical({"audit": plan.settings.audit.model_dump(mode="json")}),
         code=stage_code("audit"),

@@ -74,6 +74,7 @@ rule weights:
         "logs/weights/{name}.log",
     wildcard_constraints:
         name=any_of(plan.weights()),
+    localrule: True
     params:
         spec=lambda w: canonical(catalogue[w.name].model_dump(mode="json", exclude=set(SHOWN))),
         code=stage_code("weights"),
@@ -100,11 +101,13 @@ for seeds, members in plan.groups().items():
         wildcard_constraints:
             run=any_of(members),
         retries: 1
-        threads: 1
+        threads: plan.settings.gpus_per_training
         resources:
-            gpu=int(gpu_wanted(plan.settings.device)),
+            gpu=plan.settings.gpus_per_training * gpu_wanted(plan.settings.device),
+            runtime=480,
+            mem_mb=16000,
         params:
-            spec=lambda w: canonical(experiment_of(w).spec()),
+            spec=lambda w: canonical(plan.spec(experiment_of(w))),
             code=lambda w: stage_code(*train_modules(w)),
             versions=lambda w: stage_versions(*train_modules(w)),
             seeds=seeds,

@@ -1,5 +1,7 @@
 # archive -> verified files -> table (image, class, split); verified files -> packed pixels
 # Data and audits go before trainings: they take all cores, and would wait for ever for a free pair.
+# Resources are for a cluster (minutes, megabytes). What is light, or needs the internet, is a `localrule`: there
+# it runs where Snakemake does.
 
 from florilegium.core.schema import DatasetOverride
 
@@ -57,6 +59,7 @@ rule fetch:
     wildcard_constraints:
         source=any_of(DOWNLOADED),
     priority: 10
+    localrule: True
     params:
         spec=fetch_spec,
         code=stage_code("fetch"),
@@ -77,6 +80,7 @@ rule render:
     wildcard_constraints:
         source=any_of(RENDERED),
     priority: 10
+    localrule: True
     params:
         spec=lambda w: canonical({"dataset": dataset_spec(w.source)}),
         code=stage_code("render"),
@@ -98,6 +102,7 @@ rule index:
     log:
         "logs/index/{dataset}.log",
     priority: 10
+    localrule: True
     params:
         spec=index_spec,
         code=stage_code("index"),
@@ -124,6 +129,9 @@ rule pack:
         size=r"\d+",
     priority: 10
     threads: 16  # or as many as there are
+    resources:
+        runtime=60,
+        mem_mb=8000,
     params:
         spec=reading_spec,
         code=stage_code("pack"),

@@ -58,6 +58,7 @@ rule compare:
         receipt=f"{RESULTS}/{{study}}/comparison.receipt.json",
     log:
         f"logs/compare/{plan.settings.preset}/{{study}}.log",
+    localrule: True
     params:
         spec=lambda w: canonical(DESCRIPTIONS[w.study]),
         code=stage_code("compare"),
@@ -94,6 +95,7 @@ for study in plan.studies:
             receipt=f"{RESULTS}/{study}/figures/receipt.json",
         log:
             f"logs/figures/{plan.settings.preset}/{study}.log",
+        localrule: True
         params:
             spec=canonical(DESCRIPTIONS[study]),
             code=stage_code("figures"),
@@ -126,6 +128,7 @@ rule page:
         receipt=f"{RESULTS}/report.receipt.json",
     log:
         f"logs/page/{plan.settings.preset}.log",
+    localrule: True
     params:
         spec=canonical(
             {

@@ -28,15 +28,19 @@ def schema(name: str) -> dict[str, Any]:
     found = FILES[name].model_json_schema()
     definitions = found.setdefault("$defs", {})
     for section, model in PARTIAL.items():
+        owners = [
+            definitions[owner]["properties"]
+            for owner in ("ExperimentEntry", "ArmEntry", "Overlay")
+            if section in definitions.get(owner, {}).get("properties", {})
+        ]
+        if not owners:
+            continue
         part = model.model_json_schema()
         part.pop("required", None)
         definitions |= part.pop("$defs", {})
         definitions[f"Partial{model.__name__}"] = part
-        for owner in ("ExperimentEntry", "ArmEntry", "Overlay"):
-            properties = definitions.get(owner, {}).get("properties", {})
-            if section in properties:
-                allowed = [{"$ref": f"#/$defs/Partial{model.__name__}"}, {"type": "null"}]
-                properties[section] = {"anyOf": allowed}
+        for properties in owners:
+            properties[section] = {"anyOf": [{"$ref": f"#/$defs/Partial{model.__name__}"}, {"type": "null"}]}
     return found
 
 

@@ -5,6 +5,7 @@ This is all that the Snakefile asks; it reads the project's YAML files and no da
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,15 @@ class Plan:
 
     def find(self, study: str, experiment: str, arm: str) -> Experiment:
         """One arm; raises `UserError` when there is none of that name."""
-        for e in self.experiments:
-            if (e.study, e.name, e.arm) == (study, experiment, arm):
-                return e
-        raise unknown("experiment", f"{study}/{experiment}/{arm}", (e.key for e in self.experiments))
+        key = f"{study}/{experiment}/{arm}"
+        if key not in self._by_key:
+            raise unknown("experiment", key, self._by_key)
+        return self._by_key[key]
+
+    @cached_property
+    def _by_key(self) -> dict[str, Experiment]:
+        """The workflow asks for an experiment several times a job: a search would cost their square."""
+        return {e.key: e for e in self.experiments}
 
     def groups(self) -> dict[tuple[int, ...], list[str]]:
         """Which runs share a process: seeds to `Experiment.key`s. One seed each, unless the preset
@@ -46,6 +52,12 @@ class Plan:
             for seeds in [e.seeds] if self.preset.share_process else [(seed,) for seed in e.seeds]:
                 found.setdefault(seeds, []).append(e.key)
         return found
+
+    def spec(self, e: Experiment) -> dict[str, Any]:
+        """What a training of `e` depends on, as JSON values. Several processes add up other last bits
+        than one does; one is not named."""
+        processes = self.settings.gpus_per_training
+        return e.spec() | ({"processes": processes} if processes > 1 else {})
 
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""

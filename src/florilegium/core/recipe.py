@@ -91,6 +91,11 @@ class Recipe(Strict):
     early_stop: AtLeastOne | None = Field(
         None, description="epochs without a better validation before the end"
     )
+    # divergence
+    restarts: Count = Field(
+        0, description="how often a run that diverges goes on from its last good epoch; 0: it ends there"
+    )
+    restart_factor: Positive = Field(0.1, le=1, description="factor of the rate from each restart on")
     # weights
     allow_missing: tuple[str, ...] = Field(
         (), strict=False, description="state dict keys (globs) that may be absent"
@@ -175,5 +180,6 @@ IDLE: dict[str, dict[Any, tuple[str, ...]]] = {
         "centre": ("crop_scale", "crop_ratio", "crop_padding"),
     },
     "randaugment": {0: ("randaugment_magnitude",)},
+    "restarts": {0: ("restart_factor",)},
     "warmup_epochs": {0.0: ("warmup_start",)},
 }

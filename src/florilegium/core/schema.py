@@ -246,6 +246,7 @@ class Settings(Strict):
     studies: tuple[Name, ...] = Field((), strict=False, description="empty: all")
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="null: the preset's")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
     corrupt_images: Literal["stop", "skip"] = "stop"
     rerun_on_versions: bool = Field(
         False, description="another version of a package (torch, Pillow, ...) re-runs the stages that use it"

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -50,6 +51,7 @@ SIZES = ("params", "params_trainable", "macs", "checkpoint_bytes")  # the same i
 WIDEST = 0.10  # an interval of an accuracy that is wider than this decides nothing by overlapping
 OWN_SPLIT = "project's own"
 NOTE_SEPARATOR = " | "
+COUNTS = {"n_seeds": "Int64", "n_test": "Int64"}  # integers that may be absent
 BLANK = math.nan
 
 Interval = tuple[float, float, float]
@@ -78,7 +80,14 @@ def compare(
         )
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.astype({"n_seeds": "Int64", "n_test": "Int64"}), differences
+    return table.astype(COUNTS), differences
+
+
+def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`compare`'s two tables as its stage wrote them below `folder`."""
+    files = (folder / "comparison.csv", folder / "differences.csv")
+    comparison, differences = (pd.read_csv(file, dtype=COUNTS) for file in files)
+    return comparison, differences
 
 
 def _differences(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from florilegium.core.files import read_json
 from florilegium.report.catalogue import planned
+from florilegium.report.comparison import read_tables
 from florilegium.report.findings import findings
 from florilegium.report.page import AUDIT_HEADER, DATASET_HEADER, audit_row, dataset_row
 from florilegium.report.provenance import COST_HEADER, costs, provenance
@@ -57,8 +58,7 @@ def figures(page: Page, results: Path) -> dict[str, Path]:
 
 
 def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]]) -> list[str]:
-    comparison = pd.read_csv(folder / "comparison.csv")
-    differences = pd.read_csv(folder / "differences.csv")
+    comparison, differences = read_tables(folder)
     shown = readable(comparison)
     headlines = [
         f"- **{found.figure}** {found.subject}. {found.sentence}"

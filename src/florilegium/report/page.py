@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from florilegium.core.files import read_json
 from florilegium.report.catalogue import planned
+from florilegium.report.comparison import read_tables
 from florilegium.report.findings import findings
 from florilegium.report.provenance import COST_HEADER, costs, provenance
 from florilegium.report.runs import Run, read_study
@@ -70,8 +70,7 @@ def render_page(page: Page, results: Path, images: Mapping[str, Path]) -> str:
 
 
 def _study(study: Study, folder: Path, audits: list[dict[str, Any]]) -> dict[str, Any]:
-    comparison = pd.read_csv(folder / "comparison.csv")
-    differences = pd.read_csv(folder / "differences.csv")
+    comparison, differences = read_tables(folder)
     runs = read_study(folder, study)
     summaries = [audit["summary"] for audit in audits]
     return {

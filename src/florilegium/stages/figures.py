@@ -4,11 +4,10 @@ import argparse
 import time
 from pathlib import Path
 
-import pandas as pd
-
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
+from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
 from florilegium.report.material import Material
 from florilegium.report.runs import read_study
@@ -37,12 +36,12 @@ def main() -> None:
     study = read(Study, arguments.spec)
     packed = {(path.parent.name, path.name): path for path in arguments.pixels}
     places = {entry.dataset: (entry.source, f"pixels{entry.storage_size}.npy") for entry in study.entries}
-    differences: Path = arguments.comparison.with_name("differences.csv")
+    comparison, differences = read_tables(arguments.comparison.parent)
     material = Material(
         study=study,
         runs=read_study(arguments.runs, study),
-        comparison=pd.read_csv(arguments.comparison),
-        differences=pd.read_csv(differences),
+        comparison=comparison,
+        differences=differences,
         classes={path.parent.name: read_json(path)["classes"] for path in arguments.images},
         pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
     )
@@ -55,7 +54,13 @@ def main() -> None:
         stage="figures",
         spec=study.model_dump(mode="json"),
         code=arguments.code,
-        inputs=[arguments.comparison, differences, *arguments.images, *pixels, *runs],
+        inputs=[
+            arguments.comparison,
+            arguments.comparison.with_name("differences.csv"),
+            *arguments.images,
+            *pixels,
+            *runs,
+        ],
         outputs=written,
         started=started,
     )

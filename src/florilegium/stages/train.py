@@ -3,9 +3,12 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from florilegium.core.errors import run_main
 from florilegium.data.load import load_splits
+from florilegium.training import parallel
+from florilegium.training.lease import leased
 from florilegium.training.machine import configure, pick_device
 from florilegium.training.run import Job, train_run
 from florilegium.training.state import StateFolder
@@ -13,10 +16,22 @@ from florilegium.training.state import StateFolder
 
 def main() -> None:
     arguments = parse_arguments()
+    spec = json.loads(arguments.spec)
+    processes = spec.get("processes", 1)
+    with leased(arguments.device, processes) as gpus:  # before pick_device, which asks CUDA
+        job = job_of(arguments, spec, gpus)
+        parallel.run(processes, job.device, train, job, arguments)
+    # Kept until every seed is written: a workflow takes back all outputs of a job that fails.
+    for seed in arguments.seeds:
+        with StateFolder(job.state_of(seed), job.fingerprint(seed)) as folder:
+            folder.clear()
+
+
+def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str, ...]) -> Job:
     tables = [arguments.pixels.with_suffix(".csv"), arguments.images, arguments.images.with_suffix(".json")]
     pairs = [arguments.pairs] if arguments.pairs else []
-    job = Job(
-        spec=json.loads(arguments.spec),
+    return Job(
+        spec=spec,
         code=arguments.code,
         inputs=(arguments.pixels, *tables, *arguments.dropped, *pairs),
         init=arguments.init,
@@ -24,7 +39,11 @@ def main() -> None:
         state=arguments.state,
         tensorboard=arguments.tensorboard,
         device=pick_device(arguments.device),
+        gpus=gpus,
     )
+
+
+def train(job: Job, arguments: argparse.Namespace) -> None:
     configure(job.device, job.recipe.threads)
     splits = load_splits(
         job.use,
@@ -35,15 +54,11 @@ def main() -> None:
     )
     for seed in arguments.seeds:
         train_run(job, splits, seed)
-    # Kept until every seed is written: a workflow takes back all outputs of a job that fails.
-    for seed in arguments.seeds:
-        with StateFolder(job.state_of(seed), job.fingerprint(seed)) as folder:
-            folder.clear()
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, help="JSON with data, model and recipe")
+    parser.add_argument("--spec", required=True, help="JSON with data, model, recipe and perhaps processes")
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt and the state")
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
     parser.add_argument("--pixels", required=True, type=Path, help="packed images, pixels<size>.npy")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from florilegium.training import parallel
+
 
 class Stop:
     """Which signal asked the run to stop, 0 for none."""
@@ -18,13 +20,14 @@ class Stop:
 
 @contextmanager
 def stop_requests() -> Iterator[Stop]:
-    """Note both signals while the body runs (in the main thread: no other can).
+    """Note both signals while the body runs (in the main thread: no other can; in the first process
+    of several: the helpers stop when it does).
 
     Raises:
         SystemExit: on leaving the body, when a signal came after its last look.
     """
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or parallel.rank():
         yield stop
         return
     before = {number: signal.signal(number, stop.note) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -1,4 +1,7 @@
-"""One optimiser step, and all that it changes: weights, optimiser, loss scale and averaged weights."""
+"""One optimiser step, and all that it changes: weights, optimiser, loss scale and averaged weights.
+
+How many images meet in one forward pass is the learner's own affair, since a device's memory decides.
+"""
 
 import math
 from collections.abc import Iterator
@@ -7,12 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from florilegium.core.errors import UserError
+from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.data.augment import InputConfig, TrainTransform
 from florilegium.evaluation.classification import AUTOCAST
+from florilegium.training import parallel
 from florilegium.training.ema import Ema
 from florilegium.training.mix import hits_of, loss_of, mix
 from florilegium.training.optimizer import build_optimizer, set_lr
+
+SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single image
 
 
 class Learner:
@@ -20,11 +28,13 @@ class Learner:
 
     def __init__(self, network: nn.Module, recipe: Recipe, config: InputConfig, device: torch.device) -> None:
         self.network = network.to(device, memory_format=torch.channels_last)
+        self.averaging = parallel.averaging(self.network)
         self.recipe, self.device = recipe, device
         self.transform = TrainTransform(recipe, config)
         self.optimizer = build_optimizer(self.network, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.ema = None if recipe.ema is None else Ema(self.network, recipe.ema)
+        self.micro_batch = recipe.batch_size // recipe.accumulate
 
     @property
     def evaluated(self) -> nn.Module:
@@ -32,19 +42,23 @@ class Learner:
         return self.ema.shadow if self.ema else self.network
 
     def step(self, pixels: Tensor, labels: Tensor, lr: float) -> Tensor:
-        """Learn from uint8 (B, S, S, 3) and int64 (B,); returns (2,): sum of losses, right predictions."""
+        """Learn from uint8 (B, S, S, 3) and int64 (B,); returns (2,): sum of losses, right predictions.
+
+        All processes of a training are given the same batch, and each learns from its share.
+        """
         recipe, count = self.recipe, len(labels)
         set_lr(self.optimizer, lr)
         images, targets = mix(self.transform(pixels), labels, recipe)
+        parallel.draw_apart()
         tally = torch.zeros(2, device=self.device)
-        for part in micro_batches(count, recipe.batch_size // recipe.accumulate):
+        for part in map(parallel.share, micro_batches(count, self.micro_batch)):
             with torch.autocast(
                 self.device.type, AUTOCAST[recipe.precision], enabled=recipe.precision != "fp32"
             ):
-                logits = self.network(images[part])
+                logits = self.averaging(images[part])
             size = part.stop - part.start
             loss = loss_of(logits, targets[part], recipe.label_smoothing)
-            self.scaler.scale(loss * (size / count)).backward()
+            self.scaler.scale(loss * (size * parallel.size() / count)).backward()
             tally += torch.stack([loss.detach() * size, hits_of(logits.detach(), targets[part])])
         if recipe.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
@@ -54,7 +68,31 @@ class Learner:
         self.optimizer.zero_grad()
         if self.ema:
             self.ema.update(self.network)
-        return tally
+        return parallel.total(tally)
+
+    def halve_micro_batch(self) -> None:
+        """Make do with half the memory from now on; a step is still of as many images.
+
+        Raises:
+            UserError: the micro-batches cannot be smaller (batch normalisation needs some images), or
+                other processes, which have met no limit, are in the middle of the same step.
+        """
+        if parallel.size() > 1:
+            raise UserError(
+                f"out of memory on {self.device}, one of {parallel.size()} processes of this training; raise "
+                "recipe.accumulate, which each of them then follows from the start"
+            )
+        normalised = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.network.modules())
+        if self.micro_batch < 2 * (SMALLEST_NORMALISED if normalised else 1):
+            raise UserError(
+                f"out of memory on {self.device} with {self.micro_batch} images at a time; lower "
+                "recipe.image_size, take a smaller model, or set device to one with more memory"
+            )
+        self.micro_batch //= 2
+        self.optimizer.zero_grad()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        say(f"out of memory on {self.device}: goes on with {self.micro_batch} images at a time")
 
     def is_finite(self) -> bool:
         """Whether every weight and statistic is a number."""
@@ -67,6 +105,7 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "ema": self.ema.state_dict() if self.ema else None,
+            "micro_batch": self.micro_batch,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -75,6 +114,12 @@ class Learner:
         self.scaler.load_state_dict(state["scaler"])
         if self.ema:
             self.ema.load_state_dict(state["ema"])
+        self.micro_batch = state["micro_batch"]
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the host in its stead, had no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def micro_batches(count: int, most: int) -> Iterator[slice]:

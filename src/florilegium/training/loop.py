@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.progress import bar, say
@@ -19,10 +19,11 @@ from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.models.freeze import train_mode
+from florilegium.training import parallel
 from florilegium.training.feed import Feed, place
 from florilegium.training.interrupt import stop_requests
-from florilegium.training.learner import Learner
-from florilegium.training.progress import Keeper, Progress, Weights, restore, snapshot
+from florilegium.training.learner import Learner, out_of_memory
+from florilegium.training.progress import Keeper, Progress, Weights, go_back, mark_good, restore, snapshot
 from florilegium.training.schedule import lr_at, plateau_factor
 from florilegium.training.seeding import epoch_order, seed_step
 from florilegium.training.selection import Row, best_epoch, exploded, stops_early
@@ -45,6 +46,10 @@ class Outcome:
     last_finite_loss: float | None
     resumed_from: int | None
     """Optimiser steps that were done when the run was taken up again."""
+    restarts: list[int]
+    """Epochs that diverged and were run again at a lower rate."""
+    micro_batch: int
+    """Images that met in one forward pass at the end: fewer than planned where memory ran out."""
     seconds_per_epoch: list[float]
     images_per_second: float
 
@@ -64,7 +69,8 @@ def fit(
     """Train `network` in place, from its weights or from where `state` stands under `fingerprint`.
 
     A divergence (a non-finite loss, or a training loss above ten times the first epoch's) ends the run
-    as a result, with its last finite weights. `on_epoch` is given the whole history after each epoch.
+    as a result, with its last finite weights, unless the recipe restarts it. `on_epoch` is given the
+    whole history after each epoch.
 
     Raises:
         UserError: the recipe needs validation images and there are none; or another process is
@@ -72,25 +78,32 @@ def fit(
         SystemExit: a signal asked to stop; the state holds the step that was reached.
     """
     check_validation(recipe, splits)
+    parallel.check_shares(min(len(splits.train), recipe.batch_size // recipe.accumulate))
     learner = Learner(network, recipe, config, device)
     feed = Feed(place(splits.train, device), device)
-    val = None if splits.val is None else place(splits.val, device)
+    val = None if splits.val is None or parallel.rank() else place(splits.val, device)
     steps = steps_per_epoch(len(splits.train), recipe.batch_size)
     count = min(len(splits.train), steps * recipe.batch_size)
     with StateFolder(state, fingerprint) as folder, stop_requests() as stop:
         progress, resumed = restore(folder, learner)
         resumed_from = len(progress.history) * steps + progress.step if resumed else None
         keeper = Keeper(folder, learner, progress, stop)
+        if recipe.restarts and progress.good is None:
+            mark_good(learner, progress)
         while not is_over(progress, recipe):
             if train_epoch(learner, feed, progress, keeper, seed, steps):
                 close_epoch(learner, progress, val, config, count)
             else:
                 progress.diverged_epoch = len(progress.history) + 1
+            if progress.diverged_epoch is not None and len(progress.restarts) < recipe.restarts:
+                go_back(learner, progress)
+            elif recipe.restarts:
+                mark_good(learner, progress)
             if is_over(progress, recipe) or keeper.wants_epoch():
                 keeper.save()
             if on_epoch:
                 on_epoch(progress.history)
-    return outcome(progress, recipe, resumed_from, count)
+    return outcome(progress, learner, resumed_from, count)
 
 
 def check_validation(recipe: Recipe, splits: Splits) -> None:
@@ -108,10 +121,10 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     """Batches of an epoch; the last may be smaller.
 
     A single image left over is not visited in that epoch (the order changes, so it is another one
-    each time): batch normalisation has no variance of one value.
+    each time): batch normalisation has no variance of one value. Nor are fewer than there are processes.
     """
     full, rest = divmod(count, batch_size)
-    return full + (rest > 1 or full == 0)
+    return full + (rest >= max(2, parallel.size()) or full == 0)
 
 
 def is_over(progress: Progress, recipe: Recipe) -> bool:
@@ -132,10 +145,9 @@ def train_epoch(
     started = time.perf_counter() - progress.elapsed
     train_mode(learner.network)
     for step in bar(range(progress.step, steps), f"epoch {epoch + 1}/{recipe.epochs}", "step"):
-        seed_step(seed, epoch, step)
         index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        progress.lr = learning_rate(recipe, progress.history, epoch * steps + step, steps)
-        tally += learner.step(*feed.batch(index), progress.lr)
+        progress.lr = learning_rate(recipe, progress, epoch * steps + step, steps)
+        tally += step_that_fits(learner, feed, index, progress.lr, (seed, epoch, step))
         last = step + 1 == steps
         if (last or (step + 1) % CHECK_EVERY == 0) and not tally.isfinite().all():
             return False
@@ -145,7 +157,23 @@ def train_epoch(
             progress.elapsed = time.perf_counter() - started
         if save:
             keeper.save()
-    return learner.is_finite()
+    return bool(parallel.agreed(learner.is_finite()))
+
+
+def step_that_fits(
+    learner: Learner, feed: Feed, index: Tensor, lr: float, place: tuple[int, int, int]
+) -> Tensor:
+    """One step with the draws of `place` (seed, epoch, step); where memory runs out, it is made again,
+    with the same draws, in smaller micro-batches."""
+    while True:
+        seed_step(*place)
+        try:
+            return learner.step(*feed.batch(index), lr)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        # Outside the handler, whose traceback would hold on to the tensors that did not fit.
+        learner.halve_micro_batch()
 
 
 def exact(device: torch.device) -> torch.dtype:
@@ -153,10 +181,10 @@ def exact(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def learning_rate(recipe: Recipe, history: list[Row], step: int, steps: int) -> float:
-    lr = lr_at(recipe, step, steps)
+def learning_rate(recipe: Recipe, progress: Progress, step: int, steps: int) -> float:
+    lr = lr_at(recipe, step, steps) * recipe.restart_factor ** len(progress.restarts)
     if recipe.schedule == "plateau":
-        lr *= plateau_factor(recipe, [row["val_loss"] for row in history])
+        lr *= plateau_factor(recipe, [row["val_loss"] for row in progress.history])
     return lr
 
 
@@ -183,7 +211,7 @@ def close_epoch(
             precision=recipe.precision,
         )
         row |= {"val_loss": scores.loss, "val_top1": scores.top1}
-    progress.history.append(row)
+    progress.history.append(parallel.shared(row))
     progress.seconds.append(progress.elapsed)
     progress.last = snapshot(learner.evaluated)
     if recipe.select == "best" and best_epoch(progress.history) == epoch:
@@ -203,8 +231,8 @@ def describe(row: Row, recipe: Recipe, images_per_second: float) -> str:
     )
 
 
-def outcome(progress: Progress, recipe: Recipe, resumed_from: int | None, count: int) -> Outcome:
-    history = progress.history
+def outcome(progress: Progress, learner: Learner, resumed_from: int | None, count: int) -> Outcome:
+    history, recipe = progress.history, learner.recipe
     chosen = best_epoch(history) if recipe.select == "best" and history else len(history)
     return Outcome(
         history=history,
@@ -215,6 +243,8 @@ def outcome(progress: Progress, recipe: Recipe, resumed_from: int | None, count:
         diverged_epoch=progress.diverged_epoch,
         last_finite_loss=history[-1]["train_loss"] if history else None,
         resumed_from=resumed_from,
+        restarts=progress.restarts,
+        micro_batch=learner.micro_batch,
         seconds_per_epoch=progress.seconds,
         images_per_second=count * len(history) / sum(progress.seconds) if history else 0.0,
     )

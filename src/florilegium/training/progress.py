@@ -1,5 +1,6 @@
 """Where a run stands, and when that is saved."""
 
+import copy
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from florilegium.core.progress import say
+from florilegium.training import parallel
 from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner
 from florilegium.training.selection import Row
@@ -36,6 +38,10 @@ class Progress:
     """Seconds that these steps took."""
     seconds: list[float] = field(default_factory=list)
     diverged_epoch: int | None = None
+    restarts: list[int] = field(default_factory=list)
+    """The epochs that diverged and were taken back."""
+    good: dict[str, Any] | None = None
+    """What `go_back` goes back to; kept only where the recipe may restart."""
 
 
 def snapshot(network: nn.Module) -> Weights:
@@ -51,8 +57,30 @@ def restore(folder: StateFolder, learner: Learner) -> tuple[Progress, bool]:
     return Progress(**state["progress"]), True
 
 
+def mark_good(learner: Learner, progress: Progress) -> None:
+    """Keep what stands now, at the end of an epoch, for `go_back`."""
+    progress.good = {"learner": copy.deepcopy(learner.state_dict()), "best": progress.best}
+
+
+def go_back(learner: Learner, progress: Progress) -> None:
+    """Take back the epoch that diverged, with its row if it has one."""
+    assert progress.good is not None and progress.diverged_epoch is not None
+    epoch = progress.diverged_epoch
+    # A copy: the optimiser goes on in the very tensors that it is given.
+    learner.load_state_dict(copy.deepcopy(progress.good["learner"]))
+    progress.last, progress.best = snapshot(learner.evaluated), progress.good["best"]
+    del progress.history[epoch - 1 :], progress.seconds[epoch - 1 :]
+    progress.step, progress.tally, progress.elapsed = 0, [0.0, 0.0], 0.0
+    progress.restarts.append(epoch)
+    progress.diverged_epoch = None
+    say(f"epoch {epoch} diverged: goes on from the end of epoch {epoch - 1} at a lower rate")
+
+
 class Keeper:
-    """Saves a run's progress: after epochs, in long epochs from time to time, and when told to stop."""
+    """Saves a run's progress: after epochs, in long epochs from time to time, and when told to stop.
+
+    Of several processes the first decides for all, and each of them asks at the same steps.
+    """
 
     def __init__(self, folder: StateFolder, learner: Learner, progress: Progress, stop: Stop) -> None:
         self.folder, self.learner, self.progress, self.stop = folder, learner, progress, stop
@@ -60,11 +88,11 @@ class Keeper:
 
     def wants_step(self) -> bool:
         """Whether this step, in the middle of an epoch, should be saved."""
-        return bool(self.stop.signal) or self._age() >= SAVE_EVERY
+        return bool(parallel.agreed(bool(self.stop.signal) or self._age() >= SAVE_EVERY))
 
     def wants_epoch(self) -> bool:
         """Whether the end of an epoch should be; epochs shorter than saving are not all."""
-        return bool(self.stop.signal) or self._age() >= self.cost / SAVE_SHARE
+        return bool(parallel.agreed(bool(self.stop.signal) or self._age() >= self.cost / SAVE_SHARE))
 
     def save(self) -> None:
         """Save, and end the process if it was asked to stop."""
@@ -73,10 +101,11 @@ class Keeper:
         self.folder.save(state)
         self.saved = time.monotonic()
         self.cost = self.saved - started
-        if self.stop.signal:
+        stop = parallel.agreed(self.stop.signal)
+        if stop:
             place = f"epoch {len(self.progress.history) + 1}, step {self.progress.step + 1}"
-            say(f"stopped by signal {self.stop.signal}; the same command goes on at {place}")
-            raise SystemExit(128 + self.stop.signal)
+            say(f"stopped by signal {stop}; the same command goes on at {place}")
+            raise SystemExit(128 + stop)
 
     def _age(self) -> float:
         return time.monotonic() - self.saved

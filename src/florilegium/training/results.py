@@ -97,9 +97,18 @@ def costs(outcome: Outcome, tested: Tested, recipe: Recipe, device: torch.device
     }
 
 
-def warnings(outcome: Outcome, splits: Splits) -> list[str]:
+def warnings(outcome: Outcome, recipe: Recipe, splits: Splits) -> list[str]:
     """What a reader of the figures should know."""
-    found = []
+    found = [
+        f"training diverged in epoch {epoch} and went on from the end of epoch {epoch - 1} at "
+        f"{recipe.restart_factor:g} times the rate"
+        for epoch in outcome.restarts
+    ]
+    if outcome.micro_batch < (planned := recipe.batch_size // recipe.accumulate):
+        found.append(
+            f"memory ran out: micro-batches of {outcome.micro_batch} images in place of {planned}, which "
+            "batch normalisation took its statistics from"
+        )
     if outcome.diverged:
         found.append(f"training diverged in epoch {outcome.diverged_epoch}")
     trained = set(splits.train.labels.tolist())

@@ -23,7 +23,7 @@ from florilegium.evaluation import cost
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.models.weights import load_into, save
-from florilegium.training import results
+from florilegium.training import parallel, results
 from florilegium.training.events import Events
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
@@ -46,6 +46,8 @@ class Job:
     state: Path
     tensorboard: Path | None
     device: torch.device
+    gpus: tuple[str, ...] = ()
+    """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
 
     @property
     def use(self) -> DataUse:
@@ -76,14 +78,14 @@ class Job:
 
 
 def train_run(job: Job, splits: Splits, seed: int) -> None:
-    """Train, test and write the run of `seed`; the receipt comes last."""
+    """Train, test and write the run of `seed`; the receipt comes last. Helpers only train."""
     started = time.time()
     model, asked = job.model, job.recipe
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
     network = first_network(job, len(splits.classes), seed)
     config = registry.input_config(model, recipe)
-    events = None if job.tensorboard is None else Events(job.tensorboard / f"seed{seed}")
+    events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
     outcome = fit(
         network,
         splits,
@@ -95,6 +97,8 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
         fingerprint=job.fingerprint(seed),
         on_epoch=events,
     )
+    if parallel.rank():
+        return
     if events:
         events.close()
     tested = results.measure(network, outcome, splits, config, job.device)
@@ -117,11 +121,12 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
         started=started,
         seed=seed,
         device=results.device_name(job.device),
+        gpus=list(job.gpus),
         resumed_from=outcome.resumed_from,
         classes=list(splits.classes),
         input=asdict(config),
         model=model.model_dump(mode="json"),
-        warnings=results.warnings(outcome, splits),
+        warnings=results.warnings(outcome, recipe, splits),
     )
 
 

@@ -9,19 +9,17 @@ import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
+from florilegium.core.locks import lock_file
 from florilegium.core.progress import say
-
-if os.name == "nt":
-    import msvcrt
-else:
-    import fcntl
+from florilegium.training import parallel
 
 
 class StateFolder:
     """A folder that holds the state of one run, locked while it is open.
 
     The lock is a file beside the folder and outlives it: were it inside, a process that waits for it
-    could lock a file that another has just removed.
+    could lock a file that another has just removed. The helpers of a training in several processes
+    neither lock nor write: they load what the first one reads.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -30,11 +28,13 @@ class StateFolder:
         self.lock: IO[str] | None = None
 
     def __enter__(self) -> "StateFolder":
+        if parallel.rank():
+            return self
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         path = self.folder.with_name(f"{self.folder.name}.lock")
         lock = open(path, "a+", encoding="utf-8")
         try:
-            _lock(lock)
+            lock_file(lock)
         except OSError:
             lock.seek(1)
             holder = lock.read().strip()
@@ -52,14 +52,17 @@ class StateFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self.lock is not None
-        self.lock.close()
+        if self.lock:
+            self.lock.close()
 
     def load(self) -> dict[str, Any] | None:
         """The saved state, its tensors on the host, or None when there is none for this fingerprint.
 
         A state of another fingerprint, or one that cannot be read, is renamed aside with its folder.
         """
+        return parallel.shared(None if parallel.rank() else self._read())
+
+    def _read(self) -> dict[str, Any] | None:
         if not self.file.exists():
             return None
         try:
@@ -74,6 +77,8 @@ class StateFolder:
         return state
 
     def save(self, state: dict[str, Any]) -> None:
+        if parallel.rank():
+            return
         with atomic(self.file) as temporary, open(temporary, "wb") as file:
             torch.save({**state, "fingerprint": self.fingerprint}, file)
 
@@ -90,12 +95,3 @@ class StateFolder:
             number += 1
         self.folder.rename(aside)
         say(f"{self.file} {why}; kept as {aside.name}, training starts anew")
-
-
-def _lock(file: IO[str]) -> None:
-    """Take the file's first byte for this process alone, or raise OSError at once."""
-    if os.name == "nt":
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,198 @@
+"""One training in several processes, each on a GPU of its own, by DistributedDataParallel.
+
+The first process is the one that was started. It alone writes files and log lines, holds the lock of the
+state, hears signals and validates; it starts the others, its helpers, and they end with it, however it
+ends. Its decisions (to save, to stop, what validation says) are sent to all, so that none waits for ever.
+
+Every process reads and augments the whole batch from the same draws, then learns from its own rows: crops,
+colours and mixed pairs are those of a single process, at the price of augmenting more than once. What a
+network draws itself (dropout, drop path) differs from process to process. Batch normalisation counts over
+all processes on CUDA (SyncBatchNorm), and on a CPU, where torch has no such thing, over a process's rows.
+With accumulation, gradients are averaged after each micro-batch.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+from tqdm import tqdm
+
+from florilegium.core.errors import UserError
+from florilegium.training.seeding import derive
+
+T = TypeVar("T")
+FOREVER = timedelta(days=365)  # who waits is ended when another dies, so no delay is a fault
+GRACE = 60.0  # seconds in which the first process ends a helper that raised what it raises, too
+
+
+def run(count: int, device: torch.device, body: Callable[..., None], *arguments: object) -> None:
+    """Call `body(*arguments)` in `count` processes, of which this is the first.
+
+    `device` without an index is each one's own: that of its rank. A helper that dies ends this process
+    with exit code 1; the state then holds what was saved last.
+
+    Raises:
+        UserError: the device cannot be shared out.
+    """
+    if count == 1:
+        body(*arguments)
+        return
+    if device.type == "mps":
+        raise UserError(f"gpus_per_training: {count} were asked for and Apple's GPU is one; set it to 1")
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder) / "meeting"
+        watchers = []
+        for rank in range(1, count):
+            place = (rank, count, device, meeting)
+            helper = context.Process(target=_help, args=(theirs, place, body, arguments))
+            helper.start()
+            watchers.append(threading.Thread(target=_watch, args=(helper,), daemon=True))
+            watchers[-1].start()
+        try:
+            _join(0, count, device, meeting)
+            body(*arguments)
+        finally:
+            ours.close()
+            for watcher in watchers:
+                watcher.join()
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+
+
+def _join(rank: int, count: int, device: torch.device, meeting: Path) -> None:
+    backend = "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(rank)
+        backend = "cpu:gloo,cuda:nccl"  # decisions are agreed on by the hosts, no device waits for them
+    store = distributed.FileStore(str(meeting), count)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=FOREVER)
+
+
+def _help(
+    link: Connection,
+    place: tuple[int, int, torch.device, Path],
+    body: Callable[..., None],
+    arguments: tuple[object, ...],
+) -> None:
+    """The life of a helper: silent, deaf to signals, and over when the first process closes `link`."""
+    threading.Thread(target=_end_with, args=(link,), daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system's, which a sudden end leaks
+    errors = sys.stderr
+    with open(os.devnull, "w") as nowhere:
+        sys.stdout = sys.stderr = nowhere
+        try:
+            _join(*place)
+            body(*arguments)
+        except SystemExit:  # all were asked to stop
+            pass
+        except UserError:  # the first process raises the same, and says so
+            time.sleep(GRACE)
+            raise
+        except Exception:
+            traceback.print_exc(file=errors)
+            os._exit(1)
+        distributed.destroy_process_group()
+
+
+def _end_with(link: Connection) -> None:
+    with suppress(EOFError):
+        link.recv()
+    os._exit(0)
+
+
+def _watch(helper: BaseProcess) -> None:
+    helper.join()
+    if helper.exitcode:
+        print(
+            f"error: a process of this training died (exit code {helper.exitcode}); the same command goes "
+            "on where the state was saved last",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+
+def size() -> int:
+    """In how many processes this training runs."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's place among them; 0 is the first."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def shared(value: T) -> T:
+    """The first process's `value`, in all of them."""
+    if size() == 1:
+        return value
+    box = [value]
+    distributed.broadcast_object_list(box, device=torch.device("cpu"))
+    return box[0]
+
+
+def agreed(number: int) -> int:
+    """`shared` for a number, cheap enough for every step."""
+    if size() == 1:
+        return number
+    sent = torch.tensor(number)
+    distributed.broadcast(sent, 0)
+    return int(sent)
+
+
+def total(numbers: Tensor) -> Tensor:
+    """The sum of `numbers` over all processes, in place; on CUDA no host waits for it."""
+    if size() > 1:
+        distributed.all_reduce(numbers)
+    return numbers
+
+
+def averaging(network: nn.Module) -> nn.Module:
+    """What to call in place of `network`, so that `backward` leaves the mean gradient of all processes."""
+    if size() == 1:
+        return network
+    if next(network.parameters()).is_cuda:
+        from timm.layers import convert_sync_batchnorm  # torch's own drops the activations of timm's layers
+
+        convert_sync_batchnorm(network)
+    return nn.parallel.DistributedDataParallel(network)
+
+
+def share(part: slice) -> slice:
+    """This process's rows of the images in `part`: as many as each other process has, or one more or less."""
+    count = part.stop - part.start
+    first, last = (part.start + count * edge // size() for edge in (rank(), rank() + 1))
+    return slice(first, last)
+
+
+def check_shares(images: int) -> None:
+    """Refuse micro-batches of `images` that leave a process without any, or with one (which has no variance)."""
+    if images < 2 * size() > 2:
+        raise UserError(
+            f"gpus_per_training: {size()} processes cannot share a micro-batch of {images} images, each needs "
+            "two; raise recipe.batch_size, or lower recipe.accumulate or gpus_per_training"
+        )
+
+
+def draw_apart() -> None:
+    """Let the helpers draw otherwise from here to the next seed, or dropout would repeat in every share."""
+    if rank() > 0:
+        torch.manual_seed(derive(torch.initial_seed(), "process", rank()))
