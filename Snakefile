@@ -11,6 +11,7 @@ from pathlib import Path
 from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
+from florilegium.core.kept import forget
 from florilegium.core.plan import load_plan
 from florilegium.core.validate import retyped
 from florilegium.models import registry
@@ -43,6 +44,10 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
 include: "workflow/rules/report.smk"
+
+
+onsuccess:
+    forget(Path("state") / plan.settings.preset, Path(RESULTS))
 
 
 wildcard_constraints:

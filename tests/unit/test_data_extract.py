@@ -10,7 +10,8 @@ import pytest
 from data_fixtures import tar, zipped
 
 from florilegium.core.errors import UserError
-from florilegium.data.extract import Limits, extract, replacing
+from florilegium.core.files import replacing
+from florilegium.data.extract import Limits, extract
 
 CONTENT = {"a/one.txt": b"one" * 5000, "a/b/two.txt": b"", "three.txt": b"3"}
 MODES = {"tar": "w", "tgz": "w:gz", "tar.xz": "w:xz", "tar.bz2": "w:bz2"}

@@ -10,6 +10,7 @@ from florilegium.core.recipe import Recipe
 from florilegium.data.augment import InputConfig
 from florilegium.data.load import Images, Splits
 from florilegium.training.loop import Outcome, fit
+from florilegium.training.state import StateFolder
 
 CONFIG = InputConfig(size=8, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), interpolation="bilinear")
 CPU = torch.device("cpu")
@@ -50,17 +51,17 @@ def train(
     **changes: object,
 ) -> Outcome:
     """Fit the tiny network under `recipe(**changes)`, with its state in `folder`."""
-    return fit(
-        net or network(),
-        data or splits(),
-        recipe(**changes),
-        CONFIG,
-        seed=seed,
-        device=CPU,
-        state=folder / "seed0",
-        fingerprint="same",
-        on_epoch=on_epoch,
-    )
+    with StateFolder(folder / "seed0", "same") as state:
+        return fit(
+            net or network(),
+            data or splits(),
+            recipe(**changes),
+            CONFIG,
+            seed=seed,
+            device=CPU,
+            state=state,
+            on_epoch=on_epoch,
+        )
 
 
 def same_bits(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

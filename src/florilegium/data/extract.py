@@ -5,7 +5,6 @@ archive's; bytes are counted as they unpack, whatever the headers claim.
 """
 
 import lzma
-import shutil
 import stat
 import struct
 import tarfile
@@ -49,26 +48,6 @@ class Limits:
 def is_archive(name: str) -> bool:
     """Whether a file of that name is unpacked rather than copied."""
     return name.lower().endswith(SUFFIXES)
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `folder` on success; else `folder` stays as it was."""
-    fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("part", "old"))
-    if old.exists() and not folder.exists():  # killed between the two renames
-        old.rename(folder)
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
-        yield fresh
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:

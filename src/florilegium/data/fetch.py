@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.core.errors import UserError
-from florilegium.core.files import digest
+from florilegium.core.files import digest, replacing
 from florilegium.core.places import disclosed
 from florilegium.core.progress import bar
 from florilegium.core.schema import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.data.download import Unavailable, download
-from florilegium.data.extract import extract, is_archive, replacing
+from florilegium.data.extract import extract, is_archive
 
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head")
 

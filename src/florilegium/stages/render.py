@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 
 from florilegium.core.errors import UserError, run_main
-from florilegium.core.files import digest, write_json
+from florilegium.core.files import digest, replacing, write_json
 from florilegium.core.receipts import write_receipt
 from florilegium.core.schema import Rendering
 from florilegium.core.validate import parse
-from florilegium.data.extract import replacing
 from florilegium.data.synthetic import render
 
 

@@ -11,7 +11,6 @@ from florilegium.training import parallel
 from florilegium.training.lease import leased
 from florilegium.training.machine import configure, pick_device
 from florilegium.training.run import Job, train_run
-from florilegium.training.state import StateFolder
 
 
 def main() -> None:
@@ -21,10 +20,6 @@ def main() -> None:
     with leased(arguments.device, processes) as gpus:  # before pick_device, which asks CUDA
         job = job_of(arguments, spec, gpus)
         parallel.run(processes, job.device, train, job, arguments)
-    # Kept until every seed is written: a workflow takes back all outputs of a job that fails.
-    for seed in arguments.seeds:
-        with StateFolder(job.state_of(seed), job.fingerprint(seed)) as folder:
-            folder.clear()
 
 
 def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str, ...]) -> Job:

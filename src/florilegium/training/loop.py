@@ -7,7 +7,6 @@ CPU an interrupted run ends in the same bits as an uninterrupted one.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -62,19 +61,17 @@ def fit(
     *,
     seed: int,
     device: torch.device,
-    state: Path,
-    fingerprint: str,
+    state: StateFolder,
     on_epoch: Callable[[list[Row]], None] | None = None,
 ) -> Outcome:
-    """Train `network` in place, from its weights or from where `state` stands under `fingerprint`.
+    """Train `network` in place, from its weights or from where the open `state` stands.
 
     A divergence (a non-finite loss, or a training loss above ten times the first epoch's) ends the run
     as a result, with its last finite weights, unless the recipe restarts it. `on_epoch` is given the
     whole history after each epoch.
 
     Raises:
-        UserError: the recipe needs validation images and there are none; or another process is
-            training this run.
+        UserError: the recipe needs validation images and there are none; or memory that does not suffice.
         SystemExit: a signal asked to stop; the state holds the step that was reached.
     """
     check_validation(recipe, splits)
@@ -84,10 +81,10 @@ def fit(
     val = None if splits.val is None or parallel.rank() else place(splits.val, device)
     steps = steps_per_epoch(len(splits.train), recipe.batch_size)
     count = min(len(splits.train), steps * recipe.batch_size)
-    with StateFolder(state, fingerprint) as folder, stop_requests() as stop:
-        progress, resumed = restore(folder, learner)
+    with stop_requests() as stop:
+        progress, resumed = restore(state, learner)
         resumed_from = len(progress.history) * steps + progress.step if resumed else None
-        keeper = Keeper(folder, learner, progress, stop)
+        keeper = Keeper(state, learner, progress, stop)
         if recipe.restarts and progress.good is None:
             mark_good(learner, progress)
         while not is_over(progress, recipe):

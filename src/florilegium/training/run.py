@@ -13,6 +13,7 @@ from torch import nn
 
 from florilegium.core.files import atomic, digest, write_json
 from florilegium.core.fingerprint import canonical, short_hash
+from florilegium.core.kept import keep, take_over
 from florilegium.core.progress import say
 from florilegium.core.receipts import write_receipt
 from florilegium.core.recipe import Recipe
@@ -28,6 +29,7 @@ from florilegium.training.events import Events
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
 from florilegium.training.seeding import derive
+from florilegium.training.state import StateFolder
 
 COLUMNS = ["epoch", "lr", "train_loss", "train_top1", "val_loss", "val_top1"]
 FILES = ("metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpoint.safetensors")
@@ -64,6 +66,9 @@ class Job:
     def init_of(self, seed: int) -> Path | None:
         return None if self.init is None else Path(self.init.replace("{seed}", str(seed)))
 
+    def out_of(self, seed: int) -> Path:
+        return self.out / f"seed{seed}"
+
     def state_of(self, seed: int) -> Path:
         return self.state / f"seed{seed}"
 
@@ -78,7 +83,23 @@ class Job:
 
 
 def train_run(job: Job, splits: Splits, seed: int) -> None:
-    """Train, test and write the run of `seed`; the receipt comes last. Helpers only train."""
+    """Make the run of `seed`, or take it over where it was finished before; helpers only train.
+
+    Raises:
+        UserError: see `fit`; or another process is at work on this run.
+    """
+    with StateFolder(job.state_of(seed), job.fingerprint(seed)) as state:
+        if parallel.agreed(take_over(job.out_of(seed), state.folder, state.fingerprint)):
+            say(f"{job.out}, seed {seed}: was finished before, and is taken over")
+            return
+        make_run(job, splits, seed, state)
+        if not parallel.rank():
+            keep(job.out_of(seed), (*FILES, "receipt.json"), state.folder, state.fingerprint)
+            state.clear()
+
+
+def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
+    """Train, test and write; the receipt comes last."""
     started = time.time()
     model, asked = job.model, job.recipe
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
@@ -93,8 +114,7 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
         config,
         seed=seed,
         device=job.device,
-        state=job.state_of(seed),
-        fingerprint=job.fingerprint(seed),
+        state=state,
         on_epoch=events,
     )
     if parallel.rank():
@@ -102,7 +122,7 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
     if events:
         events.close()
     tested = results.measure(network, outcome, splits, config, job.device)
-    folder = job.out / f"seed{seed}"
+    folder = job.out_of(seed)
     save(outcome.selected_state, folder / "checkpoint.safetensors")
     size = cost.size(network, config.size) | {
         "checkpoint_bytes": (folder / "checkpoint.safetensors").stat().st_size
