@@ -15,7 +15,7 @@ from measure import interleave, report
 from torch.nn import functional as F
 
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.data.load import Images
 from florilegium.models import registry
 from florilegium.training.feed import Feed, place

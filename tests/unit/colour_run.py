@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from florilegium.core.receipts import write_receipt
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.data.augment import EvalTransform
 from florilegium.models import registry
 from florilegium.models.weights import save

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from florilegium.core.schema import Dataset
+from florilegium.core.sources import Dataset
 from florilegium.core.validate import parse, read_yaml
 
 

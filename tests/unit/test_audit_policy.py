@@ -13,8 +13,8 @@ from florilegium.audit.clean import dropped
 from florilegium.audit.comparison import compare
 from florilegium.audit.pictures import SHOWN_DIFFERENT, SHOWN_SAME, choose
 from florilegium.audit.write import FILES, write_audit
+from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Audit
 
 CONTRACT = ["image_a", "split_a", "class_a", "image_b", "split_b", "class_b"]
 CONTRACT += ["hash_distance", "transform", "pixel_distance", "verdict"]

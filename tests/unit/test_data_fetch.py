@@ -10,7 +10,7 @@ import pytest
 from data_fixtures import Site, own, picture, serving, tar
 
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering
+from florilegium.core.sources import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering
 from florilegium.data.fetch import fetch, obtain
 
 BODY = bytes(range(256)) * 9000  # 2.3 MB

@@ -13,7 +13,7 @@ import scipy.io
 from data_fixtures import dataset, picture, tar, zipped
 
 from florilegium.core.files import read_json
-from florilegium.core.schema import Dataset, DatasetOverride
+from florilegium.core.sources import Dataset, DatasetOverride
 
 SHOWN = {"title", "citation", "terms", "homepage"}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.evaluation import cost
 from florilegium.models import registry
 from florilegium.models.freeze import freeze

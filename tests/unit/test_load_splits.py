@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from florilegium.core.errors import UserError
-from florilegium.core.schema import DataUse
+from florilegium.core.spec import DataUse
 from florilegium.data.load import Images, load_splits
 
 PER_CLASS = 10

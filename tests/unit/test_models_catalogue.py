@@ -11,7 +11,7 @@ import pytest
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
-from florilegium.core.schema import Weights
+from florilegium.core.sources import Weights
 from florilegium.models import registry
 from florilegium.models.catalogue import locate, look_up, obtain, read_catalogue
 from florilegium.stages import weights as stage

@@ -6,7 +6,7 @@ from torch import nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
 

@@ -9,7 +9,7 @@ import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.models import registry, timm_names, torch_pair
 
 
@@ -23,7 +23,7 @@ def test_every_name_of_timm_is_known():
 
 def test_a_configuration_is_checked_without_torch():
     code = (
-        "import sys, time; from florilegium.core.schema import Model; from florilegium.models import registry; "
+        "import sys, time; from florilegium.core.spec import Model; from florilegium.models import registry; "
         "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.modules('vit_base_patch16_224'); "
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.weights import load_into, save
 

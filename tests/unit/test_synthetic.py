@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Rendering
+from florilegium.core.sources import Rendering
 from florilegium.data import png
 from florilegium.data.copies import COPIES
 from florilegium.data.synthetic import Shot, class_names, planted, render, shots, take

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from florilegium.core.schema import Dataset
+from florilegium.core.sources import Dataset
 from florilegium.core.validate import parse, read_yaml
 from florilegium.data.synthetic import planted, shots
 

@@ -3,7 +3,7 @@
 # Resources are for a cluster (minutes, megabytes). What is light, or needs the internet, is a `localrule`: there
 # it runs where Snakemake does.
 
-from florilegium.core.schema import DatasetOverride
+from florilegium.core.sources import DatasetOverride
 
 DOWNLOADED = [name for name, d in plan.datasets.items() if d.rendered is None]
 RENDERED = [name for name, d in plan.datasets.items() if d.rendered is not None]

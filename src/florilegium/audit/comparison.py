@@ -11,8 +11,8 @@ from florilegium.audit.hashing import Hashes
 from florilegium.audit.matching import search
 from florilegium.audit.transforms import NAMES
 from florilegium.audit.verification import confirm
+from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Audit
 
 SAME, DIFFERENT = "same_picture", "different"
 SPLITS = ("train", "val", "test")

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from florilegium.core.published import Baseline, Published
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Baseline, DataUse, Init, Model, Published
+from florilegium.core.spec import DataUse, Init, Model
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,11 @@ from typing import Any, TypeVar
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.recipe import Recipe, Strict
+from florilegium.core.recipe import Recipe
 from florilegium.core.references import connect
-from florilegium.core.schema import (
-    ArmEntry,
-    DataUse,
-    ExperimentEntry,
-    Init,
-    Model,
-    Overlay,
-    StudyFile,
-)
+from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
+from florilegium.core.spec import DataUse, Init, Model
+from florilegium.core.strict import Strict
 from florilegium.core.validate import parse
 
 SECTIONS: dict[str, type[Strict]] = {"data": DataUse, "model": Model, "recipe": Recipe}

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 
 from florilegium.core.files import write_json
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Dataset, DataUse, Init, Model, Preset, Settings, StudyFile
+from florilegium.core.schema import Preset, Settings, StudyFile
+from florilegium.core.sources import Dataset
+from florilegium.core.spec import DataUse, Init, Model
 
 FILES: dict[str, type[BaseModel]] = {
     "config": Settings,

@@ -12,7 +12,8 @@ from typing import Any
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import resolve
-from florilegium.core.schema import Dataset, DatasetOverride, Overlay, Preset, Settings, StudyFile
+from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
+from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.validate import parse, read_yaml
 
 CONFIG = "config.yaml"

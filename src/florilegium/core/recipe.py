@@ -2,20 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
-
-
-class Strict(BaseModel):
-    """Base of every configuration model: unknown keys are errors, values do not change, and no
-    number is read from text (YAML reads `1e-4` as text: write `1.0e-4`)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive, Strict
 
 
 class Recipe(Strict):

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.schema import Baseline, Init
+from florilegium.core.published import Baseline
+from florilegium.core.spec import Init
 
 Target = TypeVar("Target", Init, Baseline)
 Arm = tuple[str, str]

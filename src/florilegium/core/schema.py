@@ -1,165 +1,13 @@
-"""Typed models of everything that a person writes: data sets, studies, presets and settings."""
+"""Typed models of the files that a person edits: studies, presets and settings."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field
 
-from florilegium.core.recipe import AtLeastOne, Count, Fraction, NotNegative, Strict
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
-Split = Literal["train", "val", "test"]
-STAND_IN = "the project's own rendering"
-
-# --- data sets -----------------------------------------------------------------------------
-
-
-class RemoteFile(Strict):
-    """One file of a data set: where it is published and what it must contain."""
-
-    file: Name
-    urls: tuple[str, ...] = Field((), strict=False)
-    md5: str | None = None
-    sha256: str | None = None
-    optional: bool = Field(False, description="the data set is usable without it")
-
-
-class Rendering(Strict):
-    """A data set that the project draws itself; see `florilegium.data.synthetic`."""
-
-    scene: Literal["flowers17", "flowers102"]
-    seed: Count = 0
-    size: AtLeastOne = 32
-    per_class: AtLeastOne = 20
-
-
-class Dataset(Strict):
-    """A source of labelled images: published archives, a folder of the user's, or a rendering."""
-
-    title: str = ""
-    layout: Literal["oxford17", "oxford102", "folders"]
-    files: tuple[RemoteFile, ...] = Field((), strict=False)
-    folder: str | None = Field(None, description="folders: a folder of one's own, one subfolder a class")
-    rendered: Rendering | None = None
-    classes: tuple[str, ...] = Field((), strict=False, description="class names in label order")
-    official_splits: Count = Field(0, description="how many published splits there are to choose from")
-    citation: str = ""
-    terms: str = ""
-    homepage: str = ""
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "Dataset":
-        if sum([bool(self.files), self.folder is not None, self.rendered is not None]) != 1:
-            raise ValueError("give exactly one of files, folder and rendered")
-        return self
-
-
-class LocalFile(Strict):
-    """A file that stands in for a published one; without a checksum it is taken as it is."""
-
-    path: str
-    md5: str | None = None
-    sha256: str | None = None
-
-
-class DatasetOverride(Strict):
-    """What `config.yaml` may say about a data set of `workflow/datasets.yaml`."""
-
-    mirrors: tuple[str, ...] = Field(
-        (), strict=False, description="folders or addresses that are tried first; the file's name is appended"
-    )
-    files: dict[Name, LocalFile | Literal["absent"]] = Field(
-        default_factory=dict, description="a local file in place of a published one"
-    )
-
-
-# --- the audit -----------------------------------------------------------------------------
-
-
-class Audit(Strict):
-    """When two images are called the same picture."""
-
-    radius: Count = Field(
-        10, description="largest Hamming distance of two 64-bit pHashes; distances are even"
-    )
-    pixel_threshold: NotNegative = Field(
-        0.02, description="largest mean squared difference of the 32 x 32 RGB thumbnails in [0, 1]"
-    )
-    contrast_share: NotNegative = Field(
-        0.35, description="largest share of that difference in the summed variance of both thumbnails"
-    )
-    dihedral: bool = Field(True, description="look for the eight flips and rotations")
-
-
-# --- studies -------------------------------------------------------------------------------
-
-
-class DataUse(Strict):
-    """Which images of a data set an experiment trains, validates and tests on.
-
-    `holdout` takes a seeded stratified part of the training images for validation and test: the
-    data set's own splits are then merged, and selection must be `last`.
-    """
-
-    dataset: Name
-    storage_size: AtLeastOne = Field(256, description="side in pixels of the packed images")
-    train: tuple[Split, ...] = Field(("train",), strict=False)
-    val: tuple[Split, ...] = Field(("val",), strict=False)
-    test: tuple[Split, ...] = Field(("test",), strict=False)
-    holdout: Fraction | None = None
-    clean: tuple[Name, ...] = Field(
-        (),
-        strict=False,
-        description="data sets whose validation and test pictures are dropped from training; its own name: doubles across its splits",
-    )
-
-    @model_validator(mode="after")
-    def _disjoint(self) -> "DataUse":
-        if self.holdout is None:
-            for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
-                both = set(getattr(self, a)) & set(getattr(self, b))
-                if both:
-                    raise ValueError(f"{a}, {b}: both hold the split {sorted(both)[0]}, so images would leak")
-        elif not 0 < self.holdout < 1:
-            raise ValueError("holdout: must lie between 0 and 1")
-        return self
-
-
-class Init(Strict):
-    """Where the first weights come from: a run of another experiment, a file, or a named entry of
-    `workflow/weights.yaml`. The run of the same seed is taken."""
-
-    experiment: Name | None = None
-    arm: Name = "corrected"
-    file: str | None = None
-    weights: Name | None = None
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "Init":
-        if sum(x is not None for x in (self.experiment, self.file, self.weights)) != 1:
-            raise ValueError("give exactly one of experiment, file and weights")
-        return self
-
-
-class Published(Strict):
-    """A figure as the study printed it; a single number is a range of itself."""
-
-    metric: Name
-    low: float
-    high: float
-    source: str = Field(description="where in the study document it stands")
-    note: str = ""
-
-    @field_validator("low", "high", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-class Baseline(Strict):
-    """The experiment and arm that a paired test is made against."""
-
-    experiment: Name
-    arm: Name = "corrected"
+from florilegium.core.audit_settings import Audit
+from florilegium.core.published import Baseline, Published
+from florilegium.core.sources import Dataset, DatasetOverride
+from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Strict
 
 
 class ArmEntry(Strict):
@@ -198,16 +46,6 @@ class StudyFile(Strict):
     title: str
     document: str = Field(description="the study, as published")
     experiments: dict[Name, ExperimentEntry]
-
-
-class Model(Strict):
-    """A network by its registered name and what its constructor takes."""
-
-    name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-
-# --- presets and settings ------------------------------------------------------------------
 
 
 class Overlay(Strict):
@@ -258,17 +96,3 @@ class Settings(Strict):
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
     experiments: dict[str, Overlay] = Field(default_factory=dict, description="`study/experiment`: changes")
     own_studies: tuple[str, ...] = Field((), strict=False, description="study files of one's own, as paths")
-
-
-# --- pretrained weights --------------------------------------------------------------------
-
-
-class Weights(Strict):
-    """One entry of `workflow/weights.yaml`: published weights, and whose they are."""
-
-    model: str = Field(description="the name that `model.name` takes to fit them")
-    source: RemoteFile
-    n_classes: AtLeastOne = Field(description="classes of the head that they hold")
-    homepage: str = ""
-    citation: str = ""
-    terms: str = ""

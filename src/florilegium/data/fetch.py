@@ -17,7 +17,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import digest, replacing
 from florilegium.core.places import disclosed
 from florilegium.core.progress import bar
-from florilegium.core.schema import Dataset, DatasetOverride, LocalFile, RemoteFile
+from florilegium.core.sources import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.data.download import Unavailable, download
 from florilegium.data.extract import extract, is_archive
 

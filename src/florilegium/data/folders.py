@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.schema import Dataset
+from florilegium.core.sources import Dataset
 from florilegium.data.splits import OWN, SPLITS, Labelled, carve
 
 PARTS = {"val": 0.15, "test": 0.15}

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Dataset
+from florilegium.core.sources import Dataset
 from florilegium.data.decode import is_image
 from florilegium.data.folders import label_folders
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102

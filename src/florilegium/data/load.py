@@ -12,7 +12,7 @@ from torch import Tensor
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
-from florilegium.core.schema import DataUse
+from florilegium.core.spec import DataUse
 
 SAME_PICTURE = "same_picture"
 

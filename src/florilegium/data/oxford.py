@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Dataset
+from florilegium.core.sources import Dataset
 from florilegium.data.splits import OWN, Labelled, carve
 
 IMAGE_17 = re.compile(r"image_(\d{4})\.jpg")

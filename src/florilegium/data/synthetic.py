@@ -21,7 +21,7 @@ import numpy as np
 
 from florilegium.core.errors import UserError
 from florilegium.core.progress import bar
-from florilegium.core.schema import Rendering
+from florilegium.core.sources import Rendering
 from florilegium.data import png
 from florilegium.data.copies import COPIES, ORIGINAL, TAKEN
 from florilegium.data.petals import OUTLINES, Kind, make_kind, opposite

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.schema import Weights
+from florilegium.core.sources import Weights
 from florilegium.core.validate import parse, read_yaml
 from florilegium.data.download import Unavailable, download
 from florilegium.data.fetch import verify

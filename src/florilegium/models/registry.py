@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from florilegium.core.errors import UserError, nearest
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.models import torch_pair
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import timm
 from torch import nn
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 
 # What a person writes, by the name of timm's argument that it becomes.

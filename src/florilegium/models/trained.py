@@ -13,7 +13,7 @@ from torch import nn
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
 from florilegium.core.receipts import read_receipt
-from florilegium.core.schema import Model
+from florilegium.core.spec import Model
 from florilegium.core.validate import parse
 from florilegium.data.augment import InputConfig
 from florilegium.models import registry

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from florilegium.core.errors import unknown
-from florilegium.core.schema import Published
+from florilegium.core.published import Published
 from florilegium.report.runs import Run, compare_arms, epochs_to_90_percent, finite
 from florilegium.report.statistics import t_interval, wilson
 from florilegium.report.study import Entry, Key, Study

@@ -10,8 +10,8 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Strict
-from florilegium.core.schema import Baseline, Name, Published
+from florilegium.core.published import Baseline, Published
+from florilegium.core.strict import Name, Strict
 
 LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
 CORRECTED = "corrected"

@@ -8,7 +8,7 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.receipts import write_receipt
-from florilegium.core.schema import Dataset, DatasetOverride
+from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.data.fetch import fetch
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json
 from florilegium.core.receipts import write_receipt
-from florilegium.core.schema import Dataset
+from florilegium.core.sources import Dataset
 from florilegium.data.layouts import index
 from florilegium.data.tables import write_table
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from florilegium.core.errors import UserError, run_main
 from florilegium.core.files import digest, replacing, write_json
 from florilegium.core.receipts import write_receipt
-from florilegium.core.schema import Rendering
+from florilegium.core.sources import Rendering
 from florilegium.core.validate import parse
 from florilegium.data.synthetic import render
 

@@ -10,7 +10,7 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import atomic, digest
 from florilegium.core.places import disclosed
 from florilegium.core.receipts import write_receipt
-from florilegium.core.schema import Weights
+from florilegium.core.sources import Weights
 from florilegium.models.catalogue import obtain
 
 DOWNLOADS = Path("resources/downloads/weights")

@@ -17,7 +17,7 @@ from florilegium.core.kept import keep, take_over
 from florilegium.core.progress import say
 from florilegium.core.receipts import write_receipt
 from florilegium.core.recipe import Recipe
-from florilegium.core.schema import DataUse, Model
+from florilegium.core.spec import DataUse, Model
 from florilegium.core.validate import parse
 from florilegium.data.load import Splits
 from florilegium.evaluation import cost

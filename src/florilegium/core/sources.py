@@ -1,0 +1,77 @@
+"""Where files come from: data sets and pretrained weights, as people write them down."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from florilegium.core.strict import AtLeastOne, Count, Name, Strict
+
+
+class RemoteFile(Strict):
+    """One file of a data set: where it is published and what it must contain."""
+
+    file: Name
+    urls: tuple[str, ...] = Field((), strict=False)
+    md5: str | None = None
+    sha256: str | None = None
+    optional: bool = Field(False, description="the data set is usable without it")
+
+
+class Rendering(Strict):
+    """A data set that the project draws itself; see `florilegium.data.synthetic`."""
+
+    scene: Literal["flowers17", "flowers102"]
+    seed: Count = 0
+    size: AtLeastOne = 32
+    per_class: AtLeastOne = 20
+
+
+class Dataset(Strict):
+    """A source of labelled images: published archives, a folder of the user's, or a rendering."""
+
+    title: str = ""
+    layout: Literal["oxford17", "oxford102", "folders"]
+    files: tuple[RemoteFile, ...] = Field((), strict=False)
+    folder: str | None = Field(None, description="folders: a folder of one's own, one subfolder a class")
+    rendered: Rendering | None = None
+    classes: tuple[str, ...] = Field((), strict=False, description="class names in label order")
+    official_splits: Count = Field(0, description="how many published splits there are to choose from")
+    citation: str = ""
+    terms: str = ""
+    homepage: str = ""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Dataset":
+        if sum([bool(self.files), self.folder is not None, self.rendered is not None]) != 1:
+            raise ValueError("give exactly one of files, folder and rendered")
+        return self
+
+
+class LocalFile(Strict):
+    """A file that stands in for a published one; without a checksum it is taken as it is."""
+
+    path: str
+    md5: str | None = None
+    sha256: str | None = None
+
+
+class DatasetOverride(Strict):
+    """What `config.yaml` may say about a data set of `workflow/datasets.yaml`."""
+
+    mirrors: tuple[str, ...] = Field(
+        (), strict=False, description="folders or addresses that are tried first; the file's name is appended"
+    )
+    files: dict[Name, LocalFile | Literal["absent"]] = Field(
+        default_factory=dict, description="a local file in place of a published one"
+    )
+
+
+class Weights(Strict):
+    """One entry of `workflow/weights.yaml`: published weights, and whose they are."""
+
+    model: str = Field(description="the name that `model.name` takes to fit them")
+    source: RemoteFile
+    n_classes: AtLeastOne = Field(description="classes of the head that they hold")
+    homepage: str = ""
+    citation: str = ""
+    terms: str = ""
