@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.receipts import git_state, versions
+from florilegium.core.receipts import git_state
+from florilegium.core.versions import versions_in_use
 
 
 def hardware() -> str:
@@ -25,6 +26,6 @@ def machine() -> dict[str, Any]:
         "hardware": hardware(),
         "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
         "load": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else None,
-        "versions": versions(),
+        "versions": versions_in_use(),
         "git": git_state(),
     }
