@@ -1,5 +1,6 @@
 """A killed run goes on where it was, and nobody else's state is trained on."""
 
+import math
 import multiprocessing
 import os
 import random
@@ -144,6 +145,26 @@ def test_a_failed_save_keeps_the_state_before_it(tmp_path, monkeypatch):
         assert caught.value.filename.endswith("state.pt")
         assert [p.name for p in state.folder.iterdir()] == ["state.pt"]
         assert state.load()["mark"] == 1
+
+
+def test_a_disk_that_fills_up_loses_one_epoch_at_most(tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole")
+    save, saves = torch.save, []
+
+    def fills_up(value, file):
+        saves.append(value)
+        if len(saves) == 2:
+            raise OSError(28, "No space left on device")
+        save(value, file)
+
+    monkeypatch.setattr(progress, "SAVE_SHARE", math.inf)  # save after every epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", fills_up)
+        with pytest.raises(OSError, match="No space left"):
+            train(tmp_path / "pieces")
+    pieces = train(tmp_path / "pieces")
+    assert pieces.resumed_from == STEPS
+    assert same_bits(whole.last_state, pieces.last_state)
 
 
 def hold(folder: Path, held, release) -> None:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,9 +52,8 @@ def terminate(process: subprocess.Popen) -> None:
 
 def kill_trainer(process: subprocess.Popen) -> None:
     """What the kernel does when memory runs out; Snakemake lives and tries again by itself."""
-    for child in psutil.Process(process.pid).children(recursive=True):
-        if "florilegium.stages.train" in " ".join(child.cmdline()[:4]):
-            child.kill()
+    for trainer in trainers(process):
+        trainer.kill()
 
 
 def kill_group(process: subprocess.Popen) -> None:
@@ -81,11 +81,7 @@ def train_with_kills(
     waiting = list(kinds)
     while True:
         found.starts += 1
-        command = [sys.executable, "-m", "snakemake", "--cores", str(1 + found.starts % 2), *options]
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment(folder), start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        process = start(folder, "--cores", str(1 + found.starts % 2), *options)
         while waiting and wait_for_trainer(process):
             time.sleep(rng.uniform(0, longest))
             if process.poll() is not None:
@@ -104,17 +100,31 @@ def train_with_kills(
             snakemake(folder, "--unlock", *options)
 
 
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    """A Snakemake in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *arguments], cwd=folder, env=environment(folder),
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 def wait_for_trainer(process: subprocess.Popen) -> bool:
     """Whether a trainer runs below `process`; False once that has ended."""
     while process.poll() is None:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            try:
-                if "florilegium.stages.train" in " ".join(child.cmdline()[:4]):
-                    return True
-            except psutil.Error:
-                continue
+        if trainers(process):
+            return True
         time.sleep(0.05)
     return False
+
+
+def trainers(process: subprocess.Popen) -> list[psutil.Process]:
+    """The trainings below a Snakemake, without the shells that started them."""
+    found = []
+    with suppress(psutil.Error):  # one may end while it is looked at
+        for child in psutil.Process(process.pid).children(recursive=True):
+            if "florilegium.stages.train" in child.cmdline()[:4]:
+                found.append(child)
+    return found
 
 
 def locked(folder: Path) -> bool:

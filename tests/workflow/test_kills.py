@@ -4,16 +4,59 @@ import random
 import shutil
 from pathlib import Path
 
-from florilegium.core.files import read_json
+import pytest
+
+from florilegium.core.files import digest, read_json
 from tests.workflow.conftest import snakemake
-from tests.workflow.kills import KINDS, RUN, SEEDS, differing, options, train_with_kills
+from tests.workflow.kills import (
+    KINDS,
+    RUN,
+    SEEDS,
+    differing,
+    options,
+    start,
+    train_with_kills,
+    trainers,
+    wait_for_trainer,
+)
+
+ASKED = options(epochs=60)
 
 
-def test_kills_of_every_kind_end_in_the_bits_of_an_undisturbed_run(copy: Path):
-    calm, asked = copy, options(epochs=60)
-    killed = Path(shutil.copytree(calm, calm.with_name("killed"), symlinks=True))
-    snakemake(calm, "--cores", "1", *asked)
-    found = train_with_kills(killed, asked, list(KINDS), random.Random(), longest=8.0)
+@pytest.fixture
+def calm(copy: Path) -> Path:
+    """A copy in which nobody disturbs the training."""
+    snakemake(copy, "--cores", "1", *ASKED)
+    return copy
+
+
+@pytest.fixture
+def other(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "other", symlinks=True))
+
+
+def test_kills_of_every_kind_end_in_the_bits_of_an_undisturbed_run(calm: Path, other: Path):
+    found = train_with_kills(other, ASKED, list(KINDS), random.Random(), longest=8.0)
     assert set(found.by_kind) == set(KINDS)
-    assert differing(calm, killed) == []
-    assert any(read_json(killed / RUN / seed / "receipt.json")["resumed_from"] for seed in SEEDS)
+    assert differing(calm, other) == []
+    assert any(read_json(other / RUN / seed / "receipt.json")["resumed_from"] for seed in SEEDS)
+
+
+def test_an_orphan_and_its_successor_never_write_together(calm: Path, other: Path):
+    """SIGKILL of Snakemake alone: its trainer lives on, and what it finishes is taken over."""
+    process = start(other, "--cores", "1", *ASKED)
+    assert wait_for_trainer(process)
+    (orphan,) = trainers(process)
+    process.kill()
+    process.wait()
+    snakemake(other, "--unlock", *ASKED)
+    done = snakemake(other, "--cores", "1", *ASKED, code=None)
+    if orphan.is_running():
+        said = f"another process (pid {orphan.pid}) is training this run; wait for it or end it"
+        assert done.returncode != 0 and said in done.stdout + done.stderr
+    orphan.wait(300)
+    receipts = [digest(path) for path in sorted((other / "state").rglob("*.done/receipt.json"))]
+    snakemake(other, "--cores", "1", *ASKED)
+    assert [digest(other / RUN / seed / "receipt.json") for seed in SEEDS] == receipts
+    assert differing(calm, other) == []
+    assert not list((other / "state").rglob("*.done"))

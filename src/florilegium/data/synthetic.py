@@ -46,7 +46,7 @@ SPLIT_PARTS = {
 }
 SIZES = range(16, 225)
 SIBLING_PER_CLASS = 60  # of the flowers17 whose pictures a flowers102 of the same seed shows
-HYBRIDS = 0.45  # part of the pictures of the 17 that look like another kind
+HYBRIDS = 0.25  # part of the pictures of the 17 that look like another kind
 # Of every ten pictures of a split of the 17: how many the 102 show again, and in which splits.
 LEAKED = {"val": (5, ("val",)), "test": (8, ("val", "test"))}
 DECOY = 9  # of every ten test pictures, the one whose pose the 102 show in another colour
