@@ -90,8 +90,8 @@ def finish(folder: Path, config: list[str]) -> int:
     for line in said.splitlines()[1:]:
         path = folder / line.split("\t")[0]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    snakemake(folder, "--touch", "--cores", "1", "all", *config)
+        path.write_text(path.name)
+    snakemake(folder, "--touch", "--forceall", "--cores", "1", "all", *config)
     said = snakemake(folder, "-n", "--forceall", "--quiet", "rules", "all", *config)
     return int(re.findall(r"^total +(\d+)", said, flags=re.MULTILINE)[-1]) - 1
 

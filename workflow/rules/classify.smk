@@ -47,8 +47,13 @@ def first_weights(w):
 
 
 def train_options(w, input):
-    """Arguments of the training stage that only some experiments have."""
-    options = []
+    """Where a training writes, and arguments of its stage that only some experiments have; in one
+    parameter, since Snakemake takes time for each of every job."""
+    place = f"{plan.settings.preset}/{w.run}"
+    options = [
+        *("--out", f"results/{place}", "--state", f"state/{place}"),
+        *("--tensorboard", f"logs/tensorboard/{place}"),
+    ]
     if input.get("dropped"):
         options += [
             "--dropped",
@@ -86,8 +91,21 @@ rule weights:
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
+GROUPS = plan.groups()
+
+
+def runs_together(seeds):
+    """The runs of a rule: any, or these by name where another rule makes one of the same seeds, too.
+
+    Snakemake repeats a constraint in every pattern of every job, so that a list of all runs would make
+    planning cost the square of their number.
+    """
+    others = {seed for other in GROUPS if other != seeds for seed in other}
+    return any_of(GROUPS[seeds]) if others & set(seeds) else r"[^/]+/[^/]+/[^/]+"
+
+
 # One job is one run, but in a preset whose runs are shorter than their imports.
-for seeds, members in plan.groups().items():
+for seeds in GROUPS:
 
     rule:
         name:
@@ -99,7 +117,7 @@ for seeds, members in plan.groups().items():
         log:
             f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
-            run=any_of(members),
+            run=runs_together(seeds),
         retries: 1
         threads: plan.settings.gpus_per_training
         resources:
@@ -109,17 +127,13 @@ for seeds, members in plan.groups().items():
         params:
             spec=lambda w: canonical(plan.spec(experiment_of(w))),
             code=lambda w: stage_code(*train_modules(w)),
-            versions=lambda w: stage_versions(*train_modules(w)),
+            versions=(lambda w: stage_versions(*train_modules(w))) if plan.settings.rerun_on_versions else "",
             seeds=seeds,
             options=train_options,
-            out=lambda w: f"{RESULTS}/{w.run}",
-            state=lambda w: f"state/{plan.settings.preset}/{w.run}",
-            tensorboard=lambda w: f"logs/tensorboard/{plan.settings.preset}/{w.run}",
             device=plan.settings.device,
         message:
             "Training {wildcards.run}, seeds {params.seeds}"
         shell:
             "{PYTHON} -m florilegium.stages.train --seeds {params.seeds} --pixels {input.pixels}"
-            " --images {input.images} {params.options:q} --out {params.out} --state {params.state}"
-            " --tensorboard {params.tensorboard} --device {params.device}"
+            " --images {input.images} {params.options:q} --device {params.device}"
             " --spec {params.spec:q} --code {params.code} > {log} 2>&1"

@@ -30,6 +30,7 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@cache
 def code_hash(*modules: str) -> str:
     """Hash of the code that `modules` (dotted names inside the package) reach by import."""
     return short_hash("\n".join(f"{name}:{_tree_hash(name)}" for name in sorted(_reached(modules))))

@@ -5,6 +5,7 @@ is read from run folders instead.
 """
 
 from collections import Counter
+from functools import cached_property
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -56,7 +57,11 @@ class Study(Strict):
     entries: tuple[Entry, ...]
 
     def find(self, key: Key | None) -> Entry | None:
-        return next((entry for entry in self.entries if entry.key == key), None)
+        return self._by_key.get(key) if key else None
+
+    @cached_property
+    def _by_key(self) -> dict[Key, Entry]:
+        return {entry.key: entry for entry in self.entries}
 
     def main(self) -> Entry:
         """The arm that the study argues for: the first corrected transfer, else the first arm."""
