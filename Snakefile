@@ -11,6 +11,7 @@ from pathlib import Path
 from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
+from florilegium.core.fingerprint import remember
 from florilegium.core.kept import forget
 from florilegium.core.plan import load_plan
 from florilegium.core.validate import retyped
@@ -44,6 +45,9 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
 include: "workflow/rules/report.smk"
+
+
+remember()
 
 
 onsuccess:

@@ -15,23 +15,24 @@ FILES = {
 }
 
 
+def forget() -> None:
+    """As a new process knows nothing."""
+    for name in ("code_hash", "_closure", "_imports", "_imported", "_facts", "_remembered"):
+        getattr(fingerprint, name).cache_clear()
+    fingerprint._in_use.clear()
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
 
     def write(**changes: str) -> str:
         for name, text in {**FILES, **{k.replace("__", "/") + ".py": v for k, v in changes.items()}}.items():
             path = tmp_path / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        for cached in (
-            fingerprint._closure,
-            fingerprint._parse,
-            fingerprint._imports,
-            fingerprint._imported,
-            fingerprint._tree_hash,
-        ):
-            cached.cache_clear()
+        forget()
         return fingerprint.code_hash("florilegium.stage")
 
     return write
@@ -58,6 +59,23 @@ def test_further_roots_count(package):
     package()
     alone = fingerprint.code_hash("florilegium.stage")
     assert fingerprint.code_hash("florilegium.stage", "florilegium.other") != alone
+
+
+def test_what_is_remembered_is_the_same_and_goes_by_the_text(package, monkeypatch):
+    before, changed = package(), package(deep="constant = 2\n")
+    fingerprint.remember()
+    monkeypatch.setattr(fingerprint.ast, "dump", None)  # nothing is looked at again
+    assert package(deep="constant = 2\n") == changed
+    monkeypatch.undo()
+    forget()
+    assert before != changed
+
+
+def test_a_damaged_memory_is_not_missed(package, tmp_path):
+    before = package()
+    fingerprint.MEMORY.parent.mkdir()
+    fingerprint.MEMORY.write_text("{")
+    assert package() == before
 
 
 def test_packages_that_are_reached_have_versions(package):

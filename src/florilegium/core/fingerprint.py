@@ -9,15 +9,18 @@ caller hands those modules over as further roots.
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from florilegium.core.files import read_json, write_json
 from florilegium.core.versions import versions_of
 
 PACKAGE = "florilegium"
 ROOT = Path(__file__).resolve().parents[1]
+MEMORY = Path(".snakemake") / "florilegium-code.json"
 
 
 def canonical(value: Any) -> str:
@@ -33,7 +36,7 @@ def short_hash(text: str) -> str:
 @cache
 def code_hash(*modules: str) -> str:
     """Hash of the code that `modules` (dotted names inside the package) reach by import."""
-    return short_hash("\n".join(f"{name}:{_tree_hash(name)}" for name in sorted(_reached(modules))))
+    return short_hash("\n".join(f"{name}:{_facts(name)[1]}" for name in sorted(_reached(modules))))
 
 
 def package_versions(*modules: str) -> dict[str, str]:
@@ -66,44 +69,63 @@ def _path(module: str) -> Path | None:
 
 
 @cache
-def _parse(module: str) -> ast.Module:
-    path = _path(module)
-    if path is None:
-        raise ModuleNotFoundError(f"{module} is not a module of {PACKAGE}")
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
 def _imports(module: str) -> tuple[str, ...]:
     """Modules of the package that `module` imports anywhere in its body, functions included."""
-    inside = {name for name in _named(module) if name.split(".")[0] == PACKAGE}
+    inside = {name for name in _facts(module)[0] if name.split(".")[0] == PACKAGE}
     return tuple(sorted(name for name in inside if _path(name)))
 
 
 @cache
 def _imported(module: str) -> frozenset[str]:
     """Packages that `module` imports, by the first part of their names."""
-    return frozenset(name.split(".")[0] for name in _named(module))
-
-
-def _named(module: str) -> list[str]:
-    """The dotted names in all import statements of `module`."""
-    found = []
-    for node in ast.walk(_parse(module)):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return found
+    return frozenset(name.split(".")[0] for name in _facts(module)[0])
 
 
 @cache
-def _tree_hash(module: str) -> str:
-    tree = _parse(module)
+def _facts(module: str) -> tuple[list[str], str]:
+    """The dotted names in all import statements of `module`, and the hash of its syntax tree.
+
+    To write trees down takes longer than all else that is planned, so both are remembered by the text
+    that they are of, and by the Python, another of which may see another tree.
+    """
+    path = _path(module)
+    if path is None:
+        raise ModuleNotFoundError(f"{module} is not a module of {PACKAGE}")
+    text = path.read_text(encoding="utf-8")
+    key = short_hash(f"{sys.version_info[:2]}{text}")
+    _in_use[key] = _remembered().get(key) or _analysed(ast.parse(text))
+    names, tree = _in_use[key]
+    return names, tree
+
+
+_in_use: dict[str, Any] = {}
+
+
+@cache
+def _remembered() -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = read_json(MEMORY)
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def remember() -> None:
+    """Keep what this process knows of the code for the next one."""
+    if _in_use.keys() - _remembered().keys():
+        write_json(MEMORY, _in_use)
+
+
+def _analysed(tree: ast.Module) -> tuple[list[str], str]:
+    names: set[str] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
             value = body[0].value
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-    return short_hash(ast.dump(tree))
+    return sorted(names), short_hash(ast.dump(tree))
