@@ -153,14 +153,16 @@ def value(run: Run, metric: str) -> float:
 def summary(metric: str, runs: Sequence[Run]) -> Interval:
     """Mean and 95 % interval: t over seeds; for one run Wilson, where images were counted, else none.
 
-    The interval of an accuracy is cut at 0 and 1.
+    The interval of an accuracy is cut at 0 and 1, that of a number of epochs at 1.
     """
     values = [value(run, metric) for run in runs]
     if not values or any(math.isnan(v) for v in values):
         return BLANK, BLANK, BLANK
     if len(values) > 1:
         mean, low, high = t_interval(values)
-        return (mean, max(0.0, low), min(1.0, high)) if metric in FRACTIONS else (mean, low, high)
+        if metric in FRACTIONS:
+            return mean, max(0.0, low), min(1.0, high)
+        return (mean, max(1.0, low), high) if metric == EPOCHS else (mean, low, high)
     only = values[0]
     if metric in ON_TEST:
         n = int(runs[0].metrics["n_test"])
