@@ -67,7 +67,7 @@ def test_a_run_is_explained_down_to_the_archive(project, monkeypatch, capsys):
     assert lines[0] == metrics.as_posix()
     assert lines[1].strip() == "train: data set, model resnet18, lr 0.05"
     assert lines[2].endswith(" s on a device, code c0de")
-    assert lines[3].strip().startswith("commit unknown (no repository), machine")
+    assert lines[3].strip().startswith("commit unknown (no repository), ") and "python 3." in lines[3]
     assert [line.strip() for line in lines if "resources" in line] == [PIXELS.as_posix(), LISTING.as_posix()]
     assert lines[-1].strip() == (
         "from set.zip (1,234 bytes, sha256 abababababababab) of https://example.org/set.zip"

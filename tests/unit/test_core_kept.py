@@ -34,6 +34,14 @@ def test_deleted_results_come_back_without_taking_room_before(run):
     assert sorted(path.name for path in results.iterdir()) == list(NAMES)
 
 
+def test_what_nobody_waits_for_is_withdrawn_and_taken_over_later(run):
+    results, state = run
+    kept.withdraw(results, state)
+    assert not list(results.iterdir())
+    assert kept.take_over(results, state, "print")
+    assert (results / "metrics.json").exists()
+
+
 def test_results_of_another_configuration_do_not(run):
     assert not kept.take_over(*run, "other")
 

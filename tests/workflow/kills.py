@@ -91,7 +91,7 @@ def train_with_kills(
             KINDS[kind](process)
             if kind != "SIGKILL of the trainer":
                 break
-        if process.wait() == 0:
+        if process.wait() == 0 and all((folder / RUN / seed / "receipt.json").exists() for seed in SEEDS):
             return found
         if not waiting and found.starts > 2 * len(kinds) + 2:
             raise AssertionError(f"{folder}: does not end, see its logs")

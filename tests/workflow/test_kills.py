@@ -20,7 +20,7 @@ from tests.workflow.kills import (
     wait_for_trainer,
 )
 
-ASKED = options(epochs=60)
+ASKED = options(epochs=120)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def other(finished: Path, tmp_path: Path) -> Path:
 
 
 def test_kills_of_every_kind_end_in_the_bits_of_an_undisturbed_run(calm: Path, other: Path):
-    found = train_with_kills(other, ASKED, list(KINDS), random.Random(), longest=8.0)
+    found = train_with_kills(other, ASKED, list(KINDS), random.Random(), longest=6.0)
     assert set(found.by_kind) == set(KINDS)
     assert differing(calm, other) == []
     assert any(read_json(other / RUN / seed / "receipt.json")["resumed_from"] for seed in SEEDS)

@@ -121,15 +121,15 @@ def test_a_constant_reruns_its_users_and_what_follows(copy: Path, everything: se
 
 
 def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set[str]):
-    configure(copy, experiments={"flowers/resnet18_scratch": {"recipe": {"lr": 0.03}}})
+    configure(copy, experiments={"flowers/resnet18_scratch": {"recipe": {"lr": 0.04}}})
     assert planned(copy, "all") == below(everything, f"{FLOWERS}/resnet18_scratch/", *REPORTS)
     why = reasons(copy)
-    assert any(": recipe.lr: " in line and line.endswith(" → 0.03") for line in why), why
+    assert any(": recipe.lr: " in line and line.endswith(" → 0.04") for line in why), why
     assert max(map(len, why)) < 200
 
 
 def test_a_pretraining_takes_along_what_starts_from_it(copy: Path, everything: set[str]):
-    configure(copy, experiments={"flowers/resnet18_on102_leaky": {"recipe": {"lr": 0.03}}})
+    configure(copy, experiments={"flowers/resnet18_on102_leaky": {"recipe": {"lr": 0.04}}})
     arms = [f"{FLOWERS}/resnet18_{name}_leaky/" for name in ("on102", "from102")]
     assert planned(copy, "all") == below(everything, *arms, *REPORTS)
 

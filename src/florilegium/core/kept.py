@@ -48,6 +48,12 @@ def take_over(results: Path, state: Path, fingerprint: str) -> bool:
     return True
 
 
+def withdraw(results: Path, state: Path) -> None:
+    """Take back from `results` what is kept: nobody has it on the books."""
+    for path in _place(state).iterdir():
+        (results / path.name).unlink(missing_ok=True)
+
+
 def forget(state: Path, results: Path) -> None:
     """Let go, anywhere below `state`, of what lies in its place below `results`."""
     for folder in state.rglob(f"*{SUFFIX}"):
