@@ -6,9 +6,11 @@ import re
 from functools import partial
 
 from florilegium.core import reasons
+from florilegium.core.ancestry import MARK
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
 
 reasons.install()
+os.environ[MARK] = "1"
 
 
 def any_of(names):

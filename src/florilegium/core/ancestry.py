@@ -1,17 +1,21 @@
 """Whether the workflow that started a process is still there."""
 
+import os
 from pathlib import Path
 
 import psutil
 
+MARK = "FLORILEGIUM_WORKFLOW"  # an environment variable that the Snakefile sets for its jobs
 
-def workflow_pid() -> int | None:
-    """The nearest Snakemake above this process; None where there is none, or it has ended."""
-    for process in psutil.Process().parents():
-        try:
-            # `snakemake ...`, `python .../snakemake ...` or `python -m snakemake ...`
-            if any(Path(part).stem == "snakemake" for part in process.cmdline()[:4]):
-                return process.pid
-        except psutil.Error:  # it may end while it is looked at
-            continue
-    return None
+
+def orphaned() -> bool:
+    """Whether a workflow has started this process and is gone."""
+    return MARK in os.environ and not any(map(_is_snakemake, psutil.Process().parents()))
+
+
+def _is_snakemake(process: psutil.Process) -> bool:
+    """`snakemake ...`, `python .../snakemake ...` or `python -m snakemake ...`."""
+    try:
+        return any(Path(part).stem == "snakemake" for part in process.cmdline()[:4])
+    except psutil.Error:  # it may end while it is looked at
+        return False

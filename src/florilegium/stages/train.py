@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.ancestry import workflow_pid
 from florilegium.core.errors import run_main
 from florilegium.data.load import load_splits
 from florilegium.training import parallel
@@ -35,7 +34,6 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
         state=arguments.state,
         tensorboard=arguments.tensorboard,
         device=pick_device(arguments.device),
-        workflow=workflow_pid(),
         gpus=gpus,
     )
 

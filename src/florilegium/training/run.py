@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from florilegium.core.ancestry import workflow_pid
+from florilegium.core.ancestry import orphaned
 from florilegium.core.files import atomic, digest, write_json
 from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.kept import keep, take_over, withdraw
@@ -49,8 +49,6 @@ class Job:
     state: Path
     tensorboard: Path | None
     device: torch.device
-    workflow: int | None = None
-    """The process of the workflow that waits for it; without that, results would be on nobody's books."""
     gpus: tuple[str, ...] = ()
     """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
 
@@ -99,7 +97,7 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
         if not parallel.rank():
             keep(job.out_of(seed), (*FILES, "receipt.json"), state.folder, state.fingerprint)
             state.clear()
-            if job.workflow is not None and workflow_pid() != job.workflow:
+            if orphaned():
                 withdraw(job.out_of(seed), state.folder)
                 say("the workflow that started this training is gone; the next one takes the result over")
 
