@@ -90,11 +90,12 @@ def train_run(job: Job, splits: Splits, seed: int) -> None:
         UserError: see `fit`; or another process is at work on this run.
     """
     with StateFolder(job.state_of(seed), job.fingerprint(seed)) as state:
-        if parallel.agreed(take_over(job.out_of(seed), state.folder, state.fingerprint)):
+        first = not parallel.rank()
+        if parallel.agreed(first and take_over(job.out_of(seed), state.folder, state.fingerprint)):
             say(f"{job.out}, seed {seed}: was finished before, and is taken over")
             return
         make_run(job, splits, seed, state)
-        if not parallel.rank():
+        if first:
             keep(job.out_of(seed), (*FILES, "receipt.json"), state.folder, state.fingerprint)
             state.clear()
             if orphaned():
