@@ -70,12 +70,13 @@ KINDS = {
 
 
 def train_with_kills(
-    folder: Path, options: list[str], kinds: list[str], rng: random.Random, longest: float
+    folder: Path, options: list[str], kinds: list[str], rng: random.Random, longest: float, *, trained: bool
 ) -> Kills:
     """Run the experiment in `folder` until it ends, killing it once for each of `kinds` before.
 
-    A kill comes at a random moment up to `longest` seconds after the trainer has started. The
-    number of cores that Snakemake is given alternates.
+    A kill comes at a random moment up to `longest` seconds after the trainer has started or, where
+    it is to have `trained`, after it has saved an epoch. The number of cores that Snakemake is given
+    alternates.
     """
     found = Kills()
     waiting = list(kinds)
@@ -83,6 +84,8 @@ def train_with_kills(
         found.starts += 1
         process = start(folder, "--cores", str(1 + found.starts % 2), *options)
         while waiting and wait_for_trainer(process):
+            if trained:
+                wait_for_save(process, folder, time.time())
             time.sleep(rng.uniform(0, longest))
             if process.poll() is not None:
                 break
@@ -115,6 +118,15 @@ def wait_for_trainer(process: subprocess.Popen) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def wait_for_save(process: subprocess.Popen, folder: Path, since: float) -> None:
+    """Until a trainer has saved its progress, or its Snakemake has ended."""
+    while process.poll() is None:
+        with suppress(FileNotFoundError):  # a save is renamed, and cleared at the end of a run
+            if any(path.stat().st_mtime > since for path in (folder / "state").rglob("state.pt")):
+                return
+        time.sleep(0.02)
 
 
 def trainers(process: subprocess.Popen) -> list[psutil.Process]:
@@ -164,7 +176,7 @@ def main() -> None:
         asked = options(arguments.epochs)
         snakemake(calm, "--cores", "2", *asked)
         started = time.time()
-        found = train_with_kills(killed, asked, kinds, rng, arguments.longest)
+        found = train_with_kills(killed, asked, kinds, rng, arguments.longest, trained=False)
         figures = {
             "kills": found.by_kind.total(),
             "by_kind": dict(found.by_kind),
