@@ -171,9 +171,9 @@ def main() -> None:
     rng.shuffle(kinds)
     with tempfile.TemporaryDirectory() as base:
         calm = copy_project(PROJECT, Path(base) / "calm")
-        snakemake(calm, "--cores", "2", *options(1), "--until", "pack", "index", "audit_pair")
-        killed = Path(shutil.copytree(calm, Path(base) / "killed", symlinks=True))
         asked = options(arguments.epochs)
+        snakemake(calm, "--cores", "2", *asked, "--until", "pack", "index", "audit_pair")
+        killed = Path(shutil.copytree(calm, Path(base) / "killed", symlinks=True))
         snakemake(calm, "--cores", "2", *asked)
         started = time.time()
         found = train_with_kills(killed, asked, kinds, rng, arguments.longest, trained=False)
