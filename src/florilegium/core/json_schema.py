@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.files import write_json
 from florilegium.core.recipe import Recipe
 from florilegium.core.schema import Preset, Settings, StudyFile
@@ -22,7 +23,13 @@ FILES: dict[str, type[BaseModel]] = {
     "dataset": Dataset,
 }
 # Sections that files may give in part: they are merged before they are checked as a whole.
-PARTIAL: dict[str, type[BaseModel]] = {"data": DataUse, "model": Model, "recipe": Recipe, "init": Init}
+PARTIAL: dict[str, type[BaseModel]] = {
+    "data": DataUse,
+    "model": Model,
+    "recipe": Recipe,
+    "init": Init,
+    "attention": Attention,
+}
 
 
 def schema(name: str) -> dict[str, Any]:
