@@ -62,6 +62,8 @@ def _recompute(
 ) -> None:
     """Form the matrix of a layer that has just run, and check that it explains what came out."""
     tokens = inputs[0]  # (B, N, C)
+    if tokens.dim() != 3:
+        raise _unlike(layer)
     qkv = layer.qkv(tokens).unflatten(2, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)
     query, key, value = qkv.unbind(0)  # (B, H, N, d) each
     query, key = _applied(layer, "q_norm", query), _applied(layer, "k_norm", key)

@@ -15,6 +15,8 @@ from florilegium.report.pictures_attention import (
     draw_images,
     draw_maps,
     draw_rollouts,
+    either,
+    images_measured,
     map_note,
 )
 from florilegium.report.study import Entry
@@ -50,12 +52,12 @@ def draw_attention_maps(material: Material, figure: Planned) -> Figure:
         return _empty(material, figure)
     shown = [attended for _, attended in found.values()]
     columns = max(2, *(len(attended.blocks) for attended in shown))
-    fig = style.figure(0.3 + (CELL + 0.3) * len(found))
+    fig = style.figure(0.3 + (CELL + 0.2) * len(found))
     grid = fig.subplots(len(found), columns, squeeze=False)
     for row, (name, attended) in zip(grid, zip(found, shown, strict=True), strict=True):
         draw_maps(row, attended)
         _name(row[0], name)
-    heads = " or ".join(map(str, sorted({int(attended.head) for attended in shown})))
+    heads = either(attended.head for attended in shown)
     style.frame(fig, material.study, figure.question, f"Head {heads}, first seed. {map_note(shown)}")
     return fig
 
@@ -82,13 +84,13 @@ def draw_attention_depth(material: Material, figure: Planned) -> Figure:
     _depth_axes(axes["diagonal"], "Weight of a token on itself", "mean over rows (log scale)", even)
     axes["diagonal"].set_yscale("log")
     style.legend(fig)
-    counts = sorted({int(attended.table["n_images"].iloc[0]) for _, attended in found.values()})
+    images = images_measured(attended for _, attended in found.values())
     style.frame(
         fig,
         material.study,
         figure.question,
-        f"Dots: heads; lines: their mean; first seed, means over {' or '.join(map(str, counts))} test images. Grey: "
-        "uniform attention, whose entropy is log N and whose diagonal is 1 / N for N tokens. Low entropy is "
+        f"Dots: heads; lines: their mean; first seed, means over {images}. Grey: "
+        "uniform attention, whose entropy is log N and whose diagonal is 1/N for N tokens. Low entropy is "
         "sparse attention; a diagonal near 1 looks at nothing but the token itself.",
     )
     return fig

@@ -1,10 +1,11 @@
 """Attention of one network in pictures: maps of a head, and rollouts over images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from florilegium.explanation.attended import Attended
 from florilegium.report import style
 
 MAP_NOTE = (
-    "Each row of a map is a token that asks, each column one that it attends to{first}; white is 0, the darkest "
-    "red the map's own largest weight (max). Entropy: mean over rows, as a share of log N of uniform attention; "
-    "diagonal: mean weight of a token on itself, 1 / N when uniform (here N = {tokens}, 1 / N = {even:.3f}). Both are "
-    "means over {images} test images; the map is of the first one."
+    "Each row of a map is a token that asks, each column one that it attends to: the class token, where there is "
+    "one, then the patches row by row. The colour goes with the root of the weight, from 0 to the map's own largest "
+    "(max). Entropy: mean over rows, as a share of log N, that of uniform attention; diagonal: mean weight of a "
+    "token on itself, 1/N when uniform (N = {tokens}, 1/N = {even}). Both are means over {images}; the map is of "
+    "the first one."
 )
 ROLLOUT_NOTE = (
     "Attention rollout (Abnar and Zuidema 2020): heads averaged, half of each block its residual connection, blocks "
@@ -53,24 +55,22 @@ def _rollouts(attended: Attended, label: style.Label, place: str) -> Figure:
     return fig
 
 
-def map_note(shown: list[Attended]) -> str:
-    """How to read maps; names N where all have the same, and the first tokens."""
-    tokens, images = (
-        [*dict.fromkeys(values)] for values in ([len(a.maps[0]) for a in shown], [_images(a) for a in shown])
-    )
-    prefix = int(shown[0].prefix)
-    first = (
-        f" ({'the class token first, then ' if prefix == 1 else ''}the patches row by row)"
-        if prefix < 2
-        else ""
-    )
+def map_note(shown: Sequence[Attended]) -> str:
+    """How to read the maps of these networks."""
+    tokens = [len(attended.maps[0]) for attended in shown]
     return MAP_NOTE.format(
-        first=first, tokens=tokens[0], even=1 / tokens[0], images=" or ".join(map(str, sorted(images)))
+        tokens=either(tokens), even=either(f"{1 / n:.3f}" for n in tokens), images=images_measured(shown)
     )
 
 
-def _images(attended: Attended) -> int:
-    return int(attended.table["n_images"].iloc[0])
+def images_measured(shown: Iterable[Attended]) -> str:
+    """Over how many test images the numbers of these networks are means."""
+    return f"{either(attended.table['n_images'].iloc[0] for attended in shown)} test images"
+
+
+def either(values: Iterable[object]) -> str:
+    """`100`, or `34 or 100` where they differ."""
+    return " or ".join(dict.fromkeys(map(str, values)))
 
 
 def draw_maps(axes: NDArray[np.object_], attended: Attended) -> None:
@@ -79,10 +79,11 @@ def draw_maps(axes: NDArray[np.object_], attended: Attended) -> None:
         ax.set_axis_off()
     for ax, block, weights in zip(axes, attended.blocks, attended.maps, strict=False):
         numbers = attended.numbers(block)
-        ax.imshow(weights.astype(np.float32), cmap="Reds", vmin=0, vmax=float(weights.max()))
+        largest = float(weights.max())
+        ax.imshow(weights.astype(np.float32), cmap="Reds", norm=PowerNorm(0.5, vmin=0, vmax=largest))
         ax.set_title(
-            f"block {block}\nentropy {numbers['entropy_share']:.2f}  diagonal {numbers['diagonal']:.3f}  "
-            f"max {float(weights.max()):.2f}",
+            f"block {block} (max {largest:.2f})\n"
+            f"entropy {numbers['entropy_share']:.2f}  diagonal {numbers['diagonal']:.3f}",
             fontsize=7.5, fontweight="normal", loc="center", linespacing=1.35,
         )  # fmt: skip
         for axis in (ax.xaxis, ax.yaxis):
