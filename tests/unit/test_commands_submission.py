@@ -47,7 +47,10 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ([*GOOD, GOOD[0] | {"image_id": 9}], "1 of 4 detections have an image_id that the annotations do not"),
+        (
+            [*GOOD, GOOD[0] | {"image_id": 9}],
+            "1 of 4 detections have an image_id that the annotations do not",
+        ),
         (changed(1, category_id=2), "1 of 3 detections have a category_id that the annotations do not have"),
         (changed(0, score=1.5), "1 of 3 detections have a score that is not between 0 and 1"),
         (changed(2, score=-0.1), "have a score that is not between 0 and 1 (first: detection 3, "),

@@ -24,7 +24,9 @@ def logits(*probabilities: list[float]) -> Tensor:
 
 
 def test_of_two_overlapping_boxes_the_likelier_stays_unless_classes_differ():
-    found = suppress(logits([0.6, 0.3], [0.9, 0.01], [0.4, 0.01], [0.01, 0.01]), NONE, ANCHORS, SIZE, Suppression())
+    found = suppress(
+        logits([0.6, 0.3], [0.9, 0.01], [0.4, 0.01], [0.01, 0.01]), NONE, ANCHORS, SIZE, Suppression()
+    )
     assert found[0].scores.tolist() == pytest.approx([0.9, 0.4, 0.3])
     assert found[0].labels.tolist() == [0, 0, 1]
     assert found[0].boxes.tolist() == [[2, 0, 22, 20], [30, 30, 50, 50], [0, 0, 20, 20]]
@@ -46,7 +48,9 @@ def test_what_is_unlikely_or_over_the_limit_is_left_out():
 
 
 def test_boxes_are_cut_off_where_the_picture_ends_and_gone_outside():
-    found = suppress(logits([0.1], [0.2], [0.3], [0.9]), NONE, ANCHORS, torch.tensor([[64, 40]]), Suppression())
+    found = suppress(
+        logits([0.1], [0.2], [0.3], [0.9]), NONE, ANCHORS, torch.tensor([[64, 40]]), Suppression()
+    )
     assert found[0].boxes.tolist() == [[30, 30, 40, 50], [2, 0, 22, 20]]
 
 
@@ -67,7 +71,9 @@ def test_a_batch_is_what_its_images_are_one_by_one_and_class_by_class(before: in
         expected = []
         for label in range(4):
             chosen = scores[:, label] > 0.3
-            boxes = clip(decode(deltas[image][chosen], anchors[chosen]), content[image].expand(int(chosen.sum()), 2))
+            boxes = clip(
+                decode(deltas[image][chosen], anchors[chosen]), content[image].expand(int(chosen.sum()), 2)
+            )
             there = (boxes[:, 2:] > boxes[:, :2]).all(1)
             boxes, own = boxes[there], scores[chosen, label][there]
             expected += [(own[k].item(), label, boxes[k].tolist()) for k in nms(boxes, own, 0.5)]

@@ -11,7 +11,14 @@ CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}, {"id": 9, "nam
 def truth(*objects: tuple, images: int = 2) -> dict:
     """Objects are (image, category, x, y, w, h) and perhaps a mapping of further keys."""
     annotations = [
-        {"id": n, "image_id": o[0], "category_id": o[1], "bbox": list(o[2:6]), "area": o[4] * o[5], "iscrowd": 0}
+        {
+            "id": n,
+            "image_id": o[0],
+            "category_id": o[1],
+            "bbox": list(o[2:6]),
+            "area": o[4] * o[5],
+            "iscrowd": 0,
+        }
         | (o[6] if len(o) > 6 else {})
         for n, o in enumerate(objects, start=1)
     ]
@@ -21,9 +28,7 @@ def truth(*objects: tuple, images: int = 2) -> dict:
 
 def found(*detections: tuple) -> list[dict]:
     """Detections are (image, category, x, y, w, h, score)."""
-    return [
-        {"image_id": d[0], "category_id": d[1], "bbox": list(d[2:6]), "score": d[6]} for d in detections
-    ]
+    return [{"image_id": d[0], "category_id": d[1], "bbox": list(d[2:6]), "score": d[6]} for d in detections]
 
 
 ONE = (1, 3, 10, 10, 100, 100)
@@ -132,7 +137,9 @@ def test_what_lies_below_the_best_f1_does_not_count():
 
 def test_the_likelier_detection_is_the_correct_one():
     close = (1, 3, 12, 10, 100, 100)
-    result = breakdown(truth(ONE, (2, 3, 0, 0, 50, 50)), found((*close, 0.9), (*ONE, 0.8), (2, 3, 0, 0, 50, 50, 0.7)))
+    result = breakdown(
+        truth(ONE, (2, 3, 0, 0, 50, 50)), found((*close, 0.9), (*ONE, 0.8), (2, 3, 0, 0, 50, 50, 0.7))
+    )
     assert (result.counts["correct"], result.counts["duplicate"]) == (2, 1)
 
 
@@ -171,7 +178,12 @@ def test_counts_agree_with_coco_on_many_random_boxes():
     draw = random.Random(0)
 
     def box() -> tuple:
-        return (draw.randint(1, 9), draw.choice((3, 7, 9)), *(draw.randint(0, 60) for _ in range(2)), *(draw.randint(30, 90) for _ in range(2)))
+        return (
+            draw.randint(1, 9),
+            draw.choice((3, 7, 9)),
+            *(draw.randint(0, 60) for _ in range(2)),
+            *(draw.randint(30, 90) for _ in range(2)),
+        )
 
     objects = truth(*(box() for _ in range(60)), images=9)
     detections = found(*((*box(), draw.random()) for _ in range(200)))

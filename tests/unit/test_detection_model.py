@@ -44,7 +44,9 @@ def test_anchors_are_as_many_and_where_the_studys_are():
     assert anchors[0].tolist() == pytest.approx([-18.6274, -7.3137, 26.6274, 15.3137], abs=1e-4)
     assert len(anchors_of(AnchorSettings(), 640, 832, CPU)) == 99_765
     sides = anchors[:, 2:] - anchors[:, :2]
-    assert sides[:9].prod(1).tolist() == pytest.approx([32**2 * s for s in (1, 4 ** (1 / 3), 16 ** (1 / 3))] * 3)
+    assert sides[:9].prod(1).tolist() == pytest.approx(
+        [32**2 * s for s in (1, 4 ** (1 / 3), 16 ** (1 / 3))] * 3
+    )
     assert (sides[:9, 1] / sides[:9, 0]).tolist() == pytest.approx([0.5] * 3 + [1.0] * 3 + [2.0] * 3)
     assert sides[-1].prod().item() == pytest.approx(512**2 * 16 ** (1 / 3))
 
@@ -114,7 +116,7 @@ def test_group_norm_goes_through_pyramid_and_heads():
     groups = [m for m in network.modules() if isinstance(m, torch.nn.GroupNorm)]
     parts = {name.split(".")[0] for name, m in network.named_modules() if m in groups}
     assert parts == {"backbone", "pyramid", "class_head", "box_head"}
-    assert all(1 < m.num_channels // m.num_groups for m in groups)
+    assert all(m.num_channels // m.num_groups > 1 for m in groups)
 
 
 def test_a_classifiers_keys_are_the_backbones():

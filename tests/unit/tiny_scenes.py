@@ -75,7 +75,11 @@ def scenes(
 
 def scene_splits(train: int = 12, val: int = 4, test: int = 5) -> SceneSplits:
     return SceneSplits(
-        scenes(train), scenes(val, seed=1) if val else None, scenes(test, seed=2), ("red", "blue"), CATEGORY_IDS
+        scenes(train),
+        scenes(val, seed=1) if val else None,
+        scenes(test, seed=2),
+        ("red", "blue"),
+        CATEGORY_IDS,
     )
 
 
@@ -102,7 +106,9 @@ def truth(part: Scenes, category_ids: Sequence[int] = CATEGORY_IDS) -> dict:
             for n, (h, w) in zip(part.ids, part.sizes.tolist(), strict=True)
         ],
         "annotations": annotations,
-        "categories": [{"id": n, "name": name} for n, name in zip(category_ids, ("red", "blue"), strict=True)],
+        "categories": [
+            {"id": n, "name": name} for n, name in zip(category_ids, ("red", "blue"), strict=True)
+        ],
     }
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
@@ -32,7 +31,9 @@ class Found:
     labels: Tensor  # int64 (n,)
 
 
-def suppress(logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression) -> list[Found]:
+def suppress(
+    logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression
+) -> list[Found]:
     """What is found in each image of a batch, on the host.
 
     Args:

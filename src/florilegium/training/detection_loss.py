@@ -15,9 +15,7 @@ from florilegium.models.matching import IGNORED, Matched
 BETA = 1 / 9  # where smooth L1 turns from a parabola into a line
 
 
-def class_loss(
-    logits: Tensor, labels: Tensor, *, alpha: float, gamma: float, clamp: float | None
-) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float, clamp: float | None) -> Tensor:
     """The focal loss of each image, summed over its anchors and classes: (B,).
 
     Args:
