@@ -8,6 +8,7 @@ from florilegium.core.audit_settings import Audit
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Strict
+from florilegium.core.tasks import TaskName
 
 
 class ArmEntry(Strict):
@@ -30,6 +31,7 @@ class ExperimentEntry(Strict):
     base: Name | None = None
     abstract: bool = Field(False, description="only inherited from, never run")
     title: str = ""
+    task: TaskName | None = Field(None, description="null: its base's, and classification at last")
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -62,7 +64,9 @@ class StudyOverlay(Strict):
     """What a preset changes of a whole study, and of single experiments of it."""
 
     all: Overlay = Field(default_factory=Overlay)
-    experiments: dict[Name, Overlay] = Field(default_factory=dict)
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="by name or glob; what stands lower wins"
+    )
 
 
 class Preset(Strict):
@@ -100,5 +104,7 @@ class Settings(Strict):
     stand_ins: dict[Name, Name] = Field(
         default_factory=dict, description="data sets that stand in for others; wins over the preset's"
     )
-    experiments: dict[str, Overlay] = Field(default_factory=dict, description="`study/experiment`: changes")
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="`study/experiment`, globs allowed: changes"
+    )
     own_studies: tuple[str, ...] = Field((), strict=False, description="study files of one's own, as paths")
