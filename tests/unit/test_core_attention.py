@@ -53,8 +53,9 @@ def test_it_is_looked_at_where_a_study_asks_for_it(make):
     assert (second.head, second.images) == (1, 7)
 
 
-def test_what_a_preset_changes_for_all_asks_for_nothing(make):
-    plan = make(preset="all: {attention: {blocks: [0, 1]}}")
+@pytest.mark.parametrize("several", ["all: {}", "experiments: {{'[ps]*': {}}}"])
+def test_what_a_preset_changes_for_several_asks_for_nothing(make, several: str):
+    plan = make(preset=several.format("{attention: {blocks: [0, 1]}}"))
     assert [e.attention.blocks for e in plan.with_attention().values()] == [(0, 1)] * 2
     assert plan.find("bloom", "plain", "corrected").attention is None
 

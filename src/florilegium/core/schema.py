@@ -8,6 +8,7 @@ from florilegium.core.audit_settings import Audit
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Strict
+from florilegium.core.tasks import TaskName
 
 
 class ArmEntry(Strict):
@@ -31,6 +32,7 @@ class ExperimentEntry(Strict):
     base: Name | None = None
     abstract: bool = Field(False, description="only inherited from, never run")
     title: str = ""
+    task: TaskName | None = Field(None, description="null: its base's, and classification at last")
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -59,7 +61,8 @@ class Overlay(Strict):
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     attention: dict[str, Any] | None = Field(
-        None, description="in a preset's `all`: for the experiments whose attention is looked at anyway"
+        None,
+        description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
     )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
@@ -69,7 +72,9 @@ class StudyOverlay(Strict):
     """What a preset changes of a whole study, and of single experiments of it."""
 
     all: Overlay = Field(default_factory=Overlay)
-    experiments: dict[Name, Overlay] = Field(default_factory=dict)
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="by name or glob; what stands lower wins"
+    )
 
 
 class Preset(Strict):
@@ -93,6 +98,9 @@ class Settings(Strict):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
     corrupt_images: Literal["stop", "skip"] = "stop"
+    bad_boxes: Literal["stop", "drop"] = Field(
+        "stop", description="boxes that are empty, inverted, outside their image or not finite"
+    )
     rerun_on_versions: bool = Field(
         False, description="another version of a package (torch, Pillow, ...) re-runs the stages that use it"
     )
@@ -101,5 +109,10 @@ class Settings(Strict):
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
-    experiments: dict[str, Overlay] = Field(default_factory=dict, description="`study/experiment`: changes")
+    stand_ins: dict[Name, Name] = Field(
+        default_factory=dict, description="data sets that stand in for others; wins over the preset's"
+    )
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="`study/experiment`, globs allowed: changes"
+    )
     own_studies: tuple[str, ...] = Field((), strict=False, description="study files of one's own, as paths")
