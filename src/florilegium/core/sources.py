@@ -30,7 +30,7 @@ class Dataset(Strict):
     """A source of labelled images: published archives, a folder of the user's, or a rendering."""
 
     title: str = ""
-    layout: Literal["oxford17", "oxford102", "folders"]
+    layout: Literal["oxford17", "oxford102", "cifar10", "cifar100", "tiny_imagenet", "folders"]
     files: tuple[RemoteFile, ...] = Field((), strict=False)
     folder: str | None = Field(None, description="folders: a folder of one's own, one subfolder a class")
     rendered: Rendering | None = None
