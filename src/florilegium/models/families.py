@@ -7,7 +7,7 @@ it, so that checking a configuration costs no torch.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from florilegium.models import timm_names
+from florilegium.models import retinanet_names, timm_names
 
 
 @dataclass(frozen=True)
@@ -19,4 +19,7 @@ class Family:
 
 
 # Where two families know a name, the first one builds it.
-FAMILIES = (Family("florilegium.models.timm_classifier", timm_names.names),)
+FAMILIES = (
+    Family("florilegium.models.timm_classifier", timm_names.names),
+    Family("florilegium.models.retinanet", retinanet_names.names),
+)
