@@ -1,5 +1,6 @@
 """From a list of files to a table: image, class, split. One entry point for all layouts."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
 from florilegium.data.splits import SPLITS, Labelled
 from florilegium.data.tiny_imagenet import is_member, label_tiny
 
+VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
 WANTED = {
     "oxford17": "files named image_0001.jpg to image_1360.jpg",
     "oxford102": "files named image_00001.jpg to image_08189.jpg",
@@ -95,6 +97,8 @@ def _is_member(layout: str, path: str) -> bool:
     name = PurePosixPath(path).name
     if layout in NUMBERED:
         return NUMBERED[layout].fullmatch(name) is not None
+    if layout == "voc":
+        return VOC_IMAGE.fullmatch(path) is not None
     return is_member(path) if layout == "tiny_imagenet" else is_image(name)
 
 
