@@ -93,7 +93,8 @@ def train_with_kills(
             found.by_kind[kind] += 1
             KINDS[kind](process)
             if kind != "SIGKILL of the trainer":
-                break
+                with suppress(subprocess.TimeoutExpired):  # now and then, Snakemake misses a Ctrl-C
+                    process.wait(30)
         if process.wait() == 0 and all((folder / RUN / seed / "receipt.json").exists() for seed in SEEDS):
             return found
         if not waiting and found.starts > 2 * len(kinds) + 2:

@@ -14,6 +14,7 @@ from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import resolve
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
+from florilegium.core.tasks import TaskName
 from florilegium.core.validate import parse, read_yaml
 
 CONFIG = "config.yaml"
@@ -45,13 +46,13 @@ class Plan:
         """The workflow asks for an experiment several times a job: a search would cost their square."""
         return {e.key: e for e in self.experiments}
 
-    def groups(self) -> dict[tuple[int, ...], list[str]]:
-        """Which runs share a process: seeds to `Experiment.key`s. One seed each, unless the preset
-        says that the seeds of an experiment share one."""
-        found: dict[tuple[int, ...], list[str]] = {}
+    def groups(self) -> dict[tuple[TaskName, tuple[int, ...]], list[str]]:
+        """Which runs share a process: task and seeds to `Experiment.key`s. One seed each, unless the
+        preset says that the seeds of an experiment share one."""
+        found: dict[tuple[TaskName, tuple[int, ...]], list[str]] = {}
         for e in self.experiments:
             for seeds in [e.seeds] if self.preset.share_process else [(seed,) for seed in e.seeds]:
-                found.setdefault(seeds, []).append(e.key)
+                found.setdefault((e.task, seeds), []).append(e.key)
         return found
 
     def spec(self, e: Experiment) -> dict[str, Any]:
@@ -107,6 +108,7 @@ class Plan:
         return {
             "experiment": e.name,
             "arm": e.arm,
+            "task": e.task,
             "title": e.title,
             "note": e.note,
             "seeds": list(e.seeds),
@@ -202,13 +204,12 @@ def _studies(project: Path, settings: Settings) -> dict[str, tuple[str, StudyFil
 
 def _overlays(
     study: str, preset: Preset, preset_file: str, settings: Settings
-) -> dict[str, list[tuple[str, Overlay]]]:
-    """Changes by experiment name: the preset's for all, the preset's, then the person's."""
-    found: dict[str, list[tuple[str, Overlay]]] = {}
+) -> list[tuple[str, str, Overlay]]:
+    """Changes by experiment name or glob, in rising precedence: the preset's for all, the preset's, the person's."""
+    found = []
     if study in preset.studies:
-        found["*"] = [(preset_file, preset.studies[study].all)]
-        for name, overlay in preset.studies[study].experiments.items():
-            found.setdefault(name, []).append((preset_file, overlay))
+        found.append(("*", preset_file, preset.studies[study].all))
+        found += [(name, preset_file, overlay) for name, overlay in preset.studies[study].experiments.items()]
     for key, overlay in settings.experiments.items():
         owner, slash, name = key.partition("/")
         if not slash:
@@ -216,7 +217,7 @@ def _overlays(
                 f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}"
             )
         if owner == study:
-            found.setdefault(name, []).append((CONFIG, overlay))
+            found.append((name, CONFIG, overlay))
     return found
 
 

@@ -8,6 +8,7 @@ from florilegium.core.audit_settings import Audit
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Strict
+from florilegium.core.tasks import TaskName
 
 
 class ArmEntry(Strict):
@@ -30,6 +31,7 @@ class ExperimentEntry(Strict):
     base: Name | None = None
     abstract: bool = Field(False, description="only inherited from, never run")
     title: str = ""
+    task: TaskName | None = Field(None, description="null: its base's, and classification at last")
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -62,7 +64,9 @@ class StudyOverlay(Strict):
     """What a preset changes of a whole study, and of single experiments of it."""
 
     all: Overlay = Field(default_factory=Overlay)
-    experiments: dict[Name, Overlay] = Field(default_factory=dict)
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="by name or glob; what stands lower wins"
+    )
 
 
 class Preset(Strict):
@@ -94,5 +98,7 @@ class Settings(Strict):
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
-    experiments: dict[str, Overlay] = Field(default_factory=dict, description="`study/experiment`: changes")
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="`study/experiment`, globs allowed: changes"
+    )
     own_studies: tuple[str, ...] = Field((), strict=False, description="study files of one's own, as paths")

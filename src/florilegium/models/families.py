@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from florilegium.core.spec import Model
-from florilegium.models import norm_vit_sizes, timm_names
+from florilegium.models import norm_vit_sizes, retinanet_names, timm_names
 
 
 @dataclass(frozen=True)
@@ -26,4 +26,5 @@ FAMILIES = (
     Family("florilegium.models.norm_vit", norm_vit_sizes.names, norm_vit_sizes.arguments_of),
     Family("florilegium.models.distilled", timm_names.distilled),
     Family("florilegium.models.timm_classifier", timm_names.names),
+    Family("florilegium.models.retinanet", retinanet_names.names),
 )

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from torch import nn
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.recipe import Recipe
+from florilegium.core.training_recipe import TrainingRecipe
 
 Part = nn.Module | nn.Parameter
 BACKBONE = "backbone"
 
 
-def freeze(network: nn.Module, recipe: Recipe) -> None:
+def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
     """Take `requires_grad` from what `recipe.freeze` and `recipe.freeze_blocks` name.
 
     Raises:

@@ -1,6 +1,6 @@
 """Vision transformers that differ in nothing but how their signal is kept in bounds (study 3).
 
-The five ways to do that are in `florilegium.models.norms`. The network around them is the pre-norm
+The five ways to do that are in `florilegium.models.norm_vit_methods`. The network around them is the pre-norm
 transformer of Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", initialised as in the code of
 the study. Parameters have timm's names, so that with `norm: ln` weights fit in both directions.
 """
@@ -13,7 +13,7 @@ from torchvision.ops import StochasticDepth
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models.norm_vit_sizes import Arguments, arguments_of
-from florilegium.models.norms import METHODS
+from florilegium.models.norm_vit_methods import METHODS
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:

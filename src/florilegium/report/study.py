@@ -25,6 +25,7 @@ class Entry(Strict):
 
     experiment: Name
     arm: Name
+    task: Literal["classification", "detection", "generation"] = "classification"
     title: str
     note: str
     seeds: tuple[int, ...]

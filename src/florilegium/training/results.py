@@ -15,7 +15,8 @@ from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation import cost
 from florilegium.evaluation.classification import Scores, evaluate
-from florilegium.training.loop import EVALUATION_BATCH, Outcome
+from florilegium.training.classification import EVALUATION_BATCH
+from florilegium.training.loop import Outcome
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,15 @@ def predictions(images: Images, scores: Scores, classes: tuple[str, ...]) -> pd.
 
 
 def costs(outcome: Outcome, tested: Tested, recipe: Recipe, device: torch.device) -> dict[str, Any]:
-    """What the run took, whichever processes it ran in; totals leave out loading and validation."""
+    """What the run took, whichever processes it ran in: epochs, validation and the tests at the end."""
     training = sum(outcome.seconds_per_epoch)
     return {
         "device": device_name(device),
         "precision": recipe.precision,
         "threads": recipe.threads,
-        "seconds_total": training + tested.seconds,
+        "seconds_total": training + outcome.seconds_validation + tested.seconds,
         "seconds_per_epoch": training / max(1, len(outcome.seconds_per_epoch)),
+        "seconds_validation": outcome.seconds_validation,
         "seconds_evaluation": tested.seconds,
         "train_images_per_second": outcome.images_per_second,
         "peak_memory_bytes": cost.peak_memory_bytes(device),
