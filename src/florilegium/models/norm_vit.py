@@ -12,8 +12,8 @@ from torchvision.ops import StochasticDepth
 
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
-from florilegium.models.norm_vit_sizes import Arguments, arguments_of
 from florilegium.models.norm_vit_methods import METHODS
+from florilegium.models.norm_vit_sizes import Arguments, arguments_of
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
