@@ -42,6 +42,7 @@ RESULTS = f"results/{plan.settings.preset}"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/scenes.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
 include: "workflow/rules/report.smk"

@@ -156,7 +156,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
             where=where,
             overlays=_overlays(study, preset, shown(preset_path, project), settings),
             seeds=preset.seeds if settings.seeds is None else settings.seeds,
-            stand_ins=preset.datasets,
+            stand_ins=preset.datasets | settings.stand_ins,
             splits=_splits(datasets, settings),
         )
     ]

@@ -90,6 +90,9 @@ class Settings(Strict):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
     corrupt_images: Literal["stop", "skip"] = "stop"
+    bad_boxes: Literal["stop", "drop"] = Field(
+        "stop", description="boxes that are empty, inverted, outside their image or not finite"
+    )
     rerun_on_versions: bool = Field(
         False, description="another version of a package (torch, Pillow, ...) re-runs the stages that use it"
     )
@@ -98,6 +101,9 @@ class Settings(Strict):
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
+    stand_ins: dict[Name, Name] = Field(
+        default_factory=dict, description="data sets that stand in for others; wins over the preset's"
+    )
     experiments: dict[str, Overlay] = Field(
         default_factory=dict, description="`study/experiment`, globs allowed: changes"
     )

@@ -1,5 +1,6 @@
 """From a list of files to a table: image, class, split. One entry point for all layouts."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from florilegium.data.folders import label_folders
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
 from florilegium.data.splits import SPLITS, Labelled
 
+VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
 WANTED = {
     "oxford17": "files named image_0001.jpg to image_1360.jpg",
     "oxford102": "files named image_00001.jpg to image_08189.jpg",
@@ -81,8 +83,10 @@ def _is_hidden(path: str) -> bool:
 
 def _is_member(layout: str, path: str) -> bool:
     name = PurePosixPath(path).name
-    if layout == "folders":
+    if layout in ("folders", "coco"):
         return is_image(name)
+    if layout == "voc":
+        return VOC_IMAGE.fullmatch(path) is not None
     return (IMAGE_17 if layout == "oxford17" else IMAGE_102).fullmatch(name) is not None
 
 
