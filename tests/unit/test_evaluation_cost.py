@@ -47,6 +47,26 @@ def test_a_transformer_with_the_products_of_its_attention():
     assert size["macs"] == vit_macs(197, 768, 12, 16, 17)
 
 
+@pytest.mark.parametrize("norm", ["ln", "rescale"])
+def test_a_transformer_of_study_3(norm: str):
+    size = cost.size(build("norm_vit_b16", 10, norm=norm), 224)
+    assert size["macs"] == vit_macs(197, 768, 12, 16, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("vit_large_patch16_384", 190.7e9),
+        ("cait_s36_384", 48.0e9),
+        ("deit_base_distilled_patch16_384", 55.5e9),
+        ("swin_large_patch4_window12_384", 103.9e9),
+    ],
+)
+def test_what_study_2_calls_flops(name: str, published: float):
+    """Its figures are of other code, and rounded; ours agree with them to a hundredth."""
+    assert cost.size(build(name, 200), 384)["macs"] == pytest.approx(published, rel=0.01)
+
+
 def test_what_is_frozen_still_costs_but_does_not_train():
     network = build("resnet18", 17)
     before = cost.size(network, 64, 64)
