@@ -88,4 +88,3 @@ def first_network(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Mod
         load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
     freeze(network, recipe)
     return network
-
