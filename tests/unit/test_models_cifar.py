@@ -33,9 +33,7 @@ def head(**arguments: object) -> nn.Module:
     return built("cifar_resnet18_attention", **SLIM, heads=4, dropout=0.0, **arguments)
 
 
-@pytest.mark.parametrize(
-    ("name", "params"), [("cifar_resnet18", 11_173_962), ("cifar_resnet34", 21_282_122)]
-)
+@pytest.mark.parametrize(("name", "params"), [("cifar_resnet18", 11_173_962), ("cifar_resnet34", 21_282_122)])
 def test_a_network_has_the_study_s_parameters(name, params):
     with torch.device("meta"):
         assert count(built(name)) == params
@@ -86,9 +84,7 @@ def test_imagenet_weights_fit_but_for_the_first_and_the_last_layer(tmp_path):
 def test_a_head_goes_on_a_trained_network_that_stays_as_it_is(tmp_path):
     plain, network = built("cifar_resnet18", **SLIM), head()
     save(plain.state_dict(), tmp_path / "plain.safetensors")
-    load_into(
-        network, tmp_path / "plain.safetensors", allow_missing=["head.*"], allow_unexpected=["fc.*"]
-    )
+    load_into(network, tmp_path / "plain.safetensors", allow_missing=["head.*"], allow_unexpected=["fc.*"])
     freeze(network, Recipe(epochs=1, freeze_blocks=4))
     names = {name.split(".")[0] for name, p in network.named_parameters() if p.requires_grad}
     assert names == {"head"}
