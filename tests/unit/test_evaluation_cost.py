@@ -49,7 +49,7 @@ def test_a_transformer_with_the_products_of_its_attention():
 
 @pytest.mark.parametrize("norm", ["ln", "rescale"])
 def test_a_transformer_of_study_3(norm: str):
-    size = cost.size(build("norm_vit_b16", 10, norm=norm), 224)
+    size = cost.size(build("norm_vit_b16", 10, norm=norm), 224, 224)
     assert size["macs"] == vit_macs(197, 768, 12, 16, 10)
 
 
@@ -64,7 +64,7 @@ def test_a_transformer_of_study_3(norm: str):
 )
 def test_what_study_2_calls_flops(name: str, published: float):
     """Its figures are of other code, and rounded; ours agree with them to a hundredth."""
-    assert cost.size(build(name, 200), 384)["macs"] == pytest.approx(published, rel=0.01)
+    assert cost.size(build(name, 200), 384, 384)["macs"] == pytest.approx(published, rel=0.01)
 
 
 def test_what_is_frozen_still_costs_but_does_not_train():
