@@ -30,7 +30,7 @@ class Dataset(Strict):
     """A source of labelled images, or of images with boxes: published archives, a folder of the user's, or a rendering."""
 
     title: str = ""
-    layout: Literal["oxford17", "oxford102", "folders", "coco", "voc"]
+    layout: Literal["oxford17", "oxford102", "cifar10", "cifar100", "tiny_imagenet", "folders", "coco", "voc"]
     files: tuple[RemoteFile, ...] = Field((), strict=False)
     folder: str | None = Field(None, description="a folder of one's own, in that layout")
     rendered: Rendering | None = None

@@ -66,7 +66,9 @@ class TrainingRecipe(Strict):
     )
     # freezing
     freeze: tuple[str, ...] = Field(
-        (), strict=False, description="modules by name whose parameters do not train"
+        (),
+        strict=False,
+        description="modules by name whose parameters do not train; backbone: all but the classifier",
     )
     freeze_blocks: Count = Field(
         0, description="first blocks or stages that do not train, with all before them"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from florilegium.core.progress import bar
 from florilegium.data.scene_feed import SceneBatch, gather, normalise
-from florilegium.evaluation.classification import AUTOCAST
+from florilegium.evaluation.precision import autocast
 from florilegium.evaluation.suppression import Found, Suppression, suppress
 from florilegium.models.boxes import clip
 
@@ -56,7 +56,7 @@ def detect(
         batch = gather(scenes, index, device)
         images = normalise(batch, config)
         with torch.no_grad():
-            with torch.autocast(device.type, AUTOCAST[precision], enabled=precision != "fp32"):
+            with autocast(device, precision):
                 logits, deltas = network(images)
             anchors = network.anchors(images)
             if loss is not None:
