@@ -249,9 +249,7 @@ def test_figures_are_those_of_the_checkpoint_and_of_the_predictions(world: Path)
     assert coco_figures(truth(part), predictions).overall == {name: metrics[name] for name in FIGURES}
     network = detector(seed=5)
     load_detector(network, folder / "checkpoint.safetensors")
-    answers = detect(
-        network, part, CONFIG_OF_THE_MODEL, Suppression(), category_ids=CATEGORY_IDS, device=CPU
-    )
+    answers = detect(network, part, CONFIG_OF_THE_MODEL, Suppression(), category_ids=CATEGORY_IDS, device=CPU)
     assert answers.results == predictions
 
 

@@ -129,9 +129,7 @@ def answerer(
 
 
 def suppression(recipe: DetectionRecipe) -> Suppression:
-    return Suppression(
-        recipe.score_threshold, recipe.suppression_iou, recipe.top_k, recipe.max_detections
-    )
+    return Suppression(recipe.score_threshold, recipe.suppression_iou, recipe.top_k, recipe.max_detections)
 
 
 def validate(
