@@ -24,6 +24,7 @@ from florilegium.training.events import Events
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
+from florilegium.training.probe import heads_for
 from florilegium.training.run import train_run
 from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
@@ -48,10 +49,14 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
     network = first_network(job, recipe, len(splits.classes), seed)
     config = registry.input_config(model, recipe)
-    task = task_of(splits, recipe, config, seed, job.device)
+    features = job.features_of(seed)
+    # Heads that are trained by themselves are the network's own: it learns what they learn.
+    learning = network if features is None else heads_for(network, features)
+    prepared = config if features is None else None
+    task = task_of(splits, recipe, prepared, seed, job.device)
     events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
     outcome = fit(
-        network,
+        learning,
         task,
         recipe,
         seed=seed,
@@ -63,9 +68,9 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
         return
     if events:
         events.close()
-    tested = results.measure(network, outcome, splits, config, job.device)
+    tested = results.measure(learning, outcome, splits, prepared, job.device)
     folder = job.out_of(seed)
-    save(outcome.selected_state, folder / "checkpoint.safetensors")
+    save(network.state_dict(), folder / "checkpoint.safetensors")  # the selected weights, since `measure`
     size = cost.size(network, config.size) | {
         "checkpoint_bytes": (folder / "checkpoint.safetensors").stat().st_size
     }
