@@ -87,7 +87,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
     image_arguments.add_to(parser)
-    parser.add_argument("--init", required=True, help="first weights; {seed} stands for the run's seed")
+    parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     return parser.parse_args()
