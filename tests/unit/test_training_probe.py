@@ -130,7 +130,9 @@ def test_features_of_another_backbone_are_refused(world):
     call(features_stage, *IMAGES, model=VIT, out="results/cached", epochs=None)
     weights = load_file("init.safetensors")
     save_file({**weights, "norm.weight": weights["norm.weight"] + 1e-6}, "init.safetensors")
-    with pytest.raises(UserError, match=r"results/cached/seed0/features: the features were made by other weights"):
+    with pytest.raises(
+        UserError, match=r"results/cached/seed0/features: the features were made by other weights"
+    ):
         call(train_stage, *CACHED, model=VIT, out="results/cached", features="cached")
 
 
@@ -150,7 +152,10 @@ def test_heads_by_themselves_answer_like_the_network():
     [
         ({"freeze": []}, "features: cached needs a backbone that does not learn; set freeze to"),
         ({"flip": 0.5}, "flip: 0.5 has no effect on cached features; set it to 0.0"),
-        ({"crop": "random_resized"}, "crop: random_resized has no effect on cached features; set it to centre"),
+        (
+            {"crop": "random_resized"},
+            "crop: random_resized has no effect on cached features; set it to centre",
+        ),
         ({"cutmix": 1.0}, "cutmix: 1.0 has no effect"),
         ({"drop_path": 0.1}, "drop_path: 0.1 has no effect"),
     ],

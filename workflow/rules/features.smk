@@ -52,7 +52,9 @@ for seeds, keys in plan.feature_groups().items():
         params:
             spec=lambda w: canonical(plan.features_spec(experiment_of(w))),
             code=lambda w: stage_code(*features_modules(w)),
-            versions=(lambda w: stage_versions(*features_modules(w))) if plan.settings.rerun_on_versions else "",
+            versions=(
+                (lambda w: stage_versions(*features_modules(w))) if plan.settings.rerun_on_versions else ""
+            ),
             seeds=seeds,
             options=features_options,
             device=plan.settings.device,

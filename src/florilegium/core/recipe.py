@@ -68,7 +68,8 @@ class Recipe(TrainingRecipe):
     )
     # linear probes
     features: Literal["live", "cached"] = Field(
-        "live", description="cached: a frozen backbone sees each image once, and the heads learn from what it saw"
+        "live",
+        description="cached: a frozen backbone sees each image once, and the heads learn from what it saw",
     )
     # regularisation
     label_smoothing: Fraction = 0.0
@@ -90,7 +91,11 @@ class Recipe(TrainingRecipe):
     def _check_cacheable(self) -> None:
         """One image has one feature only where nothing before the heads learns or draws."""
         if "backbone" not in self.freeze:
-            raise ValueError("features: cached needs a backbone that does not learn; set freeze to [backbone]")
+            raise ValueError(
+                "features: cached needs a backbone that does not learn; set freeze to [backbone]"
+            )
         for key, still in STILL.items():
             if getattr(self, key) != still:
-                raise ValueError(f"{key}: {getattr(self, key)} has no effect on cached features; set it to {still}")
+                raise ValueError(
+                    f"{key}: {getattr(self, key)} has no effect on cached features; set it to {still}"
+                )

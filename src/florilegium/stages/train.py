@@ -56,7 +56,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt and the state")
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
     image_arguments.add_to(parser)
-    parser.add_argument("--features", help="folder of cached features in place of images; {seed} as in --init")
+    parser.add_argument(
+        "--features", help="folder of cached features in place of images; {seed} as in --init"
+    )
     parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")

@@ -30,7 +30,9 @@ def extract(
     heads = heads_of(network, ASKED_BY)
     network.to(device, memory_format=torch.channels_last).eval()
     seen: dict[nn.Module, Tensor] = {}
-    hooks = [head.register_forward_pre_hook(lambda head, given: seen.update({head: given[0]})) for head in heads]
+    hooks = [
+        head.register_forward_pre_hook(lambda head, given: seen.update({head: given[0]})) for head in heads
+    ]
     transform, batches = EvalTransform(config), []
     for start in bar(range(0, len(images), BATCH), "features", "batch"):
         pixels = images.pixels[start : start + BATCH].to(device, non_blocking=True)
