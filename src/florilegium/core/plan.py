@@ -83,6 +83,10 @@ class Plan:
                     found.setdefault(seeds if first is None else (first,), []).append(e.key)
         return found
 
+    def with_attention(self) -> dict[str, Experiment]:
+        """The experiments whose attention is looked at, by their key."""
+        return {e.key: e for e in self.experiments if e.attention}
+
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
         stem, _, k = dataset.rpartition("_split")
@@ -142,6 +146,7 @@ class Plan:
             "role": self._role(e),
             "lr": e.recipe.lr,
             "lr_factor": e.lr_factor,
+            "attention": e.attention.model_dump(mode="json") if e.attention else None,
         }
 
     def _role(self, e: Experiment) -> str:

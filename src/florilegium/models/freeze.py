@@ -4,8 +4,9 @@
 vision transformer the first k blocks with the embeddings before them, and the final norm only when
 all blocks are frozen; for TinyViT the first k stages alone; for a residual network the stem and the
 first k stages. In `freeze`, the word `backbone` names everything but the classifier, so that what
-trains is a linear probe (all heads of a network with several). Frozen BatchNorm layers keep their running statistics, too, while drop-path in the
-frozen blocks of a transformer stays at work.
+trains is a linear probe (all heads of a network with several), unless a module has that name.
+Frozen BatchNorm layers keep their running statistics, too, while drop-path in the frozen blocks of a
+transformer stays at work.
 """
 
 import re
@@ -49,10 +50,10 @@ def _named(network: nn.Module, names: Sequence[str]) -> list[Part]:
     del parts[""]
     found: list[Part] = []
     for name in names:
-        if name == BACKBONE:
-            found += _backbone(network)
-        elif name in parts:
+        if name in parts:  # a detector has a module of the name `backbone`
             found.append(parts[name])
+        elif name == BACKBONE:
+            found += _backbone(network)
         else:
             raise unknown("module", name, [*parts, BACKBONE], "recipe.freeze")
     return found
