@@ -23,7 +23,7 @@ KINDS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
     "wedge": (((16, 90, 30), (86, 200, 84)), ((60, 30, 120), (150, 104, 230))),
 }
 NAMES = tuple(KINDS)
-RADII = (20, 54)
+RADII = (26, 58)
 MOST = 3  # objects in a picture
 TRIES = 20
 OVERLAP = 4  # of an object's side, one part of so many may be covered by the next

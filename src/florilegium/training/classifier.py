@@ -1,29 +1,26 @@
 """A run of a classifier, from a spec and a seed to the files of its folder."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 
-import pandas as pd
 import torch
 from torch import nn
 
-from florilegium.core.files import atomic, write_json
 from florilegium.core.progress import say
-from florilegium.core.receipts import write_receipt
 from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
-from florilegium.evaluation import cost
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
-from florilegium.models.weights import load_into, save
+from florilegium.models.weights import load_into
 from florilegium.training import parallel, results
 from florilegium.training.classification import task_of
+from florilegium.training.classification_results import measure, metrics, predictions
 from florilegium.training.events import Events
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
+from florilegium.training.probe import heads_for
 from florilegium.training.run import train_run
 from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
@@ -43,15 +40,19 @@ def train_classifier(job: Job, splits: Splits, seed: int) -> None:
 def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     """Train, test and write; the receipt comes last."""
     started = time.time()
-    model, asked = job.model, job.section(Recipe, "recipe")
+    asked = job.section(Recipe, "recipe")
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
     network = first_network(job, recipe, len(splits.classes), seed)
-    config = registry.input_config(model, recipe)
-    task = task_of(splits, recipe, config, seed, job.device)
+    config = registry.input_config(job.model, recipe)
+    features = job.features_of(seed)
+    # Heads that are trained by themselves are the network's own: it learns what they learn.
+    learning = network if features is None else heads_for(network, features)
+    prepared = config if features is None else None
+    task = task_of(splits, recipe, prepared, seed, job.device)
     events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
     outcome = fit(
-        network,
+        learning,
         task,
         recipe,
         seed=seed,
@@ -63,32 +64,23 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
         return
     if events:
         events.close()
-    tested = results.measure(network, outcome, splits, config, job.device)
-    folder = job.out_of(seed)
-    save(outcome.selected_state, folder / "checkpoint.safetensors")
-    size = cost.size(network, config.size) | {
-        "checkpoint_bytes": (folder / "checkpoint.safetensors").stat().st_size
-    }
-    write_json(folder / "metrics.json", results.metrics(outcome, tested, len(splits.test)) | size)
-    write_table(folder / "history.csv", pd.DataFrame(outcome.history, columns=list(task.columns)))
-    write_table(folder / "predictions.csv", results.predictions(splits.test, tested.test, splits.classes))
-    write_json(folder / "cost.json", results.costs(outcome, tested, recipe, job.device))
-    write_receipt(
-        folder / "receipt.json",
-        stage="train",
-        spec=job.spec,
-        code=job.code,
-        inputs=job.inputs_of(seed),
-        outputs=[folder / name for name in FILES],
+    tested = measure(learning, outcome, splits, prepared, job.device)
+    table = job.out_of(seed) / "predictions.csv"
+    results.write_table(table, predictions(splits.test, tested.test, splits.classes))
+    results.write_run(
+        job,
+        seed,
+        network,
+        replace(outcome, selected_state=network.state_dict()),  # of the whole network, since `measure`
+        columns=task.columns,
+        metrics=metrics(tested, len(splits.test)),
+        costs=results.costs(outcome, tested.seconds, recipe, job.device),
+        sides=(config.size, config.size),
+        predictions=[table],
         started=started,
-        seed=seed,
-        device=results.device_name(job.device),
-        gpus=list(job.gpus),
-        resumed_from=outcome.resumed_from,
         classes=list(splits.classes),
         input=asdict(config),
-        model=model.model_dump(mode="json"),
-        warnings=results.warnings(outcome, recipe, splits),
+        warnings=results.warnings(outcome, recipe, splits.classes, splits.train.labels),
     )
 
 
@@ -101,8 +93,3 @@ def first_network(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Mod
         load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
     freeze(network, recipe)
     return network
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
