@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from florilegium.core.spec import Model
-from florilegium.models import norm_vit_sizes, retinanet_names, timm_names
+from florilegium.models import cifar_names, norm_vit_sizes, retinanet_names, timm_names
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,6 @@ FAMILIES = (
     Family("florilegium.models.distilled", timm_names.distilled),
     Family("florilegium.models.timm_classifier", timm_names.names),
     Family("florilegium.models.retinanet", retinanet_names.names),
+    Family("florilegium.models.cifar_resnet", cifar_names.plain, cifar_names.arguments_of),
+    Family("florilegium.models.graph_attention", cifar_names.attending, cifar_names.head_arguments_of),
 )
