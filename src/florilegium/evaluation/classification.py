@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from florilegium.evaluation.precision import autocast
 
 if TYPE_CHECKING:
-    from florilegium.data.augment import EvalTransform
+    from florilegium.data.augment import EvalTransform, TrainTransform
     from florilegium.data.load import Images
 
 
@@ -30,7 +30,7 @@ class Scores:
 def evaluate(
     network: nn.Module,
     images: Images,
-    transform: EvalTransform,
+    transform: EvalTransform | TrainTransform,
     *,
     batch_size: int,
     device: torch.device,

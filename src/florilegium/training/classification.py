@@ -11,6 +11,7 @@ from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.training import parallel
+from florilegium.training.accumulation import joined
 from florilegium.training.feed import Feed, place
 from florilegium.training.mix import Targets, hits_of, loss_of, mix
 from florilegium.training.seeding import epoch_order
@@ -64,7 +65,7 @@ def task_of(splits: Splits, recipe: Recipe, config: InputConfig, seed: int, devi
         else partial(
             validate,
             images=place(splits.val, device) if first else splits.val,
-            transform=EvalTransform(config),
+            transform=TrainTransform(recipe, config) if recipe.val_augmented else EvalTransform(config),
             precision=recipe.precision,
             device=device,
         ),
@@ -84,7 +85,7 @@ def batches(epoch: int, *, count: int, recipe: Recipe, seed: int) -> Sequence[Te
         if turn not in order:
             order = {turn: epoch_order(seed, turn, count)}
         found.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
-    return found
+    return joined(found, recipe, epoch)
 
 
 def steps_per_pass(count: int, batch_size: int) -> int:
@@ -98,8 +99,14 @@ def steps_per_pass(count: int, batch_size: int) -> int:
 
 
 def validate(
-    network: nn.Module, *, images: Images, transform: EvalTransform, precision: str, device: torch.device
+    network: nn.Module,
+    *,
+    images: Images,
+    transform: EvalTransform | TrainTransform,
+    precision: str,
+    device: torch.device,
 ) -> Row:
+    """Scores on `images`. What a transform draws follows on the epoch's last step, and so is that epoch's own."""
     scores = evaluate(
         network, images, transform, batch_size=EVALUATION_BATCH, device=device, precision=precision
     )
