@@ -12,6 +12,7 @@ from typing import Any
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import resolve
+from florilegium.core.recipe import FEATURED
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
@@ -60,6 +61,27 @@ class Plan:
         than one does; one is not named."""
         processes = self.settings.gpus_per_training
         return e.spec() | ({"processes": processes} if processes > 1 else {})
+
+    def features_spec(self, e: Experiment) -> dict[str, Any]:
+        """What the cached features of `e` depend on: nothing that only its heads are trained with."""
+        spec = e.spec()
+        return spec | {"recipe": {key: spec["recipe"][key] for key in FEATURED}}
+
+    def features_seed(self, e: Experiment) -> int | None:
+        """The seed whose features all seeds of `e` share, since they start from one file; None where each
+        has its own."""
+        return e.seeds[0] if e.init and not e.init.experiment else None
+
+    def feature_groups(self) -> dict[tuple[int, ...], list[str]]:
+        """Which features are made in one process: seeds to `Experiment.key`s, as in `groups`."""
+        found: dict[tuple[int, ...], list[str]] = {}
+        cached = {e.key for e in self.experiments if getattr(e.recipe, "features", None) == "cached"}
+        for (_, seeds), keys in self.groups().items():
+            for e in (self._by_key[key] for key in keys if key in cached):
+                first = self.features_seed(e)
+                if first is None or first in seeds:
+                    found.setdefault(seeds if first is None else (first,), []).append(e.key)
+        return found
 
     def with_attention(self) -> dict[str, Experiment]:
         """The experiments whose attention is looked at, by their key."""
