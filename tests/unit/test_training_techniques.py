@@ -45,9 +45,7 @@ def test_a_step_of_three_batches_is_one_step_on_their_mean_loss_in_passes_of_one
     learner.step((some.pixels, some.labels), 24, 0.1)
     loss = F.cross_entropy(net(EvalTransform(CONFIG)(some.pixels)), some.labels)
     gradients = torch.autograd.grad(loss, list(net.parameters()))
-    for new, old, gradient in zip(
-        learner.network.parameters(), net.parameters(), gradients, strict=True
-    ):
+    for new, old, gradient in zip(learner.network.parameters(), net.parameters(), gradients, strict=True):
         torch.testing.assert_close(new, old - 0.1 * gradient)
 
 
@@ -212,7 +210,10 @@ def test_clipping_by_value_bounds_each_weight_s_gradient():
     learner = Learner(copy.deepcopy(net), how, CrossEntropy(how, CONFIG), CPU)
     some = images(8)
     learner.step((some.pixels, some.labels), 8, 0.1)
-    moved = [(a - b).abs().max().item() for a, b in zip(learner.network.parameters(), net.parameters(), strict=True)]
+    moved = [
+        (a - b).abs().max().item()
+        for a, b in zip(learner.network.parameters(), net.parameters(), strict=True)
+    ]
     assert max(moved) == pytest.approx(0.1 * 0.001, rel=1e-2)
 
 

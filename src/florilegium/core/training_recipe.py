@@ -152,7 +152,9 @@ class TrainingRecipe(Strict):
                 "lower the rate; raise it, or set stop_before_plateau to keep that knowingly",
             )
         if self.stop_before_plateau and not hasty:
-            refuse("stop_before_plateau", "early_stop does not end the run before the plateau can; take it out")
+            refuse(
+                "stop_before_plateau", "early_stop does not end the run before the plateau can; take it out"
+            )
         if self.clip_norm and self.clip_value:
             refuse("clip_norm, clip_value", "give one of them")
         self._check_accumulation(refuse)
@@ -166,7 +168,10 @@ class TrainingRecipe(Strict):
         if any(start >= self.epochs for start in starts):
             refuse("batches_per_step", f"its epochs {starts} must lie before epochs = {self.epochs}")
         if starts and self.epoch_steps:
-            refuse("batches_per_step", "an epoch of epoch_steps has so many steps, however large; give one of them")
+            refuse(
+                "batches_per_step",
+                "an epoch of epoch_steps has so many steps, however large; give one of them",
+            )
 
     def _check_averaging(self, refuse: Callable[[str, str], None]) -> None:
         start = self.averaged_from()

@@ -23,9 +23,7 @@ def rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Se
     return recipe.swa_lr + (before - recipe.swa_lr) * (1 + math.cos(math.pi * done)) / 2
 
 
-def _scheduled(
-    recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]
-) -> float:
+def _scheduled(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
     lr = lr_at(recipe, step, steps_per_epoch)
     return lr * plateau_factor(recipe, val_losses) if recipe.schedule == "plateau" else lr
 
