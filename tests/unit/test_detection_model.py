@@ -162,7 +162,9 @@ def test_a_depth_that_there_is_not_gets_the_nearest_name():
 
 
 def test_a_detector_is_no_classifier_and_the_other_way_round():
-    with pytest.raises(UserError, match=r"x: model\.name: retinanet_resnet18 is for detection, and the exper"):
+    with pytest.raises(
+        UserError, match=r"x: model\.name: retinanet_resnet18 is for detection, and the exper"
+    ):
         registry.check(Model(name="retinanet_resnet18"), "x")
     with pytest.raises(UserError, match="resnet18 is for classification, and the experiment's task is detec"):
         registry.check(Model(name="resnet18"), "x", "detection")
