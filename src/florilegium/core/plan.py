@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import resolve
@@ -140,7 +141,7 @@ class Plan:
             "seeds": list(e.seeds),
             "dataset": e.data.dataset,
             "source": self.source(e.data.dataset)[0],
-            "storage_size": e.data.storage_size,
+            "storage_size": getattr(e.data, "storage_size", None),
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),
@@ -211,7 +212,11 @@ def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
     taken = set(known) & set(settings.own_datasets)
     if taken:
         raise UserError(f"{CONFIG}: own_datasets.{sorted(taken)[0]}: the name is taken; choose another")
-    return {**known, **settings.own_datasets}
+    every = {**known, **settings.own_datasets}
+    for name in (*settings.stand_ins, *settings.stand_ins.values()):
+        if name not in every:
+            raise unknown("data set", name, every, f"{CONFIG}: stand_ins")
+    return every
 
 
 def _studies(project: Path, settings: Settings) -> dict[str, tuple[str, StudyFile]]:
@@ -267,3 +272,10 @@ def _check_datasets(experiments: list[Experiment], datasets: Mapping[str, Datase
             stem, _, k = name.rpartition("_split")
             if name not in datasets and not (stem in datasets and k.isdigit()):
                 raise unknown("data set", name, datasets, f"{e.key}: data")
+        dataset = datasets.get(e.data.dataset) or datasets[e.data.dataset.rpartition("_split")[0]]
+        if dataset.has_boxes != isinstance(e.data, DetectionData):
+            what = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
+            raise UserError(
+                f"{e.key}: data.dataset = {e.data.dataset!r}: a data set of layout {dataset.layout} has {what}; "
+                "name another"
+            )
