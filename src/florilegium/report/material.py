@@ -16,6 +16,7 @@ class Material:
 
     Attributes:
         classes: class names in label order, by data set.
+        words: what people call a class whose name is a code, by data set and class.
         pixels: packed images (`pixels<size>.npy`, its `.csv` beside it), by data set.
     """
 
@@ -24,7 +25,14 @@ class Material:
     comparison: pd.DataFrame
     differences: pd.DataFrame
     classes: Mapping[str, Sequence[str]]
+    words: Mapping[str, Mapping[str, str]]
     pixels: Mapping[str, Path]
+
+    def called(self, dataset: str) -> list[str]:
+        """What people call the classes of a data set, in label order: the first of several words."""
+        words = self.words.get(dataset, {})
+        names = (words.get(name, name) for name in self.classes.get(dataset, ()))
+        return [name.split(",")[0].replace("_", " ") for name in names]
 
     def label(self, entry: Entry) -> str:
         return labels(self.study)[entry.key]

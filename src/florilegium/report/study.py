@@ -6,11 +6,13 @@ is read from run folders instead.
 
 from collections import Counter
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
 from florilegium.core.errors import UserError
+from florilegium.core.figures import ChosenFigure
+from florilegium.core.metrics import TASKS, Task, TaskName
 from florilegium.core.published import Baseline, Published
 from florilegium.core.strict import Name, Strict
 
@@ -36,6 +38,15 @@ class Entry(Strict):
     role: Literal["scratch", "pretrain", "transfer", "rate"]
     lr: float
     lr_factor: float
+    task: TaskName = "classification"
+    values: dict[str, Any] = Field(
+        default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"
+    )
+
+    @property
+    def judged(self) -> Task:
+        """What its task is judged by."""
+        return TASKS[self.task]
 
     @property
     def key(self) -> Key:
@@ -55,6 +66,7 @@ class Study(Strict):
     comparable: bool
     preset_note: str
     entries: tuple[Entry, ...]
+    figures: tuple[ChosenFigure, ...] = ()
 
     def find(self, key: Key | None) -> Entry | None:
         return self._by_key.get(key) if key else None
@@ -67,6 +79,11 @@ class Study(Strict):
         """The arm that the study argues for: the first corrected transfer, else the first arm."""
         transfers = [e for e in self.entries if e.role == "transfer" and e.arm == CORRECTED]
         return (transfers or list(self.entries))[0]
+
+    def classifier(self) -> Entry | None:
+        """The arm whose single predictions are shown, or None in a study without classification."""
+        found = [e for e in self.entries if e.task == "classification"]
+        return next((e for e in found if e == self.main()), found[0] if found else None)
 
     def leaks(self) -> list[tuple[Entry, Entry]]:
         """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""
