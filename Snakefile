@@ -42,8 +42,10 @@ RESULTS = f"results/{plan.settings.preset}"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/scenes.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
+include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -69,6 +71,11 @@ rule all:
 rule audit:
     input:
         audit_files(plan.audits()),
+
+
+rule explanation:
+    input:
+        [attention_of(study, *ATTENTION_FILES) for study in plan.studies],
 
 
 rule report:

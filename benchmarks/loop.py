@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
-from florilegium.data.load import Images
+from florilegium.data.load import Images, Splits
 from florilegium.models import registry
-from florilegium.training.feed import Feed, place
+from florilegium.training.classification import CrossEntropy, task_of
 from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner
 from florilegium.training.loop import train_epoch
@@ -62,16 +62,17 @@ def main() -> None:
     count = a.batch * a.steps
     pixels = torch.randint(0, 256, (count, a.storage, a.storage, 3), dtype=torch.uint8)
     images = Images(pixels, torch.arange(count) % CLASSES, tuple(map(str, range(count))))
-    learner = Learner(registry.build(model, CLASSES), recipe, registry.input_config(model, recipe), device)
-    feed = Feed(place(images, device), device)
+    config = registry.input_config(model, recipe)
+    task = task_of(Splits(images, None, images, ()), recipe, config, 0, device)
+    learner = Learner(registry.build(model, CLASSES), recipe, task.objective, device)
     keeper = Keeper(StateFolder(Path("unused"), ""), learner, Progress({}), Stop())
 
     def ours() -> float:
         started = clock()
-        train_epoch(learner, feed, Progress({}), keeper, 0, a.steps)
+        train_epoch(learner, task, Progress({}), keeper, 0)
         return count / (clock() - started)
 
-    other = Learner(registry.build(model, CLASSES), recipe, registry.input_config(model, recipe), device)
+    other = Learner(registry.build(model, CLASSES), recipe, CrossEntropy(recipe, config), device)
     network, optimizer, scaler = other.network, other.optimizer, other.scaler
     batch = torch.randn(a.batch, 3, a.size, a.size, device=device).contiguous(
         memory_format=torch.channels_last

@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "explain": "explain",
     "verify": "verify",
+    "check-submission": "check_submission",
 }
 
 

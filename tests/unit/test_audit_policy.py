@@ -12,6 +12,7 @@ from tests.unit.audit_world import collection, picture
 from florilegium.audit.clean import dropped
 from florilegium.audit.comparison import compare
 from florilegium.audit.pictures import SHOWN_DIFFERENT, SHOWN_SAME, choose
+from florilegium.audit.summary import summarise
 from florilegium.audit.write import FILES, write_audit
 from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import UserError
@@ -94,6 +95,16 @@ def test_an_audit_writes_what_the_contract_names(inside, tmp_path):
     assert {"class_a": "iris", "class_b": "rose", "n": 1} in summary["classes"]
     again = write_audit(inside, tmp_path / "second")
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+
+
+def test_doubles_across_splits_are_counted_by_pair_of_splits_and_by_image_of_the_later_one(tmp_path):
+    shown = {"train/rose/a": 1, "train/rose/b": 1, "test/rose/c": 1, "test/rose/d": 2, "val/rose/e": 3}
+    data = collection("flowers", tmp_path, {f"{name}.png": picture(seed) for name, seed in shown.items()})
+    assert summarise(compare(data, data, Audit()), 2)["across_splits"] == {
+        "train/val": {"pairs": 0, "images": 0},
+        "train/test": {"pairs": 2, "images": 1},
+        "val/test": {"pairs": 0, "images": 0},
+    }
 
 
 def test_doubles_within_a_split_are_counted_but_are_no_leak(tmp_path):

@@ -74,6 +74,21 @@ def test_inheritance_and_arms(make):
     assert plan.find("bloom", "after", "slow").seeds == (0, 1)
 
 
+def test_a_change_may_be_for_all_experiments_of_a_pattern(make):
+    preset = """
+        studies:
+          bloom:
+            experiments:
+              "*o*": {recipe: {epochs: 3}}
+              scratch: {recipe: {epochs: 4}}
+    """
+    plan = make("experiments: {'bloom/[ab]*': {recipe: {lr: 0.2}}}", preset=preset)
+    found = {e.name: (e.recipe.epochs, e.recipe.lr) for e in plan.experiments if e.arm == "corrected"}
+    assert found == {"scratch": (4, 0.1), "before": (3, 0.2), "after": (10, 0.2)}
+    with pytest.raises(UserError, match=r"config.yaml: unknown experiment 'bloom/z\*'"):
+        make("experiments: {'bloom/z*': {skip: true}}")
+
+
 def test_config_wins_over_preset_over_study(make):
     preset = """
         studies:
@@ -180,6 +195,10 @@ WRONG = [
         "experiments: {bloom/scratch: {data: {holdout: 0.1}}}",
         ["bloom/scratch", "holdout", "set recipe.select to last"],
     ),
+    (
+        "experiments: {bloom/scratch: {data: {choose_on_test: true}}}",
+        ["choose_on_test", "set val to []"],
+    ),
     ("datasets: {manny: {mirrors: [x]}}", ["data set 'manny'", "did you mean 'many'"]),
     ("datasets: {many: {files: {17flowers.tar: absent}}}", ["file '17flowers.tar'", "17flowers.tgz"]),
     ("own_datasets: {roses: {layout: folders, folder: x}}", ["roses", "taken"]),
@@ -209,8 +228,8 @@ def test_errors_of_a_study_name_its_file(make):
 
 
 def test_seeds_share_a_process_only_where_the_preset_says_so(make):
-    assert set(make().groups()) == {(0,), (1,)}
-    assert set(make(preset="share_process: true").groups()) == {(0, 1)}
+    assert set(make().groups()) == {("classification", (0,)), ("classification", (1,))}
+    assert set(make(preset="share_process: true").groups()) == {("classification", (0, 1))}
 
 
 def test_values_of_the_command_line_get_their_types():

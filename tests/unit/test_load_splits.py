@@ -53,6 +53,12 @@ def test_the_splits_of_the_table(packed):
     assert all(all_rows_are_right(part) for part in (found.train, found.val, found.test))
 
 
+def test_a_study_that_chose_on_its_test_images_is_repeated_so(packed):
+    found = load_splits(use(train=["train", "val"], val=[], choose_on_test=True), **packed)
+    assert found.val is found.test
+    assert len(found.train) == 24
+
+
 def test_several_splits_may_be_joined_and_validation_left_out(packed):
     found = load_splits(use(train=["train", "val"], val=[]), **packed)
     assert len(found.train) == 24

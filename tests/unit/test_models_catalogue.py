@@ -1,6 +1,7 @@
 """The named weights of workflow/weights.yaml."""
 
 import json
+import subprocess
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -38,7 +39,7 @@ def address(tmp_path: Path):
 
 def test_the_projects_own_catalogue_names_known_models_and_their_terms(project: Path):
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
-    assert {"resnet18.a1_in1k", "resnet50.a1_in1k"} <= catalogue.keys()
+    assert {"resnet18.a1_in1k", "cait_s36_384.fb_dist_in1k", "norm_vit_b16.in21k"} <= catalogue.keys()
     for weights in catalogue.values():
         registry.check(registry.Model(name=weights.model), "here")
         assert weights.source.urls and weights.terms and weights.citation
@@ -82,3 +83,20 @@ def test_the_stage_records_what_it_downloaded(tmp_path: Path, monkeypatch, addre
     receipt = read_json(made.with_suffix(".receipt.json"))
     assert receipt["outputs"][made.as_posix()]["sha256"] == digest(made)
     assert receipt["spec"] == json.loads(weights.model_dump_json())
+
+
+def test_a_weight_that_cannot_be_had_ends_the_stage_in_one_sentence(project: Path, tmp_path: Path):
+    """It names the file, the address, and where to put it."""
+    weights = read_catalogue(project / "workflow" / "weights.yaml")["norm_vit_b16.in21k"]
+    closed = weights.source.model_copy(update={"urls": ("http://127.0.0.1:9/ViT-B_16.npz",)})
+    spec = weights.model_copy(update={"source": closed}).model_dump_json()
+    options = ["--name", "norm_vit_b16.in21k", "--code", "0", "--spec", spec, "--out", "x.safetensors"]
+    command = [sys.executable, "-m", "florilegium.stages.weights", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: weights norm_vit_b16.in21k cannot be had (http://127.0.0.1:9")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(
+        "get ViT-B_16.npz from http://127.0.0.1:9/ViT-B_16.npz and put it at "
+        "resources/downloads/weights/norm_vit_b16.in21k.npz\n"
+    )

@@ -11,14 +11,14 @@ from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
 
 
-def build(name: str) -> nn.Module:
-    """The network with 17 classes, without its weights."""
+def build(name: str, n_classes: int = 17) -> nn.Module:
+    """The network, without its weights."""
     with torch.device("meta"):
-        return registry.build(Model(name=name), 17)
+        return registry.build(Model(name=name), n_classes)
 
 
-def frozen(name: str, **changes: object) -> nn.Module:
-    network = build(name)
+def frozen(name: str, n_classes: int = 17, **changes: object) -> nn.Module:
+    network = build(name, n_classes)
     freeze(network, Recipe.model_validate({"epochs": 1} | changes))
     return network
 
@@ -49,6 +49,29 @@ def test_trainable_parameters_of_a_partly_frozen_vit(blocks: int, parameters: in
     assert trainable(frozen("vit_base_patch16_224", freeze_blocks=blocks)) == parameters
 
 
+@pytest.mark.parametrize(
+    ("name", "total", "probe"),
+    [
+        ("vit_large_patch16_384", 303_895_752, 205_000),
+        ("cait_s36_384", 68_058_632, 77_000),
+        ("deit_base_distilled_patch16_384", 86_399_632, 307_600),
+        ("swin_large_patch4_window12_384", 195_505_916, 307_400),
+    ],
+)
+def test_a_linear_probe_trains_the_heads_alone(name: str, total: int, probe: int):
+    """The networks of study 2 with 200 classes: DeiT has two heads."""
+    network = frozen(name, 200, freeze=["backbone"])
+    assert sum(p.numel() for p in network.parameters()) == total
+    assert trainable(network) == probe
+
+
+@pytest.mark.parametrize("name", ["resnet18", "tiny_vit_5m_224", "seresnet50", "norm_vit_b32"])
+def test_the_head_is_known_in_every_family(name: str):
+    network = frozen(name, freeze=["backbone"])
+    head = network.get_classifier()
+    assert trainable(network) == sum(p.numel() for p in head.parameters()) == 17 * (head.in_features + 1)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "seresnet50"])
 def test_a_residual_network_freezes_its_stem_with_the_first_stage(name: str):
     assert frozen_names(frozen(name, freeze_blocks=2)) == {"conv1", "bn1", "layer1", "layer2"}
@@ -75,6 +98,11 @@ def test_frozen_statistics_stay_and_others_move():
     assert moved == {"layer2", "layer3", "layer4"}
 
 
+def test_the_head_of_a_network_that_cannot_tell_it_is_not_guessed():
+    with pytest.raises(UserError, match=r"recipe\.freeze: backbone: the head of Sequential is not known"):
+        freeze(nn.Sequential(nn.Linear(2, 2)), Recipe(epochs=1, freeze=["backbone"]))
+
+
 def test_drop_path_of_frozen_transformer_blocks_stays_at_work():
     network = registry.build(
         Model(name="vit_tiny_patch16_224", arguments={"img_size": 32, "depth": 2}), 3, drop_path=0.5
@@ -90,6 +118,12 @@ def test_drop_path_of_frozen_transformer_blocks_stays_at_work():
         ("resnet18", {"freeze": ["layr4"]}, r"recipe\.freeze: unknown module 'layr4', did you mean 'layer4'"),
         ("resnet18", {"freeze_blocks": 5}, r"freeze_blocks = 5: ResNet has 4 blocks; give at most 4"),
         ("vgg11", {"freeze_blocks": 1}, r"order of blocks in VGG is not known; name its modules"),
+        ("resnet18", {"freeze": ["backbon"]}, r"unknown module 'backbon', did you mean 'backbone'"),
+        (
+            "norm_vit_b32",
+            {"freeze_blocks": 13},
+            r"freeze_blocks = 13: NormViT has 12 blocks; give at most 12",
+        ),
         ("resnet18", {"freeze_blocks": 4, "freeze": ["fc"]}, r"no parameter is left to train"),
     ],
 )

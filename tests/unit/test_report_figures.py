@@ -33,9 +33,7 @@ def material(
     table, differences = compare(study, runs, {})
     classes = (world.CLASSES + [f"class {i}" for i in range(17, n_classes)])[:n_classes]
     packed = {"flowers17": pixels} if pixels else {}
-    return Material(
-        study, runs, table, differences, {"flowers17": classes, "flowers102": classes}, {}, packed
-    )
+    return Material(study, runs, table, differences, {"flowers17": classes, "flowers102": classes}, packed)
 
 
 @pytest.fixture(scope="module")

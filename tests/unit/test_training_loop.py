@@ -9,9 +9,11 @@ from torch import nn
 
 from florilegium.core.errors import UserError
 from florilegium.data.load import Splits
+from florilegium.training.classification import batches, steps_per_pass
 from florilegium.training.learner import Learner
-from florilegium.training.loop import steps_per_epoch
 from florilegium.training.selection import best_epoch, exploded, stops_early
+
+TOP1 = "val_top1"
 
 
 def rows(top1: list[float], loss: list[float]) -> list[dict]:
@@ -61,9 +63,9 @@ def test_every_image_is_visited_once_an_epoch(tmp_path, monkeypatch):
     seen: list[int] = []
     step = Learner.step
 
-    def spy(self, pixels, labels, lr):
-        seen.extend(pixels[:, 0, 0, 0].tolist())
-        return step(self, pixels, labels, lr)
+    def spy(self, batch, count, lr):
+        seen.extend(batch[0][:, 0, 0, 0].tolist())
+        return step(self, batch, count, lr)
 
     monkeypatch.setattr(Learner, "step", spy)
     data = splits(train=26)
@@ -73,24 +75,38 @@ def test_every_image_is_visited_once_an_epoch(tmp_path, monkeypatch):
     assert seen[:26] != seen[26:]
 
 
+def test_epochs_of_so_many_steps_go_through_the_images_in_passes(tmp_path):
+    """Three steps an epoch over 26 images in batches of 8, four a pass: as many passes of all images."""
+    how = recipe(epochs=8, epoch_steps=3)
+    found = [batches(epoch, count=26, recipe=how, seed=0) for epoch in range(8)]
+    assert [len(steps) for steps in found] == [3] * 8
+    visited = torch.cat([index for steps in found for index in steps]).tolist()
+    passes = [visited[start : start + 26] for start in range(0, 6 * 26, 26)]
+    assert all(sorted(one) == list(range(26)) for one in passes)
+    assert len({tuple(one) for one in passes}) == 6
+    outcome = train(tmp_path, epochs=4, epoch_steps=3)
+    assert [row["epoch"] for row in outcome.history] == [1, 2, 3, 4]
+    assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
+
+
 def test_a_single_image_left_over_is_left_out_since_it_has_no_variance(tmp_path):
-    assert [steps_per_epoch(n, 8) for n in (1, 8, 9, 10, 17, 24)] == [1, 1, 1, 2, 2, 3]
-    assert steps_per_epoch(3, 1) == 3
+    assert [steps_per_pass(n, 8) for n in (1, 8, 9, 10, 17, 24)] == [1, 1, 1, 2, 2, 3]
+    assert steps_per_pass(3, 1) == 3
     pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(3), nn.Linear(3, 3))
     assert len(train(tmp_path, data=splits(train=17), net=pooled).history) == 3
 
 
 def test_the_best_epoch_is_the_most_accurate_then_of_lowest_loss_then_the_first():
-    assert best_epoch(rows([0.5, 0.9, 0.7], [1, 2, 0.5])) == 2
-    assert best_epoch(rows([0.5, 0.9, 0.9], [1, 2, 0.5])) == 3
-    assert best_epoch(rows([0.9, 0.9], [1.0, 1.0])) == 1
-    assert best_epoch(rows([0.9, 0.9], [math.nan, 5.0])) == 2
+    assert best_epoch(rows([0.5, 0.9, 0.7], [1, 2, 0.5]), TOP1) == 2
+    assert best_epoch(rows([0.5, 0.9, 0.9], [1, 2, 0.5]), TOP1) == 3
+    assert best_epoch(rows([0.9, 0.9], [1.0, 1.0]), TOP1) == 1
+    assert best_epoch(rows([0.9, 0.9], [math.nan, 5.0]), TOP1) == 2
 
 
 def test_selected_weights_are_those_of_the_best_epoch(tmp_path):
     changes = {"lr": 0.3, "flip": 0.0, "crop": "centre"}
     outcome = train(tmp_path / "all", epochs=6, **changes)
-    assert outcome.best_epoch == best_epoch(outcome.history)
+    assert outcome.best_epoch == best_epoch(outcome.history, TOP1)
     until = train(tmp_path / "until", epochs=outcome.best_epoch, **changes)
     assert same_bits(outcome.selected_state, until.last_state)
     last = train(tmp_path / "last", epochs=6, select="last", **changes)
@@ -100,9 +116,9 @@ def test_selected_weights_are_those_of_the_best_epoch(tmp_path):
 
 def test_early_stop_counts_epochs_since_the_best():
     history = rows([0.5, 0.9, 0.8, 0.8], [1, 1, 1, 1])
-    assert not stops_early(history[:3], recipe(epochs=9, early_stop=2))
-    assert stops_early(history, recipe(epochs=9, early_stop=2))
-    assert not stops_early(history, recipe(epochs=9))
+    assert not stops_early(history[:3], TOP1, recipe(epochs=9, early_stop=2))
+    assert stops_early(history, TOP1, recipe(epochs=9, early_stop=2))
+    assert not stops_early(history, TOP1, recipe(epochs=9))
 
 
 def test_early_stop_ends_the_run(tmp_path):

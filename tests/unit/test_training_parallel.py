@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from florilegium.core.errors import UserError
 from florilegium.training import parallel
-from florilegium.training.loop import steps_per_epoch
+from florilegium.training.classification import steps_per_pass
 
 EPOCHS = 40
 STEPS = 5  # an epoch, of 36 images in batches of 7; the last one is left out
@@ -186,7 +186,7 @@ def test_shares_cover_a_batch_in_order(three, monkeypatch):
 
 
 def test_fewer_images_than_processes_are_left_over(three):
-    assert [steps_per_epoch(n, 8) for n in (16, 17, 18, 19)] == [2, 2, 2, 3]
+    assert [steps_per_pass(n, 8) for n in (16, 17, 18, 19)] == [2, 2, 2, 3]
 
 
 def test_helpers_draw_dropout_of_their_own(three):

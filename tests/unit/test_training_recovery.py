@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tiny_training import network, recipe, same_bits, splits, train
+from tiny_training import network, recipe, same_bits, train
 from torch import nn
 
 from florilegium.core.errors import UserError
@@ -55,7 +55,7 @@ def test_another_fault_is_not_taken_for_memory(tmp_path, monkeypatch):
 
 def test_the_receipt_says_what_was_made_do_with(tmp_path):
     outcome = train(tmp_path, net=small_memory(network(), 4))
-    (said,) = warnings(outcome, recipe(), splits())
+    (said,) = warnings(outcome, recipe(), "abc", torch.arange(3))
     assert "micro-batches of 4 images in place of 8" in said
 
 
@@ -88,7 +88,7 @@ def test_a_restart_goes_on_from_the_last_good_epoch_at_a_lower_rate(tmp_path, po
     assert outcome.history[0] == before
     assert [row["lr"] for row in outcome.history] == [0.1, 0.05, 0.05]
     assert all(math.isfinite(row["train_loss"]) for row in outcome.history)
-    (said,) = warnings(outcome, recipe(restarts=1, restart_factor=0.5), splits())
+    (said,) = warnings(outcome, recipe(restarts=1, restart_factor=0.5), "abc", torch.arange(3))
     assert said == "training diverged in epoch 2 and went on from the end of epoch 1 at 0.5 times the rate"
 
 

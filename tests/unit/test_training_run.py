@@ -15,12 +15,13 @@ from tiny_training import CONFIG, CPU
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
+from florilegium.core.spec import DataUse
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import load_splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
 from florilegium.stages import train as stage
-from florilegium.training import machine, run
+from florilegium.training import classifier, job, machine
 from florilegium.training.loop import fit
 
 SPEC = {
@@ -107,6 +108,7 @@ def test_a_folder_holds_what_the_contract_says(world):
         "threads",
         "seconds_total",
         "seconds_per_epoch",
+        "seconds_validation",
         "seconds_evaluation",
         "train_images_per_second",
         "peak_memory_bytes",
@@ -118,7 +120,7 @@ def test_the_checkpoint_gives_the_figures_that_stand_beside_it(world):
     network = tiny_training.network()
     network.load_state_dict(load_file("results/arm/seed0/checkpoint.safetensors"))
     splits = load_splits(
-        run.parse(run.DataUse, SPEC["data"], ""), pixels=Path("pixels8.npy"), images=Path("images.csv")
+        DataUse(dataset="tiny", storage_size=8), pixels=Path("pixels8.npy"), images=Path("images.csv")
     )
     scores = evaluate(network, splits.test, EvalTransform(CONFIG), batch_size=5, device=CPU)
     metrics = read("results/arm/seed0/metrics.json")
@@ -166,7 +168,7 @@ def test_a_stage_that_dies_takes_over_the_seeds_that_were_finished(world, monkey
             raise KeyboardInterrupt
         return fit(network, *arguments, seed=seed, **more)
 
-    monkeypatch.setattr(run, "fit", dying)
+    monkeypatch.setattr(classifier, "fit", dying)
     with pytest.raises(KeyboardInterrupt):
         call(seeds=(0, 1))
     made = digest("results/arm/seed0/receipt.json")
@@ -205,9 +207,9 @@ def test_the_fingerprint_of_a_state_changes_with(world, changed):
     Path("w.pt").write_bytes(b"1")
 
     def fingerprint(seed: int = 0) -> str:
-        run._digest.cache_clear()
-        job = run.Job(spec, code, (Path("images.csv"),), "w.pt", Path("o"), Path("s"), None, CPU)
-        return job.fingerprint(seed)
+        job._digest.cache_clear()
+        asked = job.Job(spec, code, (Path("images.csv"),), "w.pt", Path("o"), Path("s"), None, CPU)
+        return asked.fingerprint(seed)
 
     spec, code = SPEC, "c0de"
     before = fingerprint()

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from florilegium.data.augment import EvalTransform
+from florilegium.training.classification import CrossEntropy
 from florilegium.training.ema import Ema
 from florilegium.training.learner import Learner, micro_batches
 from florilegium.training.optimizer import build_optimizer, set_lr
@@ -65,10 +66,11 @@ def test_only_parameters_that_train_are_given_to_the_optimizer():
 
 
 def step_once(**changes: object) -> tuple[nn.Module, torch.Tensor]:
-    learner = Learner(network(norm=False), recipe(**PLAIN, **changes), CONFIG, CPU)
+    how = recipe(**PLAIN, **changes)
+    learner = Learner(network(norm=False), how, CrossEntropy(how, CONFIG), CPU)
     some = images(8)
     torch.manual_seed(0)
-    return learner.network, learner.step(some.pixels, some.labels, 0.1)
+    return learner.network, learner.step((some.pixels, some.labels), 8, 0.1)
 
 
 def test_a_step_is_plain_gradient_descent_on_the_mean_cross_entropy():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from florilegium.core.recipe import Recipe
 from florilegium.data.augment import InputConfig
 from florilegium.data.load import Images, Splits
+from florilegium.training.classification import task_of
 from florilegium.training.loop import Outcome, fit
 from florilegium.training.state import StateFolder
 
@@ -52,11 +53,11 @@ def train(
 ) -> Outcome:
     """Fit the tiny network under `recipe(**changes)`, with its state in `folder`."""
     with StateFolder(folder / "seed0", "same") as state:
+        how = recipe(**changes)
         return fit(
             net or network(),
-            data or splits(),
-            recipe(**changes),
-            CONFIG,
+            task_of(data or splits(), how, CONFIG, seed, CPU),
+            how,
             seed=seed,
             device=CPU,
             state=state,

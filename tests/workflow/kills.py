@@ -70,12 +70,12 @@ KINDS = {
 
 
 def train_with_kills(
-    folder: Path, options: list[str], kinds: list[str], rng: random.Random, longest: float, *, trained: bool
+    folder: Path, options: list[str], kinds: list[str], rng: random.Random, longest: float, *, trained: float
 ) -> Kills:
     """Run the experiment in `folder` until it ends, killing it once for each of `kinds` before.
 
-    A kill comes at a random moment up to `longest` seconds after the trainer has started or, where
-    it is to have `trained`, after it has saved an epoch. The number of cores that Snakemake is given
+    A kill comes at a random moment up to `longest` seconds after the trainer has started or, for a share
+    `trained` of the kills, after it has saved an epoch. The number of cores that Snakemake is given
     alternates.
     """
     found = Kills()
@@ -84,7 +84,7 @@ def train_with_kills(
         found.starts += 1
         process = start(folder, "--cores", str(1 + found.starts % 2), *options)
         while waiting and wait_for_trainer(process):
-            if trained:
+            if rng.random() < trained:
                 wait_for_save(process, folder, time.time())
             time.sleep(rng.uniform(0, longest))
             if process.poll() is not None:
@@ -93,7 +93,8 @@ def train_with_kills(
             found.by_kind[kind] += 1
             KINDS[kind](process)
             if kind != "SIGKILL of the trainer":
-                break
+                with suppress(subprocess.TimeoutExpired):  # now and then, Snakemake misses a Ctrl-C
+                    process.wait(30)
         if process.wait() == 0 and all((folder / RUN / seed / "receipt.json").exists() for seed in SEEDS):
             return found
         if not waiting and found.starts > 2 * len(kinds) + 2:
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=400)
     parser.add_argument(
-        "--longest", type=float, default=12.0, help="seconds from a trainer's start to a kill"
+        "--longest", type=float, default=8.0, help="seconds from a trainer's start, or save, to a kill"
     )
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -176,7 +177,7 @@ def main() -> None:
         killed = Path(shutil.copytree(calm, Path(base) / "killed", symlinks=True))
         snakemake(calm, "--cores", "2", *asked)
         started = time.time()
-        found = train_with_kills(killed, asked, kinds, rng, arguments.longest, trained=False)
+        found = train_with_kills(killed, asked, kinds, rng, arguments.longest, trained=0.75)
         figures = {
             "kills": found.by_kind.total(),
             "by_kind": dict(found.by_kind),

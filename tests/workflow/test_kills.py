@@ -38,7 +38,7 @@ def other(finished: Path, tmp_path: Path) -> Path:
 
 def test_kills_of_every_kind_end_in_the_bits_of_an_undisturbed_run(calm: Path, other: Path):
     rng = random.Random()
-    found = train_with_kills(other, ASKED, list(KINDS), rng, longest=1.0, trained=True)
+    found = train_with_kills(other, ASKED, list(KINDS), rng, longest=1.0, trained=1.0)
     assert set(found.by_kind) == set(KINDS)
     assert differing(calm, other) == []
     assert any(read_json(other / RUN / seed / "receipt.json")["resumed_from"] for seed in SEEDS)

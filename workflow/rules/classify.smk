@@ -13,10 +13,6 @@ RUN_FILES = (
 )
 
 
-def experiment_of(w):
-    return plan.find(*w.run.split("/"))
-
-
 def train_inputs(w, seeds):
     """Everything that one training reads, by role."""
     data = experiment_of(w).data
@@ -91,21 +87,10 @@ rule weights:
         " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
-GROUPS = plan.groups()
-
-
-def runs_together(seeds):
-    """The runs of a rule: any, or these by name where another rule makes one of the same seeds, too.
-
-    Snakemake repeats a constraint in every pattern of every job, so that a list of all runs would make
-    planning cost the square of their number.
-    """
-    others = {seed for other in GROUPS if other != seeds for seed in other}
-    return any_of(GROUPS[seeds]) if others & set(seeds) else r"[^/]+/[^/]+/[^/]+"
-
-
 # One job is one run, but in a preset whose runs are shorter than their imports.
-for seeds in GROUPS:
+for task, seeds in GROUPS:
+    if task != "classification":
+        continue
 
     rule:
         name:
@@ -117,7 +102,7 @@ for seeds in GROUPS:
         log:
             f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
-            run=runs_together(seeds),
+            run=runs_together(task, seeds),
         retries: 1
         threads: plan.settings.gpus_per_training
         resources:

@@ -30,6 +30,23 @@ def stage_versions(stage, *modules):
     return canonical({"versions": package_versions(f"florilegium.stages.{stage}", *modules)})
 
 
+GROUPS = plan.groups()
+
+
+def runs_together(task, seeds):
+    """The runs of a rule: any, or these by name where another rule makes one of the same seeds, too.
+
+    Snakemake repeats a constraint in every pattern of every job, so that a list of all runs would make
+    planning cost the square of their number.
+    """
+    others = {seed for group in GROUPS if group != (task, seeds) for seed in group[1]}
+    return any_of(GROUPS[task, seeds]) if others & set(seeds) else r"[^/]+/[^/]+/[^/]+"
+
+
+def experiment_of(w):
+    return plan.find(*w.run.split("/"))
+
+
 def files_of(dataset):
     """The table of verified files behind a data set."""
     return f"resources/{plan.source(dataset)[0]}/files.json"

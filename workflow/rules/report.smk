@@ -22,7 +22,7 @@ def runs_of(study, *files, predictions=False):
         f"{RESULTS}/{study}/{entry.experiment}/{entry.arm}/seed{seed}/{file}"
         for entry in STUDIES[study].entries
         for seed in entry.seeds
-        for file in (*files, entry.judged.predictions if predictions else None)
+        for file in (*files, entry.scoring.predictions if predictions else None)
         if file
     ]
 
@@ -117,6 +117,7 @@ for study in plan.studies:
             f"figures_{study}"
         input:
             runs_of(study, "metrics.json", "history.csv", "cost.json", predictions=True),
+            attention_of(study, "maps.npz", "attention.csv"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",
             images=tables_of(study),

@@ -13,7 +13,7 @@ def dropped(found: Comparison) -> pd.DataFrame:
     show a validation or test picture go, and validation images that show a test picture. Doubles
     within a split stay.
     """
-    shown = _across_splits(found) if found.inside else found.leaks()
+    shown = across_splits(found) if found.inside else found.leaks()
     shown = shown.assign(rank=-shown["split_b"].map(rank)).sort_values(
         ["image_a", "rank", "pixel_distance", "image_b"]
     )
@@ -24,8 +24,8 @@ def dropped(found: Comparison) -> pd.DataFrame:
     return pd.DataFrame(reasons, columns=["image", "reason"])
 
 
-def _across_splits(found: Comparison) -> pd.DataFrame:
-    """The pairs inside one set whose b side lies in a later split, whichever side came first."""
+def across_splits(found: Comparison) -> pd.DataFrame:
+    """The pairs inside one set that show the same picture in two splits, the later one on side b."""
     same = found.same
     swapped = {
         f"{key}_{side}": f"{key}_{other}" for key in ("image", "split") for side, other in ("ab", "ba")

@@ -1,10 +1,12 @@
 """An audit in figures: counts by split, transform and class, and whether anything leaks."""
 
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from florilegium.audit.comparison import Comparison, rank
+from florilegium.audit.clean import across_splits
+from florilegium.audit.comparison import SPLITS, Comparison, rank
 
 TOP_CLASSES = 10
 
@@ -13,7 +15,8 @@ def summarise(found: Comparison, n_dropped: int) -> dict[str, Any]:
     """The content of summary.json; pairs by split, transform and class count the same pictures.
 
     `n_exposed` counts, by split of b, its images whose picture a shows (inside one set: that have a
-    double in another image, whatever the split).
+    double in another image, whatever the split). `across_splits`, inside one set alone, counts for each
+    two splits the pairs, and the images of the later split that the earlier one shows.
     """
     same = found.same
     return {
@@ -31,6 +34,7 @@ def summarise(found: Comparison, n_dropped: int) -> dict[str, Any]:
         "n_same_picture": len(same),
         "n_pairs": _by_split(same, found.inside),
         "n_exposed": _exposed(same, found.inside),
+        "across_splits": _across_splits(found) if found.inside else {},
         "transforms": {str(name): int(n) for name, n in same["transform"].value_counts().items()},
         "classes": _by_class(same),
         "n_dropped": n_dropped,
@@ -51,6 +55,16 @@ def _exposed(same: pd.DataFrame, inside: bool) -> dict[str, int]:
         sides.append(same[["image_a", "split_a"]].set_axis(["image", "split"], axis=1))
     images = pd.concat(sides).drop_duplicates("image")
     return {str(split): int(n) for split, n in images["split"].value_counts().items()}
+
+
+def _across_splits(found: Comparison) -> dict[str, dict[str, int]]:
+    """Pairs and images by `earlier/later`, those without any included."""
+    pairs = across_splits(found)
+    counts = {}
+    for earlier, later in combinations(SPLITS, 2):
+        between = pairs[(pairs["split_a"] == earlier) & (pairs["split_b"] == later)]
+        counts[f"{earlier}/{later}"] = {"pairs": len(between), "images": between["image_b"].nunique()}
+    return counts
 
 
 def _by_class(same: pd.DataFrame) -> list[dict[str, Any]]:

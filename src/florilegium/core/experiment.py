@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.published import Baseline, Published
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import DataUse, Init, Model
+from florilegium.core.spec import Init, Model
+from florilegium.core.tasks import TaskName
+from florilegium.core.training_recipe import TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -15,9 +17,11 @@ class Experiment:
     study: str
     name: str
     arm: str
-    data: DataUse
+    task: TaskName
+    data: Any
+    """`DataUse`, or what else the task is specified by; see `core.tasks`."""
     model: Model
-    recipe: Recipe
+    recipe: TrainingRecipe
     init: Init | None
     seeds: tuple[int, ...]
     title: str
@@ -25,6 +29,7 @@ class Experiment:
     lr_factor: float
     published: tuple[Published, ...]
     baseline: Baseline | None
+    attention: Attention | None = None
 
     @property
     def key(self) -> str:

@@ -5,31 +5,38 @@ Nothing here knows Snakemake. An experiment entry inherits from its `base`, is s
 `config.yaml`, and only then becomes typed, so that an error can name the file that set the key.
 """
 
+import fnmatch
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.recipe import Recipe
 from florilegium.core.references import connect
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
-from florilegium.core.spec import DataUse, Init, Model
+from florilegium.core.spec import Init, Model
 from florilegium.core.strict import Strict
+from florilegium.core.tasks import TASKS, TaskName
 from florilegium.core.validate import parse
 
-SECTIONS: dict[str, type[Strict]] = {"data": DataUse, "model": Model, "recipe": Recipe}
+SECTIONS = ("data", "model", "recipe")
 DEFAULT_ARM = "corrected"
 S = TypeVar("S", bound=Strict)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Values of one file for one experiment, with the file's name for error sentences."""
+    """Values of one file for one experiment, with the file's name for error sentences.
+
+    A general layer is for several experiments: it changes what is looked at of their attention, and
+    does not ask for it.
+    """
 
     where: str
     values: Mapping[str, Any]
+    general: bool = False
 
 
 def resolve(
@@ -37,7 +44,7 @@ def resolve(
     file: StudyFile,
     *,
     where: str,
-    overlays: Mapping[str, list[tuple[str, Overlay]]],
+    overlays: Sequence[tuple[str, str, Overlay]],
     seeds: tuple[int, ...],
     stand_ins: Mapping[str, str],
     splits: Mapping[str, int],
@@ -47,8 +54,8 @@ def resolve(
     Args:
         study: the study's name; the first folder of its results.
         file: the study, as read from the file named `where`.
-        overlays: changes by experiment name (`*`: all), in rising order of precedence, each with
-            the file that says so.
+        overlays: changes in rising order of precedence: the experiments' name or glob, the file that says
+            so, and the change.
         seeds: the seeds of every arm that names none.
         stand_ins: data sets that are replaced by others.
         splits: number of official splits in use by data set; each gives experiments of its own.
@@ -56,28 +63,25 @@ def resolve(
     Raises:
         UserError: an unknown base, experiment, key or value, or an impossible combination.
     """
-    for name in overlays:
-        if name != "*" and name not in file.experiments:
-            raise unknown(
-                "experiment",
-                f"{study}/{name}",
-                (f"{study}/{n}" for n in file.experiments),
-                overlays[name][0][0],
-            )
+    for pattern, source, _ in overlays:
+        if not fnmatch.filter(file.experiments, pattern):
+            known = (f"{study}/{name}" for name in file.experiments)
+            raise unknown("experiment", f"{study}/{pattern}", known, source)
     found: list[Experiment] = []
     for name, entry in file.experiments.items():
-        changes = [*overlays.get("*", ()), *overlays.get(name, ())]
+        changes = [(source, o) for pattern, source, o in overlays if fnmatch.fnmatchcase(name, pattern)]
         if entry.abstract or any(overlay.skip for _, overlay in changes):
             continue
+        task = _task(name, file.experiments, where)
         for suffix, layers, arms in _spread(name, file.experiments, where):
             for arm_name, arm in _merge_arms(arms, changes).items():
-                stack = [*layers, *_overlay_layers(changes), Layer(where, _arm_values(arm))]
+                stack = [*layers, *_overlay_layers(name, overlays), Layer(where, _arm_values(arm))]
                 stack += [
                     Layer(source, _arm_values(o.arms[arm_name]))
                     for source, o in changes
                     if arm_name in o.arms
                 ]
-                experiment = _build(study, name + suffix, arm_name, arm, entry, stack, seeds, stand_ins)
+                experiment = _build(study, name + suffix, arm_name, task, arm, entry, stack, seeds, stand_ins)
                 found += _over_splits(experiment, splits)
     return connect(found, where)
 
@@ -126,6 +130,11 @@ def text(value: Any) -> str:
     return short if float(short) == value and len(short) < len(plain) else plain
 
 
+def _task(name: str, entries: Mapping[str, ExperimentEntry], where: str) -> TaskName:
+    named = [entry.task for entry in _ancestors(name, entries, where) if entry.task]
+    return named[-1] if named else "classification"
+
+
 def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) -> list[ExperimentEntry]:
     """The entry and its bases, the furthest base first."""
     chain: list[str] = []
@@ -143,15 +152,20 @@ def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) ->
 
 
 def _entry_values(entry: ExperimentEntry) -> dict[str, Any]:
-    return {"data": entry.data, "model": entry.model, "recipe": entry.recipe, "init": entry.init}
+    return {section: getattr(entry, section) for section in (*SECTIONS, "init", "attention")}
 
 
 def _arm_values(arm: ArmEntry) -> dict[str, Any]:
-    return {"data": arm.data, "model": arm.model, "recipe": arm.recipe, "init": arm.init}
+    return {section: getattr(arm, section) for section in (*SECTIONS, "init", "attention")}
 
 
-def _overlay_layers(changes: list[tuple[str, Overlay]]) -> list[Layer]:
-    return [Layer(source, {"data": o.data, "model": o.model, "recipe": o.recipe}) for source, o in changes]
+def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> list[Layer]:
+    """A layer for each overlay of the experiment; one that does not name it alone is general."""
+    return [
+        Layer(source, {section: getattr(o, section) for section in (*SECTIONS, "attention")}, pattern != name)
+        for pattern, source, o in overlays
+        if fnmatch.fnmatchcase(name, pattern)
+    ]
 
 
 def _merge_arms(arms: dict[str, ArmEntry], changes: list[tuple[str, Overlay]]) -> dict[str, ArmEntry]:
@@ -164,6 +178,7 @@ def _build(
     study: str,
     name: str,
     arm_name: str,
+    task: TaskName,
     arm: ArmEntry,
     entry: ExperimentEntry,
     layers: list[Layer],
@@ -171,25 +186,27 @@ def _build(
     stand_ins: Mapping[str, str],
 ) -> Experiment:
     place = f"{study}/{name}/{arm_name}"
-    data = _section(DataUse, "data", layers, place)
-    recipe = _section(Recipe, "recipe", layers, place)
-    if data.holdout is not None and recipe.select == "best":
-        raise UserError(
-            f"{place}: select = best with data.holdout would choose the epoch on the images it is tested "
-            "on; set recipe.select to last"
-        )
+    kind = TASKS[task]
+    data: Any = _section(kind.data, "data", layers, place)
+    recipe = _section(kind.recipe, "recipe", layers, place)
+    try:
+        kind.check(data, recipe)
+    except ValueError as error:
+        raise UserError(f"{place}: {error}") from None
+    model = _section(Model, "model", layers, place)
     init = next((layer.values["init"] for layer in reversed(layers) if layer.values.get("init")), None)
     return Experiment(
         study=study,
         name=name,
         arm=arm_name,
+        task=task,
         data=data.model_copy(
             update={
                 "dataset": stand_ins.get(data.dataset, data.dataset),
                 "clean": tuple(stand_ins.get(c, c) for c in data.clean),
             }
         ),
-        model=_section(Model, "model", layers, place),
+        model=model,
         recipe=recipe.model_copy(update={"lr": float(f"{recipe.lr * arm.lr_factor:.12g}")}),
         init=parse(Init, init, f"{place}: init") if init else None,
         seeds=arm.seeds or seeds,
@@ -198,7 +215,17 @@ def _build(
         lr_factor=arm.lr_factor,
         published=arm.published,
         baseline=arm.baseline,
+        attention=_attention(layers, model, place),
     )
+
+
+def _attention(layers: list[Layer], model: Model, place: str) -> Attention | None:
+    """What is looked at of the attention, when a layer that is not general asks for it."""
+    if all(layer.values.get("attention") is None for layer in layers if not layer.general):
+        return None
+    attention = _section(Attention, "attention", layers, place)
+    attention.check_model(model, place)
+    return attention
 
 
 def _section(model: type[S], section: str, layers: list[Layer], place: str) -> S:

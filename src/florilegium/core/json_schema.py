@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.files import write_json
-from florilegium.core.recipe import Recipe
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
-from florilegium.core.spec import DataUse, Init, Model
+from florilegium.core.spec import Init, Model
+from florilegium.core.tasks import TASKS
 
 FILES: dict[str, type[BaseModel]] = {
     "config": Settings,
@@ -22,14 +23,20 @@ FILES: dict[str, type[BaseModel]] = {
     "dataset": Dataset,
 }
 # Sections that files may give in part: they are merged before they are checked as a whole.
-PARTIAL: dict[str, type[BaseModel]] = {"data": DataUse, "model": Model, "recipe": Recipe, "init": Init}
+PARTIAL: dict[str, list[type[BaseModel]]] = {
+    "data": [kind.data for kind in TASKS.values()],
+    "model": [Model],
+    "recipe": [kind.recipe for kind in TASKS.values()],
+    "init": [Init],
+    "attention": [Attention],
+}
 
 
 def schema(name: str) -> dict[str, Any]:
     """The JSON schema of one kind of file."""
     found = FILES[name].model_json_schema()
     definitions = found.setdefault("$defs", {})
-    for section, model in PARTIAL.items():
+    for section, models in PARTIAL.items():
         owners = [
             definitions[owner]["properties"]
             for owner in ("ExperimentEntry", "ArmEntry", "Overlay")
@@ -37,12 +44,14 @@ def schema(name: str) -> dict[str, Any]:
         ]
         if not owners:
             continue
-        part = model.model_json_schema()
-        part.pop("required", None)
-        definitions |= part.pop("$defs", {})
-        definitions[f"Partial{model.__name__}"] = part
+        for model in models:
+            part = model.model_json_schema()
+            part.pop("required", None)
+            definitions |= part.pop("$defs", {})
+            definitions[f"Partial{model.__name__}"] = part
+        choices = [{"$ref": f"#/$defs/Partial{model.__name__}"} for model in models]
         for properties in owners:
-            properties[section] = {"anyOf": [{"$ref": f"#/$defs/Partial{model.__name__}"}, {"type": "null"}]}
+            properties[section] = {"anyOf": [*choices, {"type": "null"}]}
     return found
 
 

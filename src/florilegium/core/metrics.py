@@ -10,11 +10,11 @@ from typing import Literal
 
 from florilegium.core.errors import unknown
 
-TaskName = Literal["classification", "detection", "generation"]
+Scored = Literal["classification", "detection", "generation"]
 
 
 @dataclass(frozen=True)
-class Task:
+class Scoring:
     """How the runs of one kind of task are judged.
 
     Attributes:
@@ -38,21 +38,21 @@ class Task:
 
 
 COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-TASKS: dict[TaskName, Task] = {
-    "classification": Task(
+SCORING: dict[Scored, Scoring] = {
+    "classification": Scoring(
         main="top1",
         scores=("top1", "top5", "last_top1", "train_top1"),
         on_test=("top1", "top5", "last_top1"),
         predictions="predictions.csv",
         axis="accuracy",
     ),
-    "detection": Task(
+    "detection": Scoring(
         main="AP", scores=COCO, on_test=(), predictions="predictions.json", axis="average precision or recall"
     ),
     # Every run has a loss; a generator has nothing else of its own until its samples are judged.
-    "generation": Task(main="loss", scores=(), on_test=(), predictions=None, axis="loss"),
+    "generation": Scoring(main="loss", scores=(), on_test=(), predictions=None, axis="loss"),
 }
-SCORES = frozenset(name for task in TASKS.values() for name in task.scores)
+SCORES = frozenset(name for task in SCORING.values() for name in task.scores)
 SIZES = ("params", "params_trainable", "macs", "checkpoint_bytes")  # the same in every run
 CLOCKED = (  # decided by the hardware that ran it
     "minutes",

@@ -16,6 +16,7 @@ from florilegium.core.figures import ChosenFigure, asked, choose
 from florilegium.core.metrics import check_metrics
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
+from florilegium.core.tasks import TaskName
 from florilegium.core.validate import parse, read_yaml
 
 CONFIG = "config.yaml"
@@ -48,13 +49,13 @@ class Plan:
         """The workflow asks for an experiment several times a job: a search would cost their square."""
         return {e.key: e for e in self.experiments}
 
-    def groups(self) -> dict[tuple[int, ...], list[str]]:
-        """Which runs share a process: seeds to `Experiment.key`s. One seed each, unless the preset
-        says that the seeds of an experiment share one."""
-        found: dict[tuple[int, ...], list[str]] = {}
+    def groups(self) -> dict[tuple[TaskName, tuple[int, ...]], list[str]]:
+        """Which runs share a process: task and seeds to `Experiment.key`s. One seed each, unless the
+        preset says that the seeds of an experiment share one."""
+        found: dict[tuple[TaskName, tuple[int, ...]], list[str]] = {}
         for e in self.experiments:
             for seeds in [e.seeds] if self.preset.share_process else [(seed,) for seed in e.seeds]:
-                found.setdefault(seeds, []).append(e.key)
+                found.setdefault((e.task, seeds), []).append(e.key)
         return found
 
     def spec(self, e: Experiment) -> dict[str, Any]:
@@ -62,6 +63,10 @@ class Plan:
         than one does; one is not named."""
         processes = self.settings.gpus_per_training
         return e.spec() | ({"processes": processes} if processes > 1 else {})
+
+    def with_attention(self) -> dict[str, Experiment]:
+        """The experiments whose attention is looked at, by their key."""
+        return {e.key: e for e in self.experiments if e.attention}
 
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
@@ -116,6 +121,7 @@ class Plan:
         return {
             "experiment": e.name,
             "arm": e.arm,
+            "task": e.task,
             "title": e.title,
             "note": e.note,
             "seeds": list(e.seeds),
@@ -128,6 +134,7 @@ class Plan:
             "lr": e.recipe.lr,
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
+            "attention": e.attention.model_dump(mode="json") if e.attention else None,
         }
 
     def _role(self, e: Experiment) -> str:
@@ -165,7 +172,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
             where=where,
             overlays=_overlays(study, preset, shown(preset_path, project), settings),
             seeds=preset.seeds if settings.seeds is None else settings.seeds,
-            stand_ins=preset.datasets,
+            stand_ins=preset.datasets | settings.stand_ins,
             splits=_splits(datasets, settings),
         )
     ]
@@ -222,13 +229,12 @@ def _studies(project: Path, settings: Settings) -> dict[str, tuple[str, StudyFil
 
 def _overlays(
     study: str, preset: Preset, preset_file: str, settings: Settings
-) -> dict[str, list[tuple[str, Overlay]]]:
-    """Changes by experiment name: the preset's for all, the preset's, then the person's."""
-    found: dict[str, list[tuple[str, Overlay]]] = {}
+) -> list[tuple[str, str, Overlay]]:
+    """Changes by experiment name or glob, in rising precedence: the preset's for all, the preset's, the person's."""
+    found = []
     if study in preset.studies:
-        found["*"] = [(preset_file, preset.studies[study].all)]
-        for name, overlay in preset.studies[study].experiments.items():
-            found.setdefault(name, []).append((preset_file, overlay))
+        found.append(("*", preset_file, preset.studies[study].all))
+        found += [(name, preset_file, overlay) for name, overlay in preset.studies[study].experiments.items()]
     for key, overlay in settings.experiments.items():
         owner, slash, name = key.partition("/")
         if not slash:
@@ -236,7 +242,7 @@ def _overlays(
                 f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}"
             )
         if owner == study:
-            found.setdefault(name, []).append((CONFIG, overlay))
+            found.append((name, CONFIG, overlay))
     return found
 
 

@@ -9,6 +9,7 @@ from florilegium.core.figures import FigureEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Strict
+from florilegium.core.tasks import TaskName
 
 
 class ArmEntry(Strict):
@@ -19,6 +20,7 @@ class ArmEntry(Strict):
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
+    attention: dict[str, Any] | None = None
     lr_factor: NotNegative = Field(1.0, description="multiplies the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
     baseline: Baseline | None = None
@@ -31,10 +33,14 @@ class ExperimentEntry(Strict):
     base: Name | None = None
     abstract: bool = Field(False, description="only inherited from, never run")
     title: str = ""
+    task: TaskName | None = Field(None, description="null: its base's, and classification at last")
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
+    attention: dict[str, Any] | None = Field(
+        None, description="look at the attention of the trained network; {} takes every default"
+    )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(
         default_factory=dict, description="`section.key`: values; one experiment each, named after them"
@@ -58,6 +64,10 @@ class Overlay(Strict):
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
+    attention: dict[str, Any] | None = Field(
+        None,
+        description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
+    )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
 
@@ -66,7 +76,9 @@ class StudyOverlay(Strict):
     """What a preset changes of a whole study, and of single experiments of it."""
 
     all: Overlay = Field(default_factory=Overlay)
-    experiments: dict[Name, Overlay] = Field(default_factory=dict)
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="by name or glob; what stands lower wins"
+    )
 
 
 class Preset(Strict):
@@ -90,6 +102,9 @@ class Settings(Strict):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
     corrupt_images: Literal["stop", "skip"] = "stop"
+    bad_boxes: Literal["stop", "drop"] = Field(
+        "stop", description="boxes that are empty, inverted, outside their image or not finite"
+    )
     rerun_on_versions: bool = Field(
         False, description="another version of a package (torch, Pillow, ...) re-runs the stages that use it"
     )
@@ -98,5 +113,10 @@ class Settings(Strict):
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
-    experiments: dict[str, Overlay] = Field(default_factory=dict, description="`study/experiment`: changes")
+    stand_ins: dict[Name, Name] = Field(
+        default_factory=dict, description="data sets that stand in for others; wins over the preset's"
+    )
+    experiments: dict[str, Overlay] = Field(
+        default_factory=dict, description="`study/experiment`, globs allowed: changes"
+    )
     own_studies: tuple[str, ...] = Field((), strict=False, description="study files of one's own, as paths")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from florilegium.core.strict import AtLeastOne, Count, Name, Strict
+from florilegium.core.strict import AtLeastOne, Count, Name, Split, Strict
 
 
 class RemoteFile(Strict):
@@ -18,27 +18,38 @@ class RemoteFile(Strict):
 
 
 class Rendering(Strict):
-    """A data set that the project draws itself; see `florilegium.data.synthetic`."""
+    """A data set that the project draws itself; see `florilegium.data.rendered`."""
 
-    scene: Literal["flowers17", "flowers102"]
+    scene: Literal["flowers17", "flowers102", "objects"]
     seed: Count = 0
     size: AtLeastOne = 32
     per_class: AtLeastOne = 20
 
 
 class Dataset(Strict):
-    """A source of labelled images: published archives, a folder of the user's, or a rendering."""
+    """A source of labelled images, or of images with boxes: published archives, a folder of the user's, or a rendering."""
 
     title: str = ""
-    layout: Literal["oxford17", "oxford102", "folders"]
+    layout: Literal["oxford17", "oxford102", "cifar10", "cifar100", "tiny_imagenet", "folders", "coco", "voc"]
     files: tuple[RemoteFile, ...] = Field((), strict=False)
-    folder: str | None = Field(None, description="folders: a folder of one's own, one subfolder a class")
+    folder: str | None = Field(None, description="a folder of one's own, in that layout")
     rendered: Rendering | None = None
     classes: tuple[str, ...] = Field((), strict=False, description="class names in label order")
     official_splits: Count = Field(0, description="how many published splits there are to choose from")
+    annotations: dict[Split, str] | None = Field(
+        None, description="coco: the annotation file of each split; null: train.json, val.json and test.json"
+    )
+    difficult: Literal["ignore", "keep"] | None = Field(
+        None, description="objects marked difficult in training and evaluation; null: ignore"
+    )
     citation: str = ""
     terms: str = ""
     homepage: str = ""
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether its images hold boxes of objects, in place of a class each."""
+        return self.layout in ("coco", "voc")
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Dataset":

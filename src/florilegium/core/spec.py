@@ -20,6 +20,9 @@ class DataUse(Strict):
     val: tuple[Split, ...] = Field(("val",), strict=False)
     test: tuple[Split, ...] = Field(("test",), strict=False)
     holdout: Fraction | None = None
+    choose_on_test: bool = Field(
+        False, description="validate on the test images, as some studies did; for `as_published` arms alone"
+    )
     clean: tuple[Name, ...] = Field(
         (),
         strict=False,
@@ -35,6 +38,10 @@ class DataUse(Strict):
                     raise ValueError(f"{a}, {b}: both hold the split {sorted(both)[0]}, so images would leak")
         elif not 0 < self.holdout < 1:
             raise ValueError("holdout: must lie between 0 and 1")
+        if self.choose_on_test and (self.val or self.holdout is not None):
+            raise ValueError(
+                "choose_on_test: takes the test images for validation, so set val to [] and holdout to null"
+            )
         return self
 
 

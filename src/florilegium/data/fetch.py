@@ -18,6 +18,7 @@ from florilegium.core.files import digest, replacing
 from florilegium.core.places import disclosed
 from florilegium.core.progress import bar
 from florilegium.core.sources import Dataset, DatasetOverride, LocalFile, RemoteFile
+from florilegium.data import cifar
 from florilegium.data.download import Unavailable, download
 from florilegium.data.extract import extract, is_archive
 
@@ -63,6 +64,8 @@ def fetch(
                 extract(file.path, folder)
             else:
                 shutil.copyfile(file.path, folder / file.file)
+        if dataset.layout in cifar.FORMS:
+            cifar.unpack_batches(dataset, folder)
         files = content_table(folder)
     return {"root": root.as_posix(), "origin": [_origin(file) for file in verified], "files": files}
 

@@ -1,5 +1,6 @@
 """From a list of files to a table: image, class, split. One entry point for all layouts."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,16 +9,23 @@ from typing import Any
 
 from florilegium.core.errors import UserError
 from florilegium.core.sources import Dataset
+from florilegium.data.cifar import label_cifar
 from florilegium.data.decode import is_image
 from florilegium.data.folders import label_folders
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
 from florilegium.data.splits import SPLITS, Labelled
+from florilegium.data.tiny_imagenet import is_member, label_tiny
 
+VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
 WANTED = {
     "oxford17": "files named image_0001.jpg to image_1360.jpg",
     "oxford102": "files named image_00001.jpg to image_08189.jpg",
+    "cifar10": "the batches of the python version, or one folder of images a class in train and test",
+    "cifar100": "the batches of the python version, or one folder of images a class in train and test",
+    "tiny_imagenet": "train/<wnid>/images and val/images",
     "folders": "one folder of images a class",
 }
+NUMBERED = {"oxford17": IMAGE_17, "oxford102": IMAGE_102}
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Index:
     classes: tuple[str, ...]  # in label order, those that have images
     absent_classes: tuple[str, ...]
     split_origin: str
+    words: dict[str, str]  # of classes whose name is a code
 
     def summary(self) -> dict[str, Any]:
         """The content of `images.json`."""
@@ -37,6 +46,7 @@ class Index:
             "n_classes": len(self.classes),
             "classes": list(self.classes),
             "absent_classes": list(self.absent_classes),
+            "words": self.words,
             "split_origin": self.split_origin,
             **{f"n_{split}": count[split] for split in SPLITS},
         }
@@ -70,6 +80,10 @@ def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None 
         labelled = label_17(dataset, root, paths, images, split)
     elif dataset.layout == "oxford102":
         labelled = label_102(dataset, root, paths, images, split)
+    elif dataset.layout == "tiny_imagenet":
+        labelled = label_tiny(dataset, root, paths, images)
+    elif dataset.layout in ("cifar10", "cifar100"):
+        labelled = label_cifar(dataset, images)
     else:
         labelled = label_folders(dataset, images)
     return _index(dataset.title, labelled)
@@ -81,9 +95,11 @@ def _is_hidden(path: str) -> bool:
 
 def _is_member(layout: str, path: str) -> bool:
     name = PurePosixPath(path).name
-    if layout == "folders":
-        return is_image(name)
-    return (IMAGE_17 if layout == "oxford17" else IMAGE_102).fullmatch(name) is not None
+    if layout in NUMBERED:
+        return NUMBERED[layout].fullmatch(name) is not None
+    if layout == "voc":
+        return VOC_IMAGE.fullmatch(path) is not None
+    return is_member(path) if layout == "tiny_imagenet" else is_image(name)
 
 
 def _index(title: str, labelled: Labelled) -> Index:
@@ -105,4 +121,5 @@ def _index(title: str, labelled: Labelled) -> Index:
         classes=tuple(c for c in labelled.classes if c in present),
         absent_classes=tuple(c for c in labelled.classes if c not in present),
         split_origin=labelled.origin,
+        words={c: words for c, words in labelled.words.items() if c in present and c != words},
     )

@@ -96,7 +96,7 @@ def load_splits(
             wanted = ", ".join(getattr(use, key)) or "none"
             raise UserError(f"{images}: no image is left to {key} on; data.{key} names the splits: {wanted}")
     tested = take(test)
-    same = use.holdout is not None
+    same = use.holdout is not None or use.choose_on_test
     return Splits(take(train), tested if same else take(val) if len(val) else None, tested, classes)
 
 

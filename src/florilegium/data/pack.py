@@ -4,12 +4,12 @@ Rows are written in order as they come from the workers, by plain writes: on a f
 with an error, where a memory map would kill the process.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -59,25 +59,29 @@ def pack(
     kept: list[str] = []
     skipped: dict[str, str] = {}
     with atomic(out) as temporary, open(temporary, "wb") as file:
-        _write_header(file, len(names), size)
-        for name, result in zip(names, _decode_all(root, names, size, workers), strict=True):
+        write_header(file, (len(names), size, size, 3))
+        decoded = decode_all(root, [(name, size) for name in names], square, workers)
+        for name, result in zip(names, decoded, strict=True):
             if isinstance(result, str):
                 skipped[name] = result
             else:
                 kept.append(name)
                 file.write(result.tobytes())
         if skipped:
-            _check(root, len(names), skipped, corrupt)
+            check_skipped(root, len(names), skipped, corrupt)
             file.seek(0)
-            _write_header(file, len(kept), size)
+            write_header(file, (len(kept), size, size, 3))
     write_table(out.with_suffix(".csv"), ("image",), ((name,) for name in kept))
-    write_table(out.with_suffix(".skipped.csv"), ("image", "reason"), skipped.items())
+    write_skipped(out, skipped)
     return Packed(tuple(kept), skipped)
 
 
-def _decode_all(root: Path, names: Sequence[str], size: int, workers: int) -> Iterator[np.ndarray | str]:
-    """For each image its pixels, or the reason why there are none, in order."""
-    chunks = [(root, names[i : i + CHUNK], size) for i in range(0, len(names), CHUNK)]
+def decode_all(
+    root: Path, images: Sequence[tuple[str, Any]], decoder: Callable[[Path, Any], np.ndarray], workers: int
+) -> Iterator[np.ndarray | str]:
+    """For each image (its path below `root`, and what `decoder` takes beside it) its pixels, or the reason
+    why there are none, in order."""
+    chunks = [(root, images[i : i + CHUNK], decoder) for i in range(0, len(images), CHUNK)]
     workers = min(workers, len(chunks))
     if workers <= 1:
         results = map(decode_chunk, chunks)
@@ -90,26 +94,34 @@ def _decode_all(root: Path, names: Sequence[str], size: int, workers: int) -> It
             yield from chunk
 
 
-def decode_chunk(task: tuple[Path, Sequence[str], int]) -> list[np.ndarray | str]:
+def decode_chunk(
+    task: tuple[Path, Sequence[tuple[str, Any]], Callable[[Path, Any], np.ndarray]],
+) -> list[np.ndarray | str]:
     """Decode a few images in this process; a pure function, so that workers can run it."""
-    root, names, size = task
+    root, images, decoder = task
     results: list[np.ndarray | str] = []
-    for name in names:
+    for name, argument in images:
         try:
-            results.append(square(root / name, size))
+            results.append(decoder(root / name, argument))
         except BadImage as error:
             results.append(str(error))
     return results
 
 
-def _write_header(file: BinaryIO, n: int, size: int) -> None:
-    """The .npy header for `n` images; NumPy pads it so that its length does not depend on `n`."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (n, size, size, 3)}
+def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """The .npy header of uint8 of that shape; NumPy pads it so that its length does not depend on the
+    first number."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _check(root: Path, total: int, skipped: dict[str, str], corrupt: str) -> None:
-    """Whether packing may go on without the `skipped` images."""
+def write_skipped(out: Path, skipped: Mapping[str, str]) -> None:
+    """The images that could not be decoded, with the reasons, in a table beside the packed pixels."""
+    write_table(out.with_suffix(".skipped.csv"), ("image", "reason"), skipped.items())
+
+
+def check_skipped(root: Path, total: int, skipped: Mapping[str, str], corrupt: str) -> None:
+    """Raise UserError unless packing may go on without the `skipped` images, of which there is one."""
     named = [f"{name}: {reason}" for name, reason in list(skipped.items())[:NAMED]]
     more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
     said = f"{root}: {len(skipped)} of {total} images cannot be decoded ({'; '.join(named)}{more})"

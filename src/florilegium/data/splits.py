@@ -7,7 +7,7 @@ on every machine, however the files are packed, and one image more or less hardl
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from florilegium.core.errors import UserError
@@ -25,6 +25,7 @@ class Labelled:
     splits: dict[str, str]
     classes: tuple[str, ...]  # in label order, absent ones included
     origin: str
+    words: dict[str, str] = field(default_factory=dict)  # what people call a class, where its name is a code
 
 
 def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) -> dict[str, str]:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from florilegium.evaluation.precision import autocast
+
 if TYPE_CHECKING:
     from florilegium.data.augment import EvalTransform
     from florilegium.data.load import Images
-
-AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,7 @@ def evaluate(
     for start in range(0, len(labels), batch_size):
         pixels = images.pixels[start : start + batch_size].to(device, non_blocking=True)
         batch = transform(pixels)  # (B, 3, s, s)
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, AUTOCAST[precision], enabled=precision != "fp32"),
-        ):
+        with torch.inference_mode(), autocast(device, precision):
             batches.append(network(batch).float())
     logits = torch.cat(batches)  # (N, C)
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (N, 5)

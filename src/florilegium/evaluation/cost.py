@@ -8,7 +8,7 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def size(network: nn.Module, image_size: int) -> dict[str, int]:
+def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
     """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass.
 
     Convolutions and matrix products are counted, those of attention included; normalisation,
@@ -18,7 +18,7 @@ def size(network: nn.Module, image_size: int) -> dict[str, int]:
     network.eval()
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     shapes = {name: tensor.detach().to("meta") for name, tensor in state.items()}
-    image = torch.empty(1, 3, image_size, image_size, device="meta")
+    image = torch.empty(1, 3, height, width, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         functional_call(network, shapes, (image,))
     return {

@@ -3,8 +3,10 @@
 `freeze_blocks` means what `frozen_stages` means in mmpretrain, on which study 1 was built: for a
 vision transformer the first k blocks with the embeddings before them, and the final norm only when
 all blocks are frozen; for TinyViT the first k stages alone; for a residual network the stem and the
-first k stages. Frozen BatchNorm layers keep their running statistics, too, while drop-path in the
-frozen blocks of a transformer stays at work.
+first k stages. In `freeze`, the word `backbone` names everything but the classifier, so that what
+trains is a linear probe (all heads of a network with several), unless a module has that name.
+Frozen BatchNorm layers keep their running statistics, too, while drop-path in the frozen blocks of a
+transformer stays at work.
 """
 
 import re
@@ -13,12 +15,13 @@ from collections.abc import Sequence
 from torch import nn
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.recipe import Recipe
+from florilegium.core.training_recipe import TrainingRecipe
 
 Part = nn.Module | nn.Parameter
+BACKBONE = "backbone"
 
 
-def freeze(network: nn.Module, recipe: Recipe) -> None:
+def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
     """Take `requires_grad` from what `recipe.freeze` and `recipe.freeze_blocks` name.
 
     Raises:
@@ -44,10 +47,28 @@ def train_mode(network: nn.Module) -> None:
 def _named(network: nn.Module, names: Sequence[str]) -> list[Part]:
     parts: dict[str, Part] = dict(network.named_modules()) | dict(network.named_parameters())
     del parts[""]
+    found: list[Part] = []
     for name in names:
-        if name not in parts:
-            raise unknown("module", name, parts, "recipe.freeze")
-    return [parts[name] for name in names]
+        if name in parts:  # a detector has a module of the name `backbone`
+            found.append(parts[name])
+        elif name == BACKBONE:
+            found += _backbone(network)
+        else:
+            raise unknown("module", name, [*parts, BACKBONE], "recipe.freeze")
+    return found
+
+
+def _backbone(network: nn.Module) -> list[nn.Parameter]:
+    """Every parameter outside the heads, which all networks of timm can tell."""
+    if not hasattr(network, "get_classifier"):
+        raise UserError(
+            f"recipe.freeze: {BACKBONE}: the head of {type(network).__name__} is not known; name its other "
+            "modules instead"
+        )
+    heads = network.get_classifier()
+    heads = heads if isinstance(heads, tuple) else (heads,)
+    kept = {id(parameter) for head in heads for parameter in head.parameters()}
+    return [parameter for parameter in network.parameters() if id(parameter) not in kept]
 
 
 def _first_blocks(network: nn.Module, count: int) -> list[Part]:

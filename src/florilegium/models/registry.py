@@ -34,9 +34,10 @@ def modules(name: str) -> tuple[str, ...]:
 
 
 def check(model: Model, where: str) -> None:
-    """Raise `UserError` that starts with `where`, with the nearest right name, for an unknown model."""
+    """Raise `UserError` that starts with `where`, with the nearest right name, for an unknown model, or
+    for arguments that its family can judge without building it."""
     try:
-        _family(model.name)
+        _family(model.name).check(model)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 

@@ -19,3 +19,9 @@ def names() -> frozenset[str]:
     assert spec is not None and spec.origin is not None
     files = Path(spec.origin).parent.glob("models/*.py")
     return frozenset(name for file in files for name in _ENTRY.findall(file.read_text(encoding="utf-8")))
+
+
+@cache
+def distilled() -> frozenset[str]:
+    """The architectures with a second head, which learned from a teacher network."""
+    return frozenset(name for name in names() if name.startswith("deit_") and "_distilled_" in name)

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
+from florilegium.models.flax_vit import read_flax
+from florilegium.models.positions import fit_positions
 
 State = dict[str, Tensor]
 SHOWN = 5
@@ -33,25 +35,28 @@ def load_into(
 
     Args:
         network: takes the weights in place.
-        path: a `.safetensors` file, or a `.pth` or `.pt` file that holds tensors only.
+        path: a `.safetensors` file, a `.pth` or `.pt` file that holds tensors only, or a published `.npz`
+            of a vision transformer.
         allow_missing: globs of keys that the file may lack; the network keeps its own values.
         allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another
-            shape is both missing and unexpected, so a new head must stand in both.
+            shape is both missing and unexpected, so a new head must stand in both. The position
+            embedding of another grid of patches is resized.
 
     Raises:
-        UserError: the file cannot be read, is of another architecture, or a key is not allowed for.
+        UserError: the file cannot be read, is of another architecture or size, or a key is not allowed for.
     """
-    own, found = network.state_dict(), read_state(path)
+    own, found = network.state_dict(), fit_positions(network, read_state(path))
     fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
     missing = _not_allowed(own.keys() - fitting.keys(), allow_missing)
     unexpected = _not_allowed(found.keys() - fitting.keys(), allow_unexpected)
-    if not fitting or ((missing or unexpected) and len(fitting) < len(own) / 2):
-        raise UserError(
-            f"{path}: holds weights of another architecture ({len(fitting)} of the {len(own)} entries of "
-            f"{type(network).__name__} are in it); give the weights of the same model"
-        )
-    _refuse(path, "lacks", missing, own, found, "allow_missing")
-    _refuse(path, "holds unexpected", unexpected, own, found, "allow_unexpected")
+    if not fitting or ((missing or unexpected) and _numbers(fitting) < _numbers(own) / 2):
+        raise _of_another_network(network, path, own, found, len(fitting))
+    if missing or unexpected:
+        said = [
+            _list("lacks", missing, own, found, "allow_missing"),
+            _list("holds unexpected", unexpected, own, found, "allow_unexpected"),
+        ]
+        raise UserError(f"{path}: {'; it '.join(filter(None, said))}")
     network.load_state_dict(own | fitting)
 
 
@@ -72,6 +77,8 @@ def read_state(path: Path) -> State:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".npz":
+            return {key: torch.from_numpy(value) for key, value in read_flax(path).items()}
         return _unwrap(torch.load(path, map_location="cpu", weights_only=True), path)
     except pickle.UnpicklingError as error:
         raise UserError(
@@ -96,14 +103,30 @@ def _not_allowed(keys: Iterable[str], globs: Sequence[str]) -> list[str]:
     return sorted(key for key in keys if not any(fnmatchcase(key, glob) for glob in globs))
 
 
-def _refuse(path: Path, verb: str, keys: list[str], own: State, found: State, allowed_by: str) -> None:
-    if not keys:
-        return
-    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
-    raise UserError(
-        f"{path}: {verb} {', '.join(_describe(key, own, found) for key in keys[:SHOWN])}{more}; "
-        f"name them in recipe.{allowed_by} if that is meant"
+def _numbers(state: State) -> int:
+    return sum(value.numel() for value in state.values())
+
+
+def _of_another_network(network: nn.Module, path: Path, own: State, found: State, fitting: int) -> UserError:
+    """The error for weights of which the network can take but little."""
+    shared = [key for key in own if key in found]
+    way_out = "give the weights of the same model"
+    if len(shared) > len(own) / 2:
+        other = next(key for key in shared if own[key].shape != found[key].shape)
+        return UserError(f"{path}: holds weights of another size, {_describe(other, own, found)}; {way_out}")
+    return UserError(
+        f"{path}: holds weights of another architecture ({fitting} of the {len(own)} entries of "
+        f"{type(network).__name__} are in it); {way_out}"
     )
+
+
+def _list(verb: str, keys: list[str], own: State, found: State, allowed_by: str) -> str:
+    """What is wrong with `keys` and how to allow it; empty where there are none."""
+    if not keys:
+        return ""
+    shown = ", ".join(_describe(key, own, found) for key in keys[:SHOWN])
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    return f"{verb} {shown}{more}; name them in recipe.{allowed_by} if that is meant"
 
 
 def _describe(key: str, own: State, found: State) -> str:

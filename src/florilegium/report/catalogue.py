@@ -23,9 +23,13 @@ QUESTIONS = {
     "curves_target": "How do the arms learn the target data set?",
     "curves_pretraining": "How does the pretraining go?",
     "curves_rates": "How does the fine-tuning go at each learning rate?",
+    "attention_maps": "What does each token attend to?",
+    "attention_depth": "How sparse and how diagonal is attention, block by block?",
+    "attention_rollout": "Where in the image does the answer come from?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
 }
+ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"against": "against", "bars": "bars", "curves": "panels"}  # of a study file's figures
 ROWS = 24  # that fit on one figure of published figures
@@ -62,9 +66,16 @@ def planned(study: Study) -> list[Planned]:
         for dataset, entries in _by_dataset(study, group).items():
             name = f"curves_{group}"
             found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
+    if attentive(study):
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
     if study.classifier():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
     return found
+
+
+def attentive(study: Study) -> list[Entry]:
+    """The arms whose attention is looked at."""
+    return [entry for entry in study.entries if entry.attention]
 
 
 def members(study: Study, figure: Planned) -> list[Entry]:
@@ -86,7 +97,7 @@ def _by_dataset(study: Study, group: str) -> dict[str, list[Entry]]:
 
 def _rows(entry: Entry) -> int:
     """How many scores of an arm stand beside published ones: its main metric is always among them."""
-    return len({entry.judged.main, *(p.metric for p in entry.published)} & set(entry.judged.scores))
+    return len({entry.scoring.main, *(p.metric for p in entry.published)} & set(entry.scoring.scores))
 
 
 def _paged(

@@ -99,7 +99,7 @@ def _rows(
     for metric, published in _wanted(entry, runs):
         used = counted(metric, runs)
         mean, low, high = summary(metric, runs)
-        tested = metric == entry.judged.main and p_value is not None
+        tested = metric == entry.scoring.main and p_value is not None
         parts = [*notes, _hardware(runs) if metric in CLOCKED else "", published.note if published else ""]
         yield {
             "experiment": entry.experiment,
@@ -124,8 +124,8 @@ def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published 
     """The main metric, every published figure, how often it diverged if it did, and the speed of
     convergence where it was validated."""
     published_metrics = {published.metric for published in entry.published}
-    if entry.judged.main not in published_metrics:
-        yield entry.judged.main, None
+    if entry.scoring.main not in published_metrics:
+        yield entry.scoring.main, None
     for published in entry.published:
         yield published.metric, published
     if DIVERGENCE not in published_metrics and any(run.diverged for run in runs):

@@ -8,6 +8,11 @@ from matplotlib.figure import Figure
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, planned
 from florilegium.report.figures_against import draw_against
+from florilegium.report.figures_attention import (
+    draw_attention_depth,
+    draw_attention_maps,
+    draw_attention_rollout,
+)
 from florilegium.report.figures_bars import draw_bars
 from florilegium.report.figures_confusion import draw_confusion
 from florilegium.report.figures_curves import draw_curves
@@ -26,6 +31,9 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "bars": draw_bars,
     "panels": draw_panels,
     "curves": draw_curves,
+    "attention_maps": draw_attention_maps,
+    "attention_depth": draw_attention_depth,
+    "attention_rollout": draw_attention_rollout,
     "confusion": draw_confusion,
     "samples": draw_samples,
 }

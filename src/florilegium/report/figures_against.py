@@ -26,7 +26,7 @@ def draw_against(material: Material, figure: Planned) -> Figure:
     """One panel a metric; one line for each value of `by` and each official split."""
     assert figure.chosen is not None and figure.chosen.x is not None
     entries, x = members(material.study, figure), figure.chosen.x
-    metrics = figure.chosen.metrics or (entries[0].judged.main,)
+    metrics = figure.chosen.metrics or (entries[0].scoring.main,)
     lines = _lines(entries, figure.chosen.by)
     places, names = _places(entries, x)
     n_rows = ceil(len(metrics) / 2)

@@ -21,7 +21,7 @@ def draw_bars(material: Material, figure: Planned) -> Figure:
     """Fractions as dots; all that can be said to be so many times another as bars from zero."""
     assert figure.chosen is not None
     entries = members(material.study, figure)
-    metrics = figure.chosen.metrics or (entries[0].judged.main,)
+    metrics = figure.chosen.metrics or (entries[0].scoring.main,)
     fig = style.figure(0.9 + (0.5 if len(entries) <= DENSE else 0.34) * max(len(entries), 2))
     axes = fig.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for ax, metric in zip(axes, metrics, strict=True):

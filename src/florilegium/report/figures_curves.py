@@ -25,10 +25,10 @@ def draw_curves(material: Material, figure: Planned) -> Figure:
     for index, entry in enumerate(entries):
         look = {"color": style.colour(index), "linestyle": style.dashes(index)}
         runs = material.runs[entry.key]
-        _arm(accuracy, runs, entry.judged.validated, axis(entry.judged.main, 1.0)[1], look)
+        _arm(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look)
         _arm(loss, runs, "train_loss", 1, look)
         loss.plot([], [], linewidth=2.4, label=_legend(material, entry), **look)
-    label = axis(entries[0].judged.main, 1.0)[0].removeprefix("test ")
+    label = axis(entries[0].scoring.main, 1.0)[0].removeprefix("test ")
     _axes(accuracy, "Validation", label, "no validation split, so no curve")
     _axes(loss, "Training loss", "loss", "no finished run")
     style.legend(fig)
@@ -75,7 +75,7 @@ def _legend(material: Material, entry: Entry) -> str:
     label = material.label(entry)
     if not runs:
         return f"{label}: not run"
-    validated = any(np.isfinite(curve(run, entry.judged.validated)).any() for run in runs)
+    validated = any(np.isfinite(curve(run, entry.scoring.validated)).any() for run in runs)
     return style.wrapped(label if validated else f"{label}: no validation", 64)
 
 

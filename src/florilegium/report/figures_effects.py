@@ -57,7 +57,7 @@ def _target(entry: Entry) -> str:
 
 def _slope(ax: Axes, material: Material, leaky: Entry, clean: Entry, colour: str) -> None:
     accuracy = [
-        {run.seed: 100 * run.metrics[e.judged.main] for run in material.finished(e)} for e in (clean, leaky)
+        {run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for e in (clean, leaky)
     ]
     both = sorted(accuracy[0].keys() & accuracy[1].keys())
     if not both:
@@ -163,7 +163,7 @@ def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, 
     drawn: list[tuple[float, float]] = []
     for entry in family:
         runs = finite(material.runs[entry.key])
-        mean, low, high = (100 * v for v in summary(entry.judged.main, runs))
+        mean, low, high = (100 * v for v in summary(entry.scoring.main, runs))
         if not np.isfinite(mean):
             continue
         x = entry.lr * aside
@@ -171,7 +171,7 @@ def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, 
         ax.plot([x, x], [low, high], linewidth=2.6, **look)
         ax.plot(
             [x * 1.045] * len(runs),
-            [100 * run.metrics[entry.judged.main] for run in runs],
+            [100 * run.metrics[entry.scoring.main] for run in runs],
             "o",
             markersize=4,
             alpha=0.5,

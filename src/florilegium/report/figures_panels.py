@@ -52,8 +52,8 @@ def draw_panels(material: Material, figure: Planned) -> Figure:
 
 def _arm(material: Material, entry: Entry, loss: Axes, score: Axes, *, is_first: bool) -> None:
     runs = material.runs[entry.key]
-    label, scale = axis(entry.judged.main, 1.0)
-    for ax, name, factor in ((loss, "loss", 1.0), (score, entry.judged.main, scale)):
+    label, scale = axis(entry.scoring.main, 1.0)
+    for ax, name, factor in ((loss, "loss", 1.0), (score, entry.scoring.main, scale)):
         ax.set_visible(True)
         _curves(ax, runs, f"train_{name}", factor, TRAINING)
         _curves(ax, runs, f"val_{name}", factor, VALIDATION)

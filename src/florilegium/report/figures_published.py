@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from florilegium.core.metrics import SCORES, TASKS, WORDS
+from florilegium.core.metrics import SCORES, SCORING, WORDS
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.material import Material
@@ -19,7 +19,7 @@ COLOURS = {
     "diverged": "#B91C1C",
 }
 
-MAIN = {task.main for task in TASKS.values()}
+MAIN = {task.main for task in SCORING.values()}
 
 
 def draw_published(material: Material, figure: Planned) -> Figure:
@@ -39,7 +39,7 @@ def draw_published(material: Material, figure: Planned) -> Figure:
     ax.set_ylim(-len(rows) + 0.4, 0.6)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(f"{' or '.join(dict.fromkeys(entry.judged.axis for entry in entries))} (%)")
+    ax.set_xlabel(f"{' or '.join(dict.fromkeys(entry.scoring.axis for entry in entries))} (%)")
     ax.set_xlim(*_limits(rows))
     ax.plot([], [], "o", color=style.INK, label="ours, 95 % interval")
     ax.fill_between([], [], color=style.BAND, label="published")

@@ -123,8 +123,8 @@ def _mean(comparison: pd.DataFrame, entry: Entry, metric: str) -> float | None:
 
 
 def _accuracy(comparison: pd.DataFrame, entry: Entry) -> str:
-    mean = _mean(comparison, entry, entry.judged.main)
-    return "not run" if mean is None else f"{number(entry.judged.main, mean)}\u00a0%"
+    mean = _mean(comparison, entry, entry.scoring.main)
+    return "not run" if mean is None else f"{number(entry.scoring.main, mean)}\u00a0%"
 
 
 def _seeds(n: int) -> str:

@@ -1,7 +1,7 @@
 """All that the figures of one study are drawn from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,8 @@ class Material:
 
     Attributes:
         classes: class names in label order, by data set.
-        words: what people call a class whose name is a code, by data set and class.
         pixels: packed images (`pixels<size>.npy`, its `.csv` beside it), by data set.
+        words: what people call a class whose name is a code, by data set and class.
     """
 
     study: Study
@@ -25,8 +25,8 @@ class Material:
     comparison: pd.DataFrame
     differences: pd.DataFrame
     classes: Mapping[str, Sequence[str]]
-    words: Mapping[str, Mapping[str, str]]
     pixels: Mapping[str, Path]
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def called(self, dataset: str) -> list[str]:
         """What people call the classes of a data set, in label order: the first of several words."""

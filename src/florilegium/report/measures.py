@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from florilegium.core.errors import unknown
-from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS, SIZES, TASKS
+from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS, SCORING, SIZES
 from florilegium.report.runs import Run, epochs_to_90_percent, finite
 from florilegium.report.statistics import t_interval, wilson
 
@@ -67,7 +67,7 @@ def summary(metric: str, runs: Sequence[Run]) -> Interval:
         return (mean, max(1.0, low), high) if metric == EPOCHS else (mean, low, high)
     only = values[0]
     run = finite(runs)[0]
-    if metric in TASKS[run.task].on_test:
+    if metric in SCORING[run.task].on_test:
         n = int(run.metrics["n_test"])
         return (only, *wilson(round(only * n), n))
     return (only, only, only) if metric in SIZES else (only, BLANK, BLANK)

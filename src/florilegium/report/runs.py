@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.core.files import read_json
-from florilegium.core.metrics import TASKS, TaskName
+from florilegium.core.metrics import SCORING, Scored
 from florilegium.core.receipts import read_receipt
 from florilegium.report.statistics import Difference, Hits, paired_difference, paired_t
 from florilegium.report.study import Entry, Key, Study
@@ -22,7 +22,7 @@ SHARE_OF_FINAL = 0.9
 class Run:
     """One finished run; `history` has a row an epoch (`epoch, lr, train_loss, ..., val_top1`)."""
 
-    task: TaskName
+    task: Scored
     seed: int
     folder: Path
     metrics: dict[str, Any]
@@ -65,10 +65,10 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
     ]
 
 
-def sources(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Path]:
+def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Path]:
     """The files `names` of every run, and its predictions."""
     every = [run for of_arm in runs.values() for run in of_arm]
-    return [run.folder / name for run in every for name in (*names, TASKS[run.task].predictions) if name]
+    return [run.folder / name for run in every for name in (*names, SCORING[run.task].predictions) if name]
 
 
 def finite(runs: Sequence[Run]) -> list[Run]:
@@ -89,7 +89,7 @@ def epochs_to_90_percent(run: Run) -> int | None:
     None without a validation split. Each run is held against its own end, so that a slow arm is not
     called fast for ending low; read it beside the accuracy itself.
     """
-    accuracy = curve(run, TASKS[run.task].validated)
+    accuracy = curve(run, SCORING[run.task].validated)
     if not len(accuracy) or np.isnan(accuracy[-1]):
         return None
     return int(np.argmax(accuracy >= SHARE_OF_FINAL * accuracy[-1])) + 1
@@ -117,7 +117,7 @@ def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Differen
 
 
 def _seed_by_seed(pairs: Sequence[tuple[Run, Run]]) -> tuple[Difference, int, int] | None:
-    main = TASKS[pairs[0][0].task].main
+    main = SCORING[pairs[0][0].task].main
     ours, theirs = ([run.metrics[main] for run in arm] for arm in zip(*pairs, strict=True))
     counts = {int(run.metrics.get("n_test", 0)) for pair in pairs for run in pair}
     if len(pairs) < 2 or len(counts) > 1 or None in [*ours, *theirs]:

@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError
 from florilegium.core.figures import ChosenFigure
-from florilegium.core.metrics import TASKS, Task, TaskName
+from florilegium.core.metrics import SCORING, Scored, Scoring
 from florilegium.core.published import Baseline, Published
 from florilegium.core.strict import Name, Strict
 
@@ -27,6 +28,7 @@ class Entry(Strict):
 
     experiment: Name
     arm: Name
+    task: Scored = "classification"
     title: str
     note: str
     seeds: tuple[int, ...]
@@ -38,15 +40,15 @@ class Entry(Strict):
     role: Literal["scratch", "pretrain", "transfer", "rate"]
     lr: float
     lr_factor: float
-    task: TaskName = "classification"
+    attention: Attention | None = None
     values: dict[str, Any] = Field(
         default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"
     )
 
     @property
-    def judged(self) -> Task:
+    def scoring(self) -> Scoring:
         """What its task is judged by."""
-        return TASKS[self.task]
+        return SCORING[self.task]
 
     @property
     def key(self) -> Key:

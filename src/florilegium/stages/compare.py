@@ -11,7 +11,7 @@ from florilegium.core.files import atomic, read_json, write_text
 from florilegium.core.receipts import write_receipt
 from florilegium.report.comparison import compare
 from florilegium.report.costs import costs, costs_markdown
-from florilegium.report.runs import read_study, sources
+from florilegium.report.runs import files_of, read_study
 from florilegium.report.study import Study, read
 from florilegium.report.tables import markdown
 
@@ -62,7 +62,7 @@ def main() -> None:
         stage="compare",
         spec=study.model_dump(mode="json"),
         code=arguments.code,
-        inputs=[*sources(runs, READ), *arguments.images],
+        inputs=[*files_of(runs, READ), *arguments.images],
         outputs=[*tables, *texts],
         started=started,
     )

@@ -31,9 +31,9 @@ def run(args: argparse.Namespace) -> int:
     from florilegium.evaluation.labelled import read_labelled
     from florilegium.models.trained import load_trained
     from florilegium.report.statistics import wilson
-    from florilegium.training.loop import EVALUATION_BATCH
+    from florilegium.training.classification import EVALUATION_BATCH
+    from florilegium.training.classification_results import predictions
     from florilegium.training.machine import pick_device
-    from florilegium.training.results import predictions
 
     device = pick_device(args.device)
     trained = load_trained(args.checkpoint)

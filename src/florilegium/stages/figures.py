@@ -9,8 +9,9 @@ from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
+from florilegium.report.figures_attention import sources
 from florilegium.report.material import Material
-from florilegium.report.runs import read_study, sources
+from florilegium.report.runs import files_of, read_study
 from florilegium.report.study import Study, read
 
 READ = ("metrics.json", "history.csv", "cost.json")
@@ -61,7 +62,8 @@ def main() -> None:
             arguments.comparison.with_name("differences.csv"),
             *arguments.images,
             *pixels,
-            *sources(material.runs, READ),
+            *files_of(material.runs, READ),
+            *sources(material),
         ],
         outputs=written,
         started=started,

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.core.errors import run_main
+from florilegium.core.recipe import Recipe
+from florilegium.core.spec import DataUse
 from florilegium.data.load import load_splits
 from florilegium.training import parallel
+from florilegium.training.classifier import train_classifier
+from florilegium.training.job import Job
 from florilegium.training.lease import leased
 from florilegium.training.machine import configure, pick_device
-from florilegium.training.run import Job, train_run
 
 
 def main() -> None:
@@ -39,16 +42,16 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
-    configure(job.device, job.recipe.threads)
+    configure(job.device, job.section(Recipe, "recipe").threads)
     splits = load_splits(
-        job.use,
+        job.section(DataUse, "data"),
         pixels=arguments.pixels,
         images=arguments.images,
         dropped=arguments.dropped,
         pairs=arguments.pairs,
     )
     for seed in arguments.seeds:
-        train_run(job, splits, seed)
+        train_classifier(job, splits, seed)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Bring the file of named weights to its place, verified."""
+"""Bring the file of named weights to its place, verified; published Flax weights become safetensors."""
 
 import argparse
 import shutil
@@ -6,12 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from safetensors.numpy import save_file
+
 from florilegium.core.errors import run_main
 from florilegium.core.files import atomic, digest
 from florilegium.core.places import disclosed
 from florilegium.core.receipts import write_receipt
 from florilegium.core.sources import Weights
 from florilegium.models.catalogue import obtain
+from florilegium.models.flax_vit import read_flax
 
 DOWNLOADS = Path("resources/downloads/weights")
 
@@ -27,7 +30,10 @@ def main() -> None:
     weights = Weights.model_validate_json(arguments.spec)
     found = obtain(arguments.name, weights, DOWNLOADS)
     with atomic(arguments.out) as temporary:
-        shutil.copyfile(found, temporary)
+        if found.suffix == ".npz":
+            save_file(read_flax(found), temporary, metadata={"format": "pt"})
+        else:
+            shutil.copyfile(found, temporary)
     write_receipt(
         arguments.out.with_suffix(".receipt.json"),
         stage="weights",

@@ -5,14 +5,6 @@ from pathlib import Path
 
 from florilegium.training.selection import Row
 
-TAGS = {
-    "lr": "lr",
-    "train_loss": "loss/train",
-    "val_loss": "loss/val",
-    "train_top1": "top1/train",
-    "val_top1": "top1/val",
-}
-
 
 class Events:
     """The event file of one run; a run that is taken up again writes its whole history anew.
@@ -35,9 +27,9 @@ class Events:
             self.writer = EventFileWriter(str(self.folder))
         for row in history[self.written :]:
             values = [
-                Summary.Value(tag=tag, simple_value=row[key])
-                for key, tag in TAGS.items()
-                if row[key] is not None
+                Summary.Value(tag=tag_of(key), simple_value=value)
+                for key, value in row.items()
+                if key != "epoch" and value is not None
             ]
             self.writer.add_event(Event(step=row["epoch"], summary=Summary(value=values)))
         self.written = len(history)
@@ -46,3 +38,9 @@ class Events:
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+
+
+def tag_of(column: str) -> str:
+    """`train_loss` and `val_loss` share a panel: loss/train, loss/val."""
+    side, _, name = column.partition("_")
+    return f"{name}/{side}" if name else column

@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.progress import say
-from florilegium.core.recipe import Recipe
-from florilegium.data.augment import InputConfig, TrainTransform
-from florilegium.evaluation.classification import AUTOCAST
+from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.evaluation.precision import autocast
 from florilegium.training import parallel
 from florilegium.training.ema import Ema
-from florilegium.training.mix import hits_of, loss_of, mix
 from florilegium.training.optimizer import build_optimizer, set_lr
+from florilegium.training.task import Objective
 
 SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single image
 
@@ -26,11 +25,13 @@ SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single im
 class Learner:
     """A network in training. The host never waits for the device inside `step`."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, config: InputConfig, device: torch.device) -> None:
+    def __init__(
+        self, network: nn.Module, recipe: TrainingRecipe, objective: Objective, device: torch.device
+    ) -> None:
         self.network = network.to(device, memory_format=torch.channels_last)
         self.averaging = parallel.averaging(self.network)
         self.recipe, self.device = recipe, device
-        self.transform = TrainTransform(recipe, config)
+        self.objective = objective
         self.optimizer = build_optimizer(self.network, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.ema = None if recipe.ema is None else Ema(self.network, recipe.ema)
@@ -41,25 +42,22 @@ class Learner:
         """The network that validation sees: the averaged one when the recipe averages."""
         return self.ema.shadow if self.ema else self.network
 
-    def step(self, pixels: Tensor, labels: Tensor, lr: float) -> Tensor:
-        """Learn from uint8 (B, S, S, 3) and int64 (B,); returns (2,): sum of losses, right predictions.
+    def step(self, batch: Any, count: int, lr: float) -> Tensor:
+        """Learn from a batch of `count` images; returns the sums that the objective tallies.
 
         All processes of a training are given the same batch, and each learns from its share.
         """
-        recipe, count = self.recipe, len(labels)
+        recipe = self.recipe
         set_lr(self.optimizer, lr)
-        images, targets = mix(self.transform(pixels), labels, recipe)
+        prepared = self.objective.prepare(batch)
         parallel.draw_apart()
-        tally = torch.zeros(2, device=self.device)
+        tally = torch.zeros(len(self.objective.columns), device=self.device)
         for part in map(parallel.share, micro_batches(count, self.micro_batch)):
-            with torch.autocast(
-                self.device.type, AUTOCAST[recipe.precision], enabled=recipe.precision != "fp32"
-            ):
-                logits = self.averaging(images[part])
+            with autocast(self.device, recipe.precision):
+                loss, sums = self.objective.loss(self.averaging, prepared, part)
             size = part.stop - part.start
-            loss = loss_of(logits, targets[part], recipe.label_smoothing)
             self.scaler.scale(loss * (size * parallel.size() / count)).backward()
-            tally += torch.stack([loss.detach() * size, hits_of(logits.detach(), targets[part])])
+            tally += sums
         if recipe.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)

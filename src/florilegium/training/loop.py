@@ -13,23 +13,19 @@ from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.progress import bar, say
-from florilegium.core.recipe import Recipe
-from florilegium.data.augment import EvalTransform, InputConfig
-from florilegium.data.load import Images, Splits
-from florilegium.evaluation.classification import evaluate
+from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.freeze import train_mode
 from florilegium.training import parallel
-from florilegium.training.feed import Feed, place
 from florilegium.training.interrupt import stop_requests
 from florilegium.training.learner import Learner, out_of_memory
 from florilegium.training.progress import Keeper, Progress, Weights, go_back, mark_good, restore, snapshot
 from florilegium.training.schedule import lr_at, plateau_factor
-from florilegium.training.seeding import epoch_order, seed_step
+from florilegium.training.seeding import seed_step
 from florilegium.training.selection import Row, best_epoch, exploded, stops_early
 from florilegium.training.state import StateFolder
+from florilegium.training.task import Task
 
 CHECK_EVERY = 50  # steps between two looks at whether the loss is still a number
-EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -50,14 +46,14 @@ class Outcome:
     micro_batch: int
     """Images that met in one forward pass at the end: fewer than planned where memory ran out."""
     seconds_per_epoch: list[float]
+    seconds_validation: float
     images_per_second: float
 
 
 def fit(
     network: nn.Module,
-    splits: Splits,
-    recipe: Recipe,
-    config: InputConfig,
+    task: Task,
+    recipe: TrainingRecipe,
     *,
     seed: int,
     device: torch.device,
@@ -74,77 +70,61 @@ def fit(
         UserError: the recipe needs validation images and there are none; or memory that does not suffice.
         SystemExit: a signal asked to stop; the state holds the step that was reached.
     """
-    check_validation(recipe, splits)
-    parallel.check_shares(min(len(splits.train), recipe.batch_size // recipe.accumulate))
-    learner = Learner(network, recipe, config, device)
-    feed = Feed(place(splits.train, device), device)
-    val = None if splits.val is None or parallel.rank() else place(splits.val, device)
-    steps = steps_per_epoch(len(splits.train), recipe.batch_size)
-    count = min(len(splits.train), steps * recipe.batch_size)
+    check_validation(recipe, task)
+    learner = Learner(network, recipe, task.objective, device)
     with stop_requests() as stop:
         progress, resumed = restore(state, learner)
-        resumed_from = len(progress.history) * steps + progress.step if resumed else None
+        resumed_from = len(progress.history) * len(task.batches(0)) + progress.step if resumed else None
         keeper = Keeper(state, learner, progress, stop)
         if recipe.restarts and progress.good is None:
             mark_good(learner, progress)
-        while not is_over(progress, recipe):
-            if train_epoch(learner, feed, progress, keeper, seed, steps):
-                close_epoch(learner, progress, val, config, count)
+        while not is_over(progress, task, recipe):
+            if train_epoch(learner, task, progress, keeper, seed):
+                close_epoch(learner, task, progress)
             else:
                 progress.diverged_epoch = len(progress.history) + 1
             if progress.diverged_epoch is not None and len(progress.restarts) < recipe.restarts:
                 go_back(learner, progress)
             elif recipe.restarts:
                 mark_good(learner, progress)
-            if is_over(progress, recipe) or keeper.wants_epoch():
+            if is_over(progress, task, recipe) or keeper.wants_epoch():
                 keeper.save()
             if on_epoch:
                 on_epoch(progress.history)
-    return outcome(progress, learner, resumed_from, count)
+    return outcome(progress, task, learner, resumed_from)
 
 
-def check_validation(recipe: Recipe, splits: Splits) -> None:
+def check_validation(recipe: TrainingRecipe, task: Task) -> None:
     """A recipe that looks at validation needs some images there."""
     needs = {"select = best": recipe.select == "best", "schedule = plateau": recipe.schedule == "plateau"}
     for key, needed in needs.items():
-        if needed and splits.val is None:
+        if needed and task.validate is None:
             raise UserError(
                 f"recipe.{key} looks at validation images and data.val has none; name a split in data.val"
                 + (" or set recipe.select to last" if recipe.select == "best" else "")
             )
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Batches of an epoch; the last may be smaller.
-
-    A single image left over is not visited in that epoch (the order changes, so it is another one
-    each time): batch normalisation has no variance of one value. Nor are fewer than there are processes.
-    """
-    full, rest = divmod(count, batch_size)
-    return full + (rest >= max(2, parallel.size()) or full == 0)
-
-
-def is_over(progress: Progress, recipe: Recipe) -> bool:
+def is_over(progress: Progress, task: Task, recipe: TrainingRecipe) -> bool:
     return (
         progress.diverged_epoch is not None
         or len(progress.history) >= recipe.epochs
-        or stops_early(progress.history, recipe)
+        or stops_early(progress.history, task.score, recipe)
     )
 
 
-def train_epoch(
-    learner: Learner, feed: Feed, progress: Progress, keeper: Keeper, seed: int, steps: int
-) -> bool:
+def train_epoch(learner: Learner, task: Task, progress: Progress, keeper: Keeper, seed: int) -> bool:
     """Do the steps that are left of the epoch; False as soon as a loss or a weight is not finite."""
     recipe, epoch = learner.recipe, len(progress.history)
-    order = epoch_order(seed, epoch, len(feed.images))
-    tally = torch.tensor(progress.tally, dtype=exact(learner.device), device=learner.device)
+    batches = task.batches(epoch)
+    steps = len(batches)
+    tally = torch.zeros(len(task.objective.columns), dtype=exact(learner.device), device=learner.device)
+    tally += torch.tensor(progress.tally or 0.0, dtype=tally.dtype, device=learner.device)
     started = time.perf_counter() - progress.elapsed
     train_mode(learner.network)
     for step in bar(range(progress.step, steps), f"epoch {epoch + 1}/{recipe.epochs}", "step"):
-        index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
         progress.lr = learning_rate(recipe, progress, epoch * steps + step, steps)
-        tally += step_that_fits(learner, feed, index, progress.lr, (seed, epoch, step))
+        tally += step_that_fits(learner, task, batches[step], progress.lr, (seed, epoch, step))
         last = step + 1 == steps
         if (last or (step + 1) % CHECK_EVERY == 0) and not tally.isfinite().all():
             return False
@@ -158,14 +138,14 @@ def train_epoch(
 
 
 def step_that_fits(
-    learner: Learner, feed: Feed, index: Tensor, lr: float, place: tuple[int, int, int]
+    learner: Learner, task: Task, index: Tensor, lr: float, place: tuple[int, int, int]
 ) -> Tensor:
     """One step with the draws of `place` (seed, epoch, step); where memory runs out, it is made again,
     with the same draws, in smaller micro-batches."""
     while True:
         seed_step(*place)
         try:
-            return learner.step(*feed.batch(index), lr)
+            return learner.step(task.feed(index), len(index), lr)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -178,59 +158,56 @@ def exact(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def learning_rate(recipe: Recipe, progress: Progress, step: int, steps: int) -> float:
+def learning_rate(recipe: TrainingRecipe, progress: Progress, step: int, steps: int) -> float:
     lr = lr_at(recipe, step, steps) * recipe.restart_factor ** len(progress.restarts)
     if recipe.schedule == "plateau":
         lr *= plateau_factor(recipe, [row["val_loss"] for row in progress.history])
     return lr
 
 
-def close_epoch(
-    learner: Learner, progress: Progress, val: Images | None, config: InputConfig, count: int
-) -> None:
-    """Validate, add the row of an epoch of `count` images, and keep its weights as last and perhaps best."""
+def close_epoch(learner: Learner, task: Task, progress: Progress) -> None:
+    """Validate, write the epoch's row, and remember the weights where they are the best so far."""
     recipe, epoch = learner.recipe, len(progress.history) + 1
-    row: Row = {
-        "epoch": epoch,
-        "lr": progress.lr,
-        "train_loss": progress.tally[0] / count,
-        "train_top1": progress.tally[1] / count,
-        "val_loss": None,
-        "val_top1": None,
-    }
-    if val is not None:
-        scores = evaluate(
-            learner.evaluated,
-            val,
-            EvalTransform(config),
-            batch_size=EVALUATION_BATCH,
-            device=learner.device,
-            precision=recipe.precision,
-        )
-        row |= {"val_loss": scores.loss, "val_top1": scores.top1}
+    count = sum(len(index) for index in task.batches(epoch - 1))
+    row: Row = {"epoch": epoch, "lr": progress.lr}
+    row |= {name: total / count for name, total in zip(task.objective.columns, progress.tally, strict=True)}
+    row |= dict.fromkeys(task.judged)
+    started = time.perf_counter()
+    if task.validate and not parallel.rank():
+        row |= task.validate(learner.evaluated)
+    progress.validating += time.perf_counter() - started
     progress.history.append(parallel.shared(row))
     progress.seconds.append(progress.elapsed)
+    progress.images.append(count)
     progress.last = snapshot(learner.evaluated)
-    if recipe.select == "best" and best_epoch(progress.history) == epoch:
+    if recipe.select == "best" and best_epoch(progress.history, task.score) == epoch:
         progress.best = progress.last
     if exploded(progress.history):
         progress.diverged_epoch = epoch
     say(describe(row, recipe, count / progress.elapsed))
-    progress.step, progress.tally, progress.elapsed = 0, [0.0, 0.0], 0.0
+    progress.step, progress.tally, progress.elapsed = 0, [], 0.0
 
 
-def describe(row: Row, recipe: Recipe, images_per_second: float) -> str:
-    val = "" if row["val_loss"] is None else f"  val loss {row['val_loss']:.4f} top1 {row['val_top1']:.4f}"
-    return (
-        f"epoch {row['epoch']}/{recipe.epochs}  lr {row['lr']:.3g}"
-        f"  train loss {row['train_loss']:.4f} top1 {row['train_top1']:.4f}{val}"
-        f"  {images_per_second:.0f} images/s"
+def describe(row: Row, recipe: TrainingRecipe, images_per_second: float) -> str:
+    """The line that the log gets, such as `epoch 3/20  lr 0.01  train_loss 0.5321  ...  812 images/s`."""
+    scores = [
+        f"{name} {value:.4f}"
+        for name, value in row.items()
+        if name not in ("epoch", "lr") and value is not None
+    ]
+    return "  ".join(
+        [
+            f"epoch {row['epoch']}/{recipe.epochs}",
+            f"lr {row['lr']:.3g}",
+            *scores,
+            f"{images_per_second:.0f} images/s",
+        ]
     )
 
 
-def outcome(progress: Progress, learner: Learner, resumed_from: int | None, count: int) -> Outcome:
+def outcome(progress: Progress, task: Task, learner: Learner, resumed_from: int | None) -> Outcome:
     history, recipe = progress.history, learner.recipe
-    chosen = best_epoch(history) if recipe.select == "best" and history else len(history)
+    chosen = best_epoch(history, task.score) if recipe.select == "best" and history else len(history)
     return Outcome(
         history=history,
         last_state=progress.last,
@@ -243,5 +220,6 @@ def outcome(progress: Progress, learner: Learner, resumed_from: int | None, coun
         restarts=progress.restarts,
         micro_batch=learner.micro_batch,
         seconds_per_epoch=progress.seconds,
-        images_per_second=count * len(history) / sum(progress.seconds) if history else 0.0,
+        seconds_validation=progress.validating,
+        images_per_second=sum(progress.images) / sum(progress.seconds) if history else 0.0,
     )

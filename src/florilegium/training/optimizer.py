@@ -6,10 +6,10 @@ The studies decayed all of them too, so that exempting any would be another expe
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from florilegium.core.recipe import Recipe
+from florilegium.core.training_recipe import TrainingRecipe
 
 
-def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
+def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     """The recipe's optimiser over the parameters that require a gradient, fused where torch can."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     shared = {

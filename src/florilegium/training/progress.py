@@ -30,13 +30,18 @@ class Progress:
     history: list[Row] = field(default_factory=list)
     step: int = 0
     """Steps done in the epoch after those of the history."""
-    tally: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """Of these steps: the sum of losses and the right predictions."""
+    tally: list[float] = field(default_factory=list)
+    """Of these steps: the sums that the objective counts; empty before the first."""
     lr: float = 0.0
     """The rate of the last of them."""
     elapsed: float = 0.0
     """Seconds that these steps took."""
     seconds: list[float] = field(default_factory=list)
+    """Of the epochs of the history, without validation."""
+    validating: float = 0.0
+    """Seconds that validation took."""
+    images: list[int] = field(default_factory=list)
+    """How many each epoch of the history learned from."""
     diverged_epoch: int | None = None
     restarts: list[int] = field(default_factory=list)
     """The epochs that diverged and were taken back."""
@@ -69,8 +74,8 @@ def go_back(learner: Learner, progress: Progress) -> None:
     # A copy: the optimiser goes on in the very tensors that it is given.
     learner.load_state_dict(copy.deepcopy(progress.good["learner"]))
     progress.last, progress.best = snapshot(learner.evaluated), progress.good["best"]
-    del progress.history[epoch - 1 :], progress.seconds[epoch - 1 :]
-    progress.step, progress.tally, progress.elapsed = 0, [0.0, 0.0], 0.0
+    del progress.history[epoch - 1 :], progress.seconds[epoch - 1 :], progress.images[epoch - 1 :]
+    progress.step, progress.tally, progress.elapsed = 0, [], 0.0
     progress.restarts.append(epoch)
     progress.diverged_epoch = None
     say(f"epoch {epoch} diverged: goes on from the end of epoch {epoch - 1} at a lower rate")

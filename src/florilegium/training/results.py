@@ -1,60 +1,72 @@
-"""What a trained network scores and what it took: the contents of a run's folder."""
+"""What a training leaves, whatever its task: its outcome as metrics, its costs, its warnings, its files."""
 
 import math
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
-from florilegium.core.recipe import Recipe
-from florilegium.data.augment import EvalTransform, InputConfig
-from florilegium.data.load import Images, Splits
+from florilegium.core.files import atomic, write_json
+from florilegium.core.receipts import write_receipt
+from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.evaluation import cost
-from florilegium.evaluation.classification import Scores, evaluate
-from florilegium.training.loop import EVALUATION_BATCH, Outcome
+from florilegium.models.weights import save
+from florilegium.training.job import Job
+from florilegium.training.loop import Outcome
+
+CHECKPOINT = "checkpoint.safetensors"
 
 
-@dataclass(frozen=True)
-class Tested:
-    """The selected and the last weights, measured."""
+def write_run(
+    job: Job,
+    seed: int,
+    network: nn.Module,
+    outcome: Outcome,
+    *,
+    columns: Sequence[str],
+    metrics: Mapping[str, Any],
+    costs: Mapping[str, Any],
+    sides: tuple[int, int],
+    predictions: Sequence[Path],
+    started: float,
+    **facts: Any,
+) -> None:
+    """Write what every run's folder holds beside its `predictions`, which are there; the receipt comes last.
 
-    test: Scores
-    last_top1: float
-    train_top1: float
-    seconds: float
+    `columns` are those of the history, `sides` height and width of an image for the cost of a forward
+    pass, `facts` what the receipt tells further.
+    """
+    folder = job.out_of(seed)
+    checkpoint = folder / CHECKPOINT
+    save(outcome.selected_state, checkpoint)
+    size = cost.size(network, *sides) | {"checkpoint_bytes": checkpoint.stat().st_size}
+    write_json(folder / "metrics.json", dict(metrics) | course(outcome) | size)
+    write_table(folder / "history.csv", pd.DataFrame(outcome.history, columns=list(columns)))
+    write_json(folder / "cost.json", costs)
+    names = ("metrics.json", "history.csv", "cost.json", CHECKPOINT)
+    write_receipt(
+        folder / "receipt.json",
+        stage="train",
+        spec=job.spec,
+        code=job.code,
+        inputs=job.inputs_of(seed),
+        outputs=[*(folder / name for name in names), *predictions],
+        started=started,
+        seed=seed,
+        device=device_name(job.device),
+        gpus=list(job.gpus),
+        resumed_from=outcome.resumed_from,
+        model=job.model.model_dump(mode="json"),
+        **facts,
+    )
 
 
-def measure(
-    network: nn.Module, outcome: Outcome, splits: Splits, config: InputConfig, device: torch.device
-) -> Tested:
-    """Evaluate in float32, so that whoever evaluates the checkpoint later gets the same figures."""
-
-    def score(images: Images) -> Scores:
-        return evaluate(network, images, EvalTransform(config), batch_size=EVALUATION_BATCH, device=device)
-
-    started = time.perf_counter()
-    network.load_state_dict(outcome.last_state)
-    last = score(splits.test)
-    test = last
-    if outcome.selected_state is not outcome.last_state:
-        network.load_state_dict(outcome.selected_state)
-        test = score(splits.test)
-    train = score(splits.train)
-    return Tested(test, last.top1, train.top1, time.perf_counter() - started)
-
-
-def metrics(outcome: Outcome, tested: Tested, n_test: int) -> dict[str, Any]:
+def course(outcome: Outcome) -> dict[str, Any]:
+    """How the training went, as metrics."""
     return {
-        "loss": _finite(tested.test.loss),
-        "top1": tested.test.top1,
-        "top5": tested.test.top5,
-        "last_top1": tested.last_top1,
-        "train_top1": tested.train_top1,
-        "n_test": n_test,
         "epochs": len(outcome.history),
         "best_epoch": outcome.best_epoch,
         "diverged": outcome.diverged,
@@ -63,42 +75,28 @@ def metrics(outcome: Outcome, tested: Tested, n_test: int) -> dict[str, Any]:
     }
 
 
-def _finite(value: float) -> float | None:
-    """JSON has no infinity; the loss of weights that all but diverged can be one."""
-    return value if math.isfinite(value) else None
-
-
-def predictions(images: Images, scores: Scores, classes: tuple[str, ...]) -> pd.DataFrame:
-    def named(labels: Iterable[int]) -> list[str]:
-        return [classes[label] for label in labels]
-
-    return pd.DataFrame(
-        {
-            "image": images.names,
-            "target": named(images.labels.tolist()),
-            "prediction": named(scores.predictions.tolist()),
-            "probability": scores.probabilities.double().numpy().round(6),
-        }
-    )
-
-
-def costs(outcome: Outcome, tested: Tested, recipe: Recipe, device: torch.device) -> dict[str, Any]:
-    """What the run took, whichever processes it ran in; totals leave out loading and validation."""
+def costs(
+    outcome: Outcome, seconds_evaluation: float, recipe: TrainingRecipe, device: torch.device
+) -> dict[str, Any]:
+    """What the run took, whichever processes it ran in: epochs, validation and the tests at the end."""
     training = sum(outcome.seconds_per_epoch)
     return {
         "device": device_name(device),
         "precision": recipe.precision,
         "threads": recipe.threads,
-        "seconds_total": training + tested.seconds,
+        "seconds_total": training + outcome.seconds_validation + seconds_evaluation,
         "seconds_per_epoch": training / max(1, len(outcome.seconds_per_epoch)),
-        "seconds_evaluation": tested.seconds,
+        "seconds_validation": outcome.seconds_validation,
+        "seconds_evaluation": seconds_evaluation,
         "train_images_per_second": outcome.images_per_second,
         "peak_memory_bytes": cost.peak_memory_bytes(device),
     }
 
 
-def warnings(outcome: Outcome, recipe: Recipe, splits: Splits) -> list[str]:
-    """What a reader of the figures should know."""
+def warnings(
+    outcome: Outcome, recipe: TrainingRecipe, classes: Sequence[str], labels: torch.Tensor
+) -> list[str]:
+    """What a reader of the figures should know; `labels` (N,) are all that was trained on."""
     found = [
         f"training diverged in epoch {epoch} and went on from the end of epoch {epoch - 1} at "
         f"{recipe.restart_factor:g} times the rate"
@@ -111,10 +109,19 @@ def warnings(outcome: Outcome, recipe: Recipe, splits: Splits) -> list[str]:
         )
     if outcome.diverged:
         found.append(f"training diverged in epoch {outcome.diverged_epoch}")
-    trained = set(splits.train.labels.tolist())
-    found += [f"no training image shows '{n}'" for i, n in enumerate(splits.classes) if i not in trained]
-    return found
+    trained = set(labels.tolist())
+    return found + [f"no training image shows '{n}'" for i, n in enumerate(classes) if i not in trained]
 
 
 def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity; the loss of weights that all but diverged can be one."""
+    return value if math.isfinite(value) else None
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")

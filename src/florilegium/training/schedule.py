@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from florilegium.core.recipe import Recipe
+from florilegium.core.training_recipe import TrainingRecipe
 
 
-def lr_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     """The rate of optimiser step `step`, counted from 0 over the whole run.
 
     The warm-up rises linearly from `warmup_start * lr`; the cosine falls from its end to
@@ -22,7 +22,7 @@ def lr_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     return recipe.lr * _shape(recipe, start, steps_per_epoch) * (total - step) / tail
 
 
-def _shape(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+def _shape(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     """The rate without a tail, as a part of lr."""
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
     if step < warmup:
@@ -35,7 +35,7 @@ def _shape(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     return 1.0
 
 
-def plateau_factor(recipe: Recipe, val_losses: Sequence[float]) -> float:
+def plateau_factor(recipe: TrainingRecipe, val_losses: Sequence[float]) -> float:
     """What `schedule = plateau` multiplies the rate by after epochs with these validation losses.
 
     The rate falls by `gamma` when more than `plateau_patience` epochs in a row bring no lower loss.

@@ -4,27 +4,27 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from florilegium.core.recipe import Recipe
+from florilegium.core.training_recipe import TrainingRecipe
 
 EXPLOSION = 10.0
 Row = dict[str, Any]
 
 
-def best_epoch(history: Sequence[Row]) -> int:
-    """The epoch (from 1) of highest `val_top1`; of equals, of lowest `val_loss`; of equals, the first."""
+def best_epoch(history: Sequence[Row], score: str) -> int:
+    """The epoch (from 1) of highest `score`; of equals, of lowest `val_loss`; of equals, the first."""
 
     def rank(row: Row) -> tuple[float, float, int]:
-        loss = row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf
-        return (-row["val_top1"], loss, row["epoch"])
+        loss = row.get("val_loss")
+        return (-row[score], loss if loss is not None and math.isfinite(loss) else math.inf, row["epoch"])
 
     return min(map(rank, history))[2]
 
 
-def stops_early(history: Sequence[Row], recipe: Recipe) -> bool:
+def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> bool:
     """True when the recipe's patience is over: so many epochs since the best one."""
     if recipe.early_stop is None or not history:
         return False
-    return len(history) - best_epoch(history) >= recipe.early_stop
+    return len(history) - best_epoch(history, score) >= recipe.early_stop
 
 
 def exploded(history: Sequence[Row]) -> bool:

@@ -1,0 +1,181 @@
+"""From the files of a detection data set to one checked set of annotations, and to its table of images."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from florilegium.core.errors import UserError
+from florilegium.core.progress import bar
+from florilegium.core.sources import Dataset
+from florilegium.data.annotated import Annotated, Annotation, Part, Picture
+from florilegium.data.boxes import BadBox, sift
+from florilegium.data.coco import read_coco
+from florilegium.data.layouts import Index
+from florilegium.data.sizes import measured
+from florilegium.data.splits import SPLITS, carve
+from florilegium.data.voc import read_voc
+
+READERS = {"coco": read_coco, "voc": read_voc}
+PARTS = {"val": 0.15, "test": 0.15}  # of the training images, where a split has no annotation file
+OWN = "the project's own, seeded"
+NOTHING = "scene"  # the class of an image without boxes, in the table of images
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A data set whose annotations can be trusted, and what was done to make it so."""
+
+    annotated: Annotated
+    bad: list[BadBox]
+    n_cut: int
+
+    def content(self) -> dict[str, Any]:
+        """The content of `annotations.json`: a COCO-form dictionary a split, in original pixels."""
+        found = self.annotated
+        return {
+            "categories": [{"id": number, "name": name} for number, name in self._present().items()],
+            "splits": {split: _coco(part) for split, part in found.parts.items()},
+            "unannotated": [split for split, part in found.parts.items() if not part.annotated],
+        }
+
+    def index(self) -> Index:
+        """The table of images; an image's class is the category of its largest box."""
+        found = self.annotated
+        rows = []
+        for part in found.parts.values():
+            largest = _largest(part)
+            for picture in part.pictures:
+                name = found.categories[largest[picture.id]] if picture.id in largest else NOTHING
+                rows.append((picture.path, name, part))
+        split_of = {id(part): split for split, part in found.parts.items()}
+        present = self._present()
+        return Index(
+            rows=tuple(sorted((path, name, split_of[id(part)]) for path, name, part in rows)),
+            classes=tuple(present.values()),
+            absent_classes=tuple(name for number, name in found.categories.items() if number not in present),
+            split_origin=found.origin,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Boxes of each kind, for receipts and reports."""
+        objects = [a for part in self.annotated.parts.values() for a in part.annotations]
+        return {
+            "n_boxes": sum(not a.crowd for a in objects),
+            "n_ignored": sum(a.crowd for a in objects),
+            "n_bad_boxes": len(self.bad),
+            "n_cut_boxes": self.n_cut,
+        }
+
+    def _present(self) -> dict[int, str]:
+        """The categories that have an object."""
+        used = {a.category for part in self.annotated.parts.values() for a in part.annotations}
+        return {number: name for number, name in self.annotated.categories.items() if number in used}
+
+
+def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Literal["stop", "drop"]) -> Checked:
+    """Read the annotations of a data set in the layout `coco` or `voc` and hold them against its images.
+
+    Objects that are marked `difficult` become ignored ones, unless the data set says `difficult: keep`:
+    evaluation then counts neither their detections nor their absence, with the overlap of COCO's crowds.
+    A split without annotations of its own is drawn from train.
+
+    Raises UserError for all that `read_coco`, `read_voc` and `sift` raise it for, for images of another
+    size than their annotations say, and when too few images are there to draw a split from.
+    """
+    found = READERS[dataset.layout](dataset, root, paths)
+    if dataset.difficult != "keep":
+        found = _ignoring_difficult(found)
+    sized = replace(found, parts={s: _with_sizes(root, part) for s, part in found.parts.items()})
+    kept, bad, n_cut = sift(sized, bad_boxes)
+    return Checked(_with_all_splits(kept, dataset.title), bad, n_cut)
+
+
+def _ignoring_difficult(found: Annotated) -> Annotated:
+    def of(part: Part) -> Part:
+        marked = (replace(a, crowd=a.crowd or bool(a.extra.get("difficult"))) for a in part.annotations)
+        return replace(part, annotations=tuple(marked))
+
+    return replace(found, parts={split: of(part) for split, part in found.parts.items()})
+
+
+def _with_sizes(root: Path, part: Part) -> Part:
+    """The part with the size of every picture; stated sizes are those of the files, as stored or upright."""
+    pictures, wrong = [], []
+    for picture in bar(part.pictures, "measuring", "image"):
+        stated, stored = (picture.width, picture.height), measured(root / picture.path)
+        if None in stated:
+            if stored is None:
+                raise UserError(
+                    f"{picture.source}: image {picture.path} cannot be read, and has no width and height; replace it"
+                )
+            stated = stored
+        elif stored not in (None, stated) and measured(root / picture.path, upright=True) != stated:
+            wrong.append((picture, stored))
+        pictures.append(replace(picture, width=stated[0], height=stated[1]))
+    if wrong:
+        picture, size = wrong[0]
+        raise UserError(
+            f"{picture.source}: {len(wrong)} of {len(part.pictures)} images have another size than it says, first "
+            f"{picture.path}, {size[0]} x {size[1]} in place of {picture.width} x {picture.height}; its boxes "
+            "would be wrong, use the images that were annotated"
+        )
+    return replace(part, pictures=tuple(pictures))
+
+
+def _with_all_splits(found: Annotated, title: str) -> Annotated:
+    """The data set with a part of train for each split that is not there."""
+    missing = {split: part for split, part in PARTS.items() if split not in found.parts}
+    if not missing:
+        return found
+    train = found.parts["train"]
+    drawn = carve({picture.path: NOTHING for picture in train.pictures}, missing, where=title)
+    parts = {split: part for split, part in found.parts.items() if split != "train"}
+    for split in ("train", *missing):
+        pictures = tuple(picture for picture in train.pictures if drawn[picture.path] == split)
+        ids = {picture.id for picture in pictures}
+        parts[split] = Part(pictures, tuple(a for a in train.annotations if a.image in ids))
+    origin = f"{found.origin}; {' and '.join(missing)} {OWN}"
+    return replace(found, parts={split: parts[split] for split in SPLITS}, origin=origin)
+
+
+def _largest(part: Part) -> dict[int, int]:
+    """Category of the largest box by image."""
+    found: dict[int, Annotation] = {}
+    for annotation in part.annotations:
+        if annotation.image not in found or _area(annotation) > _area(found[annotation.image]):
+            found[annotation.image] = annotation
+    return {image: annotation.category for image, annotation in found.items()}
+
+
+def _area(annotation: Annotation) -> float:
+    return float(annotation.box[2] * annotation.box[3])
+
+
+def _coco(part: Part) -> dict[str, Any]:
+    by_image: dict[int, list[Annotation]] = defaultdict(list)
+    for annotation in part.annotations:
+        by_image[annotation.image].append(annotation)
+    pictures = sorted(part.pictures, key=lambda picture: picture.path)
+    return {
+        "images": [_image(picture) for picture in pictures],
+        "annotations": [_object(a) for picture in pictures for a in by_image[picture.id]],
+    }
+
+
+def _image(picture: Picture) -> dict[str, Any]:
+    sides = {"width": picture.width, "height": picture.height}
+    return {"id": picture.id, "file_name": picture.path, **sides}
+
+
+def _object(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "id": annotation.id,
+        "image_id": annotation.image,
+        "category_id": annotation.category,
+        "bbox": annotation.box,
+        "area": _area(annotation) if annotation.area is None else annotation.area,
+        "iscrowd": int(annotation.crowd),
+        **annotation.extra,
+    }

@@ -1,0 +1,103 @@
+"""Which boxes cannot be trained on, and why."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from florilegium.core.errors import UserError
+from florilegium.core.progress import say
+from florilegium.data.annotated import Annotated, Annotation, Part, Picture
+
+LEAST = 1.0  # pixels: what is narrower or lower has no centre that a network could learn
+
+
+@dataclass(frozen=True)
+class BadBox:
+    """A box and what is wrong with it; `source` is the file that holds it."""
+
+    source: str
+    annotation: int
+    image: str
+    box: str
+    reason: str
+
+
+def fault(box: Any, width: int, height: int) -> str | None:
+    """What is wrong with a box (x, y, width, height) in an image of that size, in pixels; None if nothing."""
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        return "not four numbers"
+    if not all(abs(number) < sys.float_info.max for number in box):
+        return "not finite"
+    across, down = box[2:]
+    if across < 0 or down < 0:
+        return "inverted"
+    if across == 0 or down == 0:
+        return "empty"
+    if across < LEAST or down < LEAST:
+        return "below one pixel"
+    _, _, across, down = clipped(box, width, height)
+    return "outside the image" if across < LEAST or down < LEAST else None
+
+
+def clipped(box: list[float], width: int, height: int) -> list[float]:
+    """The part of a box that lies in the image; a box inside keeps its numbers to the bit."""
+    x, y, across, down = box
+    if x >= 0 and y >= 0 and x + across <= width and y + down <= height:
+        return box
+    left, top = max(x, 0), max(y, 0)
+    return [left, top, min(x + across, width) - left, min(y + down, height) - top]
+
+
+def sift(found: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotated, list[BadBox], int]:
+    """The data set without its bad boxes, and with the others cut at the edges of their images.
+
+    Returns it with the bad boxes, in order, and the number of boxes that were cut. Sizes of all
+    pictures must be known.
+
+    Raises:
+        UserError: a box is bad and `policy` is `stop`; the log then lists all of them.
+    """
+    bad: list[BadBox] = []
+    parts: dict[str, Part] = {}
+    cut = 0
+    for split, part in found.parts.items():
+        pictures = {picture.id: picture for picture in part.pictures}
+        kept = []
+        for annotation in part.annotations:
+            picture = pictures[annotation.image]
+            assert picture.width is not None and picture.height is not None
+            if reason := fault(annotation.box, picture.width, picture.height):
+                bad.append(_bad(annotation, picture, reason))
+                continue
+            inside = clipped(annotation.box, picture.width, picture.height)
+            cut += inside is not annotation.box
+            kept.append(replace(annotation, box=inside))
+        parts[split] = replace(part, annotations=tuple(kept))
+    if bad and policy == "stop":
+        _refuse(bad)
+    return replace(found, parts=parts), bad, cut
+
+
+def _refuse(bad: list[BadBox]) -> None:
+    for entry in bad:
+        say(f"{entry.source}: annotation {entry.annotation} of {entry.image}: {entry.box} is {entry.reason}")
+    first = bad[0]
+    raise UserError(
+        f"{first.source}: the box {first.box} of annotation {first.annotation} ({first.image}) is "
+        f"{first.reason}, and {len(bad)} boxes are bad in all (listed above); mend or remove them, or set "
+        "bad_boxes: drop in config.yaml"
+    )
+
+
+def rows(bad: Iterable[BadBox]) -> list[tuple[str, str, str, str, str]]:
+    """The rows of `bad_boxes.csv`."""
+    return [(entry.source, str(entry.annotation), entry.image, entry.box, entry.reason) for entry in bad]
+
+
+def _bad(annotation: Annotation, picture: Picture, reason: str) -> BadBox:
+    return BadBox(picture.source, annotation.id, picture.path, str(annotation.box), reason)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,218 @@
+"""Annotation files in COCO form: one a split, with folders of images anywhere beside them.
+
+Lin et al., Microsoft COCO: Common Objects in Context, 2014. A file holds `images` (id, file_name, width,
+height), `categories` (id, name) and `annotations` (id, image_id, category_id, bbox as x, y, width, height
+in pixels from the upper left corner, perhaps area and iscrowd). A test set may come without annotations.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from florilegium.core.errors import UserError
+from florilegium.core.sources import Dataset
+from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
+from florilegium.data.decode import is_image
+from florilegium.data.splits import SPLITS
+
+ORIGIN = "annotation files"
+EXTRA = ("difficult", "truncated")
+
+
+def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
+    """The annotation files among `paths` (files below `root`), one a split.
+
+    Raises:
+        UserError: there is no file for training or more than one for a split, a file is not in COCO form,
+            an id is there twice, an annotation names an unknown image or category, or an image is not
+            among `paths`.
+    """
+    images = _Images(paths)
+    categories: dict[int, str] = {}
+    parts: dict[str, Part] = {}
+    for split, path in _files(dataset, root, paths).items():
+        content = _content(root / path, path)
+        _add_categories(categories, content, path)
+        parts[split] = _part(content, path, split, categories, images)
+    if dataset.classes and set(dataset.classes) != set(categories.values()):
+        raise UserError(
+            f"{dataset.title}: classes are {', '.join(dataset.classes)}, and the annotation files have "
+            f"{', '.join(categories.values())}; mend `classes` or leave it out"
+        )
+    refuse_doubles(parts)
+    return Annotated(dict(sorted(categories.items())), parts, ORIGIN)
+
+
+def _files(dataset: Dataset, root: Path, paths: Sequence[str]) -> dict[str, str]:
+    """The annotation file of each split that has one."""
+    named = dataset.annotations or {}
+    found: dict[str, str] = {}
+    for split in SPLITS:
+        if named and split not in named:
+            continue
+        wanted = named.get(split, f"{split}.json")
+        candidates = [path for path in paths if path == wanted or path.endswith(f"/{wanted}")]
+        if len(candidates) > 1:
+            raise UserError(
+                f"{dataset.title}: {' and '.join(candidates[:2])} could both be the annotations of {split}; "
+                "say which at `annotations` of the data set"
+            )
+        if candidates:
+            found[split] = candidates[0]
+        elif named or split == "train":
+            raise UserError(
+                f"{dataset.title}: there is no {wanted} below {root}; add it, or name the annotation file of each "
+                "split at `annotations` of the data set"
+            )
+    if "train" not in found:
+        raise UserError(f"{dataset.title}: `annotations` names no file to train on; add train")
+    return found
+
+
+def _content(path: Path, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not valid JSON ({error}); write it again") from None
+    if not isinstance(content, dict) or "images" not in content:
+        raise UserError(f"{where}: not in COCO form, it has no list of images")
+    return content
+
+
+def _add_categories(known: dict[int, str], content: dict[str, Any], where: str) -> None:
+    """Add the categories of one file to those of the files before it."""
+    entries = _entries(content, "categories", where)
+    refuse_repeated("category", (_integer(entry, "id", "category", where) for entry in entries), where)
+    for entry in entries:
+        number, name = entry["id"], str(entry.get("name", entry["id"]))
+        if known.setdefault(number, name) != name:
+            raise UserError(
+                f"{where}: category {number} is '{name}', and '{known[number]}' in another file; number the "
+                "categories alike in all"
+            )
+    for number, name in known.items():
+        if list(known.values()).count(name) > 1:
+            raise UserError(f"{where}: two categories are called '{name}', one is {number}; rename one")
+
+
+def _part(
+    content: dict[str, Any], where: str, split: str, categories: dict[int, str], images: "_Images"
+) -> Part:
+    pictures = _pictures(content, where, split, images)
+    refuse_repeated("image", (picture.id for picture in pictures), where)
+    known = {picture.id for picture in pictures}
+    annotations = tuple(
+        _annotation(entry, where, known, categories) for entry in _entries(content, "annotations", where)
+    )
+    refuse_repeated("annotation", (annotation.id for annotation in annotations), where)
+    if not annotations and split != "test":
+        raise UserError(f"{where}: there are no annotations in it; only a test set may go without")
+    return Part(pictures, annotations, annotated=bool(annotations))
+
+
+def _pictures(content: dict[str, Any], where: str, split: str, images: "_Images") -> tuple[Picture, ...]:
+    found, missing = [], []
+    for entry in _entries(content, "images", where):
+        number = _integer(entry, "id", "image", where)
+        name = entry.get("file_name")
+        if not isinstance(name, str):
+            raise UserError(f"{where}: image {number} has no file_name")
+        path = images.find(name, where, split)
+        if path is None:
+            missing.append(name)
+        else:
+            found.append(
+                Picture(number, path, *(_side(entry, key, where) for key in ("width", "height")), where)
+            )
+    if missing:
+        raise UserError(
+            f"{where}: {len(missing)} of {len(missing) + len(found)} images are not among the data set's files, "
+            f"first '{missing[0]}'; put them there, or mend file_name"
+        )
+    if not found:
+        raise UserError(f"{where}: there are no images in it")
+    return tuple(found)
+
+
+def _annotation(
+    entry: dict[str, Any], where: str, images: set[int], categories: dict[int, str]
+) -> Annotation:
+    number, image, category = (
+        _integer(entry, key, "annotation", where) for key in ("id", "image_id", "category_id")
+    )
+    if image not in images:
+        raise UserError(f"{where}: annotation {number} is of image {image}, which is not in the file")
+    if category not in categories:
+        known = ", ".join(f"{known} {name}" for known, name in categories.items())
+        raise UserError(
+            f"{where}: annotation {number} is of the unknown category {category} (known: {known or 'none'})"
+        )
+    area = entry.get("area")
+    return Annotation(
+        number,
+        image,
+        category,
+        entry.get("bbox"),
+        area=float(area) if isinstance(area, int | float) and 0 <= area < math.inf else None,
+        crowd=bool(entry.get("iscrowd")),
+        extra={key: int(bool(entry[key])) for key in EXTRA if key in entry},
+    )
+
+
+def _entries(content: dict[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+    entries = content.get(key, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UserError(f"{where}: '{key}' is not a list of objects, as COCO form has it")
+    return entries
+
+
+def _integer(entry: dict[str, Any], key: str, kind: str, where: str) -> int:
+    value = entry.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UserError(f"{where}: the {key} of {kind} {entry.get('id')} is {value!r}; it must be an integer")
+    return value
+
+
+def _side(entry: dict[str, Any], key: str, where: str) -> int | None:
+    value = entry.get(key)
+    return None if value is None else _integer(entry, key, "image", where)
+
+
+class _Images:
+    """The image files of a data set, by the ends of their paths."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.by_name: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        for path in paths:
+            if is_image(path):
+                parts = PurePosixPath(path).parts
+                self.by_name[parts[-1]].append(parts)
+
+    def find(self, file_name: str, where: str, split: str) -> str | None:
+        """The path that ends with `file_name`.
+
+        Of several, the one beside the annotation file, or in a folder named like the split or the
+        annotation file. Raises UserError when that leaves several.
+        """
+        wanted = PurePosixPath(file_name.replace("\\", "/")).parts
+        found = [
+            parts for parts in self.by_name.get(wanted[-1] if wanted else "", ()) if _ends(parts, wanted)
+        ]
+        if len(found) > 1:
+            source = PurePosixPath(where)
+            beside = [parts for parts in found if parts == (*source.parent.parts, *wanted)]
+            named = [parts for parts in found if {split, source.stem} & set(parts[:-1])]
+            found = beside or named or found
+        if len(found) > 1:
+            first, second = ("/".join(parts) for parts in found[:2])
+            raise UserError(
+                f"{where}: '{file_name}' may be {first} or {second}; name its folder in file_name"
+            )
+        return "/".join(found[0]) if found else None
+
+
+def _ends(parts: tuple[str, ...], end: tuple[str, ...]) -> bool:
+    return parts[-len(end) :] == end

@@ -1,0 +1,106 @@
+"""Scenes as batches for a detector, whatever the shapes of their pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from florilegium.data.augment import InputConfig
+from florilegium.data.scenes import Scenes
+
+RESIDENT_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """B pictures on the device, with what is known of them."""
+
+    pixels: Tensor  # uint8 (B, H, W, 3), a copy of its own
+    boxes: Tensor  # float32 (B, G, 4); rows of zeros fill up images of fewer objects
+    labels: Tensor  # int64 (B, G)
+    content: Tensor  # int64 (B, 2) on the host: height and width of each picture inside its padding
+
+
+def place(scenes: Scenes, device: torch.device) -> Scenes:
+    """`scenes` with their pixels on the device when they take at most half of its free memory."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if sum(part.nbytes for part in scenes.pixels) > RESIDENT_SHARE * free:
+            return scenes
+    return replace(scenes, pixels=tuple(part.to(device) for part in scenes.pixels))
+
+
+def gather(scenes: Scenes, index: Tensor, device: torch.device) -> SceneBatch:
+    """The pictures that `index`, int64 (B,) on the host, names; all padded to the largest of them."""
+    numbers: list[int] = index.tolist()
+    boxes, labels = ([part[n] for n in numbers] for part in (scenes.boxes, scenes.labels))
+    return SceneBatch(
+        _pixels(scenes, index).to(device, non_blocking=True),
+        _stacked(boxes, torch.zeros(0, 4)).to(device, non_blocking=True),
+        _stacked(labels, torch.zeros(0, dtype=torch.int64)).to(device, non_blocking=True),
+        scenes.content[index],
+    )
+
+
+def flip(batch: SceneBatch, chosen: Tensor) -> SceneBatch:
+    """Mirror the pictures that `chosen`, bool (B,) on the host, says, in place; their padding stays right.
+
+    The rows of zeros among the boxes stay without area.
+    """
+    for number in chosen.nonzero().flatten().tolist():
+        width = int(batch.content[number, 1])
+        picture = batch.pixels[number, :, :width]
+        picture.copy_(picture.flip(1))
+    device = batch.boxes.device
+    widths = batch.content[:, 1].float().to(device)[:, None]  # (B, 1)
+    mirrored = chosen.to(device)[:, None, None]
+    return replace(batch, boxes=torch.where(mirrored, flipped(batch.boxes, widths), batch.boxes))
+
+
+def normalise(batch: SceneBatch, config: InputConfig) -> Tensor:
+    """float32 (B, 3, H, W) in channels-last memory, (value / 255 - mean) / std, and zeros in the padding."""
+    count, height, width, _ = batch.pixels.shape
+    scale, shift = _scale_and_shift(config, width, batch.pixels.device)
+    content = batch.content.to(batch.pixels.device)
+    rows = torch.arange(height, device=content.device) < content[:, :1]  # (B, H)
+    columns = (torch.arange(3 * width, device=content.device) // 3) < content[:, 1:]  # (B, 3 W)
+    images = batch.pixels.reshape(count, height, 3 * width).float().mul_(scale).add_(shift)
+    images.mul_(rows[:, :, None]).mul_(columns[:, None])
+    return images.view(count, height, width, 3).permute(0, 3, 1, 2)
+
+
+def flipped(boxes: Tensor, width: Tensor | float) -> Tensor:
+    """Boxes (..., 4) in images of `width` pixels that are mirrored left to right."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+
+
+def _pixels(scenes: Scenes, index: Tensor) -> Tensor:
+    """uint8 (B, H, W, 3), where the pixels are: the host, or the device that they were placed on."""
+    buckets, rows = scenes.bucket[index], scenes.row[index]
+    used = buckets.unique().tolist()
+    if len(used) == 1:
+        source = scenes.pixels[used[0]]
+        return source[rows.to(source.device)]
+    shapes = [scenes.pixels[bucket].shape[1:3] for bucket in used]
+    height, width = (max(sides) for sides in zip(*shapes, strict=True))
+    pixels = scenes.pixels[used[0]].new_zeros(len(index), height, width, 3)
+    for number, (bucket, row) in enumerate(zip(buckets.tolist(), rows.tolist(), strict=True)):
+        picture = scenes.pixels[bucket][row]
+        pixels[number, : picture.shape[0], : picture.shape[1]] = picture
+    return pixels
+
+
+def _stacked(parts: Sequence[Tensor], empty: Tensor) -> Tensor:
+    """(B, most, ...) from B tensors of different lengths, filled up with zeros."""
+    return torch.nn.utils.rnn.pad_sequence([*parts, empty], batch_first=True)[:-1]
+
+
+@lru_cache(maxsize=64)
+def _scale_and_shift(config: InputConfig, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """For rows of W RGB triples: as vectors of 3 W values they are applied faster than of 3."""
+    mean, std = torch.tensor(config.mean), torch.tensor(config.std)
+    scale, shift = 1 / (255 * std), -mean / std
+    return scale.repeat(width).to(device), shift.repeat(width).to(device)

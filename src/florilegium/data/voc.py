@@ -1,0 +1,134 @@
+"""PASCAL VOC detection archives: an XML file an image, and lists of the images of each split.
+
+Everingham et al., The PASCAL Visual Object Classes Challenge, IJCV 2010. Below `VOCdevkit/VOC<year>` are
+`Annotations/<image>.xml`, `JPEGImages/<image>.jpg` and `ImageSets/Main/{train,val,test}.txt`. Corners are
+counted from 1 and inclusive, so that a box from 1 to 1 is one pixel wide.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from florilegium.core.errors import UserError, unknown
+from florilegium.core.sources import Dataset
+from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
+from florilegium.data.sizes import measured
+from florilegium.data.splits import SPLITS
+
+LIST = re.compile(r"(?P<base>(?:.*/)?VOC\d{4})/ImageSets/Main/(?P<split>train|val|test)\.txt")
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """One XML file: sides as it says them, and class, box and flags of each object."""
+
+    size: tuple[int, int] | None
+    objects: tuple[tuple[str, list[float], dict[str, int]], ...]
+
+
+def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
+    """The objects of the classes of `dataset` (all when it names none), with ids from 1 in that order.
+
+    Images without any of them are left out. The sides are those of the image files: the XML files of some
+    years are wrong about a few. An image's id is its name read as a number, which is the same in any part
+    of the archives.
+
+    Raises:
+        UserError: there are no lists of images, an image or XML file of a list is absent, an XML file
+            cannot be read, or no object is of one of the classes.
+    """
+    lists = [match for path in paths if (match := LIST.fullmatch(path))]
+    if not any(match["split"] == "train" for match in lists):
+        raise UserError(
+            f"{dataset.title}: there is no VOC<year>/ImageSets/Main/train.txt below {root}; fetch the archive "
+            "of training and validation images"
+        )
+    scenes: dict[str, dict[str, _Scene]] = {split: {} for split in SPLITS}
+    present = set(paths)
+    for match in lists:
+        for name in _names(root / match[0]):
+            scene = f"{match['base']}/Annotations/{name}.xml"
+            image = f"{match['base']}/JPEGImages/{name}.jpg"
+            for needed in (scene, image):
+                if needed not in present:
+                    raise UserError(f"{match[0]}: names {name}, and there is no {needed}; fetch it again")
+            scenes[match["split"]][image] = _read(root / scene, scene)
+    classes = _classes(dataset, scenes)
+    parts = {split: _part(root, found, classes) for split, found in scenes.items() if found}
+    refuse_doubles(parts)
+    return Annotated({number: name for name, number in classes.items()}, parts, "official")
+
+
+def _names(path: Path) -> list[str]:
+    return [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _classes(dataset: Dataset, scenes: dict[str, dict[str, _Scene]]) -> dict[str, int]:
+    """Category id by class."""
+    found = {name for split in scenes.values() for scene in split.values() for name, _, _ in scene.objects}
+    for name in dataset.classes:
+        if name not in found:
+            raise unknown("class", name, found, f"{dataset.title}: classes")
+    return {name: number for number, name in enumerate(dataset.classes or sorted(found), start=1)}
+
+
+def _part(root: Path, scenes: dict[str, _Scene], classes: dict[str, int]) -> Part:
+    pictures: list[Picture] = []
+    annotations: list[Annotation] = []
+    for image, scene in sorted(scenes.items()):
+        chosen = [(classes[name], box, flags) for name, box, flags in scene.objects if name in classes]
+        if not chosen:
+            continue
+        size = measured(root / image) or scene.size or (None, None)
+        source = image.replace("/JPEGImages/", "/Annotations/").removesuffix(".jpg") + ".xml"
+        picture = Picture(_number(image), image, *size, source)
+        pictures.append(picture)
+        annotations += [
+            Annotation(len(annotations) + place, picture.id, category, box, extra=flags)
+            for place, (category, box, flags) in enumerate(chosen, start=1)
+        ]
+    refuse_repeated("image", (picture.id for picture in pictures), "PASCAL VOC")
+    return Part(tuple(pictures), tuple(annotations))
+
+
+def _number(image: str) -> int:
+    digits = Path(image).stem.replace("_", "")
+    if not digits.isdecimal():
+        raise UserError(f"{image}: is not named by numbers, as the images of PASCAL VOC are; rename it")
+    return int(digits)
+
+
+class _Plain(ElementTree.TreeBuilder):
+    """Builds no tree of a document that declares anything: entities could grow without end, or read files."""
+
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        raise ValueError("it declares a document type, which no annotation needs")
+
+
+def _read(path: Path, where: str) -> _Scene:
+    try:
+        tree = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Plain()))
+        return _Scene(_size(tree), tuple(_object(found) for found in tree.findall("object")))
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise UserError(f"{where}: not a VOC annotation ({error}); fetch the archive again") from None
+
+
+def _object(tree: ElementTree.Element) -> tuple[str, list[float], dict[str, int]]:
+    left, top, right, bottom = (float(_text(tree, f"bndbox/{corner}")) for corner in CORNERS)
+    flags = {key: int(tree.findtext(key, "0").strip() == "1") for key in ("difficult", "truncated")}
+    return _text(tree, "name"), [left - 1, top - 1, right - left + 1, bottom - top + 1], flags
+
+
+def _size(tree: ElementTree.Element) -> tuple[int, int] | None:
+    sides = [tree.findtext(f"size/{key}", "").strip() for key in ("width", "height")]
+    return (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else None
+
+
+def _text(tree: ElementTree.Element, path: str) -> str:
+    text = tree.findtext(path)
+    if text is None:
+        raise ValueError(f"an object has no {path}")
+    return text.strip()

@@ -1,0 +1,173 @@
+"""What a detector gets wrong, each detection and each object once.
+
+At an IoU of 0.5, and above the score at which the mean F1 of all detections is best, a detection is
+
+- correct, if it takes an object of its class that no likelier detection has taken (as COCO matches);
+- a duplicate, if all such objects are taken;
+- a class error, if it is neither, and overlaps an object of another class by 0.5;
+- a box error, if it overlaps an object of its class by 0.1 at least;
+- background, if it is none of these.
+
+An object is missed when no detection is correct for it and no class or box error points at it, which it
+does at the object that it overlaps most. The kinds are those of Bolya et al. 2020, "TIDE", but for those
+errors of both class and box, which count as background. Detections on crowds and on ignored objects
+do not count.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pycocotools import mask
+
+from florilegium.evaluation.coco import Coco, Results
+
+KINDS = ("correct", "class", "box", "duplicate", "background", "missed")
+FOREGROUND, TOUCHING = 0.5, 0.1
+FREE = -1
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Counts over all images."""
+
+    score: float | None
+    """The least score that counts; None without a correct detection, and then all count."""
+    counts: dict[str, int]
+    """By `KINDS`."""
+    confusion: list[list[int]]
+    """Rows are objects by class, columns detections by class; the last of each stands for nothing there."""
+
+
+@dataclass
+class _Image:
+    """One image's detections, the likeliest first, and its objects."""
+
+    scores: np.ndarray  # (D,)
+    classes: np.ndarray  # (D,)
+    objects: np.ndarray  # (G,), class
+    iou: np.ndarray  # (D, G)
+    on_crowd: np.ndarray  # (D,), bool
+    taken: np.ndarray  # (D,), the object that a detection is correct for, or FREE
+
+
+def breakdown(truth: Coco, results: Results) -> Breakdown:
+    """Sort every detection and every object into `KINDS`."""
+    classes = [category["id"] for category in truth["categories"]]
+    images = list(_images(truth, results, classes))
+    score = _best_score(images)
+    counts = dict.fromkeys(KINDS, 0)
+    confusion = np.zeros((len(classes) + 1, len(classes) + 1), dtype=int)
+    for image in images:
+        above = image.scores >= (0 if score is None else score)
+        _count(image, above, counts)
+        _confuse(image, above, confusion)
+    return Breakdown(score, counts, confusion.tolist())
+
+
+def _images(truth: Coco, results: Results, classes: Sequence[int]) -> Iterator[_Image]:
+    place = {category: number for number, category in enumerate(classes)}
+    objects, detections = (_by_image(lines) for lines in (truth["annotations"], results))
+    for image in truth["images"]:
+        own, found = objects[image["id"]], detections[image["id"]]
+        found = sorted(found, key=lambda line: -line["score"])
+        ignored = [bool(line.get("iscrowd") or line.get("ignore")) for line in own]
+        iou = _overlaps(found, own, ignored)
+        kept = np.array(ignored, dtype=bool)
+        predicted = np.array([place[line["category_id"]] for line in found], dtype=int)
+        shown = np.array([place[line["category_id"]] for line in own], dtype=int)
+        same = predicted[:, None] == shown
+        on_crowd = (same & (iou >= FOREGROUND))[:, kept].any(axis=1)
+        iou, same = iou[:, ~kept], same[:, ~kept]
+        yield _Image(
+            scores=np.array([line["score"] for line in found]),
+            classes=predicted,
+            objects=shown[~kept],
+            iou=iou,
+            on_crowd=on_crowd,
+            taken=_greedy(np.where(same, iou, 0)),
+        )
+
+
+def _by_image(lines: Sequence[Any]) -> dict[int, list[Any]]:
+    found = defaultdict(list)
+    for line in lines:
+        found[line["image_id"]].append(line)
+    return found
+
+
+def _overlaps(found: Sequence[Any], own: Sequence[Any], ignored: Sequence[bool]) -> np.ndarray:
+    """IoU (D, G); with a crowd, the part of the detection that lies in it."""
+    if not found or not own:
+        return np.zeros((len(found), len(own)))
+    boxes = (np.array([line["bbox"] for line in lines], dtype=float) for lines in (found, own))
+    return np.asarray(mask.iou(*boxes, [int(crowd) for crowd in ignored]))
+
+
+def _greedy(iou: np.ndarray) -> np.ndarray:
+    """For each detection, in order, the free object that it overlaps most, by 0.5 at least; or FREE."""
+    iou = iou.copy()
+    taken = np.full(len(iou), FREE)
+    for number in range(len(iou)):
+        if iou.shape[1] and iou[number].max() >= FOREGROUND:
+            taken[number] = iou[number].argmax()
+            iou[:, taken[number]] = 0
+    return taken
+
+
+def _best_score(images: Sequence[_Image]) -> float | None:
+    """The least score of the detections whose F1, over all images and classes, is the best."""
+    counting = [~image.on_crowd | (image.taken != FREE) for image in images]
+    scores = np.concatenate([i.scores[c] for i, c in zip(images, counting, strict=True)] or [np.empty(0)])
+    right = np.concatenate(
+        [i.taken[c] != FREE for i, c in zip(images, counting, strict=True)] or [np.empty(0, dtype=bool)]
+    )
+    if not right.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    correct = right[order].cumsum()
+    f1 = 2 * correct / (np.arange(1, len(order) + 1) + sum(len(image.objects) for image in images))
+    return float(scores[order][f1.argmax()])
+
+
+def _count(image: _Image, above: np.ndarray, counts: dict[str, int]) -> None:
+    same = image.classes[:, None] == image.objects
+    hit = np.zeros(len(image.objects), dtype=bool)
+    hit[image.taken[above & (image.taken != FREE)]] = True
+    pointed = hit.copy()
+    for number in np.flatnonzero(above):
+        own, other = (np.where(chosen, image.iou[number], 0) for chosen in (same[number], ~same[number]))
+        kind = "background"
+        if image.taken[number] != FREE:
+            kind = "correct"
+        elif image.on_crowd[number]:
+            continue
+        elif own.max(initial=0) >= FOREGROUND:
+            kind = "duplicate"
+        elif other.max(initial=0) >= FOREGROUND:
+            kind = "class"
+            pointed[other.argmax()] = True
+        elif own.max(initial=0) >= TOUCHING:
+            kind = "box"
+            pointed[own.argmax()] = True
+        counts[kind] += 1
+    counts["missed"] += int((~pointed).sum())
+
+
+def _confuse(image: _Image, above: np.ndarray, confusion: np.ndarray) -> None:
+    """Correct pairs first; what is left is paired by overlap, whatever the classes."""
+    taken = np.where(above, image.taken, FREE)
+    rest = above & (taken == FREE) & ~image.on_crowd
+    free = np.ones(len(image.objects), dtype=bool)
+    free[taken[taken != FREE]] = False
+    pairs = _greedy(image.iou * rest[:, None] * free)
+    taken = np.where(rest, pairs, taken)
+    nothing = len(confusion) - 1
+    for number in np.flatnonzero(above & (rest | (taken != FREE))):
+        row = nothing if taken[number] == FREE else image.objects[taken[number]]
+        confusion[row, image.classes[number]] += 1
+    seen = set(taken[above].tolist())
+    for number, label in enumerate(image.objects.tolist()):
+        confusion[label, nothing] += number not in seen

@@ -1,0 +1,56 @@
+"""Anchors: the boxes of fixed sizes and shapes, at every place of every level of a pyramid, that a
+detector scores and moves (Lin et al. 2017, "Focal Loss for Dense Object Detection", section 4).
+
+As in the study's code, sizes stay fractions of a pixel and a box is centred on (i + 0.5) strides;
+torchvision rounds the first and leaves out the half stride.
+"""
+
+from functools import lru_cache
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from florilegium.core.strict import Positive, Strict
+
+STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
+
+
+class AnchorSettings(Strict):
+    """The boxes of one place: every ratio at every scale of its level's size."""
+
+    sizes: tuple[Positive, Positive, Positive, Positive, Positive] = Field(
+        (32.0, 64.0, 128.0, 256.0, 512.0), strict=False, description="side in pixels at the levels P3 to P7"
+    )
+    scales: tuple[Positive, ...] = Field((1.0, 2 ** (1 / 3), 2 ** (2 / 3)), strict=False, min_length=1)
+    ratios: tuple[Positive, ...] = Field(
+        (0.5, 1.0, 2.0), strict=False, min_length=1, description="height over width"
+    )
+
+    @property
+    def per_place(self) -> int:
+        return len(self.scales) * len(self.ratios)
+
+
+@lru_cache(maxsize=64)
+def anchors_of(settings: AnchorSettings, height: int, width: int, device: torch.device) -> Tensor:
+    """All anchors of an image of that many pixels, (A, 4) float32 as x1, y1, x2, y2.
+
+    Level by level, there row by row, there column by column, there ratio by ratio. They are made once
+    for a shape and a device: whoever changes the tensor changes it for all.
+    """
+    levels = []
+    for stride, size in zip(STRIDES, settings.sizes, strict=True):
+        shapes = _shapes(settings, size)  # (K, 2)
+        x, y = (torch.arange(-(-side // stride)) + 0.5 for side in (width, height))
+        centres = torch.cartesian_prod(y, x).flip(1) * stride  # (H W, 2) as x, y
+        corners = torch.cat([centres[:, None] - shapes / 2, centres[:, None] + shapes / 2], dim=2)
+        levels.append(corners.reshape(-1, 4))  # (H W K, 4)
+    return torch.cat(levels).to(device, torch.float32)
+
+
+def _shapes(settings: AnchorSettings, size: float) -> Tensor:
+    """Widths and heights at one place, (K, 2) float64: equal areas for all ratios of a scale."""
+    sides = size * torch.tensor(settings.scales, dtype=torch.float64)
+    roots = torch.tensor(settings.ratios, dtype=torch.float64).sqrt()[:, None]
+    return torch.stack([(sides / roots).flatten(), (sides * roots).flatten()], dim=1)

@@ -1,0 +1,106 @@
+"""Classification as a task: cross-entropy on augmented batches, judged by top-1."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from florilegium.core.recipe import Recipe
+from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
+from florilegium.data.load import Images, Splits
+from florilegium.evaluation.classification import evaluate
+from florilegium.training import parallel
+from florilegium.training.feed import Feed, place
+from florilegium.training.mix import Targets, hits_of, loss_of, mix
+from florilegium.training.seeding import epoch_order
+from florilegium.training.selection import Row
+from florilegium.training.task import Task
+
+EVALUATION_BATCH = 64
+
+
+class CrossEntropy:
+    """The mean cross-entropy of augmented, perhaps mixed images; of several heads, the mean over them."""
+
+    columns = ("train_loss", "train_top1")
+
+    def __init__(self, recipe: Recipe, config: InputConfig) -> None:
+        self.recipe, self.transform = recipe, TrainTransform(recipe, config)
+
+    def prepare(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Targets]:
+        """From uint8 (B, S, S, 3) and int64 (B,) to float (B, 3, s, s) and what they show."""
+        pixels, labels = batch
+        return mix(self.transform(pixels), labels, self.recipe)
+
+    def loss(
+        self, network: nn.Module, prepared: tuple[Tensor, Targets], part: slice
+    ) -> tuple[Tensor, Tensor]:
+        images, targets = prepared[0][part], prepared[1][part]
+        answers = network(images)  # (b, C), or one such a head
+        heads = answers if isinstance(answers, tuple) else (answers,)
+        losses = [loss_of(logits, targets, self.recipe.label_smoothing) for logits in heads]
+        loss = torch.stack(losses).mean() if len(losses) > 1 else losses[0]
+        hits = hits_of(sum(heads).detach(), targets)
+        return loss, torch.stack([loss.detach() * len(images), hits])
+
+
+def task_of(splits: Splits, recipe: Recipe, config: InputConfig, seed: int, device: torch.device) -> Task:
+    """Train on `splits.train`, choose by `splits.val`.
+
+    Raises:
+        UserError: the processes of this training cannot share its micro-batches.
+    """
+    count = len(splits.train)
+    parallel.check_shares(min(count, recipe.batch_size // recipe.accumulate))
+    first = not parallel.rank()  # which alone validates
+    return Task(
+        objective=CrossEntropy(recipe, config),
+        feed=Feed(place(splits.train, device), device).batch,
+        count=count,
+        batches=partial(batches, count=count, recipe=recipe, seed=seed),
+        validate=None
+        if splits.val is None
+        else partial(
+            validate,
+            images=place(splits.val, device) if first else splits.val,
+            transform=EvalTransform(config),
+            precision=recipe.precision,
+            device=device,
+        ),
+        judged=("val_loss", "val_top1"),
+        score="val_top1",
+    )
+
+
+def batches(epoch: int, *, count: int, recipe: Recipe, seed: int) -> Sequence[Tensor]:
+    """The steps of an epoch: one pass over `count` images, or `recipe.epoch_steps` of endless passes."""
+    full = steps_per_pass(count, recipe.batch_size)
+    steps = recipe.epoch_steps or full
+    order: dict[int, Tensor] = {}
+    found = []
+    for number in range(epoch * steps, (epoch + 1) * steps):
+        turn, step = divmod(number, full)
+        if turn not in order:
+            order = {turn: epoch_order(seed, turn, count)}
+        found.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
+    return found
+
+
+def steps_per_pass(count: int, batch_size: int) -> int:
+    """Batches of a pass over the images; the last may be smaller.
+
+    A single image left over is not visited in that pass (the order changes, so it is another one
+    each time): batch normalisation has no variance of one value. Nor are fewer than there are processes.
+    """
+    full, rest = divmod(count, batch_size)
+    return full + (rest >= max(2, parallel.size()) or full == 0)
+
+
+def validate(
+    network: nn.Module, *, images: Images, transform: EvalTransform, precision: str, device: torch.device
+) -> Row:
+    scores = evaluate(
+        network, images, transform, batch_size=EVALUATION_BATCH, device=device, precision=precision
+    )
+    return {"val_loss": scores.loss, "val_top1": scores.top1}

@@ -1,0 +1,90 @@
+"""A run of a classifier, from a spec and a seed to the files of its folder."""
+
+import time
+from dataclasses import asdict
+from functools import partial
+
+import torch
+from torch import nn
+
+from florilegium.core.progress import say
+from florilegium.core.recipe import Recipe
+from florilegium.data.load import Splits
+from florilegium.models import registry
+from florilegium.models.freeze import freeze
+from florilegium.models.weights import load_into
+from florilegium.training import parallel, results
+from florilegium.training.classification import task_of
+from florilegium.training.classification_results import measure, metrics, predictions
+from florilegium.training.events import Events
+from florilegium.training.job import Job
+from florilegium.training.loop import fit
+from florilegium.training.machine import pick_precision
+from florilegium.training.run import train_run
+from florilegium.training.seeding import derive
+from florilegium.training.state import StateFolder
+
+FILES = ("metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpoint.safetensors")
+
+
+def train_classifier(job: Job, splits: Splits, seed: int) -> None:
+    """Make the run of `seed`, or take it over where it was finished before.
+
+    Raises:
+        UserError: see `fit`; or another process is at work on this run.
+    """
+    train_run(job, seed, FILES, partial(make_run, job, splits, seed))
+
+
+def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
+    """Train, test and write; the receipt comes last."""
+    started = time.time()
+    asked = job.section(Recipe, "recipe")
+    recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
+    say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
+    network = first_network(job, recipe, len(splits.classes), seed)
+    config = registry.input_config(job.model, recipe)
+    task = task_of(splits, recipe, config, seed, job.device)
+    events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
+    outcome = fit(
+        network,
+        task,
+        recipe,
+        seed=seed,
+        device=job.device,
+        state=state,
+        on_epoch=events,
+    )
+    if parallel.rank():
+        return
+    if events:
+        events.close()
+    tested = measure(network, outcome, splits, config, job.device)
+    table = job.out_of(seed) / "predictions.csv"
+    results.write_table(table, predictions(splits.test, tested.test, splits.classes))
+    results.write_run(
+        job,
+        seed,
+        network,
+        outcome,
+        columns=task.columns,
+        metrics=metrics(tested, len(splits.test)),
+        costs=results.costs(outcome, tested.seconds, recipe, job.device),
+        sides=(config.size, config.size),
+        predictions=[table],
+        started=started,
+        classes=list(splits.classes),
+        input=asdict(config),
+        warnings=results.warnings(outcome, recipe, splits.classes, splits.train.labels),
+    )
+
+
+def first_network(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
+    """The network before its first step: random weights of `seed`, then what `init` holds, then frozen."""
+    torch.manual_seed(derive(seed, "weights"))
+    network = registry.build(job.model, n_classes, drop_path=recipe.drop_path, dropout=recipe.dropout)
+    init = job.init_of(seed)
+    if init is not None:
+        load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
+    freeze(network, recipe)
+    return network

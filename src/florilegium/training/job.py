@@ -1,0 +1,63 @@
+"""What a training stage was asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from florilegium.core.files import digest
+from florilegium.core.fingerprint import canonical, short_hash
+from florilegium.core.spec import Model
+from florilegium.core.strict import Strict
+from florilegium.core.validate import parse
+
+S = TypeVar("S", bound=Strict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment's arm, where its inputs lie, and where its runs are written."""
+
+    spec: Mapping[str, Any]
+    code: str
+    inputs: tuple[Path, ...]
+    init: str | None
+    """Path of the first weights; `{seed}` in it is the run's seed."""
+    out: Path
+    state: Path
+    tensorboard: Path | None
+    device: torch.device
+    gpus: tuple[str, ...] = ()
+    """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
+
+    @property
+    def model(self) -> Model:
+        return self.section(Model, "model")
+
+    def section(self, kind: type[S], name: str) -> S:
+        """A part of the spec as its type."""
+        return parse(kind, self.spec[name], f"--spec {name}")
+
+    def init_of(self, seed: int) -> Path | None:
+        return None if self.init is None else Path(self.init.replace("{seed}", str(seed)))
+
+    def out_of(self, seed: int) -> Path:
+        return self.out / f"seed{seed}"
+
+    def state_of(self, seed: int) -> Path:
+        return self.state / f"seed{seed}"
+
+    def inputs_of(self, seed: int) -> tuple[Path, ...]:
+        init = self.init_of(seed)
+        return self.inputs if init is None else (*self.inputs, init)
+
+    def fingerprint(self, seed: int) -> str:
+        """What a saved state must agree in: the spec, the code, the bytes of every input, and the seed."""
+        inputs = [_digest(path) for path in self.inputs_of(seed)]
+        return short_hash(canonical([self.spec, self.code, inputs, seed]))
+
+
+_digest = lru_cache(maxsize=None)(digest)
