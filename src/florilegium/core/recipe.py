@@ -7,6 +7,31 @@ from pydantic import Field, model_validator
 from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive
 from florilegium.core.training_recipe import Idle, TrainingRecipe
 
+# What every image must be prepared by to look the same in each epoch, and the network to answer the same.
+STILL = {
+    "crop": "centre",
+    "flip": 0.0,
+    "rotation": 0.0,
+    "randaugment": 0,
+    "random_erasing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "val_augmented": False,
+    "drop_path": 0.0,
+    "dropout": 0.0,
+}
+# What the features of an image depend on.
+FEATURED = (
+    "image_size",
+    "mean",
+    "std",
+    "interpolation",
+    "precision",
+    "threads",
+    "allow_missing",
+    "allow_unexpected",
+)
+
 
 class Recipe(TrainingRecipe):
     """How a classifier is trained."""
@@ -27,11 +52,17 @@ class Recipe(TrainingRecipe):
     crop_ratio: tuple[Positive, Positive] = Field((3 / 4, 4 / 3), strict=False)
     crop_padding: Count = Field(4, description="padded: pixels added on each side before the crop")
     flip: Fraction = Field(0.5, description="probability of a horizontal flip")
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
+        0.0, description="largest angle in degrees, to either side; 0 is off"
+    )
     randaugment: Count = Field(0, description="RandAugment operations per image; 0 is off")
     randaugment_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
     random_erasing: Fraction = 0.0
     mixup: NotNegative = Field(0.0, description="alpha of mixup; 0 is off")
     cutmix: NotNegative = Field(0.0, description="alpha of CutMix; 0 is off")
+    val_augmented: bool = Field(
+        False, description="validate on images that are augmented as training's are, as some studies did"
+    )
     # input
     image_size: AtLeastOne | None = Field(None, description="side in pixels; null takes the model's own")
     mean: tuple[float, float, float] | None = Field(
@@ -42,6 +73,11 @@ class Recipe(TrainingRecipe):
     )
     interpolation: Literal["bilinear", "bicubic"] | None = Field(
         None, description="null takes the model's own"
+    )
+    # linear probes
+    features: Literal["live", "cached"] = Field(
+        "live",
+        description="cached: a frozen backbone sees each image once, and the heads learn from what it saw",
     )
     # regularisation
     label_smoothing: Fraction = 0.0
@@ -56,4 +92,18 @@ class Recipe(TrainingRecipe):
             raise ValueError(f"crop_ratio: {list(self.crop_ratio)} must be two rising numbers")
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean, std: give both or neither")
+        if self.features == "cached":
+            self._check_cacheable()
         return self
+
+    def _check_cacheable(self) -> None:
+        """One image has one feature only where nothing before the heads learns or draws."""
+        if "backbone" not in self.freeze:
+            raise ValueError(
+                "features: cached needs a backbone that does not learn; set freeze to [backbone]"
+            )
+        for key, still in STILL.items():
+            if getattr(self, key) != still:
+                raise ValueError(
+                    f"{key}: {getattr(self, key)} has no effect on cached features; set it to {still}"
+                )

@@ -43,7 +43,7 @@ def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Drawn, ...
     Returns the canvas, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3), and its objects.
     """
     rng = Random(seed)
-    canvas = _ground(side * SUPERSAMPLING, rng)
+    canvas = ground(side * SUPERSAMPLING, rng)
     drawn: list[Drawn] = []
     for name in (first, *(rng.choice(NAMES) for _ in range(rng.randrange(MOST)))):
         mask = _placed(name, len(canvas), rng, [found.box for found in drawn])
@@ -54,7 +54,7 @@ def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Drawn, ...
     return np.clip(canvas, 0, 255).astype(np.uint8), tuple(drawn)
 
 
-def _ground(side: int, rng: Random) -> np.ndarray:
+def ground(side: int, rng: Random) -> np.ndarray:
     """Blurred patches of colour with stripes across, int32 (side, side, 3)."""
     coarse = np.frombuffer(rng.randbytes(5 * 5 * 3), np.uint8).reshape(5, 5, 3).astype(np.int32)
     coarse = 70 + (coarse * 90 >> 8)

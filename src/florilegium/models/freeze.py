@@ -16,6 +16,7 @@ from torch import nn
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.models.heads import heads_of
 
 Part = nn.Module | nn.Parameter
 BACKBONE = "backbone"
@@ -59,14 +60,8 @@ def _named(network: nn.Module, names: Sequence[str]) -> list[Part]:
 
 
 def _backbone(network: nn.Module) -> list[nn.Parameter]:
-    """Every parameter outside the heads, which all networks of timm can tell."""
-    if not hasattr(network, "get_classifier"):
-        raise UserError(
-            f"recipe.freeze: {BACKBONE}: the head of {type(network).__name__} is not known; name its other "
-            "modules instead"
-        )
-    heads = network.get_classifier()
-    heads = heads if isinstance(heads, tuple) else (heads,)
+    """Every parameter outside the heads."""
+    heads = heads_of(network, f"recipe.freeze: {BACKBONE}")
     kept = {id(parameter) for head in heads for parameter in head.parameters()}
     return [parameter for parameter in network.parameters() if id(parameter) not in kept]
 
