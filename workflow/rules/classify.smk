@@ -19,7 +19,7 @@ def train_inputs(w, seeds):
         folders = {features_folder(w).format(seed=seed) for seed in seeds}
         cached = [f"{folder}/{name}" for folder in sorted(folders) for name in FEATURE_FILES]
         return {"features": cached} | init_inputs(w, seeds)
-    return image_inputs(w) | init_inputs(w, seeds)
+    return image_inputs(w) | init_inputs(w, seeds) | finder_inputs(w, seeds)
 
 
 def image_inputs(w):
@@ -64,6 +64,8 @@ def train_options(w, input):
         *("--tensorboard", f"logs/tensorboard/{place}"),
     ]
     options += ["--features", features_folder(w)] if is_cached(w) else image_options(input)
+    if takes_finder(experiment_of(w)):
+        options += ["--finder", f"{RESULTS}/{w.run}/seed{{seed}}/finder/finder.json"]
     if start := first_weights(w):
         options += ["--init", start]
     return options
