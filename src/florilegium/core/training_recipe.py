@@ -59,7 +59,7 @@ class TrainingRecipe(Strict):
         0.01, union_mode="left_to_right", description="or from_finder: what the range test suggests"
     )
     finder_rates: tuple[Positive, Positive] = Field(
-        (1e-6, 1.0), strict=False, description="lowest and highest rate of the learning-rate finder"
+        (1e-5, 1.0), strict=False, description="lowest and highest rate of the learning-rate finder"
     )
     finder_steps: Annotated[int, Field(ge=20)] = Field(100, description="its steps, one a rate")
     momentum: Fraction = 0.9

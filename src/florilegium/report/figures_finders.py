@@ -45,8 +45,8 @@ def draw_rates(table: pd.DataFrame, suggestion: float, label: style.Label, name:
         fig,
         label,
         f"Which rate does {name} learn at?",
-        f"Range test of {len(table)} steps, one a rate. The dot marks where the smoothed loss falls fastest, not its "
-        "lowest point, beyond which the loss soon grows. Losses above the picture are cut off.",
+        f"Range test of {len(table)} steps, one a rate. The dot marks where the smoothed loss falls fastest (by a line "
+        "through a fifth of the steps), not its lowest point, beyond which the loss soon grows. Losses above the picture are cut off.",
     )
     return fig
 

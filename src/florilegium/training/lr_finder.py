@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
@@ -25,6 +26,7 @@ from florilegium.training.task import Task
 
 SHARE = 0.1  # of the test: its start, which is not judged, and the steps that a smoothed loss remembers
 BLOW_UP = 4.0  # a smoothed loss of so many times the lowest ends the test
+WINDOW = 0.2  # of the test: how far a straight line is laid through the smoothed loss to tell how it falls
 LEAST_FALL = 0.01  # a part of the loss; a smaller fall is chance
 
 
@@ -97,6 +99,16 @@ def suggest(table: pd.DataFrame, recipe: TrainingRecipe) -> float:
             f"recipe.lr = from_finder: the loss never fell between the rates {low:g} and {high:g} in "
             f"{len(table)} steps; widen recipe.finder_rates, raise recipe.finder_steps, or give lr a number"
         )
-    falling = means[: int(means.argmin()) + 1]
-    steepest = int(np.gradient(falling).argmin())
-    return float(f"{table['lr'].iloc[start + steepest]:.4g}")
+    return float(f"{table['lr'].iloc[start + steepest(means, round(WINDOW * recipe.finder_steps))]:.4g}")
+
+
+def steepest(means: NDArray[np.float64], window: int) -> int:
+    """The middle of the `window` steps, up to the lowest of `means`, over which their least-squares line falls most.
+
+    One step's loss is mostly chance, so that the slope between neighbours says little.
+    """
+    falling = means[: int(means.argmin()) + 1]  # two values at least
+    width = min(window, len(falling))
+    time = np.arange(width) - (width - 1) / 2
+    slopes = np.lib.stride_tricks.sliding_window_view(falling, width) @ time  # (n,), up to a factor
+    return int(slopes.argmin()) + width // 2
