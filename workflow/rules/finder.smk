@@ -20,6 +20,13 @@ def finder_inputs(w, seeds):
     return {"finder": [f"{RESULTS}/{w.run}/seed{seed}/finder/finder.json" for seed in seeds]}
 
 
+def finder_options(w):
+    """Where a training is told its rate."""
+    if not takes_finder(experiment_of(w)):
+        return []
+    return ["--finder", f"{RESULTS}/{w.run}/seed{{seed}}/finder/finder.json"]
+
+
 def finder_modules(w, stage):
     return stage, *registry.modules(experiment_of(w).model.name)
 
