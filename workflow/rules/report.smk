@@ -16,14 +16,13 @@ def figures_of(study):
     return {f"{RESULTS}/{study}/figures/{figure.name}.png": figure for figure in FIGURES[study]}
 
 
-def runs_of(study, *files, predictions=False):
-    """Files of every run of a study; what holds its predictions depends on its task."""
+def runs_of(study, *files, answers=False):
+    """Files of every run of a study; what holds its answers depends on its task."""
     return [
         f"{RESULTS}/{study}/{entry.experiment}/{entry.arm}/seed{seed}/{file}"
         for entry in STUDIES[study].entries
         for seed in entry.seeds
-        for file in (*files, entry.scoring.predictions if predictions else None)
-        if file
+        for file in (*files, *(entry.scoring.answers if answers else ()))
     ]
 
 
@@ -70,7 +69,7 @@ PAGE = canonical(
 rule compare:
     input:
         lambda w: runs_of(
-            w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", predictions=True
+            w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True
         ),
         images=lambda w: tables_of(w.study),
     output:
@@ -117,7 +116,7 @@ for study in plan.studies:
         name:
             f"figures_{study}"
         input:
-            runs_of(study, "metrics.json", "history.csv", "cost.json", predictions=True),
+            runs_of(study, "metrics.json", "history.csv", "cost.json", answers=True),
             attention_of(study, "maps.npz", "attention.csv"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",

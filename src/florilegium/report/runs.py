@@ -66,9 +66,9 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
 
 
 def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Path]:
-    """The files `names` of every run, and its predictions."""
+    """The files `names` of every run, and what it answered."""
     every = [run for of_arm in runs.values() for run in of_arm]
-    return [run.folder / name for run in every for name in (*names, SCORING[run.task].predictions) if name]
+    return [run.folder / name for run in every for name in (*names, *SCORING[run.task].answers)]
 
 
 def finite(runs: Sequence[Run]) -> list[Run]:
