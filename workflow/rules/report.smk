@@ -41,6 +41,15 @@ def pictures_of(study):
     return [f"resources/{source}/pixels{size}.npy" for source, size in sorted(places)]
 
 
+def scenes_of(study):
+    """Packed pictures of the arm whose single detections are shown, and what they show."""
+    shown = STUDIES[study].detector()
+    if shown is None:
+        return [], []
+    folder = f"resources/{shown.source}"
+    return [f"{folder}/scenes{shown.packing}.npy"], [f"{folder}/annotations.json"]
+
+
 def tables_of(study):
     """The tables of images, classes and splits of a study's data sets."""
     return [f"resources/{name}/images.json" for name in sorted({e.data.dataset for e in plan.of(study)})]
@@ -68,9 +77,7 @@ PAGE = canonical(
 
 rule compare:
     input:
-        lambda w: runs_of(
-            w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True
-        ),
+        lambda w: runs_of(w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True),
         images=lambda w: tables_of(w.study),
     output:
         table=report(
@@ -122,6 +129,8 @@ for study in plan.studies:
             differences=f"{RESULTS}/{study}/differences.csv",
             images=tables_of(study),
             pixels=pictures_of(study),
+            scenes=scenes_of(study)[0],
+            annotations=scenes_of(study)[1],
         output:
             *[
                 report(
@@ -147,7 +156,7 @@ for study in plan.studies:
             f"Drawing the figures of {study}"
         shell:
             "{PYTHON} -m florilegium.stages.figures --runs {params.runs} --comparison {input.comparison}"
-            " --images {input.images} --pixels {input.pixels} --out {params.out}"
+            " --images {input.images} --pixels {input.pixels} --scenes {input.scenes} --out {params.out}"
             " --spec {params.told} --code {params.code} > {log} 2>&1"
 
 

@@ -10,6 +10,7 @@ from florilegium.core.receipts import write_receipt
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
 from florilegium.report.figures_attention import sources
+from florilegium.report.figures_detections import annotations
 from florilegium.report.material import Material
 from florilegium.report.runs import files_of, read_study
 from florilegium.report.study import Study, read
@@ -30,6 +31,9 @@ def main() -> None:
     parser.add_argument(
         "--pixels", type=Path, nargs="*", default=[], help="resources/<source>/pixels<size>.npy ..."
     )
+    parser.add_argument(
+        "--scenes", type=Path, nargs="*", default=[], help="resources/<source>/scenes<packing>.npy, or none"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder of the figures")
     parser.add_argument("--spec", type=Path, required=True, help="file of the study's description, as JSON")
     parser.add_argument("--code", required=True)
@@ -47,6 +51,7 @@ def main() -> None:
         classes={name: summary["classes"] for name, summary in summaries.items()},
         words={name: summary.get("words") or {} for name, summary in summaries.items()},
         pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
+        scenes=next(iter(arguments.scenes), None),
     )
     written = list(render(material, arguments.out))
     seen = study.classifier()
@@ -62,6 +67,11 @@ def main() -> None:
             arguments.comparison.with_name("differences.csv"),
             *arguments.images,
             *pixels,
+            *(
+                file
+                for path in arguments.scenes
+                for file in (path, path.with_suffix(".csv"), annotations(path))
+            ),
             *files_of(material.runs, READ),
             *sources(material),
         ],
