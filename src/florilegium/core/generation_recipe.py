@@ -15,8 +15,8 @@ class GenerationRecipe(TrainingRecipe):
     IDLE: ClassVar[Idle] = {**TrainingRecipe.IDLE, "label_dropout": {0.0: ("label_dropout_by",)}}
 
     select: Literal["best", "last"] = "last"
-    image_size: AtLeastOne | None = Field(None, description="side in pixels; null takes the model's own")
     flip: Fraction = Field(0.0, description="probability of a horizontal flip")
+    dropout: Fraction = 0.0
     # diffusion
     timesteps: AtLeastOne = Field(500, description="steps of the noising process")
     beta_start: Positive = Field(1e-4, lt=1, description="variance that the first step adds")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
 from florilegium.core.strict import Strict

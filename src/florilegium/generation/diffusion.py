@@ -9,9 +9,13 @@ from torch.nn import functional as F
 
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.sampling import Sampling
-from florilegium.data.augment import InputConfig
+from florilegium.data.augment import EvalTransform, InputConfig
+from florilegium.data.load import Images
+from florilegium.evaluation.precision import autocast
 from florilegium.generation.pictures import Prepared, TrainPictures
 from florilegium.models.generators import ConditionalUnet
+
+EVALUATION_BATCH = 64
 
 
 class NoiseError:
@@ -52,6 +56,27 @@ class NoiseError:
         if self.recipe.loss == "mean":
             return mean, tally
         return mean * (errors[0].numel() / len(prepared.labels)), tally
+
+
+@torch.inference_mode()
+def noise_error(
+    network: nn.Module, images: Images, recipe: GenerationRecipe, config: InputConfig, device: torch.device
+) -> float:
+    """The mean squared error of the noise seen in `images`, each at a step and in a noise of its own that
+    are the same at every call; leaves `network` in evaluation mode."""
+    network.eval()
+    schedule, transform = noising(recipe), EvalTransform(config)
+    generator = torch.Generator().manual_seed(0)
+    errors = 0.0
+    for start in range(0, len(images), EVALUATION_BATCH):
+        pictures = transform(images.pixels[start : start + EVALUATION_BATCH].to(device))  # (B, 3, S, S)
+        labels = images.labels[start : start + EVALUATION_BATCH].to(device)
+        noise = torch.randn(pictures.shape, generator=generator).to(device)
+        steps = torch.randint(recipe.timesteps, (len(labels),), generator=generator).to(device)
+        with autocast(device, recipe.precision):
+            predicted = network(schedule.add_noise(pictures, noise, steps), steps, labels)
+        errors += F.mse_loss(predicted.float(), noise).item() * len(labels)
+    return errors / len(images)
 
 
 def noising(recipe: GenerationRecipe) -> DDPMScheduler:

@@ -21,15 +21,10 @@ from florilegium.core.errors import UserError
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 
-NAMES = frozenset({"diffusion_unet", "acgan"})
 HALF = (0.5, 0.5, 0.5)
 
 Verdict = tuple[Tensor, Tensor]
 """The logit of being real (B,), and class logits (B, C)."""
-
-
-def names() -> frozenset[str]:
-    return NAMES
 
 
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
@@ -89,6 +84,11 @@ class ConditionalUnet(nn.Module):
         """The label that stands for no class."""
         return self.n_classes
 
+    def example(self, image: Tensor) -> tuple[Tensor, ...]:
+        """What `forward` takes, of one image like `image`, to count its operations."""
+        label = torch.zeros(1, dtype=torch.int64, device=image.device)
+        return image, label, label
+
     def forward(self, images: Tensor, steps: Tensor, labels: Tensor) -> Tensor:
         """(B, 3, S, S) noisy images, (B,) steps and (B,) labels to (B, 3, S, S) noise."""
         noise: Tensor = self.unet(images, steps, class_labels=labels, return_dict=False)[0]
@@ -106,6 +106,11 @@ class Acgan(nn.Module):
         self.n_classes, self.latent = n_classes, latent
         self.generator = Generator(n_classes, doublings, width, latent)
         self.critic = Critic(n_classes, doublings, width)
+
+    def example(self, image: Tensor) -> tuple[Tensor, ...]:
+        """What `forward` takes, of one image like `image`, to count its operations."""
+        label = torch.zeros(1, dtype=torch.int64, device=image.device)
+        return image, image.new_zeros(1, self.latent), label
 
     def forward(self, images: Tensor, noise: Tensor, labels: Tensor) -> tuple[Verdict, Verdict, Verdict]:
         """What the critic says of real images (B, 3, S, S), and of pictures of the classes `labels` (B,) made

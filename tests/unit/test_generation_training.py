@@ -1,0 +1,2 @@
+"""Generators in training: their losses by other means, and that they learn what can be learnt."""
+import torch, pytest
