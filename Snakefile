@@ -45,6 +45,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/scenes.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -70,6 +72,11 @@ rule all:
 rule audit:
     input:
         audit_files(plan.audits()),
+
+
+rule explanation:
+    input:
+        [attention_of(study, *ATTENTION_FILES) for study in plan.studies],
 
 
 rule report:

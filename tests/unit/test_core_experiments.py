@@ -169,6 +169,11 @@ def test_stand_ins_replace_data_sets_everywhere(make):
     assert plan.find("bloom", "before", "corrected").data.clean == ("tulips",)
 
 
+def test_a_stand_in_of_the_person_wins_over_that_of_the_preset(make):
+    plan = make("stand_ins: {roses: many}", preset="datasets: {roses: tulips}")
+    assert plan.find("bloom", "scratch_split1", "corrected").data.dataset == "many_split1"
+
+
 WRONG = [
     ("presett: small", ["config.yaml", "presett", "did you mean 'preset'"]),
     ("preset: smal", ["preset 'smal'", "did you mean 'small'"]),
@@ -202,6 +207,11 @@ WRONG = [
     ("datasets: {manny: {mirrors: [x]}}", ["data set 'manny'", "did you mean 'many'"]),
     ("datasets: {many: {files: {17flowers.tar: absent}}}", ["file '17flowers.tar'", "17flowers.tgz"]),
     ("own_datasets: {roses: {layout: folders, folder: x}}", ["roses", "taken"]),
+    ("stand_ins: {rose: tulips}", ["stand_ins", "'rose'", "'roses'"]),
+    (
+        "{own_datasets: {mine: {layout: coco, folder: x}}, stand_ins: {roses: mine}}",
+        ["bloom/scratch/corrected", "'mine'", "boxes", "for detection"],
+    ),
     ("own_datasets: {mine: {layout: folders}}", ["exactly one of files, folder and rendered"]),
 ]
 

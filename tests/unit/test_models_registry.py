@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import timm
 import torch
 
 from florilegium.core.errors import UserError
+from florilegium.core.fingerprint import canonical
+from florilegium.core.plan import load_plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.models import registry, timm_names, torch_pair
+from florilegium.models.freeze import freeze
 
 
 def recipe(**changes: object) -> Recipe:
@@ -100,3 +104,18 @@ def test_a_torch_that_does_not_fit_torchvision_is_told_in_a_sentence(tmp_path, m
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     with pytest.raises(UserError, match="are not a pair from one package index"):
         torch_pair.check()
+
+
+def test_every_network_of_the_paper_preset_can_be_built_and_frozen(project: Path):
+    """As its experiments want it, on the meta device, so that no memory is taken."""
+    experiments = load_plan(project, {"preset": "paper"}).experiments
+    wanted = {
+        canonical([e.model.model_dump(), e.recipe.freeze, e.recipe.freeze_blocks]): e
+        for e in experiments
+        if isinstance(e.recipe, Recipe)
+    }
+    for e in wanted.values():
+        with torch.device("meta"):
+            network = registry.build(e.model, 10, drop_path=e.recipe.drop_path, dropout=e.recipe.dropout)
+        freeze(network, e.recipe)
+        assert registry.input_config(e.model, e.recipe).size > 0

@@ -14,7 +14,16 @@ RUN_FILES = (
 
 
 def train_inputs(w, seeds):
-    """Everything that one training reads, by role."""
+    """Everything that one training reads, by role: images, or the features of a cached probe."""
+    if is_cached(w):
+        folders = {features_folder(w).format(seed=seed) for seed in seeds}
+        cached = [f"{folder}/{name}" for folder in sorted(folders) for name in FEATURE_FILES]
+        return {"features": cached} | init_inputs(w, seeds)
+    return image_inputs(w) | init_inputs(w, seeds)
+
+
+def image_inputs(w):
+    """The images that an experiment sees, and the audits that decide which."""
     data = experiment_of(w).data
     source, _ = plan.source(data.dataset)
     found = {
@@ -26,10 +35,14 @@ def train_inputs(w, seeds):
     }
     if data.holdout is not None:
         found["pairs"] = f"{audit_folder(data.dataset, data.dataset)}/pairs.csv"
-    start = first_weights(w)
-    if start:
-        found["init"] = [start.format(seed=seed) for seed in seeds] if "{seed}" in start else start
     return found
+
+
+def init_inputs(w, seeds):
+    start = first_weights(w)
+    if start is None:
+        return {}
+    return {"init": [start.format(seed=seed) for seed in seeds] if "{seed}" in start else start}
 
 
 def first_weights(w):
@@ -50,6 +63,15 @@ def train_options(w, input):
         *("--out", f"results/{place}", "--state", f"state/{place}"),
         *("--tensorboard", f"logs/tensorboard/{place}"),
     ]
+    options += ["--features", features_folder(w)] if is_cached(w) else image_options(input)
+    if start := first_weights(w):
+        options += ["--init", start]
+    return options
+
+
+def image_options(input):
+    """Arguments of the stages that read images."""
+    options = ["--pixels", input.pixels, "--images", input.images]
     if input.get("dropped"):
         options += [
             "--dropped",
@@ -57,8 +79,6 @@ def train_options(w, input):
         ]
     if input.get("pairs"):
         options += ["--pairs", input.pairs]
-    if start := first_weights(w):
-        options += ["--init", start]
     return options
 
 
@@ -119,6 +139,6 @@ for task, seeds in GROUPS:
         message:
             "Training {wildcards.run}, seeds {params.seeds}"
         shell:
-            "{PYTHON} -m florilegium.stages.train --seeds {params.seeds} --pixels {input.pixels}"
-            " --images {input.images} {params.options:q} --device {params.device}"
+            "{PYTHON} -m florilegium.stages.train --seeds {params.seeds}"
+            " {params.options:q} --device {params.device}"
             " --spec {params.spec:q} --code {params.code} > {log} 2>&1"

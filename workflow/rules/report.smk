@@ -78,6 +78,7 @@ for study in plan.studies:
             f"figures_{study}"
         input:
             runs_of(study, "metrics.json", "history.csv", "predictions.csv"),
+            attention_of(study, "maps.npz", "attention.csv"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",
             images=tables_of(study),

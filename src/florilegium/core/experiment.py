@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.published import Baseline, Published
 from florilegium.core.spec import Init, Model
 from florilegium.core.tasks import TaskName
@@ -28,6 +29,7 @@ class Experiment:
     lr_factor: float
     published: tuple[Published, ...]
     baseline: Baseline | None
+    attention: Attention | None = None
 
     @property
     def key(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.references import connect
@@ -27,10 +28,15 @@ S = TypeVar("S", bound=Strict)
 
 @dataclass(frozen=True)
 class Layer:
-    """Values of one file for one experiment, with the file's name for error sentences."""
+    """Values of one file for one experiment, with the file's name for error sentences.
+
+    A general layer is for several experiments: it changes what is looked at of their attention, and
+    does not ask for it.
+    """
 
     where: str
     values: Mapping[str, Any]
+    general: bool = False
 
 
 def resolve(
@@ -69,7 +75,7 @@ def resolve(
         task = _task(name, file.experiments, where)
         for suffix, layers, arms in _spread(name, file.experiments, where):
             for arm_name, arm in _merge_arms(arms, changes).items():
-                stack = [*layers, *_overlay_layers(changes), Layer(where, _arm_values(arm))]
+                stack = [*layers, *_overlay_layers(name, overlays), Layer(where, _arm_values(arm))]
                 stack += [
                     Layer(source, _arm_values(o.arms[arm_name]))
                     for source, o in changes
@@ -135,15 +141,20 @@ def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) ->
 
 
 def _entry_values(entry: ExperimentEntry) -> dict[str, Any]:
-    return {"data": entry.data, "model": entry.model, "recipe": entry.recipe, "init": entry.init}
+    return {section: getattr(entry, section) for section in (*SECTIONS, "init", "attention")}
 
 
 def _arm_values(arm: ArmEntry) -> dict[str, Any]:
-    return {"data": arm.data, "model": arm.model, "recipe": arm.recipe, "init": arm.init}
+    return {section: getattr(arm, section) for section in (*SECTIONS, "init", "attention")}
 
 
-def _overlay_layers(changes: list[tuple[str, Overlay]]) -> list[Layer]:
-    return [Layer(source, {"data": o.data, "model": o.model, "recipe": o.recipe}) for source, o in changes]
+def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> list[Layer]:
+    """A layer for each overlay of the experiment; one that does not name it alone is general."""
+    return [
+        Layer(source, {section: getattr(o, section) for section in (*SECTIONS, "attention")}, pattern != name)
+        for pattern, source, o in overlays
+        if fnmatch.fnmatchcase(name, pattern)
+    ]
 
 
 def _merge_arms(arms: dict[str, ArmEntry], changes: list[tuple[str, Overlay]]) -> dict[str, ArmEntry]:
@@ -171,6 +182,7 @@ def _build(
         kind.check(data, recipe)
     except ValueError as error:
         raise UserError(f"{place}: {error}") from None
+    model = _section(Model, "model", layers, place)
     init = next((layer.values["init"] for layer in reversed(layers) if layer.values.get("init")), None)
     return Experiment(
         study=study,
@@ -183,7 +195,7 @@ def _build(
                 "clean": tuple(stand_ins.get(c, c) for c in data.clean),
             }
         ),
-        model=_section(Model, "model", layers, place),
+        model=model,
         recipe=recipe.model_copy(update={"lr": float(f"{recipe.lr * arm.lr_factor:.12g}")}),
         init=parse(Init, init, f"{place}: init") if init else None,
         seeds=arm.seeds or seeds,
@@ -192,7 +204,17 @@ def _build(
         lr_factor=arm.lr_factor,
         published=arm.published,
         baseline=arm.baseline,
+        attention=_attention(layers, model, place),
     )
+
+
+def _attention(layers: list[Layer], model: Model, place: str) -> Attention | None:
+    """What is looked at of the attention, when a layer that is not general asks for it."""
+    if all(layer.values.get("attention") is None for layer in layers if not layer.general):
+        return None
+    attention = _section(Attention, "attention", layers, place)
+    attention.check_model(model, place)
+    return attention
 
 
 def _section(model: type[S], section: str, layers: list[Layer], place: str) -> S:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.files import write_json
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
@@ -27,6 +28,7 @@ PARTIAL: dict[str, list[type[BaseModel]]] = {
     "model": [Model],
     "recipe": [kind.recipe for kind in TASKS.values()],
     "init": [Init],
+    "attention": [Attention],
 }
 
 

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import resolve
+from florilegium.core.recipe import FEATURED
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
@@ -60,6 +62,31 @@ class Plan:
         than one does; one is not named."""
         processes = self.settings.gpus_per_training
         return e.spec() | ({"processes": processes} if processes > 1 else {})
+
+    def features_spec(self, e: Experiment) -> dict[str, Any]:
+        """What the cached features of `e` depend on: nothing that only its heads are trained with."""
+        spec = e.spec()
+        return spec | {"recipe": {key: spec["recipe"][key] for key in FEATURED}}
+
+    def features_seed(self, e: Experiment) -> int | None:
+        """The seed whose features all seeds of `e` share, since they start from one file; None where each
+        has its own."""
+        return e.seeds[0] if e.init and not e.init.experiment else None
+
+    def feature_groups(self) -> dict[tuple[int, ...], list[str]]:
+        """Which features are made in one process: seeds to `Experiment.key`s, as in `groups`."""
+        found: dict[tuple[int, ...], list[str]] = {}
+        cached = {e.key for e in self.experiments if getattr(e.recipe, "features", None) == "cached"}
+        for (_, seeds), keys in self.groups().items():
+            for e in (self._by_key[key] for key in keys if key in cached):
+                first = self.features_seed(e)
+                if first is None or first in seeds:
+                    found.setdefault(seeds if first is None else (first,), []).append(e.key)
+        return found
+
+    def with_attention(self) -> dict[str, Experiment]:
+        """The experiments whose attention is looked at, by their key."""
+        return {e.key: e for e in self.experiments if e.attention}
 
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
@@ -120,6 +147,7 @@ class Plan:
             "role": self._role(e),
             "lr": e.recipe.lr,
             "lr_factor": e.lr_factor,
+            "attention": e.attention.model_dump(mode="json") if e.attention else None,
         }
 
     def _role(self, e: Experiment) -> str:
@@ -184,7 +212,11 @@ def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
     taken = set(known) & set(settings.own_datasets)
     if taken:
         raise UserError(f"{CONFIG}: own_datasets.{sorted(taken)[0]}: the name is taken; choose another")
-    return {**known, **settings.own_datasets}
+    every = {**known, **settings.own_datasets}
+    for name in (*settings.stand_ins, *settings.stand_ins.values()):
+        if name not in every:
+            raise unknown("data set", name, every, f"{CONFIG}: stand_ins")
+    return every
 
 
 def _studies(project: Path, settings: Settings) -> dict[str, tuple[str, StudyFile]]:
@@ -240,3 +272,10 @@ def _check_datasets(experiments: list[Experiment], datasets: Mapping[str, Datase
             stem, _, k = name.rpartition("_split")
             if name not in datasets and not (stem in datasets and k.isdigit()):
                 raise unknown("data set", name, datasets, f"{e.key}: data")
+        dataset = datasets.get(e.data.dataset) or datasets[e.data.dataset.rpartition("_split")[0]]
+        if dataset.has_boxes != isinstance(e.data, DetectionData):
+            what = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
+            raise UserError(
+                f"{e.key}: data.dataset = {e.data.dataset!r}: a data set of layout {dataset.layout} has {what}; "
+                "name another"
+            )

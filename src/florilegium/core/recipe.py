@@ -7,6 +7,29 @@ from pydantic import Field, model_validator
 from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive
 from florilegium.core.training_recipe import Idle, TrainingRecipe
 
+# What every image must be prepared by to look the same in each epoch, and the network to answer the same.
+STILL = {
+    "crop": "centre",
+    "flip": 0.0,
+    "randaugment": 0,
+    "random_erasing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "drop_path": 0.0,
+    "dropout": 0.0,
+}
+# What the features of an image depend on.
+FEATURED = (
+    "image_size",
+    "mean",
+    "std",
+    "interpolation",
+    "precision",
+    "threads",
+    "allow_missing",
+    "allow_unexpected",
+)
+
 
 class Recipe(TrainingRecipe):
     """How a classifier is trained."""
@@ -43,6 +66,11 @@ class Recipe(TrainingRecipe):
     interpolation: Literal["bilinear", "bicubic"] | None = Field(
         None, description="null takes the model's own"
     )
+    # linear probes
+    features: Literal["live", "cached"] = Field(
+        "live",
+        description="cached: a frozen backbone sees each image once, and the heads learn from what it saw",
+    )
     # regularisation
     label_smoothing: Fraction = 0.0
     drop_path: Fraction = 0.0
@@ -56,4 +84,18 @@ class Recipe(TrainingRecipe):
             raise ValueError(f"crop_ratio: {list(self.crop_ratio)} must be two rising numbers")
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean, std: give both or neither")
+        if self.features == "cached":
+            self._check_cacheable()
         return self
+
+    def _check_cacheable(self) -> None:
+        """One image has one feature only where nothing before the heads learns or draws."""
+        if "backbone" not in self.freeze:
+            raise ValueError(
+                "features: cached needs a backbone that does not learn; set freeze to [backbone]"
+            )
+        for key, still in STILL.items():
+            if getattr(self, key) != still:
+                raise ValueError(
+                    f"{key}: {getattr(self, key)} has no effect on cached features; set it to {still}"
+                )

@@ -19,6 +19,7 @@ class ArmEntry(Strict):
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
+    attention: dict[str, Any] | None = None
     lr_factor: NotNegative = Field(1.0, description="multiplies the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
     baseline: Baseline | None = None
@@ -36,6 +37,9 @@ class ExperimentEntry(Strict):
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
+    attention: dict[str, Any] | None = Field(
+        None, description="look at the attention of the trained network; {} takes every default"
+    )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(
         default_factory=dict, description="`section.key`: values; one experiment each, named after them"
@@ -56,6 +60,10 @@ class Overlay(Strict):
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
+    attention: dict[str, Any] | None = Field(
+        None,
+        description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
+    )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
 

@@ -20,7 +20,7 @@ class RemoteFile(Strict):
 class Rendering(Strict):
     """A data set that the project draws itself; see `florilegium.data.rendered`."""
 
-    scene: Literal["flowers17", "flowers102", "objects"]
+    scene: Literal["flowers17", "flowers102", "objects", "emblems10", "emblems20", "emblems12"]
     seed: Count = 0
     size: AtLeastOne = 32
     per_class: AtLeastOne = 20

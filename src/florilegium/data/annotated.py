@@ -50,24 +50,23 @@ class Annotated:
 
 
 def refuse_doubles(parts: dict[str, Part]) -> None:
-    """Raise UserError when one file is an image of two splits, or two images of a split share an id.
-
-    Ids need not differ between splits: many tools number each annotation file from one.
-    """
+    """Raise UserError when one file is an image of two splits, or two images of one."""
     owners: dict[str, str] = {}
     for split, part in parts.items():
-        refuse_repeated("image", (picture.id for picture in part.pictures), _sources(part))
         for picture in part.pictures:
             if picture.path in owners:
                 raise UserError(
-                    f"{picture.source}: {picture.path} is an image of {owners[picture.path]} and of {split} (or "
-                    "twice of one); an image belongs to one split, remove it from the other"
+                    f"{picture.source}: {picture.path} is an image of {split}, and already one of "
+                    f"{owners[picture.path]}; name it once"
                 )
             owners[picture.path] = split
 
 
 def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
-    """Raise UserError for the first id that comes a second time."""
+    """Raise UserError for the first id that comes a second time in a file or split.
+
+    Ids need not differ between splits: many tools number each annotation file from one.
+    """
     seen: set[int] = set()
     for number in ids:
         if number in seen:
@@ -75,7 +74,3 @@ def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
                 f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own"
             )
         seen.add(number)
-
-
-def _sources(part: Part) -> str:
-    return part.pictures[0].source if part.pictures else ""

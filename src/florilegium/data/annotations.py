@@ -44,15 +44,14 @@ class Checked:
         """The table of images; an image's class is the category of its largest box."""
         found = self.annotated
         rows = []
-        for part in found.parts.values():
+        for split, part in found.parts.items():
             largest = _largest(part)
             for picture in part.pictures:
                 name = found.categories[largest[picture.id]] if picture.id in largest else NOTHING
-                rows.append((picture.path, name, part))
-        split_of = {id(part): split for split, part in found.parts.items()}
+                rows.append((picture.path, name, split))
         present = self._present()
         return Index(
-            rows=tuple(sorted((path, name, split_of[id(part)]) for path, name, part in rows)),
+            rows=tuple(sorted(rows)),
             classes=tuple(present.values()),
             absent_classes=tuple(name for number, name in found.categories.items() if number not in present),
             split_origin=found.origin,

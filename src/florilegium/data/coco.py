@@ -6,6 +6,7 @@ in pixels from the upper left corner, perhaps area and iscrowd). A test set may 
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -47,28 +48,27 @@ def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
 
 def _files(dataset: Dataset, root: Path, paths: Sequence[str]) -> dict[str, str]:
     """The annotation file of each split that has one."""
-    found = {}
+    named = dataset.annotations or {}
+    found: dict[str, str] = {}
     for split in SPLITS:
-        if dataset.annotations is None:
-            candidates = [path for path in paths if PurePosixPath(path).name == f"{split}.json"]
-        elif split in dataset.annotations:
-            wanted = dataset.annotations[split]
-            candidates = [path for path in paths if path == wanted or path.endswith(f"/{wanted}")]
-            if not candidates:
-                raise UserError(f"{dataset.title}: annotations.{split}: there is no {wanted} below {root}")
-        else:
+        if named and split not in named:
             continue
+        wanted = named.get(split, f"{split}.json")
+        candidates = [path for path in paths if path == wanted or path.endswith(f"/{wanted}")]
         if len(candidates) > 1:
             raise UserError(
                 f"{dataset.title}: {' and '.join(candidates[:2])} could both be the annotations of {split}; "
-                f"say which at `annotations` of the data set"
+                "say which at `annotations` of the data set"
             )
-        found |= dict.fromkeys([split] if candidates else [], "".join(candidates))
+        if candidates:
+            found[split] = candidates[0]
+        elif named or split == "train":
+            raise UserError(
+                f"{dataset.title}: there is no {wanted} below {root}; add it, or name the annotation file of each "
+                "split at `annotations` of the data set"
+            )
     if "train" not in found:
-        raise UserError(
-            f"{dataset.title}: there is no train.json below {root}; add it, or name the annotation file of each "
-            "split at `annotations` of the data set"
-        )
+        raise UserError(f"{dataset.title}: `annotations` names no file to train on; add train")
     return found
 
 
@@ -102,6 +102,7 @@ def _part(
     content: dict[str, Any], where: str, split: str, categories: dict[int, str], images: "_Images"
 ) -> Part:
     pictures = _pictures(content, where, split, images)
+    refuse_repeated("image", (picture.id for picture in pictures), where)
     known = {picture.id for picture in pictures}
     annotations = tuple(
         _annotation(entry, where, known, categories) for entry in _entries(content, "annotations", where)
@@ -155,7 +156,7 @@ def _annotation(
         image,
         category,
         entry.get("bbox"),
-        area=float(area) if isinstance(area, int | float) else None,
+        area=float(area) if isinstance(area, int | float) and 0 <= area < math.inf else None,
         crowd=bool(entry.get("iscrowd")),
         extra={key: int(bool(entry[key])) for key in EXTRA if key in entry},
     )

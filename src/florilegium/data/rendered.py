@@ -3,7 +3,12 @@
 from pathlib import Path
 
 from florilegium.core.sources import Rendering
-from florilegium.data import objects, synthetic
+from florilegium.data import emblem_sets, objects, synthetic
+
+DRAWN_BY = {
+    "objects": objects,
+    **dict.fromkeys(emblem_sets.CLASSES, emblem_sets),
+}  # all others by `synthetic`
 
 
 def render(rendering: Rendering, folder: Path) -> list[str]:
@@ -11,4 +16,4 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
 
     Raises UserError for a size that cannot be drawn.
     """
-    return (objects if rendering.scene == "objects" else synthetic).render(rendering, folder)
+    return DRAWN_BY.get(rendering.scene, synthetic).render(rendering, folder)

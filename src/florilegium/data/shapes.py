@@ -23,7 +23,7 @@ KINDS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
     "wedge": (((16, 90, 30), (86, 200, 84)), ((60, 30, 120), (150, 104, 230))),
 }
 NAMES = tuple(KINDS)
-RADII = (20, 54)
+RADII = (26, 58)
 MOST = 3  # objects in a picture
 TRIES = 20
 OVERLAP = 4  # of an object's side, one part of so many may be covered by the next
@@ -43,7 +43,7 @@ def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Drawn, ...
     Returns the canvas, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3), and its objects.
     """
     rng = Random(seed)
-    canvas = _ground(side * SUPERSAMPLING, rng)
+    canvas = ground(side * SUPERSAMPLING, rng)
     drawn: list[Drawn] = []
     for name in (first, *(rng.choice(NAMES) for _ in range(rng.randrange(MOST)))):
         mask = _placed(name, len(canvas), rng, [found.box for found in drawn])
@@ -54,7 +54,7 @@ def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Drawn, ...
     return np.clip(canvas, 0, 255).astype(np.uint8), tuple(drawn)
 
 
-def _ground(side: int, rng: Random) -> np.ndarray:
+def ground(side: int, rng: Random) -> np.ndarray:
     """Blurred patches of colour with stripes across, int32 (side, side, 3)."""
     coarse = np.frombuffer(rng.randbytes(5 * 5 * 3), np.uint8).reshape(5, 5, 3).astype(np.int32)
     coarse = 70 + (coarse * 90 >> 8)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.sources import Dataset
-from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles
+from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.sizes import measured
 from florilegium.data.splits import SPLITS
 
@@ -90,6 +90,7 @@ def _part(root: Path, scenes: dict[str, _Scene], classes: dict[str, int]) -> Par
             Annotation(len(annotations) + place, picture.id, category, box, extra=flags)
             for place, (category, box, flags) in enumerate(chosen, start=1)
         ]
+    refuse_repeated("image", (picture.id for picture in pictures), "PASCAL VOC")
     return Part(tuple(pictures), tuple(annotations))
 
 

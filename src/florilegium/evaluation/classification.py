@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from torch.nn import functional as F
 from florilegium.evaluation.precision import autocast
 
 if TYPE_CHECKING:
-    from florilegium.data.augment import EvalTransform
     from florilegium.data.load import Images
 
 
@@ -30,7 +30,7 @@ class Scores:
 def evaluate(
     network: nn.Module,
     images: Images,
-    transform: EvalTransform,
+    transform: Callable[[Tensor], Tensor],
     *,
     batch_size: int,
     device: torch.device,

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from florilegium.core.spec import Model
-from florilegium.models import generator_names, norm_vit_sizes, retinanet_names, timm_names
+from florilegium.models import (
+    cifar_names,
+    generator_names,
+    norm_vit_sizes,
+    retinanet_names,
+    timm_names,
+)
 
 
 @dataclass(frozen=True)
@@ -27,5 +33,11 @@ FAMILIES = (
     Family("florilegium.models.distilled", timm_names.distilled),
     Family("florilegium.models.timm_classifier", timm_names.names),
     Family("florilegium.models.retinanet", retinanet_names.names),
-    Family("florilegium.models.generators", generator_names.names),
+from florilegium.models import (
+    cifar_names,
+    generator_names,
+    norm_vit_sizes,
+    retinanet_names,
+    timm_names,
+)
 )

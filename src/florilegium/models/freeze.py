@@ -4,8 +4,9 @@
 vision transformer the first k blocks with the embeddings before them, and the final norm only when
 all blocks are frozen; for TinyViT the first k stages alone; for a residual network the stem and the
 first k stages. In `freeze`, the word `backbone` names everything but the classifier, so that what
-trains is a linear probe (all heads of a network with several). Frozen BatchNorm layers keep their running statistics, too, while drop-path in the
-frozen blocks of a transformer stays at work.
+trains is a linear probe (all heads of a network with several), unless a module has that name.
+Frozen BatchNorm layers keep their running statistics, too, while drop-path in the frozen blocks of a
+transformer stays at work.
 """
 
 import re
@@ -15,6 +16,7 @@ from torch import nn
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.models.heads import heads_of
 
 Part = nn.Module | nn.Parameter
 BACKBONE = "backbone"
@@ -48,24 +50,18 @@ def _named(network: nn.Module, names: Sequence[str]) -> list[Part]:
     del parts[""]
     found: list[Part] = []
     for name in names:
-        if name == BACKBONE:
-            found += _backbone(network)
-        elif name in parts:
+        if name in parts:  # a detector has a module of the name `backbone`
             found.append(parts[name])
+        elif name == BACKBONE:
+            found += _backbone(network)
         else:
             raise unknown("module", name, [*parts, BACKBONE], "recipe.freeze")
     return found
 
 
 def _backbone(network: nn.Module) -> list[nn.Parameter]:
-    """Every parameter outside the heads, which all networks of timm can tell."""
-    if not hasattr(network, "get_classifier"):
-        raise UserError(
-            f"recipe.freeze: {BACKBONE}: the head of {type(network).__name__} is not known; name its other "
-            "modules instead"
-        )
-    heads = network.get_classifier()
-    heads = heads if isinstance(heads, tuple) else (heads,)
+    """Every parameter outside the heads."""
+    heads = heads_of(network, f"recipe.freeze: {BACKBONE}")
     kept = {id(parameter) for head in heads for parameter in head.parameters()}
     return [parameter for parameter in network.parameters() if id(parameter) not in kept]
 

@@ -72,6 +72,12 @@ def input_config(model: Model, recipe: Recipe) -> InputConfig:
     return replace(own, **{key: value for key, value in chosen.items() if value is not None})
 
 
+def own_input(model: Model) -> InputConfig:
+    """What the network was designed to be fed; raises `UserError` for an unknown model."""
+    own: InputConfig = _import(model).own_input(model)[0]
+    return own
+
+
 def _import(model: Model) -> ModuleType:
     """The module of the model's family, once torch and torchvision are known to fit each other."""
     family = _family(model.name)

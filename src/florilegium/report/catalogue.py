@@ -20,9 +20,13 @@ QUESTIONS = {
     "curves_target": "How do the arms learn the target data set?",
     "curves_pretraining": "How does the pretraining go?",
     "curves_rates": "How does the fine-tuning go at each learning rate?",
+    "attention_maps": "What does each token attend to?",
+    "attention_depth": "How sparse and how diagonal is attention, block by block?",
+    "attention_rollout": "Where in the image does the answer come from?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
 }
+ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 
 
@@ -55,7 +59,14 @@ def planned(study: Study) -> list[Planned]:
     for group in GROUPS:
         for dataset in dict.fromkeys(entry.dataset for entry in study.entries if entry.role in GROUPS[group]):
             found.append(Planned(f"curves_{group}_{dataset}", "curves", group, dataset))
+    if attentive(study):
+        found += [Planned(kind, kind) for kind in ATTENTION]
     return [*found, Planned("confusion", "confusion"), Planned("samples", "samples")]
+
+
+def attentive(study: Study) -> list[Entry]:
+    """The arms whose attention is looked at."""
+    return [entry for entry in study.entries if entry.attention]
 
 
 def members(study: Study, figure: Planned) -> list[Entry]:

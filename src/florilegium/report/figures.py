@@ -7,6 +7,11 @@ from matplotlib.figure import Figure
 
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, planned
+from florilegium.report.figures_attention import (
+    draw_attention_depth,
+    draw_attention_maps,
+    draw_attention_rollout,
+)
 from florilegium.report.figures_curves import draw_curves
 from florilegium.report.figures_effects import draw_convergence, draw_leak, draw_rates
 from florilegium.report.figures_images import draw_confusion, draw_samples
@@ -19,6 +24,9 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "convergence": draw_convergence,
     "rates": draw_rates,
     "curves": draw_curves,
+    "attention_maps": draw_attention_maps,
+    "attention_depth": draw_attention_depth,
+    "attention_rollout": draw_attention_rollout,
     "confusion": draw_confusion,
     "samples": draw_samples,
 }

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from florilegium.data.packed import read_pixels
 from florilegium.report import style
 from florilegium.report.catalogue import Planned
 from florilegium.report.material import Material
@@ -114,13 +114,6 @@ def choose(predictions: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFram
     spread = np.unique(np.linspace(0, len(right) - 1, min(n, len(right))).astype(int))
     wrong = predictions[~is_right].sort_values(["probability", "image"], ascending=[False, True])
     return right.iloc[spread], wrong.head(n)
-
-
-def read_pixels(path: Path, images: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
-    """Single images by name out of a packed array, without loading it whole; each (size, size, 3)."""
-    packed = np.load(path, mmap_mode="r")
-    rows = {name: row for row, name in enumerate(pd.read_csv(path.with_suffix(".csv"))["image"])}
-    return {image: np.asarray(packed[rows[image]]) for image in images}
 
 
 def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, probability: float) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError
 from florilegium.core.published import Baseline, Published
 from florilegium.core.strict import Name, Strict
@@ -37,6 +38,7 @@ class Entry(Strict):
     role: Literal["scratch", "pretrain", "transfer", "rate"]
     lr: float
     lr_factor: float
+    attention: Attention | None = None
 
     @property
     def key(self) -> Key:

@@ -8,14 +8,13 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from florilegium.core.files import atomic
-from florilegium.report.study import Study
 
 # Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
@@ -55,6 +54,16 @@ RC: Any = {
 }
 
 
+class Label(Protocol):
+    """What a figure says of its origin: a study, or whatever else names its preset."""
+
+    @property
+    def preset(self) -> str: ...
+
+    @property
+    def comparable(self) -> bool: ...
+
+
 @contextmanager
 def applied() -> Iterator[None]:
     """Draw and save inside this context."""
@@ -84,14 +93,14 @@ def legend(fig: Figure, columns: int = 2) -> None:
     )
 
 
-def frame(fig: Figure, study: Study, question: str, caption: str) -> None:
+def frame(fig: Figure, label: Label, question: str, caption: str) -> None:
     """Put the question above the drawing, the caption below it, and a badge on a demo.
 
     Call it last: it measures what was drawn.
     """
     left, bottom, top = _extent(fig)
     width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
-    room = width - (0.9 if not study.comparable else 0)
+    room = width - (0.9 if not label.comparable else 0)
     fig.text(
         left, top + 0.16 * inch, textwrap.fill(question, int(room * 9)),
         ha="left", va="bottom", fontsize=13, fontweight="bold",
@@ -100,9 +109,9 @@ def frame(fig: Figure, study: Study, question: str, caption: str) -> None:
         left, bottom - 0.16 * inch, textwrap.fill(caption, int(width * 16)),
         ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
     )  # fmt: skip
-    if not study.comparable:
+    if not label.comparable:
         fig.text(
-            1.0, top + 0.2 * inch, study.preset.upper(), ha="right", va="bottom", fontsize=10,
+            1.0, top + 0.2 * inch, label.preset.upper(), ha="right", va="bottom", fontsize=10,
             fontweight="bold", color="white", bbox={"boxstyle": "round,pad=0.4", "fc": "#B45309", "ec": "none"},
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
+from florilegium.report.figures_attention import sources
 from florilegium.report.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
@@ -60,6 +61,7 @@ def main() -> None:
             *arguments.images,
             *pixels,
             *runs,
+            *sources(material),
         ],
         outputs=written,
         started=started,

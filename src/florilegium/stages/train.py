@@ -2,13 +2,15 @@
 
 import argparse
 import json
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from florilegium.core.errors import run_main
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
-from florilegium.data.load import load_splits
+from florilegium.data.features import load_features
+from florilegium.stages import image_arguments
 from florilegium.training import parallel
 from florilegium.training.classifier import train_classifier
 from florilegium.training.job import Job
@@ -26,32 +28,26 @@ def main() -> None:
 
 
 def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str, ...]) -> Job:
-    tables = [arguments.pixels.with_suffix(".csv"), arguments.images, arguments.images.with_suffix(".json")]
-    pairs = [arguments.pairs] if arguments.pairs else []
     return Job(
         spec=spec,
         code=arguments.code,
-        inputs=(arguments.pixels, *tables, *arguments.dropped, *pairs),
+        inputs=() if arguments.features else image_arguments.files_of(arguments),
         init=arguments.init,
         out=arguments.out,
         state=arguments.state,
         tensorboard=arguments.tensorboard,
         device=pick_device(arguments.device),
         gpus=gpus,
+        features=arguments.features,
     )
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
     configure(job.device, job.section(Recipe, "recipe").threads)
-    splits = load_splits(
-        job.section(DataUse, "data"),
-        pixels=arguments.pixels,
-        images=arguments.images,
-        dropped=arguments.dropped,
-        pairs=arguments.pairs,
-    )
+    images = cache(partial(image_arguments.splits_of, arguments, job.section(DataUse, "data")))
     for seed in arguments.seeds:
-        train_classifier(job, splits, seed)
+        features = job.features_of(seed)
+        train_classifier(job, images() if features is None else load_features(features), seed)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -59,12 +55,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--spec", required=True, help="JSON with data, model, recipe and perhaps processes")
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt and the state")
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
-    parser.add_argument("--pixels", required=True, type=Path, help="packed images, pixels<size>.npy")
-    parser.add_argument("--images", required=True, type=Path, help="table of images, classes and splits")
+    image_arguments.add_to(parser)
     parser.add_argument(
-        "--dropped", type=Path, nargs="+", default=[], help="tables of images not to train on"
+        "--features", help="folder of cached features in place of images; {seed} as in --init"
     )
-    parser.add_argument("--pairs", type=Path, help="doubles inside the data set, for data.holdout")
     parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")

@@ -1,6 +1,6 @@
 """Classification as a task: cross-entropy on augmented batches, judged by top-1."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -25,8 +25,9 @@ class CrossEntropy:
 
     columns = ("train_loss", "train_top1")
 
-    def __init__(self, recipe: Recipe, config: InputConfig) -> None:
-        self.recipe, self.transform = recipe, TrainTransform(recipe, config)
+    def __init__(self, recipe: Recipe, config: InputConfig | None) -> None:
+        self.recipe = recipe
+        self.transform = unchanged if config is None else TrainTransform(recipe, config)
 
     def prepare(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Targets]:
         """From uint8 (B, S, S, 3) and int64 (B,) to float (B, 3, s, s) and what they show."""
@@ -45,8 +46,23 @@ class CrossEntropy:
         return loss, torch.stack([loss.detach() * len(images), hits])
 
 
-def task_of(splits: Splits, recipe: Recipe, config: InputConfig, seed: int, device: torch.device) -> Task:
+def unchanged(features: Tensor) -> Tensor:
+    """The transform of cached features, whose images were prepared when a backbone saw them."""
+    return features
+
+
+def evaluation_of(config: InputConfig | None) -> Callable[[Tensor], Tensor]:
+    """How images are prepared where nothing is left to chance; no `config` means features."""
+    return unchanged if config is None else EvalTransform(config)
+
+
+def task_of(
+    splits: Splits, recipe: Recipe, config: InputConfig | None, seed: int, device: torch.device
+) -> Task:
     """Train on `splits.train`, choose by `splits.val`.
+
+    Args:
+        config: what a network is fed; None where the splits hold features, and heads are trained.
 
     Raises:
         UserError: the processes of this training cannot share its micro-batches.
@@ -64,7 +80,7 @@ def task_of(splits: Splits, recipe: Recipe, config: InputConfig, seed: int, devi
         else partial(
             validate,
             images=place(splits.val, device) if first else splits.val,
-            transform=EvalTransform(config),
+            transform=evaluation_of(config),
             precision=recipe.precision,
             device=device,
         ),
@@ -98,7 +114,12 @@ def steps_per_pass(count: int, batch_size: int) -> int:
 
 
 def validate(
-    network: nn.Module, *, images: Images, transform: EvalTransform, precision: str, device: torch.device
+    network: nn.Module,
+    *,
+    images: Images,
+    transform: Callable[[Tensor], Tensor],
+    precision: str,
+    device: torch.device,
 ) -> Row:
     scores = evaluate(
         network, images, transform, batch_size=EVALUATION_BATCH, device=device, precision=precision

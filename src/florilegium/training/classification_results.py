@@ -9,10 +9,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from florilegium.data.augment import EvalTransform, InputConfig
+from florilegium.data.augment import InputConfig
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import Scores, evaluate
-from florilegium.training.classification import EVALUATION_BATCH
+from florilegium.training.classification import EVALUATION_BATCH, evaluation_of
 from florilegium.training.loop import Outcome
 from florilegium.training.results import finite
 
@@ -28,12 +28,15 @@ class Tested:
 
 
 def measure(
-    network: nn.Module, outcome: Outcome, splits: Splits, config: InputConfig, device: torch.device
+    network: nn.Module, outcome: Outcome, splits: Splits, config: InputConfig | None, device: torch.device
 ) -> Tested:
-    """Evaluate in float32, so that whoever evaluates the checkpoint later gets the same figures."""
+    """Evaluate in float32, so that whoever evaluates the checkpoint later gets the same figures.
+
+    `config` as in `task_of`. Leaves `network` with the selected weights.
+    """
 
     def score(images: Images) -> Scores:
-        return evaluate(network, images, EvalTransform(config), batch_size=EVALUATION_BATCH, device=device)
+        return evaluate(network, images, evaluation_of(config), batch_size=EVALUATION_BATCH, device=device)
 
     started = time.perf_counter()
     network.load_state_dict(outcome.last_state)

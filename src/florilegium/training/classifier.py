@@ -1,7 +1,7 @@
 """A run of a classifier, from a spec and a seed to the files of its folder."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import torch
@@ -20,6 +20,7 @@ from florilegium.training.events import Events
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
+from florilegium.training.probe import heads_for
 from florilegium.training.run import train_run
 from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
@@ -44,10 +45,14 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
     network = first_network(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)
-    task = task_of(splits, recipe, config, seed, job.device)
+    features = job.features_of(seed)
+    # Heads that are trained by themselves are the network's own: it learns what they learn.
+    learning = network if features is None else heads_for(network, features)
+    prepared = config if features is None else None
+    task = task_of(splits, recipe, prepared, seed, job.device)
     events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
     outcome = fit(
-        network,
+        learning,
         task,
         recipe,
         seed=seed,
@@ -59,14 +64,14 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
         return
     if events:
         events.close()
-    tested = measure(network, outcome, splits, config, job.device)
+    tested = measure(learning, outcome, splits, prepared, job.device)
     table = job.out_of(seed) / "predictions.csv"
     results.write_table(table, predictions(splits.test, tested.test, splits.classes))
     results.write_run(
         job,
         seed,
         network,
-        outcome,
+        replace(outcome, selected_state=network.state_dict()),  # of the whole network, since `measure`
         columns=task.columns,
         metrics=metrics(tested, len(splits.test)),
         costs=results.costs(outcome, tested.seconds, recipe, job.device),

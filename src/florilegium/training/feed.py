@@ -24,10 +24,10 @@ class Feed:
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self.images, self.device = images, device
-        self.kept = torch.empty(0, dtype=torch.uint8)
+        self.kept = torch.empty(0, dtype=images.pixels.dtype)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (B, S, S, 3) and labels (B,) of the images that `index`, on the host, names."""
+        """Pixels (B, S, S, 3), or features, and labels (B,) of the images that `index`, on the host, names."""
         pixels, labels = self.images.pixels, self.images.labels
         if pixels.device.type != "cpu":
             index = index.to(self.device, non_blocking=True)
@@ -37,7 +37,7 @@ class Feed:
             return torch.index_select(pixels, 0, index, out=self.kept), labels[index]
         # A new pinned tensor each time: torch keeps such memory, and knows when its copy is done.
         pinned = torch.empty(
-            (len(index), *pixels.shape[1:]), dtype=torch.uint8, pin_memory=self.device.type == "cuda"
+            (len(index), *pixels.shape[1:]), dtype=pixels.dtype, pin_memory=self.device.type == "cuda"
         )
         torch.index_select(pixels, 0, index, out=pinned)
         return pinned.to(self.device, non_blocking=True), labels[index].to(self.device, non_blocking=True)

@@ -13,6 +13,7 @@ from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.spec import Model
 from florilegium.core.strict import Strict
 from florilegium.core.validate import parse
+from florilegium.data.features import FILES as FEATURES
 
 S = TypeVar("S", bound=Strict)
 
@@ -32,6 +33,8 @@ class Job:
     device: torch.device
     gpus: tuple[str, ...] = ()
     """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
+    features: str | None = None
+    """Folder of cached features, in place of images; `{seed}` in it is the run's seed."""
 
     @property
     def model(self) -> Model:
@@ -44,6 +47,9 @@ class Job:
     def init_of(self, seed: int) -> Path | None:
         return None if self.init is None else Path(self.init.replace("{seed}", str(seed)))
 
+    def features_of(self, seed: int) -> Path | None:
+        return None if self.features is None else Path(self.features.replace("{seed}", str(seed)))
+
     def out_of(self, seed: int) -> Path:
         return self.out / f"seed{seed}"
 
@@ -51,8 +57,9 @@ class Job:
         return self.state / f"seed{seed}"
 
     def inputs_of(self, seed: int) -> tuple[Path, ...]:
-        init = self.init_of(seed)
-        return self.inputs if init is None else (*self.inputs, init)
+        init, features = self.init_of(seed), self.features_of(seed)
+        cached = () if features is None else tuple(features / name for name in FEATURES)
+        return (*self.inputs, *cached, *(() if init is None else (init,)))
 
     def fingerprint(self, seed: int) -> str:
         """What a saved state must agree in: the spec, the code, the bytes of every input, and the seed."""

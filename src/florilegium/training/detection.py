@@ -1,0 +1,145 @@
+"""Detection as a task: focal loss and box regression on batches of scenes, judged by average precision."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.data.augment import InputConfig
+from florilegium.data.scene_feed import SceneBatch, flip, gather, normalise, place
+from florilegium.data.scenes import Scenes, SceneSplits
+from florilegium.evaluation.coco import Coco, coco_figures
+from florilegium.evaluation.detector import Answers, detect
+from florilegium.evaluation.suppression import Suppression
+from florilegium.models.anchors import AnchorSettings, anchors_of
+from florilegium.models.matching import Matched, match
+from florilegium.training import parallel
+from florilegium.training.detection_loss import box_loss, class_loss, normalisers
+from florilegium.training.scene_batches import batches_of
+from florilegium.training.selection import Row
+from florilegium.training.task import Task
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch as the network and the loss take it."""
+
+    images: Tensor  # float (B, 3, H, W)
+    matched: Matched
+    weights: Tensor  # (B,), what each image's losses are multiplied by
+
+
+class Detection:
+    """The sum of both losses, averaged over images; anchors are matched for the whole batch beforehand."""
+
+    columns = ("train_loss", "train_class_loss", "train_box_loss")
+
+    def __init__(self, recipe: DetectionRecipe, config: InputConfig, anchors: AnchorSettings) -> None:
+        self.recipe, self.config, self.anchors = recipe, config, anchors
+
+    def prepare(self, batch: SceneBatch) -> Prepared:
+        """Flip, normalise and match; the flips are drawn on the host."""
+        batch = flip(batch, torch.rand(len(batch.content)) < self.recipe.flip)
+        images = normalise(batch, self.config)
+        anchors = anchors_of(self.anchors, *images.shape[-2:], images.device)
+        matched, weights = self.match(batch, anchors)
+        return Prepared(images, matched, weights)
+
+    def match(self, batch: SceneBatch, anchors: Tensor) -> tuple[Matched, Tensor]:
+        matched = match(batch.boxes, batch.labels, anchors, low_quality=self.recipe.low_quality_matches)
+        return matched, 1 / normalisers(matched, self.recipe.normaliser)
+
+    def loss(self, network: nn.Module, prepared: Prepared, part: slice) -> tuple[Tensor, Tensor]:
+        logits, deltas = network(prepared.images[part])
+        losses = self.losses(logits, deltas, prepared.matched[part], prepared.weights[part])
+        total = losses.sum(dim=0)
+        return total.mean(), torch.cat([total.sum()[None], losses.sum(dim=1)]).detach()
+
+    def losses(self, logits: Tensor, deltas: Tensor, matched: Matched, weights: Tensor) -> Tensor:
+        """The class loss and the box loss of each image, (2, B), in float32."""
+        recipe = self.recipe
+        classes = class_loss(
+            logits.float(),
+            matched.labels,
+            alpha=recipe.focal_alpha,
+            gamma=recipe.focal_gamma,
+            clamp=recipe.focal_clamp,
+        )
+        return torch.stack([classes, box_loss(deltas.float(), matched)]) * weights
+
+    def evaluation(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: SceneBatch) -> Tensor:
+        """The summed loss of images that are only evaluated."""
+        return self.losses(logits, deltas, *self.match(batch, anchors)).sum()
+
+
+def task_of(
+    splits: SceneSplits,
+    truth: Coco | None,
+    recipe: DetectionRecipe,
+    config: InputConfig,
+    anchors: AnchorSettings,
+    seed: int,
+    device: torch.device,
+) -> Task:
+    """Train on `splits.train`, choose by `splits.val`, whose objects `truth` tells in COCO form.
+
+    Raises:
+        UserError: the processes of this training cannot share its micro-batches.
+    """
+    parallel.check_shares(min(len(splits.train), recipe.batch_size // recipe.accumulate))
+    objective = Detection(recipe, config, anchors)
+    return Task(
+        objective=objective,
+        feed=partial(gather, place(splits.train, device), device=device),
+        count=len(splits.train),
+        batches=batches_of(splits.train, recipe, seed),
+        validate=None
+        if splits.val is None or truth is None
+        else partial(
+            validate,
+            answer=answerer(objective, config, recipe, splits.category_ids, device),
+            scenes=splits.val,
+            truth=truth,
+            precision=recipe.precision,
+        ),
+        judged=("val_loss", "val_AP", "val_AP50"),
+        score="val_AP",
+    )
+
+
+def answerer(
+    objective: Detection,
+    config: InputConfig,
+    recipe: DetectionRecipe,
+    category_ids: tuple[int, ...],
+    device: torch.device,
+) -> Callable[..., Answers]:
+    """`detect`, but for the network, the scenes and the precision."""
+    return partial(
+        detect,
+        config=config,
+        rule=suppression(recipe),
+        category_ids=category_ids,
+        device=device,
+        loss=objective.evaluation,
+    )
+
+
+def suppression(recipe: DetectionRecipe) -> Suppression:
+    return Suppression(recipe.score_threshold, recipe.suppression_iou, recipe.top_k, recipe.max_detections)
+
+
+def validate(
+    network: nn.Module, *, answer: Callable[..., Answers], scenes: Scenes, truth: Coco, precision: str
+) -> Row:
+    answers = answer(network, scenes, precision=precision)
+    figures = coco_figures(truth, answers.results).overall
+    return {
+        "val_loss": answers.loss,
+        # Where no validation image shows an object, there is nothing to choose by: all epochs are equal.
+        "val_AP": figures["AP"] or 0.0,
+        "val_AP50": figures["AP50"] or 0.0,
+    }

@@ -1,0 +1,106 @@
+"""A run of a detector, from a spec and a seed to the files of its folder."""
+
+import time
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from florilegium.core.detection import STRIDE, DetectionData
+from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.core.files import write_json, write_text
+from florilegium.core.progress import say
+from florilegium.data.scenes import SceneSplits, coco_ground_truth
+from florilegium.models import registry
+from florilegium.models.freeze import freeze
+from florilegium.models.start import load_detector
+from florilegium.training import parallel, results
+from florilegium.training.detection import Detection, answerer, task_of
+from florilegium.training.detection_results import as_lines, findings, measure, metrics
+from florilegium.training.events import Events
+from florilegium.training.job import Job
+from florilegium.training.loop import fit
+from florilegium.training.machine import pick_precision
+from florilegium.training.run import train_run
+from florilegium.training.seeding import derive
+from florilegium.training.state import StateFolder
+
+FILES = (
+    "metrics.json",
+    "history.csv",
+    "predictions.json",
+    "detection.json",
+    "cost.json",
+    "checkpoint.safetensors",
+)
+
+
+def train_detector(job: Job, splits: SceneSplits, annotations: Path, seed: int) -> None:
+    """Make the run of `seed`, or take it over where it was finished before.
+
+    Raises:
+        UserError: see `fit`; or another process is at work on this run.
+    """
+    train_run(job, seed, FILES, partial(make_run, job, splits, annotations, seed))
+
+
+def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state: StateFolder) -> None:
+    """Train, test and write; the receipt comes last."""
+    started = time.time()
+    data, asked = job.section(DetectionData, "data"), job.section(DetectionRecipe, "recipe")
+    recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
+    say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
+    network = first_network(job, recipe, len(splits.classes), seed)
+    anchors = network.arguments.anchors
+    config = replace(registry.own_input(job.model), size=data.short_side)
+    val_truth = None if splits.val is None else coco_ground_truth(splits.val, annotations)
+    task = task_of(splits, val_truth, recipe, config, anchors, seed, job.device)
+    events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
+    outcome = fit(network, task, recipe, seed=seed, device=job.device, state=state, on_epoch=events)
+    if parallel.rank():
+        return
+    if events:
+        events.close()
+    answer = answerer(Detection(recipe, config, anchors), config, recipe, splits.category_ids, job.device)
+    test_truth = coco_ground_truth(splits.test, annotations)
+    tested = measure(network, outcome, splits.test, test_truth, answer)
+    folder = job.out_of(seed)
+    write_text(folder / "predictions.json", as_lines(tested.answers.results))
+    write_json(folder / "detection.json", findings(tested, test_truth))
+    results.write_run(
+        job,
+        seed,
+        network,
+        outcome,
+        columns=task.columns,
+        metrics=metrics(tested, len(splits.test)),
+        costs=results.costs(outcome, tested.seconds, recipe, job.device),
+        sides=largest_input(data),
+        predictions=[folder / "predictions.json", folder / "detection.json"],
+        started=started,
+        classes=list(splits.classes),
+        category_ids=list(splits.category_ids),
+        input=asdict(config),
+        warnings=results.warnings(outcome, recipe, splits.classes, torch.cat(splits.train.labels)),
+    )
+
+
+def first_network(job: Job, recipe: DetectionRecipe, n_classes: int, seed: int) -> nn.Module:
+    """The network before its first step: random weights of `seed`, then what `init` holds, then frozen."""
+    torch.manual_seed(derive(seed, "weights"))
+    network = registry.build(job.model, n_classes)
+    init = job.init_of(seed)
+    if init is not None:
+        load_detector(
+            network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected
+        )
+    freeze(network, recipe)
+    return network
+
+
+def largest_input(data: DetectionData) -> tuple[int, int]:
+    """Height and width of the largest picture that lies: its cost is the experiment's."""
+    height, width = (-(-side // STRIDE) * STRIDE for side in (data.short_side, data.long_side))
+    return height, width
