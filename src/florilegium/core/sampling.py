@@ -31,16 +31,24 @@ class Sampling(Strict):
 
 
 class Judge(Strict):
-    """The classifier, trained on real images, that looks at generated ones."""
+    """The classifier, trained on real images, that looks at generated ones; of the same seed."""
 
     experiment: Name
     arm: Name = "corrected"
+
+
+class Samples(Strict):
+    """What is made with a trained generator."""
+
+    sets: dict[Name, Sampling] = Field(description="by the name of their folder")
+    judge: Judge | None = None
+    shown: AtLeastOne = Field(8, description="images of each class in the pictures")
 
 
 class Generated(Strict):
-    """Generated images that a classifier is trained on beside the real ones; of the same seed."""
+    """Generated images that a classifier learns from beside the real ones; of the same seed."""
 
     experiment: Name
     arm: Name = "corrected"
-    samples: Name
+    samples: Name = Field(description="one of the generator's sets")
     share: Fraction = Field(description="of the number of real training images, so many are added")

@@ -10,7 +10,7 @@ from florilegium.core.spec import DataUse
 from florilegium.core.strict import Strict
 from florilegium.core.training_recipe import TrainingRecipe
 
-TaskName = Literal["classification"]
+TaskName = Literal["classification", "generation"]
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,5 @@ def _chooses_fairly(data: DataUse, recipe: Recipe) -> None:
 
 TASKS: dict[TaskName, TaskKind] = {
     "classification": TaskKind(DataUse, Recipe, _chooses_fairly),
+    "generation": TaskKind(DataUse, GenerationRecipe),
 }

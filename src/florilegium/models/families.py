@@ -8,13 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from florilegium.core.spec import Model
-from florilegium.models import (
-    cifar_names,
-    generator_names,
-    norm_vit_sizes,
-    retinanet_names,
-    timm_names,
-)
+from florilegium.models import cifar_names, generator_names, norm_vit_sizes, retinanet_names, timm_names
 
 
 @dataclass(frozen=True)
@@ -33,11 +27,7 @@ FAMILIES = (
     Family("florilegium.models.distilled", timm_names.distilled),
     Family("florilegium.models.timm_classifier", timm_names.names),
     Family("florilegium.models.retinanet", retinanet_names.names),
-from florilegium.models import (
-    cifar_names,
-    generator_names,
-    norm_vit_sizes,
-    retinanet_names,
-    timm_names,
-)
+    Family("florilegium.models.generators", generator_names.names),
+    Family("florilegium.models.cifar_resnet", cifar_names.plain, cifar_names.arguments_of),
+    Family("florilegium.models.graph_attention", cifar_names.attending, cifar_names.head_arguments_of),
 )
