@@ -61,3 +61,12 @@ class DetectionRecipe(TrainingRecipe):
             parts = values["relative_milestones"]
             return values | {"milestones": [float(f"{part * values['epochs']:.12g}") for part in parts]}
         return values
+
+    @model_validator(mode="after")
+    def _of_one_shape(self) -> "DetectionRecipe":
+        if self.batches_per_step:
+            raise ValueError(
+                "batches_per_step: a detector's batches have shapes of their own and cannot be joined; "
+                "use batch_size and accumulate"
+            )
+        return self

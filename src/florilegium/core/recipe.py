@@ -11,10 +11,12 @@ from florilegium.core.training_recipe import Idle, TrainingRecipe
 STILL = {
     "crop": "centre",
     "flip": 0.0,
+    "rotation": 0.0,
     "randaugment": 0,
     "random_erasing": 0.0,
     "mixup": 0.0,
     "cutmix": 0.0,
+    "val_augmented": False,
     "drop_path": 0.0,
     "dropout": 0.0,
 }
@@ -50,11 +52,17 @@ class Recipe(TrainingRecipe):
     crop_ratio: tuple[Positive, Positive] = Field((3 / 4, 4 / 3), strict=False)
     crop_padding: Count = Field(4, description="padded: pixels added on each side before the crop")
     flip: Fraction = Field(0.5, description="probability of a horizontal flip")
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
+        0.0, description="largest angle in degrees, to either side; 0 is off"
+    )
     randaugment: Count = Field(0, description="RandAugment operations per image; 0 is off")
     randaugment_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
     random_erasing: Fraction = 0.0
     mixup: NotNegative = Field(0.0, description="alpha of mixup; 0 is off")
     cutmix: NotNegative = Field(0.0, description="alpha of CutMix; 0 is off")
+    val_augmented: bool = Field(
+        False, description="validate on images that are augmented as training's are, as some studies did"
+    )
     # input
     image_size: AtLeastOne | None = Field(None, description="side in pixels; null takes the model's own")
     mean: tuple[float, float, float] | None = Field(

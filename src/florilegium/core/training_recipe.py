@@ -3,7 +3,8 @@
 A kind of training (`core.recipe` for classifiers) adds what it augments and how it counts its loss.
 """
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +26,8 @@ class TrainingRecipe(Strict):
         },
         "restarts": {0: ("restart_factor",)},
         "warmup_epochs": {0.0: ("warmup_start",)},
+        "swa_start": {None: ("swa_lr", "swa_anneal_epochs")},
+        "early_stop": {None: ("early_stop_on", "stop_before_plateau")},
     }
     """For each key, which other keys each of its values leaves without effect."""
 
@@ -35,6 +38,12 @@ class TrainingRecipe(Strict):
     )
     batch_size: AtLeastOne = Field(64, description="images per optimiser step, accumulation included")
     accumulate: AtLeastOne = Field(1, description="micro-batches that one step is split into")
+    batches_per_step: tuple[Annotated[tuple[Count, AtLeastOne], Field(strict=False)], ...] = Field(
+        (),
+        strict=False,
+        description="pairs [epoch, k]: from that epoch on, counted from 0, a step learns from k batches of "
+        "batch_size, so that an epoch has fewer steps (Lightning's accumulation); []: from one",
+    )
     # optimiser
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: Positive = 0.01
@@ -43,6 +52,7 @@ class TrainingRecipe(Strict):
     betas: tuple[float, float] = Field((0.9, 0.999), strict=False)
     weight_decay: NotNegative = 0.0
     clip_norm: Positive | None = Field(None, description="largest gradient norm; null does not clip")
+    clip_value: Positive | None = Field(None, description="largest gradient of a single weight")
     # schedule
     schedule: Literal["constant", "step", "cosine", "plateau"] = "constant"
     warmup_epochs: NotNegative = 0.0
@@ -60,6 +70,11 @@ class TrainingRecipe(Strict):
     ema: Fraction | None = Field(
         None, description="decay of the averaged weights that are evaluated; null is off"
     )
+    swa_start: Fraction | None = Field(
+        None, description="part of the epochs after which weights are averaged (SWA); null is off"
+    )
+    swa_lr: Positive = Field(0.01, description="the rate while weights are averaged")
+    swa_anneal_epochs: Count = Field(10, description="epochs in which the rate comes down, or up, to swa_lr")
     # precision
     precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
         "fp32", description="auto: bf16 on hardware that multiplies in it, else fp32; cost.json says which"
@@ -77,6 +92,12 @@ class TrainingRecipe(Strict):
     select: Literal["best", "last"] = Field("best", description="best validation epoch, or the last epoch")
     early_stop: AtLeastOne | None = Field(
         None, description="epochs without a better validation before the end"
+    )
+    early_stop_on: Literal["score", "val_loss"] = Field(
+        "score", description="what is better: a higher score, of equals a lower loss, or a lower loss alone"
+    )
+    stop_before_plateau: bool = Field(
+        False, description="keep a patience that ends the run before plateau_patience can act, as published"
     )
     # divergence
     restarts: Count = Field(
@@ -119,18 +140,58 @@ class TrainingRecipe(Strict):
             )
         if list(self.milestones) != sorted(set(self.milestones)):
             refuse("milestones", f"{list(self.milestones)} must rise")
-        if self.early_stop and self.select == "last":
-            refuse("early_stop", "watches validation, so it needs select = best")
         if self.early_stop and self.early_stop >= self.epochs:
             refuse(
                 "early_stop", f"a patience of {self.early_stop} can never end a run of {self.epochs} epochs"
             )
-        if self.schedule == "plateau" and self.early_stop and self.early_stop <= self.plateau_patience:
+        hasty = self.schedule == "plateau" and 0 < (self.early_stop or 0) <= self.plateau_patience
+        if hasty and not self.stop_before_plateau:
             refuse(
                 "early_stop",
-                f"a patience of {self.early_stop} ends the run before plateau_patience = {self.plateau_patience} can lower the rate",
+                f"a patience of {self.early_stop} ends the run before plateau_patience = {self.plateau_patience} can "
+                "lower the rate; raise it, or set stop_before_plateau to keep that knowingly",
             )
+        if self.stop_before_plateau and not hasty:
+            refuse(
+                "stop_before_plateau", "early_stop does not end the run before the plateau can; take it out"
+            )
+        if self.clip_norm and self.clip_value:
+            refuse("clip_norm, clip_value", "give one of them")
+        self._check_accumulation(refuse)
+        self._check_averaging(refuse)
         return self
+
+    def _check_accumulation(self, refuse: Callable[[str, str], None]) -> None:
+        starts = [start for start, _ in self.batches_per_step]
+        if starts and (starts[0] != 0 or starts != sorted(set(starts))):
+            refuse("batches_per_step", f"its epochs {starts} must start at 0 and rise")
+        if any(start >= self.epochs for start in starts):
+            refuse("batches_per_step", f"its epochs {starts} must lie before epochs = {self.epochs}")
+        if starts and self.epoch_steps:
+            refuse(
+                "batches_per_step",
+                "an epoch of epoch_steps has so many steps, however large; give one of them",
+            )
+
+    def _check_averaging(self, refuse: Callable[[str, str], None]) -> None:
+        start = self.averaged_from()
+        if start is None:
+            return
+        if start >= self.epochs:
+            refuse(
+                "swa_start",
+                f"{self.swa_start} of {self.epochs} epochs is after the last one, so nothing would be averaged; lower it",
+            )
+        if self.select == "best":
+            refuse("swa_start", "the average is ready at the end alone, so it needs select = last")
+        if self.ema is not None:
+            refuse("swa_start, ema", "both put other weights in place of the trained ones; give one of them")
+        if self.tail_epochs:
+            refuse("swa_start, tail_epochs", "both rule the last rates; give one of them")
+
+    def averaged_from(self) -> int | None:
+        """How many epochs pass before weights are averaged; None where they are not."""
+        return None if self.swa_start is None else int(self.swa_start * self.epochs)
 
     def used(self) -> dict[str, Any]:
         """The recipe as JSON values, without the keys that its other keys make idle.

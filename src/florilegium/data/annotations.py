@@ -55,6 +55,7 @@ class Checked:
             classes=tuple(present.values()),
             absent_classes=tuple(name for number, name in found.categories.items() if number not in present),
             split_origin=found.origin,
+            words={},
         )
 
     def counts(self) -> dict[str, int]:

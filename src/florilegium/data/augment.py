@@ -15,6 +15,7 @@ from florilegium.core.recipe import Recipe
 from florilegium.data import crops
 from florilegium.data.erasing import erase
 from florilegium.data.randaugment import randaugment
+from florilegium.data.rotation import rotate
 
 TEST_CROP = 224 / 256
 
@@ -32,7 +33,7 @@ class InputConfig:
 class TrainTransform:
     """uint8 (B, S, S, 3) to random float (B, 3, s, s), channels last.
 
-    Every image has its own crop, flip, RandAugment operations and erased rectangle. All are drawn on
+    Every image has its own crop, flip, angle, RandAugment operations and erased rectangle. All are drawn on
     the host from torch's default generator: a device never waits to tell a size, and the same
     seed crops the same boxes on each. The result is overwritten by the next call.
     """
@@ -60,6 +61,8 @@ class TrainTransform:
     def __call__(self, pixels: Tensor) -> Tensor:
         flips = torch.rand(len(pixels)) < self.recipe.flip
         images = self.crop(pixels, flips=flips, buffers=self.buffers)  # uint8 (B, 3, s, s)
+        if self.recipe.rotation:
+            rotate(images, self.recipe.rotation)
         if self.recipe.randaugment:
             images = randaugment(images, self.recipe.randaugment, self.recipe.randaugment_magnitude)
         batch = normalise(images, self.config, self.buffers)

@@ -11,6 +11,7 @@ from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.training import parallel
+from florilegium.training.accumulation import joined
 from florilegium.training.feed import Feed, place
 from florilegium.training.mix import Targets, hits_of, loss_of, mix
 from florilegium.training.seeding import epoch_order
@@ -56,6 +57,13 @@ def evaluation_of(config: InputConfig | None) -> Callable[[Tensor], Tensor]:
     return unchanged if config is None else EvalTransform(config)
 
 
+def validation_of(recipe: Recipe, config: InputConfig | None) -> Callable[[Tensor], Tensor]:
+    """How validation images are prepared: without chance, unless the recipe augments them, too."""
+    if recipe.val_augmented and config is not None:
+        return TrainTransform(recipe, config)
+    return evaluation_of(config)
+
+
 def task_of(
     splits: Splits, recipe: Recipe, config: InputConfig | None, seed: int, device: torch.device
 ) -> Task:
@@ -80,7 +88,7 @@ def task_of(
         else partial(
             validate,
             images=place(splits.val, device) if first else splits.val,
-            transform=evaluation_of(config),
+            transform=validation_of(recipe, config),
             precision=recipe.precision,
             device=device,
         ),
@@ -100,7 +108,7 @@ def batches(epoch: int, *, count: int, recipe: Recipe, seed: int) -> Sequence[Te
         if turn not in order:
             order = {turn: epoch_order(seed, turn, count)}
         found.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
-    return found
+    return joined(found, recipe, epoch)
 
 
 def steps_per_pass(count: int, batch_size: int) -> int:
@@ -121,6 +129,7 @@ def validate(
     precision: str,
     device: torch.device,
 ) -> Row:
+    """Scores on `images`. What a transform draws follows on the epoch's last step, and so is that epoch's own."""
     scores = evaluate(
         network, images, transform, batch_size=EVALUATION_BATCH, device=device, precision=precision
     )

@@ -17,6 +17,7 @@ from florilegium.evaluation.precision import autocast
 from florilegium.training import parallel
 from florilegium.training.ema import Ema
 from florilegium.training.optimizer import build_optimizer, set_lr
+from florilegium.training.swa import Swa
 from florilegium.training.task import Objective
 
 SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single image
@@ -35,6 +36,7 @@ class Learner:
         self.optimizer = build_optimizer(self.network, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.ema = None if recipe.ema is None else Ema(self.network, recipe.ema)
+        self.swa = None if recipe.swa_start is None else Swa(self.network)
         self.micro_batch = recipe.batch_size // recipe.accumulate
 
     @property
@@ -61,6 +63,9 @@ class Learner:
         if recipe.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        elif recipe.clip_value is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_value_(self.network.parameters(), recipe.clip_value)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
@@ -103,6 +108,7 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "ema": self.ema.state_dict() if self.ema else None,
+            "swa": self.swa.state_dict() if self.swa else None,
             "micro_batch": self.micro_batch,
         }
 
@@ -112,6 +118,8 @@ class Learner:
         self.scaler.load_state_dict(state["scaler"])
         if self.ema:
             self.ema.load_state_dict(state["ema"])
+        if self.swa:
+            self.swa.load_state_dict(state["swa"])
         self.micro_batch = state["micro_batch"]
 
 

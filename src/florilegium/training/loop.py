@@ -16,10 +16,11 @@ from florilegium.core.progress import bar, say
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.freeze import train_mode
 from florilegium.training import parallel
+from florilegium.training.averaging import finish_average
 from florilegium.training.interrupt import stop_requests
 from florilegium.training.learner import Learner, out_of_memory
 from florilegium.training.progress import Keeper, Progress, Weights, go_back, mark_good, restore, snapshot
-from florilegium.training.schedule import lr_at, plateau_factor
+from florilegium.training.schedule import rate
 from florilegium.training.seeding import seed_step
 from florilegium.training.selection import Row, best_epoch, exploded, stops_early
 from florilegium.training.state import StateFolder
@@ -74,7 +75,7 @@ def fit(
     learner = Learner(network, recipe, task.objective, device)
     with stop_requests() as stop:
         progress, resumed = restore(state, learner)
-        resumed_from = len(progress.history) * len(task.batches(0)) + progress.step if resumed else None
+        resumed_from = steps_done(progress, task) if resumed else None
         keeper = Keeper(state, learner, progress, stop)
         if recipe.restarts and progress.good is None:
             mark_good(learner, progress)
@@ -91,12 +92,23 @@ def fit(
                 keeper.save()
             if on_epoch:
                 on_epoch(progress.history)
+        if learner.swa and progress.diverged_epoch is None:
+            finish_average(learner, task, progress, seed)
     return outcome(progress, task, learner, resumed_from)
+
+
+def steps_done(progress: Progress, task: Task) -> int:
+    """Optimiser steps of the whole run so far."""
+    return sum(len(task.batches(epoch)) for epoch in range(len(progress.history))) + progress.step
 
 
 def check_validation(recipe: TrainingRecipe, task: Task) -> None:
     """A recipe that looks at validation needs some images there."""
-    needs = {"select = best": recipe.select == "best", "schedule = plateau": recipe.schedule == "plateau"}
+    needs = {
+        "select = best": recipe.select == "best",
+        "schedule = plateau": recipe.schedule == "plateau",
+        "early_stop": recipe.early_stop is not None,
+    }
     for key, needed in needs.items():
         if needed and task.validate is None:
             raise UserError(
@@ -159,10 +171,8 @@ def exact(device: torch.device) -> torch.dtype:
 
 
 def learning_rate(recipe: TrainingRecipe, progress: Progress, step: int, steps: int) -> float:
-    lr = lr_at(recipe, step, steps) * recipe.restart_factor ** len(progress.restarts)
-    if recipe.schedule == "plateau":
-        lr *= plateau_factor(recipe, [row["val_loss"] for row in progress.history])
-    return lr
+    losses = [row["val_loss"] for row in progress.history] if recipe.schedule == "plateau" else []
+    return rate(recipe, step, steps, losses) * recipe.restart_factor ** len(progress.restarts)
 
 
 def close_epoch(learner: Learner, task: Task, progress: Progress) -> None:
@@ -172,6 +182,9 @@ def close_epoch(learner: Learner, task: Task, progress: Progress) -> None:
     row: Row = {"epoch": epoch, "lr": progress.lr}
     row |= {name: total / count for name, total in zip(task.objective.columns, progress.tally, strict=True)}
     row |= dict.fromkeys(task.judged)
+    averaged_from = recipe.averaged_from()
+    if learner.swa and averaged_from is not None and epoch > averaged_from:
+        learner.swa.update(learner.network)
     started = time.perf_counter()
     if task.validate and not parallel.rank():
         row |= task.validate(learner.evaluated)

@@ -39,7 +39,7 @@ class Progress:
     seconds: list[float] = field(default_factory=list)
     """Of the epochs of the history, without validation."""
     validating: float = 0.0
-    """Seconds that validation took."""
+    """Seconds that validation took, and the statistics of averaged weights."""
     images: list[int] = field(default_factory=list)
     """How many each epoch of the history learned from."""
     diverged_epoch: int | None = None

@@ -109,6 +109,9 @@ def warnings(
         )
     if outcome.diverged:
         found.append(f"training diverged in epoch {outcome.diverged_epoch}")
+    averaged_from = recipe.averaged_from()
+    if averaged_from is not None and len(outcome.history) <= averaged_from:
+        found.append(f"ended in epoch {len(outcome.history)}, before weights were averaged")
     trained = set(labels.tolist())
     return found + [f"no training image shows '{n}'" for i, n in enumerate(classes) if i not in trained]
 

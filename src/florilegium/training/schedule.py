@@ -6,6 +6,28 @@ from collections.abc import Sequence
 from florilegium.core.training_recipe import TrainingRecipe
 
 
+def rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
+    """The rate of a step, counted as in `lr_at`, after epochs with these validation losses.
+
+    Once weights are averaged, a half cosine leads from the rate that it finds to `swa_lr`, and that
+    stays (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization",
+    with the annealing of torch's `SWALR`).
+    """
+    averaged = recipe.averaged_from()
+    if averaged is None or step < averaged * steps_per_epoch:
+        return _scheduled(recipe, step, steps_per_epoch, val_losses)
+    start = averaged * steps_per_epoch
+    before = _scheduled(recipe, start, steps_per_epoch, val_losses[:averaged])
+    anneal = recipe.swa_anneal_epochs * steps_per_epoch
+    done = min(1.0, (step - start) / anneal) if anneal else 1.0
+    return recipe.swa_lr + (before - recipe.swa_lr) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _scheduled(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
+    lr = lr_at(recipe, step, steps_per_epoch)
+    return lr * plateau_factor(recipe, val_losses) if recipe.schedule == "plateau" else lr
+
+
 def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     """The rate of optimiser step `step`, counted from 0 over the whole run.
 

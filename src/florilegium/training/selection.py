@@ -24,7 +24,14 @@ def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> b
     """True when the recipe's patience is over: so many epochs since the best one."""
     if recipe.early_stop is None or not history:
         return False
-    return len(history) - best_epoch(history, score) >= recipe.early_stop
+    best = lowest_loss(history) if recipe.early_stop_on == "val_loss" else best_epoch(history, score)
+    return len(history) - best >= recipe.early_stop
+
+
+def lowest_loss(history: Sequence[Row]) -> int:
+    """The epoch (from 1) of lowest `val_loss`; of equals, the first; of none that is finite, the first of all."""
+    losses = [row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf for row in history]
+    return losses.index(min(losses)) + 1
 
 
 def exploded(history: Sequence[Row]) -> bool:

@@ -32,7 +32,7 @@ class Task:
     count: int
     """Training images."""
     batches: Callable[[int], Sequence[Tensor]]
-    """From an epoch, counted from 0, to the indices of each of its steps; as many in every epoch."""
+    """From an epoch, counted from 0, to the indices of each of its steps."""
     validate: Callable[[nn.Module], Row] | None
     """What a network scores on the validation images, by history column; None without any."""
     judged: tuple[str, ...]
