@@ -46,6 +46,7 @@ include: "workflow/rules/scenes.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/generate.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
 

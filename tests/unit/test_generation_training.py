@@ -1,2 +1,1 @@
 """Generators in training: their losses by other means, and that they learn what can be learnt."""
-import torch, pytest

@@ -24,7 +24,8 @@ class GenerationRecipe(TrainingRecipe):
     label_dropout: Fraction = Field(0.1, description="how often the class is hidden, for guidance")
     label_dropout_by: Literal["sample", "batch"] = "sample"
     loss: Literal["mean", "sum_by_squared_batch"] = Field(
-        "mean", description="of the squared errors; their sum over the squared batch size is what study 4 took"
+        "mean",
+        description="of the squared errors; their sum over the squared batch size is what study 4 took",
     )
     # ACGAN
     class_weight: NotNegative = Field(1.0, description="of the classification losses beside the adversarial")
@@ -32,7 +33,9 @@ class GenerationRecipe(TrainingRecipe):
     @model_validator(mode="after")
     def _unselected(self) -> "GenerationRecipe":
         if self.select == "best" or self.early_stop:
-            raise ValueError("select, early_stop: a generator has no score to choose an epoch by; leave them out")
+            raise ValueError(
+                "select, early_stop: a generator has no score to choose an epoch by; leave them out"
+            )
         if self.beta_start > self.beta_end:
             raise ValueError(f"beta_start: {self.beta_start} is above beta_end = {self.beta_end}")
         return self

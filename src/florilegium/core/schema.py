@@ -41,7 +41,9 @@ class ExperimentEntry(Strict):
     attention: dict[str, Any] | None = Field(
         None, description="look at the attention of the trained network; {} takes every default"
     )
-    samples: dict[str, Any] | None = Field(None, description="sets of images to make with the trained generator")
+    samples: dict[str, Any] | None = Field(
+        None, description="sets of images to make with the trained generator"
+    )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(
         default_factory=dict, description="`section.key`: values; one experiment each, named after them"
@@ -66,7 +68,9 @@ class Overlay(Strict):
         None,
         description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
     )
-    samples: dict[str, Any] | None = Field(None, description="as attention: of those alone that have samples anyway")
+    samples: dict[str, Any] | None = Field(
+        None, description="as attention: of those alone that have samples anyway"
+    )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
 

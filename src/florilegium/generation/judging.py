@@ -34,7 +34,9 @@ def nearest(images: Tensor, others: Tensor, device: torch.device) -> Nearest:
     places, distances = [], []
     for start in range(0, len(images), CHUNK):
         ours = images[start : start + CHUNK].reshape(-1, theirs.shape[1]).to(device).float() / 255
-        found = torch.addmm(squares[None], ours, theirs.T, alpha=-2).min(1)  # without |ours|², which moves no minimum
+        found = torch.addmm(squares[None], ours, theirs.T, alpha=-2).min(
+            1
+        )  # without |ours|², which moves no minimum
         places.append(found.indices.cpu())
         distances.append(((ours - theirs[found.indices]).square().mean(1)).cpu())
     return Nearest(torch.cat(places).numpy(), torch.cat(distances).double().numpy())
@@ -59,4 +61,6 @@ def copies(made: Hashes, trained: Hashes, settings: Audit) -> dict[int, str]:
     """The generated images that the audit calls the same picture as a training image, with its name."""
     candidates = search(trained, made, radius=settings.radius, dihedral=settings.dihedral)
     pairs = confirm(trained, made, candidates, settings)
-    return {int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)}
+    return {
+        int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)
+    }

@@ -69,7 +69,13 @@ def make(
             noise = drawn(seed, numbers, (3, size, size)).to(device)
             generator = torch.Generator(device).manual_seed(seed * 1_000_003 + start)
             images = denoise(
-                network, recipe, sampling, noise, label.to(device), generator, camera(film, eye, steps_of(recipe, sampling))
+                network,
+                recipe,
+                sampling,
+                noise,
+                label.to(device),
+                generator,
+                camera(film, eye, steps_of(recipe, sampling)),
             )
             noises.append(to_pixels(noise[eye.to(device)] / 3))
             films.append(torch.stack(film))  # (F, n, S, S, 3)
@@ -88,7 +94,8 @@ def make(
 def drawn(seed: int, numbers: range, shape: tuple[int, ...]) -> Tensor:
     """Normal noise (B, *shape) on the host, each row from the seed and its own number."""
     rows = [
-        torch.randn(shape, generator=torch.Generator().manual_seed((seed << 32) + number)) for number in numbers
+        torch.randn(shape, generator=torch.Generator().manual_seed((seed << 32) + number))
+        for number in numbers
     ]
     return torch.stack(rows)
 

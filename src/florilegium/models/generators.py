@@ -40,7 +40,9 @@ def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: floa
     try:
         return kind(n_classes, **{**options, **model.arguments})
     except (TypeError, ValueError) as error:
-        raise UserError(f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})") from None
+        raise UserError(
+            f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})"
+        ) from None
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
@@ -73,7 +75,9 @@ class ConditionalUnet(nn.Module):
             block_out_channels=tuple(channels),
             layers_per_block=layers_per_block,
             down_block_types=tuple("AttnDownBlock2D" if i in attention else "DownBlock2D" for i in levels),
-            up_block_types=tuple("AttnUpBlock2D" if i in attention else "UpBlock2D" for i in reversed(levels)),
+            up_block_types=tuple(
+                "AttnUpBlock2D" if i in attention else "UpBlock2D" for i in reversed(levels)
+            ),
             norm_num_groups=groups,
             num_class_embeds=n_classes + 1,
             dropout=dropout,
@@ -120,7 +124,11 @@ class Acgan(nn.Module):
         """
         made = self.generator(noise, labels)
         constants = {name: value.detach() for name, value in self.critic.named_parameters()}
-        return self.critic(images), self.critic(made.detach()), functional_call(self.critic, constants, (made,))
+        return (
+            self.critic(images),
+            self.critic(made.detach()),
+            functional_call(self.critic, constants, (made,)),
+        )
 
 
 class Generator(nn.Module):

@@ -41,7 +41,9 @@ def main() -> None:
     splits = image_arguments.splits_of(arguments, parse(DataUse, run["spec"]["data"], "receipt.json: data"))
     made = np.load(arguments.samples)
     classes = list(splits.classes)
-    labels = torch.tensor([classes.index(c) for c in pd.read_csv(arguments.samples.with_suffix(".csv"), dtype=str)["class"]])
+    labels = torch.tensor(
+        [classes.index(c) for c in pd.read_csv(arguments.samples.with_suffix(".csv"), dtype=str)["class"]]
+    )
     scores = judged(arguments.classifier, made, labels, classes, device)
     to_train = nearest(torch.from_numpy(made), resized(splits.train, made.shape[1]), device)
     usual = nearest(resized(splits.test, made.shape[1]), resized(splits.train, made.shape[1]), device)
@@ -79,7 +81,9 @@ def main() -> None:
     )
     first = np.argsort(to_train.distance)[:SHOWN]
     theirs = resized(splits.train, made.shape[1]).numpy()[to_train.place[first]]
-    save_picture(grid(np.concatenate([made[first], theirs]), ["generated", "nearest real"]), out / "neighbours.png")
+    save_picture(
+        grid(np.concatenate([made[first], theirs]), ["generated", "nearest real"]), out / "neighbours.png"
+    )
     write_receipt(
         out / "judge.receipt.json",
         stage="judge",
@@ -122,7 +126,11 @@ def resized(images: Images, side: int) -> torch.Tensor:
     """Their pixels at the side of the generated ones, uint8 (N, side, side, 3)."""
     from florilegium.data.crops import resize
 
-    return images.pixels if images.pixels.shape[1] == side else resize(images.pixels, side, "bilinear").contiguous()
+    return (
+        images.pixels
+        if images.pixels.shape[1] == side
+        else resize(images.pixels, side, "bilinear").contiguous()
+    )
 
 
 def parse_arguments() -> argparse.Namespace:

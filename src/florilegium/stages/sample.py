@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from florilegium.core.errors import run_main
-from florilegium.core.files import atomic, read_json, write_json
+from florilegium.core.files import atomic, write_json
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.receipts import read_receipt, write_receipt
 from florilegium.core.sampling import Sampling
@@ -93,7 +93,9 @@ def write(made: Made, classes: list[str], folder: Path) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", required=True, type=Path, help="of a generator, its receipt beside it")
+    parser.add_argument(
+        "--checkpoint", required=True, type=Path, help="of a generator, its receipt beside it"
+    )
     parser.add_argument("--spec", required=True, help="JSON with sampling and shown")
     parser.add_argument("--code", required=True)
     parser.add_argument("--out", required=True, type=Path, help="folder of the set of images")

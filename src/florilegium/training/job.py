@@ -35,6 +35,8 @@ class Job:
     """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
     features: str | None = None
     """Folder of cached features, in place of images; `{seed}` in it is the run's seed."""
+    generated: str | None = None
+    """File of generated images beside the real ones; `{seed}` in it is the run's seed."""
 
     @property
     def model(self) -> Model:
@@ -50,6 +52,9 @@ class Job:
     def features_of(self, seed: int) -> Path | None:
         return None if self.features is None else Path(self.features.replace("{seed}", str(seed)))
 
+    def generated_of(self, seed: int) -> Path | None:
+        return None if self.generated is None else Path(self.generated.replace("{seed}", str(seed)))
+
     def out_of(self, seed: int) -> Path:
         return self.out / f"seed{seed}"
 
@@ -59,7 +64,9 @@ class Job:
     def inputs_of(self, seed: int) -> tuple[Path, ...]:
         init, features = self.init_of(seed), self.features_of(seed)
         cached = () if features is None else tuple(features / name for name in FEATURES)
-        return (*self.inputs, *cached, *(() if init is None else (init,)))
+        made = self.generated_of(seed)
+        generated = () if made is None else (made, made.with_suffix(".csv"))
+        return (*self.inputs, *cached, *generated, *(() if init is None else (init,)))
 
     def fingerprint(self, seed: int) -> str:
         """What a saved state must agree in: the spec, the code, the bytes of every input, and the seed."""
