@@ -32,6 +32,11 @@ def judge_checkpoint(w):
     return f"{RESULTS}/{e.study}/{judge.experiment}/{judge.arm}/seed{w.seed}/checkpoint.safetensors"
 
 
+def generator_options(w, input):
+    """As `train_options`."""
+    return [*place_options(w), *image_options(input), *init_options(w)]
+
+
 def generator_modules(w):
     return "train_generator", *registry.modules(experiment_of(w).model.name)
 
@@ -58,7 +63,7 @@ for task, seeds in GROUPS:
         log:
             f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
-            run=any_of(GROUPS[task, seeds]),
+            run=runs_together(task, seeds),
         retries: 1
         threads: plan.settings.gpus_per_training
         resources:
@@ -72,7 +77,7 @@ for task, seeds in GROUPS:
                 (lambda w: stage_versions(*generator_modules(w))) if plan.settings.rerun_on_versions else ""
             ),
             seeds=seeds,
-            options=train_options,
+            options=generator_options,
             device=plan.settings.device,
         message:
             "Training the generator {wildcards.run}, seeds {params.seeds}"

@@ -88,6 +88,17 @@ def resolve(
     return connect(found, where)
 
 
+def every_arm(file: StudyFile, where: str) -> set[tuple[str, str]]:
+    """(experiment, arm) of all that a study file describes, whatever a preset leaves out."""
+    return {
+        (name + suffix, arm)
+        for name, entry in file.experiments.items()
+        if not entry.abstract
+        for suffix, _, arms in _spread(name, file.experiments, where)
+        for arm in arms
+    }
+
+
 def _spread(
     name: str, entries: Mapping[str, ExperimentEntry], where: str
 ) -> Iterator[tuple[str, list[Layer], dict[str, ArmEntry]]]:

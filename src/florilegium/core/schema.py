@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from florilegium.core.audit_settings import Audit
+from florilegium.core.figures import FigureEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Strict
@@ -56,6 +57,9 @@ class StudyFile(Strict):
     title: str
     document: str = Field(description="the study, as published")
     experiments: dict[Name, ExperimentEntry]
+    figures: tuple[FigureEntry, ...] = Field(
+        (), strict=False, description="what the study argues from, beside the figures that every study has"
+    )
 
 
 class Overlay(Strict):

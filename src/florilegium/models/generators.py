@@ -10,6 +10,7 @@ had none, so the sizes are this project's. The critic has spectral in place of b
 al. 2018): the two take turns inside one step, and running statistics would be of neither.
 """
 
+import itertools
 from typing import Any
 
 import torch
@@ -156,7 +157,7 @@ class Critic(nn.Module):
         super().__init__()
         channels = [3, *(width * 2**i for i in range(doublings))]
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in itertools.pairwise(channels):
             layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.real = spectral_norm(nn.Linear(channels[-1] * 16, 1))

@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.report.comparison import EPOCHS, MAIN, differences_of
+from florilegium.core.metrics import EPOCHS
+from florilegium.report.comparison import differences_of
 from florilegium.report.study import Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
+FEW = 3  # gains that have a headline each
 JUDGED = ("reproduced", "higher", "lower", "inconclusive")
 
 
@@ -32,10 +34,13 @@ def findings(
         found += _effect(
             f"flattery by a leak ({leaky.dataset})", leaky, clean, comparison, differences, names
         )
-    for transfer, scratch in study.gains():
+    gains = study.gains()
+    for transfer, scratch in gains if len(gains) <= FEW else ():
         subject = f"gain by transfer ({transfer.dataset})"
         found += _effect(subject, transfer, scratch, comparison, differences, names)
         found += _convergence(transfer, scratch, comparison)
+    if len(gains) > FEW:
+        found += _gains([transfer for transfer, _ in gains], differences)
     used = {entry.dataset for entry in study.entries}
     own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
     return [*found, *_shown_again(own), *_published(comparison)]
@@ -63,6 +68,20 @@ def _effect(
     yield Finding(f"{points(row.difference)} points", subject, sentence)
 
 
+def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding]:
+    """Many gains in one headline."""
+    rows = [row for arm in arms if (row := differences_of(differences, arm)) is not None]
+    if rows:
+        low, high = min(row.difference for row in rows), max(row.difference for row in rows)
+        above, below = sum(row.ci_low > 0 for row in rows), sum(row.ci_high < 0 for row in rows)
+        yield Finding(
+            f"{points(low)} to {points(high)} points",
+            f"gain by transfer ({len(rows)} pairs)",
+            f"The 95\u00a0% interval of {above} differences lies above zero, of {below} below it; the table of "
+            "differences has each.",
+        )
+
+
 def _convergence(arm: Entry, baseline: Entry, comparison: pd.DataFrame) -> Iterator[Finding]:
     ours, theirs = _mean(comparison, arm, EPOCHS), _mean(comparison, baseline, EPOCHS)
     if ours is not None and theirs is not None:
@@ -75,11 +94,14 @@ def _convergence(arm: Entry, baseline: Entry, comparison: pd.DataFrame) -> Itera
 
 def _shown_again(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for audit in audits:
-        shown = audit["n_exposed"].get("test", 0)
-        if audit["a"] != audit["b"] and shown:
+        inside = audit["a"] == audit["b"]
+        shown = (
+            audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
+        )
+        if shown:
             yield Finding(
                 f"{shown:,} test {'picture' if shown == 1 else 'pictures'}",
-                f"of {audit['b']} shown again in {audit['a']}",
+                f"of {audit['b']} shown again in {'its own training split' if inside else audit['a']}",
                 f"Found by perceptual hash, confirmed on pixels. The clean split of {audit['a']} drops "
                 f"{audit['n_dropped']:,} of its {audit['n_a']:,} images.",
             )
@@ -104,8 +126,8 @@ def _mean(comparison: pd.DataFrame, entry: Entry, metric: str) -> float | None:
 
 
 def _accuracy(comparison: pd.DataFrame, entry: Entry) -> str:
-    mean = _mean(comparison, entry, MAIN)
-    return "not run" if mean is None else f"{number(MAIN, mean)}\u00a0%"
+    mean = _mean(comparison, entry, entry.scoring.main)
+    return "not run" if mean is None else f"{number(entry.scoring.main, mean)}\u00a0%"
 
 
 def _seeds(n: int) -> str:
