@@ -23,7 +23,14 @@ from florilegium.generation.sheets import grid, save_animation
 def drawn(model=UNET, seed: int = 0, shown: int = 2, **keys):
     sampling = Sampling.model_validate({"per_class": 3} | keys)
     return make(
-        network(model), recipe(timesteps=12), sampling, n_classes=3, size=8, shown=shown, seed=seed, device=CPU
+        network(model),
+        recipe(timesteps=12),
+        sampling,
+        n_classes=3,
+        size=8,
+        shown=shown,
+        seed=seed,
+        device=CPU,
     )
 
 
@@ -105,7 +112,9 @@ def test_samplings_that_cannot_be(keys, said):
 
 def noise(count: int, seed: int) -> np.ndarray:
     coarse = np.random.default_rng(seed).integers(0, 255, (count, 4, 4, 3), dtype=np.uint8)
-    return np.stack([np.asarray(Image.fromarray(c).resize((32, 32), Image.Resampling.BICUBIC)) for c in coarse])
+    return np.stack(
+        [np.asarray(Image.fromarray(c).resize((32, 32), Image.Resampling.BICUBIC)) for c in coarse]
+    )
 
 
 def test_the_nearest_image_and_its_distance():

@@ -116,8 +116,12 @@ def test_the_generator_is_not_taught_by_the_critics_share_nor_the_critic_by_the_
     critic = critic + F.cross_entropy(of_real, batch.labels) + F.cross_entropy(of_made, batch.wanted)
     generator = -judged.mean() + F.cross_entropy(named, batch.wanted)
     of_generator, of_critic = list(net.generator.parameters()), list(net.critic.parameters())
-    assert all(g is None for g in torch.autograd.grad(critic, of_generator, allow_unused=True, retain_graph=True))
-    assert all(g is None for g in torch.autograd.grad(generator, of_critic, allow_unused=True, retain_graph=True))
+    assert all(
+        g is None for g in torch.autograd.grad(critic, of_generator, allow_unused=True, retain_graph=True)
+    )
+    assert all(
+        g is None for g in torch.autograd.grad(generator, of_critic, allow_unused=True, retain_graph=True)
+    )
     assert all(g is not None for g in torch.autograd.grad(critic, of_critic, retain_graph=True))
     assert all(g is not None for g in torch.autograd.grad(generator, of_generator, allow_unused=True))
 

@@ -41,6 +41,7 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
         gpus=gpus,
         features=arguments.features,
         generated=arguments.generated,
+        finder=arguments.finder,
     )
 
 
@@ -66,6 +67,7 @@ def parse_arguments() -> argparse.Namespace:
         "--features", help="folder of cached features in place of images; {seed} as in --init"
     )
     parser.add_argument("--generated", help="generated images to learn from, too; {seed} as in --init")
+    parser.add_argument("--finder", help="finder.json for recipe.lr = from_finder; {seed} as in --init")
     parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
