@@ -165,6 +165,7 @@ class Plan:
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
+            "samples": e.samples.model_dump(mode="json") if e.samples else None,
         }
 
     def _role(self, e: Experiment) -> str:
