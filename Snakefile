@@ -48,6 +48,7 @@ include: "workflow/rules/classify.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/estimate.smk"
 
 
 remember()

@@ -88,6 +88,20 @@ class Plan:
         """The experiments whose attention is looked at, by their key."""
         return {e.key: e for e in self.experiments if e.attention}
 
+    def estimated(self) -> list[dict[str, Any]]:
+        """What GPU hours are estimated from, as JSON values: the classifiers, and how often each is run.
+
+        Runs of a cached probe that share their features count once: the rest takes seconds.
+        """
+        found = []
+        for e in self.experiments:
+            source = self.datasets[self.source(e.data.dataset)[0]]
+            if e.task == "classification" and source.images is not None:
+                shared = e.recipe.features == "cached" and self.features_seed(e) is not None
+                more = {"runs": 1 if shared else len(e.seeds), "classes": len(source.classes)}
+                found.append({"key": e.key, "images": source.images, **more, **e.spec()})
+        return found
+
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
         stem, _, k = dataset.rpartition("_split")
