@@ -29,7 +29,7 @@ update_config(config, retyped(workflow.config_settings.config))
 try:
     plan = load_plan(Path(workflow.basedir), config)
     for experiment in plan.experiments:
-        registry.check(experiment.model, experiment.key)
+        registry.check(experiment.model, experiment.key, experiment.task)
     catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
     for name in plan.weights():
         look_up(name, catalogue)
@@ -45,6 +45,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/scenes.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
+include: "workflow/rules/detect.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"

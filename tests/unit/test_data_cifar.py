@@ -1,6 +1,7 @@
 """CIFAR: from the makers' batches to files, splits and pixels; what is no batch is refused."""
 
 import pickle
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from test_data_stages import run
 from florilegium.core.errors import UserError
 from florilegium.core.sources import DatasetOverride
 from florilegium.data.fetch import fetch
+from florilegium.data.layouts import index
 from florilegium.data.plain_pickle import read_plain
 
 OWN_VAL = "val is the project's own, seeded and stratified"
@@ -96,6 +98,17 @@ def test_an_archive_of_folders_stands_in_for_the_batches(
     )
     assert summary["classes"] == ["cat", "ship"] and len(summary["absent_classes"]) == 8
     assert (summary["n_train"], summary["n_val"], summary["n_test"]) == (36, 4, 10)
+
+
+def test_the_real_folders_are_indexed(project: Path, photographs: Path) -> None:
+    with tarfile.open(photographs / "cifar10-jpeg.tar.xz") as archive:
+        names = archive.getnames()
+    for layout, val in (("cifar10", 5000), ("folders", 7500)):
+        source = dataset(project, "cifar10").model_copy(update={"layout": layout})
+        found = index(source, photographs, names)
+        splits = Counter(split for _, _, split in found.rows)
+        assert splits == {"train": 50_000 - val, "val": val, "test": 10_000}
+        assert found.classes == CIFAR10
 
 
 # --- what is refused -----------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Tiny ImageNet: the official layout to splits, label order, words and pixels."""
 
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -84,3 +85,15 @@ def test_what_does_not_fit_gets_one_sentence(
     with pytest.raises(UserError) as caught:
         index(own(), *folder(tmp_path, files))
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_real_part_is_indexed(project: Path, photographs: Path, tmp_path: Path) -> None:
+    with tarfile.open(photographs / "tiny-imagenet-part.tar.xz") as archive:
+        members = archive.getmembers()
+        archive.extractall(tmp_path, [m for m in members if m.name.endswith(".txt")], filter="data")
+    tiny = dataset(project, "tiny_imagenet")
+    found = index(tiny, tmp_path, [member.name for member in members])
+    assert Counter(split for _, _, split in found.rows) == {"train": 4500, "val": 500, "test": 2500}
+    assert (len(found.classes), len(found.absent_classes)) == (50, 150)
+    assert found.classes == tuple(sorted(found.classes)) and set(found.classes) == set(found.words)
+    assert found.words["n01698640"] == "American alligator"

@@ -7,9 +7,10 @@ from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
 
 from florilegium.data.scene_feed import flipped
-from florilegium.models.anchors import AnchorSettings, anchors_of
+from florilegium.models.anchors import anchors_of
 from florilegium.models.boxes import clip, decode, encode, pairwise_iou
 from florilegium.models.matching import BACKGROUND, IGNORED, match
+from florilegium.models.retinanet_arguments import AnchorSettings
 
 ANCHORS = anchors_of(AnchorSettings(sizes=(8, 16, 32, 64, 128)), 64, 96, torch.device("cpu"))
 

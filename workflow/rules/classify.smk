@@ -58,28 +58,34 @@ def first_weights(w):
 def train_options(w, input):
     """Where a training writes, and arguments of its stage that only some experiments have; in one
     parameter, since Snakemake takes time for each of every job."""
+    reading = ["--features", features_folder(w)] if is_cached(w) else image_options(input)
+    return [*place_options(w), *reading, *init_options(w)]
+
+
+def place_options(w):
     place = f"{plan.settings.preset}/{w.run}"
-    options = [
+    return [
         *("--out", f"results/{place}", "--state", f"state/{place}"),
         *("--tensorboard", f"logs/tensorboard/{place}"),
     ]
-    options += ["--features", features_folder(w)] if is_cached(w) else image_options(input)
-    if start := first_weights(w):
-        options += ["--init", start]
-    return options
+
+
+def init_options(w):
+    start = first_weights(w)
+    return ["--init", start] if start else []
 
 
 def image_options(input):
     """Arguments of the stages that read images."""
-    options = ["--pixels", input.pixels, "--images", input.images]
-    if input.get("dropped"):
-        options += [
-            "--dropped",
-            *([input.dropped] if isinstance(input.dropped, str) else input.dropped),
-        ]
+    options = ["--pixels", input.pixels, "--images", input.images, *dropped_options(input)]
     if input.get("pairs"):
         options += ["--pairs", input.pairs]
     return options
+
+
+def dropped_options(input):
+    dropped = input.get("dropped", [])
+    return ["--dropped", *([dropped] if isinstance(dropped, str) else dropped)] if dropped else []
 
 
 def train_modules(w):

@@ -21,7 +21,8 @@ def runs_of(study, *files):
 
 def pictures_of(study):
     """Packed pixels of the data sets that a study tests on, for its sample predictions."""
-    places = {(plan.source(e.data.dataset)[0], e.data.storage_size) for e in plan.of(study)}
+    classified = (e for e in plan.of(study) if e.task == "classification")
+    places = {(plan.source(e.data.dataset)[0], e.data.storage_size) for e in classified}
     return [f"resources/{source}/pixels{size}.npy" for source, size in sorted(places)]
 
 

@@ -155,7 +155,7 @@ class Plan:
             "seeds": list(e.seeds),
             "dataset": e.data.dataset,
             "source": self.source(e.data.dataset)[0],
-            "storage_size": e.data.storage_size,
+            "storage_size": getattr(e.data, "storage_size", None),
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),

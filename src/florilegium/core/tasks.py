@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from florilegium.core.detection import DetectionData
+from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
 from florilegium.core.strict import Strict
 from florilegium.core.training_recipe import TrainingRecipe
 
-TaskName = Literal["classification"]
+TaskName = Literal["classification", "detection"]
 
 
 @dataclass(frozen=True)
@@ -32,4 +34,5 @@ def _chooses_fairly(data: DataUse, recipe: Recipe) -> None:
 
 TASKS: dict[TaskName, TaskKind] = {
     "classification": TaskKind(DataUse, Recipe, _chooses_fairly),
+    "detection": TaskKind(DetectionData, DetectionRecipe),
 }

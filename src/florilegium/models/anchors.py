@@ -8,28 +8,11 @@ torchvision rounds the first and leaves out the half stride.
 from functools import lru_cache
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from florilegium.core.strict import Positive, Strict
+from florilegium.models.retinanet_arguments import AnchorSettings
 
 STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
-
-
-class AnchorSettings(Strict):
-    """The boxes of one place: every ratio at every scale of its level's size."""
-
-    sizes: tuple[Positive, Positive, Positive, Positive, Positive] = Field(
-        (32.0, 64.0, 128.0, 256.0, 512.0), strict=False, description="side in pixels at the levels P3 to P7"
-    )
-    scales: tuple[Positive, ...] = Field((1.0, 2 ** (1 / 3), 2 ** (2 / 3)), strict=False, min_length=1)
-    ratios: tuple[Positive, ...] = Field(
-        (0.5, 1.0, 2.0), strict=False, min_length=1, description="height over width"
-    )
-
-    @property
-    def per_place(self) -> int:
-        return len(self.scales) * len(self.ratios)
 
 
 @lru_cache(maxsize=64)

@@ -8,17 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from florilegium.core.spec import Model
-from florilegium.models import cifar_names, norm_vit_sizes, retinanet_names, timm_names
+from florilegium.core.tasks import TaskName
+from florilegium.models import cifar_names, norm_vit_sizes, retinanet_arguments, timm_names
 
 
 @dataclass(frozen=True)
 class Family:
     """The module of a family, a function that lists its names, and one that raises `UserError` for a model
-    whose arguments can be seen to be wrong before anything is built."""
+    whose arguments can be seen to be wrong before anything is built; and what its networks are for."""
 
     module: str
     names: Callable[[], frozenset[str]]
     check: Callable[[Model], object] = lambda model: None
+    task: TaskName = "classification"
 
 
 # Where two families know a name, the first one builds it.
@@ -26,7 +28,12 @@ FAMILIES = (
     Family("florilegium.models.norm_vit", norm_vit_sizes.names, norm_vit_sizes.arguments_of),
     Family("florilegium.models.distilled", timm_names.distilled),
     Family("florilegium.models.timm_classifier", timm_names.names),
-    Family("florilegium.models.retinanet", retinanet_names.names),
+    Family(
+        "florilegium.models.retinanet",
+        retinanet_arguments.names,
+        retinanet_arguments.arguments_of,
+        task="detection",
+    ),
     Family("florilegium.models.cifar_resnet", cifar_names.plain, cifar_names.arguments_of),
     Family("florilegium.models.graph_attention", cifar_names.attending, cifar_names.head_arguments_of),
 )

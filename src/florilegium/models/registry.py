@@ -33,13 +33,19 @@ def modules(name: str) -> tuple[str, ...]:
     return (_family(name).module,)
 
 
-def check(model: Model, where: str) -> None:
-    """Raise `UserError` that starts with `where`, with the nearest right name, for an unknown model, or
-    for arguments that its family can judge without building it."""
+def check(model: Model, where: str, task: str = "classification") -> None:
+    """Raise `UserError` that starts with `where`, with the nearest right name, for an unknown model, for
+    one of another task, or for arguments that its family can judge without building it."""
     try:
-        _family(model.name).check(model)
+        family = _family(model.name)
+        family.check(model)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+    if family.task != task:
+        raise UserError(
+            f"{where}: model.name: {model.name} is for {family.task}, and the experiment's task is {task}; set "
+            "its task, or take another model"
+        )
 
 
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:

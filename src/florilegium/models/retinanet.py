@@ -6,39 +6,21 @@ own, and the box head answers for all classes alike. torchvision's detector take
 
 import math
 from collections import OrderedDict
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from florilegium.core.errors import UserError
 from florilegium.core.spec import Model
-from florilegium.core.strict import AtLeastOne, Strict
-from florilegium.core.validate import parse
 from florilegium.data.augment import InputConfig
-from florilegium.models.anchors import AnchorSettings, anchors_of
+from florilegium.models.anchors import anchors_of
 from florilegium.models.norms import NORMS
 from florilegium.models.residual import Norm, Residual
+from florilegium.models.retinanet_arguments import Arguments, arguments_of, depth_of
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-Four = tuple[AtLeastOne, AtLeastOne, AtLeastOne, AtLeastOne]
-
-
-class Arguments(Strict):
-    """`model.arguments` of a RetinaNet; the rest of its shape is in its name."""
-
-    norm: Literal["frozen_bn", "bn", "gn"] = Field(
-        "frozen_bn", description="gn: in the pyramid and the heads, too, as training from scratch wants it"
-    )
-    anchors: AnchorSettings = AnchorSettings()
-    prior: float = Field(0.01, gt=0, lt=1, description="probability that every anchor starts at")
-    blocks: Four | None = Field(None, strict=False, description="a stage; null takes the depth's own")
-    widths: Four = Field((64, 128, 256, 512), strict=False, description="planes a stage")
-    pyramid_width: AtLeastOne = 256
-    head_layers: AtLeastOne = 4
 
 
 class RetinaNet(nn.Module):
@@ -104,8 +86,7 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
     for key, rate in (("drop_path", drop_path), ("dropout", dropout)):
         if rate:
             raise UserError(f"recipe.{key}: {model.name} takes no such argument; take it out")
-    depth = int(model.name.removeprefix("retinanet_resnet"))
-    return RetinaNet(depth, n_classes, parse(Arguments, model.arguments, "model.arguments"))
+    return RetinaNet(depth_of(model), n_classes, arguments_of(model))
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:

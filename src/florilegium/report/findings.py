@@ -75,11 +75,14 @@ def _convergence(arm: Entry, baseline: Entry, comparison: pd.DataFrame) -> Itera
 
 def _shown_again(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for audit in audits:
-        shown = audit["n_exposed"].get("test", 0)
-        if audit["a"] != audit["b"] and shown:
+        inside = audit["a"] == audit["b"]
+        shown = (
+            audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
+        )
+        if shown:
             yield Finding(
                 f"{shown:,} test {'picture' if shown == 1 else 'pictures'}",
-                f"of {audit['b']} shown again in {audit['a']}",
+                f"of {audit['b']} shown again in {'its own training split' if inside else audit['a']}",
                 f"Found by perceptual hash, confirmed on pixels. The clean split of {audit['a']} drops "
                 f"{audit['n_dropped']:,} of its {audit['n_a']:,} images.",
             )

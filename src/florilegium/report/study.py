@@ -32,7 +32,7 @@ class Entry(Strict):
     seeds: tuple[int, ...]
     dataset: Name
     source: Name = Field(description="where the data set's pixels are packed")
-    storage_size: int
+    storage_size: int | None
     published: tuple[Published, ...]
     baseline: Baseline | None
     role: Literal["scratch", "pretrain", "transfer", "rate"]

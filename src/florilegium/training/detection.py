@@ -14,8 +14,9 @@ from florilegium.data.scenes import Scenes, SceneSplits
 from florilegium.evaluation.coco import Coco, coco_figures
 from florilegium.evaluation.detector import Answers, detect
 from florilegium.evaluation.suppression import Suppression
-from florilegium.models.anchors import AnchorSettings, anchors_of
+from florilegium.models.anchors import anchors_of
 from florilegium.models.matching import Matched, match
+from florilegium.models.retinanet_arguments import AnchorSettings
 from florilegium.training import parallel
 from florilegium.training.detection_loss import box_loss, class_loss, normalisers
 from florilegium.training.scene_batches import batches_of
