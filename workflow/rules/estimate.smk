@@ -1,5 +1,13 @@
 # the plan alone -> how many GPU hours it takes
 
+ESTIMATED = canonical(
+    {
+        "preset": plan.settings.preset,
+        "card": plan.settings.estimates.model_dump(mode="json"),
+        "experiments": plan.estimated(),
+    }
+)
+
 
 rule estimate:
     output:
@@ -10,19 +18,14 @@ rule estimate:
         f"logs/estimate/{plan.settings.preset}.log",
     localrule: True
     params:
-        spec=canonical(
-            {
-                "preset": plan.settings.preset,
-                "card": plan.settings.estimates.model_dump(mode="json"),
-                "experiments": plan.estimated(),
-            }
-        ),
+        spec=ESTIMATED,
+        file=in_file(ESTIMATED),
         code=stage_code("estimate", *{m for e in plan.experiments for m in registry.modules(e.model.name)}),
         versions=stage_versions("estimate"),
     message:
         "Estimating the GPU hours of every study"
     shell:
-        "{PYTHON} -m florilegium.stages.estimate --out {output.table} --spec {params.spec:q}"
+        "{PYTHON} -m florilegium.stages.estimate --out {output.table} --spec {params.file}"
         " --code {params.code} > {log} 2>&1"
 
 

@@ -13,7 +13,7 @@ from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import resolve
-from florilegium.core.recipe import FEATURED
+from florilegium.core.recipe import COUNTED, FEATURED
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
@@ -97,9 +97,20 @@ class Plan:
         for e in self.experiments:
             source = self.datasets[self.source(e.data.dataset)[0]]
             if e.task == "classification" and source.images is not None:
-                shared = e.recipe.features == "cached" and self.features_seed(e) is not None
-                more = {"runs": 1 if shared else len(e.seeds), "classes": len(source.classes)}
-                found.append({"key": e.key, "images": source.images, **more, **e.spec()})
+                cached = e.recipe.features == "cached"
+                shared = cached and self.features_seed(e) is not None
+                found.append(
+                    {
+                        "key": e.key,
+                        "runs": 1 if shared else len(e.seeds),
+                        "cached": cached,
+                        "images": source.images,
+                        "classes": len(source.classes),
+                        "model": e.model.model_dump(mode="json"),
+                        "recipe": e.recipe.model_dump(mode="json", include=set(COUNTED)),
+                        "data": e.data.model_dump(mode="json", exclude={"storage_size", "clean"}),
+                    }
+                )
         return found
 
     def source(self, dataset: str) -> tuple[str, int | None]:

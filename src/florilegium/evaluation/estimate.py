@@ -30,11 +30,14 @@ class Work:
     operations: float
 
 
-def work_of(model: Model, recipe: Recipe, data: DataUse, images: dict[str, int], n_classes: int) -> Work:
+def work_of(
+    model: Model, recipe: Recipe, data: DataUse, images: dict[str, int], n_classes: int, *, cached: bool
+) -> Work:
     """The work of one run.
 
     Args:
         images: how many there are by split; doubles that an audit drops are not known yet, and counted.
+        cached: a probe whose backbone sees each image once.
 
     Raises:
         UserError: a network that cannot be built, or frozen, as the experiment says.
@@ -49,7 +52,7 @@ def work_of(model: Model, recipe: Recipe, data: DataUse, images: dict[str, int],
     learned = recipe.epochs * (recipe.epoch_steps * recipe.batch_size if recipe.epoch_steps else train)
     judged = recipe.epochs * val + 2 * test + train  # the last weights and the best, and once the training set
     forward = 2.0 * size["macs"]
-    if recipe.features == "cached":
+    if cached:
         operations = forward * (train + val + test)
     else:
         backward = 2 * forward * size["params_trainable"] / size["params"]

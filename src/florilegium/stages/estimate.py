@@ -21,7 +21,7 @@ HOUR = 3600.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--spec", required=True, help="JSON with preset, card and experiments")
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
     parser.add_argument("--out", required=True, type=Path, help="table, a row an arm; <out>.txt is by study")
@@ -93,6 +93,7 @@ def _work(entry: dict[str, Any]) -> Work:
             parse(DataUse, entry["data"], "data"),
             entry["images"],
             entry["classes"],
+            cached=entry["cached"],
         )
     except UserError as error:
         raise UserError(f"{entry['key']}: {error}") from None
