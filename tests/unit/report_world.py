@@ -49,6 +49,20 @@ def entry(
     }
 
 
+def chosen(name: str, kind: str, arms: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    """A figure that the study file asks for."""
+    return {
+        "name": name,
+        "kind": kind,
+        "title": changes.pop("title", f"What does {name} say?"),
+        "metrics": [],
+        "x": None,
+        "by": None,
+        "arms": [[of["experiment"], of["arm"]] for of in arms],
+        **changes,
+    }
+
+
 def against(experiment: str, arm: str = "corrected") -> dict[str, str]:
     return {"experiment": experiment, "arm": arm}
 
@@ -112,6 +126,8 @@ def write_run(
     validated: bool = True,
     diverged: bool = False,
     warnings: tuple[str, ...] = (),
+    sizes: dict[str, Any] | None = None,
+    cost: dict[str, Any] | None = None,
 ) -> Path:
     """One run's folder; which images are hard is the same for every arm and seed."""
     folder = root / of["experiment"] / of["arm"] / f"seed{seed}"
@@ -151,17 +167,18 @@ def write_run(
     metrics = {
         "loss": 0.5, "epochs": epochs, "best_epoch": epochs, "diverged": diverged, "top1": top1, "top5": 1.0,
         "last_top1": top1, "train_top1": min(1.0, top1 + 0.02), "n_test": n_test, "params": 11_185_233,
-        "params_trainable": 11_185_233, "macs": 148_000_000, "checkpoint_bytes": 44_800_000,
+        "params_trainable": 11_185_233, "macs": 148_000_000, "checkpoint_bytes": 44_800_000, **(sizes or {}),
     }  # fmt: skip
-    cost = {
+    costs = {
         "device": "cpu", "precision": "bf16", "threads": 2, "seconds_total": 130.2, "seconds_per_epoch": 10.1,
         "seconds_evaluation": 1.5, "train_images_per_second": 212.0, "peak_memory_bytes": 912_000_000,
+        **(cost or {}),
     }  # fmt: skip
     receipt = {
         "stage": "train", "versions": {"python": "3.11.9", "torch": "2.15.0", "numpy": "2.4.0"}, "device": "cpu",
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False}, "warnings": list(warnings),
     }  # fmt: skip
-    for name, value in (("metrics", metrics), ("cost", cost), ("receipt", receipt)):
+    for name, value in (("metrics", metrics), ("cost", costs), ("receipt", receipt)):
         (folder / f"{name}.json").write_text(json.dumps(value))
     return folder
 
@@ -188,6 +205,44 @@ def write_study(root: Path, description: dict[str, Any]) -> Path:
                 speed=4.0 if of["role"] == "scratch" else 1.6,
                 validated=of["arm"] != "as_published",
             )
+    return root
+
+
+def norms() -> dict[str, Any]:
+    """A study of 40 arms on two data sets, one of 200 classes: what a figure must not be drowned by."""
+    entries = [
+        entry(
+            f"{model}_{norm}_{dataset}", arm, title=f"{model.replace('_', '/')} with {norm} on {dataset}", seeds=[0, 1, 2],
+            dataset=dataset, published=[figure("top1", 0.65, 0.69), figure("top5", 0.9, 0.92)],
+        )
+        for dataset in ("flowers17", "words200")
+        for model in ("ViT-B_32", "ViT-L_32")
+        for norm in ("LN", "LN pretrained", "BN", "GN", "Rescale")
+        for arm in ("corrected", "as_published")
+    ]  # fmt: skip
+    for of in entries:
+        of["experiment"] = of["experiment"].replace(" ", "_")
+        if "pretrained" in of["experiment"]:
+            of |= {
+                "role": "transfer",
+                "baseline": against(of["experiment"].replace("_pretrained", ""), of["arm"]),
+            }
+    few = [of for of in entries if of["dataset"] == "flowers17" and "B_32" in of["experiment"]]
+    few = [of for of in few if of["arm"] == "corrected"]
+    return study(
+        entries, study="norms", title="Study 3: norms", figures=[chosen("curves_of_norms", "curves", few)]
+    )
+
+
+def write_norms(root: Path, description: dict[str, Any]) -> Path:
+    for index, of in enumerate(description["entries"]):
+        for seed in of["seeds"]:
+            accuracy = (0.95 if of["role"] == "transfer" else 0.66 - 0.01 * (index % 10)) + 0.006 * (seed - 1)
+            n_classes = 200 if of["dataset"] == "words200" else 17
+            write_run(
+                root, of, seed, accuracy=accuracy, n_test=340, n_classes=n_classes, speed=1.6 + index % 5,
+                diverged=(index, seed) == (8, 2),
+            )  # fmt: skip
     return root
 
 

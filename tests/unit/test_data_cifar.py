@@ -175,6 +175,7 @@ def batch(**changes: object) -> bytes:
         ("test_batch", python2_pickle({b"data": rows(cifar_pictures(3, 0))}), "it has no 'labels'"),
         ("batches.meta", python2_pickle({b"label_names": [b"../../cat"]}), "'../../cat' is no class name"),
         ("batches.meta", python2_pickle({b"label_names": []}), "it names no classes"),
+        ("batches.meta", python2_pickle({b"label_names": 10}), "it names no classes"),
     ],
 )  # fmt: skip
 def test_a_batch_that_is_none_gets_one_sentence(
@@ -188,3 +189,8 @@ def test_a_batch_that_is_none_gets_one_sentence(
         unpacked(project, tmp_path, files)
     assert said in str(caught.value) and "get" in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "files").exists()
+
+
+def test_batches_in_a_folder_are_not_images(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no images among the 2 files .* wants its published archive, or one"):
+        index(dataset(project, "cifar10"), tmp_path, ["data_batch_1", "batches.meta"])

@@ -56,6 +56,16 @@ def test_matrices_are_those_of_the_layers_own_slow_path(change: dict[str, object
         torch.testing.assert_close(a.sum(-1), torch.ones(a.shape[:3]))
 
 
+@pytest.mark.parametrize("norm", ["ln", "bn", "gn", "rescale", "rescale_full"])
+def test_every_normalisation_of_study_3_is_seen(norm: str):
+    """That the matrices explain what the layers gave out is checked whenever one is formed."""
+    vit = network("norm_vit", **SMALL, norm=norm)
+    found = seen(vit, images())
+    assert [weights.shape for weights in found] == [(3, 2, 17, 17)] * 3
+    torch.testing.assert_close(found[2].sum(-1), torch.ones(3, 2, 17))
+    assert rollout(vit, images(), GRID).shape == (3, 4, 4)
+
+
 def test_both_tokens_of_a_distilled_network_are_there():
     deit = network("deit_tiny_distilled_patch16_224", **SMALL)
     assert [weights.shape for weights in seen(deit, images())] == [(3, 2, 18, 18)] * 3

@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 import report_world as world
+from scipy import stats
 
 from florilegium.core.errors import UserError
 from florilegium.report.comparison import compare, read_tables
 from florilegium.report.findings import findings
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
 from florilegium.report.study import Study, labels, read
-from florilegium.report.tables import markdown, p_value, points, readable
+from florilegium.report.tables import markdown, number, p_value, points, readable
 from florilegium.stages.compare import write_csv
 
 CONTRACT = (
@@ -223,6 +224,92 @@ def test_p_values(value: float, text: str) -> None:
 
 def test_points_are_signed() -> None:
     assert (points(0.0412), points(-0.0412)) == ("+4.1", "−4.1")
+
+
+def detector(root: Path, name: str, figures: list[float], **changes: Any) -> dict[str, Any]:
+    """An arm of a detection study, whose runs have no table of predictions."""
+    of = world.entry(name, task="detection", seeds=list(range(len(figures))), **changes)
+    for seed, ap in enumerate(figures):
+        folder = world.write_run(root, of, seed, accuracy=0.5)
+        (folder / "predictions.csv").unlink()
+        metrics = json.loads((folder / "metrics.json").read_text())
+        kept = {key: value for key, value in metrics.items() if not key.endswith(("top1", "top5"))}
+        (folder / "metrics.json").write_text(json.dumps({**kept, "AP": ap, "APs": None}))
+        history = pd.read_csv(folder / "history.csv").rename(columns={"val_top1": "val_AP"})
+        history.to_csv(folder / "history.csv", index=False)
+    return of
+
+
+def test_detection_is_judged_by_its_average_precision_over_seeds(tmp_path: Path) -> None:
+    a = detector(tmp_path, "r18", [0.30, 0.31, 0.32], published=[world.figure("AP", 0.29, 0.33)])
+    b = detector(tmp_path, "r50", [0.25, 0.25, 0.28], baseline=world.against("r18"))
+    table, differences = compared(tmp_path, world.study([a, b]))
+    first = table[table["experiment"] == "r18"].iloc[0]
+    assert (first["metric"], first["verdict"]) == ("AP", "reproduced")
+    expected = stats.t.interval(0.95, 2, 0.31, stats.sem([0.30, 0.31, 0.32]))
+    assert (first["ci_low"], first["ci_high"]) == pytest.approx(expected)
+    p = stats.ttest_rel([0.25, 0.25, 0.28], [0.30, 0.31, 0.32]).pvalue
+    assert differences["p_value"].tolist() == pytest.approx([p])
+    assert table[(table["experiment"] == "r50") & (table["metric"] == "AP")][
+        "p_value"
+    ].tolist() == pytest.approx([p])
+    assert "epochs_to_90_percent" in set(table["metric"])
+
+
+def test_one_detector_has_no_interval(tmp_path: Path) -> None:
+    a = detector(tmp_path, "r18", [0.30], published=[world.figure("AP", 0.29, 0.33)])
+    row = compared(tmp_path, world.study([a]))[0].iloc[0]
+    assert row["verdict"] == "inconclusive" and math.isnan(row["ci_low"])
+
+
+def test_what_the_hardware_decides_is_shown_and_not_judged(tmp_path: Path) -> None:
+    published = [world.figure("minutes", 171.1, 171.1), world.figure("params", 11.1e6, 11.2e6)]
+    of = world.entry("net", seeds=[0, 1], published=published)
+    for seed in of["seeds"]:
+        world.write_run(tmp_path, of, seed, accuracy=0.9)
+    rows = compared(tmp_path, world.study([of]))[0].set_index("metric")
+    assert rows.loc["minutes", "mean"] == pytest.approx(130.2 / 60)
+    assert rows.loc["minutes", "verdict"] == "not_comparable"
+    assert "decided by the hardware (here cpu in bf16)" in rows.loc["minutes", "note"]
+    assert rows.loc["params", "verdict"] == "reproduced"
+    assert "hardware" not in rows.loc["params", "note"]
+
+
+def test_crashes_are_a_rate_with_wilsons_interval_over_seeds(tmp_path: Path) -> None:
+    of = world.entry("tiny", seeds=[0, 1, 2, 3, 4], published=[world.figure("divergence_rate", 0.0, 0.05)])
+    for seed in of["seeds"]:
+        world.write_run(tmp_path, of, seed, accuracy=0.9, diverged=seed == 2)
+    row = compared(tmp_path, world.study([of]))[0].set_index("metric").loc["divergence_rate"]
+    assert (row["mean"], row["n_seeds"]) == (0.2, 5)
+    exact = stats.binomtest(1, 5).proportion_ci(method="wilson")
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((exact.low, exact.high))
+    assert row["verdict"] == "inconclusive"
+
+
+def test_divergence_is_counted_where_it_happened_alone(tmp_path: Path) -> None:
+    of = world.entry("net", seeds=[0, 1])
+    for seed in of["seeds"]:
+        world.write_run(tmp_path, of, seed, accuracy=0.9, diverged=True)
+    rows = compared(tmp_path, world.study([of]))[0].set_index("metric")
+    assert rows.loc["divergence_rate", "mean"] == 1.0 and rows.loc["top1", "n_seeds"] == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("params", 303_895_752, "304\u00a0M"), ("checkpoint_bytes", 1_215_583_008, "1.13\u00a0GiB"),
+        ("macs", 999.0, "999.0"), ("minutes", 171.13, "171.1"), ("divergence_rate", 0.2, "20.0"),
+    ],
+)  # fmt: skip
+def test_amounts_are_written_in_units_of_their_size(metric: str, value: float, text: str) -> None:
+    assert number(metric, value) == text
+
+
+def test_many_gains_share_a_headline(tmp_path: Path) -> None:
+    description = world.norms()
+    root = world.write_norms(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), *compared(root, description), [])
+    assert [f.subject for f in found if "gain" in f.subject] == ["gain by transfer (8 pairs)"]
 
 
 def test_findings_hold_back_when_the_interval_holds_zero(tmp_path: Path) -> None:

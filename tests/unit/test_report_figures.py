@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import report_world as world
+from matplotlib.figure import Figure
 from PIL import Image
 
+from florilegium.core.figures import TAKEN
 from florilegium.report import style
-from florilegium.report.catalogue import members, planned
+from florilegium.report.catalogue import LINES, members, planned
 from florilegium.report.comparison import compare
 from florilegium.report.figures import DRAW, render
+from florilegium.report.figures_confusion import coded, confusion, most_confused
 from florilegium.report.figures_curves import mean_curve
-from florilegium.report.figures_images import choose, coded, confusion
+from florilegium.report.figures_images import choose
 from florilegium.report.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
@@ -119,18 +122,116 @@ def test_unlucky_runs_are_drawn_too(case: str, tmp_path: Path) -> None:
             )
 
 
-def test_12_arms_and_102_classes_fit(tmp_path: Path) -> None:
-    arms = [
-        world.entry(
-            f"arm{i}", title=f"ResNet-18 with a long description, number {i}", seeds=[0], dataset="flowers102"
-        )
-        for i in range(12)
+@pytest.fixture(scope="module")
+def norms() -> Study:
+    """40 arms on two data sets."""
+    return read(Study, json.dumps(world.norms()))
+
+
+def test_forty_arms_are_spread_over_figures_that_can_be_read(norms: Study) -> None:
+    figures = planned(norms)
+    assert len({figure.name for figure in figures}) == len(figures) < 20
+    for kind in ("published", "curves"):
+        pages = [figure for figure in figures if figure.kind == kind]
+        shown = [arm for figure in pages for arm in figure.arms]
+        assert sorted(shown) == sorted(entry.key for entry in norms.entries)
+        assert max(len(page.arms) for page in pages) <= 12
+    assert all(len(figure.arms) <= LINES for figure in figures if figure.kind == "curves")
+    assert "(flowers17, 1 of 3)" in next(f.question for f in figures if f.kind == "curves")
+
+
+def test_automatic_figures_do_not_write_over_those_that_a_study_asks_for(
+    norms: Study, flowers: Material
+) -> None:
+    for study in (norms, flowers.study):
+        own = {figure.name for figure in planned(study) if not figure.chosen}
+        assert all(TAKEN.fullmatch(name) for name in own)
+
+
+def test_of_200_classes_the_pairs_confused_most_are_named_in_words(tmp_path: Path) -> None:
+    codes = [f"n{i:04d}" for i in range(200)]
+    of = world.entry("net", seeds=[0], dataset="words200")
+    world.write_run(tmp_path / "runs", of, 0, accuracy=0.5, n_test=600, n_classes=200)
+    found = replace(
+        material(tmp_path / "runs", world.study([of])),
+        classes={"words200": codes},
+        words={"words200": {"n0000": "goldfish, Carassius auratus", "n0001": "fire_salamander"}},
+    )
+    assert found.called("words200")[:3] == ["goldfish", "fire salamander", "n0002"]
+    assert margin(saved(found, "confusion", tmp_path / "pairs.png")) == 255
+    with Image.open(tmp_path / "pairs.png") as picture:
+        assert picture.height < 1400
+
+
+def test_most_confused_is_by_share_of_the_true_class() -> None:
+    counts = np.array([[90, 10, 0], [4, 6, 0], [0, 0, 5]])
+    assert most_confused(counts, 5) == [(1, 0), (0, 1)]
+
+
+FROZEN = [
+    world.entry(
+        f"vit_{blocks}", arm, seeds=[0, 1], values={"recipe.freeze_blocks": blocks},
+        published=[world.figure("top1", 0.985, 0.995)] if blocks == 6 else [],
+    )
+    for blocks in (0, 6, 12)
+    for arm in ("as_published", "corrected")
+]  # fmt: skip
+ASKED = [
+    world.chosen("frozen", "against", FROZEN, x="recipe.freeze_blocks", by="arm"),
+    world.chosen(
+        "arms", "against", FROZEN, x="arm", metrics=["top1", "divergence_rate", "seconds_per_epoch"]
+    ),
+    world.chosen("cost", "bars", FROZEN, metrics=["top1", "peak_memory_bytes", "params"]),
+    world.chosen("learning", "curves", FROZEN),
+]
+
+
+def test_what_a_study_asks_for_is_drawn_before_anything_is_run(tmp_path: Path) -> None:
+    found = material(tmp_path, world.study(FROZEN, figures=ASKED))
+    for figure in planned(found.study):
+        with style.applied():
+            assert DRAW[figure.kind](found, figure).texts
+
+
+def test_what_a_study_asks_for_is_drawn_and_legible(tmp_path: Path) -> None:
+    for of in FROZEN:
+        for seed in of["seeds"]:
+            diverged = (of["experiment"], seed) == ("vit_12", 1)
+            world.write_run(tmp_path / "runs", of, seed, accuracy=0.9, n_test=40, diverged=diverged)
+    found = material(tmp_path / "runs", world.study(FROZEN, figures=ASKED))
+    asked = [figure for figure in planned(found.study) if figure.chosen]
+    assert [figure.name for figure in asked] == ["frozen", "arms", "cost", "learning"]
+    for figure in asked:
+        path = tmp_path / f"{figure.name}.png"
+        with style.applied():
+            style.save(DRAW[figure.kind](found, figure), path)
+        assert margin(path) == 255, f"{figure.name} is cut at an edge"
+
+
+def drawn_against(tmp_path: Path, **changes: Any) -> Figure:
+    for of in FROZEN:
+        for seed, accuracy in zip(of["seeds"], (0.8, 0.9), strict=True):
+            world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=40)
+    found = material(tmp_path, world.study(FROZEN, figures=[{**ASKED[0], **changes}]))
+    (figure,) = [figure for figure in planned(found.study) if figure.chosen]
+    return DRAW["against"](found, figure)
+
+
+def test_numbers_stand_to_scale_and_lines_beside_each_other(tmp_path: Path) -> None:
+    ax = drawn_against(tmp_path).axes[0]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "6", "12"]
+    assert list(ax.get_xticks()) == [0, 6, 12]
+    labels = {text.get_text() for legend in ax.figure.legends for text in legend.get_texts()}
+    assert {"as published", "corrected", "published"} <= labels
+    means = [
+        line.get_ydata()[0] for line in ax.lines if line.get_markersize() == 8 and len(line.get_xdata()) == 1
     ]
-    for of in arms:
-        world.write_run(tmp_path / "runs", of, 0, accuracy=0.5, n_test=204, n_classes=102)
-    found = material(tmp_path / "runs", world.study(arms), n_classes=102)
-    for kind in ("curves", "confusion"):
-        assert margin(saved(found, kind, tmp_path / f"{kind}.png")) == 255
+    assert means == pytest.approx([85.0] * 6)
+
+
+def test_names_stand_in_the_order_of_the_study(tmp_path: Path) -> None:
+    ax = drawn_against(tmp_path, x="arm", by=None).axes[0]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["as published", "corrected"]
 
 
 def test_figures_follow_from_the_description() -> None:
@@ -145,7 +246,7 @@ def test_figures_follow_from_the_description() -> None:
 
 def test_curves_of_rates_show_the_baselines_own() -> None:
     study = read(Study, json.dumps(world.study(world.flowers())))
-    (figure,) = [figure for figure in planned(study) if figure.group == "rates"]
+    (figure,) = [figure for figure in planned(study) if figure.name.startswith("curves_rates")]
     assert [entry.lr_factor for entry in members(study, figure)] == [0.1, 0.3, 1.0, 3.0]
 
 

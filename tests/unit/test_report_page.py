@@ -55,7 +55,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     world.write_study(here / "flowers", description)
     images = [world.write_images(root, "flowers17", world.CLASSES)]
     pixels = world.write_pixels(root / "flowers17")
-    spec = ("--runs", here / "flowers", "--images", *images, "--spec", json.dumps(description))
+    told = root / "flowers.json"
+    told.write_text(json.dumps(description))
+    spec = ("--runs", here / "flowers", "--images", *images, "--spec", told)
     comparison = here / "flowers" / "comparison.csv"
     done = stage("compare", *spec, "--out", comparison)
     assert done.returncode == 0, done.stderr
@@ -131,6 +133,8 @@ def test_a_demo_says_so_at_the_top(results: tuple[Path, dict[str, Any], list[Pat
 
 def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
     here, page, images = results
+    told = here / "page.json"
+    told.write_text(json.dumps(page))
     done = stage(
         "page",
         "--results",
@@ -140,7 +144,7 @@ def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str,
         "--out",
         here / "report.html",
         "--spec",
-        json.dumps(page),
+        told,
     )
     assert done.returncode == 0, done.stderr
     folder = here / "flowers"
@@ -157,9 +161,9 @@ def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str,
 
 
 def test_a_wrong_spec_is_one_sentence(tmp_path: Path) -> None:
-    done = stage(
-        "compare", "--runs", tmp_path, "--out", tmp_path / "comparison.csv", "--spec", '{"study": "flowers"}'
-    )
+    told = tmp_path / "flowers.json"
+    told.write_text('{"study": "flowers"}')
+    done = stage("compare", "--runs", tmp_path, "--out", tmp_path / "comparison.csv", "--spec", told)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --spec: title:") and done.stderr.count("\n") == 1
 

@@ -19,7 +19,7 @@ import yaml
 from tests.workflow.conftest import configure, copy_project, environment, planned, snakemake
 
 FLOWERS = "results/demo/flowers"
-TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.")
+TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.")
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
 AUDITS = ("results/demo/audit/",)

@@ -100,11 +100,24 @@ def test_one_file_can_be_asked_for(fresh):
     }
 
 
+def test_attention_is_planned_where_it_is_asked_for(fresh):
+    """Of the first seed alone, and the study's figures of it with it."""
+    vit = "{name: vit_tiny_patch16_224, arguments: {img_size: 32, patch_size: 8, depth: 10}}"
+    asked = f"experiments={{flowers/resnet18_scratch: {{model: {vit}, attention: {{}}}}}}"
+    paths = planned(fresh, "explanation", "--config", asked)
+    folder = "results/demo/flowers/resnet18_scratch/corrected/seed0/attention/"
+    files = {"maps.npz", "attention.csv", "maps.png", "rollout.png", "receipt.json"}
+    assert {path for path in paths if "/attention/" in path} == {folder + file for file in files}
+    figures = {path for path in planned(fresh, "flowers", "--config", asked) if "/figures/attention" in path}
+    assert {path.rpartition("attention_")[2] for path in figures} == {"maps.png", "depth.png", "rollout.png"}
+
+
 MISTAKES = {
     "preset=demmo": "unknown preset 'demmo', did you mean 'demo'?",
     "seedz=3": "unknown key 'seedz', did you mean 'seeds'?",
     "studies=[flower]": "unknown study 'flower', did you mean 'flowers'?",
     "experiments={flowers/resnet18_scratch: {model: {name: resnet81}}}": "unknown model 'resnet81'",
+    "experiments={flowers/resnet18_scratch: {model: {arguments: {depth: 4}}, attention: {}}}": "asks for block 9, and the network has 4 blocks",
     "experiments={flowers/resnet18_scratch: {data: {dataset: demo71}}}": "unknown data set 'demo71', did you mean 'demo17'?",
 }
 

@@ -74,4 +74,4 @@ def audit_files(pairs):
 
 
 def study_files(study):
-    return [f"{RESULTS}/{study}/comparison.csv", *figures_of(study)]
+    return [f"{RESULTS}/{study}/comparison.csv", f"{RESULTS}/{study}/costs.csv", *figures_of(study)]

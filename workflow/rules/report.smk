@@ -1,22 +1,38 @@
-# metrics and receipts -> comparison with what was published -> figures -> one page
+# metrics and receipts -> comparison with what was published, and costs -> figures -> one page
 
+from florilegium.core.files import write_text
 from florilegium.report.catalogue import planned
 from florilegium.report.study import Study
 
 TEMPLATES = os.path.relpath(f"{workflow.basedir}/src/florilegium/report")
+TABLES = ("comparison", "differences", "costs")
 DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
+STUDIES = {study: Study.model_validate(d, strict=False) for study, d in DESCRIPTIONS.items()}
+FIGURES = {study: planned(STUDIES[study]) for study in plan.studies}
 
 
 def figures_of(study):
     """The figures of one study, by file."""
-    figures = planned(Study.model_validate(DESCRIPTIONS[study], strict=False))
-    return {f"{RESULTS}/{study}/figures/{figure.name}.png": figure for figure in figures}
+    return {f"{RESULTS}/{study}/figures/{figure.name}.png": figure for figure in FIGURES[study]}
 
 
-def runs_of(study, *files):
+def runs_of(study, *files, predictions=False):
+    """Files of every run of a study; what holds its predictions depends on its task."""
     return [
-        f"{RESULTS}/{e.key}/seed{seed}/{file}" for e in plan.of(study) for seed in e.seeds for file in files
+        f"{RESULTS}/{study}/{entry.experiment}/{entry.arm}/seed{seed}/{file}"
+        for entry in STUDIES[study].entries
+        for seed in entry.seeds
+        for file in (*files, entry.scoring.predictions if predictions else None)
+        if file
     ]
+
+
+def told(name, text):
+    """A file that tells a stage what to report on: of many arms it is too long for a command line."""
+    path = Path("state") / plan.settings.preset / "report" / f"{name}.json"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return str(path)
 
 
 def pictures_of(study):
@@ -38,9 +54,24 @@ def credits():
     return {name: plan.datasets[plan.source(name)[0]].model_dump(include=facts) for name in used}
 
 
+PAGE = canonical(
+    {
+        "preset": plan.settings.preset,
+        "title": plan.preset.title,
+        "note": plan.preset.note,
+        "comparable": plan.preset.comparable,
+        "studies": DESCRIPTIONS,
+        "audits": plan.audits(),
+        "datasets": credits(),
+    }
+)
+
+
 rule compare:
     input:
-        lambda w: runs_of(w.study, "metrics.json", "history.csv", "predictions.csv", "receipt.json"),
+        lambda w: runs_of(
+            w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", predictions=True
+        ),
         images=lambda w: tables_of(w.study),
     output:
         table=report(
@@ -56,6 +87,13 @@ rule compare:
             category="Comparison",
             labels={"study": "{study}", "table": "arms against their baselines"},
         ),
+        costs=report(
+            f"{RESULTS}/{{study}}/costs.csv",
+            caption="../report/costs.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "what each arm cost"},
+        ),
+        costs_text=f"{RESULTS}/{{study}}/costs.md",
         receipt=f"{RESULTS}/{{study}}/comparison.receipt.json",
     log:
         f"logs/compare/{plan.settings.preset}/{{study}}.log",
@@ -65,11 +103,12 @@ rule compare:
         code=stage_code("compare"),
         versions=stage_versions("compare"),
         runs=lambda w: f"{RESULTS}/{w.study}",
+        told=lambda w: told(w.study, canonical(DESCRIPTIONS[w.study])),
     message:
         "Comparing {wildcards.study} with what was published"
     shell:
         "{PYTHON} -m florilegium.stages.compare --runs {params.runs} --images {input.images} --out {output.table}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        " --spec {params.told} --code {params.code} > {log} 2>&1"
 
 
 for study in plan.studies:
@@ -78,7 +117,7 @@ for study in plan.studies:
         name:
             f"figures_{study}"
         input:
-            runs_of(study, "metrics.json", "history.csv", "predictions.csv"),
+            runs_of(study, "metrics.json", "history.csv", "cost.json", predictions=True),
             attention_of(study, "maps.npz", "attention.csv"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",
@@ -104,17 +143,18 @@ for study in plan.studies:
             versions=stage_versions("figures"),
             runs=f"{RESULTS}/{study}",
             out=f"{RESULTS}/{study}/figures",
+            told=told(study, canonical(DESCRIPTIONS[study])),
         message:
             f"Drawing the figures of {study}"
         shell:
             "{PYTHON} -m florilegium.stages.figures --runs {params.runs} --comparison {input.comparison}"
             " --images {input.images} --pixels {input.pixels} --out {params.out}"
-            " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+            " --spec {params.told} --code {params.code} > {log} 2>&1"
 
 
 rule page:
     input:
-        [f"{RESULTS}/{study}/{t}.csv" for study in plan.studies for t in ("comparison", "differences")],
+        [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in TABLES],
         [list(figures_of(study)) for study in plan.studies],
         [runs_of(study, "metrics.json", "history.csv", "cost.json", "receipt.json") for study in plan.studies],
         audit_files(plan.audits()),
@@ -132,22 +172,13 @@ rule page:
         f"logs/page/{plan.settings.preset}.log",
     localrule: True
     params:
-        spec=canonical(
-            {
-                "preset": plan.settings.preset,
-                "title": plan.preset.title,
-                "note": plan.preset.note,
-                "comparable": plan.preset.comparable,
-                "studies": DESCRIPTIONS,
-                "audits": plan.audits(),
-                "datasets": credits(),
-            }
-        ),
+        spec=PAGE,
         code=stage_code("page"),
         versions=stage_versions("page"),
         results=RESULTS,
+        told=told("page", PAGE),
     message:
         "Writing the report"
     shell:
         "{PYTHON} -m florilegium.stages.page --results {params.results} --images {input.images} --out {output.page}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        " --spec {params.told} --code {params.code} > {log} 2>&1"

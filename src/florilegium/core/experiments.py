@@ -86,6 +86,17 @@ def resolve(
     return connect(found, where)
 
 
+def every_arm(file: StudyFile, where: str) -> set[tuple[str, str]]:
+    """(experiment, arm) of all that a study file describes, whatever a preset leaves out."""
+    return {
+        (name + suffix, arm)
+        for name, entry in file.experiments.items()
+        if not entry.abstract
+        for suffix, _, arms in _spread(name, file.experiments, where)
+        for arm in arms
+    }
+
+
 def _spread(
     name: str, entries: Mapping[str, ExperimentEntry], where: str
 ) -> Iterator[tuple[str, list[Layer], dict[str, ArmEntry]]]:
@@ -192,7 +203,8 @@ def _build(
     except ValueError as error:
         raise UserError(f"{place}: {error}") from None
     model = _section(Model, "model", layers, place)
-    init = next((layer.values["init"] for layer in reversed(layers) if layer.values.get("init")), None)
+    starts = (layer.values.get("init") for layer in reversed(layers))
+    init = next((start for start in starts if start is not None), None)
     return Experiment(
         study=study,
         name=name,

@@ -12,7 +12,9 @@ from typing import Any
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.experiments import resolve
+from florilegium.core.experiments import every_arm, resolve
+from florilegium.core.figures import ChosenFigure, asked, choose
+from florilegium.core.metrics import check_metrics
 from florilegium.core.recipe import COUNTED, FEATURED
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
@@ -31,6 +33,7 @@ class Plan:
     datasets: dict[str, Dataset]
     studies: dict[str, StudyFile]
     experiments: tuple[Experiment, ...]
+    figures: dict[str, list[ChosenFigure]]
 
     def of(self, study: str) -> list[Experiment]:
         """The experiments of one study."""
@@ -145,6 +148,11 @@ class Plan:
             found.append(current)
         return found
 
+    @cached_property
+    def _starts(self) -> set[str]:
+        """The keys of all experiments whose weights others start from."""
+        return {start.key for e in self.experiments for start in self._origins(e)}
+
     def description(self, study: str) -> dict[str, Any]:
         """What the comparison and the figures of a study depend on, as JSON values."""
         return {
@@ -154,6 +162,7 @@ class Plan:
             "comparable": self.preset.comparable,
             "preset_note": self.preset.note,
             "entries": [self._entry(e) for e in self.of(study)],
+            "figures": [figure.model_dump(mode="json") for figure in self.figures[study]],
         }
 
     def _entry(self, e: Experiment) -> dict[str, Any]:
@@ -172,11 +181,13 @@ class Plan:
             "role": self._role(e),
             "lr": e.recipe.lr,
             "lr_factor": e.lr_factor,
+            "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
         }
 
     def _role(self, e: Experiment) -> str:
-        if any(o.init and (o.init.experiment, o.init.arm) == (e.name, e.arm) for o in self.of(e.study)):
+        """An experiment that others start from, and of which nothing was published, is only a part of them."""
+        if e.key in self._starts and not e.published:
             return "pretrain"
         if e.lr_factor != 1:
             return "rate"
@@ -214,7 +225,16 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
         )
     ]
     _check_datasets(experiments, datasets, preset)
-    return Plan(settings, preset, datasets, {s: file for s, (_, file) in studies.items()}, tuple(experiments))
+    for e in experiments:
+        check_metrics((p.metric for p in e.published), f"{e.key}: published")
+    figures = {
+        study: choose(
+            file.figures, [e for e in experiments if e.study == study], every_arm(file, where), where
+        )
+        for study, (where, file) in studies.items()
+    }
+    files = {study: file for study, (_, file) in studies.items()}
+    return Plan(settings, preset, datasets, files, tuple(experiments), figures)
 
 
 def shown(path: Path, project: Path) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from florilegium.core.audit_settings import Audit
+from florilegium.core.figures import FigureEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Fraction, Name, NotNegative, Positive, Strict
@@ -52,6 +53,9 @@ class StudyFile(Strict):
     title: str
     document: str = Field(description="the study, as published")
     experiments: dict[Name, ExperimentEntry]
+    figures: tuple[FigureEntry, ...] = Field(
+        (), strict=False, description="what the study argues from, beside the figures that every study has"
+    )
 
 
 class Overlay(Strict):
@@ -60,7 +64,7 @@ class Overlay(Strict):
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
-    init: dict[str, Any] | None = None
+    init: dict[str, Any] | None = Field(None, description="in place of the study's first weights; {}: random ones")
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="of every arm, whatever it names")
     attention: dict[str, Any] | None = Field(
         None,

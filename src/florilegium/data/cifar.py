@@ -88,7 +88,8 @@ def unpack_batches(dataset: Dataset, folder: Path) -> None:
 def _names(dataset: Dataset, path: Path, key: bytes) -> list[str]:
     """Class names in label order; they become names of folders."""
     listed = _read(dataset, path, key)[key]
-    names = [name.decode("ascii", "replace") for name in listed if isinstance(name, bytes)]
+    texts = [name for name in listed if isinstance(name, bytes)] if isinstance(listed, list) else []
+    names = [text.decode("ascii", "replace") for text in texts]
     bad = [name for name in names if not CLASS.fullmatch(name)]
     if not names or len(names) != len(listed) or bad:
         raise _damaged(dataset, path, f"'{bad[0]}' is no class name" if bad else "it names no classes")

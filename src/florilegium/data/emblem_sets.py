@@ -57,7 +57,7 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
 
 
 def shots(rendering: Rendering) -> list[Shot]:
-    """All images of `rendering`, by split and class; those that are there again come last in a class."""
+    """All images of `rendering`, by split and class."""
     found = []
     for label, kind in enumerate(kinds(rendering)):
         n_test = rendering.per_class // TEST_PART
@@ -67,9 +67,10 @@ def shots(rendering: Rendering) -> list[Shot]:
             for split, count in (("train", n_train), ("test", n_test))
         )
         taken = [(picture, ORIGINAL) for picture in train]
-        # The first picture that is there again differs from class to class.
-        again = test[label % AGAIN :: AGAIN]
-        taken += [(picture, COPIES[(label + i) % len(COPIES)]) for i, picture in enumerate(again)]
+        # What is there again, and where, differs from class to class: places are drawn for validation by name.
+        place = Random(f"{rendering.seed}/{rendering.scene}/again/{label}")
+        for i, picture in enumerate(test[label % AGAIN :: AGAIN]):
+            taken.insert(place.randrange(n_train), (picture, COPIES[(label + i) % len(COPIES)]))
         found += [
             Shot(_train(rendering, kind, label, i), label, picture, how)
             for i, (picture, how) in enumerate(taken)

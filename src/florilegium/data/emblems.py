@@ -68,7 +68,7 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     canvas = ground(side * SUPERSAMPLING, rng)
     u, v = _places(len(canvas), rng)
     field = rng.choice(picture.kind.colours)
-    shade = 190 - (v >> 2) + rng.randint(-40, 20)  # lit from above
+    shade = 170 + (rng.choice((u, v, -u, -v)) >> 1) + rng.randint(-30, 30)  # lit from one side
     inside = OUTLINES[picture.kind.outline](u, v)
     figure = PATTERNS[picture.kind.pattern](u, v)
     for part, colour in ((inside & ~figure, field), (inside & figure, opposite(field))):
@@ -79,7 +79,7 @@ def draw(picture: Picture, side: int) -> np.ndarray:
 
 def _places(side: int, rng: Random) -> tuple[np.ndarray, np.ndarray]:
     """u and v of every pixel, int32 (side, side), of an emblem somewhere near the middle, a little turned."""
-    x, y, radius = rng.randint(96, 160), rng.randint(96, 160), rng.randint(70, 112)
+    x, y, radius = rng.randint(76, 180), rng.randint(76, 180), rng.randint(64, 116)
     angle = 2 * math.pi * rng.randint(-TURN // 16, TURN // 16) / TURN
     cosine, sine = round(1024 * math.cos(angle)), round(1024 * math.sin(angle))
     rows, columns = np.mgrid[0:side, 0:side].astype(np.int32)

@@ -17,11 +17,12 @@ from florilegium.data.splits import SPLITS, Labelled
 from florilegium.data.tiny_imagenet import is_member, label_tiny
 
 VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
+CIFAR = "its published archive, or one folder of images a class in train and in test"
 WANTED = {
     "oxford17": "files named image_0001.jpg to image_1360.jpg",
     "oxford102": "files named image_00001.jpg to image_08189.jpg",
-    "cifar10": "the batches of the python version, or one folder of images a class in train and test",
-    "cifar100": "the batches of the python version, or one folder of images a class in train and test",
+    "cifar10": CIFAR,
+    "cifar100": CIFAR,
     "tiny_imagenet": "train/<wnid>/images and val/images",
     "folders": "one folder of images a class",
 }

@@ -1,5 +1,7 @@
 """Five kinds of simple objects on textured ground, drawn with the box of each.
 
+A kind is known by its shape, and mostly by its colours: some objects have those of another kind.
+
 All drawing is integer arithmetic, as that of the flowers, so that a drawing has the same bytes on every
 machine. Lengths are 256ths of the canvas side, colours 0-255.
 """
@@ -26,6 +28,7 @@ NAMES = tuple(KINDS)
 RADII = (26, 58)
 MOST = 3  # objects in a picture
 TRIES = 20
+DISGUISED = 0.3  # part of the objects that have the colours of another class
 OVERLAP = 4  # of an object's side, one part of so many may be covered by the next
 
 
@@ -49,7 +52,8 @@ def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Drawn, ...
         mask = _placed(name, len(canvas), rng, [found.box for found in drawn])
         if mask is not None:
             box = _extent(mask)
-            _paint(canvas, mask, box, rng.choice(KINDS[name]), rng)
+            dressed = rng.choice(NAMES) if rng.random() < DISGUISED else name
+            _paint(canvas, mask, box, rng.choice(KINDS[dressed]), rng)
             drawn.append(Drawn(name, box))
     return np.clip(canvas, 0, 255).astype(np.uint8), tuple(drawn)
 

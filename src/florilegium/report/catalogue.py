@@ -3,9 +3,12 @@
 Snakemake declares them from here, so nothing heavy is imported.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
-from florilegium.report.study import Entry, Study
+from florilegium.core.figures import ChosenFigure
+from florilegium.report.study import Entry, Key, Study
 
 GROUPS = {
     "target": ("scratch", "transfer"),
@@ -13,7 +16,7 @@ GROUPS = {
     "rates": ("rate",),
 }
 QUESTIONS = {
-    "published": "How do our accuracies stand beside the published ones?",
+    "published": "How do our figures stand beside the published ones?",
     "leak": "How much does a leak flatter the test accuracy?",
     "convergence": "Does transfer converge faster?",
     "rates": "Is the baseline's learning rate the best one to fine-tune with?",
@@ -28,40 +31,46 @@ QUESTIONS = {
 }
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
 CONVERGENCE_ROLES = ("scratch", "transfer")
+KINDS = {"against": "against", "bars": "bars", "curves": "panels"}  # of a study file's figures
+ROWS = 24  # that fit on one figure of published figures
+LINES = 7  # arms that one pair of axes can tell apart: the colours of `style.PALETTE`
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A figure that is to be drawn: its file is `<name>.png`; `dataset` narrows curves to one target."""
+    """A figure that is to be drawn.
+
+    Attributes:
+        name: its file is `<name>.png`.
+        question: what it answers; its title, and its text for those who cannot see it.
+        arms: what it shows, where it does not show the whole study.
+        chosen: what the study file says of it, if that asks for it.
+    """
 
     name: str
     kind: str
-    group: str = ""
-    dataset: str = ""
-
-    @property
-    def question(self) -> str:
-        """What the figure answers; its title, and its text for those who cannot see it."""
-        if self.kind != "curves":
-            return QUESTIONS[self.kind]
-        return f"{QUESTIONS[f'curves_{self.group}']} ({self.dataset})"
+    question: str
+    arms: tuple[Key, ...] = ()
+    chosen: ChosenFigure | None = None
 
 
 def planned(study: Study) -> list[Planned]:
-    """The figures of a study, in reading order."""
-    found = [Planned("published", "published")]
-    if study.leaks():
-        found.append(Planned("leak", "leak"))
-    if study.gains():
-        found.append(Planned("convergence", "convergence"))
-    if study.rates():
-        found.append(Planned("rates", "rates"))
+    """The figures of a study, in reading order; a study that a preset leaves empty has none."""
+    if not study.entries:
+        return []
+    found = list(_paged("published", "published", QUESTIONS["published"], study.entries, ROWS, _rows))
+    parts = {"leak": study.leaks(), "convergence": study.gains(), "rates": study.rates()}
+    found += [Planned(kind, kind, QUESTIONS[kind]) for kind, part in parts.items() if part]
+    found += [Planned(c.name, KINDS[c.kind], c.title, c.arms, c) for c in study.figures]
     for group in GROUPS:
-        for dataset in dict.fromkeys(entry.dataset for entry in study.entries if entry.role in GROUPS[group]):
-            found.append(Planned(f"curves_{group}_{dataset}", "curves", group, dataset))
+        for dataset, entries in _by_dataset(study, group).items():
+            name = f"curves_{group}"
+            found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
     if attentive(study):
-        found += [Planned(kind, kind) for kind in ATTENTION]
-    return [*found, Planned("confusion", "confusion"), Planned("samples", "samples")]
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
+    if study.classifier():
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
+    return found
 
 
 def attentive(study: Study) -> list[Entry]:
@@ -70,7 +79,49 @@ def attentive(study: Study) -> list[Entry]:
 
 
 def members(study: Study, figure: Planned) -> list[Entry]:
-    """The arms that a figure of curves shows; beside other rates stands the baseline's own."""
-    if figure.group == "rates":
-        return [entry for family in study.rates() for entry in family if entry.dataset == figure.dataset]
-    return [e for e in study.entries if e.role in GROUPS[figure.group] and e.dataset == figure.dataset]
+    """The arms that a figure shows."""
+    found = [study.find(key) for key in figure.arms]
+    return [entry for entry in found if entry is not None]
+
+
+def _by_dataset(study: Study, group: str) -> dict[str, list[Entry]]:
+    """The arms of a group by their data set; beside other rates stands the baseline's own."""
+    entries = [entry for entry in study.entries if entry.role in GROUPS[group]]
+    if group == "rates":
+        entries = [entry for family in study.rates() for entry in family]
+    return {
+        dataset: [entry for entry in entries if entry.dataset == dataset]
+        for dataset in dict.fromkeys(entry.dataset for entry in entries)
+    }
+
+
+def _rows(entry: Entry) -> int:
+    """How many scores of an arm stand beside published ones: its main metric is always among them."""
+    return len({entry.scoring.main, *(p.metric for p in entry.published)} & set(entry.scoring.scores))
+
+
+def _paged(
+    name: str,
+    kind: str,
+    question: str,
+    entries: Sequence[Entry],
+    limit: int,
+    weight: Callable[[Entry], int] = lambda entry: 1,
+    about: str = "",
+) -> Iterator[Planned]:
+    """One figure, or several that share the arms evenly when their weights exceed `limit`."""
+    total = sum(map(weight, entries))
+    n_pages = max(1, ceil(total / limit))
+    pages: list[list[Key]] = [[] for _ in range(n_pages)]
+    before = 0
+    for entry in entries:
+        pages[min(before * n_pages // max(total, 1), n_pages - 1)].append(entry.key)
+        before += weight(entry)
+    for number, page in enumerate(pages, 1):
+        parts = ", ".join(filter(None, (about, f"{number} of {n_pages}" if n_pages > 1 else "")))
+        yield Planned(
+            name=f"{name}_{number}" if n_pages > 1 else name,
+            kind=kind,
+            question=f"{question} ({parts})" if parts else question,
+            arms=tuple(page),
+        )

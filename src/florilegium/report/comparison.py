@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.errors import unknown
+from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS
 from florilegium.core.published import Published
+from florilegium.report.measures import BLANK, Interval, counted, summary
 from florilegium.report.runs import Run, compare_arms, epochs_to_90_percent, finite
-from florilegium.report.statistics import t_interval, wilson
 from florilegium.report.study import Entry, Key, Study
 
 COLUMNS = (
@@ -43,18 +43,10 @@ DIFFERENCE_COLUMNS = (
     "n_test",
     "method",
 )
-MAIN = "top1"
-EPOCHS = "epochs_to_90_percent"
-ON_TEST = ("top1", "top5", "last_top1")  # fractions of the `n_test` test images
-FRACTIONS = (*ON_TEST, "train_top1")
-SIZES = ("params", "params_trainable", "macs", "checkpoint_bytes")  # the same in every run
-WIDEST = 0.10  # an interval of an accuracy that is wider than this decides nothing by overlapping
+WIDEST = 0.10  # an interval of a fraction that is wider than this decides nothing by overlapping
 OWN_SPLIT = "project's own"
 NOTE_SEPARATOR = " | "
 COUNTS = {"n_seeds": "Int64", "n_test": "Int64"}  # integers that may be absent
-BLANK = math.nan
-
-Interval = tuple[float, float, float]
 
 
 def compare(
@@ -103,12 +95,12 @@ def _differences(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[tu
 def _rows(
     study: Study, entry: Entry, runs: Sequence[Run], p_value: float | None, split: str
 ) -> Iterator[dict[str, Any]]:
-    used = finite(runs)
     notes = _notes(study, entry, runs, split)
-    for metric, published in _wanted(entry, used):
-        mean, low, high = summary(metric, used)
-        tested = metric == MAIN and p_value is not None
-        parts = [*notes, published.note if published else ""]
+    for metric, published in _wanted(entry, runs):
+        used = counted(metric, runs)
+        mean, low, high = summary(metric, runs)
+        tested = metric == entry.scoring.main and p_value is not None
+        parts = [*notes, _hardware(runs) if metric in CLOCKED else "", published.note if published else ""]
         yield {
             "experiment": entry.experiment,
             "arm": entry.arm,
@@ -120,7 +112,7 @@ def _rows(
             "ci_low": low,
             "ci_high": high,
             "n_seeds": len(used),
-            "n_test": used[0].metrics["n_test"] if used else pd.NA,
+            "n_test": used[0].metrics.get("n_test", pd.NA) if used else pd.NA,
             "baseline": "/".join(entry.baseline_key) if tested and entry.baseline_key else "",
             "p_value": p_value if tested else BLANK,
             "verdict": verdict(study, metric, published, runs, (mean, low, high)),
@@ -128,46 +120,24 @@ def _rows(
         }
 
 
-def _wanted(entry: Entry, used: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
-    """The main metric, every published figure, and the speed of convergence where it was validated."""
-    if not any(published.metric == MAIN for published in entry.published):
-        yield MAIN, None
+def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
+    """The main metric, every published figure, how often it diverged if it did, and the speed of
+    convergence where it was validated."""
+    published_metrics = {published.metric for published in entry.published}
+    if entry.scoring.main not in published_metrics:
+        yield entry.scoring.main, None
     for published in entry.published:
         yield published.metric, published
-    published_metrics = {published.metric for published in entry.published}
-    if EPOCHS not in published_metrics and any(epochs_to_90_percent(run) is not None for run in used):
+    if DIVERGENCE not in published_metrics and any(run.diverged for run in runs):
+        yield DIVERGENCE, None
+    if EPOCHS not in published_metrics and any(epochs_to_90_percent(run) is not None for run in finite(runs)):
         yield EPOCHS, None
 
 
-def value(run: Run, metric: str) -> float:
-    """One metric of one run; NaN where the run has none (no validation, say)."""
-    if metric == EPOCHS:
-        epochs = epochs_to_90_percent(run)
-        return BLANK if epochs is None else float(epochs)
-    if metric not in run.metrics:
-        raise unknown("metric", metric, [*run.metrics, EPOCHS], str(run.folder / "metrics.json"))
-    found = run.metrics[metric]
-    return BLANK if found is None else float(found)
-
-
-def summary(metric: str, runs: Sequence[Run]) -> Interval:
-    """Mean and 95 % interval: t over seeds; for one run Wilson, where images were counted, else none.
-
-    The interval of an accuracy is cut at 0 and 1, that of a number of epochs at 1.
-    """
-    values = [value(run, metric) for run in runs]
-    if not values or any(math.isnan(v) for v in values):
-        return BLANK, BLANK, BLANK
-    if len(values) > 1:
-        mean, low, high = t_interval(values)
-        if metric in FRACTIONS:
-            return mean, max(0.0, low), min(1.0, high)
-        return (mean, max(1.0, low), high) if metric == EPOCHS else (mean, low, high)
-    only = values[0]
-    if metric in ON_TEST:
-        n = int(runs[0].metrics["n_test"])
-        return (only, *wilson(round(only * n), n))
-    return (only, only, only) if metric in SIZES else (only, BLANK, BLANK)
+def _hardware(runs: Sequence[Run]) -> str:
+    """What a clock or a device decided is held against no figure from other hardware."""
+    machines = sorted({f"{cost['device']} in {cost['precision']}" for run in runs for cost in [run.cost()]})
+    return f"decided by the hardware (here {', '.join(machines)}), so it is not judged" if machines else ""
 
 
 def verdict(
@@ -176,16 +146,17 @@ def verdict(
     """One word on a row.
 
     `not_run`, `diverged` (every run did); `not_comparable` where the preset's data are not the
-    study's, or nothing was published; `higher` and `lower` when our interval lies wholly outside
-    the published range; `inconclusive` when there is no interval, or when it overlaps that range
-    but is wider than 10 points of accuracy; else `reproduced`.
+    study's, where nothing was published, or where the hardware decides (times, memory); `higher` and
+    `lower` when our interval lies wholly outside the published range; `inconclusive` when there is no
+    interval, or when it overlaps that range but is wider than 10 points of a fraction; else
+    `reproduced`.
     """
     _, low, high = interval
     if not runs:
         return "not_run"
-    if not finite(runs):
+    if not counted(metric, runs):
         return "diverged"
-    if not study.comparable or published is None:
+    if not study.comparable or published is None or metric in CLOCKED:
         return "not_comparable"
     if math.isnan(low):
         return "inconclusive"

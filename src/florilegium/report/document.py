@@ -8,9 +8,11 @@ import pandas as pd
 from florilegium.core.files import read_json
 from florilegium.report.catalogue import planned
 from florilegium.report.comparison import read_tables
+from florilegium.report.costs import READING as COST_READING
+from florilegium.report.costs import read_costs, readable_costs
 from florilegium.report.findings import findings
 from florilegium.report.page import AUDIT_HEADER, DATASET_HEADER, audit_row, dataset_row
-from florilegium.report.provenance import COST_HEADER, costs, provenance
+from florilegium.report.provenance import provenance
 from florilegium.report.runs import Run, read_study
 from florilegium.report.study import Page, Study
 from florilegium.report.tables import READING, markdown_table, numbered, p_value, points, readable
@@ -78,7 +80,8 @@ def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]]) -
         "### Arms against their baselines, paired",
         markdown_table(*_differences(differences)),
         "### Cost",
-        markdown_table(COST_HEADER, costs(study, read_study(folder, study))),
+        COST_READING,
+        markdown_table(*readable_costs(study, read_costs(folder))),
         "### Figures",
         *plots,
     ]

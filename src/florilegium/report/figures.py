@@ -7,14 +7,18 @@ from matplotlib.figure import Figure
 
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, planned
+from florilegium.report.figures_against import draw_against
 from florilegium.report.figures_attention import (
     draw_attention_depth,
     draw_attention_maps,
     draw_attention_rollout,
 )
+from florilegium.report.figures_bars import draw_bars
+from florilegium.report.figures_confusion import draw_confusion
 from florilegium.report.figures_curves import draw_curves
 from florilegium.report.figures_effects import draw_convergence, draw_leak, draw_rates
-from florilegium.report.figures_images import draw_confusion, draw_samples
+from florilegium.report.figures_images import draw_samples
+from florilegium.report.figures_panels import draw_panels
 from florilegium.report.figures_published import draw_published
 from florilegium.report.material import Material
 
@@ -23,6 +27,9 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "leak": draw_leak,
     "convergence": draw_convergence,
     "rates": draw_rates,
+    "against": draw_against,
+    "bars": draw_bars,
+    "panels": draw_panels,
     "curves": draw_curves,
     "attention_maps": draw_attention_maps,
     "attention_depth": draw_attention_depth,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from florilegium.explanation.attended import FILES, Attended
 from florilegium.report import style
@@ -21,7 +21,7 @@ from florilegium.report.pictures_attention import (
 )
 from florilegium.report.study import Entry
 
-CELL = 1.95  # inches
+NAMES = 1.5  # inches that the names of rows take
 FLOOR = 1e-4  # of the diagonal's axis
 
 
@@ -52,7 +52,7 @@ def draw_attention_maps(material: Material, figure: Planned) -> Figure:
         return _empty(material, figure)
     shown = [attended for _, attended in found.values()]
     columns = max(2, *(len(attended.blocks) for attended in shown))
-    fig = style.figure(0.3 + (CELL + 0.2) * len(found))
+    fig = style.figure(len(found) * _row(columns, 0.45))
     grid = fig.subplots(len(found), columns, squeeze=False)
     for row, (name, attended) in zip(grid, zip(found, shown, strict=True), strict=True):
         draw_maps(row, attended)
@@ -83,6 +83,9 @@ def draw_attention_depth(material: Material, figure: Planned) -> Figure:
     _depth_axes(axes["entropy_share"], "Entropy of a row", "share of log N", [1.0])
     _depth_axes(axes["diagonal"], "Weight of a token on itself", "mean over rows (log scale)", even)
     axes["diagonal"].set_yscale("log")
+    axes["diagonal"].yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes["diagonal"].yaxis.set_major_formatter("{x:g}")
+    axes["diagonal"].yaxis.set_minor_locator(NullLocator())
     style.legend(fig)
     images = images_measured(attended for _, attended in found.values())
     style.frame(
@@ -103,7 +106,7 @@ def draw_attention_rollout(material: Material, figure: Planned) -> Figure:
         return _empty(material, figure)
     datasets = list(dict.fromkeys(entry.dataset for entry, _ in found.values()))
     columns = max(2, *(len(attended.images) for _, attended in found.values()))
-    fig = style.figure((CELL + 0.15) * (len(found) + len(datasets)))
+    fig = style.figure((len(found) + len(datasets)) * _row(columns, 0.3))
     rows = iter(fig.subplots(len(found) + len(datasets), columns, squeeze=False))
     for dataset in datasets:
         of_dataset = {name: a for name, (entry, a) in found.items() if entry.dataset == dataset}
@@ -122,6 +125,11 @@ def _empty(material: Material, figure: Planned) -> Figure:
     style.nothing(fig.subplots(), "no finished run")
     style.frame(fig, material.study, figure.question, "Nothing has been looked at yet.")
     return fig
+
+
+def _row(columns: int, beside: float) -> float:
+    """Height in inches of a row of square pictures, with `beside` for what stands over and under them."""
+    return (style.WIDTH - NAMES) / columns + beside
 
 
 def _name(ax: Axes, name: str) -> None:

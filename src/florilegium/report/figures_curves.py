@@ -14,6 +14,7 @@ from florilegium.report.catalogue import Planned, members
 from florilegium.report.material import Material
 from florilegium.report.runs import Run, curve
 from florilegium.report.study import Entry
+from florilegium.report.tables import axis
 
 
 def draw_curves(material: Material, figure: Planned) -> Figure:
@@ -24,11 +25,12 @@ def draw_curves(material: Material, figure: Planned) -> Figure:
     for index, entry in enumerate(entries):
         look = {"color": style.colour(index), "linestyle": style.dashes(index)}
         runs = material.runs[entry.key]
-        _arm(accuracy, runs, "val_top1", 100, look)
+        _arm(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look)
         _arm(loss, runs, "train_loss", 1, look)
         loss.plot([], [], linewidth=2.4, label=_legend(material, entry), **look)
-    _axes(accuracy, "Validation accuracy", "top-1 accuracy (%)", "no validation split, so no curve")
-    _axes(loss, "Training loss", "cross-entropy (nats)", "no finished run")
+    label = axis(entries[0].scoring.main, 1.0)[0].removeprefix("test ")
+    _axes(accuracy, "Validation", label, "no validation split, so no curve")
+    _axes(loss, "Training loss", "loss", "no finished run")
     style.legend(fig)
     style.frame(
         fig,
@@ -73,7 +75,7 @@ def _legend(material: Material, entry: Entry) -> str:
     label = material.label(entry)
     if not runs:
         return f"{label}: not run"
-    validated = any(np.isfinite(curve(run, "val_top1")).any() for run in runs)
+    validated = any(np.isfinite(curve(run, entry.scoring.validated)).any() for run in runs)
     return style.wrapped(label if validated else f"{label}: no validation", 64)
 
 

@@ -7,13 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from florilegium.core.metrics import EPOCHS
 from florilegium.report import style
 from florilegium.report.catalogue import CONVERGENCE_ROLES, Planned
-from florilegium.report.comparison import EPOCHS, MAIN, differences_of, summary, value
+from florilegium.report.comparison import differences_of
 from florilegium.report.material import Material
+from florilegium.report.measures import summary, value
 from florilegium.report.runs import finite
 from florilegium.report.study import LEAKY, Entry
 from florilegium.report.tables import equals, p_value, points
+
+MANY = 16  # arms that one figure of convergence shows, if need be
 
 
 def draw_leak(material: Material, figure: Planned) -> Figure:
@@ -52,7 +56,9 @@ def _target(entry: Entry) -> str:
 
 
 def _slope(ax: Axes, material: Material, leaky: Entry, clean: Entry, colour: str) -> None:
-    accuracy = [{run.seed: 100 * run.metrics[MAIN] for run in material.finished(e)} for e in (clean, leaky)]
+    accuracy = [
+        {run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for e in (clean, leaky)
+    ]
     both = sorted(accuracy[0].keys() & accuracy[1].keys())
     if not both:
         return
@@ -81,8 +87,7 @@ def _bar(ax: Axes, mean: float, low: float, high: float, y: float, colour: str) 
 
 def draw_convergence(material: Material, figure: Planned) -> Figure:
     """Epochs until 90 % of an arm's own final validation accuracy."""
-    entries = [e for e in material.study.entries if e.role in CONVERGENCE_ROLES and e.arm != LEAKY]
-    entries = [e for e in entries if np.isfinite(summary(EPOCHS, material.finished(e))[0])]
+    entries = [e for e in _learners(material) if np.isfinite(summary(EPOCHS, material.finished(e))[0])]
     fig = style.figure(1.3 + 0.5 * max(len(entries), 2))
     ax = fig.subplots()
     for row, entry in enumerate(entries):
@@ -114,6 +119,15 @@ def draw_convergence(material: Material, figure: Planned) -> Figure:
         "end, so read this beside the accuracy. Epochs spent on pretraining do not count.",
     )
     return fig
+
+
+def _learners(material: Material) -> list[Entry]:
+    """All arms without a leak, or in a large study those that differ in their first weights alone."""
+    entries = [e for e in material.study.entries if e.role in CONVERGENCE_ROLES and e.arm != LEAKY]
+    if len(entries) <= MANY:
+        return entries
+    pairs = {e.key for pair in material.study.gains() for e in pair}
+    return [e for e in entries if e.key in pairs]
 
 
 def draw_rates(material: Material, figure: Planned) -> Figure:
@@ -149,7 +163,7 @@ def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, 
     drawn: list[tuple[float, float]] = []
     for entry in family:
         runs = finite(material.runs[entry.key])
-        mean, low, high = (100 * v for v in summary(MAIN, runs))
+        mean, low, high = (100 * v for v in summary(entry.scoring.main, runs))
         if not np.isfinite(mean):
             continue
         x = entry.lr * aside
@@ -157,7 +171,7 @@ def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, 
         ax.plot([x, x], [low, high], linewidth=2.6, **look)
         ax.plot(
             [x * 1.045] * len(runs),
-            [100 * run.metrics[MAIN] for run in runs],
+            [100 * run.metrics[entry.scoring.main] for run in runs],
             "o",
             markersize=4,
             alpha=0.5,

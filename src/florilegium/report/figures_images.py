@@ -1,7 +1,6 @@
-"""Figures of single classes and images: confusion matrix and sample predictions."""
+"""Sample predictions: test images with what was seen in them."""
 
 import textwrap
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,76 +11,15 @@ from numpy.typing import NDArray
 from florilegium.data.packed import read_pixels
 from florilegium.report import style
 from florilegium.report.catalogue import Planned
+from florilegium.report.figures_confusion import coded
 from florilegium.report.material import Material
 
-ANNOTATED = 20  # classes up to which each cell shows its count
 COLUMNS = 6
-
-
-def draw_confusion(material: Material, figure: Planned) -> Figure:
-    """Confusion matrix of the study's main arm, summed over seeds, in shares of the true class."""
-    entry = material.study.main()
-    runs = material.finished(entry)
-    classes = material.classes.get(entry.dataset, ())
-    n = len(classes)
-    side = float(np.clip(2.6 + 0.3 * n, 5.5, 12.0))
-    fig = style.figure(side * 0.92, max(side, 7.5))
-    ax = fig.subplots()
-    if runs and n:
-        counts = confusion([coded(run.predictions(), classes) for run in runs], n)
-        _matrix(fig, ax, counts, classes)
-    else:
-        style.nothing(ax, "no finished run")
-    style.frame(
-        fig,
-        material.study,
-        f"{figure.question} {material.label(entry)}",
-        f"Test images of {entry.dataset}, {material.n_seeds([entry])} together ({material.n_tests([entry])} each). Colour: "
-        f"share of the true class{'; numbers: images' if n <= ANNOTATED else ''}. The diagonal is right.",
-    )
-    return fig
-
-
-def coded(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Predictions with classes as places in label order, also where the file names them."""
-    if pd.api.types.is_integer_dtype(predictions["target"]):
-        return predictions
-    places = {name: place for place, name in enumerate(classes)}
-    columns = {key: predictions[key].map(places) for key in ("target", "prediction")}
-    return predictions.assign(**columns)
-
-
-def confusion(tables: Sequence[pd.DataFrame], n_classes: int) -> NDArray[np.int64]:
-    """Counts by (target, prediction), shape (C, C), summed over tables of predictions."""
-    counts = np.zeros((n_classes, n_classes), dtype=np.int64)
-    for table in tables:
-        np.add.at(counts, (table["target"].to_numpy(), table["prediction"].to_numpy()), 1)
-    return counts
-
-
-def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
-    n = len(classes)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    drawn = ax.imshow(100 * share, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
-    size = float(np.clip(170 / n, 4.2, 9))
-    names = [name.replace("_", " ") for name in classes]
-    ax.set_xticks(range(n), names, rotation=90, fontsize=size)
-    ax.set_yticks(range(n), names, fontsize=size)
-    ax.set_xlabel("predicted class")
-    ax.set_ylabel("true class")
-    ax.grid(visible=False)
-    ax.tick_params(length=0)
-    fig.colorbar(drawn, ax=ax, shrink=0.7, label="share of the true class (%)")
-    if n > ANNOTATED:
-        return
-    for i, j in zip(*np.nonzero(counts), strict=True):
-        tint = "white" if share[i, j] > 0.55 else style.INK
-        ax.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7.5, color=tint)
 
 
 def draw_samples(material: Material, figure: Planned) -> Figure:
     """Test images with class, prediction and probability: right ones and the surest errors."""
-    entry = material.study.main()
+    entry = material.study.classifier() or material.study.main()
     runs = material.finished(entry)
     fig = Figure(figsize=(style.WIDTH, 7.6))
     places = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.06, "hspace": 0.36}
@@ -89,8 +27,9 @@ def draw_samples(material: Material, figure: Planned) -> Figure:
     for ax in grid.flat:
         ax.set_axis_off()
     if runs and entry.dataset in material.pixels:
-        classes = material.classes[entry.dataset]
-        halves = choose(coded(runs[0].predictions(), classes), 2 * COLUMNS)
+        classes = material.called(entry.dataset)
+        predictions = coded(runs[0].predictions(), material.classes[entry.dataset])
+        halves = choose(predictions, 2 * COLUMNS)
         pixels = read_pixels(material.pixels[entry.dataset], list(pd.concat(halves)["image"]))
         for axes, half in zip((grid[:2].flat, grid[2:].flat), halves, strict=True):
             for ax, row in zip(axes, half.itertuples(), strict=False):
@@ -129,4 +68,4 @@ def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, p
 
 
 def _short(name: str, width: int = 19) -> str:
-    return textwrap.shorten(name.replace("_", " "), width, placeholder="…")
+    return textwrap.shorten(name, width, placeholder="…")

@@ -5,12 +5,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from florilegium.core.metrics import SCORES, SCORING, WORDS
 from florilegium.report import style
-from florilegium.report.catalogue import Planned
-from florilegium.report.comparison import FRACTIONS
+from florilegium.report.catalogue import Planned, members
 from florilegium.report.material import Material
 from florilegium.report.study import labels
-from florilegium.report.tables import WORDS, judged, measured
+from florilegium.report.tables import judged, measured
 
 COLOURS = {
     "reproduced": style.RIGHT,
@@ -19,12 +19,17 @@ COLOURS = {
     "diverged": "#B91C1C",
 }
 
+MAIN = {task.main for task in SCORING.values()}
+
 
 def draw_published(material: Material, figure: Planned) -> Figure:
     """Dot and interval: ours; band: the published range; word: the verdict."""
     table = material.comparison
-    rows = table[table["metric"].isin(FRACTIONS)].reset_index(drop=True)
+    keys = zip(table["experiment"], table["arm"], strict=True)
+    shown = pd.Series([key in figure.arms for key in keys], index=table.index, dtype=bool)
+    rows = table[table["metric"].isin(SCORES) & shown].reset_index(drop=True)
     names = labels(material.study)
+    entries = members(material.study, figure)
     fig = style.figure(1.0 + 0.46 * max(len(rows), 2))
     ax = fig.subplots()
     for row in rows.itertuples():
@@ -34,12 +39,12 @@ def draw_published(material: Material, figure: Planned) -> Figure:
     ax.set_ylim(-len(rows) + 0.4, 0.6)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("accuracy (%)")
+    ax.set_xlabel(f"{' or '.join(dict.fromkeys(entry.scoring.axis for entry in entries))} (%)")
     ax.set_xlim(*_limits(rows))
     ax.plot([], [], "o", color=style.INK, label="ours, 95 % interval")
     ax.fill_between([], [], color=style.BAND, label="published")
     style.legend(fig)
-    arms = [entry for entry in material.study.entries if material.finished(entry)]
+    arms = [entry for entry in entries if material.finished(entry)]
     warning = (
         "" if material.study.comparable else "The data are not the study's, so the bands are no target here. "
     )
@@ -74,7 +79,7 @@ def _row(ax: Axes, row: pd.Series, y: float) -> None:
 
 def _label(name: str, metric: str) -> str:
     text = style.wrapped(name, 46)
-    return text if metric == "top1" else f"{text}\n{WORDS[metric]}"
+    return text if metric in MAIN else f"{text}\n{WORDS[metric]}"
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:

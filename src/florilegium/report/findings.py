@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.report.comparison import EPOCHS, MAIN, differences_of
+from florilegium.core.metrics import EPOCHS
+from florilegium.report.comparison import differences_of
 from florilegium.report.study import Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
+FEW = 3  # gains that have a headline each
 JUDGED = ("reproduced", "higher", "lower", "inconclusive")
 
 
@@ -32,10 +34,13 @@ def findings(
         found += _effect(
             f"flattery by a leak ({leaky.dataset})", leaky, clean, comparison, differences, names
         )
-    for transfer, scratch in study.gains():
+    gains = study.gains()
+    for transfer, scratch in gains if len(gains) <= FEW else ():
         subject = f"gain by transfer ({transfer.dataset})"
         found += _effect(subject, transfer, scratch, comparison, differences, names)
         found += _convergence(transfer, scratch, comparison)
+    if len(gains) > FEW:
+        found += _gains([transfer for transfer, _ in gains], differences)
     used = {entry.dataset for entry in study.entries}
     own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
     return [*found, *_shown_again(own), *_published(comparison)]
@@ -61,6 +66,20 @@ def _effect(
     if row.ci_low <= 0 <= row.ci_high:
         sentence += " The interval holds zero: no effect is shown."
     yield Finding(f"{points(row.difference)} points", subject, sentence)
+
+
+def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding]:
+    """Many gains in one headline."""
+    rows = [row for arm in arms if (row := differences_of(differences, arm)) is not None]
+    if rows:
+        low, high = min(row.difference for row in rows), max(row.difference for row in rows)
+        above, below = sum(row.ci_low > 0 for row in rows), sum(row.ci_high < 0 for row in rows)
+        yield Finding(
+            f"{points(low)} to {points(high)} points",
+            f"gain by transfer ({len(rows)} pairs)",
+            f"The 95\u00a0% interval of {above} differences lies above zero, of {below} below it; the table of "
+            "differences has each.",
+        )
 
 
 def _convergence(arm: Entry, baseline: Entry, comparison: pd.DataFrame) -> Iterator[Finding]:
@@ -107,8 +126,8 @@ def _mean(comparison: pd.DataFrame, entry: Entry, metric: str) -> float | None:
 
 
 def _accuracy(comparison: pd.DataFrame, entry: Entry) -> str:
-    mean = _mean(comparison, entry, MAIN)
-    return "not run" if mean is None else f"{number(MAIN, mean)}\u00a0%"
+    mean = _mean(comparison, entry, entry.scoring.main)
+    return "not run" if mean is None else f"{number(entry.scoring.main, mean)}\u00a0%"
 
 
 def _seeds(n: int) -> str:

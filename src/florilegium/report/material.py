@@ -1,7 +1,7 @@
 """All that the figures of one study are drawn from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,7 @@ class Material:
     Attributes:
         classes: class names in label order, by data set.
         pixels: packed images (`pixels<size>.npy`, its `.csv` beside it), by data set.
+        words: what people call a class whose name is a code, by data set and class.
     """
 
     study: Study
@@ -25,6 +26,13 @@ class Material:
     differences: pd.DataFrame
     classes: Mapping[str, Sequence[str]]
     pixels: Mapping[str, Path]
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def called(self, dataset: str) -> list[str]:
+        """What people call the classes of a data set, in label order: the first of several words."""
+        words = self.words.get(dataset, {})
+        names = (words.get(name, name) for name in self.classes.get(dataset, ()))
+        return [name.split(",")[0].replace("_", " ") for name in names]
 
     def label(self, entry: Entry) -> str:
         return labels(self.study)[entry.key]

@@ -12,8 +12,10 @@ from PIL import Image
 from florilegium.core.files import read_json
 from florilegium.report.catalogue import planned
 from florilegium.report.comparison import read_tables
+from florilegium.report.costs import READING as COST_READING
+from florilegium.report.costs import read_costs, readable_costs
 from florilegium.report.findings import findings
-from florilegium.report.provenance import COST_HEADER, costs, provenance
+from florilegium.report.provenance import provenance
 from florilegium.report.runs import Run, read_study
 from florilegium.report.study import Page, Study
 from florilegium.report.tables import EMPTY, READING, readable
@@ -64,7 +66,7 @@ def render_page(page: Page, results: Path, images: Mapping[str, Path]) -> str:
         dataset_header=DATASET_HEADER,
         datasets=[dataset_row(page, name, read_json(path)) for name, path in sorted(images.items())],
         sources=_sources(page),
-        cost_header=COST_HEADER,
+        cost_reading=COST_READING,
         provenance=provenance(runs),
     )
 
@@ -81,7 +83,7 @@ def _study(study: Study, folder: Path, audits: list[dict[str, Any]]) -> dict[str
             {"source": embedded(folder / "figures" / f"{figure.name}.png"), "alt": figure.question}
             for figure in planned(study)
         ],
-        "costs": costs(study, runs),
+        "costs": readable_costs(study, read_costs(folder)),
         "runs": _all(runs),
     }
 

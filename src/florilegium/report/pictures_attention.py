@@ -25,7 +25,7 @@ ROLLOUT_NOTE = (
     "multiplied. Bright: much of the answer comes from there; the scale is each picture's own. Numbers: the "
     "least and the most that a patch gives, 1 being an even share."
 )
-DIMMEST = 0.85  # how much of the light is taken from the patch that gives least
+DIMMEST = 0.8  # how much of the light is taken from the patch that gives least
 
 
 def draw(attended: Attended, folder: Path, label: style.Label, place: str) -> Iterator[Path]:

@@ -1,50 +1,10 @@
-"""What a study cost, and what made it: read from cost files and receipts."""
+"""What made a study: read from cost files and receipts."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from florilegium.report.runs import Run
-from florilegium.report.study import Key, Study, labels
 from florilegium.report.tables import EMPTY
-
-COST_HEADER = (
-    "Arm", "Parameters", "trained", "MACs (M)", "Runs", "Device", "Precision", "Threads",
-    "Seconds a run", "Images/s", "Peak memory (MiB)",
-)  # fmt: skip
-
-
-def costs(study: Study, runs: Mapping[Key, Sequence[Run]]) -> list[tuple[str, ...]]:
-    """A row an arm under `COST_HEADER`; seconds, rates and memory are means over its runs."""
-    names = labels(study)
-    return [_cost(names[entry.key], runs[entry.key]) for entry in study.entries if runs[entry.key]]
-
-
-def _cost(name: str, runs: Sequence[Run]) -> tuple[str, ...]:
-    size = runs[0].metrics
-    costs = [run.cost() for run in runs]
-    return (
-        name,
-        f"{size['params']:,}",
-        f"{size['params_trainable']:,}",
-        f"{size['macs'] / 1e6:,.1f}",
-        str(len(runs)),
-        _distinct(costs, "device"),
-        _distinct(costs, "precision"),
-        _distinct(costs, "threads"),
-        _mean(costs, "seconds_total", 1),
-        _mean(costs, "train_images_per_second", 0),
-        _mean(costs, "peak_memory_bytes", 0, 2**20),
-    )
-
-
-def _distinct(costs: Sequence[dict[str, Any]], key: str) -> str:
-    return ", ".join(sorted({str(cost[key]) for cost in costs}))
-
-
-def _mean(costs: Sequence[dict[str, Any]], key: str, digits: int, unit: float = 1.0) -> str:
-    values = [cost[key] / unit for cost in costs if cost[key] is not None]
-    return f"{mean(values):,.{digits}f}" if values else EMPTY
 
 
 def provenance(runs: Iterable[Run]) -> list[tuple[str, str]]:

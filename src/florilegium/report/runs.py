@@ -1,6 +1,6 @@
 """Runs as they lie on disk: `<experiment>/<arm>/seed<seed>/` below a study's results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.core.files import read_json
+from florilegium.core.metrics import SCORING, Scored
 from florilegium.core.receipts import read_receipt
-from florilegium.report.statistics import Difference, Hits, paired_difference
+from florilegium.report.statistics import Difference, Hits, paired_difference, paired_t
 from florilegium.report.study import Entry, Key, Study
 
 SHARE_OF_FINAL = 0.9
@@ -21,6 +22,7 @@ SHARE_OF_FINAL = 0.9
 class Run:
     """One finished run; `history` has a row an epoch (`epoch, lr, train_loss, ..., val_top1`)."""
 
+    task: Scored
     seed: int
     folder: Path
     metrics: dict[str, Any]
@@ -31,7 +33,7 @@ class Run:
         return bool(self.metrics["diverged"])
 
     def cost(self) -> dict[str, Any]:
-        """What a clock and a device decided; read when asked for, since no result depends on it."""
+        """What a clock and a device decided; read when asked for, since no score depends on it."""
         found: dict[str, Any] = read_json(self.folder / "cost.json")
         return found
 
@@ -52,6 +54,7 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
     folders = [(seed, root / entry.experiment / entry.arm / f"seed{seed}") for seed in entry.seeds]
     return [
         Run(
+            task=entry.task,
             seed=seed,
             folder=folder,
             metrics=read_json(folder / "metrics.json"),
@@ -60,6 +63,12 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
         for seed, folder in folders
         if (folder / "metrics.json").is_file()
     ]
+
+
+def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Path]:
+    """The files `names` of every run, and its predictions."""
+    every = [run for of_arm in runs.values() for run in of_arm]
+    return [run.folder / name for run in every for name in (*names, SCORING[run.task].predictions) if name]
 
 
 def finite(runs: Sequence[Run]) -> list[Run]:
@@ -75,12 +84,12 @@ def curve(run: Run, column: str) -> NDArray[np.float64]:
 
 
 def epochs_to_90_percent(run: Run) -> int | None:
-    """The first epoch, counted from one, whose validation accuracy reaches 90 % of the last one's.
+    """The first epoch, counted from one, whose validation (main metric) reaches 90 % of the last one's.
 
     None without a validation split. Each run is held against its own end, so that a slow arm is not
     called fast for ending low; read it beside the accuracy itself.
     """
-    accuracy = curve(run, "val_top1")
+    accuracy = curve(run, SCORING[run.task].validated)
     if not len(accuracy) or np.isnan(accuracy[-1]):
         return None
     return int(np.argmax(accuracy >= SHARE_OF_FINAL * accuracy[-1])) + 1
@@ -89,19 +98,31 @@ def epochs_to_90_percent(run: Run) -> int | None:
 def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Difference, int, int] | None:
     """The paired difference over the seeds that both arms have, with (seeds, test images).
 
-    None when there is no common seed or when the two arms were tested on different images.
+    Of classifiers image by image; of other tasks, whose main metric is no mean over images, seed by
+    seed. None when too few seeds are common or the two arms were tested on different images.
     """
     ours = {run.seed: run for run in finite(runs)}
     theirs = {run.seed: run for run in finite(baseline)}
     seeds = sorted(ours.keys() & theirs.keys())
-    if not seeds:
+    pairs = [(ours[seed], theirs[seed]) for seed in seeds]
+    if not pairs or pairs[0][0].task != pairs[0][1].task:
         return None
-    tables = [ours[seed].predictions() for seed in seeds]
-    others = [theirs[seed].predictions() for seed in seeds]
+    if pairs[0][0].task != "classification":
+        return _seed_by_seed(pairs)
+    tables, others = ([run.predictions() for run in arm] for arm in zip(*pairs, strict=True))
     first = tables[0]["image"]
     if len(first) < 2 or any(not table["image"].equals(first) for table in [*tables, *others]):
         return None
     return paired_difference(_hits(tables), _hits(others)), len(seeds), len(first)
+
+
+def _seed_by_seed(pairs: Sequence[tuple[Run, Run]]) -> tuple[Difference, int, int] | None:
+    main = SCORING[pairs[0][0].task].main
+    ours, theirs = ([run.metrics[main] for run in arm] for arm in zip(*pairs, strict=True))
+    counts = {int(run.metrics.get("n_test", 0)) for pair in pairs for run in pair}
+    if len(pairs) < 2 or len(counts) > 1 or None in [*ours, *theirs]:
+        return None
+    return paired_t(ours, theirs), len(pairs), counts.pop()
 
 
 def _hits(tables: Sequence[pd.DataFrame]) -> Hits:

@@ -119,3 +119,14 @@ def _crossed(a: Hits, b: Hits, level: float) -> Difference:
     half = float(stdtrit(degrees, (1 + level) / 2)) * error
     p_value = 2 * float(stdtr(degrees, -abs(mean) / error))
     return Difference(mean, max(-1.0, mean - half), min(1.0, mean + half), p_value, method)
+
+
+def paired_t(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Difference:
+    """Compare two arms by one number a seed, two seeds or more: Student's paired t test."""
+    differences = [x - y for x, y in zip(a, b, strict=True)]
+    mean, low, high = t_interval(differences, level)
+    error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
+    method = "seeds paired (Student)"
+    if error < 1e-15:  # no spread to hold the difference against
+        return Difference(mean, low, high, 1.0 if mean == 0 else 0.0, method)
+    return Difference(mean, low, high, 2 * float(stdtr(len(differences) - 1, -abs(mean) / error)), method)

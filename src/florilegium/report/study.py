@@ -6,12 +6,14 @@ is read from run folders instead.
 
 from collections import Counter
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError
+from florilegium.core.figures import ChosenFigure
+from florilegium.core.metrics import SCORING, Scored, Scoring
 from florilegium.core.published import Baseline, Published
 from florilegium.core.strict import Name, Strict
 
@@ -26,7 +28,7 @@ class Entry(Strict):
 
     experiment: Name
     arm: Name
-    task: Literal["classification", "detection", "generation"] = "classification"
+    task: Scored = "classification"
     title: str
     note: str
     seeds: tuple[int, ...]
@@ -39,6 +41,14 @@ class Entry(Strict):
     lr: float
     lr_factor: float
     attention: Attention | None = None
+    values: dict[str, Any] = Field(
+        default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"
+    )
+
+    @property
+    def scoring(self) -> Scoring:
+        """What its task is judged by."""
+        return SCORING[self.task]
 
     @property
     def key(self) -> Key:
@@ -58,6 +68,7 @@ class Study(Strict):
     comparable: bool
     preset_note: str
     entries: tuple[Entry, ...]
+    figures: tuple[ChosenFigure, ...] = ()
 
     def find(self, key: Key | None) -> Entry | None:
         return self._by_key.get(key) if key else None
@@ -70,6 +81,11 @@ class Study(Strict):
         """The arm that the study argues for: the first corrected transfer, else the first arm."""
         transfers = [e for e in self.entries if e.role == "transfer" and e.arm == CORRECTED]
         return (transfers or list(self.entries))[0]
+
+    def classifier(self) -> Entry | None:
+        """The arm whose single predictions are shown, or None in a study without classification."""
+        found = [e for e in self.entries if e.task == "classification"]
+        return next((e for e in found if e == self.main()), found[0] if found else None)
 
     def leaks(self) -> list[tuple[Entry, Entry]]:
         """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""

@@ -6,21 +6,25 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from florilegium.report.comparison import FRACTIONS, NOTE_SEPARATOR
+from florilegium.core.metrics import FRACTIONS, WORDS
+from florilegium.report.comparison import NOTE_SEPARATOR
 
 EMPTY = "–"
-WORDS = {
-    "top1": "test top-1",
-    "top5": "test top-5",
-    "last_top1": "test top-1, last epoch",
-    "train_top1": "training top-1",
-    "epochs_to_90_percent": "epochs to 90 %",
-}
+BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+UNITS = {
+    "params": COUNTS,
+    "params_trainable": COUNTS,
+    "macs": COUNTS,
+    "checkpoint_bytes": BYTES,
+    "peak_memory_bytes": BYTES,
+}  # units to choose from by size; a metric without an entry is a plain number or a fraction
 HEADER = (
     "Experiment", "Arm", "Metric", "Published", "Ours", "Verdict", "p", "Against", "Seeds", "Images", "Notes",
 )  # fmt: skip
 READING = (
-    "Accuracies are percentages of the test images, and of the training images where that is said. Intervals are "
+    "Accuracies are percentages of the test images, and of the training images where that is said; average "
+    "precision is in per cent, too. Intervals are "
     "at 95\u00a0%: Student's t over seeds, or Wilson's for a single run, which covers the test images alone. "
     "p is two-sided, of a paired test on the same test images against the arm that is named, and not corrected "
     "for the number of comparisons. Epochs to 90\u00a0%: until the validation accuracy first reaches 90\u00a0% of "
@@ -89,12 +93,30 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def number(metric: str, value: float) -> str:
-    """A value in the unit that people read: per cent for fractions, grouped digits for counts."""
+    """A value in the unit that people read: per cent for fractions, grouped digits for counts, GiB for bytes."""
     if math.isnan(value):
         return EMPTY
     if metric in FRACTIONS:
         return f"{100 * value:.1f}"
+    name, size = unit(metric, value)
+    if name:
+        return (
+            f"{value / size:.3g}\u00a0{name}" if value / size < 1000 else f"{value / size:,.0f}\u00a0{name}"
+        )
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def unit(metric: str, value: float) -> tuple[str, float]:
+    """The largest unit of a metric that `value` reaches, with its size; `("", 1.0)` for a plain number."""
+    return next((found for found in UNITS.get(metric, ()) if value >= found[1]), ("", 1.0))
+
+
+def axis(metric: str, largest: float) -> tuple[str, float]:
+    """The label of an axis that reaches `largest`, and the factor by which values are drawn on it."""
+    if metric in FRACTIONS:
+        return f"{WORDS[metric]} (%)", 100.0
+    name, size = unit(metric, largest)
+    return f"{WORDS[metric]} ({name})" if name else WORDS[metric], 1 / size
 
 
 def published(metric: str, low: float, high: float) -> str:

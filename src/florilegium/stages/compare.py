@@ -1,4 +1,4 @@
-"""Hold a study's runs against what was published: comparison.csv, comparison.md, differences.csv."""
+"""Hold a study's runs against what was published: comparison, differences and costs, as CSV and Markdown."""
 
 import argparse
 import time
@@ -10,9 +10,12 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import atomic, read_json, write_text
 from florilegium.core.receipts import write_receipt
 from florilegium.report.comparison import compare
-from florilegium.report.runs import read_study
+from florilegium.report.costs import costs, costs_markdown
+from florilegium.report.runs import files_of, read_study
 from florilegium.report.study import Study, read
 from florilegium.report.tables import markdown
+
+READ = ("metrics.json", "history.csv", "cost.json", "receipt.json")
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -30,32 +33,37 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="comparison.csv; the others are put beside it"
     )
-    parser.add_argument("--spec", required=True, help="the study's description, as JSON")
+    parser.add_argument("--spec", type=Path, required=True, help="file of the study's description, as JSON")
     parser.add_argument("--code", required=True)
     arguments = parser.parse_args()
-    study = read(Study, arguments.spec)
+    study = read(Study, arguments.spec.read_text(encoding="utf-8"))
     splits = {path.parent.name: read_json(path)["split_origin"] for path in arguments.images}
     runs = read_study(arguments.runs, study)
     comparison, differences = compare(study, runs, splits)
+    spent = costs(study, runs)
     out: Path = arguments.out
-    outputs = [out, out.with_suffix(".md"), out.with_name("differences.csv")]
-    write_csv(comparison, outputs[0])
-    text = markdown(comparison, title=study.title, preset=study.preset, comparable=study.comparable)
-    write_text(outputs[1], text)
-    write_csv(differences, outputs[2])
-    inputs = [
-        run.folder / name
-        for of_arm in runs.values()
-        for run in of_arm
-        for name in ("metrics.json", "history.csv", "predictions.csv", "receipt.json")
-    ]
+    tables = {
+        out: comparison,
+        out.with_name("differences.csv"): differences,
+        out.with_name("costs.csv"): spent,
+    }
+    texts = {
+        out.with_suffix(".md"): markdown(
+            comparison, title=study.title, preset=study.preset, comparable=study.comparable
+        ),
+        out.with_name("costs.md"): costs_markdown(study, spent),
+    }
+    for path, table in tables.items():
+        write_csv(table, path)
+    for path, text in texts.items():
+        write_text(path, text)
     write_receipt(
         out.with_suffix(".receipt.json"),
         stage="compare",
         spec=study.model_dump(mode="json"),
         code=arguments.code,
-        inputs=[*inputs, *arguments.images],
-        outputs=outputs,
+        inputs=[*files_of(runs, READ), *arguments.images],
+        outputs=[*tables, *texts],
         started=started,
     )
 

@@ -11,10 +11,10 @@ from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
 from florilegium.report.figures_attention import sources
 from florilegium.report.material import Material
-from florilegium.report.runs import read_study
+from florilegium.report.runs import files_of, read_study
 from florilegium.report.study import Study, read
 
-READ = ("metrics.json", "history.csv", "predictions.csv")
+READ = ("metrics.json", "history.csv", "cost.json")
 
 
 def main() -> None:
@@ -31,25 +31,27 @@ def main() -> None:
         "--pixels", type=Path, nargs="*", default=[], help="resources/<source>/pixels<size>.npy ..."
     )
     parser.add_argument("--out", type=Path, required=True, help="the folder of the figures")
-    parser.add_argument("--spec", required=True, help="the study's description, as JSON")
+    parser.add_argument("--spec", type=Path, required=True, help="file of the study's description, as JSON")
     parser.add_argument("--code", required=True)
     arguments = parser.parse_args()
-    study = read(Study, arguments.spec)
+    study = read(Study, arguments.spec.read_text(encoding="utf-8"))
     packed = {(path.parent.name, path.name): path for path in arguments.pixels}
     places = {entry.dataset: (entry.source, f"pixels{entry.storage_size}.npy") for entry in study.entries}
     comparison, differences = read_tables(arguments.comparison.parent)
+    summaries = {path.parent.name: read_json(path) for path in arguments.images}
     material = Material(
         study=study,
         runs=read_study(arguments.runs, study),
         comparison=comparison,
         differences=differences,
-        classes={path.parent.name: read_json(path)["classes"] for path in arguments.images},
+        classes={name: summary["classes"] for name, summary in summaries.items()},
+        words={name: summary.get("words") or {} for name, summary in summaries.items()},
         pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
     )
     written = list(render(material, arguments.out))
-    runs = [run.folder / name for of_arm in material.runs.values() for run in of_arm for name in READ]
-    shown = material.pixels.get(study.main().dataset)
-    pixels = [] if shown is None else [shown, shown.with_suffix(".csv")]
+    seen = study.classifier()
+    shown = material.pixels.get(seen.dataset) if seen else None
+    pixels = [shown, shown.with_suffix(".csv")] if shown else []
     write_receipt(
         arguments.out / "receipt.json",
         stage="figures",
@@ -60,7 +62,7 @@ def main() -> None:
             arguments.comparison.with_name("differences.csv"),
             *arguments.images,
             *pixels,
-            *runs,
+            *files_of(material.runs, READ),
             *sources(material),
         ],
         outputs=written,

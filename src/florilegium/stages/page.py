@@ -24,10 +24,10 @@ def main() -> None:
         "--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ..."
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--spec", required=True, help="what the page shows, as JSON")
+    parser.add_argument("--spec", type=Path, required=True, help="file of what the page shows, as JSON")
     parser.add_argument("--code", required=True)
     arguments = parser.parse_args()
-    page = read(Page, arguments.spec)
+    page = read(Page, arguments.spec.read_text(encoding="utf-8"))
     images = {path.parent.name: path for path in arguments.images}
     write_text(arguments.out, render_page(page, arguments.results, images))
     write_receipt(
@@ -49,7 +49,7 @@ def sources(page: Page, results: Path) -> Iterator[Path]:
             yield results / "audit" / f"{a}__{b}" / name
     for name, study in page.studies.items():
         folder = results / name
-        yield from (folder / table for table in ("comparison.csv", "differences.csv"))
+        yield from (folder / table for table in ("comparison.csv", "differences.csv", "costs.csv"))
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
         for runs in read_study(folder, study).values():
             yield from (run.folder / file for run in runs for file in READ)

@@ -1,0 +1,140 @@
+"""Figures that a study file asks for: which arms, what is drawn against what.
+
+They are data, so that a study argues its own question without code of its own. Globs become arms
+here; what is measured is drawn in the report.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from florilegium.core.errors import UserError, unknown
+from florilegium.core.experiment import Experiment
+from florilegium.core.metrics import check_metrics
+from florilegium.core.strict import Name, Strict
+
+# Names of the figures that every study may have (report.catalogue), and would write over.
+TAKEN = re.compile(
+    r"published(_\d+)?|leak|convergence|rates|confusion|samples|curves_(target|pretraining|rates)_.*"
+    r"|attention_(maps|depth|rollout)"
+)
+NAMED = ("experiment", "arm")  # what an arm is called, beside what it is specified by
+SECTIONS = ("data", "model", "recipe", "init")
+SPLIT = re.compile(r"_split[0-9]+$")
+
+
+class FigureKind(Strict):
+    """What is drawn, whichever arms it is drawn of."""
+
+    name: Name = Field(description="its file: results/<preset>/<study>/figures/<name>.png")
+    kind: Literal["against", "bars", "curves"] = Field(
+        description="against: metrics over a value of the arms; bars: metrics arm by arm; curves: a pair of "
+        "panels an arm with its loss and its main metric by epoch"
+    )
+    title: str = Field(description="the question that it answers")
+    metrics: tuple[Name, ...] = Field(
+        (), strict=False, description="one panel each; empty: the main metric of the task"
+    )
+    x: str | None = Field(
+        None, description="against: `experiment`, `arm`, or a value of the arms such as recipe.freeze_blocks"
+    )
+    by: str | None = Field(None, description="against: one line for each value of this, written like x")
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if TAKEN.fullmatch(name):
+            raise ValueError(
+                f"'{name}' is the name of a figure that the report draws by itself; choose another"
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Self:
+        if (self.x is not None) != (self.kind == "against"):
+            raise ValueError("x: is needed by kind = against, and by no other kind")
+        if self.by is not None and self.kind != "against":
+            raise ValueError("by: belongs to kind = against")
+        if self.metrics and self.kind == "curves":
+            raise ValueError("metrics: kind = curves always shows the loss and the task's main metric")
+        return self
+
+
+class FigureEntry(FigureKind):
+    """A figure as a study file writes it."""
+
+    experiments: tuple[str, ...] = Field(
+        strict=False, description="globs over `experiment` or `experiment/arm`, in the order to draw them"
+    )
+
+
+class ChosenFigure(FigureKind):
+    """A figure with its arms, each as (experiment, arm)."""
+
+    arms: tuple[tuple[str, str], ...]
+
+
+def choose(
+    entries: Sequence[FigureEntry], experiments: Sequence[Experiment], known: set[tuple[str, str]], where: str
+) -> list[ChosenFigure]:
+    """The figures that can be drawn of `experiments`, the arms of one study in one preset.
+
+    Args:
+        known: (experiment, arm) of the whole study file, whatever the preset leaves out.
+        where: the study file, for error sentences.
+
+    Raises:
+        UserError: two figures of one name, a glob that fits nothing in the study file, a metric or a
+            value of the arms that does not exist.
+    """
+    here = [(e.name, e.arm) for e in experiments]
+    everywhere = known.union(here)
+    chosen: list[ChosenFigure] = []
+    for entry in entries:
+        place = f"{where}: figures.{entry.name}"
+        if any(entry.name == other.name for other in chosen):
+            raise UserError(f"{place}: the name stands twice; choose another for one of them")
+        check_metrics(entry.metrics, f"{place}: metrics")
+        for glob in entry.experiments:
+            if not any(_fits(glob, arm) for arm in everywhere):
+                names = {name for name, _ in everywhere} | {"/".join(arm) for arm in everywhere}
+                raise unknown("experiment", glob, names, f"{place}: experiments")
+        arms = dict.fromkeys(arm for glob in entry.experiments for arm in here if _fits(glob, arm))
+        if arms:
+            values = entry.model_dump(exclude={"experiments"})
+            chosen.append(ChosenFigure(**values, arms=tuple(arms)))
+    for e in experiments:
+        asked(e, chosen, f"{where}: figures")
+    return chosen
+
+
+def asked(experiment: Experiment, figures: Sequence[ChosenFigure], where: str) -> dict[str, Any]:
+    """The values of an arm that figures draw it by: `{"recipe.batch_size": 32}`."""
+    key = (experiment.name, experiment.arm)
+    paths = [path for figure in figures if key in figure.arms for path in (figure.x, figure.by)]
+    return {path: _value(experiment, path, where) for path in paths if path and path not in NAMED}
+
+
+def _value(experiment: Experiment, path: str, where: str) -> Any:
+    section, *keys = path.split(".")
+    if section not in SECTIONS or not keys:
+        raise UserError(
+            f"{where}: '{path}' must be experiment, arm, or a key below {', '.join(SECTIONS)}, such as recipe.lr"
+        )
+    part = getattr(experiment, section)
+    found: Any = part.model_dump(mode="json") if part else {}
+    for depth, key in enumerate(keys):
+        if not isinstance(found, Mapping) or key not in found:
+            place = f"{where}: {experiment.name}/{experiment.arm} has no {path}; {'.'.join([section, *keys[:depth]])}"
+            raise unknown("key", key, found if isinstance(found, Mapping) else (), place)
+        found = found[key]
+    return found
+
+
+def _fits(glob: str, arm: tuple[str, str]) -> bool:
+    """An experiment that is run on each official split is meant with and without the split's number."""
+    names = {arm[0], SPLIT.sub("", arm[0])}
+    return any(fnmatchcase(text, glob) for name in names for text in (name, f"{name}/{arm[1]}"))

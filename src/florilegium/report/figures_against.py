@@ -1,0 +1,164 @@
+"""A metric against a value that arms were given, such as accuracy against frozen blocks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, log10
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from florilegium.core.figures import SPLIT
+from florilegium.core.metrics import DIVERGENCE, WORDS
+from florilegium.report import style
+from florilegium.report.catalogue import Planned, members
+from florilegium.report.material import Material
+from florilegium.report.measures import counted, summary, value
+from florilegium.report.study import Entry, Key
+from florilegium.report.tables import axis
+
+WIDE = 30  # a value that spans more than this factor stands on a logarithmic scale
+TICKS = 10
+CALLED = {"recipe.lr": "learning rate", "recipe.freeze_blocks": "frozen blocks"}
+
+
+def draw_against(material: Material, figure: Planned) -> Figure:
+    """One panel a metric; one line for each value of `by` and each official split."""
+    assert figure.chosen is not None and figure.chosen.x is not None
+    entries, x = members(material.study, figure), figure.chosen.x
+    metrics = figure.chosen.metrics or (entries[0].scoring.main,)
+    lines = _lines(entries, figure.chosen.by)
+    places, names = _places(entries, x)
+    n_rows = ceil(len(metrics) / 2)
+    fig = style.figure(0.4 + 3.4 * n_rows)
+    axes = fig.subplots(n_rows, min(len(metrics), 2), squeeze=False)
+    for ax in axes.flat[len(metrics) :]:
+        ax.set_visible(False)
+    step = 0.022 * axes.shape[1] * _span(places)  # lines stand side by side
+    for ax, metric in zip(axes.flat, metrics, strict=False):
+        label, scale = _axis(material, entries, metric)
+        for index, line in enumerate(lines.values()):
+            aside = {key: place + (index - (len(lines) - 1) / 2) * step for key, place in places.items()}
+            _line(ax, material, line, metric, aside, scale, index)
+        if ax.has_data():
+            ax.set_ylabel(label)
+            _ticks(ax, names, x)
+        else:
+            style.nothing(ax, f"{WORDS[metric]}: no finished run")
+    _key(axes.flat[0], lines, has_band=any(p.metric in metrics for e in entries for p in e.published))
+    style.legend(fig, columns=3)
+    style.frame(
+        fig,
+        material.study,
+        figure.question,
+        f"Small dots: single runs ({material.n_seeds(entries)}, {material.n_tests(entries)}); large: mean; bars: 95 % "
+        "interval, Student's t over seeds (Wilson's for a single run).",
+    )
+    return fig
+
+
+def _said(entry: Entry, path: str) -> Any:
+    return {"experiment": entry.experiment, "arm": entry.arm}.get(path, entry.values.get(path))
+
+
+def _text(found: Any) -> str:
+    if found is None:
+        return "default"
+    if isinstance(found, list):
+        return ", ".join(map(_text, found)) or "none"
+    return f"{found:g}" if isinstance(found, float) else str(found).replace("_", " ")
+
+
+def _lines(entries: Sequence[Entry], by: str | None) -> dict[str, list[Entry]]:
+    """The arms of each line, by the line's name; an experiment on each official split has a line a split."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        split = SPLIT.search(entry.experiment)
+        parts = [
+            f"{by.split('.')[-1].replace('_', ' ')} {_text(_said(entry, by))}" if by and "." in by else ""
+        ]
+        parts += [_text(_said(entry, by)) if by and "." not in by else ""]
+        parts += [split[0].removeprefix("_").replace("split", "split ") if split else ""]
+        found.setdefault(", ".join(filter(None, parts)), []).append(entry)
+    return found
+
+
+def _places(entries: Sequence[Entry], x: str) -> tuple[dict[Key, float], dict[float, str]]:
+    """Where each arm stands, and what is written at each place: numbers to scale, other values in order."""
+    values = {entry.key: _said(entry, x) for entry in entries}
+    is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values())
+    if not is_number:
+        texts = {key: _text(found) for key, found in values.items()}
+        order = list(dict.fromkeys(texts.values()))
+        return {key: float(order.index(text)) for key, text in texts.items()}, dict(enumerate(order))
+    low, high = min(values.values()), max(values.values())
+    is_log = low > 0 and high / low > WIDE
+    places = {key: log10(found) if is_log else float(found) for key, found in values.items()}
+    return places, {places[key]: _text(found) for key, found in values.items()}
+
+
+def _span(places: Mapping[Key, float]) -> float:
+    return (max(places.values()) - min(places.values())) or 1.0
+
+
+def _line(
+    ax: Axes,
+    material: Material,
+    entries: Sequence[Entry],
+    metric: str,
+    places: Mapping[Key, float],
+    scale: float,
+    index: int,
+) -> None:
+    """The arms of one line; each has its mean at its place, and its single runs a little beside it."""
+    colour, means = style.colour(index), []
+    for entry in sorted(entries, key=lambda entry: places[entry.key]):
+        x, runs = places[entry.key], material.runs[entry.key]
+        _published(ax, entry, metric, x, 0.035 * _span(places), scale)
+        mean, low, high = (scale * v for v in summary(metric, runs))
+        if not np.isfinite(mean):
+            continue
+        if metric != DIVERGENCE:  # of which a single run is one or none
+            single = [scale * value(run, metric) for run in counted(metric, runs)]
+            beside = [x + 0.012 * _span(places)] * len(single)
+            ax.plot(beside, single, "o", markersize=4, alpha=0.45, color=colour, zorder=3)
+        ax.plot([x, x], [low, high], linewidth=2.6, color=colour, zorder=3)
+        ax.plot(x, mean, "o", markersize=8, color=colour, markeredgecolor="white", zorder=4)
+        means.append((x, mean))
+    ax.plot(*np.array(means).reshape(-1, 2).T, color=colour, linestyle=style.dashes(index), linewidth=1.2)
+
+
+def _published(ax: Axes, entry: Entry, metric: str, x: float, width: float, scale: float) -> None:
+    for figure in entry.published:
+        if figure.metric == metric:
+            low, high = scale * figure.low, scale * figure.high
+            ax.fill_between([x - width, x + width], low, high, color=style.BAND, zorder=1)
+            # A single number has no height of its own, and still has to be seen.
+            middle = [(low + high) / 2] * 2
+            ax.plot(
+                [x - width, x + width], middle, color=style.BAND, linewidth=3, solid_capstyle="butt", zorder=1
+            )
+
+
+def _axis(material: Material, entries: Sequence[Entry], metric: str) -> tuple[str, float]:
+    """The label and scale that all panels of a metric share."""
+    means = [summary(metric, material.runs[e.key])[0] for e in material.study.entries if e in entries]
+    return axis(metric, float(np.nanmax([0.0, *means])))
+
+
+def _ticks(ax: Axes, names: Mapping[float, str], x: str) -> None:
+    ax.set_xlabel(CALLED.get(x, x.split(".")[-1].replace("_", " ")))
+    ax.margins(x=0.12)
+    if len(names) <= TICKS:
+        crowded = max(map(len, names.values())) * len(names) > 60
+        ax.set_xticks(sorted(names), [names[at] for at in sorted(names)], rotation=30 if crowded else 0)
+
+
+def _key(ax: Axes, lines: Iterable[str], *, has_band: bool) -> None:
+    for index, name in enumerate(lines):
+        if name:
+            look: dict[str, Any] = {"color": style.colour(index), "linestyle": style.dashes(index)}
+            ax.plot([], [], linewidth=2, label=style.wrapped(name, 40), **look)
+    ax.plot([], [], "o", color=style.INK, label="mean, 95 % interval")
+    if has_band:
+        ax.fill_between([], [], color=style.BAND, label="published")

@@ -1,0 +1,104 @@
+"""Figures that a study file asks for become arms and values, or one sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from florilegium.core.errors import UserError
+from florilegium.core.plan import Plan, load_plan
+
+STUDY = {
+    "title": "t",
+    "document": "d",
+    "experiments": {
+        "vit": {
+            "data": {"dataset": "small"},
+            "model": {"name": "vit", "arguments": {"depth": 12}},
+            "recipe": {"epochs": 2},
+            "arms": {"none": {}, "part": {"recipe": {"freeze_blocks": 6}}},
+        },
+        "sweep": {"base": "vit", "arms": {"corrected": {}}, "grid": {"recipe.batch_size": [32, 64]}},
+    },
+}
+FILE = {"file": "small.zip", "urls": ["https://example.org/small.zip"], "sha256": "0" * 64}
+FROZEN = {
+    "name": "frozen", "kind": "against", "title": "Does freezing help?", "x": "recipe.freeze_blocks",
+    "experiments": ["vit/*"],
+}  # fmt: skip
+
+
+def plan(folder: Path, *figures: dict[str, Any], skip: str | None = None, n_splits: int = 0) -> Plan:
+    files = {
+        "studies/s.yaml": {**STUDY, "figures": list(figures)},
+        "presets/demo.yaml": {
+            "title": "t", "comparable": False, "seeds": [0],
+            "studies": {"s": {"experiments": {skip: {"skip": True}}}} if skip else {},
+        },
+        "datasets.yaml": {
+            "small": {
+                "title": "small", "layout": "folders", "files": [FILE], "official_splits": n_splits or 1,
+            }
+        },
+    }  # fmt: skip
+    for name, content in files.items():
+        path = folder / "workflow" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+    return load_plan(folder, {"preset": "demo"})
+
+
+def test_globs_become_arms_and_arms_say_what_they_are_drawn_by(tmp_path: Path) -> None:
+    found = plan(tmp_path, FROZEN).description("s")
+    (figure,) = found["figures"]
+    assert figure["arms"] == [["vit", "none"], ["vit", "part"]]
+    values = {(e["experiment"], e["arm"]): e["values"] for e in found["entries"]}
+    assert values["vit", "none"] == {"recipe.freeze_blocks": 0}
+    assert values["vit", "part"] == {"recipe.freeze_blocks": 6}
+    assert values["sweep_batch_size32", "corrected"] == {}
+
+
+def test_a_figure_re_runs_no_training(tmp_path: Path) -> None:
+    specs = [[p.spec(e) for e in p.experiments] for p in (plan(tmp_path / "a"), plan(tmp_path / "b", FROZEN))]
+    assert specs[0] == specs[1]
+
+
+def test_a_preset_that_leaves_the_arms_out_drops_the_figure(tmp_path: Path) -> None:
+    sweep = {**FROZEN, "name": "sweep", "x": "recipe.batch_size", "experiments": ["sweep_*"]}
+    assert [f.name for f in plan(tmp_path, FROZEN, sweep, skip="sweep").figures["s"]] == ["frozen"]
+
+
+def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Path) -> None:
+    (figure,) = plan(tmp_path, {**FROZEN, "experiments": ["vit/part"]}, n_splits=2).figures["s"]
+    assert figure.arms == (("vit_split1", "part"), ("vit_split2", "part"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"experiments": ["vti/*"]},
+            r"figures.frozen: experiments: unknown experiment 'vti/\*', did you mean",
+        ),
+        (
+            {"x": "recipe.freze_blocks"},
+            "vit/none has no recipe.freze_blocks; recipe: unknown key 'freze_blocks', did",
+        ),
+        ({"x": "model.arguments.width"}, "unknown key 'width'"),
+        ({"x": "batch_size"}, "'batch_size' must be experiment, arm, or a key below data, model"),
+        ({"x": None}, "x: is needed by kind = against"),
+        ({"kind": "bars"}, "x: is needed by kind = against, and by no other kind"),
+        ({"metrics": ["top2"]}, "figures.frozen: metrics: unknown metric 'top2', did you mean 'top"),
+        ({"name": "leak"}, "'leak' is the name of a figure that the report draws by itself"),
+        ({"kind": "pie"}, "kind = 'pie'"),
+    ],
+)
+def test_bad_figures_end_in_one_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        plan(tmp_path, {**FROZEN, **changes})
+
+
+def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the name stands twice"):
+        plan(tmp_path, FROZEN, FROZEN)
