@@ -7,8 +7,7 @@ from functools import partial
 
 from florilegium.core import reasons
 from florilegium.core.ancestry import MARK
-from florilegium.core.files import write_text
-from florilegium.core.fingerprint import canonical, code_hash, package_versions, short_hash
+from florilegium.core.fingerprint import canonical, code_hash, package_versions
 
 reasons.install()
 os.environ[MARK] = "1"
@@ -29,14 +28,6 @@ def stage_versions(stage, *modules):
     if not plan.settings.rerun_on_versions:
         return ""
     return canonical({"versions": package_versions(f"florilegium.stages.{stage}", *modules)})
-
-
-def in_file(spec):
-    """A spec as an argument: `@` and a file that holds it, since a command takes no more than 128 KiB."""
-    path = f".snakemake/specs/{short_hash(spec)}.json"
-    if not os.path.exists(path):
-        write_text(path, spec)
-    return f"@{path}"
 
 
 GROUPS = plan.groups()

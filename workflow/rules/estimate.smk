@@ -19,13 +19,13 @@ rule estimate:
     localrule: True
     params:
         spec=ESTIMATED,
-        file=in_file(ESTIMATED),
+        told=told("gpu_hours", ESTIMATED),
         code=stage_code("estimate", *{m for e in plan.experiments for m in registry.modules(e.model.name)}),
         versions=stage_versions("estimate"),
     message:
         "Estimating the GPU hours of every study"
     shell:
-        "{PYTHON} -m florilegium.stages.estimate --out {output.table} --spec {params.file}"
+        "{PYTHON} -m florilegium.stages.estimate --out {output.table} --spec {params.told}"
         " --code {params.code} > {log} 2>&1"
 
 

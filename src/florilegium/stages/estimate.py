@@ -1,7 +1,6 @@
 """Estimate the GPU hours of every study before anything of it is run."""
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from florilegium.core.errors import UserError, run_main
-from florilegium.core.files import write_text
+from florilegium.core.files import read_json, write_text
 from florilegium.core.receipts import write_receipt
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse, Model
@@ -21,13 +20,13 @@ HOUR = 3600.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    parser.add_argument("--spec", required=True, help="JSON with preset, card and experiments")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, type=Path, help="JSON file of preset, card and experiments")
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
     parser.add_argument("--out", required=True, type=Path, help="table, a row an arm; <out>.txt is by study")
     arguments = parser.parse_args()
     started = time.time()
-    spec = json.loads(arguments.spec)
+    spec = read_json(arguments.spec)
     rate = spec["card"]["teraflops"] * 1e12 * spec["card"]["share"]  # operations a second
     table = pd.DataFrame([row(entry, rate) for entry in spec["experiments"]])
     told = arguments.out.with_suffix(".txt")
