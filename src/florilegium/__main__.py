@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "explain": "explain",
     "verify": "verify",
+    "submit": "submit",
     "check-submission": "check_submission",
 }
 

@@ -9,7 +9,7 @@ import yaml
 from florilegium.core.errors import UserError
 from florilegium.core.plan import Plan, load_plan
 
-STUDY = {
+STUDY: dict[str, Any] = {
     "title": "t",
     "document": "d",
     "experiments": {
@@ -29,9 +29,11 @@ FROZEN = {
 }  # fmt: skip
 
 
-def plan(folder: Path, *figures: dict[str, Any], skip: str | None = None, n_splits: int = 0) -> Plan:
+def plan(
+    folder: Path, *figures: dict[str, Any], skip: str | None = None, n_splits: int = 0, **changes: Any
+) -> Plan:
     files = {
-        "studies/s.yaml": {**STUDY, "figures": list(figures)},
+        "studies/s.yaml": {**STUDY, "figures": list(figures), **changes},
         "presets/demo.yaml": {
             "title": "t", "comparable": False, "seeds": [0],
             "studies": {"s": {"experiments": {skip: {"skip": True}}}} if skip else {},
@@ -102,3 +104,35 @@ def test_bad_figures_end_in_one_sentence(tmp_path: Path, changes: dict[str, Any]
 def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the name stands twice"):
         plan(tmp_path, FROZEN, FROZEN)
+
+
+def described(folder: Path, pretraining: dict[str, Any]) -> dict[str, str]:
+    """The roles of three experiments, of which the last starts from the first."""
+    pretrained = {"base": "vit", "arms": {"corrected": pretraining}}
+    experiments = {
+        **STUDY["experiments"],
+        "before": pretrained,
+        "after": {
+            "base": "vit",
+            "init": {"experiment": "before"},
+            "arms": {"corrected": {}, "tuned": {"lr_factor": 2}},
+        },
+    }
+    found = plan(folder, experiments=experiments).description("s")
+    return {f"{e['experiment']}/{e['arm']}": e["role"] for e in found["entries"]}
+
+
+def test_what_others_start_from_is_a_part_of_them_unless_it_is_a_result(tmp_path: Path) -> None:
+    roles = described(tmp_path / "a", {})
+    assert (roles["before/corrected"], roles["vit/none"]) == ("pretrain", "scratch")
+    assert (roles["after/corrected"], roles["after/tuned"]) == ("transfer", "rate")
+    figure = {"metric": "top1", "low": 0.9, "high": 0.9, "source": "table 1"}
+    assert described(tmp_path / "b", {"published": [figure]})["before/corrected"] == "scratch"
+
+
+def test_a_misspelt_published_metric_stops_before_anything_is_trained(tmp_path: Path) -> None:
+    figure = {"metric": "top_1", "low": 0.9, "high": 0.9, "source": "table 1"}
+    with pytest.raises(
+        UserError, match=r"before/corrected: published: unknown metric 'top_1', did you mean 'top1'\?"
+    ):
+        described(tmp_path, {"published": [figure]})

@@ -192,5 +192,7 @@ def test_a_batch_that_is_none_gets_one_sentence(
 
 
 def test_batches_in_a_folder_are_not_images(project: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no images among the 2 files .* wants its published archive, or one"):
+    with pytest.raises(
+        UserError, match=r"no images among the 2 files .* wants its published archive, or one"
+    ):
         index(dataset(project, "cifar10"), tmp_path, ["data_batch_1", "batches.meta"])

@@ -11,8 +11,8 @@ from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
 
 CONTRACT = (
-    "experiment, arm, params, params_trainable, macs, checkpoint_bytes, minutes, seconds_per_epoch, evaluation_share, "
-    "train_images_per_second, peak_memory_bytes, precision, device, threads, n_seeds"
+    "experiment, arm, params, params_trainable, macs, checkpoint_bytes, peak_memory_bytes, seconds_per_epoch, minutes, "
+    "evaluation_share, train_images_per_second, precision, device, threads, n_seeds"
 )
 
 
@@ -55,7 +55,7 @@ def test_an_arm_that_was_not_run_has_no_row(table: tuple[Study, pd.DataFrame]) -
 def test_people_read_units_and_the_published_figure_in_brackets(table: tuple[Study, pd.DataFrame]) -> None:
     header, rows = readable_costs(*table)
     cells = dict(zip(header, rows[0], strict=True))
-    assert cells["Arm"] == "ViT-B/16" and cells["parameters"] == "11.2\u00a0M"
-    assert cells["minutes in all"] == "10.5 (171.1)" and cells["peak memory"] == "870\u00a0MiB"
+    assert cells["Arm"] == "ViT-B/16" and cells["Parameters"] == "11.2\u00a0M"
+    assert cells["Minutes"] == "10.5 (171.1)" and cells["Peak memory"] == "870\u00a0MiB"
     assert all(len(row) == len(header) for row in rows)
     assert "| ViT-B/16 | 11.2\u00a0M |" in costs_markdown(*table)

@@ -19,7 +19,7 @@ def train_inputs(w, seeds):
         folders = {features_folder(w).format(seed=seed) for seed in seeds}
         cached = [f"{folder}/{name}" for folder in sorted(folders) for name in FEATURE_FILES]
         return {"features": cached} | init_inputs(w, seeds)
-    return image_inputs(w) | init_inputs(w, seeds)
+    return image_inputs(w) | init_inputs(w, seeds) | finder_inputs(w, seeds)
 
 
 def image_inputs(w):
@@ -59,7 +59,7 @@ def train_options(w, input):
     """Where a training writes, and arguments of its stage that only some experiments have; in one
     parameter, since Snakemake takes time for each of every job."""
     reading = ["--features", features_folder(w)] if is_cached(w) else image_options(input)
-    return [*place_options(w), *reading, *init_options(w)]
+    return [*place_options(w), *reading, *finder_options(w), *init_options(w)]
 
 
 def place_options(w):

@@ -19,6 +19,7 @@ from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFil
 from florilegium.core.spec import Init, Model
 from florilegium.core.strict import Strict
 from florilegium.core.tasks import TASKS, TaskName
+from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse
 
 SECTIONS = ("data", "model", "recipe")
@@ -217,7 +218,7 @@ def _build(
             }
         ),
         model=model,
-        recipe=recipe.model_copy(update={"lr": float(f"{recipe.lr * arm.lr_factor:.12g}")}),
+        recipe=_scaled(recipe, arm.lr_factor, place),
         init=parse(Init, init, f"{place}: init") if init else None,
         seeds=arm.seeds or seeds,
         title=entry.title,
@@ -236,6 +237,17 @@ def _attention(layers: list[Layer], model: Model, place: str) -> Attention | Non
     attention = _section(Attention, "attention", layers, place)
     attention.check_model(model, place)
     return attention
+
+
+def _scaled(recipe: TrainingRecipe, factor: float, place: str) -> TrainingRecipe:
+    """The recipe with its rate multiplied."""
+    if factor == 1:
+        return recipe
+    if recipe.lr == FROM_FINDER:
+        raise UserError(
+            f"{place}: lr_factor multiplies a number, and recipe.lr is {FROM_FINDER}; take one of them out"
+        )
+    return recipe.model_copy(update={"lr": float(f"{recipe.base_lr * factor:.12g}")})
 
 
 def _section(model: type[S], section: str, layers: list[Layer], place: str) -> S:

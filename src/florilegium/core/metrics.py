@@ -47,7 +47,11 @@ SCORING: dict[Scored, Scoring] = {
         axis="accuracy",
     ),
     "detection": Scoring(
-        main="AP", scores=COCO, on_test=(), predictions="predictions.json", axis="average precision or recall"
+        main="AP",
+        scores=(*COCO, "last_AP"),
+        on_test=(),
+        predictions="predictions.json",
+        axis="average precision or recall",
     ),
     # Every run has a loss; a generator has nothing else of its own until its samples are judged.
     "generation": Scoring(main="loss", scores=(), on_test=(), predictions=None, axis="loss"),
@@ -86,6 +90,7 @@ WORDS = {
     "train_images_per_second": "training images a second",
     "peak_memory_bytes": "peak memory",
     **{name: name for name in COCO},
+    "last_AP": "AP, last epoch",
 }
 
 

@@ -19,6 +19,7 @@ from florilegium.core.recipe import COUNTED, FEATURED
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
+from florilegium.core.training_recipe import FROM_FINDER
 from florilegium.core.validate import parse, read_yaml
 
 CONFIG = "config.yaml"
@@ -70,6 +71,11 @@ class Plan:
         """What the cached features of `e` depend on: nothing that only its heads are trained with."""
         spec = e.spec()
         return spec | {"recipe": {key: spec["recipe"][key] for key in FEATURED}}
+
+    def finder_spec(self, e: Experiment) -> dict[str, Any]:
+        """What the learning-rate finder of `e` depends on: nothing that comes after the first steps."""
+        shown = {"preset": self.settings.preset, "comparable": self.preset.comparable}  # in its picture
+        return e.spec() | {"recipe": e.recipe.finder_uses()} | shown
 
     def features_seed(self, e: Experiment) -> int | None:
         """The seed whose features all seeds of `e` share, since they start from one file; None where each
@@ -179,7 +185,7 @@ class Plan:
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),
-            "lr": e.recipe.lr,
+            "lr": 0.0 if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,

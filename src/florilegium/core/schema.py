@@ -114,6 +114,9 @@ class Settings(Strict):
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="null: the preset's")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
+    batch_finder_gib: Positive = Field(
+        4.0, description="memory that the batch-size finder may fill on a CPU; on a GPU it is the GPU's"
+    )
     corrupt_images: Literal["stop", "skip"] = "stop"
     bad_boxes: Literal["stop", "drop"] = Field(
         "stop", description="boxes that are empty, inverted, outside their image or not finite"

@@ -21,6 +21,12 @@ SHOWN = 3
 Line = Mapping[str, Any]
 
 
+def as_lines(results: Sequence[Line]) -> str:
+    """COCO results as JSON, a detection a line."""
+    lines = (json.dumps(line, sort_keys=True, allow_nan=False) for line in results)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
 def read_submission(path: Path) -> list[Line]:
     """The lines of a results file.
 

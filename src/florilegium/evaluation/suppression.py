@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.models.boxes import clip, decode
 
 
@@ -20,6 +21,11 @@ class Suppression:
     """Likeliest answers of an image that suppression sees; None: all above the score, as published."""
     after: int | None = 100
     """Most boxes of an image; None: all, as published."""
+
+
+def suppression(recipe: DetectionRecipe) -> Suppression:
+    """What the recipe says."""
+    return Suppression(recipe.score_threshold, recipe.suppression_iou, recipe.top_k, recipe.max_detections)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Architecture, classes and preprocessing are read from the receipt and from nowhe
 weights are never measured in another network, or on other pixels, than they were trained with.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,7 @@ def load_trained(checkpoint: Path) -> Trained:
     Raises:
         UserError: no checkpoint, no receipt, or a receipt of other weights.
     """
-    if not checkpoint.is_file():
-        raise UserError(f"{checkpoint}: there is no such checkpoint; give a run's checkpoint.safetensors")
-    where = checkpoint.with_name("receipt.json")
-    receipt = _receipt(where, checkpoint)
+    where, receipt = read_run(checkpoint)
     try:
         model = parse(Model, receipt["model"], f"{where}: model")
         classes = tuple(receipt["classes"])
@@ -59,8 +57,20 @@ def load_trained(checkpoint: Path) -> Trained:
     return Trained(network.eval(), classes, config, storage_size)
 
 
-def _receipt(where: Path, checkpoint: Path) -> dict[str, Any]:
-    """The receipt, once it is sure that it was written for this checkpoint."""
+def is_detector(receipt: Mapping[str, Any]) -> bool:
+    """Whether a run's receipt tells of a detector."""
+    return "category_ids" in receipt
+
+
+def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
+    """The receipt beside a checkpoint and its path, once it is sure that it was written for it.
+
+    Raises:
+        UserError: no checkpoint, no receipt, or a receipt of other weights.
+    """
+    if not checkpoint.is_file():
+        raise UserError(f"{checkpoint}: there is no such checkpoint; give a run's checkpoint.safetensors")
+    where = checkpoint.with_name("receipt.json")
     try:
         receipt = read_receipt(where)
         sums = {Path(path).name: entry["sha256"] for path, entry in receipt["outputs"].items()}
@@ -76,4 +86,4 @@ def _receipt(where: Path, checkpoint: Path) -> dict[str, Any]:
             f"{where}: was not written for {checkpoint.name} as it is now (their sha256 differ); keep a "
             "checkpoint with the receipt of its own run"
         )
-    return receipt
+    return where, receipt

@@ -7,19 +7,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from florilegium.core.metrics import CLOCKED, SIZES, WORDS
 from florilegium.report.measures import value
 from florilegium.report.runs import Run, finite
 from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import EMPTY, markdown_table, number, published
 
-MEASURED = (*SIZES, *(metric for metric in CLOCKED if metric != "seconds_evaluation"))
+HEADS = {
+    "params": "Parameters",
+    "params_trainable": "Trained",
+    "macs": "MACs",
+    "checkpoint_bytes": "Checkpoint",
+    "peak_memory_bytes": "Peak memory",
+    "seconds_per_epoch": "Seconds an epoch",
+    "minutes": "Minutes",
+    "evaluation_share": "Evaluation (%)",
+    "train_images_per_second": "Images/s",
+}  # what is measured, by its short name for people
 SETTINGS = ("precision", "device", "threads")
-COLUMNS = ("experiment", "arm", *MEASURED, *SETTINGS, "n_seeds")
+COLUMNS = ("experiment", "arm", *HEADS, *SETTINGS, "n_seeds")
 READING = (
-    "Means over an arm's seeds, without runs that diverged early. Multiply-accumulates are those of one forward pass. "
-    "Peak memory is the device's; on a CPU, the process's. Minutes include evaluation; its share counts validation "
-    "and the final test. In brackets: as published, on the study's own hardware."
+    "Means over an arm's seeds, without those that diverged. MACs are the multiply-accumulates of one forward pass. "
+    "Peak memory is the device's; on a CPU, the process's. Minutes include evaluation, whose share counts validation "
+    "and the tests at the end; images a second are those trained on. In brackets: as published, on the study's own hardware."
 )
 
 
@@ -27,7 +36,7 @@ def costs(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
     """A row an arm that was run: `COLUMNS`, then `published_<metric>_low` and `_high` of each cost that the
     study published. Sizes in parameters, multiply-accumulates and bytes; seconds and minutes."""
     rows = [_row(entry, runs[entry.key]) for entry in study.entries if runs[entry.key]]
-    given = [metric for metric in MEASURED if any(f"published_{metric}_low" in row for row in rows)]
+    given = [metric for metric in HEADS if any(f"published_{metric}_low" in row for row in rows)]
     beside = [f"published_{metric}_{end}" for metric in given for end in ("low", "high")]
     return pd.DataFrame(rows, columns=[*COLUMNS, *beside])
 
@@ -35,12 +44,12 @@ def costs(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
 def _row(entry: Entry, runs: Sequence[Run]) -> dict[str, Any]:
     used = finite(runs) or list(runs)
     found: dict[str, Any] = {"experiment": entry.experiment, "arm": entry.arm, "n_seeds": len(used)}
-    for metric in MEASURED:
+    for metric in HEADS:
         found[metric] = float(np.mean([value(run, metric) for run in used]))
     for key in SETTINGS:
         found[key] = ", ".join(sorted({str(run.cost()[key]) for run in used}))
     for figure in entry.published:
-        if figure.metric in MEASURED:
+        if figure.metric in HEADS:
             found[f"published_{figure.metric}_low"] = figure.low
             found[f"published_{figure.metric}_high"] = figure.high
     return found
@@ -53,7 +62,7 @@ def read_costs(folder: Path) -> pd.DataFrame:
 
 def readable_costs(study: Study, table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and rows for people. A setting that all arms share still has its column: it is half of a cost."""
-    header = ("Arm", *(WORDS[metric] for metric in MEASURED), *SETTINGS, "seeds")
+    header = ("Arm", *HEADS.values(), *(setting.capitalize() for setting in SETTINGS), "Seeds")
     names = labels(study)
     return header, [
         (
@@ -67,7 +76,7 @@ def readable_costs(study: Study, table: pd.DataFrame) -> tuple[tuple[str, ...], 
 
 
 def _cells(row: Mapping[Any, Any]) -> Iterator[str]:
-    for metric in MEASURED:
+    for metric in HEADS:
         low, high = (row.get(f"published_{metric}_{end}", np.nan) for end in ("low", "high"))
         beside = published(metric, low, high)
         cell = number(metric, row[metric])

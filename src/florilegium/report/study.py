@@ -38,7 +38,7 @@ class Entry(Strict):
     published: tuple[Published, ...]
     baseline: Baseline | None
     role: Literal["scratch", "pretrain", "transfer", "rate"]
-    lr: float
+    lr: float = Field(description="0 where a finder gives it, run by run")
     lr_factor: float
     attention: Attention | None = None
     values: dict[str, Any] = Field(

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from florilegium.core.errors import BAD_INPUT
@@ -15,7 +16,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "dataset",
-        help="a folder of images a class (or train, val and test of them), or a packed data set's name",
+        help="a folder of images a class (or train, val and test of them), or a packed data set's name; for a "
+        "detector, a COCO file, a folder of train.json, val.json and test.json, or a packed data set's name",
     )
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the prediction for every image here")
@@ -24,7 +26,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print n, top-1 with its Wilson interval, top-5 and the loss; 2 when a file cannot be read."""
+    """Print the figures, a line each; 2 when a file cannot be read."""
+    from florilegium.models.trained import is_detector, read_run
+
+    show = show_detector if is_detector(read_run(args.checkpoint)[1]) else show_classifier
+    faults = show(args)
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return BAD_INPUT if faults else 0
+
+
+def show_classifier(args: argparse.Namespace) -> Sequence[str]:
+    """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
     from florilegium.core.files import atomic
     from florilegium.data.augment import EvalTransform
     from florilegium.evaluation.classification import evaluate
@@ -60,6 +73,30 @@ def run(args: argparse.Namespace) -> int:
         ("loss", scores.loss, ""),
     ]
     print("\n".join(aligned(rows)))
-    for fault in labelled.faults:
-        print(f"error: {fault}", file=sys.stderr)
-    return BAD_INPUT if labelled.faults else 0
+    return labelled.faults
+
+
+def show_detector(args: argparse.Namespace) -> Sequence[str]:
+    """Print COCO's figures and the AP of each class; a sentence for each unreadable file."""
+    from florilegium.core.files import atomic
+    from florilegium.evaluation.annotated import annotated
+    from florilegium.evaluation.coco import coco_figures
+    from florilegium.evaluation.detected import answers_of, as_table
+    from florilegium.models.trained_detector import load_trained_detector
+    from florilegium.training.machine import pick_device
+
+    trained = load_trained_detector(args.checkpoint)
+    with annotated(args.dataset, args.split, trained) as shown:
+        results = answers_of(trained, shown.scenes, least=None, device=pick_device(args.device)).results
+        figures = coco_figures(shown.truth, results)
+        names = dict(zip(shown.scenes.ids, shown.scenes.names, strict=True))
+    if args.csv:
+        with atomic(args.csv) as temporary:
+            classes = dict(zip(trained.category_ids, trained.classes, strict=True))
+            as_table(results, names, classes).to_csv(temporary, index=False, lineterminator="\n")
+    rows: list[tuple[object, ...]] = [("images", len(names)), ("objects", len(shown.truth["annotations"]))]
+    rows += [(name, "none there" if value is None else value) for name, value in figures.overall.items()]
+    by_class = {name: found["AP"] for name, found in figures.by_class.items()}
+    rows += [(f"AP of {name}", value) for name, value in by_class.items() if value is not None]
+    print("\n".join(aligned(rows)))
+    return shown.faults

@@ -17,13 +17,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="image files, or folders of them")
     parser.add_argument("--top", type=positive, default=1, metavar="K", help="how many classes an image (1)")
+    parser.add_argument(
+        "--score", type=float, default=0.5, metavar="P", help="of a detector: least probability shown (0.5)"
+    )
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table here, too")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print `image, rank, prediction, probability`; 2 when a file cannot be read, the others are still shown."""
+    """Print `image, rank, prediction, probability`, or what a detector finds and where; 2 when a file cannot
+    be read, the others are still shown."""
     paths, faults = find_images(args.paths)
     if paths:
         faults += show(args, paths)
@@ -35,12 +39,18 @@ def run(args: argparse.Namespace) -> int:
 def show(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
     from florilegium.core.files import atomic
+    from florilegium.evaluation.detected import find_objects
     from florilegium.evaluation.prediction import predict
-    from florilegium.models.trained import load_trained
+    from florilegium.models.trained import is_detector, load_trained, read_run
+    from florilegium.models.trained_detector import load_trained_detector
     from florilegium.training.machine import pick_device
 
     device = pick_device(args.device)
-    table, unread = predict(load_trained(args.checkpoint), paths, top=args.top, device=device)
+    if is_detector(read_run(args.checkpoint)[1]):
+        detector = load_trained_detector(args.checkpoint)
+        table, unread = find_objects(detector, paths, least=args.score, device=device)
+    else:
+        table, unread = predict(load_trained(args.checkpoint), paths, top=args.top, device=device)
     if args.csv:
         with atomic(args.csv) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")

@@ -39,6 +39,7 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
         device=pick_device(arguments.device),
         gpus=gpus,
         features=arguments.features,
+        finder=arguments.finder,
     )
 
 
@@ -59,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--features", help="folder of cached features in place of images; {seed} as in --init"
     )
+    parser.add_argument("--finder", help="finder.json for recipe.lr = from_finder; {seed} as in --init")
     parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")

@@ -13,7 +13,7 @@ from florilegium.data.scene_feed import SceneBatch, flip, gather, normalise, pla
 from florilegium.data.scenes import Scenes, SceneSplits
 from florilegium.evaluation.coco import Coco, coco_figures
 from florilegium.evaluation.detector import Answers, detect
-from florilegium.evaluation.suppression import Suppression
+from florilegium.evaluation.suppression import suppression
 from florilegium.models.anchors import anchors_of
 from florilegium.models.matching import Matched, match
 from florilegium.models.retinanet_arguments import AnchorSettings
@@ -127,10 +127,6 @@ def answerer(
         device=device,
         loss=objective.evaluation,
     )
-
-
-def suppression(recipe: DetectionRecipe) -> Suppression:
-    return Suppression(recipe.score_threshold, recipe.suppression_iou, recipe.top_k, recipe.max_detections)
 
 
 def validate(

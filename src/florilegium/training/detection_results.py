@@ -1,8 +1,7 @@
 """What a trained detector scores, as its run's folder tells it."""
 
-import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,9 +59,3 @@ def findings(tested: Tested, truth: Coco) -> dict[str, Any]:
         "precision": tested.figures.precision,
         "errors": asdict(breakdown(truth, tested.answers.results)),
     }
-
-
-def as_lines(results: Iterable[Mapping[str, Any]]) -> str:
-    """COCO results as JSON, a detection a line."""
-    lines = (json.dumps(line, sort_keys=True, allow_nan=False) for line in results)
-    return "[\n" + ",\n".join(lines) + "\n]\n"

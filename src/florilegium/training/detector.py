@@ -13,12 +13,13 @@ from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.progress import say
 from florilegium.data.scenes import SceneSplits, coco_ground_truth
+from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.models.start import load_detector
 from florilegium.training import parallel, results
 from florilegium.training.detection import Detection, answerer, task_of
-from florilegium.training.detection_results import as_lines, findings, measure, metrics
+from florilegium.training.detection_results import findings, measure, metrics
 from florilegium.training.events import Events
 from florilegium.training.job import Job
 from florilegium.training.loop import fit

@@ -1,0 +1,108 @@
+"""Scenes with boxes to measure a trained detector on: a packed data set, a folder, or one COCO file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from florilegium.core.errors import UserError
+from florilegium.core.sources import Dataset
+from florilegium.data.annotations import check
+from florilegium.data.scene_files import pack_scenes
+from florilegium.data.scenes import Scenes, SceneStore, coco_ground_truth
+from florilegium.evaluation.coco import Coco
+from florilegium.models.trained_detector import TrainedDetector
+
+RESOURCES = Path("resources")
+
+
+@dataclass(frozen=True)
+class AnnotatedScenes:
+    """Scenes, their objects in COCO form with the detector's category ids, and unreadable files."""
+
+    scenes: Scenes
+    truth: Coco
+    faults: list[str]
+
+
+@contextmanager
+def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[AnnotatedScenes]:
+    """The scenes of `dataset`: a COCO file with all its images, the `split` of a folder in COCO layout, or of
+    a data set that the workflow has packed.
+
+    Raises:
+        UserError: there is neither, the split has no annotations, or a class is none of the detector's.
+    """
+    place = Path(dataset)
+    if place.suffix == ".json" and place.is_file():
+        source = Dataset(layout="coco", folder=str(place.parent), annotations={"train": place.name})
+        content = _content(source, place.parent)
+        parts = content["splits"].values()  # drawn from the one file, to be put together again
+        merged = {key: [entry for part in parts for entry in part[key]] for key in ("images", "annotations")}
+    elif place.is_dir():
+        content = _content(Dataset(layout="coco", folder=dataset), place)
+        merged = _annotated_split(content, split, dataset)
+    else:
+        yield _packed(dataset, split, trained)
+        return
+    with TemporaryDirectory() as folder:
+        told = merged | {"categories": content["categories"]}
+        root = place if place.is_dir() else place.parent
+        scenes, annotations, faults = pack_scenes(root, told, trained.data, Path(folder))
+        truth = _in_terms_of(coco_ground_truth(scenes, annotations), trained, dataset)
+        yield AnnotatedScenes(scenes, truth, faults)
+
+
+def _content(source: Dataset, root: Path) -> dict[str, Any]:
+    paths = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file()]
+    return check(source, root, paths, "drop").content()
+
+
+def _annotated_split(content: dict[str, Any], split: str, where: str) -> dict[str, Any]:
+    if split in content["unannotated"]:
+        raise UserError(
+            f"{where}: the split {split} has no annotations to measure against; give another --split"
+        )
+    found: dict[str, Any] = content["splits"][split]
+    return found
+
+
+def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedScenes:
+    """A split of a data set in `resources/`, packed as the detector's own images were."""
+    annotations = RESOURCES / name / "annotations.json"
+    pixels = RESOURCES / name / f"scenes{trained.data.packing}.npy"
+    for path in (annotations, pixels):
+        if not path.is_file():
+            raise UserError(
+                f"{name}: is no folder or COCO file, and no data set that is packed already ({path} is not "
+                f"there); mend the path, or make it with `snakemake --cores 1 {annotations.as_posix()} "
+                f"{pixels.as_posix()}`"
+            )
+    store = SceneStore(pixels, annotations)
+    if split in store.unannotated:
+        raise UserError(
+            f"{name}: the split {split} has no annotations to measure against; give another --split"
+        )
+    scenes = store.take([split])
+    if not len(scenes):
+        raise UserError(f"{annotations}: no image is in the split '{split}'; give another --split")
+    return AnnotatedScenes(scenes, _in_terms_of(coco_ground_truth(scenes, annotations), trained, name), [])
+
+
+def _in_terms_of(truth: Coco, trained: TrainedDetector, where: str) -> Coco:
+    """`truth` with the detector's category ids, by the names of classes."""
+    own = dict(zip(trained.classes, trained.category_ids, strict=True))
+    names = {category["id"]: category["name"] for category in truth["categories"]}
+    foreign = sorted(set(names.values()) - own.keys())
+    if foreign:
+        raise UserError(
+            f"{where}: class '{foreign[0]}' is none of the {len(own)} that the checkpoint was trained on "
+            f"({', '.join(own)}); rename the categories, or give the data set that it belongs to"
+        )
+    return {
+        "images": truth["images"],
+        "annotations": [a | {"category_id": own[names[a["category_id"]]]} for a in truth["annotations"]],
+        "categories": [{"id": number, "name": name} for name, number in own.items()],
+    }

@@ -1,0 +1,43 @@
+"""Find objects in a test set whose annotations are kept secret, and write them as it is handed in."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from florilegium.core.errors import BAD_INPUT
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("submit", help=__doc__, description=__doc__)
+    parser.add_argument(
+        "checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it"
+    )
+    parser.add_argument(
+        "images", type=Path, help="the folder that the file names of the annotations start from"
+    )
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        required=True,
+        help="COCO file of the test set; its annotations may be absent",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="COCO results")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the results; 2 when an image cannot be read, the others are still predicted on."""
+    from florilegium.core.files import write_text
+    from florilegium.evaluation.detected import submission
+    from florilegium.evaluation.submission import as_lines
+    from florilegium.models.trained_detector import load_trained_detector
+    from florilegium.training.machine import pick_device
+
+    trained = load_trained_detector(args.checkpoint)
+    results, faults = submission(trained, args.images, args.annotations, device=pick_device(args.device))
+    write_text(args.out, as_lines(results))
+    print(f"{args.out}: {len(results)} detections")
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return BAD_INPUT if faults else 0
