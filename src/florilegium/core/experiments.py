@@ -163,7 +163,11 @@ def _arm_values(arm: ArmEntry) -> dict[str, Any]:
 def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> list[Layer]:
     """A layer for each overlay of the experiment; one that does not name it alone is general."""
     return [
-        Layer(source, {section: getattr(o, section) for section in (*SECTIONS, "init", "attention")}, pattern != name)
+        Layer(
+            source,
+            {section: getattr(o, section) for section in (*SECTIONS, "init", "attention")},
+            pattern != name,
+        )
         for pattern, source, o in overlays
         if fnmatch.fnmatchcase(name, pattern)
     ]

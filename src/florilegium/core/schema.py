@@ -64,7 +64,9 @@ class Overlay(Strict):
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
-    init: dict[str, Any] | None = Field(None, description="in place of the study's first weights; {}: random ones")
+    init: dict[str, Any] | None = Field(
+        None, description="in place of the study's first weights; {}: random ones"
+    )
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="of every arm, whatever it names")
     attention: dict[str, Any] | None = Field(
         None,

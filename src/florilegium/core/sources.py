@@ -36,7 +36,8 @@ class Dataset(Strict):
     rendered: Rendering | None = None
     classes: tuple[str, ...] = Field((), strict=False, description="class names in label order")
     images: dict[Split, AtLeastOne] | None = Field(
-        None, description="how many the makers publish, by the split that they are in here; for estimates alone"
+        None,
+        description="how many the makers publish, by the split that they are in here; for estimates alone",
     )
     official_splits: Count = Field(0, description="how many published splits there are to choose from")
     annotations: dict[Split, str] | None = Field(

@@ -7,7 +7,7 @@ practice is for the card's description to say.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -50,7 +50,9 @@ def work_of(
         val = test
     size = _size(model.model_dump_json(), recipe.image_size, recipe.freeze, recipe.freeze_blocks, n_classes)
     learned = recipe.epochs * (recipe.epoch_steps * recipe.batch_size if recipe.epoch_steps else train)
-    judged = recipe.epochs * val + 2 * test + train  # the last weights and the best, and once the training set
+    judged = (
+        recipe.epochs * val + 2 * test + train
+    )  # the last weights and the best, and once the training set
     forward = 2.0 * size["macs"]
     if cached:
         operations = forward * (train + val + test)
@@ -60,7 +62,7 @@ def work_of(
     return Work(learned, judged, size["macs"], size["params"], size["params_trainable"], operations)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _size(
     model: str, image_size: int | None, frozen: tuple[str, ...], frozen_blocks: int, n_classes: int
 ) -> dict[str, int]:
