@@ -24,7 +24,9 @@ PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
 STUDIES = tuple(f"results/demo/{study}/" for study in ("flowers", "normalization", "tiny_imagenet"))
 ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
-ALL_TABLES = tuple(f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs"))
+ALL_TABLES = tuple(
+    f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs")
+)
 PROBE = "results/demo/tiny_imagenet/deit/probe_cached/"
 AUDITS = ("results/demo/audit/",)
 RUN = re.compile(r"/seed\d+/")
