@@ -9,6 +9,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.plan import Plan, load_plan
 from florilegium.core.validate import read_yaml
 from florilegium.models import registry
+from florilegium.models.blocks import check_frozen
 from florilegium.models.catalogue import look_up, read_catalogue
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -37,7 +38,7 @@ def published(study: str, arm: str, metric: str, source: str) -> dict[str, float
 def test_every_model_and_every_weight_is_known(preset):
     catalogue = read_catalogue(PROJECT / "workflow" / "weights.yaml")
     for e in plan(preset).experiments:
-        registry.check(e.model, e.key)
+        registry.check(e.model, e.key, e.task)
     for name in plan(preset).weights():
         look_up(name, catalogue)
 
@@ -171,6 +172,8 @@ BAD = {
     "a norm": ("normalization/cifar10_b16_bn", {"model": {"name": "norm_vit_b16", "arguments": {"norm": "in"}}}, "norm"),
     "a patch": ("normalization/cifar10_b16_bn", {"model": {"arguments": {"norm": "bn", "patch_size": 15}}}, "does not divide img_size"),
     "a block": ("normalization/cifar10_b16_bn", {"model": {"arguments": {"norm": "bn", "depth": 8}}}, "block 9"),
+    "frozen blocks": ("normalization/cifar10_b16_bn", {"recipe": {"freeze_blocks": 13}}, "norm_vit_b16 has 12 blocks; give at most 12"),
+    "frozen stages": ("flowers/tiny_vit_frozen_all", {"model": {"arguments": {"depths": [1, 1]}}}, "has 2 blocks"),
     "augmented features": ("tiny_imagenet/deit", {"arms": {"probe_cached": {"recipe": {"flip": 0.5}}}}, "cached features"),
 }  # fmt: skip
 
@@ -181,5 +184,6 @@ def test_what_cannot_be_is_told_before_anything_runs(what):
     config = {**read_yaml(PROJECT / "config.yaml"), "preset": "paper", "experiments": {name: change}}
     with pytest.raises(UserError, match=sentence) as told:
         for e in load_plan(PROJECT, config).experiments:
-            registry.check(e.model, e.key)
+            registry.check(e.model, e.key, e.task)
+            check_frozen(e.model, e.recipe, e.key)
     assert name in str(told.value) and "\n" not in str(told.value)
