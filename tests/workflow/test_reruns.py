@@ -27,6 +27,13 @@ ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report
 ALL_TABLES = tuple(
     f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs")
 )
+ATTENTION = tuple(
+    f"results/demo/normalization/{name}/corrected/seed0/attention/"
+    for name in (
+        "cifar100_b16_ln",
+        *(f"cifar10_b16_{norm}" for norm in ("ln", "ln_in21k", "bn", "gn", "rescale", "rescale_full")),
+    )
+)
 PROBE = "results/demo/tiny_imagenet/deit/probe_cached/"
 AUDITS = ("results/demo/audit/",)
 RUN = re.compile(r"/seed\d+/")
@@ -110,7 +117,7 @@ HELPERS = {
     "a part of the audit": ("audit/matching.py", "", ("results/",)),
     "a part of training": ("training/schedule.py", "", (*STUDIES, "results/demo/report.")),
     "a statistic": ("report/statistics.py", "", (*ALL_TABLES, *ALL_PICTURES)),
-    "the look of plots": ("report/style.py", "WIDTH = 9.0", ALL_PICTURES),
+    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION)),
     "a part of packing": ("data/pack.py", "", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
 }  # fmt: skip
 

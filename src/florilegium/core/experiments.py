@@ -15,6 +15,7 @@ from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.references import connect
+from florilegium.core.sampling import Samples
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
 from florilegium.core.spec import Init, Model
 from florilegium.core.strict import Strict
@@ -23,6 +24,7 @@ from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse
 
 SECTIONS = ("data", "model", "recipe")
+EXTRAS: dict[str, type[Strict]] = {"attention": Attention, "samples": Samples}
 DEFAULT_ARM = "corrected"
 S = TypeVar("S", bound=Strict)
 
@@ -153,11 +155,11 @@ def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) ->
 
 
 def _entry_values(entry: ExperimentEntry) -> dict[str, Any]:
-    return {section: getattr(entry, section) for section in (*SECTIONS, "init", "attention")}
+    return {section: getattr(entry, section) for section in (*SECTIONS, "init", *EXTRAS)}
 
 
 def _arm_values(arm: ArmEntry) -> dict[str, Any]:
-    return {section: getattr(arm, section) for section in (*SECTIONS, "init", "attention")}
+    return {section: getattr(arm, section) for section in (*SECTIONS, "init", *EXTRAS)}
 
 
 def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> list[Layer]:
@@ -165,7 +167,7 @@ def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> 
     return [
         Layer(
             source,
-            {section: getattr(o, section) for section in (*SECTIONS, "init", "attention")},
+            {section: getattr(o, section) for section in (*SECTIONS, "init", *EXTRAS)},
             pattern != name,
         )
         for pattern, source, o in overlays
@@ -230,17 +232,18 @@ def _build(
         lr_factor=arm.lr_factor,
         published=arm.published,
         baseline=arm.baseline,
-        attention=_attention(layers, model, place),
+        **{name: _extra(name, layers, model, place) for name in EXTRAS},
     )
 
 
-def _attention(layers: list[Layer], model: Model, place: str) -> Attention | None:
-    """What is looked at of the attention, when a layer that is not general asks for it."""
-    if all(layer.values.get("attention") is None for layer in layers if not layer.general):
+def _extra(name: str, layers: list[Layer], model: Model, place: str) -> Any:
+    """What else is made of a trained network, when a layer that is not general asks for it."""
+    if all(layer.values.get(name) is None for layer in layers if not layer.general):
         return None
-    attention = _section(Attention, "attention", layers, place)
-    attention.check_model(model, place)
-    return attention
+    extra = _section(EXTRAS[name], name, layers, place)
+    if isinstance(extra, Attention):
+        extra.check_model(model, place)
+    return extra
 
 
 def _scaled(recipe: TrainingRecipe, factor: float, place: str) -> TrainingRecipe:

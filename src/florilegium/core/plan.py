@@ -148,12 +148,13 @@ class Plan:
         return list(pairs)
 
     def _origins(self, experiment: Experiment) -> list[Experiment]:
-        """The experiments whose weights, directly or not, this one starts from."""
-        found = []
-        current = experiment
-        while current.init and current.init.experiment:
-            current = self.find(current.study, current.init.experiment, current.init.arm)
-            found.append(current)
+        """The experiments whose weights, or generated images, this one learns from, directly or not."""
+        found: list[Experiment] = []
+        made = getattr(experiment.data, "generated", None)
+        for start in (experiment.init, made):
+            if start is not None and start.experiment:
+                origin = self.find(experiment.study, start.experiment, start.arm)
+                found += [origin, *self._origins(origin)]
         return found
 
     @cached_property
@@ -191,6 +192,7 @@ class Plan:
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
+            "samples": e.samples.model_dump(mode="json") if e.samples else None,
         }
 
     def _role(self, e: Experiment) -> str:
