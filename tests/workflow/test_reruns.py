@@ -22,7 +22,9 @@ FLOWERS = "results/demo/flowers"
 TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.")
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
-STUDIES = tuple(f"results/demo/{study}/" for study in ("flowers", "normalization", "tiny_imagenet"))
+STUDIES = tuple(
+    f"results/demo/{study}/" for study in ("flowers", "generation", "normalization", "tiny_imagenet")
+)
 ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
 ALL_TABLES = tuple(
     f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs")
