@@ -17,6 +17,7 @@ from florilegium.core.plan import load_plan
 from florilegium.core.trackers import check_installed
 from florilegium.core.validate import retyped
 from florilegium.models import registry
+from florilegium.models.blocks import check_frozen
 from florilegium.models.catalogue import look_up, read_catalogue
 
 min_version("9.20")
@@ -32,6 +33,7 @@ try:
     check_installed(plan.settings.trackers)
     for experiment in plan.experiments:
         registry.check(experiment.model, experiment.key, experiment.task)
+        check_frozen(experiment.model, experiment.recipe, experiment.key)
     catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
     for name in plan.weights():
         look_up(name, catalogue)
@@ -53,6 +55,7 @@ include: "workflow/rules/generate.smk"
 include: "workflow/rules/finder.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/estimate.smk"
 
 
 remember()

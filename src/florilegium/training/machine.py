@@ -39,3 +39,8 @@ def configure(device: torch.device, threads: int, *, deterministic: bool = True)
         repeat_bits()
     elif device.type == "cuda":
         torch.backends.cudnn.benchmark = True
+
+
+def device_name(device: torch.device) -> str:
+    """What receipts call the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
