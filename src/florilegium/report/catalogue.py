@@ -27,6 +27,8 @@ QUESTIONS = {
     "attention_maps": "What does each token attend to?",
     "attention_depth": "How sparse and how diagonal is attention, block by block?",
     "attention_rollout": "Where in the image does the answer come from?",
+    "generated": "What do the generators make?",
+    "recognised": "Are the images what they should be, and what does a better one cost?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
     "detections": "What does it find?",
@@ -36,6 +38,7 @@ QUESTIONS = {
 }
 DETECTOR = ("precision_recall", "errors", "detections", "misses")
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
+GENERATED = ("generated", "recognised")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"curves": "panels"}  # of a study file's figures, where it is drawn by another name
 ROWS = 24  # that fit on one figure of published figures
@@ -74,6 +77,8 @@ def planned(study: Study) -> list[Planned]:
             found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
     if attentive(study):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
+    if any(entry.samples for entry in study.entries):
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in GENERATED]
     if study.classifier():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
     if study.detector():

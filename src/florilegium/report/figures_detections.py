@@ -16,6 +16,7 @@ from florilegium.report.catalogue import Planned
 from florilegium.report.material import Material
 from florilegium.report.study import Entry
 
+ANNOTATIONS = "annotations.json"  # what packed pictures show, beside them
 SHOWN = 8  # images
 ACROSS = 2  # images a row, each as a pair
 READING = (
@@ -25,9 +26,10 @@ READING = (
 KINDS = {"class": "class", "box": "box", "duplicate": "twice", "background": "nothing"}
 
 
-def annotations(scenes: Path) -> Path:
-    """What packed pictures show."""
-    return scenes.with_name("annotations.json")
+def sources(material: Material) -> list[Path]:
+    """Every file that the pictures are made of, beside those of the runs."""
+    packed = material.scenes
+    return [packed, packed.with_suffix(".csv"), packed.with_name(ANNOTATIONS)] if packed else []
 
 
 def draw_detections(material: Material, figure: Planned) -> Figure:
@@ -60,7 +62,7 @@ def _draw(material: Material, figure: Planned, choose: Any, which: str) -> Figur
     runs = material.finished(entry)
     shown: list[int] = []
     if runs and material.scenes:
-        pictures = ScenePictures(material.scenes, annotations(material.scenes), entry.test)
+        pictures = ScenePictures(material.scenes, material.scenes.with_name(ANNOTATIONS), entry.test)
         score = runs[0].detail()["errors"]["score"]
         images = judge(pictures.truth, runs[0].detections(), score)
         shown = choose(images)

@@ -7,10 +7,9 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
+from florilegium.report import figures_attention, figures_detections, figures_generation
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
-from florilegium.report.figures_attention import sources
-from florilegium.report.figures_detections import annotations
 from florilegium.report.material import Material
 from florilegium.report.runs import files_of, read_study
 from florilegium.report.study import Study, read
@@ -67,13 +66,10 @@ def main() -> None:
             arguments.comparison.with_name("differences.csv"),
             *arguments.images,
             *pixels,
-            *(
-                file
-                for path in arguments.scenes
-                for file in (path, path.with_suffix(".csv"), annotations(path))
-            ),
             *files_of(material.runs, READ),
-            *sources(material),
+            *figures_attention.sources(material),
+            *figures_detections.sources(material),
+            *figures_generation.sources(material),
         ],
         outputs=written,
         started=started,
