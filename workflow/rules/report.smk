@@ -119,6 +119,7 @@ for study in plan.studies:
         input:
             runs_of(study, "metrics.json", "history.csv", "cost.json", predictions=True),
             attention_of(study, "maps.npz", "attention.csv"),
+            attribution_of(study, "maps.npz", "attribution.csv", "scores.csv"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",
             images=tables_of(study),

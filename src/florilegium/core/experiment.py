@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from florilegium.core.attention_settings import Attention
+from florilegium.core.attribution_settings import Attribution
 from florilegium.core.published import Baseline, Published
 from florilegium.core.spec import Init, Model
 from florilegium.core.tasks import TaskName
@@ -30,6 +31,7 @@ class Experiment:
     published: tuple[Published, ...]
     baseline: Baseline | None
     attention: Attention | None = None
+    attribution: Attribution | None = None
 
     @property
     def key(self) -> str:

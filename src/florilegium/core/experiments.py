@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from florilegium.core.attention_settings import Attention
+from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.references import connect
@@ -22,6 +23,7 @@ from florilegium.core.tasks import TASKS, TaskName
 from florilegium.core.validate import parse
 
 SECTIONS = ("data", "model", "recipe")
+EXTRAS: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution}
 DEFAULT_ARM = "corrected"
 S = TypeVar("S", bound=Strict)
 
@@ -152,17 +154,17 @@ def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) ->
 
 
 def _entry_values(entry: ExperimentEntry) -> dict[str, Any]:
-    return {section: getattr(entry, section) for section in (*SECTIONS, "init", "attention")}
+    return {section: getattr(entry, section) for section in (*SECTIONS, "init", *EXTRAS)}
 
 
 def _arm_values(arm: ArmEntry) -> dict[str, Any]:
-    return {section: getattr(arm, section) for section in (*SECTIONS, "init", "attention")}
+    return {section: getattr(arm, section) for section in (*SECTIONS, "init", *EXTRAS)}
 
 
 def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> list[Layer]:
     """A layer for each overlay of the experiment; one that does not name it alone is general."""
     return [
-        Layer(source, {section: getattr(o, section) for section in (*SECTIONS, "attention")}, pattern != name)
+        Layer(source, {section: getattr(o, section) for section in (*SECTIONS, *EXTRAS)}, pattern != name)
         for pattern, source, o in overlays
         if fnmatch.fnmatchcase(name, pattern)
     ]
@@ -215,17 +217,20 @@ def _build(
         lr_factor=arm.lr_factor,
         published=arm.published,
         baseline=arm.baseline,
-        attention=_attention(layers, model, place),
+        **{name: _extra(name, layers, model, task, place) for name in EXTRAS},
     )
 
 
-def _attention(layers: list[Layer], model: Model, place: str) -> Attention | None:
-    """What is looked at of the attention, when a layer that is not general asks for it."""
-    if all(layer.values.get("attention") is None for layer in layers if not layer.general):
+def _extra(name: str, layers: list[Layer], model: Model, task: TaskName, place: str) -> Any:
+    """What else is asked of a trained network, when a layer that is not general asks for it."""
+    if all(layer.values.get(name) is None for layer in layers if not layer.general):
         return None
-    attention = _section(Attention, "attention", layers, place)
-    attention.check_model(model, place)
-    return attention
+    extra = _section(EXTRAS[name], name, layers, place)
+    if isinstance(extra, Attention):
+        extra.check_model(model, place)
+    if isinstance(extra, Attribution) and task != "classification":
+        raise UserError(f"{place}: attribution: explains classifiers alone, and this is {task}; take it out")
+    return extra
 
 
 def _section(model: type[S], section: str, layers: list[Layer], place: str) -> S:

@@ -91,6 +91,10 @@ class Plan:
         """The experiments whose attention is looked at, by their key."""
         return {e.key: e for e in self.experiments if e.attention}
 
+    def with_attribution(self) -> dict[str, Experiment]:
+        """The experiments whose answers are explained, by their key."""
+        return {e.key: e for e in self.experiments if e.attribution}
+
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
         stem, _, k = dataset.rpartition("_split")
@@ -158,6 +162,7 @@ class Plan:
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
+            "attribution": e.attribution.model_dump(mode="json") if e.attribution else None,
         }
 
     def _role(self, e: Experiment) -> str:

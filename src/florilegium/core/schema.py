@@ -21,6 +21,7 @@ class ArmEntry(Strict):
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = None
+    attribution: dict[str, Any] | None = None
     lr_factor: NotNegative = Field(1.0, description="multiplies the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
     baseline: Baseline | None = None
@@ -40,6 +41,9 @@ class ExperimentEntry(Strict):
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = Field(
         None, description="look at the attention of the trained network; {} takes every default"
+    )
+    attribution: dict[str, Any] | None = Field(
+        None, description="say which pixels the trained network answers by; {} takes every default"
     )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(
@@ -67,6 +71,9 @@ class Overlay(Strict):
     attention: dict[str, Any] | None = Field(
         None,
         description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
+    )
+    attribution: dict[str, Any] | None = Field(
+        None, description="for several experiments: of those alone that are explained anyway"
     )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")

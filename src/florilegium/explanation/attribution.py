@@ -8,6 +8,7 @@ to the pixels adds up to the score less the baseline's (Sundararajan et al. 2017
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from captum.attr import (
@@ -29,9 +30,10 @@ from florilegium.explanation.survey import patch_grid, rollout
 
 BATCH = 25  # images that go through the network at once, with their gradients
 DOUBLINGS = 3
+OWN_STAGES = ("layer1", "layer2", "layer3", "layer4")
 NOISE = 0.15  # of the image's range (Smilkov et al. 2017, figure 3)
 TOLERANCE = 0.01  # of the difference that is to be explained
-NOISE_FLOOR = 0.02  # logits; a difference of less cannot be told from rounding on a GPU
+ROUNDING = 2e-3  # logits, that sums over a whole image may miss
 WINDOWS = 8  # a side, each overlapping the next by half
 
 
@@ -138,7 +140,7 @@ def deeplift(subject: Subject, image: Tensor, target: int) -> Attributed:
     except (AssertionError, RuntimeError) as error:
         raise Unfit(f"captum cannot follow its nonlinearities ({str(error).splitlines()[0][:80]})") from error
     found = _sum(contributions, _difference(subject, image, target))
-    if found.gap > max(TOLERANCE * abs(found.difference), NOISE_FLOOR):
+    if found.gap > max(TOLERANCE * abs(found.difference), ROUNDING):
         raise Unfit("it has nonlinearities without a rule, and the contributions do not add up")
     return found
 
@@ -191,25 +193,35 @@ METHODS: dict[Method, Callable[[Subject, Tensor, int], Attributed]] = {
 
 
 def last_stage(network: nn.Module, image: Tensor) -> nn.Module:
-    """The module whose output (B, C, h, w) is the last one with a place in the image.
+    """The last stage whose output (B, C, h, w) still has places: a small image leaves later ones a single one.
 
-    Networks of timm tell its name and its C; those of this project call it `layer4`.
+    Networks of timm tell the names and widths of their stages; those of this project number them.
 
     Raises:
         Unfit: there is none, or what it puts out is tokens.
     """
     told = list(getattr(network, "feature_info", ()))
-    name, channels = (told[-1]["module"], told[-1]["num_chs"]) if told else ("layer4", None)
-    stages = dict(network.named_modules())
-    seen: list[Tensor] = []
-    if name in stages:
-        hook = stages[name].register_forward_hook(lambda module, given, out: seen.append(out))
-        with torch.no_grad():
-            network(image)
+    widths = {stage["module"]: stage["num_chs"] for stage in told} or dict.fromkeys(OWN_STAGES)
+    modules = dict(network.named_modules())
+    outputs: dict[str, Tensor] = {}
+    hooks = [
+        modules[name].register_forward_hook(partial(_keep, outputs, name))
+        for name in widths
+        if name in modules
+    ]
+    with torch.no_grad():
+        network(image)
+    for hook in hooks:
         hook.remove()
-    if not seen or seen[0].dim() != 4 or channels not in (None, seen[0].shape[1]):
-        raise Unfit("it has no last stage of convolutions")
-    return stages[name]
+    for name, width in reversed(widths.items()):
+        output = outputs.get(name, image.new_empty(0))
+        if output.dim() == 4 and output[0, 0].numel() > 1 and width in (None, output.shape[1]):
+            return modules[name]
+    raise Unfit("it has no stages of convolutions")
+
+
+def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, given: object, output: Tensor) -> None:
+    outputs[name] = output
 
 
 def _difference(subject: Subject, image: Tensor, target: int) -> float:

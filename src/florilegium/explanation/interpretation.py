@@ -1,8 +1,9 @@
 """One trained classifier explained: maps by every method that fits it, and how well each one orders the pixels."""
 
 import time
+import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,9 @@ def interpret(
     subject = Subject(network, transform(stacked(background).to(device)), settings.steps)
     targets = [classes.index(name) for name in chosen["prediction"]]
     found, unfit, seconds = explain(subject, images, targets, list(chosen["image"]), settings)
-    maps = torch.stack([torch.stack([one.values.float().cpu() for one in of_method]) for of_method in found.values()], dim=1)
+    maps = torch.stack(
+        [torch.stack([one.values.float().cpu() for one in of_method]) for of_method in found.values()], dim=1
+    )
     every, table = judge(network, images, targets, maps, chosen, found)
     shown = dict(list(of_chosen.items())[: settings.figures])
     attributions = Attributions(
@@ -116,9 +119,7 @@ def judge(
         orders = dict(zip(found, maps[place], strict=True))
         orders |= {name: draw(images.shape[-1], generator) for name, draw in RANDOM.items()}
         for order, scores in orders.items():
-            pair = curves(
-                network, images[place : place + 1], targets[place], ranks(scores, generator)
-            )
+            pair = curves(network, images[place : place + 1], targets[place], ranks(scores, generator))
             every.append(torch.stack(pair))
             claim = found[order][place] if order in found else Attributed(scores)
             areas = dict(zip(("deletion", "insertion"), map(area, pair), strict=True))
@@ -131,12 +132,19 @@ def judge(
     return torch.stack(every).unflatten(0, (len(images), -1)), pd.DataFrame(rows)
 
 
-def _seeded(name: str, method, subject: Subject, image: Tensor, target: int) -> Attributed:
-    """Captum draws from the generators of numpy and torch."""
+def _seeded(
+    name: str,
+    method: Callable[[Subject, Tensor, int], Attributed],
+    subject: Subject,
+    image: Tensor,
+    target: int,
+) -> Attributed:
+    """Captum draws from the generators of numpy and torch, and warns of what it does to its own copies."""
     np.random.seed(_number(name))
     torch.manual_seed(_number(name))
-    found: Attributed = method(subject, image, target)
-    return found
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="captum", category=UserWarning)
+        return method(subject, image, target)
 
 
 def _number(name: str) -> int:

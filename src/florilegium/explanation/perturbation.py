@@ -15,6 +15,7 @@ BATCH = 33
 BLUR = 1 / 16  # of the side: a paper's 5 of 224 pixels would leave small images as they are
 SQUARES = 8  # a side
 
+
 def ranks(scores: Tensor, generator: torch.Generator) -> Tensor:
     """The place of each pixel in falling order of `scores` (s, s), int64 (s, s); equal ones in random order."""
     flat = scores.flatten().cpu()

@@ -26,10 +26,13 @@ QUESTIONS = {
     "attention_maps": "What does each token attend to?",
     "attention_depth": "How sparse and how diagonal is attention, block by block?",
     "attention_rollout": "Where in the image does the answer come from?",
+    "attribution_scores": "Which explanation finds the pixels that the answer depends on?",
+    "attribution_maps": "Which pixels does the answer depend on?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
 }
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
+ATTRIBUTION = ("attribution_scores", "attribution_maps")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"against": "against", "bars": "bars", "curves": "panels"}  # of a study file's figures
 ROWS = 24  # that fit on one figure of published figures
@@ -68,6 +71,8 @@ def planned(study: Study) -> list[Planned]:
             found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
     if attentive(study):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
+    if explained(study):
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTRIBUTION]
     if study.classifier():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
     return found
@@ -76,6 +81,11 @@ def planned(study: Study) -> list[Planned]:
 def attentive(study: Study) -> list[Entry]:
     """The arms whose attention is looked at."""
     return [entry for entry in study.entries if entry.attention]
+
+
+def explained(study: Study) -> list[Entry]:
+    """The arms whose answers are explained."""
+    return [entry for entry in study.entries if entry.attribution]
 
 
 def members(study: Study, figure: Planned) -> list[Entry]:
