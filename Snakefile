@@ -47,6 +47,8 @@ include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
 include: "workflow/rules/detect.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/generate.smk"
+include: "workflow/rules/finder.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
 

@@ -184,8 +184,15 @@ WRONG = [
     ("experiments: {bloom/scrath: {recipe: {lr: 1.0}}}", ["config.yaml", "bloom/scratch"]),
     ("experiments: {scratch: {recipe: {lr: 1.0}}}", ["study/experiment"]),
     ("experiments: {bloom/scratch: {recipe: {lrr: 1.0}}}", ["config.yaml", "lrr", "did you mean 'lr'"]),
-    ("experiments: {bloom/scratch: {recipe: {lr: fast}}}", ["config.yaml", "lr = 'fast'", "number"]),
+    (
+        "experiments: {bloom/scratch: {recipe: {lr: fast}}}",
+        ["config.yaml", "lr = 'fast'", "number", "'from_finder'"],
+    ),
     ("experiments: {bloom/scratch: {recipe: {lr: -1.0}}}", ["lr = -1.0", "greater than 0"]),
+    (
+        "experiments: {bloom/scratch: {recipe: {swa_start: 1.0, select: last}}}",
+        ["swa_start", "after the last"],
+    ),
     ("experiments: {bloom/scratch: {recipe: {optimizer: sdg}}}", ["optimizer", "'sgd', 'adam' or 'adamw'"]),
     ("experiments: {bloom/scratch: {recipe: {schedule: step}}}", ["milestones", "at least one"]),
     ("experiments: {bloom/scratch: {recipe: {accumulate: 7}}}", ["accumulate", "64", "7"]),

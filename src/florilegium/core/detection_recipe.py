@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from florilegium.core.strict import AtLeastOne, Fraction, NotNegative
-from florilegium.core.training_recipe import Idle, TrainingRecipe
+from florilegium.core.training_recipe import FROM_FINDER, Idle, TrainingRecipe
 
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -63,7 +63,9 @@ class DetectionRecipe(TrainingRecipe):
         return values
 
     @model_validator(mode="after")
-    def _of_one_shape(self) -> "DetectionRecipe":
+    def _as_a_detector_can(self) -> "DetectionRecipe":
+        if self.lr == FROM_FINDER:
+            raise ValueError("lr: the finder is for classifiers; give a number")
         if self.batches_per_step:
             raise ValueError(
                 "batches_per_step: a detector's batches have shapes of their own and cannot be joined; "

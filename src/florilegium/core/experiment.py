@@ -6,6 +6,7 @@ from typing import Any
 from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
 from florilegium.core.published import Baseline, Published
+from florilegium.core.sampling import Samples
 from florilegium.core.spec import Init, Model
 from florilegium.core.tasks import TaskName
 from florilegium.core.training_recipe import TrainingRecipe
@@ -32,6 +33,7 @@ class Experiment:
     baseline: Baseline | None
     attention: Attention | None = None
     attribution: Attribution | None = None
+    samples: Samples | None = None
 
     @property
     def key(self) -> str:

@@ -16,14 +16,16 @@ from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.references import connect
+from florilegium.core.sampling import Samples
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
 from florilegium.core.spec import Init, Model
 from florilegium.core.strict import Strict
 from florilegium.core.tasks import TASKS, TaskName
+from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse
 
 SECTIONS = ("data", "model", "recipe")
-EXTRAS: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution}
+EXTRAS: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution, "samples": Samples}
 DEFAULT_ARM = "corrected"
 S = TypeVar("S", bound=Strict)
 
@@ -209,7 +211,7 @@ def _build(
             }
         ),
         model=model,
-        recipe=recipe.model_copy(update={"lr": float(f"{recipe.lr * arm.lr_factor:.12g}")}),
+        recipe=_scaled(recipe, arm.lr_factor, place),
         init=parse(Init, init, f"{place}: init") if init else None,
         seeds=arm.seeds or seeds,
         title=entry.title,
@@ -231,6 +233,17 @@ def _extra(name: str, layers: list[Layer], model: Model, task: TaskName, place: 
     if isinstance(extra, Attribution) and task != "classification":
         raise UserError(f"{place}: attribution: explains classifiers alone, and this is {task}; take it out")
     return extra
+
+
+def _scaled(recipe: TrainingRecipe, factor: float, place: str) -> TrainingRecipe:
+    """The recipe with its rate multiplied."""
+    if factor == 1:
+        return recipe
+    if recipe.lr == FROM_FINDER:
+        raise UserError(
+            f"{place}: lr_factor multiplies a number, and recipe.lr is {FROM_FINDER}; take one of them out"
+        )
+    return recipe.model_copy(update={"lr": float(f"{recipe.base_lr * factor:.12g}")})
 
 
 def _section(model: type[S], section: str, layers: list[Layer], place: str) -> S:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
 from florilegium.core.files import write_json
+from florilegium.core.sampling import Samples
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
 from florilegium.core.spec import Init, Model
@@ -31,6 +32,7 @@ PARTIAL: dict[str, list[type[BaseModel]]] = {
     "init": [Init],
     "attention": [Attention],
     "attribution": [Attribution],
+    "samples": [Samples],
 }
 
 

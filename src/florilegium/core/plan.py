@@ -19,6 +19,7 @@ from florilegium.core.recipe import FEATURED
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
+from florilegium.core.training_recipe import FROM_FINDER
 from florilegium.core.validate import parse, read_yaml
 
 CONFIG = "config.yaml"
@@ -71,6 +72,11 @@ class Plan:
         spec = e.spec()
         return spec | {"recipe": {key: spec["recipe"][key] for key in FEATURED}}
 
+    def finder_spec(self, e: Experiment) -> dict[str, Any]:
+        """What the learning-rate finder of `e` depends on: nothing that comes after the first steps."""
+        shown = {"preset": self.settings.preset, "comparable": self.preset.comparable}  # in its picture
+        return e.spec() | {"recipe": e.recipe.finder_uses()} | shown
+
     def features_seed(self, e: Experiment) -> int | None:
         """The seed whose features all seeds of `e` share, since they start from one file; None where each
         has its own."""
@@ -119,12 +125,13 @@ class Plan:
         return list(pairs)
 
     def _origins(self, experiment: Experiment) -> list[Experiment]:
-        """The experiments whose weights, directly or not, this one starts from."""
-        found = []
-        current = experiment
-        while current.init and current.init.experiment:
-            current = self.find(current.study, current.init.experiment, current.init.arm)
-            found.append(current)
+        """The experiments whose weights, or generated images, this one learns from, directly or not."""
+        found: list[Experiment] = []
+        made = getattr(experiment.data, "generated", None)
+        for start in (experiment.init, made):
+            if start is not None and start.experiment:
+                origin = self.find(experiment.study, start.experiment, start.arm)
+                found += [origin, *self._origins(origin)]
         return found
 
     @cached_property
@@ -158,11 +165,12 @@ class Plan:
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),
-            "lr": e.recipe.lr,
+            "lr": 0.0 if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
             "attribution": e.attribution.model_dump(mode="json") if e.attribution else None,
+            "samples": e.samples.model_dump(mode="json") if e.samples else None,
         }
 
     def _role(self, e: Experiment) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive
-from florilegium.core.training_recipe import Idle, TrainingRecipe
+from florilegium.core.training_recipe import FROM_FINDER, Idle, TrainingRecipe
 
 # What every image must be prepared by to look the same in each epoch, and the network to answer the same.
 STILL = {
@@ -45,6 +45,11 @@ class Recipe(TrainingRecipe):
         },
         "randaugment": {0: ("randaugment_magnitude",)},
     }
+
+    AFTER_THE_FINDER: ClassVar[tuple[str, ...]] = (
+        *TrainingRecipe.AFTER_THE_FINDER,
+        *("val_augmented", "features"),
+    )
 
     # augmentation
     crop: Literal["random_resized", "padded", "centre"] = "random_resized"
@@ -101,6 +106,10 @@ class Recipe(TrainingRecipe):
         if "backbone" not in self.freeze:
             raise ValueError(
                 "features: cached needs a backbone that does not learn; set freeze to [backbone]"
+            )
+        if self.lr == FROM_FINDER:
+            raise ValueError(
+                "lr: the finder trains a whole network, not heads on cached features; give a number"
             )
         for key, still in STILL.items():
             if getattr(self, key) != still:

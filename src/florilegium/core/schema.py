@@ -8,7 +8,7 @@ from florilegium.core.audit_settings import Audit
 from florilegium.core.figures import FigureEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
-from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Strict
+from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Positive, Strict
 from florilegium.core.tasks import TaskName
 
 
@@ -22,6 +22,7 @@ class ArmEntry(Strict):
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = None
     attribution: dict[str, Any] | None = None
+    samples: dict[str, Any] | None = None
     lr_factor: NotNegative = Field(1.0, description="multiplies the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
     baseline: Baseline | None = None
@@ -44,6 +45,9 @@ class ExperimentEntry(Strict):
     )
     attribution: dict[str, Any] | None = Field(
         None, description="say which pixels the trained network answers by; {} takes every default"
+    )
+    samples: dict[str, Any] | None = Field(
+        None, description="sets of images to make with the trained generator"
     )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(
@@ -74,6 +78,9 @@ class Overlay(Strict):
     )
     attribution: dict[str, Any] | None = Field(
         None, description="for several experiments: of those alone that are explained anyway"
+    )
+    samples: dict[str, Any] | None = Field(
+        None, description="as attention: of those alone that have samples anyway"
     )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
@@ -108,6 +115,9 @@ class Settings(Strict):
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="null: the preset's")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
+    batch_finder_gib: Positive = Field(
+        4.0, description="memory that the batch-size finder may fill on a CPU; on a GPU it is the GPU's"
+    )
     corrupt_images: Literal["stop", "skip"] = "stop"
     bad_boxes: Literal["stop", "drop"] = Field(
         "stop", description="boxes that are empty, inverted, outside their image or not finite"

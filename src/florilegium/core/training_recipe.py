@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive, Strict
 
+FROM_FINDER = "from_finder"
 Idle = dict[str, dict[Any, tuple[str, ...]]]
 
 
@@ -31,6 +32,14 @@ class TrainingRecipe(Strict):
     }
     """For each key, which other keys each of its values leaves without effect."""
 
+    AFTER_THE_FINDER: ClassVar[tuple[str, ...]] = (
+        *("lr", "epochs", "epoch_steps", "batches_per_step", "select", "early_stop", "early_stop_on"),
+        *("schedule", "milestones", "gamma", "plateau_patience", "final_lr", "stop_before_plateau"),
+        *("warmup_epochs", "warmup_start", "tail_epochs", "restarts", "restart_factor"),
+        *("swa_start", "swa_lr", "swa_anneal_epochs", "ema"),
+    )
+    """What a learning-rate finder does without: it takes the first steps of a training, at rates of its own."""
+
     # size
     epochs: AtLeastOne
     epoch_steps: AtLeastOne | None = Field(
@@ -46,7 +55,13 @@ class TrainingRecipe(Strict):
     )
     # optimiser
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: Positive = 0.01
+    lr: Positive | Literal["from_finder"] = Field(
+        0.01, union_mode="left_to_right", description="or from_finder: what the range test suggests"
+    )
+    finder_rates: tuple[Positive, Positive] = Field(
+        (1e-5, 1.0), strict=False, description="lowest and highest rate of the learning-rate finder"
+    )
+    finder_steps: Annotated[int, Field(ge=20)] = Field(100, description="its steps, one a rate")
     momentum: Fraction = 0.9
     nesterov: bool = False
     betas: tuple[float, float] = Field((0.9, 0.999), strict=False)
@@ -155,6 +170,8 @@ class TrainingRecipe(Strict):
             refuse(
                 "stop_before_plateau", "early_stop does not end the run before the plateau can; take it out"
             )
+        if self.finder_rates[0] >= self.finder_rates[1]:
+            refuse("finder_rates", f"{list(self.finder_rates)} must rise")
         if self.clip_norm and self.clip_value:
             refuse("clip_norm, clip_value", "give one of them")
         self._check_accumulation(refuse)
@@ -189,16 +206,28 @@ class TrainingRecipe(Strict):
         if self.tail_epochs:
             refuse("swa_start, tail_epochs", "both rule the last rates; give one of them")
 
+    @property
+    def base_lr(self) -> float:
+        """`lr`, once it is a number."""
+        assert not isinstance(self.lr, str), "a training puts the finder's suggestion in place first"
+        return self.lr
+
     def averaged_from(self) -> int | None:
         """How many epochs pass before weights are averaged; None where they are not."""
         return None if self.swa_start is None else int(self.swa_start * self.epochs)
 
+    def finder_uses(self) -> dict[str, Any]:
+        """The part of `used` that a learning-rate finder depends on, and its own keys."""
+        kept = {key: value for key, value in self.used().items() if key not in self.AFTER_THE_FINDER}
+        return kept | {"finder_rates": list(self.finder_rates), "finder_steps": self.finder_steps}
+
     def used(self) -> dict[str, Any]:
         """The recipe as JSON values, without the keys that its other keys make idle.
 
-        A key that is not used is not part of a result: changing it re-runs nothing.
+        A key that is not used is not part of a result: changing it re-runs nothing. What a finder did
+        reaches a training through its file alone.
         """
-        values: dict[str, Any] = self.model_dump(mode="json")
+        values: dict[str, Any] = self.model_dump(mode="json", exclude={"finder_rates", "finder_steps"})
         for chooser, idle in self.IDLE.items():
             for chosen, keys in idle.items():
                 if values[chooser] == chosen:

@@ -43,7 +43,7 @@ def parse(model: type[M], value: Mapping[str, Any], where: str) -> M:
 def explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
     """One sentence for the first problem of a validation: key, value, what is allowed."""
     first = error.errors()[0]
-    location = [part for part in first["loc"] if not str(part).startswith(("function-", "literal["))]
+    location = _location(first)
     key = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
         owner = _model_at(model, location[:-1])
@@ -54,8 +54,15 @@ def explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
         return f"{where}: {key + ': ' if key else ''}{message}"
     if first["type"] == "missing":
         return f"{where}: the key {key} is missing"
-    said = first["msg"][0].lower() + first["msg"][1:]
+    same = dict.fromkeys(other["msg"] for other in error.errors() if _location(other) == location)
+    said = " or ".join(text[0].lower() + text[1:] for text in same)
     return f"{where}: {key} = {first['input']!r}: {said}{_hint(first['input'])}"
+
+
+def _location(error: Mapping[str, Any]) -> list[Any]:
+    """The keys down to what is wrong, without pydantic's names for validators and members of a union."""
+    tags = ("function-", "literal[", "constrained-")
+    return [part for part in error["loc"] if not str(part).startswith(tags)]
 
 
 def retyped(value: Any) -> Any:

@@ -28,11 +28,14 @@ QUESTIONS = {
     "attention_rollout": "Where in the image does the answer come from?",
     "attribution_scores": "Which explanation finds the pixels that the answer depends on?",
     "attribution_maps": "Which pixels does the answer depend on?",
+    "generated": "What do the generators make?",
+    "recognised": "Are the images what they should be, and what does a better one cost?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
 }
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
 ATTRIBUTION = ("attribution_scores", "attribution_maps")
+GENERATED = ("generated", "recognised")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"against": "against", "bars": "bars", "curves": "panels"}  # of a study file's figures
 ROWS = 24  # that fit on one figure of published figures
@@ -73,6 +76,8 @@ def planned(study: Study) -> list[Planned]:
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
     if explained(study):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTRIBUTION]
+    if any(entry.samples for entry in study.entries):
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in GENERATED]
     if study.classifier():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
     return found

@@ -3,8 +3,6 @@
 import argparse
 import json
 import time
-from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,7 +19,7 @@ from florilegium.stages import image_arguments
 from florilegium.training.classifier import first_network
 from florilegium.training.job import Job
 from florilegium.training.lease import leased
-from florilegium.training.machine import configure, pick_device, pick_precision
+from florilegium.training.machine import configure, pick_precision
 from florilegium.training.probe import digest_of, extract
 from florilegium.training.results import device_name
 
@@ -31,26 +29,12 @@ def main() -> None:
     spec = json.loads(arguments.spec)
     recipe = parse(Recipe, {**spec["recipe"], "epochs": 1}, "--spec recipe")  # features are one pass
     with leased(arguments.device, 1) as gpus:  # before pick_device, which asks CUDA
-        job = job_of(arguments, spec, gpus)
+        job = image_arguments.job_of(arguments, spec, gpus)
         configure(job.device, recipe.threads)
         recipe = recipe.model_copy(update={"precision": pick_precision(recipe.precision, job.device)})
         splits = image_arguments.splits_of(arguments, job.section(DataUse, "data"))
         for seed in arguments.seeds:
             make_features(job, recipe, splits, seed)
-
-
-def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str, ...]) -> Job:
-    return Job(
-        spec=spec,
-        code=arguments.code,
-        inputs=image_arguments.files_of(arguments),
-        init=arguments.init,
-        out=arguments.out,
-        state=arguments.out,
-        tensorboard=None,
-        device=pick_device(arguments.device),
-        gpus=gpus,
-    )
 
 
 def make_features(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
@@ -84,12 +68,7 @@ def make_features(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="JSON with data, model, init and a part of the recipe")
-    parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
-    parser.add_argument("--seeds", required=True, type=int, nargs="+")
-    image_arguments.add_to(parser)
-    parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    image_arguments.add_to_early_stage(parser)
     return parser.parse_args()
 
 

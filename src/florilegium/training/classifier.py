@@ -41,7 +41,8 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     """Train, test and write; the receipt comes last."""
     started = time.time()
     asked = job.section(Recipe, "recipe")
-    recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
+    decided = {"precision": pick_precision(asked.precision, job.device), "lr": job.rate_of(asked, seed)}
+    recipe = asked.model_copy(update=decided)
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
     network = first_network(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)

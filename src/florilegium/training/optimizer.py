@@ -13,7 +13,7 @@ def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     """The recipe's optimiser over the parameters that require a gradient, fused where torch can."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     shared = {
-        "lr": recipe.lr,
+        "lr": recipe.base_lr,
         "weight_decay": recipe.weight_decay,
         "fused": parameters[0].device.type in ("cpu", "cuda"),
     }

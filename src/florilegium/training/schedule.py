@@ -40,8 +40,8 @@ def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     tail = round(recipe.tail_epochs * steps_per_epoch)
     start = total - tail
     if step < start:
-        return recipe.lr * _shape(recipe, step, steps_per_epoch)
-    return recipe.lr * _shape(recipe, start, steps_per_epoch) * (total - step) / tail
+        return recipe.base_lr * _shape(recipe, step, steps_per_epoch)
+    return recipe.base_lr * _shape(recipe, start, steps_per_epoch) * (total - step) / tail
 
 
 def _shape(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:

@@ -1,0 +1,114 @@
+"""The learning-rate range test: a rate a step, from far too low to far too high (Smith 2017, "Cyclical
+Learning Rates for Training Neural Networks", section 3.3, with rates that rise exponentially).
+
+Where the loss falls fastest, a rate is large enough to learn and small enough not to break. The network that takes
+the test is of no use afterwards.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from florilegium.core.errors import UserError
+from florilegium.core.progress import bar
+from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.models.freeze import train_mode
+from florilegium.training.learner import Learner
+from florilegium.training.loop import step_that_fits
+from florilegium.training.seeding import derive
+from florilegium.training.task import Task
+
+SHARE = 0.1  # of the test: its start, which is not judged, and the steps that a smoothed loss remembers
+BLOW_UP = 4.0  # a smoothed loss of so many times the lowest ends the test
+WINDOW = 0.2  # of the test: how far a straight line is laid through the smoothed loss to tell how it falls
+LEAST_FALL = 0.01  # a part of the loss; a smaller fall is chance
+
+
+def range_test(
+    network: nn.Module, task: Task, recipe: TrainingRecipe, *, seed: int, device: torch.device
+) -> pd.DataFrame:
+    """Train `network` for at most `recipe.finder_steps` steps on batches in their usual order.
+
+    Returns:
+        A row a step: `step, lr, loss, smoothed`; the last one may be of a loss that blew up.
+    """
+    lowest, highest = recipe.finder_rates
+    learner = Learner(network, recipe.model_copy(update={"lr": lowest}), task.objective, device)
+    train_mode(learner.network)
+    rates = exponential(lowest, highest, recipe.finder_steps)
+    losses: list[float] = []
+    for step, index in bar(list(zip(range(len(rates)), _steps(task), strict=False)), "finder", "step"):
+        place = (derive(seed, "finder"), 0, step)
+        tally = step_that_fits(learner, task, index, rates[step], place)
+        losses.append(float(tally[0]) / len(index))
+        if not math.isfinite(losses[-1]) or blown_up(smoothed(losses, len(rates)), len(rates)):
+            break
+    seen = len(losses)
+    return pd.DataFrame(
+        {
+            "step": range(1, seen + 1),
+            "lr": rates[:seen],
+            "loss": losses,
+            "smoothed": smoothed(losses, len(rates)),
+        }
+    )
+
+
+def _steps(task: Task) -> Iterator[Tensor]:
+    for epoch in itertools.count():
+        yield from task.batches(epoch)
+
+
+def exponential(lowest: float, highest: float, steps: int) -> list[float]:
+    """Rates at equal ratios, both ends included."""
+    return [lowest * (highest / lowest) ** (step / (steps - 1)) for step in range(steps)]
+
+
+def smoothed(losses: Sequence[float], steps: int) -> list[float]:
+    """The moving average over about a tenth of `steps`, without the pull of its start towards nought."""
+    decay = 1 - 1 / (SHARE * steps)
+    mean, found = 0.0, []
+    for number, loss in enumerate(losses, start=1):
+        mean = decay * mean + (1 - decay) * loss
+        found.append(mean / (1 - decay**number))
+    return found
+
+
+def blown_up(means: Sequence[float], steps: int) -> bool:
+    return len(means) > SHARE * steps and means[-1] > BLOW_UP * min(means)
+
+
+def suggest(table: pd.DataFrame, recipe: TrainingRecipe) -> float:
+    """The rate at which the smoothed loss falls fastest, between the test's start and its lowest loss.
+
+    Raises:
+        UserError: the loss never fell, so that nothing can be said.
+    """
+    start = round(SHARE * recipe.finder_steps)
+    means = np.asarray(table["smoothed"], dtype=np.float64)
+    means = means[np.isfinite(means)][start:]  # (n,)
+    if len(means) < 2 or means.min() > (1 - LEAST_FALL) * means[0]:
+        low, high = recipe.finder_rates
+        raise UserError(
+            f"recipe.lr = from_finder: the loss never fell between the rates {low:g} and {high:g} in "
+            f"{len(table)} steps; widen recipe.finder_rates, raise recipe.finder_steps, or give lr a number"
+        )
+    return float(f"{table['lr'].iloc[start + steepest(means, round(WINDOW * recipe.finder_steps))]:.4g}")
+
+
+def steepest(means: NDArray[np.float64], window: int) -> int:
+    """The middle of the `window` steps, up to the lowest of `means`, over which their least-squares line falls most.
+
+    One step's loss is mostly chance, so that the slope between neighbours says little.
+    """
+    falling = means[: int(means.argmin()) + 1]  # two values at least
+    width = min(window, len(falling))
+    time = np.arange(width) - (width - 1) / 2
+    slopes = np.lib.stride_tricks.sliding_window_view(falling, width) @ time  # (n,), up to a factor
+    return int(slopes.argmin()) + width // 2

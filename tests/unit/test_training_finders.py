@@ -1,0 +1,170 @@
+"""Finders: the range test and what it suggests, and the largest batch that fits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny_training import CONFIG, CPU, images, network, recipe, splits
+from torch import nn
+
+from florilegium.core.errors import UserError
+from florilegium.data.load import Splits
+from florilegium.training import batch_finder
+from florilegium.training.batch_finder import memory_of_batches
+from florilegium.training.classification import task_of
+from florilegium.training.job import Job
+from florilegium.training.lr_finder import exponential, range_test, smoothed, suggest
+
+
+def test_rates_rise_by_equal_ratios_from_end_to_end():
+    rates = exponential(1e-4, 1.0, 5)
+    assert rates == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1.0])
+
+
+def test_the_smoothed_loss_is_a_moving_average_that_starts_unbiased():
+    found = smoothed([2.0, 4.0, 1.0], 40)  # remembers 4 steps: decay 3/4
+    weights = [[1.0], [0.75, 1.0], [0.75**2, 0.75, 1.0]]
+    expected = [np.average([2.0, 4.0, 1.0][: len(w)], weights=w) for w in weights]
+    assert found == pytest.approx(expected)
+
+
+def curve(losses: list[float]) -> pd.DataFrame:
+    steps = len(losses)
+    return pd.DataFrame({"lr": exponential(1e-4, 1.0, steps), "loss": losses, "smoothed": losses})
+
+
+def test_the_steepest_part_is_suggested_and_neither_the_lowest_nor_a_later_fall():
+    x = np.linspace(-4, 0, 101)
+    valley = 2 - 1.5 / (1 + np.exp(-8 * (x + 2.0)))  # falls fastest at 1e-2 and is lowest from about 1e-1 on
+    valley[90:] = np.linspace(9, 3, 11)  # blows up and falls again, faster than before
+    assert suggest(curve(list(valley)), recipe(finder_steps=101)) == pytest.approx(1e-2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [2.3] * 30,
+        list(np.linspace(2, 5, 30)),
+        [2.3, *[2.295] * 29],
+        [float("nan")] * 2,
+    ],
+)
+def test_a_loss_that_never_falls_is_one_clear_sentence(losses):
+    with pytest.raises(UserError, match=r"lr = from_finder: the loss never fell between the rates .* widen"):
+        suggest(curve(losses), recipe(finder_steps=30))
+
+
+def taken(**changes: object) -> pd.DataFrame:
+    how = recipe(finder_rates=[1e-4, 100.0], finder_steps=40, momentum=0.0, **changes)
+    data = splits(train=26)
+    return range_test(network(), task_of(data, how, CONFIG, 0, CPU), how, seed=0, device=CPU)
+
+
+def test_a_range_test_learns_then_breaks_and_repeats_itself_to_the_bit():
+    table = taken()
+    how = recipe(finder_rates=[1e-4, 100.0], finder_steps=40)
+    found = suggest(table, how)
+    assert 0.01 < found < 10
+    at = table.loc[(table["lr"] - found).abs().idxmin()]
+    assert at["smoothed"] < table["smoothed"].iloc[0]
+    pd.testing.assert_frame_equal(table, taken())
+
+
+def test_a_test_ends_when_the_loss_blows_up():
+    class Breaking(nn.Module):
+        """Answers ever more wrongly."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias, self.calls = nn.Parameter(torch.zeros(3)), 0
+
+        def forward(self, images):
+            self.calls += 1
+            factor = 0.0 if self.calls < 10 else 100.0
+            return self.bias + factor * torch.eye(3)[torch.zeros(len(images), dtype=torch.long)]
+
+    how = recipe(finder_rates=[1e-8, 1e-6], finder_steps=40)
+    table = range_test(Breaking(), task_of(splits(), how, CONFIG, 0, CPU), how, seed=0, device=CPU)
+    assert 10 <= len(table) < 20
+
+
+def test_what_comes_after_the_first_steps_is_no_part_of_a_finder():
+    plain = recipe()
+    later = recipe(epochs=9, schedule="step", milestones=[3.0], swa_start=0.5, select="last", lr=0.3)
+    assert plain.finder_uses() == later.finder_uses()
+    assert plain.finder_uses() != recipe(batch_size=16).finder_uses()
+    assert plain.finder_uses() != recipe(finder_steps=50).finder_uses()
+    taking = recipe(lr="from_finder").used()
+    assert taking["lr"] == "from_finder"
+    assert taking == recipe(lr="from_finder", finder_steps=50).used()
+
+
+def test_a_training_takes_the_rate_from_its_finder_s_file(tmp_path):
+    (tmp_path / "seed3").mkdir()
+    (tmp_path / "seed3" / "finder.json").write_text('{"suggestion": 0.07}')
+    spec = {"recipe": {"epochs": 1, "lr": "from_finder"}}
+
+    def job(finder: str | None) -> Job:
+        return Job(spec, "code", (), None, tmp_path, tmp_path, None, CPU, finder=finder)
+
+    path = str(tmp_path / "seed{seed}" / "finder.json")
+    assert job(path).rate_of(recipe(lr="from_finder"), 3) == 0.07
+    assert job(path).rate_of(recipe(lr=0.2), 3) == 0.2
+    before = job(path).fingerprint(3)
+    assert job(path).inputs_of(3) == (tmp_path / "seed3" / "finder.json",)
+    assert before != job(None).fingerprint(3)
+    with pytest.raises(UserError, match="--finder"):
+        job(None).rate_of(recipe(lr="from_finder"), 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"lr": "from_findr"}, "from_findr"),
+        ({"finder_rates": [1.0, 0.1]}, "must rise"),
+        ({"finder_steps": 5}, "greater than or equal to 20"),
+    ],
+)
+def test_what_a_finder_cannot_do_is_refused(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        recipe(**changes)
+
+
+# --- the largest batch ---------------------------------------------------------------------
+
+
+def sized(monkeypatch, peaks: list[int], limit: int, count: int = 100) -> list[int]:
+    """The sizes that fit when step n of doubling peaks at `peaks[n]`."""
+    left = list(peaks)
+    monkeypatch.setattr(batch_finder, "peak_memory_bytes", lambda device: left.pop(0))
+    data = Splits(images(count), None, images(3), ("a", "b", "c"))
+    how = recipe(select="last")
+    task = task_of(data, how, CONFIG, 0, CPU)
+    table = memory_of_batches(network(), task, how, limit=limit, device=CPU)
+    return table["batch_size"].tolist()
+
+
+def test_batches_double_until_the_next_would_not_fit(monkeypatch):
+    assert sized(monkeypatch, [100, 110, 130, 170, 250], limit=255) == [2, 4, 8, 16, 32]
+    assert sized(monkeypatch, [100, 110, 130, 170, 250], limit=240) == [2, 4, 8, 16]
+
+
+def test_no_batch_is_larger_than_the_training_images(monkeypatch):
+    assert sized(monkeypatch, [1] * 9, limit=100, count=20) == [2, 4, 8, 16]
+
+
+def test_a_device_that_refuses_ends_the_search(monkeypatch):
+    step = batch_finder.Learner.step
+
+    def refusing(self, batch, count, lr):
+        if count > 8:
+            raise torch.OutOfMemoryError("no memory")
+        return step(self, batch, count, lr)
+
+    monkeypatch.setattr(batch_finder.Learner, "step", refusing)
+    assert sized(monkeypatch, [1] * 9, limit=100) == [2, 4, 8]
+
+
+def test_a_limit_that_holds_nothing_is_one_clear_sentence(monkeypatch):
+    with pytest.raises(UserError, match=r"batch_finder_gib: .* hold not even 2 images"):
+        sized(monkeypatch, [100], limit=50)
