@@ -166,16 +166,29 @@ def _arm_values(arm: ArmEntry) -> dict[str, Any]:
 def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> list[Layer]:
     """A layer for each overlay of the experiment; one that does not name it alone is general."""
     return [
-        Layer(source, {section: getattr(o, section) for section in (*SECTIONS, *EXTRAS)}, pattern != name)
+        Layer(
+            source,
+            {section: getattr(o, section) for section in (*SECTIONS, "init", *EXTRAS)},
+            pattern != name,
+        )
         for pattern, source, o in overlays
         if fnmatch.fnmatchcase(name, pattern)
     ]
 
 
 def _merge_arms(arms: dict[str, ArmEntry], changes: list[tuple[str, Overlay]]) -> dict[str, ArmEntry]:
-    """The arms of the study file and those that an overlay adds."""
+    """The arms of the study file and those that an overlay adds, but for those that one leaves out.
+
+    The last overlay that names seeds has them.
+    """
     added = {name: arm for _, overlay in changes for name, arm in overlay.arms.items() if name not in arms}
-    return {**arms, **added}
+    left_out = {name for _, overlay in changes for name in overlay.skip_arms}
+    seeds = next((overlay.seeds for _, overlay in reversed(changes) if overlay.seeds is not None), None)
+    return {
+        name: arm if seeds is None else arm.model_copy(update={"seeds": seeds})
+        for name, arm in {**arms, **added}.items()
+        if name not in left_out
+    }
 
 
 def _build(
@@ -198,7 +211,8 @@ def _build(
     except ValueError as error:
         raise UserError(f"{place}: {error}") from None
     model = _section(Model, "model", layers, place)
-    init = next((layer.values["init"] for layer in reversed(layers) if layer.values.get("init")), None)
+    starts = (layer.values.get("init") for layer in reversed(layers))
+    init = next((start for start in starts if start is not None), None)
     return Experiment(
         study=study,
         name=name,

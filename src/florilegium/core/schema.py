@@ -8,7 +8,7 @@ from florilegium.core.audit_settings import Audit
 from florilegium.core.figures import FigureEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
-from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Positive, Strict
+from florilegium.core.strict import AtLeastOne, Count, Fraction, Name, NotNegative, Positive, Strict
 from florilegium.core.tasks import TaskName
 
 
@@ -72,6 +72,10 @@ class Overlay(Strict):
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
+    init: dict[str, Any] | None = Field(
+        None, description="in place of the study's first weights; {}: random ones"
+    )
+    seeds: tuple[Count, ...] | None = Field(None, strict=False, description="of every arm, whatever it names")
     attention: dict[str, Any] | None = Field(
         None,
         description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
@@ -84,6 +88,9 @@ class Overlay(Strict):
     )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
+    skip_arms: tuple[Name, ...] = Field(
+        (), strict=False, description="leave these of its arms out, where it has them"
+    )
 
 
 class StudyOverlay(Strict):
@@ -107,6 +114,14 @@ class Preset(Strict):
     studies: dict[Name, StudyOverlay] = Field(default_factory=dict)
 
 
+class Card(Strict):
+    """The accelerator that estimates of GPU hours assume."""
+
+    name: str = "NVIDIA A100"
+    teraflops: Positive = Field(312.0, description="most operations a second, in 16 bits, dense, in 10^12")
+    share: Fraction = Field(0.35, description="part of them that a training is assumed to reach")
+
+
 class Settings(Strict):
     """`config.yaml`, the one file that a user edits."""
 
@@ -126,6 +141,7 @@ class Settings(Strict):
         False, description="another version of a package (torch, Pillow, ...) re-runs the stages that use it"
     )
     audit: Audit = Field(default_factory=Audit)
+    estimates: Card = Field(default_factory=Card, description="what `snakemake gpu_hours` assumes")
     datasets: dict[Name, DatasetOverride] = Field(
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )
