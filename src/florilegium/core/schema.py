@@ -10,6 +10,7 @@ from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Fraction, Name, NotNegative, Positive, Strict
 from florilegium.core.tasks import TaskName
+from florilegium.core.trackers import TrackerName
 
 
 class ArmEntry(Strict):
@@ -130,6 +131,10 @@ class Settings(Strict):
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="null: the preset's")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
+    deterministic: bool = Field(
+        True, description="on a GPU, kernels that repeat their bits where there are such; a CPU always does"
+    )
+    trackers: tuple[TrackerName, ...] = Field((), strict=False, description="beside TensorBoard; offline")
     batch_finder_gib: Positive = Field(
         4.0, description="memory that the batch-size finder may fill on a CPU; on a GPU it is the GPU's"
     )
