@@ -40,7 +40,7 @@ JUDGED_NOTE = (
     "al. 2018)."
 )
 GAP_NOTE = (
-    "Gap: how far a map is from adding up to the change of the score from the mean colour, as a share of it."
+    "Gap: how far a map is from adding up to the change of the score from its baseline, as a share of it."
 )
 
 
