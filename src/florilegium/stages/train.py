@@ -10,6 +10,7 @@ from florilegium.core.errors import run_main
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
 from florilegium.data.features import load_features
+from florilegium.data.generated import with_generated
 from florilegium.stages import image_arguments
 from florilegium.training import parallel
 from florilegium.training.classifier import train_classifier
@@ -37,18 +38,24 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
         state=arguments.state,
         tensorboard=arguments.tensorboard,
         device=pick_device(arguments.device),
+        deterministic=not arguments.fastest_kernels,
         gpus=gpus,
         features=arguments.features,
+        generated=arguments.generated,
         finder=arguments.finder,
     )
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
-    configure(job.device, job.section(Recipe, "recipe").threads)
-    images = cache(partial(image_arguments.splits_of, arguments, job.section(DataUse, "data")))
+    configure(job.device, job.section(Recipe, "recipe").threads, deterministic=job.deterministic)
+    use = job.section(DataUse, "data")
+    images = cache(partial(image_arguments.splits_of, arguments, use))
     for seed in arguments.seeds:
-        features = job.features_of(seed)
-        train_classifier(job, images() if features is None else load_features(features), seed)
+        features, generated = job.features_of(seed), job.generated_of(seed)
+        splits = images() if features is None else load_features(features)
+        if generated is not None and use.generated is not None:
+            splits = with_generated(splits, generated, use.generated.share)
+        train_classifier(job, splits, seed)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -60,12 +67,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--features", help="folder of cached features in place of images; {seed} as in --init"
     )
+    parser.add_argument("--generated", help="generated images to learn from, too; {seed} as in --init")
     parser.add_argument("--finder", help="finder.json for recipe.lr = from_finder; {seed} as in --init")
     parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
     parser.add_argument("--tensorboard", type=Path, help="folder for event files")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument(
+        "--fastest-kernels",
+        action="store_true",
+        help="on a GPU: do not ask for kernels that repeat their bits",
+    )
     return parser.parse_args()
 
 

@@ -14,8 +14,10 @@ from florilegium.core.receipts import write_receipt
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.evaluation import cost
 from florilegium.models.weights import save
+from florilegium.training.determinism import guarantee
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
+from florilegium.training.machine import device_name
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -57,6 +59,7 @@ def write_run(
         started=started,
         seed=seed,
         device=device_name(job.device),
+        determinism=guarantee(job.device, job.deterministic),
         gpus=list(job.gpus),
         resumed_from=outcome.resumed_from,
         model=job.model.model_dump(mode="json"),
@@ -114,10 +117,6 @@ def warnings(
         found.append(f"ended in epoch {len(outcome.history)}, before weights were averaged")
     trained = set(labels.tolist())
     return found + [f"no training image shows '{n}'" for i, n in enumerate(classes) if i not in trained]
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def finite(value: float) -> float | None:
