@@ -34,7 +34,9 @@ def test_depths_differ_in_nothing_but_their_networks_and_first_weights():
     depths = [experiments()[f"r{depth}/corrected"] for depth in (18, 34, 50, 101, 152)]
     assert len({e.recipe for e in depths}) == 1
     assert [e.model.name for e in depths] == [f"retinanet_resnet{d}" for d in (18, 34, 50, 101, 152)]
-    assert [e.init.weights for e in depths if e.init] == [f"resnet{d}.tv_in1k" for d in (18, 34, 50, 101, 152)]
+    assert [e.init.weights for e in depths if e.init] == [
+        f"resnet{d}.tv_in1k" for d in (18, 34, 50, 101, 152)
+    ]
 
 
 def test_the_rate_falls_where_48_and_64_of_72_epochs_are():
