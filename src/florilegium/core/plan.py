@@ -116,7 +116,7 @@ class Plan:
                 shared = cached and self.features_seed(e) is not None
                 found.append(
                     {
-                        "key": e.key,
+                        "experiment": e.key,
                         "runs": 1 if shared else len(e.seeds),
                         "cached": cached,
                         "images": source.images,
