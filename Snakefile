@@ -85,6 +85,7 @@ rule audit:
 rule explanation:
     input:
         [attention_of(study, *ATTENTION_FILES) for study in plan.studies],
+        [attribution_of(study, *ATTRIBUTION_FILES, figures=True) for study in plan.studies],
 
 
 rule report:

@@ -100,7 +100,10 @@ def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Pat
         ({"x": None}, "x: is needed by kind = against"),
         ({"kind": "bars"}, "x: is needed by kind = against and kind = heatmap, and by no other kind"),
         ({"kind": "heatmap"}, "by: is needed by kind = heatmap"),
-        ({"kind": "heatmap", "x": "minutes", "by": "arm"}, "drawn over values of the arms, not over a metric"),
+        (
+            {"kind": "heatmap", "x": "minutes", "by": "arm"},
+            "drawn over values of the arms, not over a metric",
+        ),
         ({"kind": "seeds", "x": None}, "marked: is needed by kind = seeds, and by no other kind"),
         ({"marked": [3407]}, "marked: is needed by kind = seeds, and by no other kind"),
         ({"published": LOSSES}, "published: belongs to kind = curves"),

@@ -46,7 +46,7 @@ def test_every_model_and_every_weight_is_known(preset):
 @pytest.mark.parametrize("preset", ["demo", "mini"])
 def test_only_the_paper_preset_needs_published_weights(preset):
     assert plan(preset).weights() == []
-    assert len(plan("paper").weights()) == 12
+    assert len(plan("paper").weights()) == 15
 
 
 def test_tiny_imagenet_has_three_arms_of_four_networks_and_more_of_deit():

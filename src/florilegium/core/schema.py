@@ -22,6 +22,7 @@ class ArmEntry(Strict):
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = None
+    attribution: dict[str, Any] | None = None
     samples: dict[str, Any] | None = None
     lr_factor: NotNegative = Field(1.0, description="multiplies the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
@@ -42,6 +43,9 @@ class ExperimentEntry(Strict):
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = Field(
         None, description="look at the attention of the trained network; {} takes every default"
+    )
+    attribution: dict[str, Any] | None = Field(
+        None, description="say which pixels the trained network answers by; {} takes every default"
     )
     samples: dict[str, Any] | None = Field(
         None, description="sets of images to make with the trained generator"
@@ -76,6 +80,9 @@ class Overlay(Strict):
     attention: dict[str, Any] | None = Field(
         None,
         description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
+    )
+    attribution: dict[str, Any] | None = Field(
+        None, description="for several experiments: of those alone that are explained anyway"
     )
     samples: dict[str, Any] | None = Field(
         None, description="as attention: of those alone that have samples anyway"
