@@ -16,6 +16,7 @@ from florilegium.core.kept import forget
 from florilegium.core.plan import load_plan
 from florilegium.core.validate import retyped
 from florilegium.models import registry
+from florilegium.models.blocks import check_frozen
 from florilegium.models.catalogue import look_up, read_catalogue
 
 min_version("9.20")
@@ -30,6 +31,7 @@ try:
     plan = load_plan(Path(workflow.basedir), config)
     for experiment in plan.experiments:
         registry.check(experiment.model, experiment.key, experiment.task)
+        check_frozen(experiment.model, experiment.recipe, experiment.key)
     catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
     for name in plan.weights():
         look_up(name, catalogue)
@@ -47,9 +49,11 @@ include: "workflow/rules/audit.smk"
 include: "workflow/rules/classify.smk"
 include: "workflow/rules/detect.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/generate.smk"
 include: "workflow/rules/finder.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/estimate.smk"
 
 
 remember()

@@ -89,6 +89,21 @@ def test_a_change_may_be_for_all_experiments_of_a_pattern(make):
         make("experiments: {'bloom/z*': {skip: true}}")
 
 
+def test_a_preset_may_change_first_weights_seeds_and_arms(make):
+    preset = """
+        studies:
+          bloom:
+            experiments:
+              after: {init: {experiment: scratch}, seeds: [5], skip_arms: [slow]}
+    """
+    plan = make(preset=preset)
+    after = plan.find("bloom", "after", "corrected")
+    assert after.init.experiment == "scratch" and after.seeds == (5,)
+    assert [e.arm for e in plan.experiments if e.name == "after"] == ["corrected"]
+    random = make("experiments: {bloom/after: {init: {}}}", preset=preset)
+    assert random.find("bloom", "after", "corrected").init is None
+
+
 def test_config_wins_over_preset_over_study(make):
     preset = """
         studies:

@@ -56,7 +56,7 @@ def test_the_page_fits_a_phone(browser: Page, finished: Path):
 def test_snakemakes_own_report_shows_every_figure(browser: Page, copy: Path):
     snakemake(copy, "--report", "report.html", "all")
     browser.complaints.clear()
-    for category in ("Audit", "Comparison", "Study 1: flowers, additional data", "Summary"):
+    for category in ("Audit", "Comparison", "Study 1: flowers, attention and additional data", "Summary"):
         browser.goto((copy / "report.html").as_uri())
         browser.click(f"text={category}")
         browser.wait_for_selector("a[iconname=eye]")

@@ -22,6 +22,21 @@ FLOWERS = "results/demo/flowers"
 TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.")
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
+STUDIES = tuple(
+    f"results/demo/{study}/" for study in ("flowers", "generation", "normalization", "tiny_imagenet")
+)
+ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
+ALL_TABLES = tuple(
+    f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs")
+)
+ATTENTION = tuple(
+    f"results/demo/normalization/{name}/corrected/seed0/attention/"
+    for name in (
+        "cifar100_b16_ln",
+        *(f"cifar10_b16_{norm}" for norm in ("ln", "ln_in21k", "bn", "gn", "rescale", "rescale_full")),
+    )
+)
+PROBE = "results/demo/tiny_imagenet/deit/probe_cached/"
 AUDITS = ("results/demo/audit/",)
 RUN = re.compile(r"/seed\d+/")
 DEMO = "workflow/presets/demo.yaml"
@@ -102,10 +117,10 @@ def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
 
 HELPERS = {
     "a part of the audit": ("audit/matching.py", "", ("results/",)),
-    "a part of training": ("training/schedule.py", "", (f"{FLOWERS}/", "results/demo/report.")),
-    "a statistic": ("report/statistics.py", "", REPORTS),
-    "the look of plots": ("report/style.py", "WIDTH = 9.0", PICTURES),
-    "a part of packing": ("data/pack.py", "", ("resources/demo17/pixels", "resources/demo102/pixels", FLOWERS, "results/demo/report.")),
+    "a part of training": ("training/schedule.py", "", (*STUDIES, "results/demo/report.")),
+    "a statistic": ("report/statistics.py", "", (*ALL_TABLES, *ALL_PICTURES)),
+    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION)),
+    "a part of packing": ("data/pack.py", "", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
 }  # fmt: skip
 
 
@@ -126,6 +141,21 @@ def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set
     why = reasons(copy)
     assert any(": recipe.lr: " in line and line.endswith(" → 0.04") for line in why), why
     assert max(map(len, why)) < 200
+
+
+def test_a_rate_of_heads_reruns_no_features(copy: Path, everything: set[str]):
+    """The backbone has seen the images, and sees them again for a new backbone alone."""
+    study = "results/demo/tiny_imagenet"
+    tables = [f"{study}/{name}" for name in ("comparison.", "differences.", "costs.", "figures/")]
+    features = below(everything, *(f"{PROBE}seed{seed}/features/" for seed in (0, 1)))
+    assert len(features) == 8
+    arm = {"probe_cached": {"recipe": {"lr": 0.002}}}
+    configure(copy, experiments={"tiny_imagenet/deit": {"arms": arm}})
+    due = below(everything, PROBE, *tables, "results/demo/report.")
+    assert planned(copy, "all") == due - features
+    arm = {"probe_cached": {"recipe": {"lr": 0.002, "interpolation": "bilinear"}}}
+    configure(copy, experiments={"tiny_imagenet/deit": {"arms": arm}})
+    assert planned(copy, "all") == due
 
 
 def test_a_pretraining_takes_along_what_starts_from_it(copy: Path, everything: set[str]):

@@ -19,7 +19,7 @@ def train_inputs(w, seeds):
         folders = {features_folder(w).format(seed=seed) for seed in seeds}
         cached = [f"{folder}/{name}" for folder in sorted(folders) for name in FEATURE_FILES]
         return {"features": cached} | init_inputs(w, seeds)
-    return image_inputs(w) | init_inputs(w, seeds) | finder_inputs(w, seeds)
+    return image_inputs(w) | generated_inputs(w, seeds) | init_inputs(w, seeds) | finder_inputs(w, seeds)
 
 
 def image_inputs(w):
@@ -36,6 +36,23 @@ def image_inputs(w):
     if data.holdout is not None:
         found["pairs"] = f"{audit_folder(data.dataset, data.dataset)}/pairs.csv"
     return found
+
+
+def generated_inputs(w, seeds):
+    made = generated_images(w)
+    if made is None:
+        return {}
+    files = [made.format(seed=seed) for seed in seeds]
+    return {"generated": [*files, *(f"{file.removesuffix('.npy')}.csv" for file in files)]}
+
+
+def generated_images(w):
+    """The file of generated images that a run learns from, too, `{seed}` left open; or None."""
+    e = experiment_of(w)
+    made = e.data.generated
+    if made is None or not made.share:
+        return None
+    return f"{RESULTS}/{e.study}/{made.experiment}/{made.arm}/seed{{seed}}/samples/{made.samples}/samples.npy"
 
 
 def init_inputs(w, seeds):
@@ -59,7 +76,13 @@ def train_options(w, input):
     """Where a training writes, and arguments of its stage that only some experiments have; in one
     parameter, since Snakemake takes time for each of every job."""
     reading = ["--features", features_folder(w)] if is_cached(w) else image_options(input)
-    return [*place_options(w), *reading, *finder_options(w), *init_options(w)]
+    return [
+        *place_options(w),
+        *reading,
+        *finder_options(w),
+        *init_options(w),
+        *generated_options(w),
+    ]
 
 
 def place_options(w):
@@ -73,6 +96,11 @@ def place_options(w):
 def init_options(w):
     start = first_weights(w)
     return ["--init", start] if start else []
+
+
+def generated_options(w):
+    made = generated_images(w)
+    return ["--generated", made] if made else []
 
 
 def image_options(input):

@@ -65,4 +65,5 @@ def audit_files(pairs):
 
 
 def study_files(study):
-    return [f"{RESULTS}/{study}/comparison.csv", f"{RESULTS}/{study}/costs.csv", *figures_of(study)]
+    tables = [f"{RESULTS}/{study}/{table}.csv" for table in ("comparison", "costs", *extra_tables(study))]
+    return [*tables, *figures_of(study)]

@@ -9,7 +9,7 @@ DOWNLOADED = [name for name, d in plan.datasets.items() if d.rendered is None]
 RENDERED = [name for name, d in plan.datasets.items() if d.rendered is not None]
 
 
-SHOWN = {"title": True, "citation": True, "terms": True, "homepage": True}  # to readers only
+SHOWN = {"title": True, "citation": True, "terms": True, "homepage": True, "images": True}  # to readers only
 ORIGIN = {"files": {"__all__": {"urls", "md5", "sha256"}}}  # what counts once the files are verified
 
 

@@ -27,6 +27,11 @@ def runs_of(study, *files, predictions=False):
     ]
 
 
+def extra_tables(study):
+    """Tables that only some studies have."""
+    return ["generated"] if any(e.samples for e in plan.of(study)) else []
+
+
 def told(name, text):
     """A file that tells a stage what to report on: of many arms it is too long for a command line."""
     path = Path("state") / plan.settings.preset / "report" / f"{name}.json"
@@ -119,6 +124,7 @@ for study in plan.studies:
         input:
             runs_of(study, "metrics.json", "history.csv", "cost.json", predictions=True),
             attention_of(study, "maps.npz", "attention.csv"),
+            samples_of(study, "samples.npy", "samples.csv", "cost.json", "judge.json"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",
             images=tables_of(study),
@@ -152,8 +158,38 @@ for study in plan.studies:
             " --spec {params.told} --code {params.code} > {log} 2>&1"
 
 
+rule generated:
+    input:
+        lambda w: samples_of(w.study, "samples.npy", "cost.json", "judge.json"),
+        lambda w: runs_of(w.study, "metrics.json", "history.csv"),
+    output:
+        table=report(
+            f"{RESULTS}/{{study}}/generated.csv",
+            caption="../report/generated_table.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "what generated images are worth"},
+        ),
+        text=f"{RESULTS}/{{study}}/generated.md",
+        receipt=f"{RESULTS}/{{study}}/generated.receipt.json",
+    log:
+        f"logs/generated/{plan.settings.preset}/{{study}}.log",
+    localrule: True
+    params:
+        spec=lambda w: canonical(DESCRIPTIONS[w.study]),
+        code=stage_code("generated"),
+        versions=stage_versions("generated"),
+        runs=lambda w: f"{RESULTS}/{w.study}",
+        told=lambda w: told(w.study, canonical(DESCRIPTIONS[w.study])),
+    message:
+        "Tabling the generated images of {wildcards.study}"
+    shell:
+        "{PYTHON} -m florilegium.stages.generated --runs {params.runs} --out {output.table}"
+        " --spec {params.told} --code {params.code} > {log} 2>&1"
+
+
 rule page:
     input:
+        [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in extra_tables(study)],
         [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in TABLES],
         [list(figures_of(study)) for study in plan.studies],
         [runs_of(study, "metrics.json", "history.csv", "cost.json", "receipt.json") for study in plan.studies],

@@ -5,6 +5,7 @@ from typing import Any
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.published import Baseline, Published
+from florilegium.core.sampling import Samples
 from florilegium.core.spec import Init, Model
 from florilegium.core.tasks import TaskName
 from florilegium.core.training_recipe import TrainingRecipe
@@ -30,6 +31,7 @@ class Experiment:
     published: tuple[Published, ...]
     baseline: Baseline | None
     attention: Attention | None = None
+    samples: Samples | None = None
 
     @property
     def key(self) -> str:

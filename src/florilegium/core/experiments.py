@@ -15,6 +15,7 @@ from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.references import connect
+from florilegium.core.sampling import Samples
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
 from florilegium.core.spec import Init, Model
 from florilegium.core.strict import Strict
@@ -23,6 +24,7 @@ from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse
 
 SECTIONS = ("data", "model", "recipe")
+EXTRAS: dict[str, type[Strict]] = {"attention": Attention, "samples": Samples}
 DEFAULT_ARM = "corrected"
 S = TypeVar("S", bound=Strict)
 
@@ -153,26 +155,39 @@ def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) ->
 
 
 def _entry_values(entry: ExperimentEntry) -> dict[str, Any]:
-    return {section: getattr(entry, section) for section in (*SECTIONS, "init", "attention")}
+    return {section: getattr(entry, section) for section in (*SECTIONS, "init", *EXTRAS)}
 
 
 def _arm_values(arm: ArmEntry) -> dict[str, Any]:
-    return {section: getattr(arm, section) for section in (*SECTIONS, "init", "attention")}
+    return {section: getattr(arm, section) for section in (*SECTIONS, "init", *EXTRAS)}
 
 
 def _overlay_layers(name: str, overlays: Sequence[tuple[str, str, Overlay]]) -> list[Layer]:
     """A layer for each overlay of the experiment; one that does not name it alone is general."""
     return [
-        Layer(source, {section: getattr(o, section) for section in (*SECTIONS, "attention")}, pattern != name)
+        Layer(
+            source,
+            {section: getattr(o, section) for section in (*SECTIONS, "init", *EXTRAS)},
+            pattern != name,
+        )
         for pattern, source, o in overlays
         if fnmatch.fnmatchcase(name, pattern)
     ]
 
 
 def _merge_arms(arms: dict[str, ArmEntry], changes: list[tuple[str, Overlay]]) -> dict[str, ArmEntry]:
-    """The arms of the study file and those that an overlay adds."""
+    """The arms of the study file and those that an overlay adds, but for those that one leaves out.
+
+    The last overlay that names seeds has them.
+    """
     added = {name: arm for _, overlay in changes for name, arm in overlay.arms.items() if name not in arms}
-    return {**arms, **added}
+    left_out = {name for _, overlay in changes for name in overlay.skip_arms}
+    seeds = next((overlay.seeds for _, overlay in reversed(changes) if overlay.seeds is not None), None)
+    return {
+        name: arm if seeds is None else arm.model_copy(update={"seeds": seeds})
+        for name, arm in {**arms, **added}.items()
+        if name not in left_out
+    }
 
 
 def _build(
@@ -195,7 +210,8 @@ def _build(
     except ValueError as error:
         raise UserError(f"{place}: {error}") from None
     model = _section(Model, "model", layers, place)
-    init = next((layer.values["init"] for layer in reversed(layers) if layer.values.get("init")), None)
+    starts = (layer.values.get("init") for layer in reversed(layers))
+    init = next((start for start in starts if start is not None), None)
     return Experiment(
         study=study,
         name=name,
@@ -216,17 +232,18 @@ def _build(
         lr_factor=arm.lr_factor,
         published=arm.published,
         baseline=arm.baseline,
-        attention=_attention(layers, model, place),
+        **{name: _extra(name, layers, model, place) for name in EXTRAS},
     )
 
 
-def _attention(layers: list[Layer], model: Model, place: str) -> Attention | None:
-    """What is looked at of the attention, when a layer that is not general asks for it."""
-    if all(layer.values.get("attention") is None for layer in layers if not layer.general):
+def _extra(name: str, layers: list[Layer], model: Model, place: str) -> Any:
+    """What else is made of a trained network, when a layer that is not general asks for it."""
+    if all(layer.values.get(name) is None for layer in layers if not layer.general):
         return None
-    attention = _section(Attention, "attention", layers, place)
-    attention.check_model(model, place)
-    return attention
+    extra = _section(EXTRAS[name], name, layers, place)
+    if isinstance(extra, Attention):
+        extra.check_model(model, place)
+    return extra
 
 
 def _scaled(recipe: TrainingRecipe, factor: float, place: str) -> TrainingRecipe:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.files import write_json
+from florilegium.core.sampling import Samples
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
 from florilegium.core.spec import Init, Model
@@ -29,6 +30,7 @@ PARTIAL: dict[str, list[type[BaseModel]]] = {
     "recipe": [kind.recipe for kind in TASKS.values()],
     "init": [Init],
     "attention": [Attention],
+    "samples": [Samples],
 }
 
 

@@ -15,7 +15,7 @@ from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import every_arm, resolve
 from florilegium.core.figures import ChosenFigure, asked, choose
 from florilegium.core.metrics import check_metrics
-from florilegium.core.recipe import FEATURED
+from florilegium.core.recipe import COUNTED, FEATURED, Recipe
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
@@ -85,7 +85,9 @@ class Plan:
     def feature_groups(self) -> dict[tuple[int, ...], list[str]]:
         """Which features are made in one process: seeds to `Experiment.key`s, as in `groups`."""
         found: dict[tuple[int, ...], list[str]] = {}
-        cached = {e.key for e in self.experiments if getattr(e.recipe, "features", None) == "cached"}
+        cached = {
+            e.key for e in self.experiments if isinstance(e.recipe, Recipe) and e.recipe.features == "cached"
+        }
         for (_, seeds), keys in self.groups().items():
             for e in (self._by_key[key] for key in keys if key in cached):
                 first = self.features_seed(e)
@@ -96,6 +98,31 @@ class Plan:
     def with_attention(self) -> dict[str, Experiment]:
         """The experiments whose attention is looked at, by their key."""
         return {e.key: e for e in self.experiments if e.attention}
+
+    def estimated(self) -> list[dict[str, Any]]:
+        """What GPU hours are estimated from, as JSON values: the classifiers, and how often each is run.
+
+        Runs of a cached probe that share their features count once: the rest takes seconds.
+        """
+        found = []
+        for e in self.experiments:
+            source = self.datasets[self.source(e.data.dataset)[0]]
+            if isinstance(e.recipe, Recipe) and source.images is not None:
+                cached = e.recipe.features == "cached"
+                shared = cached and self.features_seed(e) is not None
+                found.append(
+                    {
+                        "key": e.key,
+                        "runs": 1 if shared else len(e.seeds),
+                        "cached": cached,
+                        "images": source.images,
+                        "classes": len(source.classes),
+                        "model": e.model.model_dump(mode="json"),
+                        "recipe": e.recipe.model_dump(mode="json", include=set(COUNTED)),
+                        "data": e.data.model_dump(mode="json", exclude={"storage_size", "clean"}),
+                    }
+                )
+        return found
 
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
@@ -121,12 +148,13 @@ class Plan:
         return list(pairs)
 
     def _origins(self, experiment: Experiment) -> list[Experiment]:
-        """The experiments whose weights, directly or not, this one starts from."""
-        found = []
-        current = experiment
-        while current.init and current.init.experiment:
-            current = self.find(current.study, current.init.experiment, current.init.arm)
-            found.append(current)
+        """The experiments whose weights, or generated images, this one learns from, directly or not."""
+        found: list[Experiment] = []
+        made = getattr(experiment.data, "generated", None)
+        for start in (experiment.init, made):
+            if start is not None and start.experiment:
+                origin = self.find(experiment.study, start.experiment, start.arm)
+                found += [origin, *self._origins(origin)]
         return found
 
     @cached_property
@@ -164,6 +192,7 @@ class Plan:
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
+            "samples": e.samples.model_dump(mode="json") if e.samples else None,
         }
 
     def _role(self, e: Experiment) -> str:

@@ -33,6 +33,7 @@ def connect(experiments: list[Experiment], where: str) -> list[Experiment]:
         baseline = _on_same_split(e, e.baseline, arms) if e.baseline else None
         connected.append(replace(e, init=init, baseline=baseline))
     _refuse_circles(connected, where)
+    check_generators(connected, where)
     return connected
 
 
@@ -55,3 +56,33 @@ def _refuse_circles(experiments: list[Experiment], where: str) -> None:
                 path = " <- ".join("/".join(step) for step in [*seen, following])
                 raise UserError(f"{where}: {start[0]}: init: its weights come from itself ({path})")
             seen.append(following)
+
+
+def check_generators(experiments: list[Experiment], where: str) -> None:
+    """Raise `UserError` where generated images, or the classifier that judges them, do not exist."""
+    by_arm = {(e.name, e.arm): e for e in experiments}
+    sets = {f"{e.name}/{e.arm}/{name}": e for e in experiments if e.samples for name in e.samples.sets}
+    for e in experiments:
+        place = f"{where}: {e.name}/{e.arm}"
+        made = getattr(e.data, "generated", None)
+        if made and f"{made.experiment}/{made.arm}/{made.samples}" not in sets:
+            wanted = f"{made.experiment}/{made.arm}/{made.samples}"
+            raise unknown("set of generated images", wanted, sets, f"{place}: data.generated")
+        if made:
+            _has_all_seeds(
+                e, sets[f"{made.experiment}/{made.arm}/{made.samples}"], f"{place}: data.generated"
+            )
+        judge = e.samples.judge if e.samples else None
+        if judge and (judge.experiment, judge.arm) not in by_arm:
+            known = ("/".join(arm) for arm in by_arm)
+            raise unknown("experiment", f"{judge.experiment}/{judge.arm}", known, f"{place}: samples.judge")
+        if judge:
+            _has_all_seeds(e, by_arm[judge.experiment, judge.arm], f"{place}: samples.judge")
+
+
+def _has_all_seeds(e: Experiment, other: Experiment, place: str) -> None:
+    absent = sorted(set(e.seeds) - set(other.seeds))
+    if absent:
+        raise UserError(
+            f"{place}: {other.name}/{other.arm} has no seed {absent[0]}; give both the same seeds"
+        )

@@ -8,7 +8,7 @@ from florilegium.core.audit_settings import Audit
 from florilegium.core.figures import FigureEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
-from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Positive, Strict
+from florilegium.core.strict import AtLeastOne, Count, Fraction, Name, NotNegative, Positive, Strict
 from florilegium.core.tasks import TaskName
 
 
@@ -21,6 +21,7 @@ class ArmEntry(Strict):
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = None
+    samples: dict[str, Any] | None = None
     lr_factor: NotNegative = Field(1.0, description="multiplies the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
     baseline: Baseline | None = None
@@ -40,6 +41,9 @@ class ExperimentEntry(Strict):
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = Field(
         None, description="look at the attention of the trained network; {} takes every default"
+    )
+    samples: dict[str, Any] | None = Field(
+        None, description="sets of images to make with the trained generator"
     )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(
@@ -64,12 +68,22 @@ class Overlay(Strict):
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
+    init: dict[str, Any] | None = Field(
+        None, description="in place of the study's first weights; {}: random ones"
+    )
+    seeds: tuple[Count, ...] | None = Field(None, strict=False, description="of every arm, whatever it names")
     attention: dict[str, Any] | None = Field(
         None,
         description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
     )
+    samples: dict[str, Any] | None = Field(
+        None, description="as attention: of those alone that have samples anyway"
+    )
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
+    skip_arms: tuple[Name, ...] = Field(
+        (), strict=False, description="leave these of its arms out, where it has them"
+    )
 
 
 class StudyOverlay(Strict):
@@ -93,6 +107,14 @@ class Preset(Strict):
     studies: dict[Name, StudyOverlay] = Field(default_factory=dict)
 
 
+class Card(Strict):
+    """The accelerator that estimates of GPU hours assume."""
+
+    name: str = "NVIDIA A100"
+    teraflops: Positive = Field(312.0, description="most operations a second, in 16 bits, dense, in 10^12")
+    share: Fraction = Field(0.35, description="part of them that a training is assumed to reach")
+
+
 class Settings(Strict):
     """`config.yaml`, the one file that a user edits."""
 
@@ -112,6 +134,7 @@ class Settings(Strict):
         False, description="another version of a package (torch, Pillow, ...) re-runs the stages that use it"
     )
     audit: Audit = Field(default_factory=Audit)
+    estimates: Card = Field(default_factory=Card, description="what `snakemake gpu_hours` assumes")
     datasets: dict[Name, DatasetOverride] = Field(
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )

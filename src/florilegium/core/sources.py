@@ -35,6 +35,10 @@ class Dataset(Strict):
     folder: str | None = Field(None, description="a folder of one's own, in that layout")
     rendered: Rendering | None = None
     classes: tuple[str, ...] = Field((), strict=False, description="class names in label order")
+    images: dict[Split, AtLeastOne] | None = Field(
+        None,
+        description="how many the makers publish, by the split that they are in here; for estimates alone",
+    )
     official_splits: Count = Field(0, description="how many published splits there are to choose from")
     annotations: dict[Split, str] | None = Field(
         None, description="coco: the annotation file of each split; null: train.json, val.json and test.json"

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from florilegium.core.sampling import Generated
 from florilegium.core.strict import AtLeastOne, Fraction, Name, Split, Strict
 
 
@@ -28,6 +29,8 @@ class DataUse(Strict):
         strict=False,
         description="data sets whose validation and test pictures are dropped from training; its own name: doubles across its splits",
     )
+
+    generated: Generated | None = Field(None, description="made images to train on beside the real ones")
 
     @model_validator(mode="after")
     def _disjoint(self) -> "DataUse":

@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from florilegium.core.detection import DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
 from florilegium.core.strict import Strict
 from florilegium.core.training_recipe import TrainingRecipe
 
-TaskName = Literal["classification", "detection"]
+TaskName = Literal["classification", "detection", "generation"]
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,5 @@ def _chooses_fairly(data: DataUse, recipe: Recipe) -> None:
 TASKS: dict[TaskName, TaskKind] = {
     "classification": TaskKind(DataUse, Recipe, _chooses_fairly),
     "detection": TaskKind(DetectionData, DetectionRecipe),
+    "generation": TaskKind(DataUse, GenerationRecipe),
 }

@@ -19,8 +19,9 @@ def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     shapes = {name: tensor.detach().to("meta") for name, tensor in state.items()}
     image = torch.empty(1, 3, height, width, device="meta")
+    inputs = network.example(image) if hasattr(network, "example") else (image,)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        functional_call(network, shapes, (image,))
+        functional_call(network, shapes, inputs)
     return {
         "params": sum(p.numel() for p in network.parameters()),
         "params_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from florilegium.core.spec import Model
 from florilegium.core.tasks import TaskName
-from florilegium.models import cifar_names, norm_vit_sizes, retinanet_arguments, timm_names
+from florilegium.models import (
+    cifar_names,
+    generator_names,
+    norm_vit_sizes,
+    retinanet_arguments,
+    timm_names,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ FAMILIES = (
         retinanet_arguments.arguments_of,
         task="detection",
     ),
+    Family("florilegium.models.generators", generator_names.names, task="generation"),
     Family("florilegium.models.cifar_resnet", cifar_names.plain, cifar_names.arguments_of),
     Family("florilegium.models.graph_attention", cifar_names.attending, cifar_names.head_arguments_of),
 )

@@ -26,10 +26,13 @@ QUESTIONS = {
     "attention_maps": "What does each token attend to?",
     "attention_depth": "How sparse and how diagonal is attention, block by block?",
     "attention_rollout": "Where in the image does the answer come from?",
+    "generated": "What do the generators make?",
+    "recognised": "Are the images what they should be, and what does a better one cost?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
 }
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
+GENERATED = ("generated", "recognised")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"against": "against", "bars": "bars", "curves": "panels"}  # of a study file's figures
 ROWS = 24  # that fit on one figure of published figures
@@ -68,6 +71,8 @@ def planned(study: Study) -> list[Planned]:
             found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
     if attentive(study):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
+    if any(entry.samples for entry in study.entries):
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in GENERATED]
     if study.classifier():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
     return found

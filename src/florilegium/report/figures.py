@@ -17,6 +17,7 @@ from florilegium.report.figures_bars import draw_bars
 from florilegium.report.figures_confusion import draw_confusion
 from florilegium.report.figures_curves import draw_curves
 from florilegium.report.figures_effects import draw_convergence, draw_leak, draw_rates
+from florilegium.report.figures_generation import draw_generated, draw_recognised
 from florilegium.report.figures_images import draw_samples
 from florilegium.report.figures_panels import draw_panels
 from florilegium.report.figures_published import draw_published
@@ -31,6 +32,8 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "bars": draw_bars,
     "panels": draw_panels,
     "curves": draw_curves,
+    "generated": draw_generated,
+    "recognised": draw_recognised,
     "attention_maps": draw_attention_maps,
     "attention_depth": draw_attention_depth,
     "attention_rollout": draw_attention_rollout,

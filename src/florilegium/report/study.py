@@ -15,6 +15,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.figures import ChosenFigure
 from florilegium.core.metrics import SCORING, Scored, Scoring
 from florilegium.core.published import Baseline, Published
+from florilegium.core.sampling import Samples
 from florilegium.core.strict import Name, Strict
 
 LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
@@ -41,6 +42,7 @@ class Entry(Strict):
     lr: float = Field(description="0 where a finder gives it, run by run")
     lr_factor: float
     attention: Attention | None = None
+    samples: Samples | None = None
     values: dict[str, Any] = Field(
         default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"
     )

@@ -16,12 +16,11 @@ from florilegium.data.features import FILES, parts_of, write_features
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages import image_arguments
-from florilegium.training.classifier import first_network
+from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
 from florilegium.training.lease import leased
-from florilegium.training.machine import configure, pick_precision
+from florilegium.training.machine import configure, device_name, pick_precision
 from florilegium.training.probe import digest_of, extract
-from florilegium.training.results import device_name
 
 
 def main() -> None:

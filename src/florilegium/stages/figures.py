@@ -7,9 +7,9 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
+from florilegium.report import figures_attention, figures_generation
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
-from florilegium.report.figures_attention import sources
 from florilegium.report.material import Material
 from florilegium.report.runs import files_of, read_study
 from florilegium.report.study import Study, read
@@ -63,7 +63,8 @@ def main() -> None:
             *arguments.images,
             *pixels,
             *files_of(material.runs, READ),
-            *sources(material),
+            *figures_attention.sources(material),
+            *figures_generation.sources(material),
         ],
         outputs=written,
         started=started,

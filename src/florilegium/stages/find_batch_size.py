@@ -18,11 +18,11 @@ from florilegium.report.figures_finders import Origin, draw_memory
 from florilegium.stages import image_arguments
 from florilegium.training.batch_finder import memory_limit, memory_of_batches
 from florilegium.training.classification import task_of
-from florilegium.training.classifier import first_network
+from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
 from florilegium.training.lease import leased
-from florilegium.training.machine import configure, pick_precision
-from florilegium.training.results import device_name, write_table
+from florilegium.training.machine import configure, device_name, pick_precision
+from florilegium.training.results import write_table
 
 FILES = ("batch_size.csv", "batch_size.json", "batch_size.png")
 

@@ -17,12 +17,12 @@ from florilegium.report import style
 from florilegium.report.figures_finders import Origin, draw_rates
 from florilegium.stages import image_arguments
 from florilegium.training.classification import task_of
-from florilegium.training.classifier import first_network
+from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
 from florilegium.training.lease import leased
 from florilegium.training.lr_finder import range_test, suggest
-from florilegium.training.machine import configure, pick_precision
-from florilegium.training.results import device_name, write_table
+from florilegium.training.machine import configure, device_name, pick_precision
+from florilegium.training.results import write_table
 
 FILES = ("finder.csv", "finder.json", "finder.png")
 

@@ -50,6 +50,8 @@ def sources(page: Page, results: Path) -> Iterator[Path]:
     for name, study in page.studies.items():
         folder = results / name
         yield from (folder / table for table in ("comparison.csv", "differences.csv", "costs.csv"))
+        if any(entry.samples for entry in study.entries):
+            yield folder / "generated.csv"
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
         for runs in read_study(folder, study).values():
             yield from (run.folder / file for run in runs for file in READ)

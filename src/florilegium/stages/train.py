@@ -10,6 +10,7 @@ from florilegium.core.errors import run_main
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
 from florilegium.data.features import load_features
+from florilegium.data.generated import with_generated
 from florilegium.stages import image_arguments
 from florilegium.training import parallel
 from florilegium.training.classifier import train_classifier
@@ -39,16 +40,21 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
         device=pick_device(arguments.device),
         gpus=gpus,
         features=arguments.features,
+        generated=arguments.generated,
         finder=arguments.finder,
     )
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
     configure(job.device, job.section(Recipe, "recipe").threads)
-    images = cache(partial(image_arguments.splits_of, arguments, job.section(DataUse, "data")))
+    use = job.section(DataUse, "data")
+    images = cache(partial(image_arguments.splits_of, arguments, use))
     for seed in arguments.seeds:
-        features = job.features_of(seed)
-        train_classifier(job, images() if features is None else load_features(features), seed)
+        features, generated = job.features_of(seed), job.generated_of(seed)
+        splits = images() if features is None else load_features(features)
+        if generated is not None and use.generated is not None:
+            splits = with_generated(splits, generated, use.generated.share)
+        train_classifier(job, splits, seed)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -60,6 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--features", help="folder of cached features in place of images; {seed} as in --init"
     )
+    parser.add_argument("--generated", help="generated images to learn from, too; {seed} as in --init")
     parser.add_argument("--finder", help="finder.json for recipe.lr = from_finder; {seed} as in --init")
     parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     parser.add_argument("--out", required=True, type=Path, help="folder of the arm")

@@ -4,25 +4,20 @@ import time
 from dataclasses import asdict, replace
 from functools import partial
 
-import torch
-from torch import nn
-
 from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
 from florilegium.models import registry
-from florilegium.models.freeze import freeze
-from florilegium.models.weights import load_into
 from florilegium.training import parallel, results
 from florilegium.training.classification import task_of
 from florilegium.training.classification_results import measure, metrics, predictions
 from florilegium.training.events import Events
+from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
 from florilegium.training.probe import heads_for
 from florilegium.training.run import train_run
-from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
 
 FILES = ("metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpoint.safetensors")
@@ -83,14 +78,3 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
         input=asdict(config),
         warnings=results.warnings(outcome, recipe, splits.classes, splits.train.labels),
     )
-
-
-def first_network(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
-    """The network before its first step: random weights of `seed`, then what `init` holds, then frozen."""
-    torch.manual_seed(derive(seed, "weights"))
-    network = registry.build(job.model, n_classes, drop_path=recipe.drop_path, dropout=recipe.dropout)
-    init = job.init_of(seed)
-    if init is not None:
-        load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
-    freeze(network, recipe)
-    return network

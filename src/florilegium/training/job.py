@@ -37,6 +37,8 @@ class Job:
     """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
     features: str | None = None
     """Folder of cached features, in place of images; `{seed}` in it is the run's seed."""
+    generated: str | None = None
+    """File of generated images beside the real ones; `{seed}` in it is the run's seed."""
     finder: str | None = None
     """What a learning-rate finder suggests, `finder.json`; `{seed}` in it is the run's seed."""
 
@@ -53,6 +55,9 @@ class Job:
 
     def features_of(self, seed: int) -> Path | None:
         return None if self.features is None else Path(self.features.replace("{seed}", str(seed)))
+
+    def generated_of(self, seed: int) -> Path | None:
+        return None if self.generated is None else Path(self.generated.replace("{seed}", str(seed)))
 
     def finder_of(self, seed: int) -> Path | None:
         return None if self.finder is None else Path(self.finder.replace("{seed}", str(seed)))
@@ -76,7 +81,9 @@ class Job:
         init, features = self.init_of(seed), self.features_of(seed)
         single = tuple(path for path in (init, self.finder_of(seed)) if path is not None)
         cached = () if features is None else tuple(features / name for name in FEATURES)
-        return (*self.inputs, *cached, *single)
+        made = self.generated_of(seed)
+        generated = () if made is None else (made, made.with_suffix(".csv"))
+        return (*self.inputs, *cached, *generated, *single)
 
     def fingerprint(self, seed: int) -> str:
         """What a saved state must agree in: the spec, the code, the bytes of every input, and the seed."""

@@ -39,3 +39,8 @@ def configure(device: torch.device, threads: int) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
+
+
+def device_name(device: torch.device) -> str:
+    """What receipts call the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -16,6 +16,7 @@ from florilegium.evaluation import cost
 from florilegium.models.weights import save
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
+from florilegium.training.machine import device_name
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -114,10 +115,6 @@ def warnings(
         found.append(f"ended in epoch {len(outcome.history)}, before weights were averaged")
     trained = set(labels.tolist())
     return found + [f"no training image shows '{n}'" for i, n in enumerate(classes) if i not in trained]
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def finite(value: float) -> float | None:

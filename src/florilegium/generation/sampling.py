@@ -1,0 +1,118 @@
+"""Images drawn from a trained generator, each from noise of its own."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.core.progress import bar
+from florilegium.core.sampling import Sampling
+from florilegium.generation.diffusion import denoise
+from florilegium.generation.pictures import to_pixels
+from florilegium.models.generators import Acgan, ConditionalUnet
+
+BATCH = 64
+FRAMES = 40  # pictures of an animation, about as many as an eye follows
+
+
+@dataclass(frozen=True)
+class Made:
+    """Generated images: `pixels` uint8 (N, S, S, 3), `labels` (N,), in order of class."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    noise: NDArray[np.uint8]
+    """What the shown images came from, as pictures (n, S, S, 3); none for a generator without steps."""
+    frames: NDArray[np.uint8]
+    """The shown images on their way, (F, n, S, S, 3)."""
+    seconds: float
+
+
+def make(
+    network: nn.Module,
+    recipe: GenerationRecipe,
+    sampling: Sampling,
+    *,
+    n_classes: int,
+    size: int,
+    shown: int,
+    seed: int,
+    device: torch.device,
+) -> Made:
+    """Draw `sampling.per_class` images of each class, of side `size`.
+
+    The first `shown` of each class are kept on their way through the reverse process. The noise of an
+    image is drawn on the host from `seed` and its place, so that more images change none.
+    """
+    network.eval().to(device)
+    labels = torch.arange(n_classes).repeat_interleave(sampling.per_class)  # (N,)
+    watched = torch.arange(len(labels)) % sampling.per_class < min(shown, sampling.per_class)
+    parts: list[Tensor] = []
+    noises: list[Tensor] = []
+    films: list[Tensor] = []
+    started = time.perf_counter()
+    for start in bar(range(0, len(labels), BATCH), "sampling", "batch"):
+        label, eye = labels[start : start + BATCH], watched[start : start + BATCH]
+        numbers = range(start, start + len(label))
+        film: list[Tensor] = []
+        if isinstance(network, Acgan):
+            noise = drawn(seed, numbers, (network.latent,)).to(device)
+            with torch.inference_mode():
+                images = network.generator(noise, label.to(device))
+        else:
+            assert isinstance(network, ConditionalUnet)
+            noise = drawn(seed, numbers, (3, size, size)).to(device)
+            generator = torch.Generator(device).manual_seed(seed * 1_000_003 + start)
+            images = denoise(
+                network,
+                recipe,
+                sampling,
+                noise,
+                label.to(device),
+                generator,
+                camera(film, eye, steps_of(recipe, sampling)),
+            )
+            noises.append(to_pixels(noise[eye.to(device)] / 3))
+            films.append(torch.stack(film))  # (F, n, S, S, 3)
+        parts.append(to_pixels(images))
+    seconds = time.perf_counter() - started
+    empty = torch.empty((0, size, size, 3), dtype=torch.uint8)
+    return Made(
+        pixels=torch.cat(parts).numpy(),
+        labels=labels.numpy(),
+        noise=torch.cat([empty, *noises]).numpy(),
+        frames=torch.cat(films, 1).numpy() if films else empty[None].numpy(),
+        seconds=seconds,
+    )
+
+
+def drawn(seed: int, numbers: range, shape: tuple[int, ...]) -> Tensor:
+    """Normal noise (B, *shape) on the host, each row from the seed and its own number."""
+    rows = [
+        torch.randn(shape, generator=torch.Generator().manual_seed((seed << 32) + number))
+        for number in numbers
+    ]
+    return torch.stack(rows)
+
+
+def steps_of(recipe: GenerationRecipe, sampling: Sampling) -> int:
+    return sampling.steps or recipe.timesteps
+
+
+def camera(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tensor], None]:
+    """A function that keeps the watched images of about `FRAMES` of the steps, the last among them."""
+    every = max(1, steps // FRAMES)
+    left = steps
+
+    def see(images: Tensor) -> None:
+        nonlocal left
+        left -= 1
+        if left % every == 0:
+            film.append(to_pixels(images[watched.to(images.device)].clamp(-1, 1)))
+
+    return see

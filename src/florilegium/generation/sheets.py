@@ -1,0 +1,61 @@
+"""Generated images as pictures: a grid by class, the noise they came from, and the way between as a GIF."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from florilegium.core.files import atomic
+
+SIDE = 64  # pixels of a shown image, at least
+GAP = 4
+LABEL = 132  # pixels that the class names take on the left
+INK = "#222222"
+
+
+def grid(images: NDArray[np.uint8], names: Sequence[str]) -> Image.Image:
+    """Images (C n, S, S, 3), n of each of the C classes `names`, a row a class with its name."""
+    columns = len(images) // len(names)
+    factor = max(1, SIDE // images.shape[1])
+    side = images.shape[1] * factor
+    sheet = Image.new("RGB", (LABEL + columns * (side + GAP), len(names) * (side + GAP) + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, name in enumerate(names):
+        top = GAP + row * (side + GAP)
+        draw.text((8, top + side / 2 - 8), fit(name), fill=INK, font=font())
+        for column in range(columns):
+            picture = Image.fromarray(images[row * columns + column])
+            picture = picture.resize((side, side), Image.Resampling.NEAREST)
+            sheet.paste(picture, (LABEL + column * (side + GAP), top))
+    return sheet
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    with atomic(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
+
+
+def save_animation(frames: NDArray[np.uint8], names: Sequence[str], path: Path) -> None:
+    """A GIF of the frames (F, C n, S, S, 3), which rests on the last one."""
+    pictures = [grid(frame, names).quantize(128) for frame in frames]
+    times = [80] * (len(pictures) - 1) + [2500]  # milliseconds
+    with atomic(path) as temporary:
+        pictures[0].save(
+            temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0
+        )
+
+
+@cache
+def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(13)
+
+
+def fit(name: str) -> str:
+    """`name`, cut where it is wider than its margin."""
+    shown = name
+    while font().getlength(shown) > LABEL - 16:
+        shown = f"{shown[:-2]}…"
+    return shown

@@ -1,0 +1,25 @@
+"""How many blocks or stages a model has, as far as its name and arguments tell before it is built."""
+
+from florilegium.core.errors import UserError
+from florilegium.core.spec import Model
+from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.models.norm_vit_sizes import PUBLISHED
+
+
+def check_frozen(model: Model, recipe: TrainingRecipe, where: str) -> None:
+    """Raise `UserError` that starts with `where` for more frozen blocks than there are known to be."""
+    known = known_blocks(model)
+    if known is not None and recipe.freeze_blocks > known:
+        raise UserError(
+            f"{where}: recipe.freeze_blocks = {recipe.freeze_blocks}: {model.name} has {known} blocks; give at "
+            f"most {known}"
+        )
+
+
+def known_blocks(model: Model) -> int | None:
+    """A transformer's `depth`, or the number of stages of a network whose arguments list them."""
+    arguments = PUBLISHED.get(model.name, {}) | model.arguments
+    if isinstance(arguments.get("depth"), int):
+        return int(arguments["depth"])
+    stages = arguments.get("depths", arguments.get("layers"))
+    return len(stages) if isinstance(stages, list | tuple) else None

@@ -1,0 +1,169 @@
+"""Class-conditional generators of images in [-1, 1].
+
+`diffusion_unet` predicts the noise in an image (Ho, Jain and Abbeel 2020, "Denoising Diffusion
+Probabilistic Models"); the network is diffusers' U-Net with a class embedding that has one more entry, the
+hidden class. Study 4 built its own of 47,700,611 parameters, which this is not, weight for weight.
+
+`acgan` is a pair: a generator, and a critic that also names the class (Odena, Olah and Shlens 2017,
+"Conditional Image Synthesis with Auxiliary Classifier GANs"). The study shows a picture of one and its code
+had none, so the sizes are this project's. The critic has spectral in place of batch normalisation (Miyato et
+al. 2018): the two take turns inside one step, and running statistics would be of neither.
+"""
+
+import itertools
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils.parametrizations import spectral_norm
+
+from florilegium.core.errors import UserError
+from florilegium.core.spec import Model
+from florilegium.data.augment import InputConfig
+
+HALF = (0.5, 0.5, 0.5)
+
+Verdict = tuple[Tensor, Tensor]
+"""The logit of being real (B,), and class logits (B, C)."""
+
+
+def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
+    """A generator of pictures of `n_classes` classes.
+
+    Raises:
+        UserError: an argument that it does not take, or `drop_path`.
+    """
+    if drop_path:
+        raise UserError(f"recipe.drop_path: {model.name} has no such thing; leave it out")
+    kind: type[nn.Module] = ConditionalUnet if model.name == "diffusion_unet" else Acgan
+    options: dict[str, Any] = {"dropout": dropout} if model.name == "diffusion_unet" else {}
+    try:
+        return kind(n_classes, **{**options, **model.arguments})
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})"
+        ) from None
+
+
+def own_input(model: Model) -> tuple[InputConfig, bool]:
+    """32 pixels unless `image_size` says otherwise, in [-1, 1]; no other size once that is chosen."""
+    return InputConfig(model.arguments.get("image_size", 32), HALF, HALF, "bilinear"), True
+
+
+class ConditionalUnet(nn.Module):
+    """The noise in images, given the step and the class."""
+
+    def __init__(
+        self,
+        n_classes: int,
+        *,
+        image_size: int = 32,
+        channels: tuple[int, ...] = (128, 256, 256, 256),
+        layers_per_block: int = 2,
+        attention: tuple[int, ...] = (1,),
+        groups: int = 32,
+        dropout: float = 0.0,
+    ) -> None:
+        """`attention` names the levels, counted from the finest, that attend over all their pixels."""
+        super().__init__()
+        from diffusers import UNet2DModel  # here, since it takes a second that other models need not spend
+
+        levels = range(len(channels))
+        self.n_classes = n_classes
+        self.unet = UNet2DModel(
+            sample_size=image_size,
+            block_out_channels=tuple(channels),
+            layers_per_block=layers_per_block,
+            down_block_types=tuple("AttnDownBlock2D" if i in attention else "DownBlock2D" for i in levels),
+            up_block_types=tuple(
+                "AttnUpBlock2D" if i in attention else "UpBlock2D" for i in reversed(levels)
+            ),
+            norm_num_groups=groups,
+            num_class_embeds=n_classes + 1,
+            dropout=dropout,
+        )
+
+    @property
+    def hidden_class(self) -> int:
+        """The label that stands for no class."""
+        return self.n_classes
+
+    def example(self, image: Tensor) -> tuple[Tensor, ...]:
+        """What `forward` takes, of one image like `image`, to count its operations."""
+        label = torch.zeros(1, dtype=torch.int64, device=image.device)
+        return image, label, label
+
+    def forward(self, images: Tensor, steps: Tensor, labels: Tensor) -> Tensor:
+        """(B, 3, S, S) noisy images, (B,) steps and (B,) labels to (B, 3, S, S) noise."""
+        noise: Tensor = self.unet(images, steps, class_labels=labels, return_dict=False)[0]
+        return noise
+
+
+class Acgan(nn.Module):
+    """A generator and its critic, of `width` channels at their widest image."""
+
+    def __init__(self, n_classes: int, *, image_size: int = 32, width: int = 64, latent: int = 128) -> None:
+        super().__init__()
+        doublings = (image_size // 4).bit_length() - 1
+        if image_size != 4 * 2**doublings or doublings < 1:
+            raise ValueError(f"image_size = {image_size} is not 8, 16, 32 ...")
+        self.n_classes, self.latent = n_classes, latent
+        self.generator = Generator(n_classes, doublings, width, latent)
+        self.critic = Critic(n_classes, doublings, width)
+
+    def example(self, image: Tensor) -> tuple[Tensor, ...]:
+        """What `forward` takes, of one image like `image`, to count its operations."""
+        label = torch.zeros(1, dtype=torch.int64, device=image.device)
+        return image, image.new_zeros(1, self.latent), label
+
+    def forward(self, images: Tensor, noise: Tensor, labels: Tensor) -> tuple[Verdict, Verdict, Verdict]:
+        """What the critic says of real images (B, 3, S, S), and of pictures of the classes `labels` (B,) made
+        from noise (B, latent): once so that the critic learns from them, once so that the generator does.
+
+        All in one pass, since that is what several processes average the gradients of.
+        """
+        made = self.generator(noise, labels)
+        constants = {name: value.detach() for name, value in self.critic.named_parameters()}
+        return (
+            self.critic(images),
+            self.critic(made.detach()),
+            functional_call(self.critic, constants, (made,)),
+        )
+
+
+class Generator(nn.Module):
+    """Noise scaled by the class's embedding, then doubled in size until it is an image."""
+
+    def __init__(self, n_classes: int, doublings: int, width: int, latent: int) -> None:
+        super().__init__()
+        channels = [width * 2 ** (doublings - 1 - i) for i in range(doublings)]
+        self.classes = nn.Embedding(n_classes, latent)
+        self.first = nn.Linear(latent, channels[0] * 16)
+        layers: list[nn.Module] = []
+        for before, after in zip(channels, [*channels[1:], width], strict=True):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1)]
+        self.layers = nn.Sequential(*layers, nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 3, 3, 1, 1))
+
+    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
+        seed = self.first(noise * self.classes(labels))  # (B, C 16)
+        return torch.tanh(self.layers(seed.view(len(noise), -1, 4, 4)))
+
+
+class Critic(nn.Module):
+    """Whether an image is real, and of which class."""
+
+    def __init__(self, n_classes: int, doublings: int, width: int) -> None:
+        super().__init__()
+        channels = [3, *(width * 2**i for i in range(doublings))]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(channels):
+            layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.real = spectral_norm(nn.Linear(channels[-1] * 16, 1))
+        self.label = nn.Linear(channels[-1] * 16, n_classes)
+
+    def forward(self, images: Tensor) -> Verdict:
+        """(B, 3, S, S) to the logit of being real (B,) and class logits (B, C)."""
+        features = self.layers(images)
+        return self.real(features)[:, 0], self.label(features)

@@ -1,0 +1,113 @@
+"""Figures of generated images: what they look like, and what quality costs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from florilegium.report import style
+from florilegium.report.catalogue import Planned
+from florilegium.report.generated import Set, recognised, sets_of
+from florilegium.report.material import Material
+
+CLASSES = 10  # shown at most
+EACH = 2  # images of a class
+
+
+def sources(material: Material) -> list[Path]:
+    """The files that the figures of generated images are drawn from."""
+    return [file for found in sets_of(material.study, material.runs) for file in found.files]
+
+
+def name_of(material: Material, found: Set) -> str:
+    return f"{material.label(found.entry)}: {found.name.replace('_', ' ')}"
+
+
+def draw_generated(material: Material, figure: Planned) -> Figure:
+    """A row a set: the first images of each class, from the first seed."""
+    sets = list(sets_of(material.study, material.runs))
+    if not sets:
+        return nothing(material, figure)
+    fig = style.figure(0.4 + 1.15 * len(sets))
+    axes = fig.subplots(len(sets), 1, squeeze=False)[:, 0]
+    for ax, found in zip(axes, sets, strict=True):
+        _strip(ax, found)
+        ax.set_title(name_of(material, found), fontsize=9)
+    style.frame(
+        fig,
+        material.study,
+        figure.question,
+        f"The first {EACH} images of each class that were drawn; none was chosen. A row is one set of one generator, of "
+        "its first seed.",
+    )
+    return fig
+
+
+def _strip(ax: Axes, found: Set) -> None:
+    images = np.load(found.folders[0] / "samples.npy", mmap_mode="r")
+    labels = pd.read_csv(found.folders[0] / "samples.csv", dtype=str)["class"]
+    classes = list(dict.fromkeys(labels))[:CLASSES]
+    shown = [np.flatnonzero(labels == name)[:EACH] for name in classes]
+    side = images.shape[1]
+    gap = max(1, side // 16)
+    strip = np.full((side, len(classes) * (EACH * (side + gap) + 2 * gap), 3), 255, np.uint8)
+    for number, rows in enumerate(shown):
+        left = number * (EACH * (side + gap) + 2 * gap)
+        for place, row in enumerate(rows):
+            strip[:, left + place * (side + gap) : left + place * (side + gap) + side] = images[row]
+    ax.imshow(strip, interpolation="nearest")
+    width = EACH * (side + gap) + 2 * gap
+    ax.set_xticks([(n + 0.5) * width - 1.5 * gap for n in range(len(classes))], classes, fontsize=7.5)
+    ax.tick_params(length=0)
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def draw_recognised(material: Material, figure: Planned) -> Figure:
+    """How many images a judge recognises, against the seconds that one takes to draw."""
+    sets = [s for s in sets_of(material.study, material.runs) if s.entry.samples and s.entry.samples.judge]
+    if not sets:
+        return nothing(material, figure)
+    fig = style.figure(3.8)
+    ax = fig.subplots()
+    for number, found in enumerate(sets):
+        mean, low, high = (100 * v for v in recognised(found.judged()))
+        seconds = float(np.mean([1 / cost["images_per_second"] for cost in found.costs()]))
+        colour = style.colour(number)
+        ax.plot([seconds, seconds], [low, high], color=colour, linewidth=2.6)
+        ax.plot(
+            seconds,
+            mean,
+            "o",
+            markersize=8,
+            color=colour,
+            markeredgecolor="white",
+            label=name_of(material, found),
+        )
+    ax.set_xscale("log")
+    ax.margins(x=0.15)
+    ax.set_ylim(0, 100)
+    ax.set_xlabel("seconds an image")
+    ax.set_ylabel("recognised by a classifier\nof real images (%)")
+    style.legend(fig)
+    entries = list({s.entry.key: s.entry for s in sets}.values())
+    style.frame(
+        fig,
+        material.study,
+        figure.question,
+        f"Dots: mean over {material.n_seeds(entries)}; bars: 95 % interval (Student's t over seeds, Wilson's for one). "
+        "Seconds are those of the hardware that drew them. An image that is recognised need not be new: the table "
+        "counts copies.",
+    )
+    return fig
+
+
+def nothing(material: Material, figure: Planned) -> Figure:
+    fig = style.figure(2)
+    style.nothing(fig.subplots(), "no generated images")
+    style.frame(fig, material.study, figure.question, "")
+    return fig

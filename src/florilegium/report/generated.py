@@ -1,0 +1,149 @@
+"""What generated images are worth: `generated.csv`, a row a set of images, from their judges and their costs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from florilegium.core.files import read_json
+from florilegium.report.runs import Run
+from florilegium.report.statistics import t_interval, wilson
+from florilegium.report.study import Entry, Key, Study, labels
+from florilegium.report.tables import markdown_table
+
+COLUMNS = (
+    "experiment",
+    "arm",
+    "samples",
+    "sampler",
+    "steps",
+    "guidance",
+    "accuracy",
+    "ci_low",
+    "ci_high",
+    "copies",
+    "median_distance",
+    "median_distance_of_test_images",
+    "images_per_second",
+    "n_images",
+    "n_seeds",
+)
+HEADS = (
+    "Generator", "Set", "Sampler", "Steps", "Guidance", "Recognised (%)", "Copies", "Distance", "of test images",
+    "Images/s", "Images", "Seeds",
+)  # fmt: skip
+READING = (
+    "Recognised: the share of images in which a classifier of real images sees the class that was asked for, with a "
+    "95 % interval (Student's t over seeds, Wilson's for one). Copies: images that the audit calls the same picture as "
+    "one that the generator learned from. Distance: mean squared difference to the nearest of those, the median over "
+    "images; beside it the same of real test images, which no generator has copied."
+)
+
+
+@dataclass(frozen=True)
+class Set:
+    """The sets of one name that the seeds of a generator made."""
+
+    entry: Entry
+    name: str
+    folders: tuple[Path, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """What tables and figures are made of."""
+        judged = ("judge.json",) if self.entry.samples and self.entry.samples.judge else ()
+        names = ("samples.npy", "samples.csv", "cost.json", *judged)
+        return [folder / name for folder in self.folders for name in names]
+
+    def judged(self) -> list[dict[str, Any]]:
+        return [read_json(folder / "judge.json") for folder in self.folders]
+
+    def costs(self) -> list[dict[str, Any]]:
+        return [read_json(folder / "cost.json") for folder in self.folders]
+
+
+def sets_of(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[Set]:
+    """The sets of images that were made, in the order of the study."""
+    for entry in study.entries:
+        for name in entry.samples.sets if entry.samples else ():
+            places = (run.folder / "samples" / name for run in runs[entry.key])
+            folders = tuple(place for place in places if (place / "samples.npy").is_file())
+            if folders:
+                yield Set(entry, name, folders)
+
+
+def generated(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
+    """A row a set of images: `COLUMNS`. What a judge says is empty where there was none."""
+    return pd.DataFrame([_row(found) for found in sets_of(study, runs)], columns=list(COLUMNS))
+
+
+def _row(found: Set) -> dict[str, Any]:
+    entry, costs = found.entry, found.costs()
+    assert entry.samples is not None
+    sampling = entry.samples.sets[found.name]
+    row: dict[str, Any] = {
+        "experiment": entry.experiment,
+        "arm": entry.arm,
+        "samples": found.name,
+        "sampler": sampling.sampler,
+        "steps": costs[0]["steps"],
+        "guidance": sampling.guidance,
+        "images_per_second": float(np.mean([cost["images_per_second"] for cost in costs])),
+        "n_seeds": len(costs),
+    }
+    if entry.samples.judge:
+        judged = found.judged()
+        mean, low, high = recognised(judged)
+        row |= {"accuracy": mean, "ci_low": low, "ci_high": high}
+        row |= {"copies": sum(j["copies"] for j in judged), "n_images": sum(j["n"] for j in judged)}
+        for key in ("median_distance", "median_distance_of_test_images"):
+            row[key] = float(np.mean([j[key] for j in judged]))
+    return row
+
+
+def recognised(judged: Sequence[Mapping[str, Any]]) -> tuple[float, float, float]:
+    """Mean accuracy of the judge over seeds, with its 95 % interval."""
+    values = [j["accuracy"] for j in judged]
+    if len(values) == 1:
+        return (values[0], *wilson(round(values[0] * judged[0]["n"]), judged[0]["n"]))
+    return t_interval(values)
+
+
+def readable_generated(study: Study, table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows for people."""
+    names = labels(study)
+    return HEADS, [
+        (
+            names[row["experiment"], row["arm"]],
+            row["samples"].replace("_", " "),
+            row["sampler"],
+            str(row["steps"]),
+            f"{row['guidance']:g}",
+            *_verdict(row),
+            f"{row['images_per_second']:.3g}",
+            "" if pd.isna(row["n_images"]) else f"{row['n_images']:.0f}",
+            str(row["n_seeds"]),
+        )
+        for row in table.to_dict("records")
+    ]
+
+
+def _verdict(row: Mapping[Any, Any]) -> tuple[str, str, str, str]:
+    if pd.isna(row["accuracy"]):
+        return "not judged", "", "", ""
+    low, high = 100 * row["ci_low"], 100 * row["ci_high"]
+    return (
+        f"{100 * row['accuracy']:.1f} [{low:.1f}, {high:.1f}]",
+        f"{row['copies']:.0f}",
+        f"{row['median_distance']:.4f}",
+        f"{row['median_distance_of_test_images']:.4f}",
+    )
+
+
+def generated_markdown(study: Study, table: pd.DataFrame) -> str:
+    """The Markdown twin of `generated.csv`."""
+    rows = markdown_table(*readable_generated(study, table))
+    return f"# {study.title}: generated images ({study.preset})\n\n{READING}\n\n{rows}\n"

@@ -1,0 +1,120 @@
+"""A run of a generator, from a spec and a seed to the files of its folder."""
+
+import time
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.core.progress import say
+from florilegium.data.augment import InputConfig
+from florilegium.data.load import Splits
+from florilegium.generation.adversarial import Duel
+from florilegium.generation.diffusion import NoiseError, noise_error
+from florilegium.models import registry
+from florilegium.models.generators import ConditionalUnet, own_input
+from florilegium.models.weights import load_into
+from florilegium.training import parallel, results
+from florilegium.training.classification import batches
+from florilegium.training.events import Events
+from florilegium.training.feed import Feed, place
+from florilegium.training.job import Job
+from florilegium.training.loop import Outcome, fit
+from florilegium.training.machine import pick_precision
+from florilegium.training.run import train_run
+from florilegium.training.seeding import derive
+from florilegium.training.state import StateFolder
+from florilegium.training.task import Task
+
+FILES = ("metrics.json", "history.csv", "cost.json", "checkpoint.safetensors")
+
+
+def train_generator(job: Job, splits: Splits, seed: int) -> None:
+    """Make the run of `seed`, or take it over where it was finished before.
+
+    Raises:
+        UserError: see `fit`; or another process is at work on this run.
+    """
+    train_run(job, seed, FILES, partial(make_run, job, splits, seed))
+
+
+def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
+    """Train and write; the receipt comes last."""
+    started = time.time()
+    asked = job.section(GenerationRecipe, "recipe")
+    recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
+    say(f"{job.out}, seed {seed}: {len(splits.train)} images to learn from")
+    torch.manual_seed(derive(seed, "weights"))
+    network = registry.build(job.model, len(splits.classes), dropout=recipe.dropout)
+    init = job.init_of(seed)
+    if init is not None:
+        load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
+    config, _ = own_input(job.model)
+    events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
+    task = task_of(network, splits, recipe, config, seed, job.device)
+    outcome = fit(network, task, recipe, seed=seed, device=job.device, state=state, on_epoch=events)
+    if parallel.rank():
+        return
+    if events:
+        events.close()
+    loss, seconds = tested(network, outcome, splits, recipe, config, job.device)
+    results.write_run(
+        job,
+        seed,
+        network,
+        outcome,
+        columns=task.columns,
+        metrics={"loss": loss, "n_test": len(splits.test)},
+        costs=results.costs(outcome, seconds, recipe, job.device),
+        sides=(config.size, config.size),
+        predictions=[],
+        started=started,
+        classes=list(splits.classes),
+        input=asdict(config),
+        warnings=results.warnings(outcome, recipe, splits.classes, splits.train.labels),
+    )
+
+
+def task_of(
+    network: nn.Module,
+    splits: Splits,
+    recipe: GenerationRecipe,
+    config: InputConfig,
+    seed: int,
+    device: torch.device,
+) -> Task:
+    """Learn to make `splits.train`; a diffusion is watched on the noise that it sees in `splits.val`."""
+    diffusion = isinstance(network, ConditionalUnet)
+    objective: Any = (NoiseError if diffusion else Duel)(network, recipe, config)
+    watched = splits.val if diffusion else None
+    return Task(
+        objective=objective,
+        feed=Feed(place(splits.train, device), device).batch,
+        count=len(splits.train),
+        batches=partial(batches, count=len(splits.train), recipe=recipe, seed=seed),
+        validate=None
+        if watched is None
+        else lambda net: {"val_loss": noise_error(net, watched, recipe, config, device)},
+        judged=("val_loss",) if diffusion else (),
+        score="val_loss",
+    )
+
+
+def tested(
+    network: nn.Module,
+    outcome: Outcome,
+    splits: Splits,
+    recipe: GenerationRecipe,
+    config: InputConfig,
+    device: torch.device,
+) -> tuple[float | None, float]:
+    """The error of the noise seen in the test images, None for an ACGAN; and the seconds it took."""
+    if not isinstance(network, ConditionalUnet):
+        return None, 0.0
+    started = time.perf_counter()
+    network.load_state_dict(outcome.last_state)
+    loss = results.finite(noise_error(network, splits.test, recipe, config, device))
+    return loss, time.perf_counter() - started

@@ -1,0 +1,189 @@
+"""The study files themselves, in every preset: which experiments there are, and what was published of them."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from florilegium.core.errors import UserError
+from florilegium.core.plan import Plan, load_plan
+from florilegium.core.validate import read_yaml
+from florilegium.models import registry
+from florilegium.models.blocks import check_frozen
+from florilegium.models.catalogue import look_up, read_catalogue
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def plan(preset: str) -> Plan:
+    return load_plan(PROJECT, {**read_yaml(PROJECT / "config.yaml"), "preset": preset})
+
+
+def arms(preset: str, study: str) -> set[str]:
+    return {f"{e.name}/{e.arm}" for e in plan(preset).of(study)}
+
+
+def published(study: str, arm: str, metric: str, source: str) -> dict[str, float]:
+    """By experiment, where the study prints one number."""
+    return {
+        e.name: p.low
+        for e in plan("paper").of(study)
+        for p in e.published
+        if e.arm == arm and p.metric == metric and source in p.source
+    }
+
+
+@pytest.mark.parametrize("preset", ["demo", "mini", "paper"])
+def test_every_model_and_every_weight_is_known(preset):
+    catalogue = read_catalogue(PROJECT / "workflow" / "weights.yaml")
+    for e in plan(preset).experiments:
+        registry.check(e.model, e.key, e.task)
+    for name in plan(preset).weights():
+        look_up(name, catalogue)
+
+
+@pytest.mark.parametrize("preset", ["demo", "mini"])
+def test_only_the_paper_preset_needs_published_weights(preset):
+    assert plan(preset).weights() == []
+    assert len(plan("paper").weights()) == 10
+
+
+def test_tiny_imagenet_has_three_arms_of_four_networks_and_more_of_deit():
+    three = {"as_published", "probe_cached", "finetune"}
+    deit = three | {"both_heads", "both_heads_batch32", "both_heads_batch128"}
+    wanted = {f"{name}/{arm}" for name in ("vit_l", "cait", "swin") for arm in three}
+    assert arms("paper", "tiny_imagenet") == wanted | {f"deit/{arm}" for arm in deit}
+    sizes = {e.arm: e.recipe.batch_size for e in plan("paper").of("tiny_imagenet") if e.name == "deit"}
+    assert [sizes[f"both_heads{more}"] for more in ("_batch32", "", "_batch128")] == [32, 64, 128]
+
+
+def test_the_probe_as_published_keeps_its_quirks_and_the_cached_one_has_none():
+    study = [e for e in plan("paper").of("tiny_imagenet") if e.name == "vit_l"]
+    as_published, cached, tuned = (
+        next(e for e in study if e.arm == arm) for arm in ("as_published", "probe_cached", "finetune")
+    )
+    recipe = as_published.recipe
+    assert (recipe.randaugment, recipe.randaugment_magnitude) == (2, 0)
+    assert (recipe.mixup, recipe.cutmix, recipe.random_erasing, recipe.label_smoothing) == (0.8, 1, 0.25, 0.1)
+    assert (recipe.crop, recipe.flip, recipe.drop_path) == ("centre", 0, 0.1)
+    assert recipe.mean == (0.485, 0.456, 0.406)
+    assert recipe.freeze == cached.recipe.freeze == ("backbone",) and tuned.recipe.freeze == ()
+    assert cached.recipe.mean is None
+    assert as_published.data.choose_on_test and not cached.data.choose_on_test
+    assert {e.recipe.features for e in study} == {"live", "cached"}
+
+
+def test_normalisation_has_every_size_norm_and_data_set():
+    norms = ("ln", "ln_in21k", "bn", "gn", "rescale", "rescale_full")
+    rows = {
+        f"cifar{classes}_{size}_{norm}"
+        for classes in (10, 100)
+        for size in ("b16", "b32", "l16", "l32")
+        for norm in norms
+    }
+    rows |= {"cifar10_resnet18", "cifar100_resnet18"}
+    wanted = {f"{row}/{arm}" for row in rows for arm in ("corrected", "as_published")}
+    assert arms("paper", "normalization") == wanted | {"cifar10_b16_ln/fp32", "cifar10_b16_ln/bf16"}
+
+
+@pytest.mark.parametrize(
+    ("table", "count", "total", "minutes"),
+    [("CIFAR-10 table", 16, 11.934, 2278.6), ("CIFAR-100 table", 15, 7.526, 1943.6)],
+)
+def test_every_row_of_the_published_tables_is_there(table, count, total, minutes):
+    """The sums are of the columns in the study's document; rows that it leaves empty have no figure."""
+    accuracy = published("normalization", "as_published", "top1", table)
+    time = published("normalization", "as_published", "minutes", table)
+    assert len(accuracy) == len(time) == count
+    assert sum(accuracy.values()) == pytest.approx(total)
+    assert sum(time.values()) == pytest.approx(minutes)
+
+
+def test_figures_that_only_a_log_has_stand_beside_their_rows():
+    assert published("normalization", "as_published", "top1", "log") == {
+        "cifar10_l16_ln": 0.3786,
+        "cifar100_l16_ln": 0.4023,
+        "cifar100_l16_bn": 0.2687,
+    }
+    last = published("normalization", "as_published", "last_top1", "log")
+    assert len(last) == 27 and last["cifar10_b32_ln"] == 0.6747
+
+
+def test_normalisation_as_published_is_the_best_of_two_hundred_tests():
+    for e in plan("paper").of("normalization"):
+        assert (e.recipe.epochs, e.recipe.epoch_steps, e.recipe.warmup_epochs) == (200, 100, 5)
+        assert e.data.choose_on_test == (e.arm == "as_published")
+        small = "_l16_" in e.name and e.arm == "as_published"
+        assert e.recipe.batch_size == (64 if small else 128)
+
+
+def test_flowers_freezes_none_part_and_all():
+    frozen = {
+        e.name.removesuffix("_split1"): e.recipe.freeze_blocks
+        for e in plan("paper").of("flowers")
+        if "_frozen_" in e.name and e.name.endswith("_split1")
+    }
+    assert frozen == {
+        "vit_frozen_none": 0,
+        "vit_frozen_quarter": 3,
+        "vit_frozen_half": 6,
+        "vit_frozen_most": 9,
+        "vit_frozen_all_but_one": 11,
+        "vit_frozen_all": 12,
+        "tiny_vit_frozen_none": 0,
+        "tiny_vit_frozen_half": 2,
+        "tiny_vit_frozen_all": 4,
+    }
+    seeds = {len(e.seeds) for e in plan("paper").of("flowers") if e.name.startswith("tiny_vit_scratch")}
+    assert seeds == {5}
+
+
+def test_the_demo_has_every_norm_and_family():
+    demo = plan("demo")
+    norms = {e.model.arguments["norm"] for e in demo.of("normalization") if "norm" in e.model.arguments}
+    assert norms == {"ln", "bn", "gn", "rescale", "rescale_full"}
+    families = {e.model.name.partition("_")[0] for e in demo.experiments}
+    assert families >= {"vit", "tiny", "deit", "cait", "swin", "norm", "resnet18", "seresnet50"}
+    assert {"arms", "heads"} <= {figure.name for figure in demo.figures["tiny_imagenet"]}
+    assert "frozen_blocks" in {figure.name for figure in demo.figures["flowers"]}
+
+
+def test_features_depend_on_nothing_that_only_heads_learn_with():
+    def features(change: dict) -> dict:
+        config = {**read_yaml(PROJECT / "config.yaml"), "preset": "paper", "studies": ["tiny_imagenet"]}
+        arm = {"probe_cached": {"recipe": change}}
+        changed = load_plan(PROJECT, {**config, "experiments": {"tiny_imagenet/swin": {"arms": arm}}})
+        e = changed.find("tiny_imagenet", "swin", "probe_cached")
+        return changed.features_spec(e)
+
+    unchanged = features({})
+    assert features({"lr": 0.01, "epochs": 50, "label_smoothing": 0.0, "weight_decay": 0.0}) == unchanged
+    assert features({"interpolation": "bilinear"}) != unchanged
+
+
+def test_seeds_share_features_where_first_weights_are_a_file():
+    names = ("vit_l", "cait", "deit", "swin")
+    assert plan("paper").feature_groups() == {(0,): [f"tiny_imagenet/{n}/probe_cached" for n in names]}
+    assert plan("demo").feature_groups() == {(0, 1): ["tiny_imagenet/deit/probe_cached"]}
+
+
+BAD = {
+    "a norm": ("normalization/cifar10_b16_bn", {"model": {"name": "norm_vit_b16", "arguments": {"norm": "in"}}}, "norm"),
+    "a patch": ("normalization/cifar10_b16_bn", {"model": {"arguments": {"norm": "bn", "patch_size": 15}}}, "does not divide img_size"),
+    "a block": ("normalization/cifar10_b16_bn", {"model": {"arguments": {"norm": "bn", "depth": 8}}}, "block 9"),
+    "frozen blocks": ("normalization/cifar10_b16_bn", {"recipe": {"freeze_blocks": 13}}, "norm_vit_b16 has 12 blocks; give at most 12"),
+    "frozen stages": ("flowers/tiny_vit_frozen_all", {"model": {"arguments": {"depths": [1, 1]}}}, "has 2 blocks"),
+    "augmented features": ("tiny_imagenet/deit", {"arms": {"probe_cached": {"recipe": {"flip": 0.5}}}}, "cached features"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_is_told_before_anything_runs(what):
+    name, change, sentence = BAD[what]
+    config = {**read_yaml(PROJECT / "config.yaml"), "preset": "paper", "experiments": {name: change}}
+    with pytest.raises(UserError, match=sentence) as told:
+        for e in load_plan(PROJECT, config).experiments:
+            registry.check(e.model, e.key, e.task)
+            check_frozen(e.model, e.recipe, e.key)
+    assert name in str(told.value) and "\n" not in str(told.value)
