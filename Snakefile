@@ -14,6 +14,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import remember
 from florilegium.core.kept import forget
 from florilegium.core.plan import load_plan
+from florilegium.core.trackers import check_installed
 from florilegium.core.validate import retyped
 from florilegium.models import registry
 from florilegium.models.blocks import check_frozen
@@ -29,6 +30,7 @@ update_config(config, retyped(workflow.config_settings.config))
 
 try:
     plan = load_plan(Path(workflow.basedir), config)
+    check_installed(plan.settings.trackers)
     for experiment in plan.experiments:
         registry.check(experiment.model, experiment.key, experiment.task)
         check_frozen(experiment.model, experiment.recipe, experiment.key)
@@ -83,6 +85,7 @@ rule audit:
 rule explanation:
     input:
         [attention_of(study, *ATTENTION_FILES) for study in plan.studies],
+        [attribution_of(study, *ATTRIBUTION_FILES, figures=True) for study in plan.studies],
 
 
 rule report:

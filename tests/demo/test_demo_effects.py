@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from florilegium.core.files import read_json
 from florilegium.core.sources import Dataset
 from florilegium.core.validate import parse, read_yaml
 from florilegium.data.synthetic import planted, shots
@@ -36,3 +37,8 @@ def test_the_audit_finds_what_was_planted_and_no_decoy(finished: Path):
     assert decoys and not found & decoys
     assert len(found & true) / len(true) > 0.95
     assert len(found - true) / len(found) < 0.02
+
+
+def test_a_detector_finds_objects_with_every_seed(finished: Path):
+    runs = [finished / f"results/demo/detection/r18/corrected/seed{seed}/metrics.json" for seed in (0, 1, 2)]
+    assert min(read_json(run)["AP50"] for run in runs) > 0.3

@@ -51,7 +51,7 @@ def test_the_table_says_hours_by_study_and_what_it_assumes(tmp_path, monkeypatch
     entry |= {"recipe": {"epochs": 10, "batch_size": 50}, "cached": False, "runs": 3}
     keys = ("bloom/a/corrected", "bloom/a/slow", "wilt/b/corrected")
     card = {"name": "a card", "teraflops": 100.0, "share": 0.5}
-    spec = {"preset": "paper", "card": card, "experiments": [{"key": key, **entry} for key in keys]}
+    spec = {"preset": "paper", "card": card, "experiments": [{"experiment": key, **entry} for key in keys]}
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["x", "--spec", "spec.json", "--code", "c0de", "--out", "gpu_hours.csv"])

@@ -335,3 +335,29 @@ def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> Non
         found = findings(read(Study, json.dumps(description)), table, differences, [summary])
         said = [finding for finding in found if "its own training split" in finding.subject]
         assert [finding.figure for finding in said] == ["1 test picture"] * shown
+
+
+def test_a_published_gain_is_held_against_the_paired_difference(tmp_path: Path) -> None:
+    """As study 4 has it: at least three points from augmentation."""
+    gained = [world.figure("gain", 0.03, 1.0)]
+    arms = [
+        world.entry("plain"),
+        world.entry("augmented", baseline=world.against("plain"), published=gained),
+        world.entry("alone", published=gained),
+    ]
+    for of, accuracy in zip(arms, (0.6, 0.8, 0.8), strict=True):
+        for seed in of["seeds"]:
+            world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=1000)
+    table, differences = compared(tmp_path, world.study(arms))
+    rows = table[table["metric"] == "gain"].set_index("experiment")
+    difference = differences.iloc[0]
+    row = rows.loc["augmented"]
+    assert row["mean"] == pytest.approx(0.2, abs=0.03)
+    assert list(row[["mean", "ci_low", "ci_high"]]) == list(difference[["difference", "ci_low", "ci_high"]])
+    assert row["p_value"] == difference["p_value"]
+    assert row["baseline"] == "plain/corrected"
+    assert row["verdict"] == "reproduced"
+    assert math.isnan(rows.loc["alone", "mean"])
+    assert rows.loc["alone", "verdict"] == "inconclusive"
+    text = markdown(table, title="Study 4", preset="mini", comparable=True)
+    assert "gain over its baseline" in text

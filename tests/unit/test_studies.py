@@ -46,7 +46,7 @@ def test_every_model_and_every_weight_is_known(preset):
 @pytest.mark.parametrize("preset", ["demo", "mini"])
 def test_only_the_paper_preset_needs_published_weights(preset):
     assert plan(preset).weights() == []
-    assert len(plan("paper").weights()) == 10
+    assert len(plan("paper").weights()) == 15
 
 
 def test_tiny_imagenet_has_three_arms_of_four_networks_and_more_of_deit():
@@ -187,3 +187,78 @@ def test_what_cannot_be_is_told_before_anything_runs(what):
             registry.check(e.model, e.key, e.task)
             check_frozen(e.model, e.recipe, e.key)
     assert name in str(told.value) and "\n" not in str(told.value)
+
+
+def test_techniques_stand_alone_and_together_against_the_plain_recipe():
+    """Study 4: every technique differs from the plain recipe in its own keys alone."""
+    found = {e.name: e for e in plan("paper").of("techniques") if e.arm == "corrected"}
+    plain = found["resnet18_plain"].recipe.model_dump()
+    alone = {
+        "augmentation": {"crop", "flip", "rotation"},
+        "crop": {"crop"},
+        "flip": {"flip"},
+        "rotation": {"rotation"},
+        "normalisation": {"mean", "std"},
+        "resizing": {"image_size"},
+        "finder": {"lr"},
+        "accumulation": {"batches_per_step"},
+        "stopping": {"early_stop", "early_stop_on"},
+        "clipping": {"clip_norm"},
+        "averaging": {"swa_start", "select"},
+        "plateau": {"schedule", "plateau_patience"},
+        "adam": {"optimizer", "lr"},
+        "batch32": {"batch_size"},
+        "batch512": {"batch_size"},
+        "transfer": {"allow_missing", "allow_unexpected"},
+    }
+    for name, keys in alone.items():
+        e = found[f"resnet18_{name}"]
+        assert {key for key, value in e.recipe.model_dump().items() if value != plain[key]} == keys, name
+        assert e.baseline is not None
+        assert e.baseline.experiment == "resnet18_plain"
+    assert {e.recipe.batch_size for e in found.values()} == {32, 128, 512}
+    together = {key for name in ("clipping", "averaging", "plateau", "accumulation") for key in alone[name]}
+    full = found["resnet18_all"].recipe.model_dump()
+    assert together <= {key for key, value in full.items() if value != plain[key]}
+
+
+def test_techniques_hold_the_study_s_four_rows_in_both_arms():
+    rows = {
+        "resnet18_all": 0.926,
+        "resnet18_graph": 0.918,
+        "resnet18_then_graph": 0.935,
+        "resnet18_then_classical": 0.931,
+    }
+    for arm in ("corrected", "as_published"):
+        assert published("techniques", arm, "top1", "Experiment, row") == rows
+    assert published("techniques", "corrected", "gain", "Data Augmentation") == {
+        "resnet18_augmentation": 0.03
+    }
+
+
+def test_techniques_keep_the_study_s_interplay_as_published_and_mend_it():
+    kept = plan("paper").find("techniques", "resnet18_all", "as_published").recipe
+    assert (kept.early_stop, kept.plateau_patience, kept.select) == (3, 4, "last")
+    assert kept.stop_before_plateau
+    assert kept.val_augmented
+    mended = plan("paper").find("techniques", "resnet18_all", "corrected").recipe
+    assert mended.early_stop > mended.plateau_patience
+    assert not mended.val_augmented
+
+
+@pytest.mark.parametrize("preset", ["demo", "mini", "paper"])
+def test_techniques_freeze_all_but_the_head_that_is_put_on_a_trained_network(preset):
+    for e in plan(preset).of("techniques"):
+        if "then" in e.name:
+            assert e.init is not None
+            assert e.init.experiment is not None
+            assert e.recipe.freeze_blocks == 4
+            coded = e.arm == "as_published"
+            assert e.model.arguments.get("extra_activations", False) == coded
+            assert e.model.arguments.get("activation", "leaky_relu") == ("gelu" if coded else "leaky_relu")
+
+
+def test_techniques_demo_trains_in_five_processes():
+    arms = plan("demo").of("techniques")
+    finders = [e for e in arms if e.recipe.lr == "from_finder"]
+    assert len(arms) + len(finders) == 5

@@ -31,6 +31,12 @@ def test_a_schedule_of_batches_makes_fewer_and_larger_steps():
     assert sizes == {0: [64, 16], 3: [64, 16], 4: [32, 32, 16], 8: [8] * 10}
 
 
+def test_an_epoch_of_so_many_batches_keeps_its_images_when_steps_are_larger():
+    how = recipe(epochs=9, epoch_steps=5, batches_per_step=[[0, 4], [1, 1]])
+    sizes = [[len(i) for i in batches(epoch, count=80, recipe=how, seed=0)] for epoch in (0, 1)]
+    assert sizes == [[32, 8], [8] * 5]
+
+
 def test_the_images_of_an_epoch_and_their_order_stay_the_same():
     plain, joint = recipe(epochs=9), recipe(epochs=9, batches_per_step=[[0, 3]])
     orders = [torch.cat([*batches(2, count=50, recipe=how, seed=0)]) for how in (plain, joint)]
@@ -230,7 +236,6 @@ def test_clipping_by_value_bounds_each_weight_s_gradient():
         ({"batches_per_step": [[1, 4]]}, "must start at 0 and rise"),
         ({"batches_per_step": [[0, 4], [0, 2]]}, "must start at 0 and rise"),
         ({"batches_per_step": [[0, 4], [3, 1]]}, "must lie before epochs = 3"),
-        ({"batches_per_step": [[0, 4]], "epoch_steps": 5}, "epoch_steps"),
         ({"clip_norm": 0.5, "clip_value": 0.5}, "clip_norm, clip_value: give one of them"),
         ({"early_stop": 1, "schedule": "plateau"}, "set stop_before_plateau to keep that knowingly"),
         ({"early_stop": 1, "stop_before_plateau": True}, "take it out"),

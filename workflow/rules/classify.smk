@@ -169,7 +169,7 @@ for task, seeds in GROUPS:
             versions=(lambda w: stage_versions(*train_modules(w))) if plan.settings.rerun_on_versions else "",
             seeds=seeds,
             options=train_options,
-            device=plan.settings.device,
+            device=DEVICE,
         message:
             "Training {wildcards.run}, seeds {params.seeds}"
         shell:

@@ -5,12 +5,17 @@ import re
 
 from functools import partial
 
-from florilegium.core import reasons
+from florilegium.core import reasons, trackers
 from florilegium.core.ancestry import MARK
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
 
 reasons.install()
 os.environ[MARK] = "1"
+trackers.ask_for(plan.settings.trackers)
+
+
+# What a training computes on, as arguments of its stage.
+DEVICE = plan.settings.device + ("" if plan.settings.deterministic else " --fastest-kernels")
 
 
 def any_of(names):

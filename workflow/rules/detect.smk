@@ -61,7 +61,7 @@ for task, seeds in GROUPS:
             ),
             seeds=seeds,
             options=detector_options,
-            device=plan.settings.device,
+            device=DEVICE,
         message:
             "Training the detector {wildcards.run}, seeds {params.seeds}"
         shell:

@@ -1,8 +1,11 @@
-# trained classifier and test pixels -> what its attention looks at
+# trained classifier and test pixels -> what its attention looks at, and which pixels its answers depend on
 
 ATTENTION = f"{RUN}/attention"
 ATTENTION_FILES = ("maps.npz", "attention.csv", "maps.png", "rollout.png", "receipt.json")
 ATTENTIVE = plan.with_attention()
+ATTRIBUTION = f"{RUN}/attribution"
+ATTRIBUTION_FILES = ("maps.npz", "attribution.csv", "scores.csv", "cost.json", "scores.png", "receipt.json")
+EXPLAINED = plan.with_attribution()
 
 
 def attention_of(study, *files):
@@ -15,7 +18,7 @@ def attention_of(study, *files):
     ]
 
 
-def attention_pixels(w):
+def tested_pixels(w):
     """The packed images that a run was tested on, and their names."""
     data = experiment_of(w).data
     source, _ = plan.source(data.dataset)
@@ -41,9 +44,40 @@ def attention_modules(w):
     return "attention", *registry.modules(experiment_of(w).model.name)
 
 
+def attribution_of(study, *files, figures=False):
+    """What explains the answers of a study's classifiers, in the first seed of each arm."""
+    return [
+        f"{ATTRIBUTION}/{file}".format(run=e.key, seed=e.seeds[0])
+        for e in EXPLAINED.values()
+        if e.study == study
+        for file in [*files, *(attribution_figures(e.attribution.figures) if figures else [])]
+    ]
+
+
+def attribution_figures(count):
+    """A figure for each of `count` images."""
+    return [f"image{number + 1}.png" for number in range(count)]
+
+
+def attribution_spec(w):
+    """What is explained, and how. Network and images stand in the run's receipt, which is an input."""
+    return canonical(
+        {
+            "attribution": experiment_of(w).attribution.model_dump(mode="json"),
+            "preset": plan.settings.preset,
+            "comparable": plan.preset.comparable,
+        }
+    )
+
+
+def attribution_modules(w):
+    """The roots of the code: the stage, and the family of the network."""
+    return "attribution", *registry.modules(experiment_of(w).model.name)
+
+
 rule attention:
     input:
-        unpack(attention_pixels),
+        unpack(tested_pixels),
         checkpoint=f"{RUN}/checkpoint.safetensors",
         receipt=f"{RUN}/receipt.json",
         predictions=f"{RUN}/predictions.csv",
@@ -83,3 +117,61 @@ rule attention:
     shell:
         "{PYTHON} -m florilegium.stages.attention --checkpoint {input.checkpoint} --pixels {input.pixels}"
         " --device {params.device} --out {params.out} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+# A rule for each number of images that have a figure, since these are its outputs.
+for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
+
+    rule:
+        name:
+            f"attribution_{count}"
+        input:
+            unpack(tested_pixels),
+            checkpoint=f"{RUN}/checkpoint.safetensors",
+            receipt=f"{RUN}/receipt.json",
+            predictions=f"{RUN}/predictions.csv",
+        output:
+            *[
+                report(
+                    f"{ATTRIBUTION}/{file}",
+                    caption="../report/attribution_image.rst",
+                    category="Explanation",
+                    labels={"run": "{run}, seed {seed}", "figure": file.removesuffix(".png")},
+                )
+                for file in attribution_figures(count)
+            ],
+            arrays=f"{ATTRIBUTION}/maps.npz",
+            table=f"{ATTRIBUTION}/attribution.csv",
+            scores=f"{ATTRIBUTION}/scores.csv",
+            cost=f"{ATTRIBUTION}/cost.json",
+            figure=report(
+                f"{ATTRIBUTION}/scores.png",
+                caption="../report/attribution_scores.rst",
+                category="Explanation",
+                labels={"run": "{run}, seed {seed}", "figure": "deletion and insertion"},
+            ),
+            receipt=f"{ATTRIBUTION}/receipt.json",
+        log:
+            f"logs/attribution/{plan.settings.preset}/{{run}}/seed{{seed}}.log",
+        wildcard_constraints:
+            run=any_of(key for key, e in EXPLAINED.items() if e.attribution.figures == count),
+            seed=r"\d+",
+        resources:
+            gpu=gpu_wanted(plan.settings.device),
+            runtime=120,
+            mem_mb=16000,
+        params:
+            spec=attribution_spec,
+            code=lambda w: stage_code(*attribution_modules(w)),
+            versions=(
+                (lambda w: stage_versions(*attribution_modules(w)))
+                if plan.settings.rerun_on_versions
+                else ""
+            ),
+            device=plan.settings.device,
+            out=lambda w: ATTRIBUTION.format(run=w.run, seed=w.seed),
+        message:
+            "Explaining answers of {wildcards.run}, seed {wildcards.seed}"
+        shell:
+            "{PYTHON} -m florilegium.stages.attribution --checkpoint {input.checkpoint} --pixels {input.pixels}"
+            " --device {params.device} --out {params.out} --spec {params.spec:q} --code {params.code} > {log} 2>&1"

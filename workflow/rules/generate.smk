@@ -78,7 +78,7 @@ for task, seeds in GROUPS:
             ),
             seeds=seeds,
             options=generator_options,
-            device=plan.settings.device,
+            device=DEVICE,
         message:
             "Training the generator {wildcards.run}, seeds {params.seeds}"
         shell:

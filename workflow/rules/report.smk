@@ -124,6 +124,7 @@ for study in plan.studies:
         input:
             runs_of(study, "metrics.json", "history.csv", "cost.json", predictions=True),
             attention_of(study, "maps.npz", "attention.csv"),
+            attribution_of(study, "maps.npz", "attribution.csv", "scores.csv"),
             samples_of(study, "samples.npy", "samples.csv", "cost.json", "judge.json"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from florilegium.core.attention_settings import Attention
+from florilegium.core.attribution_settings import Attribution
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sampling import Samples
 from florilegium.core.spec import Init, Model
@@ -31,6 +32,7 @@ class Experiment:
     published: tuple[Published, ...]
     baseline: Baseline | None
     attention: Attention | None = None
+    attribution: Attribution | None = None
     samples: Samples | None = None
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from florilegium.core.attention_settings import Attention
+from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.references import connect
@@ -24,7 +25,7 @@ from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse
 
 SECTIONS = ("data", "model", "recipe")
-EXTRAS: dict[str, type[Strict]] = {"attention": Attention, "samples": Samples}
+EXTRAS: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution, "samples": Samples}
 DEFAULT_ARM = "corrected"
 S = TypeVar("S", bound=Strict)
 
@@ -232,17 +233,19 @@ def _build(
         lr_factor=arm.lr_factor,
         published=arm.published,
         baseline=arm.baseline,
-        **{name: _extra(name, layers, model, place) for name in EXTRAS},
+        **{name: _extra(name, layers, model, task, place) for name in EXTRAS},
     )
 
 
-def _extra(name: str, layers: list[Layer], model: Model, place: str) -> Any:
-    """What else is made of a trained network, when a layer that is not general asks for it."""
+def _extra(name: str, layers: list[Layer], model: Model, task: TaskName, place: str) -> Any:
+    """What else is asked of a trained network, when a layer that is not general asks for it."""
     if all(layer.values.get(name) is None for layer in layers if not layer.general):
         return None
     extra = _section(EXTRAS[name], name, layers, place)
     if isinstance(extra, Attention):
         extra.check_model(model, place)
+    if isinstance(extra, Attribution) and task != "classification":
+        raise UserError(f"{place}: attribution: explains classifiers alone, and this is {task}; take it out")
     return extra
 
 

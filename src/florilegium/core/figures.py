@@ -19,7 +19,7 @@ from florilegium.core.strict import Name, Strict
 # Names of the figures that every study may have (report.catalogue), and would write over.
 TAKEN = re.compile(
     r"published(_\d+)?|leak|convergence|rates|confusion|samples|curves_(target|pretraining|rates)_.*"
-    r"|attention_(maps|depth|rollout)|generated|recognised"
+    r"|attention_(maps|depth|rollout)|attribution_(maps|scores)|generated|recognised"
 )
 NAMED = ("experiment", "arm")  # what an arm is called, beside what it is specified by
 SECTIONS = ("data", "model", "recipe", "init")

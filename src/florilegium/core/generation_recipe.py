@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from florilegium.core.strict import AtLeastOne, Fraction, NotNegative, Positive
-from florilegium.core.training_recipe import Idle, TrainingRecipe
+from florilegium.core.training_recipe import FROM_FINDER, Idle, TrainingRecipe
 
 
 class GenerationRecipe(TrainingRecipe):
@@ -36,6 +36,8 @@ class GenerationRecipe(TrainingRecipe):
             raise ValueError(
                 "select, early_stop: a generator has no score to choose an epoch by; leave them out"
             )
+        if self.lr == FROM_FINDER:
+            raise ValueError("lr: the finder is for classifiers; give a number")
         if self.beta_start > self.beta_end:
             raise ValueError(f"beta_start: {self.beta_start} is above beta_end = {self.beta_end}")
         return self

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from florilegium.core.attention_settings import Attention
+from florilegium.core.attribution_settings import Attribution
 from florilegium.core.files import write_json
 from florilegium.core.sampling import Samples
 from florilegium.core.schema import Preset, Settings, StudyFile
@@ -30,6 +31,7 @@ PARTIAL: dict[str, list[type[BaseModel]]] = {
     "recipe": [kind.recipe for kind in TASKS.values()],
     "init": [Init],
     "attention": [Attention],
+    "attribution": [Attribution],
     "samples": [Samples],
 }
 

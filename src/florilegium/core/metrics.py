@@ -68,7 +68,8 @@ CLOCKED = (  # decided by the hardware that ran it
 )
 EPOCHS = "epochs_to_90_percent"
 DIVERGENCE = "divergence_rate"  # of an arm: the share of its runs that diverged
-FRACTIONS = SCORES | {DIVERGENCE, "evaluation_share"}
+GAIN = "gain"  # of an arm over its baseline: the paired difference of the main metric
+FRACTIONS = SCORES | {DIVERGENCE, GAIN, "evaluation_share"}
 WORDS = {
     "top1": "test top-1",
     "top5": "test top-5",
@@ -79,6 +80,7 @@ WORDS = {
     "best_epoch": "best epoch",
     EPOCHS: "epochs to 90 %",
     DIVERGENCE: "runs that diverged",
+    GAIN: "gain over its baseline",
     "params": "parameters",
     "params_trainable": "trained parameters",
     "macs": "multiply-accumulates",
@@ -94,8 +96,10 @@ WORDS = {
 }
 
 
-def check_metrics(names: Iterable[str], where: str) -> None:
-    """Raise `UserError` for the first of `names` that no run could have, before anything is trained."""
+def check_metrics(names: Iterable[str], where: str, *, paired: bool = False) -> None:
+    """Raise `UserError` for the first of `names` that no run could have, before anything is trained; `paired`
+    allows what only two arms have together."""
+    known = [name for name in WORDS if paired or name != GAIN]
     for name in names:
-        if name not in WORDS:
-            raise unknown("metric", name, WORDS, where)
+        if name not in known:
+            raise unknown("metric", name, known, where)

@@ -99,6 +99,10 @@ class Plan:
         """The experiments whose attention is looked at, by their key."""
         return {e.key: e for e in self.experiments if e.attention}
 
+    def with_attribution(self) -> dict[str, Experiment]:
+        """The experiments whose answers are explained, by their key."""
+        return {e.key: e for e in self.experiments if e.attribution}
+
     def estimated(self) -> list[dict[str, Any]]:
         """What GPU hours are estimated from, as JSON values: the classifiers, and how often each is run.
 
@@ -112,7 +116,7 @@ class Plan:
                 shared = cached and self.features_seed(e) is not None
                 found.append(
                     {
-                        "key": e.key,
+                        "experiment": e.key,
                         "runs": 1 if shared else len(e.seeds),
                         "cached": cached,
                         "images": source.images,
@@ -192,6 +196,7 @@ class Plan:
             "lr_factor": e.lr_factor,
             "values": asked(e, self.figures[e.study], e.key),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
+            "attribution": e.attribution.model_dump(mode="json") if e.attribution else None,
             "samples": e.samples.model_dump(mode="json") if e.samples else None,
         }
 
@@ -236,7 +241,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
     ]
     _check_datasets(experiments, datasets, preset)
     for e in experiments:
-        check_metrics((p.metric for p in e.published), f"{e.key}: published")
+        check_metrics((p.metric for p in e.published), f"{e.key}: published", paired=True)
     figures = {
         study: choose(
             file.figures, [e for e in experiments if e.study == study], every_arm(file, where), where

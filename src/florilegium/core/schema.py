@@ -10,6 +10,7 @@ from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Fraction, Name, NotNegative, Positive, Strict
 from florilegium.core.tasks import TaskName
+from florilegium.core.trackers import TrackerName
 
 
 class ArmEntry(Strict):
@@ -21,6 +22,7 @@ class ArmEntry(Strict):
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = None
+    attribution: dict[str, Any] | None = None
     samples: dict[str, Any] | None = None
     lr_factor: NotNegative = Field(1.0, description="multiplies the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
@@ -41,6 +43,9 @@ class ExperimentEntry(Strict):
     init: dict[str, Any] | None = None
     attention: dict[str, Any] | None = Field(
         None, description="look at the attention of the trained network; {} takes every default"
+    )
+    attribution: dict[str, Any] | None = Field(
+        None, description="say which pixels the trained network answers by; {} takes every default"
     )
     samples: dict[str, Any] | None = Field(
         None, description="sets of images to make with the trained generator"
@@ -75,6 +80,9 @@ class Overlay(Strict):
     attention: dict[str, Any] | None = Field(
         None,
         description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
+    )
+    attribution: dict[str, Any] | None = Field(
+        None, description="for several experiments: of those alone that are explained anyway"
     )
     samples: dict[str, Any] | None = Field(
         None, description="as attention: of those alone that have samples anyway"
@@ -123,6 +131,10 @@ class Settings(Strict):
     seeds: tuple[Count, ...] | None = Field(None, strict=False, description="null: the preset's")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: processes")
+    deterministic: bool = Field(
+        True, description="on a GPU, kernels that repeat their bits where there are such; a CPU always does"
+    )
+    trackers: tuple[TrackerName, ...] = Field((), strict=False, description="beside TensorBoard; offline")
     batch_finder_gib: Positive = Field(
         4.0, description="memory that the batch-size finder may fill on a CPU; on a GPU it is the GPU's"
     )

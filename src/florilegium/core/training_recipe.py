@@ -43,7 +43,7 @@ class TrainingRecipe(Strict):
     # size
     epochs: AtLeastOne
     epoch_steps: AtLeastOne | None = Field(
-        None, description="optimiser steps that count as an epoch; null: one pass over the images"
+        None, description="steps of one batch that count as an epoch; null: one pass over the images"
     )
     batch_size: AtLeastOne = Field(64, description="images per optimiser step, accumulation included")
     accumulate: AtLeastOne = Field(1, description="micro-batches that one step is split into")
@@ -184,11 +184,6 @@ class TrainingRecipe(Strict):
             refuse("batches_per_step", f"its epochs {starts} must start at 0 and rise")
         if any(start >= self.epochs for start in starts):
             refuse("batches_per_step", f"its epochs {starts} must lie before epochs = {self.epochs}")
-        if starts and self.epoch_steps:
-            refuse(
-                "batches_per_step",
-                "an epoch of epoch_steps has so many steps, however large; give one of them",
-            )
 
     def _check_averaging(self, refuse: Callable[[str, str], None]) -> None:
         start = self.averaged_from()

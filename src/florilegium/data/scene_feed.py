@@ -59,8 +59,14 @@ def flip(batch: SceneBatch, chosen: Tensor) -> SceneBatch:
     return replace(batch, boxes=torch.where(mirrored, flipped(batch.boxes, widths), batch.boxes))
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """In which a detector is fastest: on CPUs, gradients of wide convolutions over large maps take 1.6
+    times as long in channels-last memory."""
+    return torch.contiguous_format if device.type == "cpu" else torch.channels_last
+
+
 def normalise(batch: SceneBatch, config: InputConfig) -> Tensor:
-    """float32 (B, 3, H, W) in channels-last memory, (value / 255 - mean) / std, and zeros in the padding."""
+    """float32 (B, 3, H, W) in `memory_format`, (value / 255 - mean) / std, and zeros in the padding."""
     count, height, width, _ = batch.pixels.shape
     scale, shift = _scale_and_shift(config, width, batch.pixels.device)
     content = batch.content.to(batch.pixels.device)
@@ -68,7 +74,8 @@ def normalise(batch: SceneBatch, config: InputConfig) -> Tensor:
     columns = (torch.arange(3 * width, device=content.device) // 3) < content[:, 1:]  # (B, 3 W)
     images = batch.pixels.reshape(count, height, 3 * width).float().mul_(scale).add_(shift)
     images.mul_(rows[:, :, None]).mul_(columns[:, None])
-    return images.view(count, height, width, 3).permute(0, 3, 1, 2)
+    images = images.view(count, height, width, 3).permute(0, 3, 1, 2)
+    return images.contiguous(memory_format=memory_format(images.device))
 
 
 def flipped(boxes: Tensor, width: Tensor | float) -> Tensor:

@@ -51,17 +51,17 @@ def survey(
     """
     network.eval().to(device)
     settings.check(type(network).__name__, blocks=len(attention_layers(network)), heads=heads(network))
-    grid = _grid(network)
+    grid = patch_grid(network)
     transform = EvalTransform(config)
-    images = transform(_stack(measured).to(device))  # (n, 3, s, s)
+    images = transform(stacked(measured).to(device))  # (n, 3, s, s)
     maps = head_maps(network, images[:1], settings)
     return Attended(
         blocks=np.array(settings.blocks),
         head=np.array(settings.head),
         prefix=np.array(maps.shape[-1] - grid[0] * grid[1]),
-        maps=_half(maps),
-        rollout=_half(rollout(network, transform(_stack(shown).to(device)), grid)),
-        images=_as_fed(_stack(shown), config),
+        maps=half(maps),
+        rollout=half(rollout(network, transform(stacked(shown).to(device)), grid)),
+        images=as_fed(stacked(shown), config),
         names=np.array(list(shown)),
         table=measure(network, images),
     )
@@ -122,7 +122,7 @@ def measure(network: nn.Module, images: Tensor) -> pd.DataFrame:
     )
 
 
-def _grid(network: nn.Module) -> tuple[int, int]:
+def patch_grid(network: nn.Module) -> tuple[int, int]:
     """Rows and columns of patches."""
     grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
     if grid is None:
@@ -133,17 +133,17 @@ def _grid(network: nn.Module) -> tuple[int, int]:
     return grid[0], grid[1]
 
 
-def _stack(pictures: Pictures) -> Tensor:
+def stacked(pictures: Pictures) -> Tensor:
     """uint8 (n, S, S, 3)."""
     return torch.from_numpy(np.stack(list(pictures.values())))
 
 
-def _as_fed(pixels: Tensor, config: InputConfig) -> NDArray[np.uint8]:
+def as_fed(pixels: Tensor, config: InputConfig) -> NDArray[np.uint8]:
     """The part of stored pixels (n, S, S, 3) that the network is fed, uint8 (n, s, s, 3)."""
     unflipped = torch.zeros(len(pixels), dtype=torch.bool)
     return centre(pixels, unflipped, Buffers(), config).permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _half(values: Tensor) -> NDArray[np.float16]:
+def half(values: Tensor) -> NDArray[np.float16]:
     """For pictures alone: half the bytes, three digits."""
     return values.cpu().numpy().astype(np.float16)

@@ -26,12 +26,15 @@ QUESTIONS = {
     "attention_maps": "What does each token attend to?",
     "attention_depth": "How sparse and how diagonal is attention, block by block?",
     "attention_rollout": "Where in the image does the answer come from?",
+    "attribution_scores": "Which explanation finds the pixels that the answer depends on?",
+    "attribution_maps": "Which pixels does the answer depend on?",
     "generated": "What do the generators make?",
     "recognised": "Are the images what they should be, and what does a better one cost?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
 }
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
+ATTRIBUTION = ("attribution_scores", "attribution_maps")
 GENERATED = ("generated", "recognised")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"against": "against", "bars": "bars", "curves": "panels"}  # of a study file's figures
@@ -71,6 +74,8 @@ def planned(study: Study) -> list[Planned]:
             found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
     if attentive(study):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
+    if explained(study):
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTRIBUTION]
     if any(entry.samples for entry in study.entries):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in GENERATED]
     if study.classifier():
@@ -81,6 +86,11 @@ def planned(study: Study) -> list[Planned]:
 def attentive(study: Study) -> list[Entry]:
     """The arms whose attention is looked at."""
     return [entry for entry in study.entries if entry.attention]
+
+
+def explained(study: Study) -> list[Entry]:
+    """The arms whose answers are explained."""
+    return [entry for entry in study.entries if entry.attribution]
 
 
 def members(study: Study, figure: Planned) -> list[Entry]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS
+from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS, GAIN
 from florilegium.core.published import Published
 from florilegium.report.measures import BLANK, Interval, counted, summary
 from florilegium.report.runs import Run, compare_arms, epochs_to_90_percent, finite
@@ -63,12 +63,11 @@ def compare(
         UserError: a published figure names a metric that the runs do not have.
     """
     differences = pd.DataFrame(_differences(study, runs), columns=list(DIFFERENCE_COLUMNS))
-    p_values = {(d.experiment, d.arm): d.p_value for d in differences.itertuples()}
     rows = [
         row
         for entry in study.entries
         for row in _rows(
-            study, entry, runs[entry.key], p_values.get(entry.key), splits.get(entry.dataset, "")
+            study, entry, runs[entry.key], differences_of(differences, entry), splits.get(entry.dataset, "")
         )
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -93,13 +92,13 @@ def _differences(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[tu
 
 
 def _rows(
-    study: Study, entry: Entry, runs: Sequence[Run], p_value: float | None, split: str
+    study: Study, entry: Entry, runs: Sequence[Run], difference: Any | None, split: str
 ) -> Iterator[dict[str, Any]]:
     notes = _notes(study, entry, runs, split)
     for metric, published in _wanted(entry, runs):
         used = counted(metric, runs)
-        mean, low, high = summary(metric, runs)
-        tested = metric == entry.scoring.main and p_value is not None
+        mean, low, high = _gain(difference) if metric == GAIN else summary(metric, runs)
+        tested = metric in (entry.scoring.main, GAIN) and difference is not None
         parts = [*notes, _hardware(runs) if metric in CLOCKED else "", published.note if published else ""]
         yield {
             "experiment": entry.experiment,
@@ -114,10 +113,17 @@ def _rows(
             "n_seeds": len(used),
             "n_test": used[0].metrics.get("n_test", pd.NA) if used else pd.NA,
             "baseline": "/".join(entry.baseline_key) if tested and entry.baseline_key else "",
-            "p_value": p_value if tested else BLANK,
+            "p_value": difference.p_value if tested and difference else BLANK,
             "verdict": verdict(study, metric, published, runs, (mean, low, high)),
             "note": NOTE_SEPARATOR.join(dict.fromkeys(part for part in parts if part)),
         }
+
+
+def _gain(difference: Any | None) -> Interval:
+    """Of an arm over its baseline; nothing where the two could not be compared."""
+    if difference is None:
+        return BLANK, BLANK, BLANK
+    return difference.difference, difference.ci_low, difference.ci_high
 
 
 def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:

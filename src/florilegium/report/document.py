@@ -17,7 +17,8 @@ from florilegium.report.runs import Run, read_study
 from florilegium.report.study import Page, Study
 from florilegium.report.tables import READING, markdown_table, numbered, p_value, points, readable
 
-WITH_PICTURES = ("samples",)  # figures that show images of the data sets, whose terms may forbid it
+# Figures that show images of the data sets, whose terms may forbid it.
+WITH_PICTURES = ("samples", "attention_rollout", "attribution_maps")
 
 
 def document(page: Page, results: Path, images: Mapping[str, Path], *, hardware: str, date: str) -> str:

@@ -13,6 +13,7 @@ from florilegium.report.figures_attention import (
     draw_attention_maps,
     draw_attention_rollout,
 )
+from florilegium.report.figures_attribution import draw_attribution_maps, draw_attribution_scores
 from florilegium.report.figures_bars import draw_bars
 from florilegium.report.figures_confusion import draw_confusion
 from florilegium.report.figures_curves import draw_curves
@@ -37,6 +38,8 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "attention_maps": draw_attention_maps,
     "attention_depth": draw_attention_depth,
     "attention_rollout": draw_attention_rollout,
+    "attribution_scores": draw_attribution_scores,
+    "attribution_maps": draw_attribution_maps,
     "confusion": draw_confusion,
     "samples": draw_samples,
 }

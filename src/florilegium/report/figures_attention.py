@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from florilegium.explanation.attended import FILES, Attended
-from florilegium.report import style
+from florilegium.report import gallery, style
 from florilegium.report.catalogue import Planned, attentive
 from florilegium.report.material import Material
 from florilegium.report.pictures_attention import (
@@ -21,19 +21,12 @@ from florilegium.report.pictures_attention import (
 )
 from florilegium.report.study import Entry
 
-NAMES = 1.5  # inches that the names of rows take
 FLOOR = 1e-4  # of the diagonal's axis
 
 
 def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
     """Where lies what was seen of each arm's first seed, by the arm's name for people."""
-    found = {}
-    for entry in attentive(material.study):
-        for run in material.runs[entry.key]:
-            folder = run.folder / "attention"
-            if run.seed == entry.seeds[0] and (folder / FILES[0]).is_file():
-                found[material.label(entry) + (" (diverged)" if run.diverged else "")] = entry, folder
-    return found
+    return gallery.folders(material, attentive(material.study), "attention", FILES[0])
 
 
 def sources(material: Material) -> list[Path]:
@@ -49,14 +42,14 @@ def draw_attention_maps(material: Material, figure: Planned) -> Figure:
     """A row an arm, a column a block: the weights of one head for the first test image."""
     found = attended_of(material)
     if not found:
-        return _empty(material, figure)
+        return gallery.empty(material, figure)
     shown = [attended for _, attended in found.values()]
     columns = max(2, *(len(attended.blocks) for attended in shown))
-    fig = style.figure(len(found) * _row(columns, 0.45))
+    fig = style.figure(len(found) * gallery.row_height(columns, 0.45))
     grid = fig.subplots(len(found), columns, squeeze=False)
     for row, (name, attended) in zip(grid, zip(found, shown, strict=True), strict=True):
         draw_maps(row, attended)
-        _name(row[0], name)
+        gallery.name_row(row[0], name)
     heads = either(attended.head for attended in shown)
     style.frame(fig, material.study, figure.question, f"Head {heads}, first seed. {map_note(shown)}")
     return fig
@@ -66,7 +59,7 @@ def draw_attention_depth(material: Material, figure: Planned) -> Figure:
     """Entropy share and diagonal against the block, one colour an arm, a dot a head."""
     found = attended_of(material)
     if not found:
-        return _empty(material, figure)
+        return gallery.empty(material, figure)
     fig = style.figure(3.4)
     axes = dict(zip(("entropy_share", "diagonal"), fig.subplots(1, 2), strict=True))
     for index, (name, (_, attended)) in enumerate(found.items()):
@@ -103,38 +96,21 @@ def draw_attention_rollout(material: Material, figure: Planned) -> Figure:
     """A row an arm, a column a test image, dimmed where little of the answer comes from."""
     found = attended_of(material)
     if not found:
-        return _empty(material, figure)
+        return gallery.empty(material, figure)
     datasets = list(dict.fromkeys(entry.dataset for entry, _ in found.values()))
     columns = max(2, *(len(attended.images) for _, attended in found.values()))
-    fig = style.figure((len(found) + len(datasets)) * _row(columns, 0.3))
+    fig = style.figure((len(found) + len(datasets)) * gallery.row_height(columns, 0.3))
     rows = iter(fig.subplots(len(found) + len(datasets), columns, squeeze=False))
     for dataset in datasets:
         of_dataset = {name: a for name, (entry, a) in found.items() if entry.dataset == dataset}
         first = next(rows)
         draw_images(first, next(iter(of_dataset.values())))
-        _name(first[0], f"test images of {dataset}")
+        gallery.name_row(first[0], f"test images of {dataset}")
         for (name, attended), row in zip(of_dataset.items(), rows, strict=False):
             draw_rollouts(row, attended)
-            _name(row[0], name)
+            gallery.name_row(row[0], name)
     style.frame(fig, material.study, figure.question, f"First seed. {ROLLOUT_NOTE}")
     return fig
-
-
-def _empty(material: Material, figure: Planned) -> Figure:
-    fig = style.figure(2.0)
-    style.nothing(fig.subplots(), "no finished run")
-    style.frame(fig, material.study, figure.question, "Nothing has been looked at yet.")
-    return fig
-
-
-def _row(columns: int, beside: float) -> float:
-    """Height in inches of a row of square pictures, with `beside` for what stands over and under them."""
-    return (style.WIDTH - NAMES) / columns + beside
-
-
-def _name(ax: Axes, name: str) -> None:
-    """The name of a row, left of its first axes."""
-    ax.set_ylabel(style.wrapped(name, 20), rotation=0, ha="right", va="center", fontsize=8.5, labelpad=10)
 
 
 def _depth_axes(ax: Axes, title: str, unit: str, even: list[float]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from florilegium.core.attention_settings import Attention
+from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import UserError
 from florilegium.core.figures import ChosenFigure
 from florilegium.core.metrics import SCORING, Scored, Scoring
@@ -42,6 +43,7 @@ class Entry(Strict):
     lr: float = Field(description="0 where a finder gives it, run by run")
     lr_factor: float
     attention: Attention | None = None
+    attribution: Attribution | None = None
     samples: Samples | None = None
     values: dict[str, Any] = Field(
         default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"

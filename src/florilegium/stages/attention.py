@@ -11,6 +11,7 @@ from florilegium.core.errors import run_main
 from florilegium.core.receipts import write_receipt
 from florilegium.core.strict import Name, Strict
 from florilegium.data.packed import read_pixels
+from florilegium.explanation.choice import spread
 from florilegium.explanation.survey import survey
 from florilegium.models.trained import load_trained
 from florilegium.report.pictures_attention import draw
@@ -62,13 +63,6 @@ def main() -> None:
         started=started,
         device=device.type,
     )
-
-
-def spread(names: list[str], count: int) -> list[str]:
-    """`count` of the names, evenly spread from the first on, since names often go by class; all where
-    there are fewer."""
-    count = min(count, len(names))
-    return [names[place * len(names) // count] for place in range(count)]
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -46,7 +46,7 @@ def main() -> None:
 def row(entry: dict[str, Any], rate: float) -> dict[str, Any]:
     """One arm with all its runs."""
     work = _work(entry)
-    study, experiment, arm = entry["key"].split("/")
+    study, experiment, arm = entry["experiment"].split("/")
     return {
         "study": study,
         "experiment": experiment,
@@ -95,7 +95,7 @@ def _work(entry: dict[str, Any]) -> Work:
             cached=entry["cached"],
         )
     except UserError as error:
-        raise UserError(f"{entry['key']}: {error}") from None
+        raise UserError(f"{entry['experiment']}: {error}") from None
 
 
 if __name__ == "__main__":

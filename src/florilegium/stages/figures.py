@@ -7,7 +7,7 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.report import figures_attention, figures_generation
+from florilegium.report import figures_attention, figures_attribution, figures_generation
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
 from florilegium.report.material import Material
@@ -64,6 +64,7 @@ def main() -> None:
             *pixels,
             *files_of(material.runs, READ),
             *figures_attention.sources(material),
+            *figures_attribution.sources(material),
             *figures_generation.sources(material),
         ],
         outputs=written,

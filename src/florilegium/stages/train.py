@@ -38,6 +38,7 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
         state=arguments.state,
         tensorboard=arguments.tensorboard,
         device=pick_device(arguments.device),
+        deterministic=not arguments.fastest_kernels,
         gpus=gpus,
         features=arguments.features,
         generated=arguments.generated,
@@ -46,7 +47,7 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
-    configure(job.device, job.section(Recipe, "recipe").threads)
+    configure(job.device, job.section(Recipe, "recipe").threads, deterministic=job.deterministic)
     use = job.section(DataUse, "data")
     images = cache(partial(image_arguments.splits_of, arguments, use))
     for seed in arguments.seeds:
@@ -73,6 +74,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
     parser.add_argument("--tensorboard", type=Path, help="folder for event files")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument(
+        "--fastest-kernels",
+        action="store_true",
+        help="on a GPU: do not ask for kernels that repeat their bits",
+    )
     return parser.parse_args()
 
 

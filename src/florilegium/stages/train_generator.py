@@ -35,12 +35,13 @@ def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str,
         state=arguments.state,
         tensorboard=arguments.tensorboard,
         device=pick_device(arguments.device),
+        deterministic=not arguments.fastest_kernels,
         gpus=gpus,
     )
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
-    configure(job.device, job.section(GenerationRecipe, "recipe").threads)
+    configure(job.device, job.section(GenerationRecipe, "recipe").threads, deterministic=job.deterministic)
     splits = image_arguments.splits_of(arguments, job.section(DataUse, "data"))
     for seed in arguments.seeds:
         train_generator(job, splits, seed)
@@ -57,6 +58,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
     parser.add_argument("--tensorboard", type=Path, help="folder for event files")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument(
+        "--fastest-kernels",
+        action="store_true",
+        help="on a GPU: do not ask for kernels that repeat their bits",
+    )
     return parser.parse_args()
 
 

@@ -11,7 +11,6 @@ from florilegium.models import registry
 from florilegium.training import parallel, results
 from florilegium.training.classification import task_of
 from florilegium.training.classification_results import measure, metrics, predictions
-from florilegium.training.events import Events
 from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
@@ -19,6 +18,7 @@ from florilegium.training.machine import pick_precision
 from florilegium.training.probe import heads_for
 from florilegium.training.run import train_run
 from florilegium.training.state import StateFolder
+from florilegium.training.trackers import trackers_of
 
 FILES = ("metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpoint.safetensors")
 
@@ -46,7 +46,7 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     learning = network if features is None else heads_for(network, features)
     prepared = config if features is None else None
     task = task_of(splits, recipe, prepared, seed, job.device)
-    events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
+    trackers = trackers_of(job, seed)
     outcome = fit(
         learning,
         task,
@@ -54,12 +54,12 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
         seed=seed,
         device=job.device,
         state=state,
-        on_epoch=events,
+        on_epoch=trackers,
     )
     if parallel.rank():
         return
-    if events:
-        events.close()
+    if trackers:
+        trackers.close()
     tested = measure(learning, outcome, splits, prepared, job.device)
     table = job.out_of(seed) / "predictions.csv"
     results.write_table(table, predictions(splits.test, tested.test, splits.classes))

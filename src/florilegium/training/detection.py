@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.data.augment import InputConfig
-from florilegium.data.scene_feed import SceneBatch, flip, gather, normalise, place
+from florilegium.data.scene_feed import SceneBatch, flip, gather, memory_format, normalise, place
 from florilegium.data.scenes import Scenes, SceneSplits
 from florilegium.evaluation.coco import Coco, coco_figures
 from florilegium.evaluation.detector import Answers, detect
@@ -108,6 +108,7 @@ def task_of(
         ),
         judged=("val_loss", "val_AP", "val_AP50"),
         score="val_AP",
+        memory_format=memory_format(device),
     )
 
 

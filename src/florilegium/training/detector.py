@@ -20,13 +20,13 @@ from florilegium.models.start import load_detector
 from florilegium.training import parallel, results
 from florilegium.training.detection import Detection, answerer, task_of
 from florilegium.training.detection_results import findings, measure, metrics
-from florilegium.training.events import Events
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
 from florilegium.training.run import train_run
 from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
+from florilegium.training.trackers import trackers_of
 
 FILES = (
     "metrics.json",
@@ -58,12 +58,12 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
     config = replace(registry.own_input(job.model), size=data.short_side)
     val_truth = None if splits.val is None else coco_ground_truth(splits.val, annotations)
     task = task_of(splits, val_truth, recipe, config, anchors, seed, job.device)
-    events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
-    outcome = fit(network, task, recipe, seed=seed, device=job.device, state=state, on_epoch=events)
+    trackers = trackers_of(job, seed)
+    outcome = fit(network, task, recipe, seed=seed, device=job.device, state=state, on_epoch=trackers)
     if parallel.rank():
         return
-    if events:
-        events.close()
+    if trackers:
+        trackers.close()
     answer = answerer(Detection(recipe, config, anchors), config, recipe, splits.category_ids, job.device)
     test_truth = coco_ground_truth(splits.test, annotations)
     tested = measure(network, outcome, splits.test, test_truth, answer)

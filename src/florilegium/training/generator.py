@@ -19,7 +19,6 @@ from florilegium.models.generators import ConditionalUnet, own_input
 from florilegium.models.weights import load_into
 from florilegium.training import parallel, results
 from florilegium.training.classification import batches
-from florilegium.training.events import Events
 from florilegium.training.feed import Feed, place
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome, fit
@@ -28,6 +27,7 @@ from florilegium.training.run import train_run
 from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
 from florilegium.training.task import Task
+from florilegium.training.trackers import trackers_of
 
 FILES = ("metrics.json", "history.csv", "cost.json", "checkpoint.safetensors")
 
@@ -53,13 +53,13 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     if init is not None:
         load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
     config, _ = own_input(job.model)
-    events = None if job.tensorboard is None or parallel.rank() else Events(job.tensorboard / f"seed{seed}")
+    trackers = trackers_of(job, seed)
     task = task_of(network, splits, recipe, config, seed, job.device)
-    outcome = fit(network, task, recipe, seed=seed, device=job.device, state=state, on_epoch=events)
+    outcome = fit(network, task, recipe, seed=seed, device=job.device, state=state, on_epoch=trackers)
     if parallel.rank():
         return
-    if events:
-        events.close()
+    if trackers:
+        trackers.close()
     loss, seconds = tested(network, outcome, splits, recipe, config, job.device)
     results.write_run(
         job,

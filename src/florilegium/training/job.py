@@ -33,6 +33,8 @@ class Job:
     state: Path
     tensorboard: Path | None
     device: torch.device
+    deterministic: bool = True
+    """Whether a GPU was asked for kernels that repeat their bits."""
     gpus: tuple[str, ...] = ()
     """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
     features: str | None = None

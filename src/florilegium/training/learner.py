@@ -27,9 +27,14 @@ class Learner:
     """A network in training. The host never waits for the device inside `step`."""
 
     def __init__(
-        self, network: nn.Module, recipe: TrainingRecipe, objective: Objective, device: torch.device
+        self,
+        network: nn.Module,
+        recipe: TrainingRecipe,
+        objective: Objective,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device, memory_format=memory_format)
         self.averaging = parallel.averaging(self.network)
         self.recipe, self.device = recipe, device
         self.objective = objective

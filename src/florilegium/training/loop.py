@@ -72,7 +72,7 @@ def fit(
         SystemExit: a signal asked to stop; the state holds the step that was reached.
     """
     check_validation(recipe, task)
-    learner = Learner(network, recipe, task.objective, device)
+    learner = Learner(network, recipe, task.objective, device, task.memory_format)
     with stop_requests() as stop:
         progress, resumed = restore(state, learner)
         resumed_from = steps_done(progress, task) if resumed else None

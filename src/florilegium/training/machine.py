@@ -1,11 +1,11 @@
 """What a process trains on: its device, its precision, its threads, and arithmetic that repeats."""
 
-import os
 from contextlib import suppress
 
 import torch
 
 from florilegium.core.errors import UserError
+from florilegium.training.determinism import repeat_bits
 
 
 def pick_device(name: str) -> torch.device:
@@ -29,16 +29,16 @@ def pick_precision(name: str, device: torch.device) -> str:
     return "bf16" if native else "fp32"
 
 
-def configure(device: torch.device, threads: int) -> None:
-    """Set the thread count, which changes the last bits, and on a GPU the kernels that repeat theirs."""
+def configure(device: torch.device, threads: int, *, deterministic: bool = True) -> None:
+    """Set the thread count, which changes the last bits, and on a GPU the kernels: those that repeat theirs,
+    or the fastest."""
     torch.set_num_threads(threads)
     with suppress(RuntimeError):  # refused once parallel work has begun, and then it is set already
         torch.set_num_interop_threads(1)
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
-        torch.backends.cudnn.benchmark = False
+    if device.type == "cuda" and deterministic:
+        repeat_bits()
+    elif device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
 
 
 def device_name(device: torch.device) -> str:

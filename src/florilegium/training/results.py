@@ -14,6 +14,7 @@ from florilegium.core.receipts import write_receipt
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.evaluation import cost
 from florilegium.models.weights import save
+from florilegium.training.determinism import guarantee
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
 from florilegium.training.machine import device_name
@@ -58,6 +59,7 @@ def write_run(
         started=started,
         seed=seed,
         device=device_name(job.device),
+        determinism=guarantee(job.device, job.deterministic),
         gpus=list(job.gpus),
         resumed_from=outcome.resumed_from,
         model=job.model.model_dump(mode="json"),

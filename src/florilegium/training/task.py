@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from florilegium.training.selection import Row
@@ -39,6 +40,8 @@ class Task:
     """The columns that `validate` fills."""
     score: str
     """The one of them that selection maximises."""
+    memory_format: torch.memory_format = torch.channels_last
+    """Of the network's weights: that of the images that `objective` prepares."""
 
     @property
     def columns(self) -> tuple[str, ...]:

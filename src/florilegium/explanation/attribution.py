@@ -1,0 +1,244 @@
+"""Attribution: how much each pixel of an image says for the class that a network answers, by eight methods.
+
+Captum does the attributing, but for attention rollout. A score is the class's logit; a baseline, where a
+method has one, is the mean colour that normalisation makes zero. A method is complete when what it gives
+to the pixels adds up to the score less the baseline's (Sundararajan et al. 2017, section 3).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from captum.attr import (
+    DeepLift,
+    GradientShap,
+    IntegratedGradients,
+    LayerGradCam,
+    NoiseTunnel,
+    Occlusion,
+    Saliency,
+)
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from florilegium.core.attribution_settings import Method
+from florilegium.core.errors import UserError
+from florilegium.explanation.explicit import explicit
+from florilegium.explanation.survey import patch_grid, rollout
+
+BATCH = 25  # images that go through the network at once, with their gradients
+DOUBLINGS = 3
+OWN_STAGES = ("layer1", "layer2", "layer3", "layer4")
+NOISE = 0.15  # of the image's range (Smilkov et al. 2017, figure 3)
+TOLERANCE = 0.01  # of the difference that is to be explained
+ROUNDING = 2e-3  # logits, that sums over a whole image may miss
+WINDOWS = 8  # a side, each overlapping the next by half
+
+
+class Unfit(Exception):
+    """A method cannot be used on a network; the text says why."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is explained: a network in evaluation mode, and how closely.
+
+    Attributes:
+        background: images (n, 3, s, s) that GradientSHAP compares with.
+        steps: see `core.attribution_settings.Attribution`.
+    """
+
+    network: nn.Module
+    background: Tensor
+    steps: int
+
+    @torch.no_grad()
+    def score(self, images: Tensor, target: int) -> float:
+        """The mean logit of a class over images (B, 3, s, s)."""
+        scores = [self.network(part)[:, target].double() for part in images.split(BATCH)]
+        return float(torch.cat(scores).mean())
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """What a method says of one image.
+
+    Attributes:
+        values: of the pixels, (s, s); the higher, the more a pixel matters.
+        gap: how far the values are from adding up to `difference`, in logits; NaN where a method does not claim to.
+        difference: score less the baseline's, in logits; NaN likewise.
+    """
+
+    values: Tensor
+    gap: float = math.nan
+    difference: float = math.nan
+
+
+def saliency(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """The largest gradient among a pixel's three channels (Simonyan et al. 2014, section 3.1)."""
+    return _magnitude(Saliency(subject.network).attribute(image, target, abs=False))
+
+
+def smoothgrad(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """Saliency of the gradient's mean over noisy copies of the image (Smilkov et al. 2017)."""
+    noise = NOISE * float(image.max() - image.min())
+    tunnel = NoiseTunnel(Saliency(subject.network))
+    batch = min(BATCH, subject.steps)
+    return _magnitude(
+        tunnel.attribute(
+            image, "smoothgrad", nt_samples=subject.steps, nt_samples_batch_size=batch,
+            stdevs=noise, target=target, abs=False,
+        )
+    )  # fmt: skip
+
+
+def integrated_gradients(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """Gradients along the straight way from the baseline (Sundararajan et al. 2017), by Gauss-Legendre quadrature.
+
+    The path's points are doubled, three times at most, until the gap is below one per cent.
+    """
+    method = IntegratedGradients(subject.network)
+    difference = _difference(subject, image, target)
+    for doubling in range(DOUBLINGS + 1):
+        contributions = method.attribute(
+            image, torch.zeros_like(image), target, n_steps=subject.steps * 2**doubling,
+            method="gausslegendre", internal_batch_size=BATCH,
+        )  # fmt: skip
+        found = _sum(contributions, difference)
+        if found.gap <= TOLERANCE * abs(difference):
+            break
+    return found
+
+
+def gradient_shap(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """Gradients at random points between the image and random others (Lundberg and Lee 2017; Erion et al. 2021).
+
+    Its baseline is the mean score of those others.
+    """
+    method = GradientShap(subject.network)
+    counts = [BATCH] * (subject.steps // BATCH) + [subject.steps % BATCH]
+    parts = [
+        method.attribute(image, subject.background, n_samples=count, target=target) * count
+        for count in counts
+        if count
+    ]
+    difference = subject.score(image, target) - subject.score(subject.background, target)
+    return _sum(torch.stack(parts).sum(0) / subject.steps, difference)
+
+
+def deeplift(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """Contributions by the rescale rule (Shrikumar et al. 2017, section 3.5.1).
+
+    Raises:
+        Unfit: they do not add up, so the network holds a nonlinearity that the rule does not reach.
+    """
+    network = explicit(subject.network, image)
+    try:
+        contributions = DeepLift(network).attribute(image, torch.zeros_like(image), target)
+    except (AssertionError, RuntimeError) as error:
+        raise Unfit(f"captum cannot follow its nonlinearities ({str(error).splitlines()[0][:80]})") from error
+    found = _sum(contributions, _difference(subject, image, target))
+    if found.gap > max(TOLERANCE * abs(found.difference), ROUNDING):
+        raise Unfit("it has nonlinearities without a rule, and the contributions do not add up")
+    return found
+
+
+def occlusion(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """The mean fall of the score when windows that hold a pixel are covered (Zeiler and Fergus 2014, section 4.2)."""
+    window = max(2, image.shape[-1] // WINDOWS)
+    contributions = Occlusion(subject.network).attribute(
+        image, (3, window, window), strides=(3, window // 2, window // 2), baselines=0, target=target,
+        perturbations_per_eval=BATCH,
+    )  # fmt: skip
+    return Attributed(contributions[0, 0].detach())  # the same for all channels, which are covered together
+
+
+def grad_cam(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """The last stage's maps, weighted by their mean gradients (Selvaraju et al. 2017, section 3).
+
+    Raises:
+        Unfit: the network has no stage of convolutions.
+    """
+    contributions = LayerGradCam(subject.network, last_stage(subject.network, image)).attribute(
+        image, target, relu_attributions=True
+    )
+    return Attributed(_enlarged(contributions[0, 0].detach(), image.shape[-1]))
+
+
+def attention_rollout(subject: Subject, image: Tensor, target: int) -> Attributed:
+    """Where a transformer's class token gets its features from (Abnar and Zuidema 2020), whatever the class.
+
+    Raises:
+        Unfit: the network does not attend in the way that a rollout needs.
+    """
+    try:
+        found = rollout(subject.network, image, patch_grid(subject.network))
+    except UserError:
+        raise Unfit("its blocks do not attend over patches of the image by softmax(q k^T) alone") from None
+    return Attributed(_enlarged(found[0], image.shape[-1]))
+
+
+METHODS: dict[Method, Callable[[Subject, Tensor, int], Attributed]] = {
+    "saliency": saliency,
+    "smoothgrad": smoothgrad,
+    "integrated_gradients": integrated_gradients,
+    "gradient_shap": gradient_shap,
+    "deeplift": deeplift,
+    "occlusion": occlusion,
+    "grad_cam": grad_cam,
+    "attention_rollout": attention_rollout,
+}
+
+
+def last_stage(network: nn.Module, image: Tensor) -> nn.Module:
+    """The last stage whose output (B, C, h, w) still has places: a small image leaves later ones a single one.
+
+    Networks of timm tell the names and widths of their stages; those of this project number them.
+
+    Raises:
+        Unfit: there is none, or what it puts out is tokens.
+    """
+    told = list(getattr(network, "feature_info", ()))
+    widths = {stage["module"]: stage["num_chs"] for stage in told} or dict.fromkeys(OWN_STAGES)
+    modules = dict(network.named_modules())
+    outputs: dict[str, Tensor] = {}
+    hooks = [
+        modules[name].register_forward_hook(partial(_keep, outputs, name))
+        for name in widths
+        if name in modules
+    ]
+    with torch.no_grad():
+        network(image)
+    for hook in hooks:
+        hook.remove()
+    for name, width in reversed(widths.items()):
+        output = outputs.get(name, image.new_empty(0))
+        if output.dim() == 4 and output[0, 0].numel() > 1 and width in (None, output.shape[1]):
+            return modules[name]
+    raise Unfit("it has no stages of convolutions")
+
+
+def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, given: object, output: Tensor) -> None:
+    outputs[name] = output
+
+
+def _difference(subject: Subject, image: Tensor, target: int) -> float:
+    return subject.score(image, target) - subject.score(torch.zeros_like(image), target)
+
+
+def _sum(contributions: Tensor, difference: float) -> Attributed:
+    """Contributions (1, 3, s, s), added up over channels, which keep their signs."""
+    contributions = contributions.detach().cpu().double()
+    return Attributed(contributions[0].sum(0), abs(float(contributions.sum()) - difference), difference)
+
+
+def _magnitude(gradients: Tensor) -> Attributed:
+    """Gradients (1, 3, s, s): they say how much a pixel matters, and not in which direction."""
+    return Attributed(gradients[0].detach().abs().amax(0))
+
+
+def _enlarged(coarse: Tensor, side: int) -> Tensor:
+    """A map (h, w) at the size of the image, (side, side)."""
+    return F.interpolate(coarse[None, None], size=(side, side), mode="bilinear")[0, 0]

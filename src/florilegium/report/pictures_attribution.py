@@ -1,0 +1,197 @@
+"""Attribution of one network in pictures: an image with the maps of all methods, and how these are judged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from florilegium.explanation.attributions import Attributions
+from florilegium.report import style
+from florilegium.report.scores_attribution import MEASURES, RANDOM
+
+TITLES = {
+    "saliency": "Saliency",
+    "smoothgrad": "SmoothGrad",
+    "integrated_gradients": "Integrated gradients",
+    "gradient_shap": "GradientSHAP",
+    "deeplift": "DeepLIFT",
+    "occlusion": "Occlusion",
+    "grad_cam": "Grad-CAM",
+    "attention_rollout": "Attention rollout",
+    "random_pixels": "Random pixels",
+    "random_squares": "Random squares",
+}
+COLUMNS = 5
+FOR, AGAINST = "#C1121F", "#1D4ED8"
+FULL = 99  # percentile of a map's magnitude that is drawn in full colour
+MAP_NOTE = (
+    "Red: speaks for the predicted class; blue: against it; the scale is each map's own. Saliency, SmoothGrad, Grad-CAM "
+    "and attention rollout have no minus sign, and the last does not ask for the class."
+)
+JUDGED_NOTE = (
+    "Deletion (D): mean probability of the predicted class while pixels are replaced by the mean colour, the most important "
+    "first: low is good. Insertion (I): the same while they come back into a blurred image: high is good (Petsiuk et "
+    "al. 2018)."
+)
+GAP_NOTE = (
+    "Gap: how far a map is from adding up to the change of the score from its baseline, as a share of it."
+)
+
+
+def draw(
+    attributions: Attributions, scores: pd.DataFrame, folder: Path, label: style.Label, place: str
+) -> Iterator[Path]:
+    """Write `image1.png` and so on, and `scores.png`, of one run into `folder`; `place` says which run.
+
+    Yields paths. `scores` is what `report.scores_attribution.summarise` makes.
+    """
+    for number in range(len(attributions.images)):
+        path = folder / f"image{number + 1}.png"
+        with style.applied():
+            style.save(_image(attributions, number, label, place), path)
+        yield path
+    path = folder / "scores.png"
+    with style.applied():
+        style.save(_scores(attributions, scores, label, place), path)
+    yield path
+
+
+def _image(attributions: Attributions, number: int, label: style.Label, place: str) -> Figure:
+    rows = -(-(1 + len(attributions.methods)) // COLUMNS)
+    fig = style.figure(rows * (style.WIDTH / COLUMNS + 0.4))
+    axes = list(fig.subplots(rows, COLUMNS, squeeze=False).flat)
+    draw_image(axes[0], attributions, number)
+    for ax, method in zip(axes[1:], attributions.methods, strict=False):
+        draw_map(ax, attributions, number, method)
+    for ax in axes[1 + len(attributions.methods) :]:
+        ax.set_axis_off()
+    name = attributions.of(number)["image"].iloc[0]
+    notes = [MAP_NOTE, JUDGED_NOTE, GAP_NOTE, *unfit_note(attributions)]
+    style.frame(fig, label, f"Which pixels does the answer depend on? {name}, {place}", " ".join(notes))
+    return fig
+
+
+def _scores(attributions: Attributions, scores: pd.DataFrame, label: style.Label, place: str) -> Figure:
+    fig = style.figure(3.2 + 0.26 * len(attributions.orders))
+    grid = fig.subplots(2, 2, height_ratios=[3.2, 0.26 * len(attributions.orders)])
+    draw_curves(grid[0], attributions)
+    draw_scores(grid[1], scores)
+    count = len(attributions.curves)
+    notes = [f"Above: means over {count} test images. {JUDGED_NOTE}", SCORES_NOTE, *unfit_note(attributions)]
+    style.frame(fig, label, f"Which explanation is to be preferred? {place}", " ".join(notes))
+    return fig
+
+
+SCORES_NOTE = (
+    "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in points, and its "
+    "95 % interval."
+)
+
+
+def unfit_note(attributions: Attributions) -> list[str]:
+    """What is said of the methods that were asked for and are missing."""
+    missing = zip(attributions.unfit, attributions.reasons, strict=True)
+    return [f"Not available for this network: {TITLES[method]} ({reason})." for method, reason in missing]
+
+
+def draw_image(ax: Axes, attributions: Attributions, number: int) -> None:
+    """A shown image as the network is fed it: its class above, the answer below."""
+    row = attributions.of(number).iloc[0]
+    colour = style.RIGHT if row["target"] == row["prediction"] else style.WRONG
+    _picture(ax, attributions.images[number])
+    for spine in ax.spines.values():
+        spine.set(color=colour, linewidth=2.5)
+    _title(ax, _short(row["target"]))
+    answer = f"{_short(row['prediction'])} {100 * row['probability']:.0f} %"
+    ax.set_xlabel(answer, fontsize=7.5, color=colour)
+
+
+def draw_map(ax: Axes, attributions: Attributions, number: int, method: str) -> None:
+    """A method's map over its image in grey, with its numbers."""
+    values = attributions.maps[number, list(attributions.methods).index(method)].astype(np.float64)
+    row = attributions.of(number).loc[method]
+    grey = attributions.images[number].mean(axis=2)
+    _picture(ax, 128 + 0.45 * grey, cmap="gray", vmin=0, vmax=255)
+    side = len(grey)
+    ax.imshow(tinted(values), extent=(-0.5, side - 0.5, side - 0.5, -0.5), interpolation="nearest")
+    _title(ax, TITLES[method])
+    gap = 100 * row["completeness_gap"] / max(abs(row["difference"]), 1e-12)
+    known = "" if np.isnan(gap) else f"\ngap {gap:.2g} %" if gap >= 0.01 else "\ngap < 0.01 %"
+    ax.set_xlabel(f"D {row['deletion']:.2f}  I {row['insertion']:.2f}{known}", fontsize=7.5)
+
+
+def tinted(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A map (s, s) as colours (s, s, 4): red above zero, blue below, opaque where it is large."""
+    largest = max(float(np.percentile(np.abs(values), FULL)), 1e-12)
+    colours = np.where(values[..., None] > 0, to_rgb(FOR), to_rgb(AGAINST))
+    opacity = np.clip(np.abs(values) / largest, 0, 1)
+    return np.concatenate([colours, opacity[..., None]], axis=2)
+
+
+def draw_curves(axes: NDArray[np.object_], attributions: Attributions) -> None:
+    """Mean deletion and mean insertion curve of each order of pixels, one axes each."""
+    means = attributions.curves.astype(np.float64).mean(axis=0)  # (o, 2, p)
+    shares = 100 * np.linspace(0, 1, means.shape[-1])
+    for place, (ax, measure) in enumerate(zip(axes, MEASURES, strict=True)):
+        for index, order in enumerate(attributions.orders):
+            ax.plot(shares, means[index, place], label=TITLES[order] if place else None, **_look(order))
+        ax.set_title(measure.capitalize())
+        ax.set_xlabel(f"share of pixels {'deleted' if measure == 'deletion' else 'inserted'} (%)")
+        ax.set_ylim(0, 1.02)
+    axes[0].set_ylabel("probability of the predicted class")
+    axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
+
+
+def draw_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
+    """Area under the curves of each order, a row each, with its interval; deletion and insertion, one axes each."""
+    for ax, (measure, rows) in zip(axes, scores.groupby("measure", sort=True), strict=True):
+        for place, row in enumerate(rows.itertuples()):
+            colour = _look(row.method)["color"]
+            ax.plot([row.ci_low, row.ci_high], [place, place], color=colour, linewidth=2.6)
+            ax.plot(row.mean, place, "o", color=colour, markersize=7, markeredgecolor="white")
+            if not np.isnan(row.gain):
+                said = f"{100 * row.gain:+.0f} [{100 * row.gain_low:+.0f}, {100 * row.gain_high:+.0f}]"
+                ax.annotate(
+                    said.replace("-", "−"), (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=7.5
+                )  # fmt: skip
+        for order in RANDOM:
+            ax.axvline(
+                rows[rows["method"] == order]["mean"].iloc[0], color=style.SOFT, linewidth=1, linestyle=":"
+            )
+        names = [TITLES[method] for method in rows["method"]]
+        ax.set_yticks(range(len(names)), names if ax is axes[0] else [], fontsize=8.5)
+        ax.invert_yaxis()
+        ax.margins(y=0.08)
+        better = "low" if MEASURES[measure] < 0 else "high"
+        ax.set_xlabel(f"area under the {measure} curve ({better} is good)")
+
+
+def _look(order: str) -> dict[str, Any]:
+    """Grey for random orders, a colour for each method."""
+    if order in RANDOM:
+        return {"color": style.SOFT, "linestyle": "--" if order == RANDOM[0] else ":", "linewidth": 1.6}
+    turn, index = divmod(list(TITLES).index(order), len(style.PALETTE) - 1)  # its last is a grey
+    return {"color": style.colour(index), "linestyle": style.DASHES[turn], "linewidth": 1.8}
+
+
+def _title(ax: Axes, text: str) -> None:
+    ax.set_title(text, fontsize=8.5, fontweight="normal", loc="center", pad=4)
+
+
+def _picture(ax: Axes, image: NDArray[Any], **look: Any) -> None:
+    ax.imshow(image, interpolation="nearest", **look)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set(visible=True, linewidth=0.6)
+
+
+def _short(name: str, width: int = 18) -> str:
+    name = name.replace("_", " ")
+    return name if len(name) <= width else name[: width - 1] + "…"
