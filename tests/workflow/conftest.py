@@ -58,20 +58,21 @@ def copy_project(project: Path, folder: Path) -> Path:
     return folder
 
 
-def narrow(folder: Path) -> Path:
-    """Leave the residual networks on flowers with two seeds, in the preset and not in config.yaml, which tests change."""
+def narrow(folder: Path, *others: str) -> Path:
+    """Leave the residual networks on flowers, and whole studies by name, with two seeds.
+
+    The preset is changed and not config.yaml, which tests change.
+    """
     path = folder / "workflow/presets/demo.yaml"
     demo = yaml.safe_load(path.read_text())
-    flowers = {"all": demo["studies"]["flowers"]["all"], "experiments": {}}
-    for name, change in demo["studies"]["flowers"]["experiments"].items():
-        if name.startswith("resnet"):
-            flowers["experiments"][name] = change
-    flowers["experiments"] |= {others: {"skip": True} for others in ("*vit*", "seresnet*")}
-    path.write_text(
-        yaml.safe_dump({**demo, "seeds": [0, 1], "studies": {"flowers": flowers}}, sort_keys=False)
-    )
+    flowers = demo["studies"]["flowers"]
+    kept = {name: change for name, change in flowers["experiments"].items() if name.startswith("resnet")}
+    left_out = {"*vit*": {"skip": True}, "seresnet*": {"skip": True}}
+    studies = {"flowers": {**flowers, "experiments": kept | left_out}}
+    studies |= {study: demo["studies"][study] for study in others}
+    path.write_text(yaml.safe_dump({**demo, "seeds": [0, 1], "studies": studies}, sort_keys=False))
     for study in (folder / "workflow/studies").glob("*.yaml"):
-        if study.stem != "flowers":
+        if study.stem not in studies:
             study.unlink()
     return folder
 

@@ -80,7 +80,8 @@ def runs(names: set[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return finish(narrow(copy_project(project, tmp_path_factory.mktemp("reruns") / "demo")))
+    folder = copy_project(project, tmp_path_factory.mktemp("reruns") / "demo")
+    return finish(narrow(folder, "tiny_imagenet"))
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +225,7 @@ def test_a_changed_archive_reruns_all_that_saw_it(project: Path, tmp_path: Path)
     archive.parent.mkdir()
     archive.write_bytes(b"images")
     files = {"17flowers.tgz": {"path": "archives/17flowers.tgz"}, "datasplits.mat": "absent"}
-    configure(copy, preset="mini", datasets={"oxford17": {"files": files}})
+    configure(copy, preset="mini", studies=["flowers"], datasets={"oxford17": {"files": files}})
     finish(copy)
     assert planned(copy, "all") == set()
     archive.write_bytes(b"images, and one of them changed")
