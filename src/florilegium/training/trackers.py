@@ -1,7 +1,7 @@
 """Who is told of a run's history while it trains: TensorBoard always, others when they are asked for.
 
 None needs an account or a network: Weights & Biases writes offline runs (`wandb sync` sends them later) and
-MLflow a local folder, unless the variables of these tools in a person's own environment say otherwise. No key is ever
+MLflow a local database, unless the variables of these tools in a person's own environment say otherwise. No key is ever
 read or written here.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from florilegium.core.fingerprint import short_hash
+from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.progress import say
 from florilegium.core.trackers import asked_for
 from florilegium.training import parallel
@@ -97,19 +97,20 @@ class WeightsAndBiases:
 
 
 class MLflow:
-    """A run in the folder `logs/mlflow`, with its spec as a file."""
+    """A run in the database `logs/mlflow.db`, with its spec as a tag."""
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
         self.name, self.spec, self.written, self.module = name, spec, 0, None
 
     def __call__(self, history: Sequence[Row]) -> None:
         if self.module is None:
-            os.environ.setdefault("MLFLOW_TRACKING_URI", (LOGS / "mlflow").absolute().as_uri())
+            LOGS.mkdir(exist_ok=True)
+            os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{(LOGS / 'mlflow.db').as_posix()}")
             import mlflow
 
             mlflow.set_experiment(PROJECT)
             mlflow.start_run(run_name=self.name)
-            mlflow.log_dict(dict(self.spec), "spec.json")
+            mlflow.set_tag("spec", canonical(self.spec))
             self.module = mlflow
         for row in history[self.written :]:
             self.module.log_metrics(values_of(row), step=row["epoch"])
