@@ -64,7 +64,7 @@ def draw_attribution_maps(material: Material, figure: Planned) -> Figure:
     methods = [method for method in TITLES if any(method in a.methods for a in found.values())]
     lines = [(name, a, number) for name, a in found.items() for number in range(min(IMAGES, len(a.images)))]
     columns = max(2, 1 + len(methods))
-    fig = style.figure(len(lines) * gallery.row_height(columns, 0.65))
+    fig = style.figure(len(lines) * gallery.row_height(columns, 0.8))
     grid = fig.subplots(len(lines), columns, squeeze=False)
     for row, (name, attributions, number) in zip(grid, lines, strict=True):
         draw_image(row[0], attributions, number)

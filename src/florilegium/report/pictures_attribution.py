@@ -28,6 +28,7 @@ TITLES = {
     "random_squares": "Random squares",
 }
 COLUMNS = 5
+COLOURS = (*style.PALETTE[:-1], "#7A4B1E")  # no network has both Grad-CAM and attention rollout
 FOR, AGAINST = "#C1121F", "#1D4ED8"
 FULL = 99  # percentile of a map's magnitude that is drawn in full colour
 MAP_NOTE = (
@@ -108,7 +109,7 @@ def draw_image(ax: Axes, attributions: Attributions, number: int) -> None:
     for spine in ax.spines.values():
         spine.set(color=colour, linewidth=2.5)
     _title(ax, _short(row["target"]))
-    answer = f"{_short(row['prediction'])} {100 * row['probability']:.0f} %"
+    answer = f"{style.wrapped(_short(row['prediction']), 12)} {100 * row['probability']:.0f} %"
     ax.set_xlabel(answer, fontsize=7.5, color=colour)
 
 
@@ -158,7 +159,7 @@ def draw_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
             if not np.isnan(row.gain):
                 said = f"{100 * row.gain:+.0f} [{100 * row.gain_low:+.0f}, {100 * row.gain_high:+.0f}]"
                 ax.annotate(
-                    said.replace("-", "−"), (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=7.5
+                    said.replace("-", "−") + "  ", (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=7.5
                 )  # fmt: skip
         for order in RANDOM:
             ax.axvline(
@@ -166,6 +167,7 @@ def draw_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
             )
         names = [TITLES[method] for method in rows["method"]]
         ax.set_yticks(range(len(names)), names if ax is axes[0] else [], fontsize=8.5)
+        ax.tick_params(axis="y", length=0)
         ax.invert_yaxis()
         ax.margins(y=0.08)
         better = "low" if MEASURES[measure] < 0 else "high"
@@ -176,12 +178,11 @@ def _look(order: str) -> dict[str, Any]:
     """Grey for random orders, a colour for each method."""
     if order in RANDOM:
         return {"color": style.SOFT, "linestyle": "--" if order == RANDOM[0] else ":", "linewidth": 1.6}
-    turn, index = divmod(list(TITLES).index(order), len(style.PALETTE) - 1)  # its last is a grey
-    return {"color": style.colour(index), "linestyle": style.DASHES[turn], "linewidth": 1.8}
+    return {"color": COLOURS[min(list(TITLES).index(order), len(COLOURS) - 1)], "linewidth": 1.8}
 
 
 def _title(ax: Axes, text: str) -> None:
-    ax.set_title(text, fontsize=8.5, fontweight="normal", loc="center", pad=4)
+    ax.set_title(style.wrapped(text, 12), fontsize=8.5, fontweight="normal", loc="center", pad=4)
 
 
 def _picture(ax: Axes, image: NDArray[Any], **look: Any) -> None:
