@@ -23,7 +23,8 @@ TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
 STUDIES = tuple(
-    f"results/demo/{study}/" for study in ("flowers", "generation", "normalization", "tiny_imagenet")
+    f"results/demo/{study}/"
+    for study in ("detection", "flowers", "generation", "normalization", "techniques", "tiny_imagenet")
 )
 ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
 ALL_TABLES = tuple(
