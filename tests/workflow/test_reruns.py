@@ -23,16 +23,11 @@ TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
 STUDIES = tuple(
-    f"results/demo/{study}/"
-    for study in ("detection", "flowers", "generation", "normalization", "techniques", "tiny_imagenet")
+    f"results/demo/{study}/" for study in ("flowers", "generation", "normalization", "tiny_imagenet")
 )
 ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
 ALL_TABLES = tuple(
     f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs")
-)
-FINDER = "results/demo/techniques/resnet18_finder/corrected/seed{seed}/finder/"
-FINDERS = tuple(
-    f"{FINDER.format(seed=seed)}finder.{kind}" for seed in (0, 1, 2) for kind in ("png", "receipt.json")
 )
 ATTENTION = tuple(
     f"results/demo/normalization/{name}/corrected/seed0/attention/"
@@ -125,7 +120,7 @@ HELPERS = {
     "a part of the audit": ("audit/matching.py", "", ("results/",)),
     "a part of training": ("training/schedule.py", "", (*STUDIES, "results/demo/report.")),
     "a statistic": ("report/statistics.py", "", (*ALL_TABLES, *ALL_PICTURES)),
-    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *FINDERS)),
+    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION)),
     "a part of packing": ("data/pack.py", "", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
 }  # fmt: skip
 
@@ -147,23 +142,6 @@ def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set
     why = reasons(copy)
     assert any(": recipe.lr: " in line and line.endswith(" → 0.04") for line in why), why
     assert max(map(len, why)) < 200
-
-
-def test_what_a_finder_does_not_use_leaves_it_alone(copy: Path, everything: set[str]):
-    """A training that takes its rate from a finder follows it, and not the other way round."""
-    study = "results/demo/techniques/"
-    experiment = f"{study}resnet18_finder/"
-    reports = (
-        f"{study}figures/",
-        *(table for table in ALL_TABLES if table.startswith(study)),
-        "results/demo/report.",
-    )
-    configure(copy, experiments={"techniques/resnet18_finder": {"recipe": {"weight_decay": 2.0e-3}}})
-    assert planned(copy, "all") == below(everything, experiment, *reports)
-    configure(copy, experiments={"techniques/resnet18_finder": {"recipe": {"epochs": 5}}})
-    due = planned(copy, "all")
-    assert below(due, f"{experiment}corrected/seed0/metrics.json")
-    assert not below(due, *(FINDER.format(seed=seed) for seed in (0, 1, 2)))
 
 
 def test_a_rate_of_heads_reruns_no_features(copy: Path, everything: set[str]):
