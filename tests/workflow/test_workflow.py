@@ -107,9 +107,23 @@ def test_attention_is_planned_where_it_is_asked_for(fresh):
     paths = planned(fresh, "explanation", "--config", asked)
     folder = "results/demo/flowers/resnet18_scratch/corrected/seed0/attention/"
     files = {"maps.npz", "attention.csv", "maps.png", "rollout.png", "receipt.json"}
-    assert {path for path in paths if "/attention/" in path} == {folder + file for file in files}
+    assert {p for p in paths if "/flowers/" in p and "/attention/" in p} == {folder + file for file in files}
     figures = {path for path in planned(fresh, "flowers", "--config", asked) if "/figures/attention" in path}
     assert {path.rpartition("attention_")[2] for path in figures} == {"maps.png", "depth.png", "rollout.png"}
+
+
+def test_answers_are_explained_where_it_is_asked_for(fresh):
+    """Of the first seed alone, a figure for each image, and the study's figures of it with it."""
+    asked = "experiments={flowers/resnet18_scratch: {attribution: {names: [3, 1, 2]}}}"
+    paths = planned(fresh, "explanation", "--config", asked)
+    folder = "results/demo/flowers/resnet18_scratch/corrected/seed0/attribution/"
+    tables = {"maps.npz", "attribution.csv", "scores.csv", "scores.png", "cost.json", "receipt.json"}
+    files = {*tables, "image1.png", "image2.png", "image3.png"}
+    assert {p for p in paths if "/resnet18_scratch/corrected/" in p and "/attribution/" in p} == {
+        folder + file for file in files
+    }
+    figures = {p for p in planned(fresh, "flowers", "--config", asked) if "/figures/attribution" in p}
+    assert {p.rpartition("attribution_")[2] for p in figures} == {"maps.png", "scores.png"}
 
 
 MISTAKES = {
