@@ -24,11 +24,11 @@ import psutil
 
 from florilegium.core.files import digest, read_json, write_json
 from tests.conftest import PROJECT
-from tests.workflow.conftest import copy_project, environment, snakemake
+from tests.workflow.conftest import copy_project, environment, narrow, snakemake
 
 RUN = Path("results/demo/flowers/resnet18_scratch/corrected")
 BITS = ("metrics.json", "history.csv", "predictions.csv", "checkpoint.safetensors")
-SEEDS = ("seed0", "seed1", "seed2")
+SEEDS = ("seed0", "seed1")
 
 
 @dataclass
@@ -171,7 +171,7 @@ def main() -> None:
     kinds = [list(KINDS)[i % len(KINDS)] for i in range(arguments.kills)]
     rng.shuffle(kinds)
     with tempfile.TemporaryDirectory() as base:
-        calm = copy_project(PROJECT, Path(base) / "calm")
+        calm = narrow(copy_project(PROJECT, Path(base) / "calm"))
         asked = options(arguments.epochs)
         snakemake(calm, "--cores", "2", *asked, "--until", "pack", "index", "audit_pair")
         killed = Path(shutil.copytree(calm, Path(base) / "killed", symlinks=True))

@@ -30,7 +30,7 @@ def draw_generated(material: Material, figure: Planned) -> Figure:
     sets = list(sets_of(material.study, material.runs))
     if not sets:
         return nothing(material, figure)
-    fig = style.figure(0.4 + 1.15 * len(sets))
+    fig = style.figure(0.3 + 0.95 * len(sets))
     axes = fig.subplots(len(sets), 1, squeeze=False)[:, 0]
     for ax, found in zip(axes, sets, strict=True):
         _strip(ax, found)
@@ -59,7 +59,8 @@ def _strip(ax: Axes, found: Set) -> None:
             strip[:, left + place * (side + gap) : left + place * (side + gap) + side] = images[row]
     ax.imshow(strip, interpolation="nearest")
     width = EACH * (side + gap) + 2 * gap
-    ax.set_xticks([(n + 0.5) * width - 1.5 * gap for n in range(len(classes))], classes, fontsize=7.5)
+    names = [name.replace("_", "\n") for name in classes]
+    ax.set_xticks([(n + 0.5) * width - 1.5 * gap for n in range(len(classes))], names, fontsize=7.5)
     ax.tick_params(length=0)
     ax.set_yticks([])
     ax.grid(visible=False)
