@@ -28,6 +28,8 @@ FROZEN = {
     "experiments": ["vit/*"],
 }  # fmt: skip
 
+LOSSES = [{"experiment": "vit/none", "source": "log", "losses": [1.5, 1.2]}]
+
 
 def plan(
     folder: Path, *figures: dict[str, Any], skip: str | None = None, n_splits: int = 0, **changes: Any
@@ -61,6 +63,12 @@ def test_globs_become_arms_and_arms_say_what_they_are_drawn_by(tmp_path: Path) -
     assert values["sweep_batch_size32", "corrected"] == {}
 
 
+def test_a_metric_to_draw_against_is_no_value_of_the_arms(tmp_path: Path) -> None:
+    found = plan(tmp_path, {**FROZEN, "x": "seconds_per_epoch"}).description("s")
+    assert found["figures"][0]["x"] == "seconds_per_epoch"
+    assert all(entry["values"] == {} for entry in found["entries"])
+
+
 def test_a_figure_re_runs_no_training(tmp_path: Path) -> None:
     specs = [[p.spec(e) for e in p.experiments] for p in (plan(tmp_path / "a"), plan(tmp_path / "b", FROZEN))]
     assert specs[0] == specs[1]
@@ -90,7 +98,20 @@ def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Pat
         ({"x": "model.arguments.width"}, "unknown key 'width'"),
         ({"x": "batch_size"}, "'batch_size' must be experiment, arm, or a key below data, model"),
         ({"x": None}, "x: is needed by kind = against"),
-        ({"kind": "bars"}, "x: is needed by kind = against, and by no other kind"),
+        ({"kind": "bars"}, "x: is needed by kind = against and kind = heatmap, and by no other kind"),
+        ({"kind": "heatmap"}, "by: is needed by kind = heatmap"),
+        (
+            {"kind": "heatmap", "x": "minutes", "by": "arm"},
+            "drawn over values of the arms, not over a metric",
+        ),
+        ({"kind": "seeds", "x": None}, "marked: is needed by kind = seeds, and by no other kind"),
+        ({"marked": [3407]}, "marked: is needed by kind = seeds, and by no other kind"),
+        ({"published": LOSSES}, "published: belongs to kind = curves"),
+        (
+            {"kind": "curves", "x": None, "published": [{**LOSSES[0], "experiment": "vti/none"}]},
+            "figures.frozen: published: unknown experiment 'vti/none', did you mean 'vit/none'",
+        ),
+        ({"name": "misses"}, "'misses' is the name of a figure that the report draws by itself"),
         ({"metrics": ["top2"]}, "figures.frozen: metrics: unknown metric 'top2', did you mean 'top"),
         ({"name": "leak"}, "'leak' is the name of a figure that the report draws by itself"),
         ({"kind": "pie"}, "kind = 'pie'"),

@@ -3,7 +3,7 @@
 import pytest
 
 from florilegium.evaluation.coco import FIGURES, coco_figures
-from florilegium.evaluation.detection_errors import breakdown
+from florilegium.evaluation.detection_errors import breakdown, judge
 
 CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}, {"id": 9, "name": "bird"}]
 
@@ -194,3 +194,19 @@ def test_counts_agree_with_coco_on_many_random_boxes():
         np.add.at(correct, image.classes[image.taken != FREE], 1)
     counts = [sum(a["category_id"] == c for a in objects["annotations"]) for c in classes]
     assert recall.tolist() == pytest.approx((correct / counts).tolist())
+
+
+def test_single_images_tell_what_the_counts_sum_up():
+    """Each detection with its kind, each object with whether it is missed, crowds apart."""
+    crowd = (2, 9, 300, 10, 90, 90, {"iscrowd": 1})
+    objects = truth(ONE, (2, 3, 10, 10, 100, 100), (2, 9, 200, 180, 100, 100), crowd, images=3)
+    detections = found(
+        (2, 3, 60, 10, 100, 100, 0.7), (*ONE, 0.9), (2, 9, 300, 10, 90, 90, 0.95), (2, 7, 0, 200, 50, 50, 0.3)
+    )
+    images = judge(objects, detections, 0.5)
+    assert {number: [kind for _, kind in image.detections] for number, image in images.items()} == {
+        1: ["correct"], 2: ["box"], 3: []
+    }  # fmt: skip
+    assert [missed for _, missed in images[2].objects] == [False, True]
+    assert {number: image.n_missed for number, image in images.items()} == {1: 0, 2: 1, 3: 0}
+    assert images[1].detections[0][0]["score"] == 0.9

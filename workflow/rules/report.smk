@@ -16,14 +16,13 @@ def figures_of(study):
     return {f"{RESULTS}/{study}/figures/{figure.name}.png": figure for figure in FIGURES[study]}
 
 
-def runs_of(study, *files, predictions=False):
-    """Files of every run of a study; what holds its predictions depends on its task."""
+def runs_of(study, *files, answers=False):
+    """Files of every run of a study; what holds its answers depends on its task."""
     return [
         f"{RESULTS}/{study}/{entry.experiment}/{entry.arm}/seed{seed}/{file}"
         for entry in STUDIES[study].entries
         for seed in entry.seeds
-        for file in (*files, entry.scoring.predictions if predictions else None)
-        if file
+        for file in (*files, *(entry.scoring.answers if answers else ()))
     ]
 
 
@@ -45,6 +44,15 @@ def pictures_of(study):
     classified = (e for e in plan.of(study) if e.task == "classification")
     places = {(plan.source(e.data.dataset)[0], e.data.storage_size) for e in classified}
     return [f"resources/{source}/pixels{size}.npy" for source, size in sorted(places)]
+
+
+def scenes_of(study):
+    """Packed pictures of the arm whose single detections are shown, and what they show."""
+    shown = STUDIES[study].detector()
+    if shown is None:
+        return [], []
+    folder = f"resources/{shown.source}"
+    return [f"{folder}/scenes{shown.packing}.npy"], [f"{folder}/annotations.json"]
 
 
 def tables_of(study):
@@ -74,9 +82,7 @@ PAGE = canonical(
 
 rule compare:
     input:
-        lambda w: runs_of(
-            w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", predictions=True
-        ),
+        lambda w: runs_of(w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True),
         images=lambda w: tables_of(w.study),
     output:
         table=report(
@@ -122,7 +128,7 @@ for study in plan.studies:
         name:
             f"figures_{study}"
         input:
-            runs_of(study, "metrics.json", "history.csv", "cost.json", predictions=True),
+            runs_of(study, "metrics.json", "history.csv", "cost.json", answers=True),
             attention_of(study, "maps.npz", "attention.csv"),
             attribution_of(study, "maps.npz", "attribution.csv", "scores.csv"),
             samples_of(study, "samples.npy", "samples.csv", "cost.json", "judge.json"),
@@ -130,6 +136,8 @@ for study in plan.studies:
             differences=f"{RESULTS}/{study}/differences.csv",
             images=tables_of(study),
             pixels=pictures_of(study),
+            scenes=scenes_of(study)[0],
+            annotations=scenes_of(study)[1],
         output:
             *[
                 report(
@@ -155,7 +163,7 @@ for study in plan.studies:
             f"Drawing the figures of {study}"
         shell:
             "{PYTHON} -m florilegium.stages.figures --runs {params.runs} --comparison {input.comparison}"
-            " --images {input.images} --pixels {input.pixels} --out {params.out}"
+            " --images {input.images} --pixels {input.pixels} --scenes {input.scenes} --out {params.out}"
             " --spec {params.told} --code {params.code} > {log} 2>&1"
 
 

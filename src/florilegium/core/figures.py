@@ -13,13 +13,15 @@ from pydantic import Field, field_validator, model_validator
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.metrics import check_metrics
-from florilegium.core.strict import Name, Strict
+from florilegium.core.metrics import WORDS, check_metrics
+from florilegium.core.published import PublishedLosses
+from florilegium.core.strict import Count, Name, Strict
 
 # Names of the figures that every study may have (report.catalogue), and would write over.
 TAKEN = re.compile(
     r"published(_\d+)?|leak|convergence|rates|confusion|samples|curves_(target|pretraining|rates)_.*"
-    r"|attention_(maps|depth|rollout)|attribution_(maps|scores)|generated|recognised"
+    r"|attention_(maps|depth|rollout)|attribution_(maps|scores)|generated|recognised|precision_recall|errors"
+    r"|detections|misses"
 )
 NAMED = ("experiment", "arm")  # what an arm is called, beside what it is specified by
 SECTIONS = ("data", "model", "recipe", "init")
@@ -30,18 +32,30 @@ class FigureKind(Strict):
     """What is drawn, whichever arms it is drawn of."""
 
     name: Name = Field(description="its file: results/<preset>/<study>/figures/<name>.png")
-    kind: Literal["against", "bars", "curves"] = Field(
-        description="against: metrics over a value of the arms; bars: metrics arm by arm; curves: a pair of "
-        "panels an arm with its loss and its main metric by epoch"
+    kind: Literal["against", "bars", "curves", "heatmap", "seeds"] = Field(
+        description="against: metrics over a value of the arms, or over another metric; bars: metrics arm by "
+        "arm; curves: a pair of panels an arm with its loss and its main metric by epoch; heatmap: a metric "
+        "over two values of the arms; seeds: single seeds held against all others"
     )
     title: str = Field(description="the question that it answers")
     metrics: tuple[Name, ...] = Field(
         (), strict=False, description="one panel each; empty: the main metric of the task"
     )
     x: str | None = Field(
-        None, description="against: `experiment`, `arm`, or a value of the arms such as recipe.freeze_blocks"
+        None,
+        description="against, heatmap: `experiment`, `arm`, or a value of the arms such as "
+        "recipe.freeze_blocks; against: or a metric such as seconds_per_epoch",
     )
-    by: str | None = Field(None, description="against: one line for each value of this, written like x")
+    by: str | None = Field(
+        None,
+        description="against: one line for each value of this, written like x; heatmap: one row for each",
+    )
+    marked: tuple[Count, ...] = Field(
+        (), strict=False, description="seeds: those that are held against all other seeds of the arms"
+    )
+    published: tuple[PublishedLosses, ...] = Field(
+        (), strict=False, description="curves: training losses as published, drawn under an arm's own"
+    )
 
     @field_validator("name")
     @classmethod
@@ -54,10 +68,17 @@ class FigureKind(Strict):
 
     @model_validator(mode="after")
     def _fits_kind(self) -> Self:
-        if (self.x is not None) != (self.kind == "against"):
-            raise ValueError("x: is needed by kind = against, and by no other kind")
-        if self.by is not None and self.kind != "against":
-            raise ValueError("by: belongs to kind = against")
+        is_map = self.kind == "heatmap"
+        if (self.x is not None) != (is_map or self.kind == "against"):
+            raise ValueError("x: is needed by kind = against and kind = heatmap, and by no other kind")
+        if (self.by is None and is_map) or (self.by is not None and not (is_map or self.kind == "against")):
+            raise ValueError("by: is needed by kind = heatmap, and belongs to kind = against alone beside it")
+        if is_map and self.x in WORDS:
+            raise ValueError("x: kind = heatmap is drawn over values of the arms, not over a metric")
+        if bool(self.marked) != (self.kind == "seeds"):
+            raise ValueError("marked: is needed by kind = seeds, and by no other kind")
+        if self.published and self.kind != "curves":
+            raise ValueError("published: belongs to kind = curves")
         if self.metrics and self.kind == "curves":
             raise ValueError("metrics: kind = curves always shows the loss and the task's main metric")
         return self
@@ -102,6 +123,10 @@ def choose(
             if not any(_fits(glob, arm) for arm in everywhere):
                 names = {name for name, _ in everywhere} | {"/".join(arm) for arm in everywhere}
                 raise unknown("experiment", glob, names, f"{place}: experiments")
+        for beside in entry.published:
+            if tuple(beside.experiment.split("/")) not in everywhere:
+                names = {"/".join(arm) for arm in everywhere}
+                raise unknown("experiment", beside.experiment, names, f"{place}: published")
         arms = dict.fromkeys(arm for glob in entry.experiments for arm in here if _fits(glob, arm))
         if arms:
             values = entry.model_dump(exclude={"experiments"})
@@ -112,10 +137,15 @@ def choose(
 
 
 def asked(experiment: Experiment, figures: Sequence[ChosenFigure], where: str) -> dict[str, Any]:
-    """The values of an arm that figures draw it by: `{"recipe.batch_size": 32}`."""
+    """The values of an arm that figures draw it by: `{"recipe.batch_size": 32}`. What is measured is not
+    among them."""
     key = (experiment.name, experiment.arm)
     paths = [path for figure in figures if key in figure.arms for path in (figure.x, figure.by)]
-    return {path: _value(experiment, path, where) for path in paths if path and path not in NAMED}
+    return {
+        path: _value(experiment, path, where)
+        for path in paths
+        if path and path not in NAMED and path not in WORDS
+    }
 
 
 def _value(experiment: Experiment, path: str, where: str) -> Any:

@@ -21,14 +21,16 @@ class Scoring:
         main: the metric that arms are compared by; its validation stands in the history as `val_<main>`.
         scores: fractions in `metrics.json` that are the task's results, `main` among them.
         on_test: those of them that are shares of the `n_test` test images, so that a Wilson interval holds.
-        predictions: the file of predictions in a run's folder, if there is one.
+        shown: the scores that a comparison always tells, `main` first; all of them stand in `scores.csv`.
+        answers: the files in a run's folder that say what it answered, its predictions first.
         axis: what the scores are called together.
     """
 
     main: str
     scores: tuple[str, ...]
     on_test: tuple[str, ...]
-    predictions: str | None
+    shown: tuple[str, ...]
+    answers: tuple[str, ...]
     axis: str
 
     @property
@@ -43,18 +45,20 @@ SCORING: dict[Scored, Scoring] = {
         main="top1",
         scores=("top1", "top5", "last_top1", "train_top1"),
         on_test=("top1", "top5", "last_top1"),
-        predictions="predictions.csv",
+        shown=("top1",),
+        answers=("predictions.csv",),
         axis="accuracy",
     ),
     "detection": Scoring(
         main="AP",
         scores=(*COCO, "last_AP"),
         on_test=(),
-        predictions="predictions.json",
+        shown=("AP", "AP50", "AP75"),
+        answers=("predictions.json", "detection.json"),
         axis="average precision or recall",
     ),
     # Every run has a loss; a generator has nothing else of its own until its samples are judged.
-    "generation": Scoring(main="loss", scores=(), on_test=(), predictions=None, axis="loss"),
+    "generation": Scoring(main="loss", scores=(), on_test=(), shown=("loss",), answers=(), axis="loss"),
 }
 SCORES = frozenset(name for task in SCORING.values() for name in task.scores)
 SIZES = ("params", "params_trainable", "macs", "checkpoint_bytes")  # the same in every run

@@ -193,6 +193,8 @@ class Plan:
             "dataset": e.data.dataset,
             "source": self.source(e.data.dataset)[0],
             "storage_size": getattr(e.data, "storage_size", None),
+            "packing": getattr(e.data, "packing", None),
+            "test": list(e.data.test),
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),

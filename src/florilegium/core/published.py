@@ -22,6 +22,14 @@ class Published(Strict):
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class PublishedLosses(Strict):
+    """Training losses of successive epochs, the first one first, as a study printed them."""
+
+    experiment: str = Field(description="the arm of ours that they stand beside, as experiment/arm")
+    source: str = Field(description="where in the study document they stand")
+    losses: tuple[float, ...] = Field(strict=False, min_length=1)
+
+
 class Baseline(Strict):
     """The experiment and arm that a paired test is made against."""
 

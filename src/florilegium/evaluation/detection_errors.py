@@ -41,16 +41,37 @@ class Breakdown:
     """Rows are objects by class, columns detections by class; the last of each stands for nothing there."""
 
 
+@dataclass(frozen=True)
+class Judged:
+    """One image: its detections that count, the likeliest first, and its objects, in COCO's forms."""
+
+    detections: list[tuple[Any, str]]
+    """With the kind of each; without those on crowds."""
+    objects: list[tuple[Any, bool]]
+    """With whether it is missed."""
+
+    @property
+    def n_missed(self) -> int:
+        return sum(missed for _, missed in self.objects)
+
+
 @dataclass
 class _Image:
     """One image's detections, the likeliest first, and its objects."""
 
+    number: int  # COCO image id
+    found: list[Any]  # D lines
+    own: list[Any]  # G annotations
     scores: np.ndarray  # (D,)
     classes: np.ndarray  # (D,)
     objects: np.ndarray  # (G,), class
     iou: np.ndarray  # (D, G)
     on_crowd: np.ndarray  # (D,), bool
     taken: np.ndarray  # (D,), the object that a detection is correct for, or FREE
+
+    def above(self, score: float | None) -> np.ndarray:
+        """Which detections count, (D,) bool."""
+        return np.asarray(self.scores >= (0 if score is None else score))
 
 
 def breakdown(truth: Coco, results: Results) -> Breakdown:
@@ -61,10 +82,26 @@ def breakdown(truth: Coco, results: Results) -> Breakdown:
     counts = dict.fromkeys(KINDS, 0)
     confusion = np.zeros((len(classes) + 1, len(classes) + 1), dtype=int)
     for image in images:
-        above = image.scores >= (0 if score is None else score)
-        _count(image, above, counts)
+        above = image.above(score)
+        kinds, missed = _sort(image, above)
+        for kind in kinds.values():
+            counts[kind] += 1
+        counts["missed"] += int(missed.sum())
         _confuse(image, above, confusion)
     return Breakdown(score, counts, confusion.tolist())
+
+
+def judge(truth: Coco, results: Results, score: float | None) -> dict[int, Judged]:
+    """Every image by its id, with what counts above `score` (see `Breakdown.score`)."""
+    classes = [category["id"] for category in truth["categories"]]
+    found: dict[int, Judged] = {}
+    for image in _images(truth, results, classes):
+        kinds, missed = _sort(image, image.above(score))
+        found[image.number] = Judged(
+            [(image.found[number], kind) for number, kind in kinds.items()],
+            list(zip(image.own, missed.tolist(), strict=True)),
+        )
+    return found
 
 
 def _images(truth: Coco, results: Results, classes: Sequence[int]) -> Iterator[_Image]:
@@ -82,6 +119,9 @@ def _images(truth: Coco, results: Results, classes: Sequence[int]) -> Iterator[_
         on_crowd = (same & (iou >= FOREGROUND))[:, kept].any(axis=1)
         iou, same = iou[:, ~kept], same[:, ~kept]
         yield _Image(
+            number=image["id"],
+            found=found,
+            own=[line for line, skipped in zip(own, ignored, strict=True) if not skipped],
             scores=np.array([line["score"] for line in found]),
             classes=predicted,
             objects=shown[~kept],
@@ -132,28 +172,28 @@ def _best_score(images: Sequence[_Image]) -> float | None:
     return float(scores[order][f1.argmax()])
 
 
-def _count(image: _Image, above: np.ndarray, counts: dict[str, int]) -> None:
+def _sort(image: _Image, above: np.ndarray) -> tuple[dict[int, str], np.ndarray]:
+    """The kind of each detection that counts, by its number, and which objects are missed, (G,) bool."""
     same = image.classes[:, None] == image.objects
-    hit = np.zeros(len(image.objects), dtype=bool)
-    hit[image.taken[above & (image.taken != FREE)]] = True
-    pointed = hit.copy()
-    for number in np.flatnonzero(above):
+    pointed = np.zeros(len(image.objects), dtype=bool)
+    pointed[image.taken[above & (image.taken != FREE)]] = True
+    kinds: dict[int, str] = {}
+    for number in np.flatnonzero(above).tolist():
         own, other = (np.where(chosen, image.iou[number], 0) for chosen in (same[number], ~same[number]))
-        kind = "background"
+        kinds[number] = "background"
         if image.taken[number] != FREE:
-            kind = "correct"
+            kinds[number] = "correct"
         elif image.on_crowd[number]:
-            continue
+            del kinds[number]
         elif own.max(initial=0) >= FOREGROUND:
-            kind = "duplicate"
+            kinds[number] = "duplicate"
         elif other.max(initial=0) >= FOREGROUND:
-            kind = "class"
+            kinds[number] = "class"
             pointed[other.argmax()] = True
         elif own.max(initial=0) >= TOUCHING:
-            kind = "box"
+            kinds[number] = "box"
             pointed[own.argmax()] = True
-        counts[kind] += 1
-    counts["missed"] += int((~pointed).sum())
+    return kinds, ~pointed
 
 
 def _confuse(image: _Image, above: np.ndarray, confusion: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from florilegium.core.figures import ChosenFigure
+from florilegium.core.metrics import WORDS
 from florilegium.report.study import Entry, Key, Study
 
 GROUPS = {
@@ -32,12 +33,17 @@ QUESTIONS = {
     "recognised": "Are the images what they should be, and what does a better one cost?",
     "confusion": "Which classes are mistaken for which?",
     "samples": "What does it see?",
+    "detections": "What does it find?",
+    "misses": "Where does it fail most?",
+    "precision_recall": "Which classes does it find, and how surely?",
+    "errors": "What does it get wrong?",
 }
+DETECTOR = ("precision_recall", "errors", "detections", "misses")
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
 ATTRIBUTION = ("attribution_scores", "attribution_maps")
 GENERATED = ("generated", "recognised")
 CONVERGENCE_ROLES = ("scratch", "transfer")
-KINDS = {"against": "against", "bars": "bars", "curves": "panels"}  # of a study file's figures
+KINDS = {"curves": "panels"}  # of a study file's figures, where it is drawn by another name
 ROWS = 24  # that fit on one figure of published figures
 LINES = 7  # arms that one pair of axes can tell apart: the colours of `style.PALETTE`
 
@@ -67,7 +73,7 @@ def planned(study: Study) -> list[Planned]:
     found = list(_paged("published", "published", QUESTIONS["published"], study.entries, ROWS, _rows))
     parts = {"leak": study.leaks(), "convergence": study.gains(), "rates": study.rates()}
     found += [Planned(kind, kind, QUESTIONS[kind]) for kind, part in parts.items() if part]
-    found += [Planned(c.name, KINDS[c.kind], c.title, c.arms, c) for c in study.figures]
+    found += [Planned(c.name, _kind(c), c.title, c.arms, c) for c in study.figures]
     for group in GROUPS:
         for dataset, entries in _by_dataset(study, group).items():
             name = f"curves_{group}"
@@ -80,6 +86,8 @@ def planned(study: Study) -> list[Planned]:
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in GENERATED]
     if study.classifier():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
+    if study.detector():
+        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in DETECTOR]
     return found
 
 
@@ -97,6 +105,10 @@ def members(study: Study, figure: Planned) -> list[Entry]:
     """The arms that a figure shows."""
     found = [study.find(key) for key in figure.arms]
     return [entry for entry in found if entry is not None]
+
+
+def _kind(chosen: ChosenFigure) -> str:
+    return "measured" if chosen.x in WORDS else KINDS.get(chosen.kind, chosen.kind)
 
 
 def _by_dataset(study: Study, group: str) -> dict[str, list[Entry]]:

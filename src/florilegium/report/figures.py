@@ -17,11 +17,17 @@ from florilegium.report.figures_attribution import draw_attribution_maps, draw_a
 from florilegium.report.figures_bars import draw_bars
 from florilegium.report.figures_confusion import draw_confusion
 from florilegium.report.figures_curves import draw_curves
+from florilegium.report.figures_detections import draw_detections, draw_misses
 from florilegium.report.figures_effects import draw_convergence, draw_leak, draw_rates
 from florilegium.report.figures_generation import draw_generated, draw_recognised
+from florilegium.report.figures_heatmap import draw_heatmap
 from florilegium.report.figures_images import draw_samples
+from florilegium.report.figures_measured import draw_measured
+from florilegium.report.figures_mistakes import draw_errors
 from florilegium.report.figures_panels import draw_panels
+from florilegium.report.figures_precision import draw_precision_recall
 from florilegium.report.figures_published import draw_published
+from florilegium.report.figures_seeds import draw_seeds
 from florilegium.report.material import Material
 
 DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
@@ -30,6 +36,9 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "convergence": draw_convergence,
     "rates": draw_rates,
     "against": draw_against,
+    "measured": draw_measured,
+    "heatmap": draw_heatmap,
+    "seeds": draw_seeds,
     "bars": draw_bars,
     "panels": draw_panels,
     "curves": draw_curves,
@@ -42,6 +51,10 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "attribution_maps": draw_attribution_maps,
     "confusion": draw_confusion,
     "samples": draw_samples,
+    "precision_recall": draw_precision_recall,
+    "errors": draw_errors,
+    "detections": draw_detections,
+    "misses": draw_misses,
 }
 
 

@@ -19,7 +19,12 @@ from florilegium.report.tables import axis
 
 WIDE = 30  # a value that spans more than this factor stands on a logarithmic scale
 TICKS = 10
-CALLED = {"recipe.lr": "learning rate", "recipe.freeze_blocks": "frozen blocks"}
+CALLED = {
+    "recipe.lr": "learning rate",
+    "recipe.freeze_blocks": "frozen blocks",
+    "recipe.focal_alpha": "focal loss: α",
+    "recipe.focal_gamma": "focal loss: γ",
+}
 
 
 def draw_against(material: Material, figure: Planned) -> Figure:
@@ -27,7 +32,7 @@ def draw_against(material: Material, figure: Planned) -> Figure:
     assert figure.chosen is not None and figure.chosen.x is not None
     entries, x = members(material.study, figure), figure.chosen.x
     metrics = figure.chosen.metrics or (entries[0].scoring.main,)
-    lines = _lines(entries, figure.chosen.by)
+    lines = lines_of(entries, figure.chosen.by)
     places, names = _places(entries, x)
     n_rows = ceil(len(metrics) / 2)
     fig = style.figure(0.4 + 3.4 * n_rows)
@@ -57,27 +62,32 @@ def draw_against(material: Material, figure: Planned) -> Figure:
     return fig
 
 
-def _said(entry: Entry, path: str) -> Any:
+def said(entry: Entry, path: str) -> Any:
+    """What an arm is called, or a value that it is specified by."""
     return {"experiment": entry.experiment, "arm": entry.arm}.get(path, entry.values.get(path))
 
 
-def _text(found: Any) -> str:
+def text(found: Any) -> str:
+    """Such a value, for people."""
     if found is None:
         return "default"
     if isinstance(found, list):
-        return ", ".join(map(_text, found)) or "none"
+        return ", ".join(map(text, found)) or "none"
     return f"{found:g}" if isinstance(found, float) else str(found).replace("_", " ")
 
 
-def _lines(entries: Sequence[Entry], by: str | None) -> dict[str, list[Entry]]:
+def called(path: str) -> str:
+    """A value of the arms, for people."""
+    return CALLED.get(path, path.split(".")[-1].replace("_", " "))
+
+
+def lines_of(entries: Sequence[Entry], by: str | None) -> dict[str, list[Entry]]:
     """The arms of each line, by the line's name; an experiment on each official split has a line a split."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         split = SPLIT.search(entry.experiment)
-        parts = [
-            f"{by.split('.')[-1].replace('_', ' ')} {_text(_said(entry, by))}" if by and "." in by else ""
-        ]
-        parts += [_text(_said(entry, by)) if by and "." not in by else ""]
+        parts = [f"{by.split('.')[-1].replace('_', ' ')} {text(said(entry, by))}" if by and "." in by else ""]
+        parts += [text(said(entry, by)) if by and "." not in by else ""]
         parts += [split[0].removeprefix("_").replace("split", "split ") if split else ""]
         found.setdefault(", ".join(filter(None, parts)), []).append(entry)
     return found
@@ -85,16 +95,16 @@ def _lines(entries: Sequence[Entry], by: str | None) -> dict[str, list[Entry]]:
 
 def _places(entries: Sequence[Entry], x: str) -> tuple[dict[Key, float], dict[float, str]]:
     """Where each arm stands, and what is written at each place: numbers to scale, other values in order."""
-    values = {entry.key: _said(entry, x) for entry in entries}
+    values = {entry.key: said(entry, x) for entry in entries}
     is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values())
     if not is_number:
-        texts = {key: _text(found) for key, found in values.items()}
+        texts = {key: text(found) for key, found in values.items()}
         order = list(dict.fromkeys(texts.values()))
         return {key: float(order.index(text)) for key, text in texts.items()}, dict(enumerate(order))
     low, high = min(values.values()), max(values.values())
     is_log = low > 0 and high / low > WIDE
     places = {key: log10(found) if is_log else float(found) for key, found in values.items()}
-    return places, {places[key]: _text(found) for key, found in values.items()}
+    return places, {places[key]: text(found) for key, found in values.items()}
 
 
 def _span(places: Mapping[Key, float]) -> float:
@@ -114,7 +124,7 @@ def _line(
     colour, means = style.colour(index), []
     for entry in sorted(entries, key=lambda entry: places[entry.key]):
         x, runs = places[entry.key], material.runs[entry.key]
-        _published(ax, entry, metric, x, 0.035 * _span(places), scale)
+        published(ax, entry, metric, x, 0.035 * _span(places), scale)
         mean, low, high = (scale * v for v in summary(metric, runs))
         if not np.isfinite(mean):
             continue
@@ -128,7 +138,7 @@ def _line(
     ax.plot(*np.array(means).reshape(-1, 2).T, color=colour, linestyle=style.dashes(index), linewidth=1.2)
 
 
-def _published(ax: Axes, entry: Entry, metric: str, x: float, width: float, scale: float) -> None:
+def published(ax: Axes, entry: Entry, metric: str, x: float, width: float, scale: float) -> None:
     for figure in entry.published:
         if figure.metric == metric:
             low, high = scale * figure.low, scale * figure.high
@@ -147,7 +157,7 @@ def _axis(material: Material, entries: Sequence[Entry], metric: str) -> tuple[st
 
 
 def _ticks(ax: Axes, names: Mapping[float, str], x: str) -> None:
-    ax.set_xlabel(CALLED.get(x, x.split(".")[-1].replace("_", " ")))
+    ax.set_xlabel(called(x))
     ax.margins(x=0.12)
     if len(names) <= TICKS:
         crowded = max(map(len, names.values())) * len(names) > 60

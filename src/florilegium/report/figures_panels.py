@@ -21,10 +21,13 @@ ACROSS = 5
 VALIDATION: dict[str, Any] = {"color": style.PALETTE[0], "linestyle": "-"}
 TRAINING: dict[str, Any] = {"color": style.SOFT, "linestyle": "--"}
 
+PUBLISHED: dict[str, Any] = {"color": style.BAND, "linewidth": 4, "zorder": 1}
+
 
 def draw_panels(material: Material, figure: Planned) -> Figure:
     """Validation and training curves of each arm, every panel of a kind on the same scale."""
     entries = members(material.study, figure)
+    losses = {} if figure.chosen is None else {of.experiment: of.losses for of in figure.chosen.published}
     n_blocks = ceil(len(entries) / ACROSS)
     n_across = ceil(len(entries) / n_blocks)
     fig = style.figure(
@@ -35,17 +38,19 @@ def draw_panels(material: Material, figure: Planned) -> Figure:
         ax.set_visible(False)
     for index, entry in enumerate(entries):
         block, column = divmod(index, n_across)
-        _arm(material, entry, axes[2 * block, column], axes[2 * block + 1, column], is_first=column == 0)
+        loss, score = axes[2 * block, column], axes[2 * block + 1, column]
+        _published(loss, material.runs[entry.key], losses.get("/".join(entry.key), ()))
+        _arm(material, entry, loss, score, is_first=column == 0)
     _same_limits([ax for row in axes[0::2] for ax in row if ax.get_visible()])
     _same_limits([ax for row in axes[1::2] for ax in row if ax.get_visible()])
-    _key(fig)
+    _key(fig, has_published=bool(losses))
     style.frame(
         fig,
         material.study,
         figure.question,
         f"One column an arm, all on the same scales. Thin: single runs ({material.n_seeds(entries)}); bold: their mean at "
         "each epoch. A cross marks where a run diverged. The training loss is the one that was minimised, on "
-        "augmented images, so that it can stay above the validation loss.",
+        f"augmented images, so that it can stay above the validation loss.{_sources(figure)}",
     )
     return fig
 
@@ -101,8 +106,22 @@ def _same_limits(axes: Sequence[Axes]) -> None:
         ax.set_ylim(0, 1.06 * top if top > 0 else 1.0)
 
 
-def _key(fig: Figure) -> None:
+def _published(ax: Axes, runs: Sequence[Run], losses: Sequence[float]) -> None:
+    """As far as our own runs go: the epochs beyond would squeeze them."""
+    shown = losses[: max((len(run.history) for run in runs), default=len(losses))]
+    if shown:
+        ax.plot(np.arange(1, len(shown) + 1), shown, **PUBLISHED)
+
+
+def _sources(figure: Planned) -> str:
+    """Where the published losses stand."""
+    found = dict.fromkeys(of.source for of in figure.chosen.published) if figure.chosen else {}
+    return f" Published training losses: {'; '.join(found)}." if found else ""
+
+
+def _key(fig: Figure, *, has_published: bool) -> None:
     ax = fig.axes[0]
-    for name, look in (("validation", VALIDATION), ("training", TRAINING)):
-        ax.plot([], [], linewidth=2, label=name, **look)
-    style.legend(fig)
+    beside = [("published training", PUBLISHED)] if has_published else []
+    for name, look in (("validation", VALIDATION), ("training", TRAINING), *beside):
+        ax.plot([], [], label=name, **{"linewidth": 2, **look})
+    style.legend(fig, columns=3)

@@ -17,6 +17,8 @@ class Material:
     Attributes:
         classes: class names in label order, by data set.
         pixels: packed images (`pixels<size>.npy`, its `.csv` beside it), by data set.
+        scenes: packed pictures of the arm whose detections are shown (`scenes<packing>.npy`, its `.csv` and
+            `annotations.json` beside it).
         words: what people call a class whose name is a code, by data set and class.
     """
 
@@ -27,6 +29,7 @@ class Material:
     classes: Mapping[str, Sequence[str]]
     pixels: Mapping[str, Path]
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    scenes: Path | None = None
 
     def called(self, dataset: str) -> list[str]:
         """What people call the classes of a data set, in label order: the first of several words."""

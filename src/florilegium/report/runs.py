@@ -40,6 +40,16 @@ class Run:
     def receipt(self) -> dict[str, Any]:
         return read_receipt(self.folder / "receipt.json")
 
+    def detections(self) -> list[dict[str, Any]]:
+        """What a detector found on the test images, in COCO's results form."""
+        found: list[dict[str, Any]] = read_json(self.folder / "predictions.json")
+        return found
+
+    def detail(self) -> dict[str, Any]:
+        """A detector's figures by class, its precision-recall curves and its kinds of errors."""
+        found: dict[str, Any] = read_json(self.folder / "detection.json")
+        return found
+
     def predictions(self) -> pd.DataFrame:
         """`image, target, prediction, probability`, a row a test image, sorted by image."""
         return pd.read_csv(self.folder / "predictions.csv").sort_values("image", ignore_index=True)
@@ -66,9 +76,9 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
 
 
 def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Path]:
-    """The files `names` of every run, and its predictions."""
+    """The files `names` of every run, and what it answered."""
     every = [run for of_arm in runs.values() for run in of_arm]
-    return [run.folder / name for run in every for name in (*names, SCORING[run.task].predictions) if name]
+    return [run.folder / name for run in every for name in (*names, *SCORING[run.task].answers)]
 
 
 def finite(runs: Sequence[Run]) -> list[Run]:
@@ -86,11 +96,11 @@ def curve(run: Run, column: str) -> NDArray[np.float64]:
 def epochs_to_90_percent(run: Run) -> int | None:
     """The first epoch, counted from one, whose validation (main metric) reaches 90 % of the last one's.
 
-    None without a validation split. Each run is held against its own end, so that a slow arm is not
+    None without a validation split, or where its end is nothing. Each run is held against its own end, so that a slow arm is not
     called fast for ending low; read it beside the accuracy itself.
     """
     accuracy = curve(run, SCORING[run.task].validated)
-    if not len(accuracy) or np.isnan(accuracy[-1]):
+    if not len(accuracy) or not accuracy[-1] > 0:
         return None
     return int(np.argmax(accuracy >= SHARE_OF_FINAL * accuracy[-1])) + 1
 

@@ -50,6 +50,25 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
     return mean, mean - half, mean + half
 
 
+def one_more(values: Sequence[float], value: float, level: float = 0.95) -> tuple[float, float, float]:
+    """Whether one more value could be of the same normal population as two or more: (low, high, p).
+
+    `low` and `high` bound where the next value falls with that probability, which is wider than the
+    interval of the mean; p is two-sided. Student's t with n - 1 degrees of freedom and the error
+    s * sqrt(1 + 1/n) (Hahn 1969, "Factors for calculating two-sided prediction intervals for samples from
+    a normal distribution", JASA 64:878-888).
+    """
+    n = len(values)
+    if n < 2:
+        raise ValueError("a prediction interval needs two values or more")
+    mean = float(np.mean(values))
+    error = float(np.std(values, ddof=1)) * math.sqrt(1 + 1 / n)
+    if error < 1e-15:  # no spread to hold the value against
+        return mean, mean, 1.0 if value == mean else 0.0
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * error
+    return mean - half, mean + half, 2 * float(stdtr(n - 1, -abs(value - mean) / error))
+
+
 def mcnemar(a: Hits, b: Hits) -> float:
     """Two-sided exact p of McNemar's test on one run each, shapes (N,).
 

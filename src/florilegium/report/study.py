@@ -37,6 +37,8 @@ class Entry(Strict):
     dataset: Name
     source: Name = Field(description="where the data set's pixels are packed")
     storage_size: int | None
+    packing: str | None = Field(None, description="how a detector's pictures are packed: scenes<packing>.npy")
+    test: tuple[Name, ...] = Field((), description="the splits that it is tested on")
     published: tuple[Published, ...]
     baseline: Baseline | None
     role: Literal["scratch", "pretrain", "transfer", "rate"]
@@ -90,6 +92,12 @@ class Study(Strict):
         """The arm whose single predictions are shown, or None in a study without classification."""
         found = [e for e in self.entries if e.task == "classification"]
         return next((e for e in found if e == self.main()), found[0] if found else None)
+
+    def detector(self) -> Entry | None:
+        """The arm whose single detections are shown: a corrected one, and transferred where there is such; None in a
+        study without detection."""
+        found = [e for e in self.entries if e.task == "detection"]
+        return min(found, key=lambda e: (e.arm != CORRECTED, e.role != "transfer"), default=None)
 
     def leaks(self) -> list[tuple[Entry, Entry]]:
         """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.report import figures_attention, figures_attribution, figures_generation
+from florilegium.report import figures_attention, figures_attribution, figures_detections, figures_generation
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
 from florilegium.report.material import Material
@@ -30,6 +30,9 @@ def main() -> None:
     parser.add_argument(
         "--pixels", type=Path, nargs="*", default=[], help="resources/<source>/pixels<size>.npy ..."
     )
+    parser.add_argument(
+        "--scenes", type=Path, nargs="*", default=[], help="resources/<source>/scenes<packing>.npy, or none"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder of the figures")
     parser.add_argument("--spec", type=Path, required=True, help="file of the study's description, as JSON")
     parser.add_argument("--code", required=True)
@@ -47,6 +50,7 @@ def main() -> None:
         classes={name: summary["classes"] for name, summary in summaries.items()},
         words={name: summary.get("words") or {} for name, summary in summaries.items()},
         pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
+        scenes=next(iter(arguments.scenes), None),
     )
     written = list(render(material, arguments.out))
     seen = study.classifier()
@@ -65,6 +69,7 @@ def main() -> None:
             *files_of(material.runs, READ),
             *figures_attention.sources(material),
             *figures_attribution.sources(material),
+            *figures_detections.sources(material),
             *figures_generation.sources(material),
         ],
         outputs=written,

@@ -1,0 +1,176 @@
+"""A detector's report: its pictures, its figures, and what a study asks for of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import detection_world as world
+import matplotlib.figure
+import numpy as np
+import pytest
+import report_world
+from PIL import Image
+from scipy import stats
+
+from florilegium.data.scene_pictures import ScenePictures
+from florilegium.report import style
+from florilegium.report.catalogue import DETECTOR, planned
+from florilegium.report.comparison import compare
+from florilegium.report.document import WITH_PICTURES
+from florilegium.report.figures import DRAW
+from florilegium.report.material import Material
+from florilegium.report.runs import epochs_to_90_percent, read_study
+from florilegium.report.statistics import one_more
+from florilegium.report.study import Study, read
+
+DEPTHS = [
+    world.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)
+    for depth, published in ((18, [report_world.figure("AP", 0.30, 0.31)]), (34, []), (50, []))
+]
+SEEDS = [
+    world.entry("luck", "drawn", seeds=[11, 22, 33, 44, 55]),
+    world.entry("luck", "fixed", seeds=[0, 3407]),
+]
+FOCAL = [
+    world.entry(f"focal_{a}_{g}", seeds=[0, 1], values={"recipe.focal_alpha": a, "recipe.focal_gamma": g})
+    for a in (0.25, 0.5)
+    for g in (0.0, 2.0, 5.0)
+]
+LOSSES = [{"experiment": "r18/corrected", "source": "model3", "losses": [1.5, 1.2, 1.07, 0.98] * 5}]
+ASKED = [
+    report_world.chosen("cost", "against", DEPTHS, x="seconds_per_epoch", metrics=["AP", "AP50"]),
+    report_world.chosen("luck", "seeds", SEEDS, marked=[0, 3407]),
+    report_world.chosen(
+        "focal", "heatmap", FOCAL, x="recipe.focal_gamma", by="recipe.focal_alpha", metrics=["AP", "loss"]
+    ),
+    report_world.chosen("losses", "curves", DEPTHS, published=LOSSES),
+]
+
+
+def described(**changes: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"study": "detection", "title": "Study 5", "figures": ASKED}
+    return report_world.study([*DEPTHS, *SEEDS, *FOCAL], **{**given, **changes})
+
+
+def material(root: Path, description: dict[str, Any], scenes: Path | None) -> Material:
+    study = read(Study, json.dumps(description))
+    runs = read_study(root, study)
+    table, differences = compare(study, runs, {})
+    return Material(study, runs, table, differences, {"scenes": world.CLASSES}, {}, scenes=scenes)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    root = tmp_path_factory.mktemp("detection")
+    scenes = world.write_scenes(root / "scenes")
+    for number, of in enumerate([*DEPTHS, *SEEDS, *FOCAL]):
+        for seed in of["seeds"]:
+            cost = {"seconds_per_epoch": 10.0 + 8 * number + seed % 7}
+            world.write_run(
+                root / "runs", of, seed, scenes, skill=0.6 + 0.02 * number, cost=cost,
+                diverged=(of["experiment"], seed) == ("focal_0.5_5.0", 1),
+            )  # fmt: skip
+    return material(root / "runs", described(), scenes)
+
+
+def drawn(found: Material, name: str) -> matplotlib.figure.Figure:
+    (figure,) = [figure for figure in planned(found.study) if figure.name == name]
+    with style.applied():
+        return DRAW[figure.kind](found, figure)
+
+
+def texts(figure: matplotlib.figure.Figure) -> list[str]:
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+NAMES = [*(figure["name"] for figure in ASKED), *DETECTOR, "published"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_is_drawn_and_legible(whole: Material, name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.png"
+    style.save(drawn(whole, name), path)
+    with Image.open(path) as picture:
+        grey = np.asarray(picture.convert("L"))
+        assert 800 < picture.width < 1900 and picture.height > 250
+    assert min(grey[0].min(), grey[-1].min(), grey[:, 0].min(), grey[:, -1].min()) == 255
+
+
+def test_every_figure_is_drawn_before_anything_is_run(tmp_path: Path) -> None:
+    found = material(tmp_path, described(), None)
+    for figure in planned(found.study):
+        with style.applied():
+            assert DRAW[figure.kind](found, figure).texts
+
+
+def test_what_is_there_stands_beside_what_was_found(whole: Material) -> None:
+    """The boxes that are drawn are those of the annotations, in pixels of the packed picture."""
+    figure = drawn(whole, "detections")
+    assert whole.scenes is not None
+    pictures = ScenePictures(whole.scenes, whole.scenes.with_name("annotations.json"), ("test",))
+    first = [a["bbox"] for a in pictures.truth["annotations"] if a["image_id"] == 1]
+    boxes = [
+        [p.get_x() + 0.5, p.get_y() + 0.5, p.get_width(), p.get_height()] for p in figure.axes[0].patches
+    ]
+    assert boxes == [[value * world.SCALE for value in box] for box in first]
+    assert len(figure.axes) == 16
+    assert {text.split()[0] for text in texts(figure)} == set(world.CLASSES)
+
+
+def test_the_worst_images_come_first(whole: Material) -> None:
+    heads = [ax.get_title("left") for ax in drawn(whole, "misses").axes[::2]]
+    missed = [int(head.split(", ")[1].split()[0]) for head in heads if head]
+    assert missed == sorted(missed, reverse=True) and missed[0] > 0
+
+
+def test_pictures_of_data_sets_are_not_put_into_documents() -> None:
+    assert {"detections", "misses"} <= set(WITH_PICTURES)
+
+
+def test_a_marked_seed_is_held_against_the_others(whole: Material) -> None:
+    runs = {run.seed: run.metrics["AP"] for arm in SEEDS for run in whole.runs["luck", arm["arm"]]}
+    others = [runs[seed] for seed in (11, 22, 33, 44, 55)]
+    rank = 1 + sum(other > runs[3407] for other in others)
+    (told,) = [text for text in texts(drawn(whole, "luck")) if text.startswith(f"{100 * runs[3407]:.1f}")]
+    assert f"rank {rank} of 6" in told
+    assert float(told.rpartition(" ")[2]) == pytest.approx(one_more(others, runs[3407])[2], abs=5e-4)
+
+
+def test_one_more_value_against_an_independent_computation() -> None:
+    """The two-sample t test with equal variances of a sample and a single value is the same test."""
+    values, value = [0.31, 0.29, 0.33, 0.30, 0.28], 0.36
+    low, high, p = one_more(values, value)
+    mean, spread = np.mean(values), np.std(values, ddof=1)
+    assert p == pytest.approx(2 * stats.t.sf((value - mean) / (spread * np.sqrt(1.2)), 4))
+    assert one_more(values, high)[2] == pytest.approx(0.05) == one_more(values, low)[2]
+    assert one_more([0.3, 0.3], 0.3) == (0.3, 0.3, 1.0) and one_more([0.3, 0.3], 0.4)[2] == 0.0
+    with pytest.raises(ValueError, match="two values"):
+        one_more([0.3], 0.3)
+
+
+def test_a_cell_says_how_many_runs_stand_behind_it(whole: Material) -> None:
+    told = texts(drawn(whole, "focal"))
+    assert len([text for text in told if text.endswith("n = 2")]) == 10
+    assert len([text for text in told if text.endswith("n = 1, 1 diverged")]) == 2
+
+
+def test_published_losses_reach_as_far_as_our_own(whole: Material) -> None:
+    ax = drawn(whole, "losses").axes[0]
+    (line,) = [line for line in ax.lines if line.get_linewidth() == 4 and len(line.get_xdata())]
+    assert list(line.get_ydata()) == LOSSES[0]["losses"][:12]
+
+
+def test_an_arm_stands_at_what_it_cost(whole: Material) -> None:
+    ax = drawn(whole, "cost").axes[0]
+    assert ax.get_xlabel() == "seconds an epoch"
+    places = [
+        line.get_xdata()[0] for line in ax.lines if line.get_markersize() == 8 and len(line.get_xdata()) == 1
+    ]
+    assert places == pytest.approx([11, 19, 27])
+
+
+def test_a_run_that_never_found_anything_has_no_speed(whole: Material) -> None:
+    run = whole.runs["r18", "corrected"][0]
+    nothing = replace(run, history=run.history.assign(val_AP=0.0))
+    assert epochs_to_90_percent(run) is not None and epochs_to_90_percent(nothing) is None
