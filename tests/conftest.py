@@ -18,6 +18,15 @@ def project() -> Path:
 
 
 @pytest.fixture(scope="session")
+def whole_demo() -> Path:
+    """A folder in which `make all` has made the demo of every study; `.ci/run` says where."""
+    folder = os.environ.get("FLORILEGIUM_DEMO")
+    if not folder:
+        pytest.skip("FLORILEGIUM_DEMO names no folder in which `make all` has made the demo")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def photographs() -> Path:
     """A folder of real photographs beside the checkout; tests that need it skip where it is absent."""
     folder = PROJECT.parent / "shared" / "data"

@@ -17,19 +17,19 @@ EFFECTS = {
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
-def test_the_interval_of_an_effect_leaves_out_zero(finished: Path, effect: str):
+def test_the_interval_of_an_effect_leaves_out_zero(whole_demo: Path, effect: str):
     experiment, arm, baseline = EFFECTS[effect]
-    table = pd.read_csv(finished / "results/demo/flowers/differences.csv")
+    table = pd.read_csv(whole_demo / "results/demo/flowers/differences.csv")
     row = table[(table.experiment == experiment) & (table.arm == arm) & (table.baseline == baseline)].iloc[0]
     assert row.n_seeds == 3
     assert row.ci_low > 0, f"{effect}: {row.difference:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
 
 
-def test_the_audit_finds_what_was_planted_and_no_decoy(finished: Path):
-    entries = read_yaml(finished / "workflow/datasets.yaml")
+def test_the_audit_finds_what_was_planted_and_no_decoy(whole_demo: Path):
+    entries = read_yaml(whole_demo / "workflow/datasets.yaml")
     sets = {name: parse(Dataset, entries[name], name) for name in ("demo17", "demo102")}
     rendered = {name: shots(entry.rendered) for name, entry in sets.items() if entry.rendered}
-    pairs = pd.read_csv(finished / "results/demo/audit/demo102__demo17/pairs.csv")
+    pairs = pd.read_csv(whole_demo / "results/demo/audit/demo102__demo17/pairs.csv")
     found = pairs[pairs.verdict == "same_picture"]
     found = set(zip(found.image_a, found.image_b, strict=True))
     true = planted(rendered["demo102"], rendered["demo17"])
@@ -39,6 +39,8 @@ def test_the_audit_finds_what_was_planted_and_no_decoy(finished: Path):
     assert len(found - true) / len(found) < 0.02
 
 
-def test_a_detector_finds_objects_with_every_seed(finished: Path):
-    runs = [finished / f"results/demo/detection/r18/corrected/seed{seed}/metrics.json" for seed in (0, 1, 2)]
+def test_a_detector_finds_objects_with_every_seed(whole_demo: Path):
+    runs = [
+        whole_demo / f"results/demo/detection/r18/corrected/seed{seed}/metrics.json" for seed in (0, 1, 2)
+    ]
     assert min(read_json(run)["AP50"] for run in runs) > 0.3

@@ -36,6 +36,14 @@ ATTENTION = tuple(
         *(f"cifar10_b16_{norm}" for norm in ("ln", "ln_in21k", "bn", "gn", "rescale", "rescale_full")),
     )
 )
+ATTRIBUTION = tuple(
+    f"results/demo/{name}/corrected/seed0/attribution/"
+    for name in (
+        "flowers/resnet18_from102_clean",
+        "normalization/cifar10_b16_ln",
+        "techniques/resnet18_plain",
+    )
+)
 PROBE = "results/demo/tiny_imagenet/deit/probe_cached/"
 AUDITS = ("results/demo/audit/",)
 RUN = re.compile(r"/seed\d+/")
@@ -119,8 +127,8 @@ def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
 HELPERS = {
     "a part of the audit": ("audit/matching.py", "", ("results/",)),
     "a part of training": ("training/schedule.py", "", (*STUDIES, "results/demo/report.")),
-    "a statistic": ("report/statistics.py", "", (*ALL_TABLES, *ALL_PICTURES)),
-    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION)),
+    "a statistic": ("report/statistics.py", "", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
+    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
     "a part of packing": ("data/pack.py", "", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
 }  # fmt: skip
 

@@ -112,6 +112,20 @@ def test_attention_is_planned_where_it_is_asked_for(fresh):
     assert {path.rpartition("attention_")[2] for path in figures} == {"maps.png", "depth.png", "rollout.png"}
 
 
+def test_answers_are_explained_where_it_is_asked_for(fresh):
+    """Of the first seed alone, a figure for each image, and the study's figures of it with it."""
+    asked = "experiments={flowers/resnet18_scratch: {attribution: {names: [3, 1, 2]}}}"
+    paths = planned(fresh, "explanation", "--config", asked)
+    folder = "results/demo/flowers/resnet18_scratch/corrected/seed0/attribution/"
+    tables = {"maps.npz", "attribution.csv", "scores.csv", "scores.png", "cost.json", "receipt.json"}
+    files = {*tables, "image1.png", "image2.png", "image3.png"}
+    assert {p for p in paths if "/resnet18_scratch/corrected/" in p and "/attribution/" in p} == {
+        folder + file for file in files
+    }
+    figures = {p for p in planned(fresh, "flowers", "--config", asked) if "/figures/attribution" in p}
+    assert {p.rpartition("attribution_")[2] for p in figures} == {"maps.png", "scores.png"}
+
+
 MISTAKES = {
     "preset=demmo": "unknown preset 'demmo', did you mean 'demo'?",
     "seedz=3": "unknown key 'seedz', did you mean 'seeds'?",
