@@ -71,4 +71,4 @@ def audit_files(pairs):
 
 def study_files(study):
     tables = [f"{RESULTS}/{study}/{table}.csv" for table in ("comparison", "costs", *extra_tables(study))]
-    return [*tables, *figures_of(study)]
+    return [*tables, *figures_of(study), *finders_of(study)]

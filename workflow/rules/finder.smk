@@ -20,6 +20,16 @@ def finder_inputs(w, seeds):
     return {"finder": [f"{RESULTS}/{w.run}/seed{seed}/finder/finder.json" for seed in seeds]}
 
 
+def finders_of(study):
+    """The pictures behind the rates that experiments of a study take from their finders."""
+    return [
+        f"{RESULTS}/{e.key}/seed{seed}/finder/finder.png"
+        for e in plan.of(study)
+        for seed in e.seeds
+        if takes_finder(e)
+    ]
+
+
 def finder_options(w):
     """Where a training is told its rate."""
     if not takes_finder(experiment_of(w)):
@@ -43,16 +53,6 @@ for task, seeds in GROUPS:
             unpack(partial(init_inputs, seeds=seeds)),
         output:
             expand(f"{FINDER}/{{file}}", seed=seeds, file=FINDER_FILES, allow_missing=True),
-            *[
-                report(
-                    path,
-                    caption="../report/finder.rst",
-                    category="Learning-rate finders",
-                    labels={"run": "{run}", "seed": str(seed)},
-                )
-                for seed in seeds
-                for path in expand(f"{FINDER}/finder.png", seed=seed, allow_missing=True)
-            ],
         log:
             f"logs/find_lr/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
@@ -80,6 +80,35 @@ for task, seeds in GROUPS:
             " --device {params.device} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
+rule draw_finder:
+    input:
+        table=f"{FINDER}/finder.csv",
+        found=f"{FINDER}/finder.json",
+    output:
+        picture=report(
+            f"{FINDER}/finder.png",
+            caption="../report/finder.rst",
+            category="Learning-rate finders",
+            labels={"run": "{run}", "seed": "{seed}"},
+        ),
+        receipt=f"{FINDER}/finder.receipt.json",
+    log:
+        f"logs/draw_finder/{plan.settings.preset}/{{run}}/seed{{seed}}.log",
+    wildcard_constraints:
+        run=r"[^/]+/[^/]+/[^/]+",
+        seed=r"\d+",
+    localrule: True
+    params:
+        spec=lambda w: canonical(plan.drawn(experiment_of(w))),
+        code=stage_code("draw_finder"),
+        versions=stage_versions("draw_finder"),
+    message:
+        "Drawing the finder of {wildcards.run}, seed {wildcards.seed}"
+    shell:
+        "{PYTHON} -m florilegium.stages.draw_finder --table {input.table} --out {output.picture}"
+        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
 rule find_batch_size:
     input:
         unpack(image_inputs),
@@ -96,7 +125,7 @@ rule find_batch_size:
         runtime=60,
         mem_mb=lambda w: 4000 + round(1024 * plan.settings.batch_finder_gib),
     params:
-        spec=lambda w: canonical(plan.finder_spec(experiment_of(w))),
+        spec=lambda w: canonical(plan.finder_spec(experiment_of(w)) | plan.drawn(experiment_of(w))),
         code=lambda w: stage_code(*finder_modules(w, "find_batch_size")),
         versions=(
             (lambda w: stage_versions(*finder_modules(w, "find_batch_size")))

@@ -74,8 +74,12 @@ class Plan:
 
     def finder_spec(self, e: Experiment) -> dict[str, Any]:
         """What the learning-rate finder of `e` depends on: nothing that comes after the first steps."""
-        shown = {"preset": self.settings.preset, "comparable": self.preset.comparable}  # in its picture
-        return e.spec() | {"recipe": e.recipe.finder_uses()} | shown
+        return e.spec() | {"recipe": e.recipe.finder_uses()}
+
+    def drawn(self, e: Experiment) -> dict[str, Any]:
+        """What a picture of a run says of its origin."""
+        shown = {"preset": self.settings.preset, "comparable": self.preset.comparable}
+        return shown | {"experiment": e.name}
 
     def features_seed(self, e: Experiment) -> int | None:
         """The seed whose features all seeds of `e` share, since they start from one file; None where each

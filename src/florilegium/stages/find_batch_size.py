@@ -54,7 +54,9 @@ def find(job: Job, recipe: Recipe, splits: Splits, seed: int, gib: float) -> Non
     write_json(folder / "batch_size.json", facts)
     label = Origin(job.spec["preset"], job.spec["comparable"])
     with style.applied():
-        style.save(draw_memory(table, largest, limit, label, job.out.parent.name), folder / "batch_size.png")
+        style.save(
+            draw_memory(table, largest, limit, label, job.spec["experiment"]), folder / "batch_size.png"
+        )
     write_receipt(
         folder / "batch_size.receipt.json",
         stage="find_batch_size",

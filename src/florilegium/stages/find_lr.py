@@ -13,8 +13,6 @@ from florilegium.core.spec import DataUse
 from florilegium.core.validate import parse
 from florilegium.data.load import Splits
 from florilegium.models import registry
-from florilegium.report import style
-from florilegium.report.figures_finders import Origin, draw_rates
 from florilegium.stages import image_arguments
 from florilegium.training.classification import task_of
 from florilegium.training.first_network import first_network
@@ -24,7 +22,7 @@ from florilegium.training.lr_finder import range_test, suggest
 from florilegium.training.machine import configure, device_name, pick_precision
 from florilegium.training.results import write_table
 
-FILES = ("finder.csv", "finder.json", "finder.png")
+FILES = ("finder.csv", "finder.json")
 
 
 def main() -> None:
@@ -57,9 +55,6 @@ def find(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
     write_table(folder / "finder.csv", table)
     facts = {"suggestion": suggestion, "steps": len(table), "rates": list(recipe.finder_rates)}
     write_json(folder / "finder.json", facts)
-    label = Origin(job.spec["preset"], job.spec["comparable"])
-    with style.applied():
-        style.save(draw_rates(table, suggestion, label, job.out.parent.name), folder / "finder.png")
     write_receipt(
         folder / "receipt.json",
         stage="find_lr",
@@ -77,9 +72,7 @@ def find(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--spec", required=True, help="JSON with data, model, init, preset and a part of the recipe"
-    )
+    parser.add_argument("--spec", required=True, help="JSON with data, model, init and a part of the recipe")
     image_arguments.add_to_early_stage(parser)
     return parser.parse_args()
 
