@@ -130,11 +130,12 @@ def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published 
     """What is always told of the task, every published figure, how often it diverged if it did, and the speed of
     convergence where it was validated."""
     published_metrics = {published.metric for published in entry.published}
-    for metric in entry.scoring.shown:
-        if metric not in published_metrics:
-            yield metric, None
+    shown = entry.scoring.shown
+    for metric in shown:
+        yield from ((metric, p) for p in [p for p in entry.published if p.metric == metric] or [None])
     for published in entry.published:
-        yield published.metric, published
+        if published.metric not in shown:
+            yield published.metric, published
     if DIVERGENCE not in published_metrics and any(run.diverged for run in runs):
         yield DIVERGENCE, None
     if EPOCHS not in published_metrics and any(epochs_to_90_percent(run) is not None for run in finite(runs)):
