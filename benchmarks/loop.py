@@ -8,6 +8,7 @@ images; ours adds order, batches, augmentation, schedule, counting and checks.
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.data.load import Images, Splits
+from florilegium.evaluation.precision import autocast
 from florilegium.models import registry
 from florilegium.training.classification import CrossEntropy, task_of
 from florilegium.training.interrupt import Stop
@@ -58,42 +60,8 @@ def main() -> None:
     recipe = Recipe(
         epochs=1, batch_size=a.batch, ema=a.ema, precision=a.precision, image_size=a.size, threads=a.threads
     )
-    model = Model(name=a.model)
-    count = a.batch * a.steps
-    pixels = torch.randint(0, 256, (count, a.storage, a.storage, 3), dtype=torch.uint8)
-    images = Images(pixels, torch.arange(count) % CLASSES, tuple(map(str, range(count))))
-    config = registry.input_config(model, recipe)
-    task = task_of(Splits(images, None, images, ()), recipe, config, 0, device)
-    learner = Learner(registry.build(model, CLASSES), recipe, task.objective, device)
-    keeper = Keeper(StateFolder(Path("unused"), ""), learner, Progress({}), Stop())
-
-    def ours() -> float:
-        started = clock()
-        train_epoch(learner, task, Progress({}), keeper, 0)
-        return count / (clock() - started)
-
-    other = Learner(registry.build(model, CLASSES), recipe, CrossEntropy(recipe, config), device)
-    network, optimizer, scaler = other.network, other.optimizer, other.scaler
-    batch = torch.randn(a.batch, 3, a.size, a.size, device=device).contiguous(
-        memory_format=torch.channels_last
-    )
-    labels = torch.arange(a.batch, device=device) % CLASSES
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[a.precision]
-
-    def bare() -> float:
-        network.train()
-        started = clock()
-        for _ in range(a.steps):
-            with torch.autocast(device.type, dtype, enabled=a.precision != "fp32"):
-                loss = F.cross_entropy(network(batch), labels)
-            optimizer.zero_grad()
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-        loss.item()  # the device has finished
-        return count / (clock() - started)
-
-    rates = interleave({"loop": ours, "bare": bare}, a.blocks)
+    found = sides(Model(name=a.model), recipe, storage=a.storage, steps=a.steps, device=device, clock=clock)
+    rates = interleave(found, a.blocks)
     ema = "no EMA" if a.ema is None else f"EMA {a.ema}"
     report(
         a.out,
@@ -105,6 +73,51 @@ def main() -> None:
         steps_per_block=a.steps,
         clock=a.clock,
     )
+
+
+def sides(
+    model: Model,
+    recipe: Recipe,
+    *,
+    storage: int,
+    steps: int,
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Callable[[], float]]:
+    """Our loop and the bare one over `steps` batches of the same network, as images per second."""
+    count = recipe.batch_size * steps
+    pixels = torch.randint(0, 256, (count, storage, storage, 3), dtype=torch.uint8)
+    images = Images(pixels, torch.arange(count) % CLASSES, tuple(map(str, range(count))))
+    config = registry.input_config(model, recipe)
+    task = task_of(Splits(images, None, images, ()), recipe, config, 0, device)
+    learner = Learner(registry.build(model, CLASSES), recipe, task.objective, device)
+    keeper = Keeper(StateFolder(Path("unused"), ""), learner, Progress({}), Stop())
+
+    def loop() -> float:
+        started = clock()
+        train_epoch(learner, task, Progress({}), keeper, 0)
+        return count / (clock() - started)
+
+    other = Learner(registry.build(model, CLASSES), recipe, CrossEntropy(recipe, config), device)
+    network, optimizer, scaler = other.network, other.optimizer, other.scaler
+    batch = torch.randn(recipe.batch_size, 3, config.size, config.size, device=device)
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(recipe.batch_size, device=device) % CLASSES
+
+    def bare() -> float:
+        network.train()
+        started = clock()
+        for _ in range(steps):
+            with autocast(device, recipe.precision):
+                loss = F.cross_entropy(network(batch), labels)
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        loss.item()  # the device has finished
+        return count / (clock() - started)
+
+    return {"loop": loop, "bare": bare}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from machine import machine
 from florilegium.core.experiment import Experiment
 from florilegium.core.files import write_json
 from florilegium.core.fingerprint import canonical
-from florilegium.core.plan import load_plan
+from florilegium.core.project import load_plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.evaluation import cost

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from florilegium.core.errors import UserError
-from florilegium.core.experiments import text
-from florilegium.core.plan import Plan, load_plan
+from florilegium.core.inheritance import text
+from florilegium.core.plan import Plan
+from florilegium.core.project import load_plan
 from florilegium.core.validate import retyped
 
 DATASETS = """

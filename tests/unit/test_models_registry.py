@@ -10,7 +10,7 @@ import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import canonical
-from florilegium.core.plan import load_plan
+from florilegium.core.project import load_plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.models import registry, timm_names, torch_pair

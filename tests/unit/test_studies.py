@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from florilegium.core.errors import UserError
-from florilegium.core.plan import Plan, load_plan
+from florilegium.core.plan import Plan
+from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
 from florilegium.models import registry
 from florilegium.models.blocks import check_frozen

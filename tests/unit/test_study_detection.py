@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from florilegium.core.experiment import Experiment
-from florilegium.core.plan import Plan, load_plan
+from florilegium.core.plan import Plan
+from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,9 @@ def test_every_preset_can_be_planned(fresh, preset):
     assert planned(fresh, "all", "--config", f"preset={preset}")
 
 
-@pytest.mark.parametrize("target", ["audit", "flowers", "report"])
+@pytest.mark.parametrize(
+    "target", ["audit", "flowers", "tiny_imagenet", "detection", "generation", "explanation", "report"]
+)
 def test_every_target_can_be_planned(fresh, target):
     assert planned(fresh, target)
 

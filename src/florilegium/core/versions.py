@@ -17,6 +17,8 @@ PACKAGES = {
     "scipy": "scipy",
     "matplotlib": "matplotlib",
     "pycocotools": "pycocotools",
+    "captum": "captum",
+    "diffusers": "diffusers",
 }
 
 
