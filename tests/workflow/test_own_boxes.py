@@ -14,12 +14,12 @@ SMALL = (
 )
 
 
-def test_the_own_boxes_of_the_readme_become_a_report(copy: Path) -> None:
-    render(Rendering(scene="objects", seed=0, size=64, per_class=6), copy / "photographs")
+def test_the_own_boxes_of_the_readme_become_a_report(fresh: Path) -> None:
+    render(Rendering(scene="objects", seed=0, size=64, per_class=6), fresh / "photographs")
     (command,) = [line for line in COMMANDS if "own_boxes" in line]
     _, *arguments = command.split()
-    snakemake(copy, *arguments, "--config", "seeds=[0]", f"experiments={SMALL}")
-    study = copy / "results/mini/own_boxes"
+    snakemake(fresh, *arguments, "--config", "seeds=[0]", f"experiments={SMALL}")
+    study = fresh / "results/mini/own_boxes"
     assert read_json(study / "retinanet18/corrected/seed0/metrics.json")["epochs"] == 2
     told = (study / "comparison.csv").read_text()
     assert "retinanet18,corrected,AP50" in told and "retinanet18,lr0.3x,AP75" in told

@@ -132,7 +132,8 @@ def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published 
     published_metrics = {published.metric for published in entry.published}
     shown = entry.scoring.shown
     for metric in shown:
-        yield from ((metric, p) for p in [p for p in entry.published if p.metric == metric] or [None])
+        found = [published for published in entry.published if published.metric == metric]
+        yield from ((metric, published) for published in found or [None])
     for published in entry.published:
         if published.metric not in shown:
             yield published.metric, published
