@@ -132,8 +132,9 @@ def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published 
     published_metrics = {published.metric for published in entry.published}
     shown = entry.scoring.shown
     for metric in shown:
-        found = [published for published in entry.published if published.metric == metric]
-        yield from ((metric, published) for published in found or [None])
+        if metric not in published_metrics:
+            yield metric, None
+        yield from ((metric, published) for published in entry.published if published.metric == metric)
     for published in entry.published:
         if published.metric not in shown:
             yield published.metric, published
