@@ -234,7 +234,9 @@ def detector(root: Path, name: str, figures: list[float], **changes: Any) -> dic
         (folder / "predictions.csv").unlink()
         metrics = json.loads((folder / "metrics.json").read_text())
         kept = {key: value for key, value in metrics.items() if not key.endswith(("top1", "top5"))}
-        (folder / "metrics.json").write_text(json.dumps({**kept, "AP": ap, "APs": None}))
+        (folder / "metrics.json").write_text(
+            json.dumps({**kept, "AP": ap, "AP50": 0.5, "AP75": 0.2, "APs": None})
+        )
         history = pd.read_csv(folder / "history.csv").rename(columns={"val_top1": "val_AP"})
         history.to_csv(folder / "history.csv", index=False)
     return of

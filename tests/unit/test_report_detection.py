@@ -13,6 +13,7 @@ import report_world
 from PIL import Image
 from scipy import stats
 
+from florilegium.core.metrics import COCO
 from florilegium.data.scene_pictures import ScenePictures
 from florilegium.report import style
 from florilegium.report.catalogue import DETECTOR, planned
@@ -21,8 +22,10 @@ from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
 from florilegium.report.material import Material
 from florilegium.report.runs import epochs_to_90_percent, read_study
+from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Study, read
+from florilegium.stages.compare import write_csv
 
 DEPTHS = [
     world.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)
@@ -168,6 +171,37 @@ def test_an_arm_stands_at_what_it_cost(whole: Material) -> None:
         line.get_xdata()[0] for line in ax.lines if line.get_markersize() == 8 and len(line.get_xdata()) == 1
     ]
     assert places == pytest.approx([11, 19, 27])
+
+
+def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material) -> None:
+    told = whole.comparison[whole.comparison["experiment"] == "r34"]
+    assert list(told["metric"]) == ["AP", "AP50", "AP75", "epochs_to_90_percent"]
+    table = scores(whole.study, whole.runs)
+    own = table[table["experiment"] == "r34"].set_index(["kind", "name"])
+    runs = whole.runs["r34", "corrected"]
+    assert list(own.loc["detection"].index) == [*COCO, "last_AP"]
+    for name in ("AP", "AR100"):
+        values = [run.metrics[name] for run in runs]
+        assert own.loc[("detection", name), "mean"] == pytest.approx(np.mean(values))
+    assert list(own.loc["AP by class"].index) == world.CLASSES
+    missed = [run.detail()["errors"]["counts"]["missed"] for run in runs]
+    assert own.loc[("errors", "missed"), "mean"] == pytest.approx(np.mean(missed))
+    low, high = stats.t.interval(0.95, 2, np.mean(missed), stats.sem(missed))
+    assert own.loc[("errors", "missed"), "ci_high"] == pytest.approx(high) and low < high
+
+
+def test_scores_are_read_back_as_tables_for_people(whole: Material, tmp_path: Path) -> None:
+    write_csv(scores(whole.study, whole.runs), tmp_path / "scores.csv")
+    detectors, by_class, errors = readable_scores(whole.study, read_scores(tmp_path))
+    assert detectors["header"] == ("Arm", *COCO, "AP, last epoch", "Seeds")
+    assert by_class["header"] == ("Arm", *world.CLASSES, "Seeds")
+    assert errors["rows"][0][0] == "ResNet-18" and errors["rows"][0][-1] == "3"
+    assert len({len(row) for row in errors["rows"]} | {len(errors["header"])}) == 1
+
+
+def test_only_what_was_published_stands_beside_it(whole: Material) -> None:
+    labels = [text.get_text() for text in drawn(whole, "published").axes[0].get_yticklabels()]
+    assert len(labels) == len(whole.study.entries) and not any("AP50" in label for label in labels)
 
 
 def test_a_run_that_never_found_anything_has_no_speed(whole: Material) -> None:

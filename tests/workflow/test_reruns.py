@@ -19,7 +19,7 @@ import yaml
 from tests.workflow.conftest import configure, copy_project, environment, narrow, planned, snakemake
 
 FLOWERS = "results/demo/flowers"
-TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.")
+TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.", f"{FLOWERS}/scores.")
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
 STUDIES = tuple(
@@ -27,7 +27,7 @@ STUDIES = tuple(
 )
 ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
 ALL_TABLES = tuple(
-    f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs")
+    f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs", "scores")
 )
 ATTENTION = tuple(
     f"results/demo/normalization/{name}/corrected/seed0/attention/"
@@ -155,7 +155,7 @@ def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set
 def test_a_rate_of_heads_reruns_no_features(copy: Path, everything: set[str]):
     """The backbone has seen the images, and sees them again for a new backbone alone."""
     study = "results/demo/tiny_imagenet"
-    tables = [f"{study}/{name}" for name in ("comparison.", "differences.", "costs.", "figures/")]
+    tables = [f"{study}/{name}" for name in ("comparison.", "differences.", "costs.", "scores.", "figures/")]
     features = below(everything, *(f"{PROBE}seed{seed}/features/" for seed in (0, 1)))
     assert len(features) == 8
     arm = {"probe_cached": {"recipe": {"lr": 0.002}}}

@@ -5,7 +5,7 @@ from florilegium.report.catalogue import planned
 from florilegium.report.study import Study
 
 TEMPLATES = os.path.relpath(f"{workflow.basedir}/src/florilegium/report")
-TABLES = ("comparison", "differences", "costs")
+TABLES = ("comparison", "differences", "costs", "scores")
 DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
 STUDIES = {study: Study.model_validate(d, strict=False) for study, d in DESCRIPTIONS.items()}
 FIGURES = {study: planned(STUDIES[study]) for study in plan.studies}
@@ -105,6 +105,12 @@ rule compare:
             labels={"study": "{study}", "table": "what each arm cost"},
         ),
         costs_text=f"{RESULTS}/{{study}}/costs.md",
+        scores=report(
+            f"{RESULTS}/{{study}}/scores.csv",
+            caption="../report/scores.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "every score"},
+        ),
         receipt=f"{RESULTS}/{{study}}/comparison.receipt.json",
     log:
         f"logs/compare/{plan.settings.preset}/{{study}}.log",

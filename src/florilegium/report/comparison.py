@@ -127,13 +127,17 @@ def _gain(difference: Any | None) -> Interval:
 
 
 def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
-    """The main metric, every published figure, how often it diverged if it did, and the speed of
+    """What is always told of the task, every published figure, how often it diverged if it did, and the speed of
     convergence where it was validated."""
     published_metrics = {published.metric for published in entry.published}
-    if entry.scoring.main not in published_metrics:
-        yield entry.scoring.main, None
+    shown = entry.scoring.shown
+    for metric in shown:
+        if metric not in published_metrics:
+            yield metric, None
+        yield from ((metric, published) for published in entry.published if published.metric == metric)
     for published in entry.published:
-        yield published.metric, published
+        if published.metric not in shown:
+            yield published.metric, published
     if DIVERGENCE not in published_metrics and any(run.diverged for run in runs):
         yield DIVERGENCE, None
     if EPOCHS not in published_metrics and any(epochs_to_90_percent(run) is not None for run in finite(runs)):

@@ -14,6 +14,8 @@ from florilegium.report.findings import findings
 from florilegium.report.page import AUDIT_HEADER, DATASET_HEADER, audit_row, dataset_row
 from florilegium.report.provenance import provenance
 from florilegium.report.runs import Run, read_study
+from florilegium.report.scores import READING as SCORE_READING
+from florilegium.report.scores import read_scores, readable_scores
 from florilegium.report.study import Page, Study
 from florilegium.report.tables import READING, markdown_table, numbered, p_value, points, readable
 
@@ -80,12 +82,23 @@ def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]]) -
         numbered(shown.notes),
         "### Arms against their baselines, paired",
         markdown_table(*_differences(differences)),
+        *_scores(study, folder),
         "### Cost",
         COST_READING,
         markdown_table(*readable_costs(study, read_costs(folder))),
         "### Figures",
         *plots,
     ]
+
+
+def _scores(study: Study, folder: Path) -> list[str]:
+    found = readable_scores(study, read_scores(folder))
+    parts = [
+        part
+        for table in found
+        for part in (f"**{table['title']}**", markdown_table(table["header"], table["rows"]))
+    ]
+    return ["### Every score", SCORE_READING, *parts] if found else []
 
 
 def _differences(table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -27,7 +27,8 @@ def draw_published(material: Material, figure: Planned) -> Figure:
     table = material.comparison
     keys = zip(table["experiment"], table["arm"], strict=True)
     shown = pd.Series([key in figure.arms for key in keys], index=table.index, dtype=bool)
-    rows = table[table["metric"].isin(SCORES) & shown].reset_index(drop=True)
+    told = table["metric"].isin(MAIN) | np.isfinite(table["published_low"])
+    rows = table[table["metric"].isin(SCORES) & told & shown].reset_index(drop=True)
     names = labels(material.study)
     entries = members(material.study, figure)
     fig = style.figure(1.0 + 0.46 * max(len(rows), 2))

@@ -20,6 +20,8 @@ from florilegium.report.generated import READING as GENERATED_READING
 from florilegium.report.generated import readable_generated
 from florilegium.report.provenance import provenance
 from florilegium.report.runs import Run, read_study
+from florilegium.report.scores import READING as SCORE_READING
+from florilegium.report.scores import read_scores, readable_scores
 from florilegium.report.study import Page, Study
 from florilegium.report.tables import EMPTY, READING, readable
 
@@ -35,6 +37,7 @@ DATASET_HEADER = (
     "Test",
     "Splits",
     "Absent classes",
+    "Boxes",
 )
 AUDIT_HEADER = (
     "Searched", "for pictures of", "Images", "of", "Near in hash", "Same picture",
@@ -70,6 +73,7 @@ def render_page(page: Page, results: Path, images: Mapping[str, Path]) -> str:
         datasets=[dataset_row(page, name, read_json(path)) for name, path in sorted(images.items())],
         sources=_sources(page),
         cost_reading=COST_READING,
+        score_reading=SCORE_READING,
         generated_reading=GENERATED_READING,
         provenance=provenance(runs),
     )
@@ -88,6 +92,7 @@ def _study(study: Study, folder: Path, audits: list[dict[str, Any]]) -> dict[str
             for figure in planned(study)
         ],
         "generated": _generated(study, folder / "generated.csv"),
+        "scores": readable_scores(study, read_scores(folder)),
         "costs": readable_costs(study, read_costs(folder)),
         "runs": _all(runs),
     }
@@ -125,7 +130,14 @@ def dataset_row(page: Page, name: str, summary: Mapping[str, Any]) -> tuple[str,
     """A row under `DATASET_HEADER` from a data set's summary."""
     counts = (f"{summary[key]:,}" for key in ("n_images", "n_classes", "n_train", "n_val", "n_test"))
     absent = ", ".join(summary["absent_classes"]) or EMPTY
-    return (name, page.datasets[name].title, *counts, summary["split_origin"], absent)
+    return (name, page.datasets[name].title, *counts, summary["split_origin"], absent, _boxes(summary))
+
+
+def _boxes(summary: Mapping[str, Any]) -> str:
+    """How many there are, how many were left out as bad, and how many ended outside their image."""
+    if "n_boxes" not in summary:
+        return EMPTY
+    return "{n_boxes:,}; {n_bad_boxes:,} bad, left out; {n_cut_boxes:,} cut at the border".format(**summary)
 
 
 def _sources(page: Page) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ READING = (
     "precision is in per cent, too. Intervals are "
     "at 95\u00a0%: Student's t over seeds, or Wilson's for a single run, which covers the test images alone. "
     "p is two-sided, of a paired test on the same test images against the arm that is named, and not corrected "
-    "for the number of comparisons. Epochs to 90\u00a0%: until the validation accuracy first reaches 90\u00a0% of "
+    "for the number of comparisons. Epochs to 90\u00a0%: until the validation accuracy, or AP, first reaches 90\u00a0% of "
     "the same run's last."
 )
 

@@ -1,4 +1,4 @@
-"""Hold a study's runs against what was published: comparison, differences and costs, as CSV and Markdown."""
+"""Hold a study's runs against what was published: comparison, differences, costs and scores, as CSV and Markdown."""
 
 import argparse
 import time
@@ -12,6 +12,7 @@ from florilegium.core.receipts import write_receipt
 from florilegium.report.comparison import compare
 from florilegium.report.costs import costs, costs_markdown
 from florilegium.report.runs import files_of, read_study
+from florilegium.report.scores import scores
 from florilegium.report.study import Study, read
 from florilegium.report.tables import markdown
 
@@ -46,6 +47,7 @@ def main() -> None:
         out: comparison,
         out.with_name("differences.csv"): differences,
         out.with_name("costs.csv"): spent,
+        out.with_name("scores.csv"): scores(study, runs),
     }
     texts = {
         out.with_suffix(".md"): markdown(

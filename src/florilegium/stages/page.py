@@ -49,7 +49,9 @@ def sources(page: Page, results: Path) -> Iterator[Path]:
             yield results / "audit" / f"{a}__{b}" / name
     for name, study in page.studies.items():
         folder = results / name
-        yield from (folder / table for table in ("comparison.csv", "differences.csv", "costs.csv"))
+        yield from (
+            folder / table for table in ("comparison.csv", "differences.csv", "costs.csv", "scores.csv")
+        )
         if any(entry.samples for entry in study.entries):
             yield folder / "generated.csv"
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))

@@ -1,0 +1,93 @@
+"""All that each arm scored: `scores.csv`, every score of its task, and of a detector by class and kind of error."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from florilegium.core.metrics import WORDS
+from florilegium.report.measures import BLANK, Interval, summary
+from florilegium.report.runs import Run, finite
+from florilegium.report.statistics import t_interval
+from florilegium.report.study import Entry, Key, Study, labels
+from florilegium.report.tables import measured
+
+COLUMNS = ("experiment", "arm", "kind", "name", "mean", "ci_low", "ci_high", "n_seeds")
+BY_CLASS, ERRORS = "AP by class", "errors"
+TITLES = {
+    "classification": "Scores of the classifiers (%)",
+    "detection": "Scores of the detectors (%)",
+    BY_CLASS: "Average precision by class (%)",
+    ERRORS: "Kinds of errors: detections a run, and objects missed",
+}  # by kind, in the order of the page
+READING = (
+    "Means over an arm's seeds, without those that diverged, with the 95\u00a0% interval. Errors are counted at an IoU of 0.5, "
+    "from the score on at which F1 is best: another class, a bad box, an object found twice, nothing there, and objects "
+    "that nothing points at."
+)
+
+
+def scores(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
+    """A row for each arm that was run and each of its scores: `COLUMNS`. Fractions; errors are counts."""
+    rows = [
+        (*entry.key, kind, name, *found, len(finite(runs[entry.key])))
+        for entry in study.entries
+        if finite(runs[entry.key])
+        for kind, name, found in _of_arm(entry, runs[entry.key])
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _of_arm(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, str, Interval]]:
+    for name in entry.scoring.scores:
+        yield entry.task, name, summary(name, runs)
+    if entry.task == "detection":
+        details = [run.detail() for run in finite(runs)]
+        for name in details[0]["by_class"]:
+            yield BY_CLASS, name, _interval([of["by_class"][name]["AP"] for of in details], most=1.0)
+        for name in details[0]["errors"]["counts"]:
+            yield ERRORS, name, _interval([of["errors"]["counts"][name] for of in details])
+
+
+def _interval(values: Sequence[float | None], most: float = float("inf")) -> Interval:
+    """Student's t over seeds, cut at what can be; nothing where a run has no such value."""
+    known = [float(v) for v in values if v is not None]
+    if len(known) < len(values):
+        return BLANK, BLANK, BLANK
+    if len(known) == 1:
+        return known[0], BLANK, BLANK
+    mean, low, high = t_interval(known)
+    return mean, max(0.0, low), min(most, high)
+
+
+def read_scores(folder: Path) -> pd.DataFrame:
+    """`scores` as its stage wrote it below `folder`."""
+    return pd.read_csv(folder / "scores.csv", dtype={"name": str}, keep_default_na=False, na_values=[""])
+
+
+def readable_scores(study: Study, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table for people of each kind of scores: `title`, `header` and `rows`, an arm a row."""
+    arms = labels(study)
+    found: list[dict[str, Any]] = []
+    for kind, title in TITLES.items():
+        part = table[table["kind"] == kind]
+        names = list(dict.fromkeys(part["name"]))
+        rows = [
+            (arms[experiment, arm], *(_cell(kind, own.get(name)) for name in names), str(n_seeds))
+            for (experiment, arm, n_seeds), lines in part.groupby(
+                ["experiment", "arm", "n_seeds"], sort=False
+            )
+            for own in [{line.name: line for line in lines.itertuples(index=False)}]
+        ]
+        if rows:
+            header = ("Arm", *(WORDS.get(name, name) for name in names), "Seeds")
+            found.append({"title": title, "header": header, "rows": rows})
+    return found
+
+
+def _cell(kind: str, line: Any) -> str:
+    if line is None:
+        return ""
+    metric = "errors" if kind == ERRORS else "AP"  # whose values are fractions, as all scores are
+    return measured(metric, line.mean, line.ci_low, line.ci_high)
