@@ -21,10 +21,11 @@ from florilegium.report.comparison import compare
 from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
 from florilegium.report.material import Material
+from florilegium.report.page import DATASET_HEADER, dataset_row
 from florilegium.report.runs import epochs_to_90_percent, read_study
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
-from florilegium.report.study import Study, read
+from florilegium.report.study import Page, Study, read
 from florilegium.stages.compare import write_csv
 
 DEPTHS = [
@@ -208,3 +209,15 @@ def test_a_run_that_never_found_anything_has_no_speed(whole: Material) -> None:
     run = whole.runs["r18", "corrected"][0]
     nothing = replace(run, history=run.history.assign(val_AP=0.0))
     assert epochs_to_90_percent(run) is not None and epochs_to_90_percent(nothing) is None
+
+
+def test_a_data_set_tells_its_boxes_and_what_was_wrong_with_them() -> None:
+    source = {"title": "Scenes", "citation": "", "terms": "", "homepage": ""}
+    page = {"preset": "mini", "title": "", "note": "", "comparable": True, "studies": {}, "audits": []}
+    read_page = read(Page, json.dumps({**page, "datasets": {"scenes": source}}))
+    summary = dict.fromkeys(("n_images", "n_classes", "n_train", "n_val", "n_test"), 12)
+    summary |= {"n_boxes": 1635, "n_bad_boxes": 3, "n_cut_boxes": 7}
+    row = dataset_row(read_page, "scenes", {**summary, "split_origin": "files", "absent_classes": []})
+    assert dict(zip(DATASET_HEADER, row, strict=True))["Boxes"] == (
+        "1,635; 3 bad, left out; 7 cut at the border"
+    )

@@ -68,8 +68,12 @@ def _draw(material: Material, figure: Planned, choose: Any, which: str) -> Figur
         shown = choose(images)
     if shown:
         fig = _grid(shown, images, pictures)
-        least = "all detections" if score is None else f"detections from a score of {100 * score:.0f} % on"
-        told = f"Test images of the first seed, {which}; {least}, where F1 is best. {READING}"
+        least = (
+            "all detections, none of which is right"
+            if score is None
+            else f"detections from a score of {100 * score:.0f} % on, where F1 is best"
+        )
+        told = f"Test images of the first seed, {which}; {least}. {READING}"
     else:
         fig = style.figure(2)
         style.nothing(fig.subplots(), _why(material, entry))
