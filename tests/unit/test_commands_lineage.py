@@ -7,7 +7,7 @@ import pytest
 
 from florilegium.__main__ import command_line
 from florilegium.core.errors import UserError
-from florilegium.core.receipts import write_receipt
+from florilegium.core.receipts import git_state, write_receipt
 
 ARMS = ("a/corrected", "b/corrected", "c/corrected")
 RESULTS = Path("results/demo/flowers")
@@ -46,6 +46,7 @@ def train(arm: str, seed: int) -> Path:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    git_state.cache_clear()  # another test may have asked in another folder
     archive = {"file": "set.zip", "from": "https://example.org/set.zip", "sha256": "ab" * 32, "bytes": 1234}
     make(LISTING, "fetch", [], {"dataset": {"layout": "folders"}}, origin=[archive])
     make(PIXELS, "pack", [LISTING], {"layout": "folders"})

@@ -122,7 +122,7 @@ def spoil_receipt(change: dict):
         (lambda c: c.unlink(), r"there is no such checkpoint; give a run's checkpoint.safetensors"),
         (spoil_receipt({"spec": {}}), r"is no receipt of a trained classifier \('data' is missing"),
         (spoil_receipt({"model": {"name": "resnet81"}}), r"unknown model 'resnet81', did you mean"),
-        (spoil_receipt({"model": {"name": "resnet18"}}), r"holds weights of another architecture"),
+        (spoil_receipt({"model": {"name": "resnet18"}}), r"holds weights of another size"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_its_receipt_is_refused(
