@@ -95,7 +95,7 @@ def sides(
 
     def loop() -> float:
         started = clock()
-        train_epoch(learner, task, Progress({}), keeper, 0)
+        train_epoch(learner, task, task.batches(0), Progress({}), keeper, 0)
         return count / (clock() - started)
 
     other = Learner(registry.build(model, CLASSES), recipe, CrossEntropy(recipe, config), device)

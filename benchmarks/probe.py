@@ -68,7 +68,7 @@ def main() -> None:
     def published() -> float:
         """Seconds of one epoch as the study's code ran it."""
         started = time.perf_counter()
-        train_epoch(learner, task, Progress({}), keeper, 0)
+        train_epoch(learner, task, task.batches(0), Progress({}), keeper, 0)
         return time.perf_counter() - started
 
     def features() -> tuple[float, torch.Tensor]:

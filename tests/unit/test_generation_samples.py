@@ -9,13 +9,14 @@ from test_generation_training import ACGAN, CPU, UNET, network, recipe
 from tiny_training import splits
 from torch import nn
 
+from florilegium.audit.hashing import hashes_of, thumbnails
 from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.sampling import Sampling
 from florilegium.core.validate import parse
 from florilegium.data.generated import with_generated
 from florilegium.generation.diffusion import denoise, guided
-from florilegium.generation.judging import copies, hashes_of, nearest
+from florilegium.generation.judging import copies, nearest
 from florilegium.generation.sampling import make
 from florilegium.generation.sheets import grid, save_animation
 
@@ -131,7 +132,8 @@ def test_a_copy_is_seen_even_mirrored_and_a_new_image_is_not():
     made[1] = trained[7]
     made[3] = trained[5][:, ::-1]
     settings = Audit()
-    found = copies(hashes_of(made), hashes_of(trained), settings)
+    pictures = {str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(trained)}
+    found = copies(made, hashes_of(pictures), settings)
     assert found == {1: "7", 3: "5"}
 
 

@@ -12,11 +12,10 @@ from scipy import stats
 
 from florilegium.core.errors import UserError
 from florilegium.report.comparison import compare, read_tables
-from florilegium.report.findings import findings
+from florilegium.report.csv_file import write_csv
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
-from florilegium.report.study import Study, labels, read
-from florilegium.report.tables import markdown, number, p_value, points, readable
-from florilegium.stages.compare import write_csv
+from florilegium.report.study import Study, read
+from florilegium.report.tables import markdown, readable
 
 CONTRACT = (
     "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "
@@ -176,17 +175,6 @@ def test_a_misspelt_description_is_one_sentence() -> None:
         read(Study, json.dumps({**world.study([]), "preset": 3}))
 
 
-def test_labels_are_unique_and_name_the_split() -> None:
-    entries = [
-        world.entry(f"{e['experiment']}_split{k}", e["arm"], title=e["title"])
-        for k in (1, 2)
-        for e in world.flowers()
-    ]
-    names = labels(read(Study, json.dumps(world.study(entries))))
-    assert len(set(names.values())) == len(entries)
-    assert names[("scratch_split2", "corrected")] == "ResNet-18 from scratch, split\u00a02"
-
-
 def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, Any], Path]) -> None:
     table, _ = compared(whole[1], whole[0])
     text = markdown(table, title="Study 1", preset="mini", comparable=True)
@@ -213,17 +201,6 @@ def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path
     kept, differences = read_tables(tmp_path)
     assert readable(kept) == readable(tables[0])
     assert kept["n_test"].isna().any() and len(differences) == len(tables[1])
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.0004, "< 0.001"), (0.0312, "0.031"), (1.0, "1.000"), (math.nan, "–")]
-)
-def test_p_values(value: float, text: str) -> None:
-    assert p_value(value) == text
-
-
-def test_points_are_signed() -> None:
-    assert (points(0.0412), points(-0.0412)) == ("+4.1", "−4.1")
 
 
 def detector(root: Path, name: str, figures: list[float], **changes: Any) -> dict[str, Any]:
@@ -294,49 +271,6 @@ def test_divergence_is_counted_where_it_happened_alone(tmp_path: Path) -> None:
         world.write_run(tmp_path, of, seed, accuracy=0.9, diverged=True)
     rows = compared(tmp_path, world.study([of]))[0].set_index("metric")
     assert rows.loc["divergence_rate", "mean"] == 1.0 and rows.loc["top1", "n_seeds"] == 0
-
-
-@pytest.mark.parametrize(
-    ("metric", "value", "text"),
-    [
-        ("params", 303_895_752, "304\u00a0M"), ("checkpoint_bytes", 1_215_583_008, "1.13\u00a0GiB"),
-        ("macs", 999.0, "999.0"), ("minutes", 171.13, "171.1"), ("minutes", 0.034, "0.034"), ("divergence_rate", 0.2, "20.0"),
-    ],
-)  # fmt: skip
-def test_amounts_are_written_in_units_of_their_size(metric: str, value: float, text: str) -> None:
-    assert number(metric, value) == text
-
-
-def test_many_gains_share_a_headline(tmp_path: Path) -> None:
-    description = world.norms()
-    root = world.write_norms(tmp_path, description)
-    found = findings(read(Study, json.dumps(description)), *compared(root, description), [])
-    assert [f.subject for f in found if "gain" in f.subject] == ["gain by transfer (8 pairs)"]
-
-
-def test_findings_hold_back_when_the_interval_holds_zero(tmp_path: Path) -> None:
-    a = world.entry("scratch", seeds=[0])
-    b = world.entry("from102_clean", role="transfer", seeds=[0], baseline=world.against("scratch"))
-    for of, accuracy in ((a, 0.60), (b, 0.61)):
-        world.write_run(tmp_path, of, 0, accuracy=accuracy)
-    description = world.study([a, b])
-    table, differences = compared(tmp_path, description)
-    found = findings(read(Study, json.dumps(description)), table, differences, [])
-    assert "no effect is shown" in found[0].sentence and found[0].subject.startswith("gain by transfer")
-
-
-def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> None:
-    scratch = world.entry("scratch", seeds=[0])
-    world.write_run(tmp_path, scratch, 0, accuracy=0.6)
-    description = world.study([scratch])
-    table, differences = compared(tmp_path, description)
-    name = scratch["dataset"]
-    audit = {"a": name, "b": name, "n_a": 60_000, "n_dropped": 341, "n_exposed": {"test": 999}}
-    for shown in (1, 0):
-        summary = audit | {"across_splits": {"train/test": {"pairs": 2 * shown, "images": shown}}}
-        found = findings(read(Study, json.dumps(description)), table, differences, [summary])
-        said = [finding for finding in found if "its own training split" in finding.subject]
-        assert [finding.figure for finding in said] == ["1 test picture"] * shown
 
 
 def test_a_published_gain_is_held_against_the_paired_difference(tmp_path: Path) -> None:

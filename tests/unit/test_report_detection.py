@@ -18,6 +18,7 @@ from florilegium.data.scene_pictures import ScenePictures
 from florilegium.report import style
 from florilegium.report.catalogue import DETECTOR, planned
 from florilegium.report.comparison import compare
+from florilegium.report.csv_file import write_csv
 from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
 from florilegium.report.material import Material
@@ -26,7 +27,6 @@ from florilegium.report.runs import epochs_to_90_percent, read_study
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Page, Study, read
-from florilegium.stages.compare import write_csv
 
 DEPTHS = [
     world.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)

@@ -9,8 +9,8 @@ from torch import nn
 
 from florilegium.core.errors import UserError
 from florilegium.data.load import Splits
-from florilegium.training.classification import batches, steps_per_pass
 from florilegium.training.learner import Learner
+from florilegium.training.passes import batches, steps_per_pass
 from florilegium.training.selection import best_epoch, exploded, stops_early
 
 TOP1 = "val_top1"

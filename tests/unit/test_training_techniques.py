@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from florilegium.data.augment import EvalTransform, TrainTransform
 from florilegium.data.rotation import rotate, turned
 from florilegium.training import progress
-from florilegium.training.classification import CrossEntropy, batches
+from florilegium.training.classification import CrossEntropy
 from florilegium.training.learner import Learner, micro_batches
 from florilegium.training.loop import Outcome
+from florilegium.training.passes import batches
 from florilegium.training.schedule import rate
 from florilegium.training.selection import stops_early
 

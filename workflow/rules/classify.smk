@@ -142,9 +142,7 @@ rule weights:
 
 
 # One job is one run, but in a preset whose runs are shorter than their imports.
-for task, seeds in GROUPS:
-    if task != "classification":
-        continue
+for seeds in seeds_of("classification"):
 
     rule:
         name:
@@ -156,7 +154,7 @@ for task, seeds in GROUPS:
         log:
             f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
-            run=runs_together(task, seeds),
+            run=runs_together("classification", seeds),
         retries: 1
         threads: plan.settings.gpus_per_training
         resources:

@@ -38,6 +38,11 @@ def stage_versions(stage, *modules):
 GROUPS = plan.groups()
 
 
+def seeds_of(task):
+    """Which seeds share a process in the trainings of a task."""
+    return [seeds for kind, seeds in GROUPS if kind == task]
+
+
 def runs_together(task, seeds):
     """The runs of a rule: any, or these by name where another rule makes one of the same seeds, too.
 

@@ -32,9 +32,7 @@ def detector_modules(w):
     return "train_detector", *registry.modules(experiment_of(w).model.name)
 
 
-for task, seeds in GROUPS:
-    if task != "detection":
-        continue
+for seeds in seeds_of("detection"):
 
     rule:
         name:
@@ -46,7 +44,7 @@ for task, seeds in GROUPS:
         log:
             f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
-            run=runs_together(task, seeds),
+            run=runs_together("detection", seeds),
         retries: 1
         threads: plan.settings.gpus_per_training
         resources:

@@ -41,9 +41,7 @@ def finder_modules(w, stage):
     return stage, *registry.modules(experiment_of(w).model.name)
 
 
-for task, seeds in GROUPS:
-    if task != "classification":
-        continue
+for seeds in seeds_of("classification"):
 
     rule:
         name:
@@ -56,7 +54,7 @@ for task, seeds in GROUPS:
         log:
             f"logs/find_lr/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
-            run=runs_together(task, seeds),
+            run=runs_together("classification", seeds),
         retries: 1
         resources:
             gpu=gpu_wanted(plan.settings.device),

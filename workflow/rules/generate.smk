@@ -48,9 +48,7 @@ def judge_modules(w):
     return "judge", *registry.modules(judge.model.name)
 
 
-for task, seeds in GROUPS:
-    if task != "generation":
-        continue
+for seeds in seeds_of("generation"):
 
     rule:
         name:
@@ -63,7 +61,7 @@ for task, seeds in GROUPS:
         log:
             f"logs/train/{plan.settings.preset}/{{run}}/seed{'_'.join(map(str, seeds))}.log",
         wildcard_constraints:
-            run=runs_together(task, seeds),
+            run=runs_together("generation", seeds),
         retries: 1
         threads: plan.settings.gpus_per_training
         resources:

@@ -6,7 +6,7 @@ not applied (the search looks for rotations itself) and nothing is cropped. Imag
 channel are brought to 8 first, where Pillow, and so `imagehash`, would clip them to white.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -106,28 +106,30 @@ def _map(root: Path, chunks: list[list[str]], workers: int) -> Iterator[tuple[Ha
 def hash_chunk(task: tuple[Path, list[str]]) -> tuple[Hashes, dict[str, str]]:
     """The hashes of a few images below a root, and the reasons for those that cannot be decoded."""
     root, images = task
-    greys, thumbs, hashes = [], [], []
+    found: dict[str, tuple[Image.Image, Image.Image]] = {}
     broken: dict[str, str] = {}
     for image in images:
         try:
-            grey, thumb = thumbnails(decode(root / image))
+            found[image] = thumbnails(decode(root / image))
         except BadImage as error:
             broken[image] = str(error)
-            continue
-        greys.append(np.asarray(grey))
-        thumbs.append(np.asarray(thumb))
-        hashes.append(imagehash.phash(grey).hash)
-    kept = [image for image in images if image not in broken]
-    grey_pixels = np.array(greys, np.uint8).reshape(-1, SIDE, SIDE)
-    packed = pack_bits(np.array(hashes, np.bool_).reshape(-1, LOW, LOW))
-    spread = np.ptp(grey_pixels, axis=(1, 2))
+    return hashes_of(found), broken
+
+
+def hashes_of(pictures: Mapping[str, tuple[Image.Image, Image.Image]]) -> Hashes:
+    """What is kept of images, given by name as `thumbnails` makes them."""
+    greys = np.array([np.asarray(grey) for grey, _ in pictures.values()], np.uint8).reshape(-1, SIDE, SIDE)
+    thumbs = np.array([np.asarray(thumb) for _, thumb in pictures.values()], np.uint8)
+    bits = np.array([imagehash.phash(grey).hash for grey, _ in pictures.values()], np.bool_)
+    packed = pack_bits(bits.reshape(-1, LOW, LOW))
+    spread = np.ptp(greys, axis=(1, 2))
     return Hashes(
-        images=np.array(kept, np.str_),
+        images=np.array(list(pictures), np.str_),
         hash=packed,
         reliable=(np.bitwise_count(packed) == LOW * LOW // 2) & (spread >= FLAT_SPREAD),
-        grey=grey_pixels,
-        thumb=np.array(thumbs, np.uint8).reshape(-1, SIDE, SIDE, 3),
-    ), broken
+        grey=greys,
+        thumb=thumbs.reshape(-1, SIDE, SIDE, 3),
+    )
 
 
 def thumbnails(image: Image.Image) -> tuple[Image.Image, Image.Image]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from florilegium.core.coco import FIGURES as COCO
 from florilegium.core.errors import unknown
 
 Scored = Literal["classification", "detection", "generation"]
@@ -39,7 +40,6 @@ class Scoring:
         return f"val_{self.main}"
 
 
-COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 SCORING: dict[Scored, Scoring] = {
     "classification": Scoring(
         main="top1",

@@ -106,6 +106,11 @@ def resize(pixels: Tensor, side: int, interpolation: str) -> Tensor:
     return crop_resize(pixels, whole, none, side, interpolation, Buffers()).permute(0, 2, 3, 1)
 
 
+def at_side(pixels: Tensor, side: int) -> Tensor:
+    """uint8 (B, S, S, 3) as (B, side, side, 3): as they are, or resized."""
+    return pixels if pixels.shape[1] == side else resize(pixels, side, "bilinear").contiguous()
+
+
 def crop_resize(
     pixels: Tensor, boxes: Tensor, flips: Tensor, size: int, interpolation: str, buffers: Buffers
 ) -> Tensor:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from florilegium.core.errors import UserError
-from florilegium.data.crops import resize
+from florilegium.data.crops import at_side
 from florilegium.data.load import Images, Splits
 
 
@@ -37,10 +37,7 @@ def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
         )
     turn = table.groupby("class").cumcount().to_numpy()  # an image's number in its class
     rows = np.sort(np.argsort(turn, kind="stable")[:wanted])
-    pixels = torch.from_numpy(np.load(samples)[rows])
-    side = splits.train.pixels.shape[1]
-    if pixels.shape[1] != side:
-        pixels = resize(pixels, side, "bilinear").contiguous()
+    pixels = at_side(torch.from_numpy(np.load(samples)[rows]), splits.train.pixels.shape[1])
     labels = torch.tensor([splits.classes.index(name) for name in table["class"].iloc[rows]])
     names = tuple(f"generated/{row}" for row in rows.tolist())
     train = Images(

@@ -14,7 +14,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+from florilegium.core.coco import FIGURES
+
 CURVE_IOU = 0.5
 
 Coco = Mapping[str, Any]

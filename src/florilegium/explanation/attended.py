@@ -1,20 +1,19 @@
 """What was seen of one trained transformer's attention, and its files. Without torch: figures are drawn from it."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.core.files import atomic
+from florilegium.explanation.seen import Seen
 
 FILES = ("maps.npz", "attention.csv")
-ARRAYS = ("blocks", "head", "prefix", "maps", "rollout", "images", "names")
 
 
 @dataclass(frozen=True)
-class Attended:
+class Attended(Seen):
     """Maps, rollouts and numbers of one network.
 
     Attributes:
@@ -31,6 +30,9 @@ class Attended:
             `n_images`, and a uniform head's `entropy_uniform` (log N) and `diagonal_uniform` (1 / N).
     """
 
+    FILES: ClassVar = FILES
+    ARRAYS: ClassVar = ("blocks", "head", "prefix", "maps", "rollout", "images", "names")
+
     blocks: NDArray[np.int64]
     head: NDArray[np.int64]
     prefix: NDArray[np.int64]
@@ -38,22 +40,6 @@ class Attended:
     rollout: NDArray[np.float16]
     images: NDArray[np.uint8]
     names: NDArray[np.str_]
-    table: pd.DataFrame
-
-    def save(self, folder: Path) -> list[Path]:
-        """Write FILES into `folder`, with bytes that depend on the content alone; returns their paths."""
-        arrays, table = (folder / name for name in FILES)
-        with atomic(arrays) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **{name: getattr(self, name) for name in ARRAYS})
-        with atomic(table) as temporary:
-            self.table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
-        return [arrays, table]
-
-    @classmethod
-    def load(cls, folder: Path) -> "Attended":
-        arrays, table = (folder / name for name in FILES)
-        with np.load(arrays, allow_pickle=False) as found:
-            return cls(**{name: found[name] for name in ARRAYS}, table=pd.read_csv(table))
 
     def numbers(self, block: int) -> pd.Series:
         """The row of the table for `block` and the head that the maps are of."""

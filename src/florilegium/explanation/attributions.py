@@ -1,20 +1,19 @@
 """What attribution says of one trained classifier, and its files. Without torch: figures are drawn from it."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.core.files import atomic
+from florilegium.explanation.seen import Seen
 
 FILES = ("maps.npz", "attribution.csv")
-ARRAYS = ("methods", "maps", "images", "orders", "curves", "unfit", "reasons")
 
 
 @dataclass(frozen=True)
-class Attributions:
+class Attributions(Seen):
     """Maps, curves and numbers of one network.
 
     Attributes:
@@ -31,6 +30,9 @@ class Attributions:
             where a method makes no claim to completeness).
     """
 
+    FILES: ClassVar = FILES
+    ARRAYS: ClassVar = ("methods", "maps", "images", "orders", "curves", "unfit", "reasons")
+
     methods: NDArray[np.str_]
     maps: NDArray[np.float16]
     images: NDArray[np.uint8]
@@ -38,22 +40,6 @@ class Attributions:
     curves: NDArray[np.float16]
     unfit: NDArray[np.str_]
     reasons: NDArray[np.str_]
-    table: pd.DataFrame
-
-    def save(self, folder: Path) -> list[Path]:
-        """Write FILES into `folder`, with bytes that depend on the content alone; returns their paths."""
-        arrays, table = (folder / name for name in FILES)
-        with atomic(arrays) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **{name: getattr(self, name) for name in ARRAYS})
-        with atomic(table) as temporary:
-            self.table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
-        return [arrays, table]
-
-    @classmethod
-    def load(cls, folder: Path) -> "Attributions":
-        arrays, table = (folder / name for name in FILES)
-        with np.load(arrays, allow_pickle=False) as found:
-            return cls(**{name: found[name] for name in ARRAYS}, table=pd.read_csv(table))
 
     def of(self, place: int) -> pd.DataFrame:
         """The rows of the table for the image at `place`, by method."""

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 
-import imagehash
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from florilegium.audit.hashing import FLAT_SPREAD, Hashes, thumbnails
+from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
 from florilegium.audit.matching import search
-from florilegium.audit.transforms import LOW, SIDE, pack_bits
 from florilegium.audit.verification import confirm
 from florilegium.core.audit_settings import Audit
 
@@ -42,25 +40,12 @@ def nearest(images: Tensor, others: Tensor, device: torch.device) -> Nearest:
     return Nearest(torch.cat(places).numpy(), torch.cat(distances).double().numpy())
 
 
-def hashes_of(pixels: NDArray[np.uint8]) -> Hashes:
-    """What an audit keeps of images (N, S, S, 3), which are named by their number."""
-    pairs = [thumbnails(Image.fromarray(image)) for image in pixels]
-    grey = np.stack([np.asarray(small) for small, _ in pairs]).reshape(-1, SIDE, SIDE)
-    bits = np.stack([imagehash.phash(small).hash for small, _ in pairs])
-    packed = pack_bits(bits.reshape(-1, LOW, LOW))
-    return Hashes(
-        images=np.array([str(number) for number in range(len(pixels))]),
-        hash=packed,
-        reliable=(np.bitwise_count(packed) == LOW * LOW // 2) & (np.ptp(grey, axis=(1, 2)) >= FLAT_SPREAD),
-        grey=grey,
-        thumb=np.stack([np.asarray(small) for _, small in pairs]),
-    )
-
-
-def copies(made: Hashes, trained: Hashes, settings: Audit) -> dict[int, str]:
-    """The generated images that the audit calls the same picture as a training image, with its name."""
-    candidates = search(trained, made, radius=settings.radius, dihedral=settings.dihedral)
-    pairs = confirm(trained, made, candidates, settings)
+def copies(made: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[int, str]:
+    """The generated images, of (N, S, S, 3), that the audit calls the same picture as a training image, with
+    its name."""
+    hashes = hashes_of({str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(made)})
+    candidates = search(trained, hashes, radius=settings.radius, dihedral=settings.dihedral)
+    pairs = confirm(trained, hashes, candidates, settings)
     return {
         int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)
     }

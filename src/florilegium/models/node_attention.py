@@ -5,6 +5,7 @@ A_ij v_j. The values v are one projection that all heads share, and what the hea
 side without another projection: so the study has it, unlike Vaswani et al. 2017.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "leaky_relu": nn.LeakyReLU}
 
 
-class NodeAttention(nn.Module):
+class NodeAttention(nn.Module, ABC):
     """Nodes (B, n, f) to nodes (B, n, f)."""
 
     def __init__(self, feats: int, heads: int, dropout: float, activation: str, active_values: bool) -> None:
@@ -38,9 +39,9 @@ class NodeAttention(nn.Module):
         """How much node i takes from node j, (B, h, n, n); each row sums to one."""
         return self.scores(nodes, self.values(nodes)).softmax(dim=-1)
 
+    @abstractmethod
     def scores(self, nodes: Tensor, values: Tensor) -> Tensor:
         """e_ij, (B, h, n, n)."""
-        raise NotImplementedError
 
 
 class GraphAttention(NodeAttention):

@@ -42,10 +42,7 @@ def load_trained(checkpoint: Path) -> Trained:
     try:
         model = parse(Model, receipt["model"], f"{where}: model")
         classes = tuple(receipt["classes"])
-        fields = receipt["input"]
-        config = InputConfig(
-            fields["size"], tuple(fields["mean"]), tuple(fields["std"]), fields["interpolation"]
-        )
+        config = input_of(receipt)
         storage_size = receipt["spec"]["data"]["storage_size"]
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -60,6 +57,12 @@ def load_trained(checkpoint: Path) -> Trained:
 def is_detector(receipt: Mapping[str, Any]) -> bool:
     """Whether a run's receipt tells of a detector."""
     return "category_ids" in receipt
+
+
+def input_of(receipt: Mapping[str, Any]) -> InputConfig:
+    """How the run's images were prepared; raises `KeyError` or `TypeError` where the receipt does not say."""
+    fields = receipt["input"]
+    return InputConfig(fields["size"], tuple(fields["mean"]), tuple(fields["std"]), fields["interpolation"])
 
 
 def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:

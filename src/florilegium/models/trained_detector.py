@@ -12,7 +12,7 @@ from florilegium.core.spec import Model
 from florilegium.core.validate import parse
 from florilegium.data.augment import InputConfig
 from florilegium.models import registry
-from florilegium.models.trained import read_run
+from florilegium.models.trained import input_of, read_run
 from florilegium.models.weights import load_into
 
 
@@ -41,10 +41,7 @@ def load_trained_detector(checkpoint: Path) -> TrainedDetector:
         data = parse(DetectionData, receipt["spec"]["data"], f"{where}: data")
         recipe = parse(DetectionRecipe, receipt["spec"]["recipe"], f"{where}: recipe")
         classes, category_ids = tuple(receipt["classes"]), tuple(receipt["category_ids"])
-        fields = receipt["input"]
-        config = InputConfig(
-            fields["size"], tuple(fields["mean"]), tuple(fields["std"]), fields["interpolation"]
-        )
+        config = input_of(receipt)
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{where}: is no receipt of a trained detector ({error} is missing or of another kind); give the "

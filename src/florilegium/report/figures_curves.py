@@ -1,7 +1,7 @@
 """Training curves: every seed thin, their mean bold."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,9 +25,9 @@ def draw_curves(material: Material, figure: Planned) -> Figure:
     for index, entry in enumerate(entries):
         look = {"color": style.colour(index), "linestyle": style.dashes(index)}
         runs = material.runs[entry.key]
-        _arm(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look)
-        _arm(loss, runs, "train_loss", 1, look)
-        loss.plot([], [], linewidth=2.4, label=_legend(material, entry), **look)
+        draw_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look)
+        draw_runs(loss, runs, "train_loss", 1, look)
+        loss.plot([], [], linewidth=PEN.bold, label=_legend(material, entry), **look)
     label = axis(entries[0].scoring.main, 1.0)[0].removeprefix("test ")
     _axes(accuracy, "Validation", label, "no validation split, so no curve")
     _axes(loss, "Training loss", "loss", "no finished run")
@@ -43,7 +43,22 @@ def draw_curves(material: Material, figure: Planned) -> Figure:
     return fig
 
 
-def _arm(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: dict[str, Any]) -> None:
+class Pen(NamedTuple):
+    """Widths of single runs and of their mean, and size and colour of a divergence's cross (None: the arm's)."""
+
+    thin: float
+    bold: float
+    cross: float
+    cross_colour: str | None = None
+
+
+PEN = Pen(thin=0.9, bold=2.4, cross=8)
+
+
+def draw_runs(
+    ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], pen: Pen = PEN
+) -> None:
+    """A column of the history by epoch: single runs thin, their mean bold, a cross where a run diverged."""
     curves = []
     for run in runs:
         values = scale * curve(run, column)
@@ -51,14 +66,15 @@ def _arm(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: dict[st
         seen = np.flatnonzero(~np.isnan(values))
         if not len(seen):
             continue
-        ax.plot(np.arange(1, len(values) + 1), values, linewidth=0.9, alpha=0.4, **look)
+        ax.plot(np.arange(1, len(values) + 1), values, linewidth=pen.thin, alpha=0.4, **look)
         if run.diverged:
-            ax.plot(seen[-1] + 1, values[seen[-1]], marker="x", markersize=8, color=look["color"], mew=2)
+            colour = pen.cross_colour or look["color"]
+            ax.plot(seen[-1] + 1, values[seen[-1]], marker="x", markersize=pen.cross, color=colour, mew=2)
         else:
             curves.append(values)
     if curves:
         mean = mean_curve(curves)
-        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=2.4, **look)
+        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=pen.bold, **look)
 
 
 def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from florilegium.report import style
 from florilegium.report.catalogue import Planned
+from florilegium.report.gallery import empty
 from florilegium.report.generated import Set, recognised, sets_of
 from florilegium.report.material import Material
 
@@ -29,7 +30,7 @@ def draw_generated(material: Material, figure: Planned) -> Figure:
     """A row a set: the first images of each class, from the first seed."""
     sets = list(sets_of(material.study, material.runs))
     if not sets:
-        return nothing(material, figure)
+        return empty(material, figure, "no generated images", "")
     fig = style.figure(0.3 + 0.95 * len(sets))
     axes = fig.subplots(len(sets), 1, squeeze=False)[:, 0]
     for ax, found in zip(axes, sets, strict=True):
@@ -72,7 +73,7 @@ def draw_recognised(material: Material, figure: Planned) -> Figure:
     """How many images a judge recognises, against the seconds that one takes to draw."""
     sets = [s for s in sets_of(material.study, material.runs) if s.entry.samples and s.entry.samples.judge]
     if not sets:
-        return nothing(material, figure)
+        return empty(material, figure, "no generated images", "")
     fig = style.figure(3.8)
     ax = fig.subplots()
     for number, found in enumerate(sets):
@@ -104,11 +105,4 @@ def draw_recognised(material: Material, figure: Planned) -> Figure:
         "Seconds are those of the hardware that drew them. An image that is recognised need not be new: the table "
         "counts copies.",
     )
-    return fig
-
-
-def nothing(material: Material, figure: Planned) -> Figure:
-    fig = style.figure(2)
-    style.nothing(fig.subplots(), "no generated images")
-    style.frame(fig, material.study, figure.question, "")
     return fig

@@ -11,9 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
-from florilegium.report.figures_curves import mean_curve
+from florilegium.report.figures_curves import Pen, draw_runs
 from florilegium.report.material import Material
-from florilegium.report.runs import Run, curve
+from florilegium.report.runs import Run
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis
 
@@ -22,6 +22,7 @@ VALIDATION: dict[str, Any] = {"color": style.PALETTE[0], "linestyle": "-"}
 TRAINING: dict[str, Any] = {"color": style.SOFT, "linestyle": "--"}
 
 PUBLISHED: dict[str, Any] = {"color": style.BAND, "linewidth": 4, "zorder": 1}
+PEN = Pen(thin=0.8, bold=2, cross=7, cross_colour=style.WRONG)
 
 
 def draw_panels(material: Material, figure: Planned) -> Figure:
@@ -60,8 +61,8 @@ def _arm(material: Material, entry: Entry, loss: Axes, score: Axes, *, is_first:
     label, scale = axis(entry.scoring.main, 1.0)
     for ax, name, factor in ((loss, "loss", 1.0), (score, entry.scoring.main, scale)):
         ax.set_visible(True)
-        _curves(ax, runs, f"train_{name}", factor, TRAINING)
-        _curves(ax, runs, f"val_{name}", factor, VALIDATION)
+        draw_runs(ax, runs, f"train_{name}", factor, TRAINING, PEN)
+        draw_runs(ax, runs, f"val_{name}", factor, VALIDATION, PEN)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
         if not ax.lines:
             style.nothing(ax, "not run" if not runs else "not validated")
@@ -74,24 +75,6 @@ def _arm(material: Material, entry: Entry, loss: Axes, score: Axes, *, is_first:
     else:
         loss.tick_params(labelleft=False)
         score.tick_params(labelleft=False)
-
-
-def _curves(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: dict[str, Any]) -> None:
-    whole = []
-    for run in runs:
-        values = scale * curve(run, column)
-        values[~np.isfinite(values)] = np.nan
-        seen = np.flatnonzero(~np.isnan(values))
-        if not len(seen):
-            continue
-        ax.plot(np.arange(1, len(values) + 1), values, linewidth=0.8, alpha=0.4, **look)
-        if run.diverged:
-            ax.plot(seen[-1] + 1, values[seen[-1]], marker="x", markersize=7, color=style.WRONG, mew=2)
-        else:
-            whole.append(values)
-    if whole:
-        mean = mean_curve(whole)
-        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=2, **look)
 
 
 def _same_limits(axes: Sequence[Axes]) -> None:

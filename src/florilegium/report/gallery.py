@@ -27,11 +27,16 @@ def folders(
     return found
 
 
-def empty(material: Material, figure: Planned) -> Figure:
+def empty(
+    material: Material,
+    figure: Planned,
+    why: str = "no finished run",
+    caption: str = "Nothing has been looked at yet.",
+) -> Figure:
     """The figure of arms that have not been run."""
     fig = style.figure(2.0)
-    style.nothing(fig.subplots(), "no finished run")
-    style.frame(fig, material.study, figure.question, "Nothing has been looked at yet.")
+    style.nothing(fig.subplots(), why)
+    style.frame(fig, material.study, figure.question, caption)
     return fig
 
 

@@ -4,24 +4,18 @@ import argparse
 import time
 from pathlib import Path
 
-import pandas as pd
-
 from florilegium.core.errors import run_main
-from florilegium.core.files import atomic, read_json, write_text
+from florilegium.core.files import read_json, write_text
 from florilegium.core.receipts import write_receipt
 from florilegium.report.comparison import compare
 from florilegium.report.costs import costs, costs_markdown
+from florilegium.report.csv_file import write_csv
 from florilegium.report.runs import files_of, read_study
 from florilegium.report.scores import scores
 from florilegium.report.study import Study, read
 from florilegium.report.tables import markdown
 
 READ = ("metrics.json", "history.csv", "cost.json", "receipt.json")
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.10g")
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 from florilegium.core.errors import run_main
-from florilegium.core.files import atomic, write_text
+from florilegium.core.files import write_text
 from florilegium.core.receipts import write_receipt
+from florilegium.report.csv_file import write_csv
 from florilegium.report.generated import generated, generated_markdown, sets_of
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
@@ -24,8 +25,7 @@ def main() -> None:
     runs = read_study(arguments.runs, study)
     table = generated(study, runs)
     out: Path = arguments.out
-    with atomic(out) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.10g")
+    write_csv(table, out)
     write_text(out.with_suffix(".md"), generated_markdown(study, table))
     write_receipt(
         out.with_suffix(".receipt.json"),

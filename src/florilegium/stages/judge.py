@@ -3,7 +3,9 @@
 import argparse
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +19,10 @@ from florilegium.core.receipts import read_receipt, write_receipt
 from florilegium.core.spec import DataUse
 from florilegium.core.validate import parse
 from florilegium.data.augment import EvalTransform
-from florilegium.data.load import Images
+from florilegium.data.crops import at_side
+from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import Scores, evaluate
-from florilegium.generation.judging import copies, hashes_of, nearest
+from florilegium.generation.judging import Nearest, copies, nearest
 from florilegium.generation.sheets import grid, save_picture
 from florilegium.models.trained import load_trained
 from florilegium.report.statistics import wilson
@@ -40,50 +43,21 @@ def main() -> None:
     run = read_receipt(arguments.generator)
     splits = image_arguments.splits_of(arguments, parse(DataUse, run["spec"]["data"], "receipt.json: data"))
     made = np.load(arguments.samples)
-    classes = list(splits.classes)
-    labels = torch.tensor(
-        [classes.index(c) for c in pd.read_csv(arguments.samples.with_suffix(".csv"), dtype=str)["class"]]
-    )
-    scores = judged(arguments.classifier, made, labels, classes, device)
-    to_train = nearest(torch.from_numpy(made), resized(splits.train, made.shape[1]), device)
-    usual = nearest(resized(splits.test, made.shape[1]), resized(splits.train, made.shape[1]), device)
+    labels = labels_of(arguments.samples, splits.classes)
+    scores = judged(arguments.classifier, made, labels, splits.classes, device)
+    side = made.shape[1]
+    real = at_side(splits.train.pixels, side)
+    near = nearest(torch.from_numpy(made), real, device)
+    usual = nearest(at_side(splits.test.pixels, side), real, device)
     trained = Hashes.load(arguments.hashes)
     rows = np.flatnonzero(np.isin(trained.images, splits.train.names))
-    copied = copies(hashes_of(made), trained.take(rows), parse(Audit, spec["audit"], "--spec audit"))
-    table = pd.DataFrame(
-        {
-            "sample": np.arange(len(made)),
-            "class": [classes[k] for k in labels.tolist()],
-            "prediction": [classes[k] for k in scores.predictions.tolist()],
-            "probability": scores.probabilities.double().numpy().round(6),
-            "nearest": [splits.train.names[k] for k in to_train.place],
-            "nearest_class": [classes[k] for k in splits.train.labels[to_train.place].tolist()],
-            "pixel_distance": to_train.distance.round(6),
-            "copy_of": [copied.get(k, "") for k in range(len(made))],
-        }
-    )
+    copied = copies(made, trained.take(rows), parse(Audit, spec["audit"], "--spec audit"))
     out: Path = arguments.out
-    write_table(out / "neighbours.csv", table)
-    n = len(made)
-    low, high = wilson(round(scores.top1 * n), n)
-    write_json(
-        out / "judge.json",
-        {
-            "n": n,
-            "accuracy": scores.top1,
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "copies": len(copied),
-            "median_distance": float(np.median(to_train.distance)),
-            "median_distance_of_test_images": float(np.median(usual.distance)),
-            "nearer_than_test_images": float(np.mean(to_train.distance < np.quantile(usual.distance, 0.01))),
-        },
-    )
-    first = np.argsort(to_train.distance)[:SHOWN]
-    theirs = resized(splits.train, made.shape[1]).numpy()[to_train.place[first]]
-    save_picture(
-        grid(np.concatenate([made[first], theirs]), ["generated", "nearest real"]), out / "neighbours.png"
-    )
+    write_table(out / "neighbours.csv", neighbours(splits, labels, scores, near, copied))
+    write_json(out / "judge.json", verdict(scores, near, usual, len(copied)))
+    first = np.argsort(near.distance)[:SHOWN]
+    pairs = np.concatenate([made[first], real.numpy()[near.place[first]]])
+    save_picture(grid(pairs, ["generated", "nearest real"]), out / "neighbours.png")
     write_receipt(
         out / "judge.receipt.json",
         stage="judge",
@@ -102,8 +76,14 @@ def main() -> None:
     )
 
 
+def labels_of(samples: Path, classes: Sequence[str]) -> torch.Tensor:
+    """The class that was asked for of each generated image, (N,)."""
+    table = pd.read_csv(samples.with_suffix(".csv"), dtype=str)
+    return torch.tensor([classes.index(name) for name in table["class"]])
+
+
 def judged(
-    checkpoint: Path, made: np.ndarray, labels: torch.Tensor, classes: list[str], device: torch.device
+    checkpoint: Path, made: np.ndarray, labels: torch.Tensor, classes: Sequence[str], device: torch.device
 ) -> Scores:
     """What the classifier sees in the images.
 
@@ -111,7 +91,7 @@ def judged(
         UserError: it was trained on other classes.
     """
     trained = load_trained(checkpoint)
-    if list(trained.classes) != classes:
+    if trained.classes != tuple(classes):
         raise UserError(
             f"{checkpoint}: knows other classes than the generator makes; let samples.judge name a classifier of the "
             "same data set"
@@ -122,15 +102,39 @@ def judged(
     return evaluate(trained.network.to(device), images, transform, batch_size=EVALUATION_BATCH, device=device)
 
 
-def resized(images: Images, side: int) -> torch.Tensor:
-    """Their pixels at the side of the generated ones, uint8 (N, side, side, 3)."""
-    from florilegium.data.crops import resize
-
-    return (
-        images.pixels
-        if images.pixels.shape[1] == side
-        else resize(images.pixels, side, "bilinear").contiguous()
+def neighbours(
+    splits: Splits, labels: torch.Tensor, scores: Scores, near: Nearest, copied: Mapping[int, str]
+) -> pd.DataFrame:
+    """A row a generated image: what it should be, what is seen in it, and what real image is nearest."""
+    classes, train = splits.classes, splits.train
+    return pd.DataFrame(
+        {
+            "sample": np.arange(len(labels)),
+            "class": [classes[k] for k in labels.tolist()],
+            "prediction": [classes[k] for k in scores.predictions.tolist()],
+            "probability": scores.probabilities.double().numpy().round(6),
+            "nearest": [train.names[k] for k in near.place],
+            "nearest_class": [classes[k] for k in train.labels[near.place].tolist()],
+            "pixel_distance": near.distance.round(6),
+            "copy_of": [copied.get(k, "") for k in range(len(labels))],
+        }
     )
+
+
+def verdict(scores: Scores, near: Nearest, usual: Nearest, n_copies: int) -> dict[str, Any]:
+    """The numbers of the whole set; `usual` are the distances of real test images, which copy nothing."""
+    n = len(near.distance)
+    low, high = wilson(round(scores.top1 * n), n)
+    return {
+        "n": n,
+        "accuracy": scores.top1,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "copies": n_copies,
+        "median_distance": float(np.median(near.distance)),
+        "median_distance_of_test_images": float(np.median(usual.distance)),
+        "nearer_than_test_images": float(np.mean(near.distance < np.quantile(usual.distance, 0.01))),
+    }
 
 
 def parse_arguments() -> argparse.Namespace:

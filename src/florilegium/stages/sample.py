@@ -51,7 +51,7 @@ def main() -> None:
             seed=run["seed"],
             device=device,
         )
-        write(made, classes, arguments.out)
+        write(made, classes, spec["shown"], arguments.out)
         write_json(
             arguments.out / "cost.json",
             {
@@ -76,13 +76,12 @@ def main() -> None:
         )
 
 
-def write(made: Made, classes: list[str], folder: Path) -> None:
+def write(made: Made, classes: list[str], shown: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "samples.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, made.pixels)
     rows = [(str(number), classes[label]) for number, label in enumerate(made.labels.tolist())]
     write_table(folder / "samples.csv", ("sample", "class"), rows)
-    shown = made.frames.shape[1] // len(classes) or min(8, len(rows) // len(classes))
     per_class = len(rows) // len(classes)
     first = np.arange(len(rows)) % per_class < shown
     save_picture(grid(made.pixels[first], classes), folder / "grid.png")

@@ -1,44 +1,23 @@
 """Train and test a detector: one arm of an experiment, with one seed or several."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from florilegium.core.detection import DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.errors import run_main
 from florilegium.data.scenes import load_scenes
-from florilegium.training import parallel
+from florilegium.stages import training_arguments
 from florilegium.training.detector import train_detector
 from florilegium.training.job import Job
-from florilegium.training.lease import leased
-from florilegium.training.machine import configure, pick_device
+from florilegium.training.machine import configure
 
 
 def main() -> None:
     arguments = parse_arguments()
-    spec = json.loads(arguments.spec)
-    processes = spec.get("processes", 1)
-    with leased(arguments.device, processes) as gpus:  # before pick_device, which asks CUDA
-        job = job_of(arguments, spec, gpus)
-        parallel.run(processes, job.device, train, job, arguments)
-
-
-def job_of(arguments: argparse.Namespace, spec: dict[str, Any], gpus: tuple[str, ...]) -> Job:
     table = arguments.pixels.with_suffix(".csv")
-    return Job(
-        spec=spec,
-        code=arguments.code,
-        inputs=(arguments.pixels, table, arguments.annotations, *arguments.dropped),
-        init=arguments.init,
-        out=arguments.out,
-        state=arguments.state,
-        tensorboard=arguments.tensorboard,
-        device=pick_device(arguments.device),
-        deterministic=not arguments.fastest_kernels,
-        gpus=gpus,
-    )
+    inputs = (arguments.pixels, table, arguments.annotations, *arguments.dropped)
+    training_arguments.run(arguments, inputs, train)
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
@@ -55,23 +34,11 @@ def train(job: Job, arguments: argparse.Namespace) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, help="JSON with data, model, recipe and perhaps processes")
-    parser.add_argument("--code", required=True, help="hash of the code, for the receipt and the state")
-    parser.add_argument("--seeds", required=True, type=int, nargs="+")
+    training_arguments.add_to(parser)
     parser.add_argument("--pixels", required=True, type=Path, help="packed images, scenes<packing>.npy")
     parser.add_argument("--annotations", required=True, type=Path, help="annotations.json of the data set")
     parser.add_argument(
         "--dropped", type=Path, nargs="+", default=[], help="tables of images not to train on"
-    )
-    parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the arm")
-    parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
-    parser.add_argument("--tensorboard", type=Path, help="folder for event files")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    parser.add_argument(
-        "--fastest-kernels",
-        action="store_true",
-        help="on a GPU: do not ask for kernels that repeat their bits",
     )
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
 """Classification as a task: cross-entropy on augmented batches, judged by top-1."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -11,10 +11,9 @@ from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.training import parallel
-from florilegium.training.accumulation import joined
 from florilegium.training.feed import Feed, place
 from florilegium.training.mix import Targets, hits_of, loss_of, mix
-from florilegium.training.seeding import epoch_order
+from florilegium.training.passes import batches
 from florilegium.training.selection import Row
 from florilegium.training.task import Task
 
@@ -95,30 +94,6 @@ def task_of(
         judged=("val_loss", "val_top1"),
         score="val_top1",
     )
-
-
-def batches(epoch: int, *, count: int, recipe: Recipe, seed: int) -> Sequence[Tensor]:
-    """The steps of an epoch: one pass over `count` images, or `recipe.epoch_steps` of endless passes."""
-    full = steps_per_pass(count, recipe.batch_size)
-    steps = recipe.epoch_steps or full
-    order: dict[int, Tensor] = {}
-    found = []
-    for number in range(epoch * steps, (epoch + 1) * steps):
-        turn, step = divmod(number, full)
-        if turn not in order:
-            order = {turn: epoch_order(seed, turn, count)}
-        found.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
-    return joined(found, recipe, epoch)
-
-
-def steps_per_pass(count: int, batch_size: int) -> int:
-    """Batches of a pass over the images; the last may be smaller.
-
-    A single image left over is not visited in that pass (the order changes, so it is another one
-    each time): batch normalisation has no variance of one value. Nor are fewer than there are processes.
-    """
-    full, rest = divmod(count, batch_size)
-    return full + (rest >= max(2, parallel.size()) or full == 0)
 
 
 def validate(

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from florilegium.core.detection import STRIDE, DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
@@ -15,16 +14,15 @@ from florilegium.core.progress import say
 from florilegium.data.scenes import SceneSplits, coco_ground_truth
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
-from florilegium.models.freeze import freeze
 from florilegium.models.start import load_detector
 from florilegium.training import parallel, results
 from florilegium.training.detection import Detection, answerer, task_of
 from florilegium.training.detection_results import findings, measure, metrics
+from florilegium.training.first_network import start
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
 from florilegium.training.run import train_run
-from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
 from florilegium.training.trackers import trackers_of
 
@@ -53,7 +51,7 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
     data, asked = job.section(DetectionData, "data"), job.section(DetectionRecipe, "recipe")
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
-    network = first_network(job, recipe, len(splits.classes), seed)
+    network = start(job, recipe, len(splits.classes), seed, load=load_detector)
     anchors = network.arguments.anchors
     config = replace(registry.own_input(job.model), size=data.short_side)
     val_truth = None if splits.val is None else coco_ground_truth(splits.val, annotations)
@@ -86,19 +84,6 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
         input=asdict(config),
         warnings=results.warnings(outcome, recipe, splits.classes, torch.cat(splits.train.labels)),
     )
-
-
-def first_network(job: Job, recipe: DetectionRecipe, n_classes: int, seed: int) -> nn.Module:
-    """The network before its first step: random weights of `seed`, then what `init` holds, then frozen."""
-    torch.manual_seed(derive(seed, "weights"))
-    network = registry.build(job.model, n_classes)
-    init = job.init_of(seed)
-    if init is not None:
-        load_detector(
-            network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected
-        )
-    freeze(network, recipe)
-    return network
 
 
 def largest_input(data: DetectionData) -> tuple[int, int]:

@@ -1,9 +1,12 @@
 """The network that a run starts with; apart from the loop, since features are made without one."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from florilegium.core.recipe import Recipe
+from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.models.weights import load_into
@@ -12,11 +15,24 @@ from florilegium.training.seeding import derive
 
 
 def first_network(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
-    """The network before its first step: random weights of `seed`, then what `init` holds, then frozen."""
+    """A classifier before its first step, see `start`."""
+    return start(job, recipe, n_classes, seed, drop_path=recipe.drop_path, dropout=recipe.dropout)
+
+
+def start(
+    job: Job,
+    recipe: TrainingRecipe,
+    n_classes: int,
+    seed: int,
+    *,
+    load: Callable[..., None] = load_into,
+    **regularisation: float,
+) -> nn.Module:
+    """The network of `job` with random weights of `seed`, then what `init` holds, taken by `load`, then frozen."""
     torch.manual_seed(derive(seed, "weights"))
-    network = registry.build(job.model, n_classes, drop_path=recipe.drop_path, dropout=recipe.dropout)
+    network = registry.build(job.model, n_classes, **regularisation)
     init = job.init_of(seed)
     if init is not None:
-        load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
+        load(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
     freeze(network, recipe)
     return network

@@ -14,17 +14,15 @@ from florilegium.data.augment import InputConfig
 from florilegium.data.load import Splits
 from florilegium.generation.adversarial import Duel
 from florilegium.generation.diffusion import NoiseError, noise_error
-from florilegium.models import registry
 from florilegium.models.generators import ConditionalUnet, own_input
-from florilegium.models.weights import load_into
 from florilegium.training import parallel, results
-from florilegium.training.classification import batches
 from florilegium.training.feed import Feed, place
+from florilegium.training.first_network import start
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome, fit
 from florilegium.training.machine import pick_precision
+from florilegium.training.passes import batches
 from florilegium.training.run import train_run
-from florilegium.training.seeding import derive
 from florilegium.training.state import StateFolder
 from florilegium.training.task import Task
 from florilegium.training.trackers import trackers_of
@@ -47,11 +45,7 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     asked = job.section(GenerationRecipe, "recipe")
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to learn from")
-    torch.manual_seed(derive(seed, "weights"))
-    network = registry.build(job.model, len(splits.classes), dropout=recipe.dropout)
-    init = job.init_of(seed)
-    if init is not None:
-        load_into(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
+    network = start(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
     config, _ = own_input(job.model)
     trackers = trackers_of(job, seed)
     task = task_of(network, splits, recipe, config, seed, job.device)

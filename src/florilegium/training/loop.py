@@ -5,7 +5,7 @@ CPU an interrupted run ends in the same bits as an uninterrupted one.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,8 +80,9 @@ def fit(
         if recipe.restarts and progress.good is None:
             mark_good(learner, progress)
         while not is_over(progress, task, recipe):
-            if train_epoch(learner, task, progress, keeper, seed):
-                close_epoch(learner, task, progress)
+            batches = task.batches(len(progress.history))
+            if train_epoch(learner, task, batches, progress, keeper, seed):
+                close_epoch(learner, task, progress, sum(map(len, batches)))
             else:
                 progress.diverged_epoch = len(progress.history) + 1
             if progress.diverged_epoch is not None and len(progress.restarts) < recipe.restarts:
@@ -125,10 +126,11 @@ def is_over(progress: Progress, task: Task, recipe: TrainingRecipe) -> bool:
     )
 
 
-def train_epoch(learner: Learner, task: Task, progress: Progress, keeper: Keeper, seed: int) -> bool:
-    """Do the steps that are left of the epoch; False as soon as a loss or a weight is not finite."""
+def train_epoch(
+    learner: Learner, task: Task, batches: Sequence[Tensor], progress: Progress, keeper: Keeper, seed: int
+) -> bool:
+    """Do the steps of `batches` that are left of the epoch; False as soon as a loss or a weight is not finite."""
     recipe, epoch = learner.recipe, len(progress.history)
-    batches = task.batches(epoch)
     steps = len(batches)
     tally = torch.zeros(len(task.objective.columns), dtype=exact(learner.device), device=learner.device)
     tally += torch.tensor(progress.tally or 0.0, dtype=tally.dtype, device=learner.device)
@@ -175,10 +177,9 @@ def learning_rate(recipe: TrainingRecipe, progress: Progress, step: int, steps: 
     return rate(recipe, step, steps, losses) * recipe.restart_factor ** len(progress.restarts)
 
 
-def close_epoch(learner: Learner, task: Task, progress: Progress) -> None:
-    """Validate, write the epoch's row, and remember the weights where they are the best so far."""
+def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) -> None:
+    """Validate, write the row of the epoch, of `count` images, and remember the weights where they are the best."""
     recipe, epoch = learner.recipe, len(progress.history) + 1
-    count = sum(len(index) for index in task.batches(epoch - 1))
     row: Row = {"epoch": epoch, "lr": progress.lr}
     row |= {name: total / count for name, total in zip(task.objective.columns, progress.tally, strict=True)}
     row |= dict.fromkeys(task.judged)

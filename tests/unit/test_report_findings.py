@@ -1,0 +1,42 @@
+"""The headlines of a study: what its tables show, and no more than that."""
+
+import json
+from pathlib import Path
+
+import report_world as world
+from test_report_comparison import compared
+
+from florilegium.report.findings import findings
+from florilegium.report.study import Study, read
+
+
+def test_many_gains_share_a_headline(tmp_path: Path) -> None:
+    description = world.norms()
+    root = world.write_norms(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), *compared(root, description), [])
+    assert [f.subject for f in found if "gain" in f.subject] == ["gain by transfer (8 pairs)"]
+
+
+def test_findings_hold_back_when_the_interval_holds_zero(tmp_path: Path) -> None:
+    a = world.entry("scratch", seeds=[0])
+    b = world.entry("from102_clean", role="transfer", seeds=[0], baseline=world.against("scratch"))
+    for of, accuracy in ((a, 0.60), (b, 0.61)):
+        world.write_run(tmp_path, of, 0, accuracy=accuracy)
+    description = world.study([a, b])
+    table, differences = compared(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), table, differences, [])
+    assert "no effect is shown" in found[0].sentence and found[0].subject.startswith("gain by transfer")
+
+
+def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> None:
+    scratch = world.entry("scratch", seeds=[0])
+    world.write_run(tmp_path, scratch, 0, accuracy=0.6)
+    description = world.study([scratch])
+    table, differences = compared(tmp_path, description)
+    name = scratch["dataset"]
+    audit = {"a": name, "b": name, "n_a": 60_000, "n_dropped": 341, "n_exposed": {"test": 999}}
+    for shown in (1, 0):
+        summary = audit | {"across_splits": {"train/test": {"pairs": 2 * shown, "images": shown}}}
+        found = findings(read(Study, json.dumps(description)), table, differences, [summary])
+        said = [finding for finding in found if "its own training split" in finding.subject]
+        assert [finding.figure for finding in said] == ["1 test picture"] * shown
