@@ -105,6 +105,20 @@ def test_a_preset_may_change_first_weights_seeds_and_arms(make):
     assert random.find("bloom", "after", "corrected").init is None
 
 
+def test_seeds_of_one_arm_win_over_those_of_its_experiment_in_the_same_preset(make):
+    preset = """
+        studies:
+          bloom:
+            experiments:
+              after: {seeds: [0, 1], arms: {slow: {seeds: [7]}}}
+    """
+    plan = make(preset=preset)
+    assert plan.find("bloom", "after", "corrected").seeds == (0, 1)
+    assert plan.find("bloom", "after", "slow").seeds == (7,)
+    changed = make("experiments: {bloom/after: {seeds: [5]}}", preset=preset)
+    assert changed.find("bloom", "after", "slow").seeds == (5,)
+
+
 def test_config_wins_over_preset_over_study(make):
     preset = """
         studies:

@@ -79,18 +79,24 @@ def every_arm(file: StudyFile, where: str) -> set[tuple[str, str]]:
 
 
 def _merge_arms(arms: dict[str, ArmEntry], changes: list[tuple[str, Overlay]]) -> dict[str, ArmEntry]:
-    """The arms of the study file and those that an overlay adds, but for those that one leaves out.
-
-    The last overlay that names seeds has them.
-    """
+    """The arms of the study file and those that an overlay adds, but for those that one leaves out."""
     added = {name: arm for _, overlay in changes for name, arm in overlay.arms.items() if name not in arms}
     left_out = {name for _, overlay in changes for name in overlay.skip_arms}
-    seeds = next((overlay.seeds for _, overlay in reversed(changes) if overlay.seeds is not None), None)
     return {
-        name: arm if seeds is None else arm.model_copy(update={"seeds": seeds})
+        name: arm.model_copy(update={"seeds": _changed_seeds(name, changes) or arm.seeds})
         for name, arm in {**arms, **added}.items()
         if name not in left_out
     }
+
+
+def _changed_seeds(arm: str, changes: list[tuple[str, Overlay]]) -> tuple[int, ...] | None:
+    """The seeds of the last overlay that names some, for this arm or else for all."""
+    for _, overlay in reversed(changes):
+        entry = overlay.arms.get(arm, ArmEntry())
+        seeds = entry.seeds or overlay.seeds
+        if seeds is not None:
+            return seeds
+    return None
 
 
 def _build(

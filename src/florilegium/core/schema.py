@@ -76,7 +76,9 @@ class Overlay(Strict):
     init: dict[str, Any] | None = Field(
         None, description="in place of the study's first weights; {}: random ones"
     )
-    seeds: tuple[Count, ...] | None = Field(None, strict=False, description="of every arm, whatever it names")
+    seeds: tuple[Count, ...] | None = Field(
+        None, strict=False, description="of every arm, but for those that name theirs here"
+    )
     attention: dict[str, Any] | None = Field(
         None,
         description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
