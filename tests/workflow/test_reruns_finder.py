@@ -36,7 +36,7 @@ def test_what_both_use_reruns_both_and_no_other_experiment(copy: Path):
 
 
 def test_what_a_finder_does_not_use_leaves_it_alone(copy: Path):
-    due = change(copy, epochs=5)
+    due = change(copy, epochs=7)
     assert below(due, *TRAININGS) == set(TRAININGS)
     assert not below(due, *FINDERS)
 
