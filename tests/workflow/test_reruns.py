@@ -33,7 +33,7 @@ ATTENTION = tuple(
     f"results/demo/normalization/{name}/corrected/seed0/attention/"
     for name in (
         "cifar100_b16_ln",
-        *(f"cifar10_b16_{norm}" for norm in ("ln", "ln_in21k", "bn", "rescale", "rescale_full")),
+        *(f"cifar10_b16_{norm}" for norm in ("ln", "ln_in21k", "bn", "gn", "rescale", "rescale_full")),
     )
 )
 ATTRIBUTION = tuple(
