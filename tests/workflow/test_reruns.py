@@ -50,14 +50,15 @@ RUN = re.compile(r"/seed\d+/")
 DEMO = "workflow/presets/demo.yaml"
 
 
-def finish(folder: Path) -> Path:
-    """Put every output of a copy in place, and have Snakemake believe that it made them."""
-    for name in outputs(folder):
+def finish(folder: Path) -> set[str]:
+    """Put every output of a copy in place, have Snakemake believe that it made them, and return them."""
+    made = outputs(folder)
+    for name in made:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     snakemake(folder, "--cores", "1", "--touch", "--forceall", "all")
-    return folder
+    return made
 
 
 def outputs(folder: Path) -> set[str]:
@@ -89,16 +90,16 @@ def runs(names: set[str]) -> set[str]:
 @pytest.fixture(scope="module")
 def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_project(project, tmp_path_factory.mktemp("reruns") / "demo")
-    return finish(narrow(folder, "tiny_imagenet"))
+    return narrow(folder, "tiny_imagenet")
 
 
 @pytest.fixture(scope="module")
 def everything(demo: Path) -> set[str]:
-    return outputs(demo)
+    return finish(demo)
 
 
 @pytest.fixture
-def copy(demo: Path, tmp_path: Path) -> Path:
+def copy(demo: Path, everything: set[str], tmp_path: Path) -> Path:
     """A finished demo to edit."""
     return Path(shutil.copytree(demo, tmp_path / "copy"))
 
@@ -186,11 +187,11 @@ def test_a_seed_more_is_one_more_run(project: Path, tmp_path: Path):
     """Elsewhere, one job is one run."""
     copy = narrow(copy_project(project, tmp_path / "apart"))
     edit(copy / DEMO, "share_process: true", "share_process: false")
-    finish(copy)
-    before = outputs(copy)
+    before = finish(copy)
     configure(copy, seeds=[0, 1, 2])
-    assert planned(copy, "all") == (outputs(copy) - before) | below(before, *REPORTS)
-    assert {name.rsplit("/", 2)[1] for name in runs(outputs(copy) - before)} == {"seed2"}
+    more = outputs(copy) - before
+    assert planned(copy, "all") == more | below(before, *REPORTS)
+    assert {name.rsplit("/", 2)[1] for name in runs(more)} == {"seed2"}
 
 
 TEXTS = {
@@ -234,12 +235,12 @@ def test_a_changed_archive_reruns_all_that_saw_it(project: Path, tmp_path: Path)
     archive.write_bytes(b"images")
     files = {"17flowers.tgz": {"path": "archives/17flowers.tgz"}, "datasplits.mat": "absent"}
     configure(copy, preset="mini", studies=["flowers"], datasets={"oxford17": {"files": files}})
-    finish(copy)
+    everything = finish(copy)
     assert planned(copy, "all") == set()
     archive.write_bytes(b"images, and one of them changed")
     audits, flowers = "results/mini/audit", "results/mini/flowers"
     blind = ("resources/oxford102/", f"{audits}/oxford102__oxford102/", f"{flowers}/resnet18_on102_leaky/")
-    assert planned(copy, "all") == outputs(copy) - below(outputs(copy), *blind)
+    assert planned(copy, "all") == everything - below(everything, *blind)
 
 
 def test_a_touched_file_of_gigabytes_reruns_nothing(project: Path, tmp_path: Path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.conftest import configure, copy_project, narrow, planned
-from tests.workflow.test_reruns import below, edit, finish, outputs
+from tests.workflow.test_reruns import below, edit, finish
 
 STUDY = "results/demo/techniques/"
 EXPERIMENT = f"{STUDY}resnet18_finder/corrected/"
@@ -17,11 +17,16 @@ TRAININGS = tuple(f"{EXPERIMENT}seed{seed}/metrics.json" for seed in (0, 1))
 @pytest.fixture(scope="module")
 def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_project(project, tmp_path_factory.mktemp("finder") / "demo")
-    return finish(narrow(folder, "techniques"))
+    return narrow(folder, "techniques")
+
+
+@pytest.fixture(scope="module")
+def everything(demo: Path) -> set[str]:
+    return finish(demo)
 
 
 @pytest.fixture
-def copy(demo: Path, tmp_path: Path) -> Path:
+def copy(demo: Path, everything: set[str], tmp_path: Path) -> Path:
     return Path(shutil.copytree(demo, tmp_path / "copy"))
 
 
@@ -31,8 +36,8 @@ def change(copy: Path, **recipe: object) -> set[str]:
     return below(planned(copy, "all"), f"{STUDY}resnet")
 
 
-def test_what_both_use_reruns_both_and_no_other_experiment(copy: Path):
-    assert change(copy, weight_decay=2.0e-3) == below(outputs(copy), EXPERIMENT)
+def test_what_both_use_reruns_both_and_no_other_experiment(copy: Path, everything: set[str]):
+    assert change(copy, weight_decay=2.0e-3) == below(everything, EXPERIMENT)
 
 
 def test_what_a_finder_does_not_use_leaves_it_alone(copy: Path):
@@ -41,9 +46,9 @@ def test_what_a_finder_does_not_use_leaves_it_alone(copy: Path):
     assert not below(due, *FINDERS)
 
 
-def test_what_the_finder_alone_uses_reruns_it_and_what_follows(copy: Path):
+def test_what_the_finder_alone_uses_reruns_it_and_what_follows(copy: Path, everything: set[str]):
     due = change(copy, finder_steps=40)
-    assert below(due, *FINDERS) == below(outputs(copy), *FINDERS)
+    assert below(due, *FINDERS) == below(everything, *FINDERS)
     assert below(due, *TRAININGS) == set(TRAININGS)
 
 
