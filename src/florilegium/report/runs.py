@@ -118,7 +118,7 @@ def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Differen
     seeds = sorted(ours.keys() & theirs.keys())
     pairs = [(ours[seed], theirs[seed]) for seed in seeds]
     if not pairs and len(ours) == 1:
-        return _one_more_seed(*ours.values(), list(theirs.values()))
+        return _one_more_seed(next(iter(ours.values())), list(theirs.values()))
     if not pairs or pairs[0][0].task != pairs[0][1].task:
         return None
     if pairs[0][0].task != "classification":
