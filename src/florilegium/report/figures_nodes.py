@@ -20,10 +20,11 @@ from florilegium.report.pictures_nodes import (
 )
 from florilegium.report.study import Entry
 
+TALLEST = 1.25  # inches of a row: four squares need no more
 PANELS = {
     "entropy_share": ("Entropy of a row", "share of log N"),
-    "between_queries": ("From node to node", "share of weight that moves"),
-    "between_images": ("From image to image", "share of weight that moves"),
+    "between_queries": ("From node to node", "part of the weight"),
+    "between_images": ("From image to image", "part of the weight"),
     "same_first": ("One node first for all", "share of images"),
 }
 
@@ -48,7 +49,7 @@ def draw_attention_nodes(material: Material, figure: Planned) -> Figure:
     if not found:
         return gallery.empty(material, figure)
     columns = max(4, *(len(attended.images) for attended in found.values()))
-    fig = style.figure((len(found) + 1) * gallery.row_height(columns, 0.1))
+    fig = style.figure((len(found) + 1) * min(gallery.row_height(columns, 0.1), TALLEST))
     grid = fig.subplots(len(found) + 1, columns, squeeze=False)
     largest = max(with_mean(weights)[0].max() for a in found.values() for weights in a.maps)
     for ax, image in zip(grid[0], next(iter(found.values())).images, strict=False):
@@ -106,7 +107,7 @@ def draw_attention_change(material: Material, figure: Planned) -> Figure:
         ax.set_xlabel(unit)
         ax.set_xlim(-0.03, 1.03 if column in ("entropy_share", "same_first") else None)
     axes[0].set_yticks(rows, [style.wrapped(name, 30) for name in found])
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(found) - 0.5, -0.5)
     images = either(attended.table["n_images"].iloc[0] for attended in found.values())
     style.frame(
         fig,

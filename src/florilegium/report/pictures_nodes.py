@@ -16,8 +16,8 @@ NODE_NOTE = (
     "darker a square, the more is taken from there. White is 0, the darkest {largest:.2f}, an even share {even:.2f}."
 )
 NUMBER_NOTE = (
-    "S: entropy of a row as a share of that of uniform attention. Q: share of the weight that moves with the node that "
-    "asks; I: with the image; both 0 where attention is static. 1st: of {images} test images, those in which all nodes "
+    "S: entropy of a row as a share of that of uniform attention. Q: part of the weight that moves with the node that "
+    "asks, 0 where all ask alike; I: with the image, 0 where all images are treated alike. 1st: of {images} test images, those in which all nodes "
     "take most from the same node."
 )
 COLUMN = 0.85  # inches
