@@ -111,5 +111,5 @@ def test_the_small_real_runs_have_five_seeds_and_three_rates_and_both_starts_of_
     assert len({*found["r18/corrected"].seeds, *found["r18_seed3407/corrected"].seeds}) == 5
     assert {"r18/lr10x", "r18/lr0.1x"} <= found.keys()
     assert len(found["r34_scratch/corrected"].seeds) == 3
-    start = found["r34_from_flowers/corrected"].init
-    assert start is not None and start.experiment == "backbone34"
+    start = found["r34_from_cifar10/corrected"].init
+    assert start is not None and start.experiment == "backbone34_cifar10"

@@ -6,7 +6,7 @@ from florilegium.core.files import read_json
 from florilegium.core.sources import Rendering
 from florilegium.data.rendered import render
 from tests.workflow.conftest import snakemake
-from tests.workflow.test_readme import COMMANDS
+from tests.workflow.test_readme import BLOCKS
 
 SMALL = (
     "{own_boxes/retinanet18: {data: {short_side: 64, long_side: 64}, model: {arguments: {norm: gn, blocks: [1, 1, 1, 1], "
@@ -16,7 +16,7 @@ SMALL = (
 
 def test_the_own_boxes_of_the_readme_become_a_report(fresh: Path) -> None:
     render(Rendering(scene="objects", seed=0, size=64, per_class=6), fresh / "photographs")
-    (command,) = [line for line in COMMANDS if "own_boxes" in line]
+    (command,) = [line for block in BLOCKS for line in block if "own_boxes" in line]
     _, *arguments = command.split()
     snakemake(fresh, *arguments, "--config", "seeds=[0]", f"experiments={SMALL}")
     study = fresh / "results/mini/own_boxes"

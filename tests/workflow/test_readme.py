@@ -1,4 +1,7 @@
-"""Every command of the README runs. Those that set up and run the demo whole are run by `.ci/run`."""
+"""Every command of the README runs, as a reader types them: those of one block in order, in one folder.
+
+Those that set up and run the demo whole are run by `.ci/run`.
+"""
 
 import re
 import shutil
@@ -16,23 +19,27 @@ SETS_UP = ("make ", "python3 -m venv", ".venv/bin/")
 LEAK_FOUND = 1
 
 
-def commands(readme: str) -> list[str]:
-    lines = [line for block in BLOCK.findall(readme) for line in block.splitlines()]
-    return [line.partition("  #")[0].strip() for line in lines]
+def blocks(readme: str) -> list[list[str]]:
+    """The commands of each block of code, in order, without those that set up."""
+    lines = [
+        [line.partition("  #")[0].strip() for line in block.splitlines()] for block in BLOCK.findall(readme)
+    ]
+    kept = [[line for line in block if line and not line.startswith(SETS_UP)] for block in lines]
+    return [block for block in kept if block]
 
 
 README = Path(__file__).parents[2] / "README.md"
-COMMANDS = [line for line in commands(README.read_text()) if line and not line.startswith(SETS_UP)]
+BLOCKS = blocks(README.read_text())
 
 
 def test_the_readme_has_commands():
-    assert len(COMMANDS) >= 6
+    assert len(BLOCKS) >= 6
 
 
 @pytest.fixture
-def folder(request: pytest.FixtureRequest, tmp_path: Path, command: str) -> Path:
-    """A copy in which the command finds what it names: detectors are in the whole demo alone."""
-    if "detection" in command or "demo_scenes" in command:
+def folder(request: pytest.FixtureRequest, tmp_path: Path, block: list[str]) -> Path:
+    """A copy in which the commands find what they name: detectors are in the whole demo alone."""
+    if any("demo_scenes" in command for command in block):
         whole = request.getfixturevalue("whole_demo")
         return Path(
             shutil.copytree(whole, tmp_path / "whole", symlinks=True, ignore=shutil.ignore_patterns(".venv"))
@@ -40,20 +47,25 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, command: str) -> Path
     return Path(request.getfixturevalue("copy"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_runs(folder: Path, command: str):
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block[0][:40])
+def test_the_commands_of_a_block_run_one_after_another(folder: Path, block: list[str]):
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (40, 40, 3), np.uint8))
     for name in ("pictures/train/a.png", "pictures/test/b.png"):  # a leak, for the audit to find
         (folder / name).parent.mkdir(parents=True)
         picture.save(folder / name)
+    for command in block:
+        done = run(command, folder)
+        expected = LEAK_FOUND if " audit pictures" in command else 0
+        assert done.returncode == expected, done.stdout + done.stderr
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if "examples/" in command:
         command += " -n"  # the archives that it names are the reader's
         for name in re.findall(r"path: (\S+?)}", (folder / "examples/local_archives.yaml").read_text()):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).touch()
-    done = subprocess.run(
+    return subprocess.run(
         command, cwd=folder, env=environment(folder), shell=True, capture_output=True, text=True, timeout=300
     )
-    expected = LEAK_FOUND if " audit pictures" in command else 0
-    assert done.returncode == expected, done.stdout + done.stderr
