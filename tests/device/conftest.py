@@ -1,0 +1,103 @@
+"""What only a GPU can show. Without one, these tests skip and say so."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from florilegium.core.files import read_json
+
+SLIM = {"channels": [16, 32, 64, 128], "layers": [1, 1, 1, 1]}
+SPEC = {
+    "data": {"dataset": "noise", "storage_size": 32},
+    "model": {"name": "resnet18", "arguments": SLIM},
+    "recipe": {"epochs": 3, "batch_size": 64, "lr": 0.05, "image_size": 32, "flip": 0.5},
+}
+
+
+@pytest.fixture(autouse=True)
+def gpu() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device on this machine")
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch) -> Path:
+    """A working directory with 1,500 packed images of three classes: noise with one brighter channel."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    labels = np.arange(1500) % 3
+    pixels = rng.integers(0, 200, (1500, 32, 32, 3), dtype=np.uint8)
+    pixels[np.arange(1500), :, :, labels] += 20
+    names = [f"{'abc'[label]}/{i:04d}.png" for i, label in enumerate(labels)]
+    np.save("pixels32.npy", pixels)
+    pd.DataFrame({"image": names}).to_csv("pixels32.csv", index=False)
+    split = np.array(["train", "train", "train", "val", "test"])[np.arange(1500) // 3 % 5]
+    table = pd.DataFrame({"image": names, "class": [n[0] for n in names], "split": split})
+    table.to_csv("images.csv", index=False)
+    Path("images.json").write_text('{"classes": ["a", "b", "c"]}')
+    return tmp_path
+
+
+LIMITED = """
+import torch
+from florilegium.stages import train
+
+torch.cuda.set_per_process_memory_fraction({memory})
+train.main()
+"""
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(world) -> Start:
+    """Starts a training by itself, as the workflow does; `memory` is the share of the GPU's that it may take."""
+
+    def begin(
+        out: str, *more: str, seed: int = 0, memory: float = 1.0, **recipe: object
+    ) -> subprocess.Popen[str]:
+        spec = {**SPEC, "recipe": SPEC["recipe"] | recipe}
+        stage = ["-m", "florilegium.stages.train"] if memory == 1 else ["-c", LIMITED.format(memory=memory)]
+        command = [sys.executable, *stage, "--spec", json.dumps(spec)]
+        command += [
+            "--code",
+            "c0de",
+            "--seeds",
+            str(seed),
+            "--pixels",
+            "pixels32.npy",
+            "--images",
+            "images.csv",
+        ]
+        command += ["--out", f"results/{out}", "--state", f"state/{out}", "--device", "cuda", *more]
+        return subprocess.Popen(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ
+        )
+
+    return begin
+
+
+@pytest.fixture
+def train(start) -> Callable[..., dict]:
+    """Trains to the end; returns the receipt, the metrics and the costs in one dictionary."""
+
+    def run(out: str, *more: str, seed: int = 0, **how: object) -> dict:
+        said, _ = (process := start(out, *more, seed=seed, **how)).communicate(timeout=300)
+        assert process.returncode == 0, said
+        folder = Path(f"results/{out}/seed{seed}")
+        return {
+            "receipt": read_json(folder / "receipt.json"),
+            "metrics": read_json(folder / "metrics.json"),
+            "cost": read_json(folder / "cost.json"),
+            "history": pd.read_csv(folder / "history.csv"),
+            "said": said,
+        }
+
+    return run
