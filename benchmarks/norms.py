@@ -4,6 +4,7 @@ All norms and both loops take turns, so that whatever else the machine does fall
 
     python benchmarks/norms.py --out norms.json                     a small ViT at 32 pixels
     python benchmarks/norms.py --model norm_vit_b32 --size 224 --batch 16 --steps 1 --blocks 6 --out norms-b32.json
+    python benchmarks/norms.py --model norm_vit_b32 --size 224 --batch 128 --precision bf16 --out norms-gpu.json
 """
 
 import argparse
@@ -32,13 +33,20 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=10, help="steps of a block")
     parser.add_argument("--blocks", type=int, default=12)
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
     a = parser.parse_args()
     device = pick_device(a.device)
     configure(device, a.threads)
     recipe = Recipe(
-        epochs=1, batch_size=a.batch, image_size=a.size, threads=a.threads, crop_scale=(0.05, 1.0), flip=0.0
+        epochs=1,
+        batch_size=a.batch,
+        image_size=a.size,
+        threads=a.threads,
+        precision=a.precision,
+        crop_scale=(0.05, 1.0),
+        flip=0.0,
     )
     both = {}
     for norm in NORMS:
@@ -64,9 +72,7 @@ def main() -> None:
             for name, row in summary[norm].items()
         )
         print(f"{norm:14}{shown}")
-    title = (
-        f"{a.model} at {a.size} pixels from 32 stored, batch {a.batch}, fp32, {device}, {a.threads} thread(s)"
-    )
+    title = f"{a.model} at {a.size} pixels from 32 stored, batch {a.batch}, {a.precision}, {device}, {a.threads} thread(s)"
     write_json(a.out, {"title": title, "summary": summary, "blocks": rates, "machine": machine()})
 
 

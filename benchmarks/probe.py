@@ -22,6 +22,7 @@ from florilegium.data.load import Images, Splits
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.training.classification import task_of
+from florilegium.training.feed import place
 from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner
 from florilegium.training.loop import train_epoch
@@ -55,6 +56,7 @@ def main() -> None:
     )  # fmt: skip
     pixels = torch.randint(0, 256, (a.images, 64, 64, 3), dtype=torch.uint8)
     images = Images(pixels, torch.arange(a.images) % CLASSES, tuple(map(str, range(a.images))))
+    images = place(images, device)
     network = registry.build(MODEL, CLASSES, drop_path=0.1)
     freeze(network, recipe)
     config = registry.input_config(MODEL, recipe)
@@ -77,7 +79,9 @@ def main() -> None:
         network.eval()
         with torch.inference_mode():
             found = [network.forward_features(transform(part))[:, 0] for part in images.pixels.split(64)]
-        return time.perf_counter() - started, torch.cat(found).clone()
+        kept = torch.cat(found).clone()
+        wait_for(device)
+        return time.perf_counter() - started, kept
 
     def head(found: torch.Tensor) -> float:
         """Seconds of one epoch of the head alone."""
@@ -87,6 +91,7 @@ def main() -> None:
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
+        wait_for(device)
         return time.perf_counter() - started
 
     blocks: dict[str, list[float]] = {"published_epoch": [], "features": [], "head_epoch": []}
@@ -106,6 +111,11 @@ def main() -> None:
     write_json(a.out, {"title": title, "summary": summary, "blocks": blocks, "machine": machine()})
     for name, row in summary.items():
         print(f"{name:18} {row['median']:.4g} [{row['low']:.4g}, {row['high']:.4g}]")
+
+
+def wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 if __name__ == "__main__":
