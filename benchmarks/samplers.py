@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     a = parser.parse_args()
     device = pick_device(a.device)
-    configure(device, a.threads, deterministic=False)
+    configure(device, a.threads)
     plan = load_plan(PROJECT, {"preset": "paper"})
     sides: dict[str, Callable[[], float]] = {}
     for name in ("diffusion", "acgan"):
