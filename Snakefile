@@ -17,7 +17,7 @@ from florilegium.core.project import load_plan
 from florilegium.core.trackers import check_installed
 from florilegium.core.validate import retyped
 from florilegium.models import registry
-from florilegium.models.blocks import check_frozen
+from florilegium.models.blocks import check_attended, check_frozen
 from florilegium.models.catalogue import look_up, read_catalogue
 
 min_version("9.20")
@@ -34,6 +34,7 @@ try:
     for experiment in plan.experiments:
         registry.check(experiment.model, experiment.key, experiment.task)
         check_frozen(experiment.model, experiment.recipe, experiment.key)
+        check_attended(experiment.model, experiment.attention, experiment.key)
     catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
     for name in plan.weights():
         look_up(name, catalogue)
@@ -84,7 +85,7 @@ rule audit:
 
 rule explanation:
     input:
-        [attention_of(study, *ATTENTION_FILES) for study in plan.studies],
+        [attention_of(study, *ATTENTION_FILES, pictures=True) for study in plan.studies],
         [attribution_of(study, *ATTRIBUTION_FILES, figures=True) for study in plan.studies],
 
 

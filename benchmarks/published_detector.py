@@ -119,10 +119,12 @@ class Ready(dict[int, list[Any]]):
 @contextmanager
 def as_published() -> Iterator[None]:
     """The choice of kernels that the published code makes; ours asks for more repeatable ones."""
-    before = torch.are_deterministic_algorithms_enabled()
+    cudnn = torch.backends.cudnn
+    before = (torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark)
     torch.use_deterministic_algorithms(False)
+    cudnn.deterministic, cudnn.benchmark = True, False
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            yield
+        yield
     finally:
-        torch.use_deterministic_algorithms(before, warn_only=True)
+        torch.use_deterministic_algorithms(before[0], warn_only=True)
+        cudnn.deterministic, cudnn.benchmark = before[1:]

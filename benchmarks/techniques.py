@@ -135,6 +135,7 @@ def epoch_of(model: Model, recipe: Recipe, images: Images, device: torch.device)
         rate = epoch()
         started = time.perf_counter()
         take_statistics(learner, task, 0, 0)
+        learner.is_finite()  # the device has finished
         spent = len(images) / rate + (time.perf_counter() - started) / recipe.epochs
         return len(images) / spent
 

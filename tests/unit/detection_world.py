@@ -93,6 +93,7 @@ def write_run(
         "by_class": figures.by_class, "recall": figures.recall, "precision": figures.precision,
         "errors": asdict(breakdown(truth, results)),
     }  # fmt: skip
+    detail["last"] = {"overall": figures.overall, **detail}
     metrics = json.loads((folder / "metrics.json").read_text())
     for name in ("top1", "top5", "last_top1", "train_top1"):
         del metrics[name]

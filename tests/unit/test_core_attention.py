@@ -82,6 +82,10 @@ def test_a_training_does_not_depend_on_it(make):
             r"config.yaml: bloom/plain/corrected: attention: unknown key 'block', did you mean 'blocks'",
         ),
         ("{attention: {blocks: []}}", r"config.yaml: bloom/plain/corrected: attention: blocks = \[\]"),
+        (
+            "{attention: {of: nodes, head: 1}}",
+            r"config.yaml: bloom/plain/corrected: attention: blocks, head: of = nodes draws all heads",
+        ),
         ("{attention: {images: 0}}", r"config.yaml: bloom/plain/corrected: attention: images = 0"),
         ("{attention: {blocks: [-1]}}", r"attention: blocks.0 = -1"),
         (

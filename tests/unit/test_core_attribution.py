@@ -28,7 +28,9 @@ def make(tmp_path: Path):
     """A function that writes a small project and loads its plan."""
     for folder in ("studies", "presets"):
         (tmp_path / "workflow" / folder).mkdir(parents=True)
-    (tmp_path / "workflow/datasets.yaml").write_text("roses: {layout: folders, folder: pictures}")
+    (tmp_path / "workflow/datasets.yaml").write_text(
+        "roses: {layout: folders, folder: pictures, images: {train: 40, test: 12}}"
+    )
     (tmp_path / "workflow/studies/bloom.yaml").write_text(STUDY)
 
     def load(asked: str = "", preset: str = "{}") -> Plan:
@@ -70,6 +72,10 @@ def test_a_preset_sets_its_size_and_a_person_asks_for_more(make):
         ("{names: [3, 3]}", r"attribution: names: holds 3 twice"),
         ("{images: 2, shown: 4}", r"attribution: shown: 4 images cannot be shown of 2"),
         ("{steps: 0}", r"attribution: steps = 0"),
+        (
+            "{names: [3, 12]}",
+            r"bloom/plain/corrected: attribution.names asks for image 12, and roses has 12 test images; .* up to 11",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(make, asked: str, sentence: str):

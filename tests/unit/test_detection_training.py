@@ -54,7 +54,7 @@ def test_the_history_has_both_losses_and_what_is_chosen_by(tmp_path: Path):
     outcome = train(tmp_path, scene_splits())
     row = outcome.history[-1]
     assert list(row) == [
-        "epoch", "lr", "train_loss", "train_class_loss", "train_box_loss", "val_loss", "val_AP", "val_AP50"
+        "epoch", "lr", "train_loss", "train_class_loss", "train_box_loss", "val_loss", *(f"val_{f}" for f in FIGURES)
     ]  # fmt: skip
     assert row["train_loss"] == pytest.approx(row["train_class_loss"] + row["train_box_loss"], rel=1e-5)
 
@@ -219,6 +219,9 @@ def test_a_folder_holds_what_the_contract_says(world: Path):
     assert {p.name for p in folder.iterdir()} == {*room.FILES, "receipt.json"}
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(FIGURES) <= metrics.keys()
+    detail = json.loads((folder / "detection.json").read_text())
+    assert detail["last"]["overall"]["AP"] == metrics["last_AP"]
+    assert detail["last"].keys() == {*detail, "overall"} - {"last"}
     assert metrics["n_test"] == 5
     assert metrics["params"] == sum(p.numel() for p in detector().parameters())
     assert metrics["macs"] > 0

@@ -18,6 +18,7 @@ from florilegium.core.receipts import write_receipt
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.explanation.attended import Attended
+from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.models import registry
 from florilegium.models.weights import save
 from florilegium.stages import attention
@@ -26,6 +27,10 @@ SIDE, N = 20, 12
 VIT = Model(
     name="vit_tiny_patch16_224",
     arguments={"img_size": 16, "patch_size": 4, "embed_dim": 16, "depth": 2, "num_heads": 2},
+)
+NODES = Model(
+    name="cifar_resnet18_attention",
+    arguments={"img_size": 32, "widths": [4, 4, 4, 8], "blocks": [1, 1, 1, 1], "heads": 2},
 )
 RESNET = Model(name="resnet18", arguments={"layers": [1, 1, 1, 1], "channels": [4, 4, 4, 4]})
 NAMES = [f"jpg/image_{i:04d}.jpg" for i in range(N)]
@@ -47,7 +52,9 @@ def make_run(root: Path, model: Model) -> Path:
         outputs=[folder / "checkpoint.safetensors"],
         started=time.time(),
         classes=["red", "green", "blue"],
-        input=asdict(registry.input_config(model, Recipe(epochs=1, image_size=16))),
+        input=asdict(
+            registry.input_config(model, Recipe(epochs=1, image_size=model.arguments.get("img_size", 16)))
+        ),
         model=model.model_dump(mode="json"),
     )
     return folder
@@ -65,7 +72,8 @@ def look(root: Path, monkeypatch: pytest.MonkeyPatch, model: Model = VIT, **aske
     """Run the stage in `root`; the folder that it wrote to."""
     folder = make_run(root, model)
     pixels = make_pixels(root)
-    spec = {"attention": {"blocks": [0, 1], **asked}, "preset": "mini", "comparable": True}
+    blocks = {} if asked.get("of") == "nodes" else {"blocks": [0, 1]}
+    spec = {"attention": {**blocks, **asked}, "preset": "mini", "comparable": True}
     options = {
         "checkpoint": folder / "checkpoint.safetensors",
         "pixels": pixels,
@@ -106,6 +114,15 @@ def test_a_run_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert {Path(path).name for path in receipt["outputs"]} == {
         "maps.npz", "attention.csv", "maps.png", "rollout.png",
     }  # fmt: skip
+
+
+def test_a_head_of_attention_over_nodes_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = look(tmp_path, monkeypatch, NODES, of="nodes", images=6, shown=2)
+    found = AttendedNodes.load(out)
+    assert found.maps.shape == (2, 2, 4, 4) and found.images.shape == (2, 32, 32, 3)
+    assert set(found.table["n_images"]) == {6} and (found.table["same_first"] == 1).all()
+    outputs = {Path(path).name for path in read_json(out / "receipt.json")["outputs"]}
+    assert outputs == {"maps.npz", "attention.csv", "nodes.png"}
 
 
 def test_all_test_images_are_taken_where_there_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from florilegium.generation.diffusion import NoiseError, noise_error
 from florilegium.generation.pictures import to_pixels
 from florilegium.models import registry
 from florilegium.models.generators import own_input
-from florilegium.training.generator import task_of
+from florilegium.training.generator import check_classes, task_of
 from florilegium.training.loop import fit
 from florilegium.training.state import StateFolder
 
@@ -173,3 +173,9 @@ def test_an_argument_that_the_network_does_not_take():
         registry.build(Model(name="acgan", arguments={"widht": 3}), 3)
     with pytest.raises(UserError, match=r"image_size = 24"):
         registry.build(Model(name="acgan", arguments={"image_size": 24}), 3)
+
+
+def test_a_class_without_images_is_told_before_anything_is_trained():
+    data = Splits(images(24), None, images(8, seed=2), ("a", "b", "c", "d"))
+    with pytest.raises(UserError, match=r"data: class 'd' has no image left to train on, .* by data\.clean"):
+        check_classes(data)

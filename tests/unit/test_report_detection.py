@@ -23,7 +23,7 @@ from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
 from florilegium.report.material import Material
 from florilegium.report.page import DATASET_HEADER, dataset_row
-from florilegium.report.runs import epochs_to_90_percent, read_study
+from florilegium.report.runs import compare_arms, epochs_to_90_percent, read_study
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Page, Study, read
@@ -141,6 +141,22 @@ def test_a_marked_seed_is_held_against_the_others(whole: Material) -> None:
     assert float(told.rpartition(" ")[2]) == pytest.approx(one_more(others, runs[3407])[2], abs=5e-4)
 
 
+def test_a_single_run_of_another_seed_is_compared_as_one_more_draw(whole: Material) -> None:
+    """A comparison of seed 3407 with others has no pairs, and still a test."""
+    drawn_at_random = whole.runs["luck", "drawn"]
+    lone = [run for run in whole.runs["luck", "fixed"] if run.seed == 3407]
+    found = compare_arms(lone, drawn_at_random)
+    assert found is not None
+    difference, n_seeds, _ = found
+    value, others = lone[0].metrics["AP"], [run.metrics["AP"] for run in drawn_at_random]
+    assert n_seeds == 1
+    assert difference.mean == pytest.approx(value - np.mean(others))
+    assert difference.p_value == one_more(others, value)[2]
+    assert difference.low < difference.mean < difference.high
+    assert (difference.low > 0 or difference.high < 0) == (difference.p_value < 0.05)
+    assert compare_arms(lone, drawn_at_random[:1]) is None
+
+
 def test_one_more_value_against_an_independent_computation() -> None:
     """The two-sample t test with equal variances of a sample and a single value is the same test."""
     values, value = [0.31, 0.29, 0.33, 0.30, 0.28], 0.36
@@ -193,8 +209,9 @@ def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material
 
 def test_scores_are_read_back_as_tables_for_people(whole: Material, tmp_path: Path) -> None:
     write_csv(scores(whole.study, whole.runs), tmp_path / "scores.csv")
-    detectors, by_class, errors = readable_scores(whole.study, read_scores(tmp_path))
+    detectors, last, by_class, errors = readable_scores(whole.study, read_scores(tmp_path))
     assert detectors["header"] == ("Arm", *COCO, "AP, last epoch", "Seeds")
+    assert last["header"] == ("Arm", *COCO, "Seeds")
     assert by_class["header"] == ("Arm", *world.CLASSES, "Seeds")
     assert errors["rows"][0][0] == "ResNet-18" and errors["rows"][0][-1] == "3"
     assert len({len(row) for row in errors["rows"]} | {len(errors["header"])}) == 1

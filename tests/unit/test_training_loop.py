@@ -137,7 +137,7 @@ def test_without_validation_images_the_columns_are_empty(tmp_path):
     assert [row["val_top1"] for row in outcome.history] == [None] * 3
 
 
-@pytest.mark.parametrize("changes", [{}, {"schedule": "plateau", "select": "last"}])
+@pytest.mark.parametrize("changes", [{}, {"schedule": "plateau", "plateau_patience": 0, "select": "last"}])
 def test_a_recipe_that_needs_validation_images_says_so(tmp_path, changes):
     with pytest.raises(UserError, match=r"data\.val has none"):
         train(tmp_path, data=splits(val=0), **changes)

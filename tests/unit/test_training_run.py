@@ -144,6 +144,7 @@ def test_the_receipt_says_all_that_prediction_needs(world):
     assert receipt["model"] == {"name": "tiny", "arguments": {}}
     assert receipt["seed"] == 0
     assert receipt["resumed_from"] is None
+    assert receipt["determinism"]["guaranteed"].startswith("the same bits on the same kind of CPU")
     assert set(receipt["inputs"]) == {"pixels8.npy", "pixels8.csv", "images.csv", "images.json"}
     assert set(receipt["outputs"]) == {f"results/arm/seed0/{name}" for name in FILES - {"receipt.json"}}
     assert receipt["warnings"] == []

@@ -16,7 +16,7 @@ from florilegium.training.classification import CrossEntropy
 from florilegium.training.learner import Learner, micro_batches
 from florilegium.training.loop import Outcome
 from florilegium.training.passes import batches
-from florilegium.training.schedule import rate
+from florilegium.training.schedule import plateau_factor, rate
 from florilegium.training.selection import stops_early
 
 PLAIN = {"crop": "centre", "flip": 0.0}
@@ -240,6 +240,10 @@ def test_clipping_by_value_bounds_each_weight_s_gradient():
         ({"clip_norm": 0.5, "clip_value": 0.5}, "clip_norm, clip_value: give one of them"),
         ({"early_stop": 1, "schedule": "plateau"}, "set stop_before_plateau to keep that knowingly"),
         ({"early_stop": 1, "stop_before_plateau": True}, "take it out"),
+        (
+            {"epochs": 6, "schedule": "plateau", "plateau_patience": 4},
+            "plateau_patience: a patience of 4 can never lower the rate in 6 epochs; .* for 7 epochs",
+        ),
         ({"rotation": 200.0}, "less than or equal to 180"),
     ],
 )
@@ -251,6 +255,13 @@ def test_what_cannot_work_is_refused_before_anything_runs(changes, sentence):
 def test_the_published_patience_is_kept_when_that_is_said():
     how = recipe(epochs=50, early_stop=3, schedule="plateau", plateau_patience=4, stop_before_plateau=True)
     assert how.early_stop == 3
+
+
+def test_the_shortest_run_that_a_patience_can_act_in_is_taken():
+    """The first loss is the lowest, so many more than the patience must pass, and one epoch must be left."""
+    how = recipe(epochs=7, schedule="plateau", plateau_patience=4)
+    factors = [plateau_factor(how, [1.0] * done) for done in range(how.epochs)]
+    assert factors == [1.0] * 6 + [how.gamma]
 
 
 def test_keys_without_effect_are_no_part_of_a_result():

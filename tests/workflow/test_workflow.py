@@ -111,6 +111,19 @@ def test_attention_is_planned_where_it_is_asked_for(fresh):
     assert {path.rpartition("attention_")[2] for path in figures} == {"maps.png", "depth.png", "rollout.png"}
 
 
+def test_attention_over_nodes_is_planned_for_heads_on_a_resnet(fresh):
+    """Of both arms of the head that the demo trains, and the study's figures of it with it."""
+    paths = planned(fresh, "techniques")
+    assert {path.rpartition("attention_")[2] for path in paths if "/figures/attention_" in path} == {
+        "nodes.png", "heads.png", "change.png",
+    }  # fmt: skip
+    head = "results/demo/techniques/resnet18_then_graph"
+    seen = {
+        path for path in planned(fresh, "explanation") if path.startswith(head) and path.endswith("nodes.png")
+    }
+    assert seen == {f"{head}/{arm}/seed0/attention/nodes.png" for arm in ("corrected", "as_published")}
+
+
 def test_answers_are_explained_where_it_is_asked_for(fresh):
     """Of the first seed alone, a figure for each image, and the study's figures of it with it."""
     asked = "experiments={flowers/resnet18_scratch: {attribution: {names: [3, 1, 2]}}}"
@@ -131,6 +144,7 @@ MISTAKES = {
     "studies=[flower]": "unknown study 'flower', did you mean 'flowers'?",
     "experiments={flowers/resnet18_scratch: {model: {name: resnet81}}}": "unknown model 'resnet81'",
     "experiments={flowers/resnet18_scratch: {model: {arguments: {depth: 4}}, attention: {}}}": "asks for block 9, and the network has 4 blocks",
+    "experiments={techniques/resnet18_plain: {attention: {of: nodes}}}": "cifar_resnet18 has no attention of nodes",
     "experiments={flowers/resnet18_scratch: {data: {dataset: demo71}}}": "unknown data set 'demo71', did you mean 'demo17'?",
 }
 

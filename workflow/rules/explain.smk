@@ -1,20 +1,21 @@
 # trained classifier and test pixels -> what its attention looks at, and which pixels its answers depend on
 
 ATTENTION = f"{RUN}/attention"
-ATTENTION_FILES = ("maps.npz", "attention.csv", "maps.png", "rollout.png", "receipt.json")
+ATTENTION_FILES = ("maps.npz", "attention.csv", "receipt.json")
+ATTENTION_PICTURES = {"tokens": ("maps.png", "rollout.png"), "nodes": ("nodes.png",)}
 ATTENTIVE = plan.with_attention()
 ATTRIBUTION = f"{RUN}/attribution"
 ATTRIBUTION_FILES = ("maps.npz", "attribution.csv", "scores.csv", "cost.json", "scores.png", "receipt.json")
 EXPLAINED = plan.with_attribution()
 
 
-def attention_of(study, *files):
+def attention_of(study, *files, pictures=False):
     """What is seen of the attention of a study's networks, in the first seed of each arm."""
     return [
         f"{ATTENTION}/{file}".format(run=e.key, seed=e.seeds[0])
         for e in ATTENTIVE.values()
         if e.study == study
-        for file in files
+        for file in [*files, *(ATTENTION_PICTURES[e.attention.of] if pictures else [])]
     ]
 
 
@@ -100,7 +101,7 @@ rule attention:
     log:
         f"logs/attention/{plan.settings.preset}/{{run}}/seed{{seed}}.log",
     wildcard_constraints:
-        run=any_of(ATTENTIVE),
+        run=any_of(key for key, e in ATTENTIVE.items() if e.attention.of == "tokens"),
         seed=r"\d+",
     resources:
         gpu=gpu_wanted(plan.settings.device),
@@ -117,6 +118,22 @@ rule attention:
     shell:
         "{PYTHON} -m florilegium.stages.attention --checkpoint {input.checkpoint} --pixels {input.pixels}"
         " --device {params.device} --out {params.out} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+use rule attention as attention_of_nodes with:
+    output:
+        arrays=f"{ATTENTION}/maps.npz",
+        table=f"{ATTENTION}/attention.csv",
+        nodes=report(
+            f"{ATTENTION}/nodes.png",
+            caption="../report/attention_nodes.rst",
+            category="Explanation",
+            labels={"run": "{run}, seed {seed}", "figure": "attention over nodes"},
+        ),
+        receipt=f"{ATTENTION}/receipt.json",
+    wildcard_constraints:
+        run=any_of(key for key, e in ATTENTIVE.items() if e.attention.of == "nodes"),
+        seed=r"\d+",
 
 
 # A rule for each number of images that have a figure, since these are its outputs.

@@ -1,17 +1,26 @@
-"""Which attention of a trained transformer is looked at; no part of what a training depends on."""
+"""Which attention of a trained network is looked at; no part of what a training depends on."""
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from florilegium.core.errors import UserError
 from florilegium.core.spec import Model
 from florilegium.core.strict import AtLeastOne, Count, Strict
 
+BLOCKS = (0, 3, 6, 9)
+
 
 class Attention(Strict):
-    """Which attention of a trained transformer is looked at; blocks and heads count from zero."""
+    """Which attention of a trained network is looked at; blocks and heads count from zero."""
 
+    of: Literal["tokens", "nodes"] = Field(
+        "tokens",
+        description="of a transformer's tokens, or of the nodes of a head of attention on a convolutional network, "
+        "all of whose heads are drawn",
+    )
     blocks: tuple[Count, ...] = Field(
-        (0, 3, 6, 9),
+        BLOCKS,
         strict=False,
         min_length=1,
         description="blocks whose maps are drawn, of the first test image",
@@ -20,7 +29,17 @@ class Attention(Strict):
     images: AtLeastOne = Field(
         100, description="test images that entropy and diagonal are means over; all where there are fewer"
     )
-    shown: AtLeastOne = Field(4, description="test images that the rollout is drawn over")
+    shown: AtLeastOne = Field(
+        4, description="test images that the rollout, or what nodes attend to, is drawn of"
+    )
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "Attention":
+        if self.of == "nodes" and (self.blocks != BLOCKS or self.head):
+            raise ValueError(
+                "blocks, head: of = nodes draws all heads of the one block that there is; leave them out"
+            )
+        return self
 
     def check(self, where: str, *, blocks: int, heads: int) -> None:
         """Raise `UserError` that starts with `where` when a network of that size has not all of it."""

@@ -20,7 +20,7 @@ from florilegium.core.strict import Count, Name, Strict
 # Names of the figures that every study may have (report.catalogue), and would write over.
 TAKEN = re.compile(
     r"published(_\d+)?|leak|convergence|rates|confusion|samples|curves_(target|pretraining|rates)_.*"
-    r"|attention_(maps|depth|rollout)|attribution_(maps|scores)|generated|recognised|precision_recall|errors"
+    r"|attention_(maps|depth|rollout|nodes|heads|change)|attribution_(maps|scores)|generated|recognised|precision_recall|errors"
     r"|detections|misses"
 )
 NAMED = ("experiment", "arm")  # what an arm is called, beside what it is specified by

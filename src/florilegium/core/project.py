@@ -148,3 +148,17 @@ def _check_datasets(experiments: list[Experiment], datasets: Mapping[str, Datase
                 f"{e.key}: data.dataset = {e.data.dataset!r}: a data set of layout {dataset.layout} has {what}; "
                 "name another"
             )
+        _check_named(e, dataset)
+
+
+def _check_named(e: Experiment, dataset: Dataset) -> None:
+    """Raise `UserError` for a test image by a number that not even the whole published data set has."""
+    if not (e.attribution and dataset.images and getattr(e.data, "holdout", None) is None):
+        return
+    tested = sum(dataset.images.get(split, 0) for split in e.data.test)
+    for name in e.attribution.names:
+        if isinstance(name, int) and name >= tested:
+            raise UserError(
+                f"{e.key}: attribution.names asks for image {name}, and {e.data.dataset} has {tested} test images; "
+                f"they count from 0, so name one up to {tested - 1}"
+            )

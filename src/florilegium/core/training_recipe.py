@@ -166,6 +166,13 @@ class TrainingRecipe(Strict):
                 f"a patience of {self.early_stop} ends the run before plateau_patience = {self.plateau_patience} can "
                 "lower the rate; raise it, or set stop_before_plateau to keep that knowingly",
             )
+        idle = self.schedule == "plateau" and self.epochs < self.plateau_patience + 3
+        if idle and not self.stop_before_plateau:
+            refuse(
+                "plateau_patience",
+                f"a patience of {self.plateau_patience} can never lower the rate in {self.epochs} epochs; lower it, or "
+                f"train for {self.plateau_patience + 3} epochs or more",
+            )
         if self.stop_before_plateau and not hasty:
             refuse(
                 "stop_before_plateau", "early_stop does not end the run before the plateau can; take it out"

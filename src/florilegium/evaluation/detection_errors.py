@@ -209,5 +209,5 @@ def _confuse(image: _Image, above: np.ndarray, confusion: np.ndarray) -> None:
         row = nothing if taken[number] == FREE else image.objects[taken[number]]
         confusion[row, image.classes[number]] += 1
     seen = set(taken[above].tolist())
-    for number, label in enumerate(image.objects.tolist()):
-        confusion[label, nothing] += number not in seen
+    for place, label in enumerate(image.objects.tolist()):
+        confusion[label, nothing] += place not in seen

@@ -1,8 +1,10 @@
 """How many blocks or stages a model has, as far as its name and arguments tell before it is built."""
 
+from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError
 from florilegium.core.spec import Model
 from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.models.cifar_names import ATTENDING
 from florilegium.models.norm_vit_sizes import PUBLISHED
 
 
@@ -13,6 +15,18 @@ def check_frozen(model: Model, recipe: TrainingRecipe, where: str) -> None:
         raise UserError(
             f"{where}: recipe.freeze_blocks = {recipe.freeze_blocks}: {model.name} has {known} blocks; give at "
             f"most {known}"
+        )
+
+
+def check_attended(model: Model, asked: Attention | None, where: str) -> None:
+    """Raise `UserError` that starts with `where` where another kind of attention is asked for than there is."""
+    if asked is None:
+        return
+    kind = "nodes" if model.name in ATTENDING else "tokens"
+    if asked.of != kind:
+        raise UserError(
+            f"{where}: attention.of = {asked.of}: {model.name} has no attention of {asked.of}; set it to {kind}, or "
+            "take attention out"
         )
 
 

@@ -27,6 +27,9 @@ QUESTIONS = {
     "attention_maps": "What does each token attend to?",
     "attention_depth": "How sparse and how diagonal is attention, block by block?",
     "attention_rollout": "Where in the image does the answer come from?",
+    "attention_nodes": "What does each quarter of an image attend to?",
+    "attention_heads": "What does each head of attention look at, over many images?",
+    "attention_change": "Does attention depend on who asks, and on the image?",
     "attribution_scores": "Which explanation finds the pixels that the answer depends on?",
     "attribution_maps": "Which pixels does the answer depend on?",
     "generated": "What do the generators make?",
@@ -40,6 +43,7 @@ QUESTIONS = {
 }
 DETECTOR = ("precision_recall", "errors", "detections", "misses")
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
+NODES = ("attention_nodes", "attention_heads", "attention_change")
 ATTRIBUTION = ("attribution_scores", "attribution_maps")
 GENERATED = ("generated", "recognised")
 CONVERGENCE_ROLES = ("scratch", "transfer")
@@ -78,8 +82,9 @@ def planned(study: Study) -> list[Planned]:
         for dataset, entries in _by_dataset(study, group).items():
             name = f"curves_{group}"
             found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
-    if attentive(study):
-        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTENTION]
+    for of, kinds in (("tokens", ATTENTION), ("nodes", NODES)):
+        if attentive(study, of):
+            found += [Planned(kind, kind, QUESTIONS[kind]) for kind in kinds]
     if explained(study):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTRIBUTION]
     if any(entry.samples for entry in study.entries):
@@ -91,9 +96,9 @@ def planned(study: Study) -> list[Planned]:
     return found
 
 
-def attentive(study: Study) -> list[Entry]:
-    """The arms whose attention is looked at."""
-    return [entry for entry in study.entries if entry.attention]
+def attentive(study: Study, of: str) -> list[Entry]:
+    """The arms whose attention is looked at: that of tokens, or that of nodes."""
+    return [entry for entry in study.entries if entry.attention and entry.attention.of == of]
 
 
 def explained(study: Study) -> list[Entry]:

@@ -20,7 +20,10 @@ from florilegium.report.study import Page, Study
 from florilegium.report.tables import READING, markdown_table, numbered, p_value, points, readable
 
 # Figures that show images of the data sets, whose terms may forbid it.
-WITH_PICTURES = ("samples", "generated", "attention_rollout", "attribution_maps", "detections", "misses")
+WITH_PICTURES = (
+    *("samples", "generated", "detections", "misses"),
+    *("attention_rollout", "attention_nodes", "attribution_maps"),
+)
 
 
 def document(page: Page, results: Path, images: Mapping[str, Path], *, hardware: str, date: str) -> str:

@@ -24,6 +24,7 @@ from florilegium.report.figures_heatmap import draw_heatmap
 from florilegium.report.figures_images import draw_samples
 from florilegium.report.figures_measured import draw_measured
 from florilegium.report.figures_mistakes import draw_errors
+from florilegium.report.figures_nodes import draw_attention_change, draw_attention_heads, draw_attention_nodes
 from florilegium.report.figures_panels import draw_panels
 from florilegium.report.figures_precision import draw_precision_recall
 from florilegium.report.figures_published import draw_published
@@ -47,6 +48,9 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "attention_maps": draw_attention_maps,
     "attention_depth": draw_attention_depth,
     "attention_rollout": draw_attention_rollout,
+    "attention_nodes": draw_attention_nodes,
+    "attention_heads": draw_attention_heads,
+    "attention_change": draw_attention_change,
     "attribution_scores": draw_attribution_scores,
     "attribution_maps": draw_attribution_maps,
     "confusion": draw_confusion,

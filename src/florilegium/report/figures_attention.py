@@ -26,7 +26,7 @@ FLOOR = 1e-4  # of the diagonal's axis
 
 def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
     """Where lies what was seen of each arm's first seed, by the arm's name for people."""
-    return gallery.folders(material, attentive(material.study), "attention", FILES[0])
+    return gallery.folders(material, attentive(material.study, "tokens"), "attention", FILES[0])
 
 
 def sources(material: Material) -> list[Path]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from florilegium.core.files import read_json
 from florilegium.core.metrics import SCORING, Scored
 from florilegium.core.receipts import read_receipt
-from florilegium.report.statistics import Difference, Hits, paired_difference, paired_t
+from florilegium.report.statistics import Difference, Hits, one_more_seed, paired_difference, paired_t
 from florilegium.report.study import Entry, Key, Study
 
 SHARE_OF_FINAL = 0.9
@@ -109,12 +109,16 @@ def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Differen
     """The paired difference over the seeds that both arms have, with (seeds, test images).
 
     Of classifiers image by image; of other tasks, whose main metric is no mean over images, seed by
-    seed. None when too few seeds are common or the two arms were tested on different images.
+    seed. A single run of such a task, of a seed that the baseline does not have, is held against all of the
+    baseline's as one draw more. None when too few seeds are common or the two arms were tested on
+    different images.
     """
     ours = {run.seed: run for run in finite(runs)}
     theirs = {run.seed: run for run in finite(baseline)}
     seeds = sorted(ours.keys() & theirs.keys())
     pairs = [(ours[seed], theirs[seed]) for seed in seeds]
+    if not pairs and len(ours) == 1:
+        return _one_more_seed(next(iter(ours.values())), list(theirs.values()))
     if not pairs or pairs[0][0].task != pairs[0][1].task:
         return None
     if pairs[0][0].task != "classification":
@@ -133,6 +137,17 @@ def _seed_by_seed(pairs: Sequence[tuple[Run, Run]]) -> tuple[Difference, int, in
     if len(pairs) < 2 or len(counts) > 1 or None in [*ours, *theirs]:
         return None
     return paired_t(ours, theirs), len(pairs), counts.pop()
+
+
+def _one_more_seed(run: Run, others: Sequence[Run]) -> tuple[Difference, int, int] | None:
+    if run.task == "classification" or any(other.task != run.task for other in others):
+        return None
+    main = SCORING[run.task].main
+    value, known = run.metrics[main], [other.metrics[main] for other in others]
+    counts = {int(of.metrics.get("n_test", 0)) for of in (run, *others)}
+    if len(known) < 2 or len(counts) > 1 or None in (value, *known):
+        return None
+    return one_more_seed(value, known), 1, counts.pop()
 
 
 def _hits(tables: Sequence[pd.DataFrame]) -> Hits:

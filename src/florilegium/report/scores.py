@@ -14,10 +14,11 @@ from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import measured
 
 COLUMNS = ("experiment", "arm", "kind", "name", "mean", "ci_low", "ci_high", "n_seeds")
-BY_CLASS, ERRORS = "AP by class", "errors"
+BY_CLASS, ERRORS, LAST = "AP by class", "errors", "after the last epoch"
 TITLES = {
     "classification": "Scores of the classifiers (%)",
     "detection": "Scores of the detectors (%)",
+    LAST: "Scores of the detectors after the last epoch, whichever was selected (%)",
     BY_CLASS: "Average precision by class (%)",
     ERRORS: "Kinds of errors: detections a run, and objects missed",
 }  # by kind, in the order of the page
@@ -44,6 +45,8 @@ def _of_arm(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, str, Inter
         yield entry.task, name, summary(name, runs)
     if entry.task == "detection":
         details = [run.detail() for run in finite(runs)]
+        for name in details[0]["last"]["overall"]:
+            yield LAST, name, _interval([of["last"]["overall"][name] for of in details], most=1.0)
         for name in details[0]["by_class"]:
             yield BY_CLASS, name, _interval([of["by_class"][name]["AP"] for of in details], most=1.0)
         for name in details[0]["errors"]["counts"]:

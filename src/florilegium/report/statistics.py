@@ -69,6 +69,14 @@ def one_more(values: Sequence[float], value: float, level: float = 0.95) -> tupl
     return mean - half, mean + half, 2 * float(stdtr(n - 1, -abs(value - mean) / error))
 
 
+def one_more_seed(value: float, others: Sequence[float], level: float = 0.95) -> Difference:
+    """How far a run of one seed lies from the mean of two or more others, as one draw more; see `one_more`."""
+    low, high, p_value = one_more(others, value, level)
+    return Difference(
+        value - float(np.mean(others)), value - high, value - low, p_value, "one more seed (Student)"
+    )
+
+
 def mcnemar(a: Hits, b: Hits) -> float:
     """Two-sided exact p of McNemar's test on one run each, shapes (N,).
 

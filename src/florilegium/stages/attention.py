@@ -1,4 +1,5 @@
-"""Look at the attention of a trained transformer: maps, rollouts, entropy and diagonal of every head."""
+"""Look at the attention of a trained network, of a transformer's tokens or of the nodes of a head of attention:
+maps, and numbers of every head."""
 
 import time
 
@@ -9,9 +10,10 @@ from florilegium.core.errors import run_main
 from florilegium.core.receipts import write_receipt
 from florilegium.data.packed import read_pixels
 from florilegium.explanation.choice import spread
+from florilegium.explanation.nodes import survey_nodes
 from florilegium.explanation.survey import survey
 from florilegium.models.trained import load_trained
-from florilegium.report.pictures_attention import draw
+from florilegium.report import pictures_attention, pictures_nodes
 from florilegium.report.study import read
 from florilegium.stages import explained
 from florilegium.training.machine import configure, pick_device
@@ -32,16 +34,17 @@ def main() -> None:
     predictions = pd.read_csv(explained.predictions_of(arguments), dtype=str, keep_default_na=False)
     tested = sorted(predictions["image"])
     trained = load_trained(arguments.checkpoint)
-    attended = survey(
-        trained.network,
-        trained.config,
-        asked.attention,
-        measured=read_pixels(arguments.pixels, spread(tested, asked.attention.images)),
-        shown=read_pixels(arguments.pixels, spread(tested, asked.attention.shown)),
-        device=device,
-    )
-    pictures = draw(attended, arguments.out, asked, explained.run_of(arguments))
-    written = [*attended.save(arguments.out), *pictures]
+    pictures = {
+        "measured": read_pixels(arguments.pixels, spread(tested, asked.attention.images)),
+        "shown": read_pixels(arguments.pixels, spread(tested, asked.attention.shown)),
+    }
+    place = explained.run_of(arguments)
+    if asked.attention.of == "nodes":
+        nodes = survey_nodes(trained.network, trained.config, **pictures, device=device)
+        written = [*nodes.save(arguments.out), *pictures_nodes.draw(nodes, arguments.out, asked, place)]
+    else:
+        tokens = survey(trained.network, trained.config, asked.attention, **pictures, device=device)
+        written = [*tokens.save(arguments.out), *pictures_attention.draw(tokens, arguments.out, asked, place)]
     write_receipt(
         arguments.out / "receipt.json",
         stage="attention",

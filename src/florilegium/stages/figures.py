@@ -7,7 +7,13 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.report import figures_attention, figures_attribution, figures_detections, figures_generation
+from florilegium.report import (
+    figures_attention,
+    figures_attribution,
+    figures_detections,
+    figures_generation,
+    figures_nodes,
+)
 from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
 from florilegium.report.material import Material
@@ -68,6 +74,7 @@ def main() -> None:
             *pixels,
             *files_of(material.runs, READ),
             *figures_attention.sources(material),
+            *figures_nodes.sources(material),
             *figures_attribution.sources(material),
             *figures_detections.sources(material),
             *figures_generation.sources(material),

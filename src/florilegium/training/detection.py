@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from florilegium.core.coco import FIGURES
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.data.augment import InputConfig
 from florilegium.data.scene_feed import SceneBatch, flip, gather, memory_format, normalise, place
@@ -106,7 +107,8 @@ def task_of(
             truth=truth,
             precision=recipe.precision,
         ),
-        judged=("val_loss", "val_AP", "val_AP50"),
+        judged=("val_loss", *(f"val_{name}" for name in FIGURES)),
+        told=("val_loss", "val_AP", "val_AP50"),
         score="val_AP",
         memory_format=memory_format(device),
     )
@@ -137,6 +139,7 @@ def validate(
     figures = coco_figures(truth, answers.results).overall
     return {
         "val_loss": answers.loss,
+        **{f"val_{name}": value for name, value in figures.items()},
         # Where no validation image shows an object, there is nothing to choose by: all epochs are equal.
         "val_AP": figures["AP"] or 0.0,
         "val_AP50": figures["AP50"] or 0.0,

@@ -12,16 +12,24 @@ from florilegium.evaluation.coco import Coco, Figures, coco_figures
 from florilegium.evaluation.detection_errors import breakdown
 from florilegium.evaluation.detector import Answers
 from florilegium.training.loop import Outcome
+from florilegium.training.progress import Weights
 from florilegium.training.results import finite
 
 
 @dataclass(frozen=True)
-class Tested:
-    """The selected weights on the test images, and the last ones by their AP."""
+class Judged:
+    """What some weights answer, and its figures."""
 
     answers: Answers
     figures: Figures
-    last_ap: float | None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the selected weights and the last ones, which may be the same, score on the test images."""
+
+    selected: Judged
+    last: Judged
     seconds: float
 
 
@@ -30,32 +38,38 @@ def measure(
 ) -> Tested:
     """Evaluate in float32, so that whoever evaluates the checkpoint later gets the same figures."""
     started = time.perf_counter()
-    network.load_state_dict(outcome.last_state)
-    answers = answer(network, scenes)
-    figures = coco_figures(truth, answers.results)
-    last = figures.overall["AP"]
-    if outcome.selected_state is not outcome.last_state:
-        network.load_state_dict(outcome.selected_state)
+
+    def judged(state: Weights) -> Judged:
+        network.load_state_dict(state)
         answers = answer(network, scenes)
-        figures = coco_figures(truth, answers.results)
-    return Tested(answers, figures, last, time.perf_counter() - started)
+        return Judged(answers, coco_figures(truth, answers.results))
+
+    last = judged(outcome.last_state)
+    same = outcome.selected_state is outcome.last_state
+    return Tested(last if same else judged(outcome.selected_state), last, time.perf_counter() - started)
 
 
 def metrics(tested: Tested, n_test: int) -> dict[str, Any]:
-    loss = tested.answers.loss
+    loss = tested.selected.answers.loss
     return {
         "loss": None if loss is None else finite(loss),
-        **tested.figures.overall,
-        "last_AP": tested.last_ap,
+        **tested.selected.figures.overall,
+        "last_AP": tested.last.figures.overall["AP"],
         "n_test": n_test,
     }
 
 
 def findings(tested: Tested, truth: Coco) -> dict[str, Any]:
-    """Figures by class, curves and kinds of errors, for tables and pictures."""
+    """Figures by class, curves and kinds of errors, for tables and pictures: of the selected weights, and
+    below `last` of the last ones, with all their figures."""
+    last = {"overall": tested.last.figures.overall, **_detail(tested.last, truth)}
+    return {**_detail(tested.selected, truth), "last": last}
+
+
+def _detail(judged: Judged, truth: Coco) -> dict[str, Any]:
     return {
-        "by_class": tested.figures.by_class,
-        "recall": tested.figures.recall,
-        "precision": tested.figures.precision,
-        "errors": asdict(breakdown(truth, tested.answers.results)),
+        "by_class": judged.figures.by_class,
+        "recall": judged.figures.recall,
+        "precision": judged.figures.precision,
+        "errors": asdict(breakdown(truth, judged.answers.results)),
     }

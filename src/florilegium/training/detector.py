@@ -66,7 +66,7 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
     test_truth = coco_ground_truth(splits.test, annotations)
     tested = measure(network, outcome, splits.test, test_truth, answer)
     folder = job.out_of(seed)
-    write_text(folder / "predictions.json", as_lines(tested.answers.results))
+    write_text(folder / "predictions.json", as_lines(tested.selected.answers.results))
     write_json(folder / "detection.json", findings(tested, test_truth))
     results.write_run(
         job,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from florilegium.core.errors import UserError
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.progress import say
 from florilegium.data.augment import InputConfig
@@ -34,7 +35,7 @@ def train_generator(job: Job, splits: Splits, seed: int) -> None:
     """Make the run of `seed`, or take it over where it was finished before.
 
     Raises:
-        UserError: see `fit`; or another process is at work on this run.
+        UserError: a class without images; see `fit`; or another process is at work on this run.
     """
     train_run(job, seed, FILES, partial(make_run, job, splits, seed))
 
@@ -44,6 +45,7 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     started = time.time()
     asked = job.section(GenerationRecipe, "recipe")
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
+    check_classes(splits)
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to learn from")
     network = start(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
     config, _ = own_input(job.model)
@@ -70,6 +72,17 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
         input=asdict(config),
         warnings=results.warnings(outcome, recipe, splits.classes, splits.train.labels),
     )
+
+
+def check_classes(splits: Splits) -> None:
+    """Raise `UserError` for a class that has no image to learn from: a sample of it would be of nothing."""
+    shown = set(splits.train.labels.tolist())
+    missing = [name for label, name in enumerate(splits.classes) if label not in shown]
+    if missing:
+        raise UserError(
+            f"data: class '{missing[0]}' has no image left to train on, and a generator makes images of every class; "
+            "leave the class out of the data set, or drop fewer images by data.clean"
+        )
 
 
 def task_of(

@@ -198,7 +198,9 @@ def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) ->
         progress.best = progress.last
     if exploded(progress.history):
         progress.diverged_epoch = epoch
-    say(describe(row, recipe, count / progress.elapsed))
+    silent = set() if task.told is None else set(task.judged) - set(task.told)
+    told = {name: value for name, value in row.items() if name not in silent}
+    say(describe(told, recipe, count / progress.elapsed))
     progress.step, progress.tally, progress.elapsed = 0, [], 0.0
 
 

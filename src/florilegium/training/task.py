@@ -40,6 +40,8 @@ class Task:
     """The columns that `validate` fills."""
     score: str
     """The one of them that selection maximises."""
+    told: tuple[str, ...] | None = None
+    """Those of them that the log's line of an epoch tells; None: all."""
     memory_format: torch.memory_format = torch.channels_last
     """Of the network's weights: that of the images that `objective` prepares."""
 
