@@ -1,6 +1,6 @@
 """A copy of the project in which a part of the demo has been run once, for all tests of the workflow.
 
-That part is the residual networks on flowers, with two seeds. What the demo shows as a whole is tested in
+That part is the residual networks on flowers, with two seeds and few epochs. What the demo shows as a whole is tested in
 `tests/demo`, on a demo that `.ci/run` makes anyway.
 """
 
@@ -15,6 +15,7 @@ import yaml
 from filelock import FileLock
 
 DEMO_SECONDS = 1200
+EPOCHS = 4
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -59,7 +60,7 @@ def copy_project(project: Path, folder: Path) -> Path:
 
 
 def narrow(folder: Path, *others: str) -> Path:
-    """Leave the residual networks on flowers, and whole studies by name, with two seeds.
+    """Leave the residual networks on flowers, for few epochs, and whole studies by name; all with two seeds.
 
     The preset is changed and not config.yaml, which tests change.
     """
@@ -67,6 +68,9 @@ def narrow(folder: Path, *others: str) -> Path:
     demo = yaml.safe_load(path.read_text())
     flowers = demo["studies"]["flowers"]
     kept = {name: change for name, change in flowers["experiments"].items() if name.startswith("resnet")}
+    for change in (flowers["all"], *kept.values()):
+        if "epochs" in change.get("recipe", {}):
+            change["recipe"]["epochs"] = EPOCHS
     left_out = {"*vit*": {"skip": True}, "seresnet*": {"skip": True}}
     studies = {"flowers": {**flowers, "experiments": kept | left_out}}
     studies |= {study: demo["studies"][study] for study in others}
