@@ -14,7 +14,6 @@ from florilegium.report.pictures_nodes import (
     draw_image,
     draw_map,
     largest_in,
-    largest_of,
     node_note,
     numbers,
     with_mean,
@@ -74,7 +73,7 @@ def draw_attention_heads(material: Material, figure: Planned) -> Figure:
         return gallery.empty(material, figure)
     columns = max(4, *(len(attended.mean) for attended in found.values()))
     fig = style.figure(len(found) * gallery.row_height(columns, 0.6))
-    largest = largest_of(found.values())
+    largest = largest_in(attended.mean for attended in found.values())
     for row, (name, attended) in zip(
         fig.subplots(len(found), columns, squeeze=False), found.items(), strict=True
     ):
