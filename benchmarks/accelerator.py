@@ -16,7 +16,7 @@ import argparse
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--model", default="norm_vit_b16")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=8, help="of a block")
+    parser.add_argument("--steps", type=int, default=4, help="of a block")
     parser.add_argument("--blocks", type=int, default=6)
     parser.add_argument("--matrix", type=int, default=8192, help="side of the matrices")
     parser.add_argument("--device", default="auto")
@@ -58,17 +58,25 @@ def main() -> None:
     operations = 3 * 2 * forward_macs(a.model, a.size)
     print(f"matrices of {a.matrix} in bf16: {rate / 1e12:.1f} TFLOP/s; {operations / 1e9:.1f} GFLOP an image")
     configure(device, 1)
-    rows = [ours(a, norm, precision, device) for norm, precision in OURS]
-    configure_fast(device)
-    rows.append({**ours(a, "ln", "bf16", device), "side": "ours, kernels that need not repeat"})
-    if a.published:
-        rows += [theirs(a, norm, precision, loader, device) for norm, precision, loader in THEIRS]
-    for row in rows:
-        row["share_of_matrix_rate"] = row["images_per_second"]["median"] * operations / rate
-        print(line(row))
     title = f"{a.model} at {a.size} pixels, batch {a.batch}, {device}"
     facts = {"matrix_flops_per_second": rate, "training_flops_per_image": operations}
-    write_json(a.out, {"title": title, **facts, "rows": rows, "machine": machine()})
+    rows = []
+    for row in measurements(a, device):
+        row["share_of_matrix_rate"] = row["images_per_second"]["median"] * operations / rate
+        rows.append(row)
+        print(line(row), flush=True)
+        write_json(a.out, {"title": title, **facts, "rows": rows, "machine": machine()})
+
+
+def measurements(a: argparse.Namespace, device: torch.device) -> Iterator[Row]:
+    """The rows of the table, one after the other."""
+    for norm, precision in OURS:
+        yield ours(a, norm, precision, device)
+    torch.use_deterministic_algorithms(False)
+    configure(device, 1, deterministic=False)
+    yield {**ours(a, "ln", "bf16", device), "side": "ours, kernels that need not repeat"}
+    for norm, precision, loader in THEIRS if a.published else ():
+        yield theirs(a, norm, precision, loader, device)
 
 
 def matrix_rate(side: int, device: torch.device) -> float:
@@ -96,11 +104,6 @@ def seconds_on(device: torch.device, action: Callable[[], Any]) -> float:
 def forward_macs(name: str, size: int) -> int:
     model = Model(name=name, arguments={"norm": "ln", "img_size": size})
     return cost.size(registry.build(model, CLASSES), size, size)["macs"]
-
-
-def configure_fast(device: torch.device) -> None:
-    torch.use_deterministic_algorithms(False)
-    configure(device, 1, deterministic=False)
 
 
 def ours(a: argparse.Namespace, norm: str, precision: str, device: torch.device) -> Row:

@@ -5,9 +5,9 @@ of `{train,test}/<class>/<image>`, JPEG-compressed ones included; the result say
 training images are learned from, doubles of test images too, as such times are usually told. The test images
 are looked at after every epoch and choose nothing but the epoch that is reported.
 
-Kernels are the fastest ones (`deterministic: false` in config.yaml). Time starts at the first step, after one epoch of another network has warmed the device up. It is told
-twice: of training alone, and with what lies between epochs (tests, states on disk). Epochs are timed by the
-device's events, on a CPU by its clock.
+Kernels are the fastest ones (`deterministic: false` in config.yaml). Time starts at the first step, after one
+epoch of another network has warmed the device up. It is told twice: of training alone, and with what lies
+between epochs (tests, states on disk). Epochs are timed by the device's events, on a CPU by its clock.
 
     python benchmarks/cifar94.py cifar10.tar.xz --out cifar94.json
 """

@@ -90,7 +90,9 @@ def sides(
     images = Images(pixels, torch.arange(count) % CLASSES, tuple(map(str, range(count))))
     config = registry.input_config(model, recipe)
     task = task_of(Splits(images, None, images, ()), recipe, config, 0, device)
-    learner = Learner(registry.build(model, CLASSES), recipe, task.objective, device)
+    with device:  # where first weights are drawn quickly
+        network, twin = registry.build(model, CLASSES), registry.build(model, CLASSES)
+    learner = Learner(network, recipe, task.objective, device)
     keeper = Keeper(StateFolder(Path("unused"), ""), learner, Progress({}), Stop())
 
     def loop() -> float:
@@ -98,7 +100,7 @@ def sides(
         train_epoch(learner, task, task.batches(0), Progress({}), keeper, 0)
         return count / (clock() - started)
 
-    other = Learner(registry.build(model, CLASSES), recipe, CrossEntropy(recipe, config), device)
+    other = Learner(twin, recipe, CrossEntropy(recipe, config), device)
     network, optimizer, scaler = other.network, other.optimizer, other.scaler
     batch = torch.randn(recipe.batch_size, 3, config.size, config.size, device=device)
     batch = batch.contiguous(memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ from florilegium.report.pictures_nodes import (
     NUMBER_NOTE,
     draw_image,
     draw_map,
-    largest_of,
+    largest_in,
     node_note,
     numbers,
     with_mean,
@@ -51,7 +51,7 @@ def draw_attention_nodes(material: Material, figure: Planned) -> Figure:
     columns = max(4, *(len(attended.images) for attended in found.values()))
     fig = style.figure((len(found) + 1) * min(gallery.row_height(columns, 0.1), TALLEST))
     grid = fig.subplots(len(found) + 1, columns, squeeze=False)
-    largest = max(with_mean(weights)[0].max() for a in found.values() for weights in a.maps)
+    largest = largest_in(with_mean(weights)[0] for a in found.values() for weights in a.maps)
     for ax, image in zip(grid[0], next(iter(found.values())).images, strict=False):
         draw_image(ax, image)
     gallery.name_row(grid[0][0], "test images")
@@ -73,7 +73,7 @@ def draw_attention_heads(material: Material, figure: Planned) -> Figure:
         return gallery.empty(material, figure)
     columns = max(4, *(len(attended.mean) for attended in found.values()))
     fig = style.figure(len(found) * gallery.row_height(columns, 0.6))
-    largest = largest_of(found.values())
+    largest = largest_in(attended.mean for attended in found.values())
     for row, (name, attended) in zip(
         fig.subplots(len(found), columns, squeeze=False), found.items(), strict=True
     ):

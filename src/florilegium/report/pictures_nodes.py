@@ -12,8 +12,8 @@ from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.report import style
 
 NODE_NOTE = (
-    "Each quarter of a map belongs to the quarter of the image that asks, and is itself a small map of the image: the "
-    "darker a square, the more is taken from there. White is 0, the darkest {largest:.2f}, an even share {even:.2f}."
+    "Each quarter of a map belongs to the quarter of the image that asks, and is itself a small map of the image: red "
+    "where more is taken from than an even share ({even:.2f}), blue where less. The deepest red is {largest:.2f}."
 )
 NUMBER_NOTE = (
     "S: entropy of a row as a share of that of uniform attention. Q: part of the weight that moves with the node that "
@@ -69,7 +69,12 @@ def node_note(shown: Sequence[AttendedNodes], largest: float) -> str:
 
 def largest_of(shown: Iterable[AttendedNodes]) -> float:
     """The largest weight in any of their maps, so that one scale holds for all."""
-    return max(float(max(attended.maps.max(), attended.mean.max())) for attended in shown)
+    return largest_in(weights for attended in shown for weights in (attended.maps, attended.mean))
+
+
+def largest_in(maps: Iterable[NDArray[np.floating]]) -> float:
+    """The largest weight of all, and at least twice an even share: nearly even attention is to look so."""
+    return max(max(float(weights.max()), float(2 / weights.shape[-1])) for weights in maps)
 
 
 def with_mean(weights: NDArray[np.float16]) -> NDArray[np.float64]:
@@ -82,11 +87,12 @@ def draw_map(ax: Axes, weights: NDArray[np.float64], largest: float) -> None:
     """Weights (N, N) of g x g nodes, the row of each node as a g x g map at the node's own place."""
     side = round(len(weights) ** 0.5)
     tiles = weights.reshape(side, side, side, side).transpose(0, 2, 1, 3)  # asking row, its map's row, ...
-    ax.imshow(tiles.reshape(side**2, side**2), cmap="Reds", vmin=0, vmax=largest)
+    even = 1 / len(weights)
+    ax.imshow(tiles.reshape(side**2, side**2), cmap="RdBu_r", vmin=2 * even - largest, vmax=largest)
     for edge in range(side - 1):
         place = (edge + 1) * side - 0.5
-        ax.axhline(place, color="white", linewidth=2)
-        ax.axvline(place, color="white", linewidth=2)
+        ax.axhline(place, color=style.SOFT, linewidth=1.2)
+        ax.axvline(place, color=style.SOFT, linewidth=1.2)
     _bare(ax)
 
 
