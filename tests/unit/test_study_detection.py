@@ -9,6 +9,9 @@ from florilegium.core.experiment import Experiment
 from florilegium.core.plan import Plan
 from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
+from florilegium.models import registry
+from florilegium.models.start import load_detector
+from florilegium.models.weights import save
 
 PROJECT = Path(__file__).resolve().parents[2]
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -113,3 +116,13 @@ def test_the_small_real_runs_have_five_seeds_and_three_rates_and_both_starts_of_
     assert len(found["r34_scratch/corrected"].seeds) == 3
     start = found["r34_from_cifar10/corrected"].init
     assert start is not None and start.experiment == "backbone34_cifar10"
+
+
+@pytest.mark.parametrize("preset", ["mini", "paper"])
+def test_a_backbone_that_is_trained_here_fits_the_detector_that_starts_from_it(preset, tmp_path):
+    starting = [e for e in experiments(preset).values() if e.init and e.init.experiment]
+    assert starting
+    for e in starting:
+        trained = experiments(preset)[f"{e.init.experiment}/{e.init.arm}"]
+        save(registry.build(trained.model, 10).state_dict(), tmp_path / "trained.safetensors")
+        load_detector(registry.build(e.model, 5), tmp_path / "trained.safetensors")

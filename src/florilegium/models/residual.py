@@ -16,16 +16,19 @@ Norm = Callable[[int], nn.Module]
 class Residual(nn.Module):
     """Images (B, 3, H, W) to the maps of the last three stages, at strides 8, 16 and 32."""
 
-    def __init__(self, depth: int, norm: Norm, blocks: Sequence[int] | None, widths: Sequence[int]) -> None:
-        """`widths` are the planes of the four stages, the first of them the stem's, too; `blocks` takes
-        the place of the depth's own number of blocks a stage."""
+    def __init__(
+        self, depth: int, norm: Norm, blocks: Sequence[int] | None, widths: Sequence[int], stem: int | None
+    ) -> None:
+        """`widths` are the planes of the four stages, the first of them the stem's, too, unless `stem` says
+        otherwise; `blocks` takes the place of the depth's own number of blocks a stage."""
         super().__init__()
         kind = BasicBlock if depth < 50 else Bottleneck
-        self.conv1 = nn.Conv2d(3, widths[0], 7, stride=2, padding=3, bias=False)
-        self.bn1 = norm(widths[0])
+        stem = stem or widths[0]
+        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        self.bn1 = norm(stem)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        ends = [widths[0], *(width * kind.expansion for width in widths)]
+        ends = [stem, *(width * kind.expansion for width in widths)]
         stages = zip(pairwise(ends), widths, blocks or BLOCKS[depth], strict=True)
         for number, ((start, _), width, count) in enumerate(stages, start=1):
             stride = 1 if number == 1 else 2

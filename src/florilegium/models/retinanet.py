@@ -32,7 +32,7 @@ class RetinaNet(nn.Module):
         norm: Norm = NORMS[arguments.norm]
         everywhere = norm if arguments.norm == "gn" else None
         width, places = arguments.pyramid_width, arguments.anchors.per_place
-        self.backbone = Residual(depth, norm, arguments.blocks, arguments.widths)
+        self.backbone = Residual(depth, norm, arguments.blocks, arguments.widths, arguments.stem)
         last = LastLevelP6P7(self.backbone.channels[-1], width)
         last.use_P5 = False
         self.pyramid = FeaturePyramidNetwork(self.backbone.channels, width, last, norm_layer=everywhere)

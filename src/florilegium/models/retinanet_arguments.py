@@ -39,6 +39,9 @@ class Arguments(Strict):
     prior: float = Field(0.01, gt=0, lt=1, description="probability that every anchor starts at")
     blocks: Four | None = Field(None, strict=False, description="a stage; null takes the depth's own")
     widths: Four = Field((64, 128, 256, 512), strict=False, description="planes a stage")
+    stem: AtLeastOne | None = Field(
+        None, description="channels before the stages; null takes the first stage's planes (timm's are 64 always)"
+    )
     pyramid_width: AtLeastOne = 256
     head_layers: AtLeastOne = 4
 
