@@ -40,7 +40,8 @@ class Arguments(Strict):
     blocks: Four | None = Field(None, strict=False, description="a stage; null takes the depth's own")
     widths: Four = Field((64, 128, 256, 512), strict=False, description="planes a stage")
     stem: AtLeastOne | None = Field(
-        None, description="channels before the stages; null takes the first stage's planes (timm's are 64 always)"
+        None,
+        description="channels before the stages; null takes the first stage's planes (timm's are 64 always)",
     )
     pyramid_width: AtLeastOne = 256
     head_layers: AtLeastOne = 4
