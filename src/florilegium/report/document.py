@@ -37,11 +37,11 @@ def document(page: Page, results: Path, images: Mapping[str, Path], *, hardware:
         date: of the runs, ISO 8601.
     """
     summaries = [read_json(results / "audit" / f"{a}__{b}" / "summary.json") for a, b in page.audits]
-    runs = {name: read_study(results / name, study) for name, study in page.studies.items()}
+    runs = {name: read_study(results / name, study) for name, study in page.in_order()}
     parts = [
         f"# Results: {page.preset}, {hardware}",
         f"Measured on {date}. {page.note[:1].upper()}{page.note[1:]}.",
-        *(part for name, study in page.studies.items() for part in _study(study, results / name, summaries)),
+        *(part for name, study in page.in_order() for part in _study(study, results / name, summaries)),
         "## Leak audit",
         markdown_table(AUDIT_HEADER, [audit_row(summary) for summary in summaries]),
         "## Data sets",
@@ -59,7 +59,7 @@ def figures(page: Page, results: Path) -> dict[str, Path]:
     """The plots of the document: its names for them, and where they are."""
     return {
         f"{name}-{figure.name}.png": results / name / "figures" / f"{figure.name}.png"
-        for name, study in page.studies.items()
+        for name, study in page.in_order()
         for figure in planned(study)
         if figure.kind not in WITH_PICTURES
     }

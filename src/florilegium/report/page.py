@@ -54,7 +54,7 @@ def render_page(page: Page, results: Path, images: Mapping[str, Path]) -> str:
         images: `images.json` of each data set that a study uses, by data set.
     """
     audits = [_audit(results / "audit" / f"{a}__{b}") for a, b in page.audits]
-    sections = [_study(study, results / name, audits) for name, study in page.studies.items()]
+    sections = [_study(study, results / name, audits) for name, study in page.in_order()]
     runs = [run for section in sections for run in section["runs"]]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

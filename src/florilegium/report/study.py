@@ -147,6 +147,10 @@ class Page(Strict):
     datasets: dict[Name, Source] = Field(description="by the name that the studies' entries use")
     audits: tuple[tuple[str, str], ...]
 
+    def in_order(self) -> list[tuple[str, Study]]:
+        """The studies by name, in the order that their titles number them."""
+        return sorted(self.studies.items(), key=lambda named: named[1].title)
+
 
 def read(model: type[S], text: str) -> S:
     """The `--spec` of a stage as its model; raises `UserError` when a field is missing or wrong."""
