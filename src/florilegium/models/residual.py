@@ -17,7 +17,12 @@ class Residual(nn.Module):
     """Images (B, 3, H, W) to the maps of the last three stages, at strides 8, 16 and 32."""
 
     def __init__(
-        self, depth: int, norm: Norm, blocks: Sequence[int] | None, widths: Sequence[int], stem: int | None
+        self,
+        depth: int,
+        norm: Norm,
+        blocks: Sequence[int] | None,
+        widths: Sequence[int],
+        stem: int | None = None,
     ) -> None:
         """`widths` are the planes of the four stages, the first of them the stem's, too, unless `stem` says
         otherwise; `blocks` takes the place of the depth's own number of blocks a stage."""
