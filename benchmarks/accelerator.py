@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from loop import CLASSES, sides
 from machine import machine
-from measure import median_interval
+from measure import interval
 from published_vit import NORMS, train_for
 
 from florilegium.core.files import write_json
@@ -155,7 +155,7 @@ def measured(
         "side": side,
         "norm": norm,
         "precision": precision,
-        "images_per_second": dict(zip(("median", "low", "high"), median_interval(found), strict=True)),
+        "images_per_second": interval(found),
         "peak_memory_bytes": cost.peak_memory_bytes(device) - before,
         "blocks": found,
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from machine import machine
-from measure import interleave, median_interval
+from measure import interleave, summarise
 
 from florilegium.core.files import write_json
 from florilegium.core.recipe import Recipe
@@ -61,10 +61,7 @@ def main() -> None:
         return a.images / (time.perf_counter() - started)
 
     rates = interleave({name: partial(rate, side) for name, side in sides.items()}, a.blocks)
-    summary = {
-        name: dict(zip(("median", "low", "high"), median_interval(values), strict=True))
-        for name, values in rates.items()
-    }
+    summary = summarise(rates)
     title = f"{a.model} at {size} pixels, {a.steps} steps, {device}, {a.threads} thread(s)"
     write_json(a.out, {"title": title, "summary": summary, "blocks": rates, "machine": machine()})
     print(f"{title} ({a.blocks} blocks, images per second)")

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from machine import machine
-from measure import median_interval
+from measure import interval
 from torch import nn
 
 from florilegium.core.files import write_json
@@ -211,10 +211,6 @@ def report(out: Path, rows: list[dict[str, Any]], recipe: Recipe, splits: Splits
         print(f"  {key:24} {found['runs']} of {len(rows)} runs")
         for name, value in list(found.items())[1:]:
             print(f"    {name:22} {value['median']:10.4g}   [{value['low']:.4g}, {value['high']:.4g}]")
-
-
-def interval(values: list[float]) -> dict[str, float]:
-    return dict(zip(("median", "low", "high"), median_interval(values), strict=True))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import torch
 from detector_phases import evaluation, first_batch, inference
 from detector_sides import ONE_BY_ONE, OTHER_MEMORY, Photographs, ours, photographs, rate
 from machine import machine
-from measure import interleave, median_interval
+from measure import interleave, median_interval, summarise
 from published_detector import Published
 
 from florilegium.core.files import write_json
@@ -81,8 +81,8 @@ def one_depth(
     rates = interleave(sides, a.blocks)
     fast = {precision: found[f"ours, batch {a.free}, {precision}"] for precision in precisions}
     return {
-        "rates": summary(rates),
-        "ratios": summary(ratios(rates, a.free, precisions, device)),
+        "rates": summarise(rates),
+        "ratios": summarise(ratios(rates, a.free, precisions, device)),
         "blocks": rates,
         "first_batch_seconds": first_batch(fast[best], published),
         "evaluation": evaluation(
@@ -112,13 +112,6 @@ def ratios(rates: Blocks, free: int, precisions: Sequence[str], device: torch.de
         if precision != "fp32":
             pairs[precision] = (whole, rates[f"ours, batch {free}, fp32"])
     return {name: [x / y for x, y in zip(a, b, strict=True)] for name, (a, b) in pairs.items()}
-
-
-def summary(blocks: Blocks) -> dict[str, dict[str, float]]:
-    return {
-        name: dict(zip(("median", "low", "high"), median_interval(values), strict=True))
-        for name, values in blocks.items()
-    }
 
 
 def show(depth: str, found: dict[str, Any]) -> None:

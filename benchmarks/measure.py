@@ -35,16 +35,23 @@ def median_interval(values: list[float]) -> tuple[float, float, float]:
     return statistics.median(ordered), ordered[rank], ordered[count - 1 - rank]
 
 
+def interval(values: list[float]) -> dict[str, float]:
+    """`median_interval` by name: median, low and high."""
+    return dict(zip(("median", "low", "high"), median_interval(values), strict=True))
+
+
+def summarise(blocks: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
+    """The interval of each row's blocks."""
+    return {name: interval(values) for name, values in blocks.items()}
+
+
 def report(
     out: Path, title: str, rates: dict[str, list[float]], ours: str, other: str, target: float, **facts: Any
 ) -> None:
     """Write every block's rate to `out` and print the medians and the ratio of `ours` to `other`."""
     ratios = [a / b for a, b in zip(rates[ours], rates[other], strict=True)]
     rows = {**rates, f"{ours} / {other}": ratios}
-    summary = {
-        name: dict(zip(("median", "low", "high"), median_interval(v), strict=True))
-        for name, v in rows.items()
-    }
+    summary = summarise(rows)
     write_json(
         out,
         {

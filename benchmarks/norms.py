@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loop import sides
 from machine import machine
-from measure import interleave, median_interval
+from measure import interleave, summarise
 
 from florilegium.core.files import write_json
 from florilegium.core.recipe import Recipe
@@ -63,10 +63,7 @@ def main() -> None:
             "share_of_bare_step": [x / y for x, y in zip(loop, bare, strict=True)],
             "times_layer_norm": [x / y for x, y in zip(loop, plain, strict=True)],
         }
-        summary[norm] = {
-            name: dict(zip(("median", "low", "high"), median_interval(values), strict=True))
-            for name, values in rows.items()
-        }
+        summary[norm] = summarise(rows)
         shown = "  ".join(
             f"{name} {row['median']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
             for name, row in summary[norm].items()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from machine import machine
-from measure import median_interval
+from measure import summarise
 
 from florilegium.core.files import write_json
 from florilegium.core.recipe import Recipe
@@ -103,10 +103,7 @@ def main() -> None:
         blocks["head_epoch"].append(head(found))
     rows = zip(*blocks.values(), strict=True)
     blocks["times_faster"] = [EPOCHS * epoch / (once + EPOCHS * alone) for epoch, once, alone in rows]
-    summary = {
-        name: dict(zip(("median", "low", "high"), median_interval(values), strict=True))
-        for name, values in blocks.items()
-    }
+    summary = summarise(blocks)
     title = f"{EPOCHS} epochs of a probe on {a.images} images of 64 pixels, {MODEL.name} of 128 channels, {device}, 1 thread"
     write_json(a.out, {"title": title, "summary": summary, "blocks": blocks, "machine": machine()})
     for name, row in summary.items():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from machine import machine
-from measure import interleave, median_interval
+from measure import interleave, summarise
 
 from florilegium.core.files import write_json
 from florilegium.core.generation_recipe import GenerationRecipe
@@ -60,10 +60,7 @@ def main() -> None:
             asked = sampling.model_copy(update={"per_class": count})
             sides.setdefault(called(asked, recipe), sampler(network, recipe, asked, model, device))
     rates = interleave(sides, a.blocks)
-    summary = {
-        name: dict(zip(("median", "low", "high"), median_interval(values), strict=True))
-        for name, values in rates.items()
-    }
+    summary = summarise(rates)
     title = f"samples of 32 pixels, {CLASSES * a.per_class} at a time, fp32, {device}, {a.threads} thread(s)"
     write_json(a.out, {"title": title, "summary": summary, "blocks": rates, "machine": machine()})
     print(f"{title} ({a.blocks} blocks, images per second)")

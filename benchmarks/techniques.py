@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from machine import machine
-from measure import interleave, median_interval
+from measure import interleave, median_interval, summarise
 
 from florilegium.core.files import write_json
 from florilegium.core.recipe import Recipe
@@ -95,10 +95,7 @@ def main() -> None:
         },
         a.blocks,
     )
-    summary = {
-        name: dict(zip(("median", "low", "high"), median_interval(v), strict=True))
-        for name, v in rates.items()
-    }
+    summary = summarise(rates)
     shares = {
         name: median_interval([x / y for x, y in zip(found, rates["plain"], strict=True)])
         for name, found in rates.items()

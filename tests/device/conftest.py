@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from florilegium.core.files import read_json
+from tests.packed import pack_here
 
 SLIM = {"channels": [16, 32, 64, 128], "layers": [1, 1, 1, 1]}
 SPEC = {
@@ -36,13 +37,7 @@ def world(tmp_path, monkeypatch) -> Path:
     labels = np.arange(1500) % 3
     pixels = rng.integers(0, 200, (1500, 32, 32, 3), dtype=np.uint8)
     pixels[np.arange(1500), :, :, labels] += 20
-    names = [f"{'abc'[label]}/{i:04d}.png" for i, label in enumerate(labels)]
-    np.save("pixels32.npy", pixels)
-    pd.DataFrame({"image": names}).to_csv("pixels32.csv", index=False)
-    split = np.array(["train", "train", "train", "val", "test"])[np.arange(1500) // 3 % 5]
-    table = pd.DataFrame({"image": names, "class": [n[0] for n in names], "split": split})
-    table.to_csv("images.csv", index=False)
-    Path("images.json").write_text('{"classes": ["a", "b", "c"]}')
+    pack_here(pixels, labels.tolist(), [f"{i:04d}.png" for i in range(len(labels))])
     return tmp_path
 
 

@@ -4,12 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import tiny_training
 import torch
 from safetensors.torch import load_file, save_file
+from tests.packed import pack_here
 
 from florilegium.core.errors import UserError
 from florilegium.core.recipe import Recipe
@@ -45,13 +45,7 @@ def world(tmp_path, monkeypatch) -> Path:
     """A working directory with packed pixels."""
     monkeypatch.chdir(tmp_path)
     some = tiny_training.images(60)
-    names = [f"{'abc'[label]}/{name}" for label, name in zip(some.labels, some.names, strict=True)]
-    np.save("pixels8.npy", some.pixels.numpy())
-    pd.DataFrame({"image": names}).to_csv("pixels8.csv", index=False)
-    split = np.array(["train", "train", "train", "val", "test"])[np.arange(60) // 3 % 5]
-    table = pd.DataFrame({"image": names, "class": [n[0] for n in names], "split": split})
-    table.to_csv("images.csv", index=False)
-    Path("images.json").write_text('{"classes": ["a", "b", "c"]}')
+    pack_here(some.pixels.numpy(), some.labels.tolist(), some.names)
     return tmp_path
 
 

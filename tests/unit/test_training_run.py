@@ -5,12 +5,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import tiny_training
 import torch
 from safetensors.torch import load_file
+from tests.packed import pack_here
 from tiny_training import CONFIG, CPU
 
 from florilegium.core.errors import UserError
@@ -48,13 +48,7 @@ def world(tmp_path, monkeypatch) -> Path:
         registry, "build", lambda *_, **__: tiny_training.network(seed=torch.initial_seed() % 1000)
     )
     some = tiny_training.images(60)
-    names = [f"{'abc'[label]}/{name}" for label, name in zip(some.labels, some.names, strict=True)]
-    np.save("pixels8.npy", some.pixels.numpy())
-    pd.DataFrame({"image": names}).to_csv("pixels8.csv", index=False)
-    split = np.array(["train", "train", "train", "val", "test"])[np.arange(60) // 3 % 5]
-    table = pd.DataFrame({"image": names, "class": [n[0] for n in names], "split": split})
-    table.to_csv("images.csv", index=False)
-    Path("images.json").write_text('{"classes": ["a", "b", "c"]}')
+    pack_here(some.pixels.numpy(), some.labels.tolist(), some.names)
     return tmp_path
 
 
