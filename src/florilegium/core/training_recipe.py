@@ -159,24 +159,7 @@ class TrainingRecipe(Strict):
             refuse(
                 "early_stop", f"a patience of {self.early_stop} can never end a run of {self.epochs} epochs"
             )
-        hasty = self.schedule == "plateau" and 0 < (self.early_stop or 0) <= self.plateau_patience
-        if hasty and not self.stop_before_plateau:
-            refuse(
-                "early_stop",
-                f"a patience of {self.early_stop} ends the run before plateau_patience = {self.plateau_patience} can "
-                "lower the rate; raise it, or set stop_before_plateau to keep that knowingly",
-            )
-        idle = self.schedule == "plateau" and self.epochs < self.plateau_patience + 3
-        if idle and not self.stop_before_plateau:
-            refuse(
-                "plateau_patience",
-                f"a patience of {self.plateau_patience} can never lower the rate in {self.epochs} epochs; lower it, or "
-                f"train for {self.plateau_patience + 3} epochs or more",
-            )
-        if self.stop_before_plateau and not hasty:
-            refuse(
-                "stop_before_plateau", "early_stop does not end the run before the plateau can; take it out"
-            )
+        self._check_plateau(refuse)
         if self.finder_rates[0] >= self.finder_rates[1]:
             refuse("finder_rates", f"{list(self.finder_rates)} must rise")
         if self.clip_norm and self.clip_value:
@@ -184,6 +167,28 @@ class TrainingRecipe(Strict):
         self._check_accumulation(refuse)
         self._check_averaging(refuse)
         return self
+
+    def _check_plateau(self, refuse: Callable[[str, str], None]) -> None:
+        waiting = self.schedule == "plateau"
+        hasty = waiting and 0 < (self.early_stop or 0) <= self.plateau_patience
+        if hasty and not self.stop_before_plateau:
+            refuse(
+                "early_stop",
+                f"a patience of {self.early_stop} ends the run before plateau_patience = {self.plateau_patience} can "
+                "lower the rate; raise it, or set stop_before_plateau to keep that knowingly",
+            )
+        # One epoch sets the best, one more than the patience fails it, and one learns at the lower rate.
+        enough = self.plateau_patience + 3
+        if waiting and self.epochs < enough and not self.stop_before_plateau:
+            refuse(
+                "plateau_patience",
+                f"a patience of {self.plateau_patience} can never lower the rate in {self.epochs} epochs; lower it, or "
+                f"train for {enough} epochs or more",
+            )
+        if self.stop_before_plateau and not hasty:
+            refuse(
+                "stop_before_plateau", "early_stop does not end the run before the plateau can; take it out"
+            )
 
     def _check_accumulation(self, refuse: Callable[[str, str], None]) -> None:
         starts = [start for start, _ in self.batches_per_step]
