@@ -16,7 +16,7 @@ from florilegium.generation.diffusion import denoise
 from florilegium.generation.pictures import to_pixels
 from florilegium.models.generators import Acgan, ConditionalUnet
 
-BATCH = 64
+BATCH = 256
 FRAMES = 40  # pictures of an animation, about as many as an eye follows
 
 
