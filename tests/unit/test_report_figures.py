@@ -17,6 +17,7 @@ from florilegium.report import style
 from florilegium.report.catalogue import LINES, members, planned
 from florilegium.report.comparison import compare
 from florilegium.report.figures import DRAW, render
+from florilegium.report.figures_against import lines_of, start_of
 from florilegium.report.figures_confusion import coded, confusion, most_confused
 from florilegium.report.figures_curves import mean_curve
 from florilegium.report.figures_images import choose
@@ -227,6 +228,22 @@ def test_numbers_stand_to_scale_and_lines_beside_each_other(tmp_path: Path) -> N
         line.get_ydata()[0] for line in ax.lines if line.get_markersize() == 8 and len(line.get_xdata()) == 1
     ]
     assert means == pytest.approx([85.0] * 6)
+
+
+def test_lines_set_out_from_the_one_baseline_of_their_arms() -> None:
+    share = "data.generated.share"
+    real = world.entry("real", values={share: 0.0})
+    added = [
+        world.entry(name, f"added{at}", values={share: at / 100}, baseline=world.against("real"))
+        for name in ("acgan", "diffusion")
+        for at in (25, 100)
+    ]
+    entries = read(Study, json.dumps(world.study([real, *added]))).entries
+    lines = list(lines_of(entries, "experiment").values())
+    places = {entry.key: entry.values[share] for entry in entries}
+    starts = [start_of(line, lines, places) for line in lines]
+    assert starts == [None, entries[0], entries[0]]
+    assert start_of(lines[1], lines, {**places, entries[0].key: 0.5}) is None
 
 
 def test_names_stand_in_the_order_of_the_study(tmp_path: Path) -> None:

@@ -28,6 +28,24 @@ def test_findings_hold_back_when_the_interval_holds_zero(tmp_path: Path) -> None
     assert "no effect is shown" in found[0].sentence and found[0].subject.startswith("gain by transfer")
 
 
+def test_what_most_generated_images_do_is_a_finding_of_each_generator(tmp_path: Path) -> None:
+    share, real = "data.generated.share", world.entry("real", values={"data.generated.share": 0.0})
+    made = [
+        world.entry(name, f"added{at}", values={share: at / 100}, baseline=world.against("real"))
+        for name in ("diffusion", "acgan")
+        for at in (25, 100)
+    ]
+    for of, accuracy in zip((real, *made), (0.8, 0.79, 0.72, 0.78, 0.75), strict=True):
+        for seed in of["seeds"]:
+            world.write_run(tmp_path, of, seed, accuracy=accuracy)
+    description = world.study([real, *made])
+    table, differences = compared(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), table, differences, [])
+    said = [finding for finding in found if "by 100 % generated images" in finding.subject]
+    assert len(said) == 2 and all(finding.figure.startswith("−") for finding in said)
+    assert not [finding for finding in found if "25 %" in finding.subject]
+
+
 def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> None:
     scratch = world.entry("scratch", seeds=[0])
     world.write_run(tmp_path, scratch, 0, accuracy=0.6)

@@ -174,11 +174,11 @@ def test_the_document_to_commit_shows_no_picture_of_a_data_set(
     here, page, images = results
     model = read(Page, json.dumps(page))
     paths = {path.parent.name: path for path in images}
-    text = document(model, here, paths, hardware="a laptop", date="2026-01-02")
+    text = document(model, here, paths, plots="laptop", hardware="a laptop", date="2026-01-02")
     assert text.startswith("# Results: mini, a laptop\n\nMeasured on 2026-01-02. 64-pixel images.\n")
     for said in ("from102_clean", "Same picture", "flowers102", "| commit |", "| torch |"):
         assert said in text
     plots = figures(model, here)
     assert all(path.is_file() for path in plots.values())
-    assert all(f"](mini/{name})" in text for name in plots)
+    assert all(f"](laptop/{name})" in text for name in plots)
     assert "samples" not in text and "contact" not in text

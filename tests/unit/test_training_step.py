@@ -115,6 +115,24 @@ def test_fp16_clips_the_gradient_and_not_its_scaled_image():
     assert torch.cat(moved).norm().item() == pytest.approx(0.1 * 0.01, rel=1e-2)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_a_step_that_overflows_in_fp16_leaves_no_trace(optimizer: str):
+    how = recipe(optimizer=optimizer, precision="fp16")
+
+    def weight(gradients: list[float]) -> float:
+        layer = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(layer.weight)
+        made, scaler = build_optimizer(layer, how), torch.amp.GradScaler("cpu", init_scale=2.0)
+        for gradient in gradients:
+            scaler.scale(layer.weight.sum() * gradient).backward()
+            scaler.step(made)
+            scaler.update()
+            made.zero_grad()
+        return layer.weight.item()
+
+    assert weight([math.inf, 0.5, 0.25, math.inf, 0.5]) == weight([0.5, 0.25, 0.5])
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_low_precision_steps_are_near_those_of_float32(precision):
     exact, _ = step_once()

@@ -11,6 +11,8 @@ from florilegium.report.comparison import read_tables
 from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import read_costs, readable_costs
 from florilegium.report.findings import findings
+from florilegium.report.generated import READING as GENERATED_READING
+from florilegium.report.generated import read_generated
 from florilegium.report.page import AUDIT_HEADER, DATASET_HEADER, audit_row, dataset_row
 from florilegium.report.provenance import provenance
 from florilegium.report.runs import Run, read_study
@@ -26,13 +28,16 @@ WITH_PICTURES = (
 )
 
 
-def document(page: Page, results: Path, images: Mapping[str, Path], *, hardware: str, date: str) -> str:
-    """The document as Markdown; its figures are named `<study>-<figure>.png`, see `figures`.
+def document(
+    page: Page, results: Path, images: Mapping[str, Path], *, plots: str, hardware: str, date: str
+) -> str:
+    """The document as Markdown.
 
     Args:
         page: what the preset's report shows.
         results: the preset's folder, `results/<preset>`.
         images: `images.json` of each data set in use, by data set.
+        plots: the folder of what `figures` names, as the document says it.
         hardware: what the runs were made on, in words.
         date: of the runs, ISO 8601.
     """
@@ -41,7 +46,11 @@ def document(page: Page, results: Path, images: Mapping[str, Path], *, hardware:
     parts = [
         f"# Results: {page.preset}, {hardware}",
         f"Measured on {date}. {page.note[:1].upper()}{page.note[1:]}.",
-        *(part for name, study in page.in_order() for part in _study(study, results / name, summaries)),
+        *(
+            part
+            for name, study in page.in_order()
+            for part in _study(study, results / name, summaries, plots)
+        ),
         "## Leak audit",
         markdown_table(AUDIT_HEADER, [audit_row(summary) for summary in summaries]),
         "## Data sets",
@@ -65,15 +74,15 @@ def figures(page: Page, results: Path) -> dict[str, Path]:
     }
 
 
-def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]]) -> list[str]:
+def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]], plots: str) -> list[str]:
     comparison, differences = read_tables(folder)
     shown = readable(comparison)
     headlines = [
         f"- **{found.figure}** {found.subject}. {found.sentence}"
         for found in findings(study, comparison, differences, summaries)
     ]
-    plots = [
-        f"![{figure.question}]({study.preset}/{study.study}-{figure.name}.png)"
+    drawn = [
+        f"![{figure.question}]({plots}/{study.study}-{figure.name}.png)"
         for figure in planned(study)
         if figure.kind not in WITH_PICTURES
     ]
@@ -85,13 +94,19 @@ def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]]) -
         numbered(shown.notes),
         "### Arms against their baselines, paired",
         markdown_table(*_differences(differences)),
+        *_generated(study, folder),
         *_scores(study, folder),
         "### Cost",
         COST_READING,
         markdown_table(*readable_costs(study, read_costs(folder))),
         "### Figures",
-        *plots,
+        *drawn,
     ]
+
+
+def _generated(study: Study, folder: Path) -> list[str]:
+    found = read_generated(study, folder)
+    return ["### Generated images", GENERATED_READING, markdown_table(*found)] if found else []
 
 
 def _scores(study: Study, folder: Path) -> list[str]:

@@ -20,6 +20,7 @@ from florilegium.report.tables import axis
 WIDE = 30  # a value that spans more than this factor stands on a logarithmic scale
 TICKS = 10
 CALLED = {
+    "data.generated.share": "generated images to each real one",
     "recipe.lr": "learning rate",
     "recipe.freeze_blocks": "frozen blocks",
     "recipe.focal_alpha": "focal loss: α",
@@ -40,11 +41,16 @@ def draw_against(material: Material, figure: Planned) -> Figure:
     for ax in axes.flat[len(metrics) :]:
         ax.set_visible(False)
     step = 0.022 * axes.shape[1] * _span(places)  # lines stand side by side
+    aside = {
+        entry.key: places[entry.key] + (index - (len(lines) - 1) / 2) * step
+        for index, line in enumerate(lines.values())
+        for entry in line
+    }
     for ax, metric in zip(axes.flat, metrics, strict=False):
         label, scale = _axis(material, entries, metric)
         for index, line in enumerate(lines.values()):
-            aside = {key: place + (index - (len(lines) - 1) / 2) * step for key, place in places.items()}
-            _line(ax, material, line, metric, aside, scale, index)
+            start = start_of(line, lines.values(), places)
+            _line(ax, material, line, metric, aside, scale, index, start)
         if ax.has_data():
             ax.set_ylabel(label)
             _ticks(ax, names, x)
@@ -93,6 +99,18 @@ def lines_of(entries: Sequence[Entry], by: str | None) -> dict[str, list[Entry]]
     return found
 
 
+def start_of(
+    line: Sequence[Entry], lines: Iterable[Sequence[Entry]], places: Mapping[Key, float]
+) -> Entry | None:
+    """What a line sets out from though it is none of its own: the baseline of its arms, alone and left of them."""
+    keys = {entry.key for entry in line}
+    for other in lines:
+        only = other[0]
+        if len(other) == 1 and only.key not in keys and all(e.baseline_key == only.key for e in line):
+            return only if places[only.key] < min(places[key] for key in keys) else None
+    return None
+
+
 def _places(entries: Sequence[Entry], x: str) -> tuple[dict[Key, float], dict[float, str]]:
     """Where each arm stands, and what is written at each place: numbers to scale, other values in order."""
     values = {entry.key: said(entry, x) for entry in entries}
@@ -119,9 +137,12 @@ def _line(
     places: Mapping[Key, float],
     scale: float,
     index: int,
+    start: Entry | None,
 ) -> None:
-    """The arms of one line; each has its mean at its place, and its single runs a little beside it."""
+    """The arms of one line, from `start` on; each has its mean at its place, and its single runs a little beside it."""
     colour, means = style.colour(index), []
+    if start:
+        means.append((places[start.key], scale * summary(metric, material.runs[start.key])[0]))
     for entry in sorted(entries, key=lambda entry: places[entry.key]):
         x, runs = places[entry.key], material.runs[entry.key]
         published(ax, entry, metric, x, 0.035 * _span(places), scale)

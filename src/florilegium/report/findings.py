@@ -8,7 +8,7 @@ import pandas as pd
 
 from florilegium.core.metrics import EPOCHS
 from florilegium.report.comparison import differences_of
-from florilegium.report.study import Entry, Study, labels
+from florilegium.report.study import SHARE, Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
 FEW = 3  # gains that have a headline each
@@ -41,6 +41,11 @@ def findings(
         found += _convergence(transfer, scratch, comparison)
     if len(gains) > FEW:
         found += _gains([transfer for transfer, _ in gains], differences)
+    for added, real in study.additions():
+        subject = (
+            f"by {100 * added.values[SHARE]:.0f} % generated images beside the real ones ({added.dataset})"
+        )
+        found += _effect(subject, added, real, comparison, differences, names)
     used = {entry.dataset for entry in study.entries}
     own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
     return [*found, *_shown_again(own), *_published(comparison)]

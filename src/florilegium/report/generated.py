@@ -112,8 +112,17 @@ def recognised(judged: Sequence[Mapping[str, Any]]) -> tuple[float, float, float
     return t_interval(values)
 
 
-def readable_generated(study: Study, table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows for people."""
+Readable = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""Header and rows for people."""
+
+
+def read_generated(study: Study, folder: Path) -> Readable | None:
+    """The table of generated images in a study's `folder`, where it makes any."""
+    made = any(entry.samples for entry in study.entries)
+    return readable_generated(study, pd.read_csv(folder / "generated.csv")) if made else None
+
+
+def readable_generated(study: Study, table: pd.DataFrame) -> Readable:
     names = labels(study)
     return HEADS, [
         (
@@ -123,12 +132,16 @@ def readable_generated(study: Study, table: pd.DataFrame) -> tuple[tuple[str, ..
             str(row["steps"]),
             f"{row['guidance']:g}",
             *_verdict(row),
-            f"{row['images_per_second']:.3g}",
-            "" if pd.isna(row["n_images"]) else f"{row['n_images']:.0f}",
+            _rate(row["images_per_second"]),
+            "" if pd.isna(row["n_images"]) else f"{row['n_images']:,.0f}",
             str(row["n_seeds"]),
         )
         for row in table.to_dict("records")
     ]
+
+
+def _rate(images_per_second: float) -> str:
+    return f"{images_per_second:,.0f}" if images_per_second >= 100 else f"{images_per_second:.3g}"
 
 
 def _verdict(row: Mapping[Any, Any]) -> tuple[str, str, str, str]:

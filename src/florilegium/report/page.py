@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
@@ -17,7 +16,7 @@ from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import read_costs, readable_costs
 from florilegium.report.findings import findings
 from florilegium.report.generated import READING as GENERATED_READING
-from florilegium.report.generated import readable_generated
+from florilegium.report.generated import read_generated
 from florilegium.report.provenance import provenance
 from florilegium.report.runs import Run, read_study
 from florilegium.report.scores import READING as SCORE_READING
@@ -91,17 +90,11 @@ def _study(study: Study, folder: Path, audits: list[dict[str, Any]]) -> dict[str
             {"source": embedded(folder / "figures" / f"{figure.name}.png"), "alt": figure.question}
             for figure in planned(study)
         ],
-        "generated": _generated(study, folder / "generated.csv"),
+        "generated": read_generated(study, folder),
         "scores": readable_scores(study, read_scores(folder)),
         "costs": readable_costs(study, read_costs(folder)),
         "runs": _all(runs),
     }
-
-
-def _generated(study: Study, path: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]] | None:
-    """The table of generated images, where a study makes any."""
-    made = any(entry.samples for entry in study.entries)
-    return readable_generated(study, pd.read_csv(path)) if made else None
 
 
 def _all(runs: Mapping[tuple[str, str], list[Run]]) -> list[Run]:

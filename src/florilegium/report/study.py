@@ -21,6 +21,7 @@ from florilegium.core.strict import Name, Strict
 
 LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
 CORRECTED = "corrected"
+SHARE = "data.generated.share"
 Key = tuple[str, str]  # (experiment, arm)
 S = TypeVar("S", bound=Strict)
 
@@ -116,6 +117,15 @@ class Study(Strict):
             if entry.role == "transfer" and entry.arm != LEAKY
             if (scratch := self.find(entry.baseline_key)) is not None and scratch.role == "scratch"
         ]
+
+    def additions(self) -> list[tuple[Entry, Entry]]:
+        """Pairs (with generated images, without), of each experiment the arm that most are added to."""
+        most: dict[str, tuple[Entry, Entry]] = {}
+        for entry in sorted(self.entries, key=lambda entry: entry.values.get(SHARE) or 0.0):
+            without = self.find(entry.baseline_key)
+            if entry.values.get(SHARE) and without is not None:
+                most[entry.experiment] = entry, without
+        return list(most.values())
 
     def rates(self) -> list[list[Entry]]:
         """Arms that differ in the learning rate alone, the baseline among them, in rising order."""

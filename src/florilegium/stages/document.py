@@ -22,7 +22,9 @@ def main() -> None:
     )
     parser.add_argument("results", type=Path, help="results/<preset>, finished")
     parser.add_argument("--hardware", required=True, help="what it ran on, in words")
-    parser.add_argument("--out", type=Path, required=True, help="plots go into <preset>/ beside it")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="plots go into a folder of its name beside it"
+    )
     arguments = parser.parse_args()
     receipt = arguments.results / "report.receipt.json"
     if not receipt.is_file():
@@ -30,12 +32,12 @@ def main() -> None:
     page = read(Page, json.dumps(read_receipt(receipt)["spec"]))
     images = {name: Path("resources") / name / "images.json" for name in page.datasets}
     made = datetime.date.fromtimestamp(receipt.stat().st_mtime).isoformat()
-    text = document(page, arguments.results, images, hardware=arguments.hardware, date=made)
+    plots = arguments.out.with_suffix("")
+    text = document(page, arguments.results, images, plots=plots.name, hardware=arguments.hardware, date=made)
     write_text(arguments.out, text)
-    folder = arguments.out.parent / page.preset
-    folder.mkdir(exist_ok=True)
+    plots.mkdir(exist_ok=True)
     for name, path in figures(page, arguments.results).items():
-        shutil.copyfile(path, folder / name)
+        shutil.copyfile(path, plots / name)
 
 
 if __name__ == "__main__":
