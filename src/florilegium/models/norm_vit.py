@@ -8,7 +8,6 @@ the study. Parameters have timm's names, so that with `norm: ln` weights fit in 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import StochasticDepth
 
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
@@ -81,7 +80,7 @@ class Block(nn.Module):
         self.norm2 = method.norm(dim)
         self.mlp = Mlp(dim, int(dim * sizes.mlp_ratio), sizes.dropout)
         self.sum1, self.sum2 = method.sums(k, sizes.depth)
-        self.drop_path = StochasticDepth(drop_path, "row")
+        self.drop_path = stochastic_depth(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.sum1(x, self.drop_path(self.attn(self.norm1(x))))
@@ -125,3 +124,12 @@ class Mlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         hidden: Tensor = self.drop(F.gelu(self.fc1(x)))
         return self.drop(self.fc2(hidden))
+
+
+def stochastic_depth(rate: float) -> nn.Module:
+    """What drops a residual branch for an image with probability `rate` (Huang et al. 2016)."""
+    if not rate:
+        return nn.Identity()
+    from torchvision.ops import StochasticDepth  # costs a second that few networks need to spend
+
+    return StochasticDepth(rate, "row")

@@ -85,10 +85,10 @@ def own_input(model: Model) -> InputConfig:
 
 
 def _import(model: Model) -> ModuleType:
-    """The module of the model's family, once torch and torchvision are known to fit each other."""
+    """The module of the model's family; raises `UserError` where it needs torchvision, which does not fit torch."""
     family = _family(model.name)
-    torch_pair.check()
-    return import_module(family.module)
+    with torch_pair.explained():
+        return import_module(family.module)
 
 
 def _family(name: str) -> Any:

@@ -4,15 +4,18 @@ A torchvision that was built against another torch (often a CPU-only torch besid
 the package index) fails at import, deep inside whatever imports it first.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 
 from florilegium.core.errors import UserError
 
 
-def check() -> None:
-    """Raise `UserError` when torchvision cannot find its operators in the installed torch."""
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise `UserError` where the body imports a torchvision that cannot find its operators in the installed torch."""
     try:
-        import torchvision  # noqa: F401
+        yield
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
