@@ -129,7 +129,7 @@ def _differences(table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, 
             f"{points(row.ci_low)} to {points(row.ci_high)}",
             p_value(row.p_value),
             str(row.n_seeds),
-            str(row.n_test),
+            f"{row.n_test:,}",
         )
         for row in table.itertuples()
     ]
