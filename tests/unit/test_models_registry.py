@@ -106,6 +106,15 @@ def test_a_torch_that_does_not_fit_torchvision_is_told_in_a_sentence(tmp_path, m
         import torchvision  # noqa: F401
 
 
+def test_a_network_that_imports_torchvision_as_it_is_built_says_so_too(tmp_path, monkeypatch):
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(UserError, match="are not a pair from one package index"):
+        registry.build(Model(name="norm_vit_b32"), 10, drop_path=0.1)
+
+
 def test_every_network_of_the_paper_preset_can_be_built_and_frozen(project: Path):
     """As its experiments want it, on the meta device, so that no memory is taken."""
     experiments = load_plan(project, {"preset": "paper"}).experiments

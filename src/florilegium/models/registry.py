@@ -48,11 +48,12 @@ def check(model: Model, where: str, task: str = "classification") -> None:
         )
 
 
+@torch_pair.explained()
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
     """A network with random weights: images (B, 3, S, S) to logits (B, n_classes).
 
     Raises:
-        UserError: an unknown model, or an argument that it does not take.
+        UserError: an unknown model, an argument that it does not take, or a torchvision that does not fit torch.
     """
     return _import(model).build(model, n_classes, drop_path=drop_path, dropout=dropout)
 
@@ -84,11 +85,10 @@ def own_input(model: Model) -> InputConfig:
     return own
 
 
+@torch_pair.explained()
 def _import(model: Model) -> ModuleType:
     """The module of the model's family; raises `UserError` where it needs torchvision, which does not fit torch."""
-    family = _family(model.name)
-    with torch_pair.explained():
-        return import_module(family.module)
+    return import_module(_family(model.name).module)
 
 
 def _family(name: str) -> Any:

@@ -13,7 +13,7 @@ from florilegium.core.errors import UserError
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise `UserError` where the body imports a torchvision that cannot find its operators in the installed torch."""
+    """Raise `UserError` where the body, or the function that it decorates, imports a torchvision that cannot find its operators in the installed torch."""
     try:
         yield
     except RuntimeError as error:

@@ -87,7 +87,7 @@ def planned(study: Study) -> list[Planned]:
             found += [Planned(kind, kind, QUESTIONS[kind]) for kind in kinds]
     if explained(study):
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTRIBUTION]
-    if any(entry.samples for entry in study.entries):
+    if study.makes_images():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in GENERATED]
     if study.classifier():
         found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]

@@ -14,13 +14,13 @@ from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.material import Material
 from florilegium.report.measures import counted, summary, value
-from florilegium.report.study import Entry, Key
+from florilegium.report.study import SHARE, Entry, Key
 from florilegium.report.tables import axis
 
 WIDE = 30  # a value that spans more than this factor stands on a logarithmic scale
 TICKS = 10
 CALLED = {
-    "data.generated.share": "generated images to each real one",
+    SHARE: "generated images to each real one",
     "recipe.lr": "learning rate",
     "recipe.freeze_blocks": "frozen blocks",
     "recipe.focal_alpha": "focal loss: α",

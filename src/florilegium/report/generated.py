@@ -118,8 +118,9 @@ Readable = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 def read_generated(study: Study, folder: Path) -> Readable | None:
     """The table of generated images in a study's `folder`, where it makes any."""
-    made = any(entry.samples for entry in study.entries)
-    return readable_generated(study, pd.read_csv(folder / "generated.csv")) if made else None
+    if not study.makes_images():
+        return None
+    return readable_generated(study, pd.read_csv(folder / "generated.csv"))
 
 
 def readable_generated(study: Study, table: pd.DataFrame) -> Readable:

@@ -118,6 +118,10 @@ class Study(Strict):
             if (scratch := self.find(entry.baseline_key)) is not None and scratch.role == "scratch"
         ]
 
+    def makes_images(self) -> bool:
+        """Whether it has sets of generated images."""
+        return any(entry.samples for entry in self.entries)
+
     def additions(self) -> list[tuple[Entry, Entry]]:
         """Pairs (with generated images, without), of each experiment the arm that most are added to."""
         most: dict[str, tuple[Entry, Entry]] = {}

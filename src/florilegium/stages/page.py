@@ -52,7 +52,7 @@ def sources(page: Page, results: Path) -> Iterator[Path]:
         yield from (
             folder / table for table in ("comparison.csv", "differences.csv", "costs.csv", "scores.csv")
         )
-        if any(entry.samples for entry in study.entries):
+        if study.makes_images():
             yield folder / "generated.csv"
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
         for runs in read_study(folder, study).values():
