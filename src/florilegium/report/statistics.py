@@ -1,35 +1,198 @@
 """Intervals and paired tests.
 
-Two things vary when an accuracy is measured again: the test images and the seed. A Wilson interval
-is about the images alone, a t interval over seeds about the seeds alone. The paired comparison of
-two arms respects both.
+Two things vary when an accuracy is measured again: the test images and the seed. Both are in every interval
+here: one half-width about the seeds alone and one about the images alone, added as squares (the variance of
+a sum is estimated from the intervals of its parts: Howe 1974, JASA 69:789-794; Zou and Donner 2008,
+Statistics in Medicine 27:1693-1702). A p-value is the level at which the interval just reaches zero, so that
+the two cannot disagree.
+
+Few seeds say little about their own scatter, and by chance they agree. So the scatter of seeds is never taken
+to be less than what images alone would make it, and has as many degrees of freedom as there are seeds, less
+one; `report.scatter` adds what the other arms of a study know of it. `benchmarks/calibration.py` simulates
+how often all this errs without an effect, and how much it sees of one.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
+from florilegium.report.scatter import Scatter
+from florilegium.report.spread import LEVEL, SMALLEST, Spread, noncentrality, paired_spread, resampled_spread
+
 Hits = NDArray[np.bool_]  # (S, N): is image n classified rightly in the run with seed s?
+Interval = tuple[float, float, float]  # mean, low, high
+ALONE = "images alone; it speaks of these two networks alone"
+CROSSED = "seeds and images"
+ALIKE = "images alone; all seeds differ on all images alike"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference of accuracies (first arm minus second), its interval and two-sided p."""
+    """A paired difference (first arm minus second), its 95 % interval and two-sided p.
+
+    Attributes:
+        detectable: the smallest difference that as many seeds and images would have shown (p < 0.05) in four of
+            five repetitions.
+        method: what varies in the interval.
+    """
 
     mean: float
     low: float
     high: float
     p_value: float
+    detectable: float
     method: str
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def paired_difference(a: Hits, b: Hits, level: float = LEVEL, scatter: Scatter | None = None) -> Difference:
+    """Compare two arms on the same test images, with one or several seeds, shapes (S, N).
+
+    Row s of both arrays holds the same seed and column n the same image. Differences are crossed: every
+    image is seen by every seed. To pool them counts an image S times, and to average over seeds and vary the
+    images asks only about these very runs; both find effects that other seeds would not. The parts of the
+    variance are those of radiology, where several readers judge the same cases in two ways: Dorfman, Berbaum
+    and Metz (1992, Investigative Radiology 27:723-731). Seeds are the readers here and images the cases.
+
+    With one seed: McNemar's exact test and the adjusted interval of Agresti and Min (2005, Statistics in Medicine
+    24:729-740), which is taken to zero where the test does not exclude it. It speaks of these two networks alone,
+    since how much other seeds differ is not known.
+
+    Args:
+        level: of the interval.
+        scatter: what other arms of the study know of how seeds scatter; None: these seeds alone.
+
+    Raises:
+        ValueError: shapes that are not two equal (seeds, images).
+    """
+    if a.shape != b.shape or a.ndim != 2 or 0 in a.shape:
+        raise ValueError(
+            f"hits of shapes {a.shape} and {b.shape} are not two equal (seeds, images) arrays; compare arms over "
+            "the seeds and test images that both have"
+        )
+    d = a.astype(np.int8) - b.astype(np.int8)
+    if len(d) > 1 and d.min() < d.max():
+        centre, spread = paired_spread(d, scatter)
+        return _difference(float(d.mean()), float(centre), spread, _method(scatter), level)
+    centre, spread = paired_spread(d[:1])
+    found = _difference(float(d.mean()), float(centre), spread, ALONE if len(d) == 1 else ALIKE, level)
+    return _as_exact(found, float(mcnemar(a[0], b[0])), level)
+
+
+def _as_exact(found: Difference, exact: float, level: float) -> Difference:
+    """With the larger p of the two, and an interval that says the same."""
+    p_value = max(found.p_value, exact)
+    if p_value < 1 - level:
+        return replace(found, p_value=p_value)
+    return replace(found, low=min(found.low, 0.0), high=max(found.high, 0.0), p_value=p_value)
+
+
+def resampled_difference(
+    differences: Sequence[float],
+    variance: float,
+    covariance: float,
+    n_images: int,
+    level: float = LEVEL,
+    scatter: Scatter | None = None,
+) -> Difference:
+    """Compare two arms by a score that is no mean over images, such as average precision.
+
+    The error of each seed's difference comes from resampled images: Obuchowski and Rockette (1995,
+    Communications in Statistics B 24:285-308), whose test is that of `paired_difference` where the score is a
+    mean (Hillis et al. 2005, Statistics in Medicine 24:1579-1607).
+
+    Args:
+        differences: of the scores, a seed each, shape (S,).
+        variance: of one seed's difference when the images are drawn again.
+        covariance: of two seeds' differences when the images are drawn again.
+        n_images: how many test images there are.
+        level, scatter: as in `paired_difference`.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    mean = float(values.mean())
+    spread = resampled_spread(values, variance, covariance, n_images, scatter and scatter.of_differences())
+    return _difference(mean, mean, spread, ALONE if len(values) == 1 else _method(scatter), level)
+
+
+def paired_t(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Difference:
+    """Compare two arms by one number a seed, two seeds or more: Student's paired t test.
+
+    Seeds that differ by the same number say nothing of their scatter: the interval is then without bounds.
+
+    Raises:
+        ValueError: fewer than two pairs, or arms of two lengths.
+    """
+    differences = [x - y for x, y in zip(a, b, strict=True)]
+    mean, low, high = t_interval(differences, level)
+    error = (high - low) / 2 / -float(stdtrit(len(differences) - 1, (1 - level) / 2))
+    if not math.isfinite(error):
+        return Difference(
+            mean, low, high, 1.0, math.inf, "seeds paired; without scatter, nothing can be told"
+        )
+    df = len(differences) - 1
+    p = max(2 * float(stdtr(df, -abs(mean) / error)), SMALLEST)
+    return Difference(mean, low, high, p, noncentrality(df) * error, "seeds alone (Student)")
+
+
+def one_more(values: Sequence[float], value: float, level: float = LEVEL, floor: float = 0.0) -> Interval:
+    """Whether one more value could be of the same normal population as two or more: (low, high, p).
+
+    `low` and `high` bound where the next value falls with that probability, which is wider than the
+    interval of the mean; p is two-sided. Student's t with n - 1 degrees of freedom and the error
+    s * sqrt(1 + 1/n) (Hahn 1969, JASA 64:878-888). Values without scatter can hold nothing against one more:
+    no bounds, p = 1.
+
+    Args:
+        floor: the least variance of a single value, such as images alone give it.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"a prediction interval needs two values or more, and there are {n}")
+    mean = float(np.mean(values))
+    error = math.sqrt(max(_variance(values), floor) * (1 + 1 / n))
+    if error == 0:
+        return -math.inf, math.inf, 1.0
+    half = -float(stdtrit(n - 1, (1 - level) / 2)) * error
+    return mean - half, mean + half, max(2 * float(stdtr(n - 1, -abs(value - mean) / error)), SMALLEST)
+
+
+def one_more_seed(value: float, others: Sequence[float], floor: float = 0.0) -> Difference:
+    """How far a run of one seed lies from the mean of two or more others, as one draw more; see `one_more`."""
+    low, high, p_value = one_more(others, value, floor=floor)
+    mean = value - float(np.mean(others))
+    error = math.sqrt(max(_variance(others), floor) * (1 + 1 / len(others)))
+    detectable = noncentrality(len(others) - 1) * error if error else math.inf
+    return Difference(mean, value - high, value - low, p_value, detectable, "one more seed (Student)")
+
+
+def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Mean of two or more independent values with its Student t interval: (mean, low, high).
+
+    Values that are all equal say nothing of their scatter: the interval is then without bounds.
+    """
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"a t interval needs two values or more, and there are {n}")
+    mean, variance = float(np.mean(values)), _variance(values)
+    half = -float(stdtrit(n - 1, (1 - level) / 2)) * math.sqrt(variance / n) if variance else math.inf
+    return mean, mean - half, mean + half
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Of two or more values; nothing where they differ by the rounding of floats alone."""
+    scatter = float(np.std(values, ddof=1))
+    return scatter**2 if scatter > 1e-12 * float(np.max(np.abs(values))) else 0.0
+
+
+def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     """Score interval of a binomial proportion (Wilson 1927, JASA 22:209-212)."""
-    if not 0 <= successes <= n or n < 1:
+    if not 0 <= successes <= n or n <= 0:
         raise ValueError(f"{successes} successes of {n} is no proportion")
     z = float(ndtri((1 + level) / 2))
     p = successes / n
@@ -40,120 +203,31 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
     return low, high
 
 
-def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Mean of two or more independent values with its Student t interval: (mean, low, high)."""
-    n = len(values)
-    if n < 2:
-        raise ValueError("a t interval needs two values or more")
-    mean = float(np.mean(values))
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return mean, mean - half, mean + half
+def mcnemar(a: Hits, b: Hits) -> NDArray[np.float64]:
+    """Two-sided exact p of McNemar's test on one run each, shapes (..., N): binomial on the images that exactly one
+    arm gets right (McNemar 1947, Psychometrika 12:153-157)."""
+    only_a, only_b = np.sum(a & ~b, axis=-1), np.sum(b & ~a, axis=-1)
+    tail = bdtr(np.minimum(only_a, only_b), only_a + only_b, 0.5)
+    return np.asarray(np.minimum(1.0, 2 * tail))
 
 
-def one_more(values: Sequence[float], value: float, level: float = 0.95) -> tuple[float, float, float]:
-    """Whether one more value could be of the same normal population as two or more: (low, high, p).
-
-    `low` and `high` bound where the next value falls with that probability, which is wider than the
-    interval of the mean; p is two-sided. Student's t with n - 1 degrees of freedom and the error
-    s * sqrt(1 + 1/n) (Hahn 1969, "Factors for calculating two-sided prediction intervals for samples from
-    a normal distribution", JASA 64:878-888).
-    """
-    n = len(values)
-    if n < 2:
-        raise ValueError("a prediction interval needs two values or more")
-    mean = float(np.mean(values))
-    error = float(np.std(values, ddof=1)) * math.sqrt(1 + 1 / n)
-    if error < 1e-15:  # no spread to hold the value against
-        return mean, mean, 1.0 if value == mean else 0.0
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * error
-    return mean - half, mean + half, 2 * float(stdtr(n - 1, -abs(value - mean) / error))
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for being that many (Holm 1979, Scandinavian Journal of Statistics 6:65-70)."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
+    return [float(p) for p in adjusted]
 
 
-def one_more_seed(value: float, others: Sequence[float], level: float = 0.95) -> Difference:
-    """How far a run of one seed lies from the mean of two or more others, as one draw more; see `one_more`."""
-    low, high, p_value = one_more(others, value, level)
-    return Difference(
-        value - float(np.mean(others)), value - high, value - low, p_value, "one more seed (Student)"
+def _method(scatter: Scatter | None) -> str:
+    return (
+        CROSSED if scatter is None else f"{CROSSED}; the seeds' scatter moderated over {scatter.n_arms} arms"
     )
 
 
-def mcnemar(a: Hits, b: Hits) -> float:
-    """Two-sided exact p of McNemar's test on one run each, shapes (N,).
-
-    Binomial on the images that exactly one arm gets right (McNemar 1947, Psychometrika 12:153-157;
-    for classifiers: Dietterich 1998, Neural Computation 10:1895-1923).
-    """
-    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
-
-
-def paired_difference(a: Hits, b: Hits, level: float = 0.95) -> Difference:
-    """Compare two arms on the same test images, with one or several seeds, shapes (S, N).
-
-    Row s of both arrays holds the same seed and column n the same image. With one seed: McNemar's
-    exact test and the adjusted Wald interval of Agresti and Min (2005, Statistics in Medicine
-    24:729-740).
-
-    With several seeds the S x N differences are crossed: every image is seen by every seed. To pool
-    them as S x N discordant pairs counts an image S times, and to average over seeds and resample
-    images asks only about these very runs; both find effects that other seeds would not. The same
-    design is known from radiology, where several readers judge the same cases in two ways, and so is
-    its test with readers and cases both random: Dorfman, Berbaum and Metz (1992, Investigative
-    Radiology 27:723-731) with the degrees of freedom of Hillis (2007, Statistics in Medicine
-    26:596-619). Seeds are the readers here and images the cases; an accuracy is a plain mean, so its
-    pseudovalues are the differences themselves.
-
-    In simulations without a true effect (150 images) it rejects at the 5 % level in 4 to 7 % of cases
-    with three or five seeds, and in 8 to 12 % with two; a test over images alone rejects in up to 50 %
-    when seeds differ.
-    """
-    if a.shape != b.shape or a.ndim != 2 or a.shape[1] < 2:
-        raise ValueError(f"shapes {a.shape} and {b.shape} are not two equal (seeds, images) arrays")
-    return _one_seed(a[0], b[0], level) if len(a) == 1 else _crossed(a, b, level)
-
-
-def _one_seed(a: Hits, b: Hits, level: float) -> Difference:
-    n = len(a) + 2  # half an image is added to each of the four cells
-    only_a, only_b = int(np.sum(a & ~b)) + 0.5, int(np.sum(b & ~a)) + 0.5
-    centre = (only_a - only_b) / n
-    half = float(ndtri((1 + level) / 2)) * math.sqrt(only_a + only_b - n * centre**2) / n
-    mean = float(a.mean() - b.mean())
-    return Difference(
-        mean, max(-1.0, centre - half), min(1.0, centre + half), mcnemar(a, b), "McNemar, exact"
-    )
-
-
-def _crossed(a: Hits, b: Hits, level: float) -> Difference:
-    method = "seeds and images crossed (Dorfman-Berbaum-Metz-Hillis)"
-    difference = a.astype(float) - b.astype(float)  # (S, N)
-    n_seeds, n_images = difference.shape
-    mean = float(difference.mean())
-    of_seed = difference.mean(axis=1, keepdims=True) - mean  # (S, 1)
-    of_image = difference.mean(axis=0, keepdims=True) - mean  # (1, N)
-    rest = difference - mean - of_seed - of_image
-    ms_seed = n_images * float(np.sum(of_seed**2)) / (n_seeds - 1)
-    ms_image = n_seeds * float(np.sum(of_image**2)) / (n_images - 1)
-    ms_rest = float(np.sum(rest**2)) / ((n_seeds - 1) * (n_images - 1))
-    image_part = max(ms_image - ms_rest, 0.0)
-    spread = ms_seed + image_part
-    if spread < 1e-15:  # every run differs on every image alike: the images' sign test is all there is
-        return Difference(mean, mean, mean, 1.0 if mean == 0 else 2.0 ** (1 - n_images), method)
-    # Images cannot give more degrees of freedom than there are of them.
-    degrees = n_images - 1.0
-    if ms_seed > 1e-15:
-        degrees = min(degrees, (n_seeds - 1) * (spread / ms_seed) ** 2)
-    error = math.sqrt(spread / (n_seeds * n_images))
-    half = float(stdtrit(degrees, (1 + level) / 2)) * error
-    p_value = 2 * float(stdtr(degrees, -abs(mean) / error))
-    return Difference(mean, max(-1.0, mean - half), min(1.0, mean + half), p_value, method)
-
-
-def paired_t(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Difference:
-    """Compare two arms by one number a seed, two seeds or more: Student's paired t test."""
-    differences = [x - y for x, y in zip(a, b, strict=True)]
-    mean, low, high = t_interval(differences, level)
-    error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
-    method = "seeds paired (Student)"
-    if error < 1e-15:  # no spread to hold the difference against
-        return Difference(mean, low, high, 1.0 if mean == 0 else 0.0, method)
-    return Difference(mean, low, high, 2 * float(stdtr(len(differences) - 1, -abs(mean) / error)), method)
+def _difference(mean: float, centre: float, spread: Spread, method: str, level: float) -> Difference:
+    """In fractions, so within [-1, 1]."""
+    half = float(spread.half_width(level))
+    low, high = max(-1.0, centre - half), min(1.0, centre + half)
+    return Difference(mean, low, high, spread.p_value(centre), min(spread.detectable(), 1.0), method)

@@ -1,0 +1,89 @@
+"""Intervals of one arm, over its seeds and the test images."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from florilegium.report.scatter import Scatter
+from florilegium.report.spread import LEVEL, combined, image_parts, one_image, resampled_spread
+from florilegium.report.statistics import Hits, Interval, wilson
+
+
+def arm_interval(hits: Hits, level: float = LEVEL, scatter: Scatter | None = None) -> Interval:
+    """Accuracy of an arm with its interval over seeds and images, from hits of shape (S, N).
+
+    With one seed it is Wilson's, of the images alone.
+    """
+    n_seeds, n_images = hits.shape
+    if n_seeds == 1:
+        return float(hits.mean()), *wilson(int(hits.sum()), n_images, level)
+    of_seed, of_image = hits.mean(axis=1), hits.mean(axis=0)
+    if n_images == 1:
+        return share_interval(of_seed, 1, level=level, scatter=scatter)
+    own, shared = image_parts(hits.sum(), of_seed, of_image, of_seed.mean())
+    return share_interval(of_seed, n_images, float(own), float(shared), level, scatter)
+
+
+def arm_scatter(hits: Hits) -> tuple[float, int]:
+    """The variance of an arm's accuracy between seeds, no less than images alone make it, and how many seeds there
+    are: what `report.scatter` is made from."""
+    n_seeds, n_images = hits.shape
+    if n_seeds == 1:
+        return 0.0, 1
+    of_seed = hits.mean(axis=1)
+    own = 0.0
+    if n_images > 1:
+        own = float(image_parts(hits.sum(), of_seed, hits.mean(axis=0), of_seed.mean())[0])
+    return max(float(np.var(of_seed, ddof=1)), own, one_image(n_images)), n_seeds
+
+
+def share_interval(
+    shares: NDArray[np.float64],
+    n_images: int,
+    own: float = 0.0,
+    shared: float | None = None,
+    level: float = LEVEL,
+    scatter: Scatter | None = None,
+) -> Interval:
+    """Mean of shares of N images, of two seeds or more, with its interval over seeds and images, in [0, 1].
+
+    The part of the images is Wilson's interval at as many images as have the variance `shared` (a design
+    effect: Kish 1965, Survey Sampling), which keeps its bounds where nearly all images are right.
+
+    Args:
+        shares: (S,), a seed each.
+        own, shared: variances of one seed's share that images make, its own and what all seeds have in common;
+            `shared` None: unknown, so all of it.
+    """
+    mean = float(shares.mean())
+    binomial = mean * (1 - mean)
+    if shared is None or binomial <= 0:
+        n_effective = float(n_images)
+    else:
+        n_effective = binomial / shared if shared > binomial * 1e-9 else math.inf
+    spread = combined(shares, own, 0.0, math.inf, scatter)
+    of_seeds = float(spread.half_width(level))
+    low, high = (mean, mean) if math.isinf(n_effective) else wilson(mean * n_effective, n_effective, level)
+    return (
+        mean,
+        max(0.0, mean - math.hypot(of_seeds, mean - low)),
+        min(1.0, mean + math.hypot(of_seeds, high - mean)),
+    )
+
+
+def resampled_interval(
+    values: Sequence[float],
+    variance: float,
+    covariance: float,
+    n_images: int,
+    level: float = LEVEL,
+    scatter: Scatter | None = None,
+) -> Interval:
+    """Mean score of an arm over its seeds, in [0, 1], with its interval over seeds and images; the arguments are
+    those of `resampled_difference`, of scores in place of differences."""
+    scores = np.asarray(values, dtype=np.float64)
+    mean = float(scores.mean())
+    half = float(resampled_spread(scores, variance, covariance, n_images, scatter).half_width(level))
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
