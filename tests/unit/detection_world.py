@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import report_world as world
 
-from florilegium.evaluation.coco import coco_figures
+from florilegium.core.files import write_json
+from florilegium.evaluation.coco import accumulated, figures_of
 from florilegium.evaluation.detection_errors import breakdown
+from florilegium.evaluation.matches import matches_of, write_matches
 
-CLASSES = ["ball", "crate", "ring"]
+CLASSES = ["ring", "ball", "crate"]  # not in the order of the alphabet
 SIDE, SCALE = 64, 0.5  # of a packed picture, and packed pixels an original one
 N_TEST = 12
 
@@ -88,8 +90,11 @@ def write_run(
                 }
             )  # fmt: skip
     results.append({"image_id": 1, "category_id": 1, "bbox": [0.0, 100.0, 20.0, 20.0], "score": 0.8})
-    figures = coco_figures(truth, results)
+    evaluation = accumulated(truth, results)
+    figures = figures_of(truth, evaluation)
+    write_matches(folder / "matches.npz", matches_of(truth, evaluation))
     detail = {
+        "classes": list(figures.by_class),
         "by_class": figures.by_class, "recall": figures.recall, "precision": figures.precision,
         "errors": asdict(breakdown(truth, results)),
     }  # fmt: skip
@@ -103,5 +108,5 @@ def write_run(
     history.drop(columns="train_top1").to_csv(folder / "history.csv", index=False)
     (folder / "predictions.csv").unlink()
     for name, value in (("metrics", metrics), ("predictions", results), ("detection", detail)):
-        (folder / f"{name}.json").write_text(json.dumps(value))
+        write_json(folder / f"{name}.json", value)  # keys sorted, as a run's are
     return folder

@@ -5,6 +5,7 @@ DETECTOR_FILES = (
     "history.csv",
     "predictions.json",
     "detection.json",
+    "matches.npz",
     "cost.json",
     "checkpoint.safetensors",
     "receipt.json",

@@ -54,7 +54,7 @@ SCORING: dict[Scored, Scoring] = {
         scores=(*COCO, "last_AP"),
         on_test=(),
         shown=("AP", "AP50", "AP75"),
-        answers=("predictions.json", "detection.json"),
+        answers=("predictions.json", "detection.json", "matches.npz"),
         axis="average precision or recall",
     ),
     # Every run has a loss; a generator has nothing else of its own until its samples are judged.

@@ -38,7 +38,11 @@ class Figures:
 
 def coco_figures(truth: Coco, results: Results) -> Figures:
     """Score `results`; without any, every figure that there are objects for is zero."""
-    evaluation = accumulated(truth, results)
+    return figures_of(truth, accumulated(truth, results))
+
+
+def figures_of(truth: Coco, evaluation: Any) -> Figures:
+    """What `accumulated` found in `truth`."""
     precision = evaluation.eval["precision"]  # (IoU, recall, class, area, limit)
     all_sizes, most = 0, len(evaluation.params.maxDets) - 1
     half = int(np.flatnonzero(np.isclose(evaluation.params.iouThrs, CURVE_IOU))[0])

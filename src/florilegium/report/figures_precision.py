@@ -18,7 +18,7 @@ def draw_precision_recall(material: Material, figure: Planned) -> Figure:
     entry = material.study.detector() or material.study.main()
     runs = material.finished(entry)
     details = [run.detail() for run in runs]
-    classes = sorted({name for detail in details for name in detail["precision"]})
+    classes = [name for name in details[0]["classes"] if name in details[0]["precision"]] if details else []
     fig = style.figure(max(3.6, 1.2 + 0.3 * len(classes)))
     curves, areas = fig.subplots(1, 2, width_ratios=[1.2, 1])
     if classes:

@@ -8,9 +8,10 @@ from typing import Any
 from torch import nn
 
 from florilegium.data.scenes import Scenes
-from florilegium.evaluation.coco import Coco, Figures, coco_figures
+from florilegium.evaluation.coco import Coco, Figures, accumulated, figures_of
 from florilegium.evaluation.detection_errors import breakdown
 from florilegium.evaluation.detector import Answers
+from florilegium.evaluation.matches import Matches, matches_of
 from florilegium.training.loop import Outcome
 from florilegium.training.progress import Weights
 from florilegium.training.results import finite
@@ -18,10 +19,11 @@ from florilegium.training.results import finite
 
 @dataclass(frozen=True)
 class Judged:
-    """What some weights answer, and its figures."""
+    """What some weights answer, its figures, and the matches that they are made of."""
 
     answers: Answers
     figures: Figures
+    matches: Matches
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def measure(
     def judged(state: Weights) -> Judged:
         network.load_state_dict(state)
         answers = answer(network, scenes)
-        return Judged(answers, coco_figures(truth, answers.results))
+        evaluation = accumulated(truth, answers.results)
+        return Judged(answers, figures_of(truth, evaluation), matches_of(truth, evaluation))
 
     last = judged(outcome.last_state)
     same = outcome.selected_state is outcome.last_state
@@ -61,9 +64,11 @@ def metrics(tested: Tested, n_test: int) -> dict[str, Any]:
 
 def findings(tested: Tested, truth: Coco) -> dict[str, Any]:
     """Figures by class, curves and kinds of errors, for tables and pictures: of the selected weights, and
-    below `last` of the last ones, with all their figures."""
+    below `last` of the last ones, with all their figures. `classes` are in the order of their ids, which the
+    keys of a JSON object do not keep."""
     last = {"overall": tested.last.figures.overall, **_detail(tested.last, truth)}
-    return {**_detail(tested.selected, truth), "last": last}
+    classes = list(tested.selected.figures.by_class)
+    return {"classes": classes, **_detail(tested.selected, truth), "last": last}
 
 
 def _detail(judged: Judged, truth: Coco) -> dict[str, Any]:

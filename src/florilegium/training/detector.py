@@ -12,6 +12,7 @@ from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.progress import say
 from florilegium.data.scenes import SceneSplits, coco_ground_truth
+from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
 from florilegium.models.start import load_detector
@@ -26,14 +27,8 @@ from florilegium.training.run import train_run
 from florilegium.training.state import StateFolder
 from florilegium.training.trackers import trackers_of
 
-FILES = (
-    "metrics.json",
-    "history.csv",
-    "predictions.json",
-    "detection.json",
-    "cost.json",
-    "checkpoint.safetensors",
-)
+ANSWERS = ("predictions.json", "detection.json", "matches.npz")
+FILES = ("metrics.json", "history.csv", *ANSWERS, "cost.json", "checkpoint.safetensors")
 
 
 def train_detector(job: Job, splits: SceneSplits, annotations: Path, seed: int) -> None:
@@ -68,6 +63,7 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
     folder = job.out_of(seed)
     write_text(folder / "predictions.json", as_lines(tested.selected.answers.results))
     write_json(folder / "detection.json", findings(tested, test_truth))
+    write_matches(folder / "matches.npz", tested.selected.matches)
     results.write_run(
         job,
         seed,
@@ -77,7 +73,7 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
         metrics=metrics(tested, len(splits.test)),
         costs=results.costs(outcome, tested.seconds, recipe, job.device),
         sides=largest_input(data),
-        predictions=[folder / "predictions.json", folder / "detection.json"],
+        predictions=[folder / name for name in ANSWERS],
         started=started,
         classes=list(splits.classes),
         category_ids=list(splits.category_ids),
