@@ -10,6 +10,7 @@ from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import every_arm, resolve
 from florilegium.core.figures import choose
 from florilegium.core.metrics import check_metrics
+from florilegium.core.committed import REFERENCE
 from florilegium.core.plan import Plan
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
@@ -29,6 +30,11 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
         UserError: for anything misspelt, of a wrong type, missing or impossible.
     """
     settings = parse(Settings, config, CONFIG)
+    if settings.preset == REFERENCE:
+        raise UserError(
+            f"{CONFIG}: preset: results/{REFERENCE} holds what is committed, so no preset is called {REFERENCE}; "
+            "give yours another name"
+        )
     preset_path = project / "workflow" / "presets" / f"{settings.preset}.yaml"
     if not preset_path.is_file():
         raise unknown("preset", settings.preset, (p.stem for p in preset_path.parent.glob("*.yaml")), CONFIG)
