@@ -7,7 +7,9 @@ from typing import Any
 from florilegium.core.places import disclosed
 
 REFERENCE = "reference"  # the folder below results/ whose content is committed, and so the name of no preset
-FOLDERS = re.compile(r"""(?:file://|(?<![\w./:-]))/(?:[^\s/'"`,;:()]+/)+|\b[A-Za-z]:\\(?:[^\s\\'"`,;()]+\\)*""")
+FOLDERS = re.compile(
+    r"""(?:file://|(?<![\w./:-]))/(?:[^\s/'"`,;:()]+/)+|\b[A-Za-z]:\\(?:[^\s\\'"`,;()]+\\)*"""
+)
 # of an absolute path inside a sentence; of POSIX with one folder or more, of Windows with its drive
 
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from florilegium.core.committed import REFERENCE
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.experiments import every_arm, resolve
 from florilegium.core.figures import choose
 from florilegium.core.metrics import check_metrics
-from florilegium.core.committed import REFERENCE
 from florilegium.core.plan import Plan
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset

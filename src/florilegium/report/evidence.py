@@ -6,7 +6,7 @@ a run's predictions whether each image was right (`report.hits`), and neither we
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,14 +118,16 @@ def kept(folder: Path) -> Evidence:
 
 
 def check(folder: Path) -> None:
-    """Raise `UserError` for the first file below `folder` that is not what its receipt says, or that none names."""
+    """Raise `UserError` for the first file below a reference that is not what its receipt says, or that none names."""
     found = verify(*open_ledger(folder))
-    said = found.faults + [f"{name}: no receipt names this file" for name in found.unnamed]
-    if said:
-        more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-        raise UserError(
-            f"{said[0]}{more}; `python -m florilegium verify {folder.as_posix()}` says what does not fit"
-        )
+    refuse(folder, found.faults + [f"{name}: no receipt names this file" for name in found.unnamed])
+
+
+def refuse(folder: Path, faults: Sequence[str]) -> None:
+    """Raise `UserError` for the first of what is wrong below `folder`, if anything is."""
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise UserError(f"{faults[0]}{more}; `python -m florilegium verify {folder.as_posix()}` tells all")
 
 
 def check_run(run: Run) -> None:

@@ -18,7 +18,8 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, replacing, write_json
 from florilegium.core.lineage import open_ledger
 from florilegium.core.receipts import write_receipt
-from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, check, check_run
+from florilegium.core.verification import verify
+from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, refuse
 from florilegium.report.hits import PACKED, PREDICTIONS, pack
 from florilegium.report.provenance import provenance
 from florilegium.report.runs import Run
@@ -74,7 +75,8 @@ def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
 
 def check_live(evidence: Evidence) -> None:
     """Raise `UserError` unless every receipt fits, every run is there, and its own receipt names what is taken of it."""
-    check(evidence.root)
+    ledger, start = open_ledger(evidence.root)
+    refuse(evidence.root, verify(ledger, start).faults)
     for name, study in evidence.page.in_order():
         for entry in study.entries:
             there = {run.seed for run in evidence.runs[name][entry.key]}
@@ -82,9 +84,7 @@ def check_live(evidence: Evidence) -> None:
             if missing:
                 place = evidence.root / name / entry.experiment / entry.arm / f"seed{missing[0]}"
                 raise UserError(f"{place}: there is no finished run; run the preset to its end first")
-    ledger, _ = open_ledger(evidence.root)
     for study, run in evidence.every_run():
-        check_run(run)
         for file in _taken(run):
             name = file.absolute().relative_to(ledger.root).as_posix()
             maker = ledger.maker(name)
@@ -143,7 +143,9 @@ def mixture(record: dict[str, Any]) -> str:
     mixed = sorted({stage for stage in stages if stages.count(stage) > 1})
     if not mixed:
         return ""
-    return f"the runs are of several versions of the code ({', '.join(record['code'])}); the record names them"
+    return (
+        f"the runs are of several versions of the code ({', '.join(record['code'])}); the record names them"
+    )
 
 
 def _check_size(fresh: Path, out: Path) -> None:
