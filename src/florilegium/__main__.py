@@ -12,6 +12,8 @@ COMMANDS = {
     "evaluate": "evaluate",
     "explain": "explain",
     "verify": "verify",
+    "reference": "reference",
+    "recompute": "recompute",
     "submit": "submit",
     "check-submission": "check_submission",
 }

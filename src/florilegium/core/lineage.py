@@ -1,6 +1,7 @@
-"""Which receipt names a file, and so what made it: receipts lie beside what they name.
+"""Which receipt names a file, and so what made it: receipts lie beside what they name, or above it.
 
-Names are paths below the project's folder, with `/`, as receipts hold them.
+A receipt that names files of other folders alone was copied there, as those are that are committed with their runs; it tells
+nothing of where it lies, and is a file like others. Names are paths below the project's folder, with `/`, as receipts hold them.
 """
 
 import os
@@ -53,17 +54,19 @@ class Ledger:
 
     def maker(self, name: str) -> Receipt | None:
         """The receipt that names a file among its outputs, or that the file is."""
-        for receipt in self.beside(name):
-            if name == receipt.name or name in receipt.facts["outputs"]:
-                return receipt
+        folder = name
+        while folder := folder.rpartition("/")[0]:
+            for receipt in self._inside(folder):
+                if name == receipt.name or name in receipt.facts["outputs"]:
+                    return receipt
         return None
 
-    def beside(self, name: str) -> list[Receipt]:
-        """The receipts in the folder of a file."""
-        folder = name.rpartition("/")[0]
+    def _inside(self, folder: str) -> list[Receipt]:
+        """The receipts in a folder, without those that were copied into it."""
         if folder not in self._folders:
             paths = sorted((self.root / folder).glob(f"*{SUFFIX}"))
-            self._folders[folder] = [found for path in paths if (found := self._read(path)) is not None]
+            found = [receipt for path in paths if (receipt := self._read(path)) is not None]
+            self._folders[folder] = [receipt for receipt in found if not _copied(receipt)]
         return self._folders[folder]
 
     def below(self, folder: str) -> Iterator[str]:
@@ -97,6 +100,13 @@ class Ledger:
             pass
         self.unreadable.append(name)
         return None
+
+
+def _copied(receipt: Receipt) -> bool:
+    """Whether all that a receipt names lies in other folders than its own."""
+    folders = [name.rpartition("/")[0] for name in receipt.outputs]
+    home = receipt.name.rpartition("/")[0]
+    return bool(folders) and all(folder and not f"{folder}/".startswith(f"{home}/") for folder in folders)
 
 
 def open_ledger(path: Path) -> tuple[Ledger, str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from florilegium.core.committed import REFERENCE
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
@@ -29,6 +30,11 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
         UserError: for anything misspelt, of a wrong type, missing or impossible.
     """
     settings = parse(Settings, config, CONFIG)
+    if settings.preset == REFERENCE:
+        raise UserError(
+            f"{CONFIG}: preset: results/{REFERENCE} holds what is committed, so no preset is called {REFERENCE}; "
+            "give yours another name"
+        )
     preset_path = project / "workflow" / "presets" / f"{settings.preset}.yaml"
     if not preset_path.is_file():
         raise unknown("preset", settings.preset, (p.stem for p in preset_path.parent.glob("*.yaml")), CONFIG)

@@ -1,91 +1,110 @@
-"""The results of a preset as a Markdown document to commit: numbers and plots, no picture of a data set."""
+"""The results of a preset as a Markdown document to commit: numbers and plots, no picture of a data set.
 
-from collections.abc import Iterable, Mapping, Sequence
+It needs no more than a reference holds, and says of a live run what it will say of its reference.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
-from florilegium.core.files import read_json
-from florilegium.report.catalogue import planned
-from florilegium.report.comparison import read_tables
+from florilegium.report.catalogue import Planned, planned
 from florilegium.report.costs import READING as COST_READING
-from florilegium.report.costs import read_costs, readable_costs
+from florilegium.report.costs import readable_costs
+from florilegium.report.evidence import Evidence
+from florilegium.report.figures import draw
 from florilegium.report.findings import findings
 from florilegium.report.generated import READING as GENERATED_READING
-from florilegium.report.generated import read_generated
+from florilegium.report.generated import generated, readable_generated
+from florilegium.report.material import Material
 from florilegium.report.page import AUDIT_HEADER, DATASET_HEADER, audit_row, dataset_row
 from florilegium.report.provenance import provenance
-from florilegium.report.runs import Run, read_study
 from florilegium.report.scores import READING as SCORE_READING
-from florilegium.report.scores import read_scores, readable_scores
-from florilegium.report.study import Page, Study
-from florilegium.report.tables import READING, markdown_table, numbered, p_value, points, readable
+from florilegium.report.scores import readable_scores
+from florilegium.report.study import Study
+from florilegium.report.study_tables import StudyTables, tabulate
+from florilegium.report.tables import READING, markdown_table, numbered, readable, readable_differences
 
 # Figures that show images of the data sets, whose terms may forbid it.
 WITH_PICTURES = (
     *("samples", "generated", "detections", "misses"),
     *("attention_rollout", "attention_nodes", "attribution_maps"),
 )
+# Figures of what a reference does not hold: single predictions, attention and attributions.
+OF_MORE = (
+    "confusion",
+    *("attention_maps", "attention_depth", "attention_heads", "attention_change", "attribution_scores"),
+)
 
 
-def document(
-    page: Page, results: Path, images: Mapping[str, Path], *, plots: str, hardware: str, date: str
-) -> str:
+def tables_of(evidence: Evidence) -> dict[str, StudyTables]:
+    """The tables of each study, computed from its runs."""
+    splits = evidence.splits()
+    return {name: tabulate(study, evidence.runs[name], splits) for name, study in evidence.page.in_order()}
+
+
+def document(evidence: Evidence, tables: Mapping[str, StudyTables], plots: str) -> str:
     """The document as Markdown.
 
     Args:
-        page: what the preset's report shows.
-        results: the preset's folder, `results/<preset>`.
-        images: `images.json` of each data set in use, by data set.
-        plots: the folder of what `figures` names, as the document says it.
-        hardware: what the runs were made on, in words.
-        date: of the runs, ISO 8601.
+        evidence: what was run.
+        tables: of each study, see `tables_of`.
+        plots: the folder that `draw_plots` draws into, as the document says it.
     """
-    summaries = [read_json(results / "audit" / f"{a}__{b}" / "summary.json") for a, b in page.audits]
-    runs = {name: read_study(results / name, study) for name, study in page.in_order()}
+    page = evidence.page
     parts = [
-        f"# Results: {page.preset}, {hardware}",
-        f"Measured on {date}. {page.note[:1].upper()}{page.note[1:]}.",
+        f"# Results: {page.preset}, {evidence.hardware}",
+        f"Measured on {evidence.date}. {page.note[:1].upper()}{page.note[1:]}.",
         *(
             part
             for name, study in page.in_order()
-            for part in _study(study, results / name, summaries, plots)
+            for part in _study(study, evidence, tables[name], f"{plots}/{name}/figures")
         ),
         "## Leak audit",
-        markdown_table(AUDIT_HEADER, [audit_row(summary) for summary in summaries]),
+        markdown_table(AUDIT_HEADER, [audit_row(summary) for summary in evidence.audits]),
         "## Data sets",
         markdown_table(
             DATASET_HEADER,
-            [dataset_row(page, name, read_json(path)) for name, path in sorted(images.items())],
+            [dataset_row(page, name, summary) for name, summary in evidence.summaries.items()],
         ),
         "## Made by",
-        markdown_table(("what", "which"), provenance(_all(runs.values()))),
+        markdown_table(("what", "which"), provenance(run for _, run in evidence.every_run())),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def figures(page: Page, results: Path) -> dict[str, Path]:
-    """The plots of the document: its names for them, and where they are."""
-    return {
-        f"{name}-{figure.name}.png": results / name / "figures" / f"{figure.name}.png"
-        for name, study in page.in_order()
-        for figure in planned(study)
-        if figure.kind not in WITH_PICTURES
-    }
+def plots_of(study: Study) -> list[Planned]:
+    """The figures of a study that its numbers alone suffice for."""
+    return [figure for figure in planned(study) if figure.kind not in (*WITH_PICTURES, *OF_MORE)]
 
 
-def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]], plots: str) -> list[str]:
-    comparison, differences = read_tables(folder)
-    shown = readable(comparison)
+def draw_plots(evidence: Evidence, tables: Mapping[str, StudyTables], out: Path) -> list[Path]:
+    """Draw the document's plots to `<out>/<study>/figures`; the files."""
+    return [
+        draw(material, figure, out / name / "figures")
+        for name, study in evidence.page.in_order()
+        for material in [_material(evidence, name, tables[name])]
+        for figure in plots_of(study)
+    ]
+
+
+def _material(evidence: Evidence, name: str, tables: StudyTables) -> Material:
+    return Material(
+        study=evidence.page.studies[name],
+        runs=evidence.runs[name],
+        comparison=tables.comparison,
+        differences=tables.differences,
+        classes={dataset: of["classes"] for dataset, of in evidence.summaries.items()},
+        words={dataset: of.get("words") or {} for dataset, of in evidence.summaries.items()},
+        pixels={},
+    )
+
+
+def _study(study: Study, evidence: Evidence, tables: StudyTables, plots: str) -> list[str]:
+    shown = readable(tables.comparison)
     headlines = [
         f"- **{found.figure}** {found.subject}. {found.sentence}"
-        for found in findings(study, comparison, differences, summaries)
+        for found in findings(study, tables.comparison, tables.differences, evidence.audits)
     ]
-    drawn = [
-        f"![{figure.question}]({plots}/{study.study}-{figure.name}.png)"
-        for figure in planned(study)
-        if figure.kind not in WITH_PICTURES
-    ]
+    drawn = [f"![{figure.question}]({plots}/{figure.name}.png)" for figure in plots_of(study)]
     return [
         f"## {study.title}",
         "\n".join(headlines),
@@ -93,48 +112,28 @@ def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]], p
         markdown_table(shown.header, shown.rows),
         numbered(shown.notes),
         "### Arms against their baselines, paired",
-        markdown_table(*_differences(differences)),
-        *_generated(study, folder),
-        *_scores(study, folder),
+        markdown_table(*readable_differences(tables.differences)),
+        *_generated(study, evidence),
+        *_scores(study, tables),
         "### Cost",
         COST_READING,
-        markdown_table(*readable_costs(study, read_costs(folder))),
-        "### Figures",
-        *drawn,
+        markdown_table(*readable_costs(study, tables.costs)),
+        *(["### Figures", *drawn] if drawn else []),
     ]
 
 
-def _generated(study: Study, folder: Path) -> list[str]:
-    found = read_generated(study, folder)
-    return ["### Generated images", GENERATED_READING, markdown_table(*found)] if found else []
+def _generated(study: Study, evidence: Evidence) -> list[str]:
+    if not study.makes_images():
+        return []
+    found = readable_generated(study, generated(study, evidence.runs[study.study]))
+    return ["### Generated images", GENERATED_READING, markdown_table(*found)]
 
 
-def _scores(study: Study, folder: Path) -> list[str]:
-    found = readable_scores(study, read_scores(folder))
+def _scores(study: Study, tables: StudyTables) -> list[str]:
+    found = readable_scores(study, tables.scores)
     parts = [
         part
         for table in found
         for part in (f"**{table['title']}**", markdown_table(table["header"], table["rows"]))
     ]
     return ["### Every score", SCORE_READING, *parts] if found else []
-
-
-def _differences(table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    header = ("Arm", "Against", "Difference in points", "95 % interval", "p", "Seeds", "Images")
-    rows: list[tuple[str, ...]] = [
-        (
-            f"{row.experiment}/{row.arm}",
-            row.baseline,
-            points(row.difference),
-            f"{points(row.ci_low)} to {points(row.ci_high)}",
-            p_value(row.p_value),
-            str(row.n_seeds),
-            f"{row.n_test:,}",
-        )
-        for row in table.itertuples()
-    ]
-    return header, rows
-
-
-def _all(studies: Iterable[Mapping[tuple[str, str], list[Run]]]) -> list[Run]:
-    return [run for study in studies for of_arm in study.values() for run in of_arm]

@@ -65,7 +65,12 @@ DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
 def render(material: Material, out: Path) -> Iterator[Path]:
     """Draw the planned figures of a study into `out`; yields each file once it is written."""
     for plan in planned(material.study):
-        path = out / f"{plan.name}.png"
-        with style.applied():
-            style.save(DRAW[plan.kind](material, plan), path)
-        yield path
+        yield draw(material, plan, out)
+
+
+def draw(material: Material, plan: Planned, out: Path) -> Path:
+    """Draw one figure into `out`; its file."""
+    path = out / f"{plan.name}.png"
+    with style.applied():
+        style.save(DRAW[plan.kind](material, plan), path)
+    return path

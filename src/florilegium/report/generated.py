@@ -70,7 +70,7 @@ def sets_of(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[Set]:
     for entry in study.entries:
         for name in entry.samples.sets if entry.samples else ():
             places = (run.folder / "samples" / name for run in runs[entry.key])
-            folders = tuple(place for place in places if (place / "samples.npy").is_file())
+            folders = tuple(place for place in places if (place / "cost.json").is_file())
             if folders:
                 yield Set(entry, name, folders)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from florilegium.core.files import read_json
 from florilegium.core.metrics import SCORING, Scored
 from florilegium.core.receipts import read_receipt
-from florilegium.report.statistics import Difference, Hits, one_more_seed, paired_difference, paired_t
+from florilegium.report.hits import Answers, read_hits
+from florilegium.report.statistics import Difference, one_more_seed, paired_difference, paired_t
 from florilegium.report.study import Entry, Key, Study
 
 SHARE_OF_FINAL = 0.9
@@ -49,6 +50,10 @@ class Run:
         """A detector's figures by class, its precision-recall curves and its kinds of errors."""
         found: dict[str, Any] = read_json(self.folder / "detection.json")
         return found
+
+    def hits(self) -> Answers:
+        """Whether a classifier was right, image by image, with the digest of the test images' names."""
+        return read_hits(self.folder)
 
     def predictions(self) -> pd.DataFrame:
         """`image, target, prediction, probability`, a row a test image, sorted by image."""
@@ -123,11 +128,12 @@ def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Differen
         return None
     if pairs[0][0].task != "classification":
         return _seed_by_seed(pairs)
-    tables, others = ([run.predictions() for run in arm] for arm in zip(*pairs, strict=True))
-    first = tables[0]["image"]
-    if len(first) < 2 or any(not table["image"].equals(first) for table in [*tables, *others]):
+    answers, others = ([run.hits() for run in arm] for arm in zip(*pairs, strict=True))
+    n_images = len(answers[0][1])
+    if n_images < 2 or len({images for images, _ in [*answers, *others]}) > 1:
         return None
-    return paired_difference(_hits(tables), _hits(others)), len(seeds), len(first)
+    right, theirs_right = (np.stack([hits for _, hits in arm]) for arm in (answers, others))
+    return paired_difference(right, theirs_right), len(seeds), n_images
 
 
 def _seed_by_seed(pairs: Sequence[tuple[Run, Run]]) -> tuple[Difference, int, int] | None:
@@ -148,7 +154,3 @@ def _one_more_seed(run: Run, others: Sequence[Run]) -> tuple[Difference, int, in
     if len(known) < 2 or len(counts) > 1 or None in (value, *known):
         return None
     return one_more_seed(value, known), 1, counts.pop()
-
-
-def _hits(tables: Sequence[pd.DataFrame]) -> Hits:
-    return np.stack([np.asarray(table["target"] == table["prediction"], dtype=np.bool_) for table in tables])

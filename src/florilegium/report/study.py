@@ -166,14 +166,14 @@ class Page(Strict):
         return sorted(self.studies.items(), key=lambda named: named[1].title)
 
 
-def read(model: type[S], text: str) -> S:
+def read(model: type[S], text: str, where: str = "--spec") -> S:
     """The `--spec` of a stage as its model; raises `UserError` when a field is missing or wrong."""
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the whole text"
-        raise UserError(f"--spec: {key}: {first['msg']}; it is made by the workflow") from None
+        raise UserError(f"{where}: {key}: {first['msg']}; it is made by the workflow") from None
 
 
 def labels(study: Study) -> dict[Key, str]:

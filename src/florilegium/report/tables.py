@@ -22,6 +22,13 @@ UNITS = {
 HEADER = (
     "Experiment", "Arm", "Metric", "Published", "Ours", "Verdict", "p", "Against", "Seeds", "Images", "Notes",
 )  # fmt: skip
+TESTED = {
+    "p_value": "p",
+    "p_adjusted": "p, adjusted",
+    "detectable": "Detectable",
+    "n_seeds": "Seeds",
+    "n_test": "Images",
+}  # of a paired difference, in reading order; a table without one of these columns is shown without it
 READING = (
     "Accuracies are percentages of the test images, and of the training images where that is said; average "
     "precision is in per cent, too. Intervals are "
@@ -64,6 +71,30 @@ def readable(table: pd.DataFrame) -> Readable:
             )
         )
     return Readable(HEADER, rows, list(notes))
+
+
+def readable_differences(table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows for people of the paired differences, in percentage points."""
+    shown = [column for column in TESTED if column in table]
+    header = ("Arm", "Against", "Difference in points", "95\u00a0% interval", *(TESTED[c] for c in shown))
+    return header, [
+        (
+            f"{row['experiment']}/{row['arm']}",
+            row["baseline"],
+            points(row["difference"]),
+            f"{points(row['ci_low'])} to {points(row['ci_high'])}",
+            *(_tested(column, row[column]) for column in shown),
+        )
+        for row in table.to_dict("records")
+    ]
+
+
+def _tested(column: str, value: float) -> str:
+    if column.startswith("n_"):
+        return count(value)
+    if column == "detectable":
+        return EMPTY if pd.isna(value) else points(value).removeprefix("+")
+    return p_value(value)
 
 
 def markdown(table: pd.DataFrame, *, title: str, preset: str, comparable: bool) -> str:

@@ -7,12 +7,10 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_text
 from florilegium.core.receipts import write_receipt
-from florilegium.report.comparison import compare
-from florilegium.report.costs import costs, costs_markdown
-from florilegium.report.csv_file import write_csv
+from florilegium.report.costs import costs_markdown
 from florilegium.report.runs import files_of, read_study
-from florilegium.report.scores import scores
 from florilegium.report.study import Study, read
+from florilegium.report.study_tables import tabulate, write_tables
 from florilegium.report.tables import markdown
 
 READ = ("metrics.json", "history.csv", "cost.json", "receipt.json")
@@ -34,23 +32,15 @@ def main() -> None:
     study = read(Study, arguments.spec.read_text(encoding="utf-8"))
     splits = {path.parent.name: read_json(path)["split_origin"] for path in arguments.images}
     runs = read_study(arguments.runs, study)
-    comparison, differences = compare(study, runs, splits)
-    spent = costs(study, runs)
+    tables = tabulate(study, runs, splits)
     out: Path = arguments.out
-    tables = {
-        out: comparison,
-        out.with_name("differences.csv"): differences,
-        out.with_name("costs.csv"): spent,
-        out.with_name("scores.csv"): scores(study, runs),
-    }
     texts = {
         out.with_suffix(".md"): markdown(
-            comparison, title=study.title, preset=study.preset, comparable=study.comparable
+            tables.comparison, title=study.title, preset=study.preset, comparable=study.comparable
         ),
-        out.with_name("costs.md"): costs_markdown(study, spent),
+        out.with_name("costs.md"): costs_markdown(study, tables.costs),
     }
-    for path, table in tables.items():
-        write_csv(table, path)
+    written = write_tables(tables.by_file(), out.parent)
     for path, text in texts.items():
         write_text(path, text)
     write_receipt(
@@ -59,7 +49,7 @@ def main() -> None:
         spec=study.model_dump(mode="json"),
         code=arguments.code,
         inputs=[*files_of(runs, READ), *arguments.images],
-        outputs=[*tables, *texts],
+        outputs=[*written, *texts],
         started=started,
     )
 

@@ -1,0 +1,141 @@
+"""A finished preset with its runs, whether it lies in `results/<preset>` or is kept in git, below `results/reference`.
+
+Both are laid out alike, so that tables, plots and documents are made from either by the same code. A reference holds in place of
+a run's predictions whether each image was right (`report.hits`), and neither weights nor pictures.
+"""
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from florilegium.core.errors import UserError
+from florilegium.core.files import digest, read_json
+from florilegium.core.lineage import open_ledger
+from florilegium.core.receipts import read_receipt
+from florilegium.core.verification import verify
+from florilegium.report.runs import Run, read_study
+from florilegium.report.study import Key, Page, Study, read
+
+RECEIPT, RECORD, STUDY = "receipt.json", "reference.json", "study.json"
+PAGE_RECEIPT = "report.receipt.json"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What tables, plots and documents are made from.
+
+    Attributes:
+        page: what the preset's report shows, its studies among it.
+        root: the folder that holds `<study>/<experiment>/<arm>/seed<seed>` and `audit`.
+        images: `images.json` of each data set in use, by data set.
+        hardware: what the runs were made on, in words.
+        date: of the runs, ISO 8601.
+    """
+
+    page: Page
+    root: Path
+    images: Mapping[str, Path]
+    hardware: str
+    date: str
+
+    @cached_property
+    def runs(self) -> dict[str, dict[Key, list[Run]]]:
+        """The finished runs of each study, by arm."""
+        return {name: read_study(self.root / name, study) for name, study in self.page.in_order()}
+
+    def every_run(self) -> Iterator[tuple[Study, Run]]:
+        for name, of_study in self.runs.items():
+            yield from ((self.page.studies[name], run) for of_arm in of_study.values() for run in of_arm)
+
+    @cached_property
+    def summaries(self) -> dict[str, dict[str, Any]]:
+        """What is told of each data set, by data set."""
+        return {name: read_json(path) for name, path in sorted(self.images.items())}
+
+    @cached_property
+    def audits(self) -> list[dict[str, Any]]:
+        """The summaries of the leak audits."""
+        return [read_json(path) for path in audit_files(self.page, self.root)]
+
+    def splits(self) -> dict[str, str]:
+        """Where the splits of each data set come from."""
+        return {name: summary["split_origin"] for name, summary in self.summaries.items()}
+
+
+def audit_files(page: Page, root: Path) -> list[Path]:
+    return [root / "audit" / f"{a}__{b}" / "summary.json" for a, b in page.audits]
+
+
+def live(results: Path, hardware: str) -> Evidence:
+    """A preset that was run to its end; `resources` lies beside `results`.
+
+    Raises:
+        UserError: it has no report yet.
+    """
+    receipt = results / PAGE_RECEIPT
+    if not receipt.is_file():
+        raise UserError(f"{receipt}: there is no such file; run the preset to its end first")
+    page = read(Page, json.dumps(read_receipt(receipt)["spec"]))
+    resources = results.absolute().parent.parent / "resources"
+    return Evidence(
+        page=page,
+        root=results,
+        images={name: resources / name / "images.json" for name in page.datasets},
+        hardware=hardware,
+        date=datetime.date.fromtimestamp(receipt.stat().st_mtime).isoformat(),
+    )
+
+
+def kept(folder: Path) -> Evidence:
+    """A reference, after each of its files was held against its receipt.
+
+    Raises:
+        UserError: a file has changed, is missing, or is one that the receipt does not name; or a run's own receipt names
+            other metrics than those that lie beside it.
+    """
+    if not (folder / RECEIPT).is_file():
+        raise UserError(
+            f"{folder}: holds no {RECEIPT}, so it is no reference, or was not written to its end; write it anew"
+        )
+    check(folder)
+    record = read_json(folder / RECORD)
+    studies = {name: read_json(folder / name / STUDY) for name in record["studies"]}
+    page = read(Page, json.dumps({**record["page"], "studies": studies}), where=str(folder / RECORD))
+    evidence = Evidence(
+        page=page,
+        root=folder,
+        images={name: folder / "images" / f"{name}.json" for name in page.datasets},
+        hardware=record["hardware"],
+        date=record["date"],
+    )
+    for _, run in evidence.every_run():
+        check_run(run)
+    return evidence
+
+
+def check(folder: Path) -> None:
+    """Raise `UserError` for the first file below a reference that is not what its receipt says, or that none names."""
+    found = verify(*open_ledger(folder))
+    refuse(folder, found.faults + [f"{name}: no receipt names this file" for name in found.unnamed])
+
+
+def refuse(folder: Path, faults: Sequence[str]) -> None:
+    """Raise `UserError` for the first of what is wrong below `folder`, if anything is."""
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise UserError(f"{faults[0]}{more}; `python -m florilegium verify {folder.as_posix()}` tells all")
+
+
+def check_run(run: Run) -> None:
+    """Raise `UserError` where a run's own receipt names another version of a file that lies beside it."""
+    outputs = run.receipt()["outputs"]
+    recorded = {name.rpartition("/")[2]: of["sha256"] for name, of in outputs.items()}
+    for path in sorted(run.folder.iterdir()):
+        if path.name in recorded and recorded[path.name] != digest(path):
+            raise UserError(
+                f"{path}: is not the file that {RECEIPT} beside it names; take both from the same run"
+            )

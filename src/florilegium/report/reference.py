@@ -1,0 +1,163 @@
+"""Write a reference: of a finished preset what its numbers are made from, small enough for git.
+
+`results/reference/<preset>-<hardware>/` holds `reference.json` (hardware, date, versions of the code, what the page shows),
+`receipt.json` (the sha256 of every file), the summaries of data sets and audits, and of each study its description
+(`study.json`) and its runs: `metrics.json`, `history.csv`, `cost.json`, the receipt, and whether each test image was right.
+"""
+
+import json
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from florilegium.core.committed import without_folders
+from florilegium.core.errors import UserError
+from florilegium.core.files import read_json, replacing, write_json
+from florilegium.core.lineage import open_ledger
+from florilegium.core.receipts import write_receipt
+from florilegium.core.verification import verify
+from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, refuse
+from florilegium.report.hits import PACKED, PREDICTIONS, pack
+from florilegium.report.provenance import provenance
+from florilegium.report.runs import Run
+
+RUN_FILES = ("metrics.json", "history.csv", "cost.json")
+ANSWERS = ("detection.json", "matches.npz")  # of a detector
+SAMPLES = ("cost.json", "judge.json")  # of each set of generated images
+LIMIT = 10 * 2**20  # bytes of all references together
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of a study is kept."""
+
+    study: str
+    n_runs: int
+    n_bytes: int
+
+
+def folder_name(preset: str, hardware: str) -> str:
+    """`<preset>-<hardware>` with the letters and digits of the hardware's words: `demo-2-cores-of-an-amd-epyc`."""
+    return "-".join([preset, *re.findall(r"[a-z0-9.]+", hardware.lower())])
+
+
+def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
+    """Write the reference of a finished preset to `out`, in place of an older one; what each study takes.
+
+    Raises:
+        UserError: a receipt of the preset does not fit its files, a run is not finished, or all references would be too
+            large for git.
+    """
+    started = time.time()
+    check_live(evidence)
+    with replacing(out) as fresh:
+        sizes = [_study(evidence, name, fresh / name) for name, _ in evidence.page.in_order()]
+        for name, summary in evidence.summaries.items():
+            write_json(fresh / "images" / f"{name}.json", without_folders(summary))
+        for path in audit_files(evidence.page, evidence.root):
+            write_json(fresh / path.relative_to(evidence.root), without_folders(read_json(path)))
+        write_json(fresh / RECORD, _record(evidence))
+        _check_size(fresh, out)
+    write_receipt(
+        out / RECEIPT,
+        stage="reference",
+        spec={"preset": evidence.page.preset, "hardware": evidence.hardware},
+        code=code,
+        inputs=[],  # they are not kept: the runs' own receipts name them
+        outputs=files_below(out),
+        started=started,
+    )
+    return sizes
+
+
+def check_live(evidence: Evidence) -> None:
+    """Raise `UserError` unless every receipt fits, every run is there, and its own receipt names what is taken of it."""
+    ledger, start = open_ledger(evidence.root)
+    refuse(evidence.root, verify(ledger, start).faults)
+    for name, study in evidence.page.in_order():
+        for entry in study.entries:
+            there = {run.seed for run in evidence.runs[name][entry.key]}
+            missing = [seed for seed in entry.seeds if seed not in there]
+            if missing:
+                place = evidence.root / name / entry.experiment / entry.arm / f"seed{missing[0]}"
+                raise UserError(f"{place}: there is no finished run; run the preset to its end first")
+    for study, run in evidence.every_run():
+        for file in _taken(run):
+            name = file.absolute().relative_to(ledger.root).as_posix()
+            maker = ledger.maker(name)
+            if maker is None or maker.name.rpartition("/")[0] != name.rpartition("/")[0]:
+                raise UserError(
+                    f"{file}: no receipt beside it names this file of {study.study}; make the run again"
+                )
+
+
+def _taken(run: Run) -> list[Path]:
+    """The files of a run that evidence is made from, without its receipt."""
+    answers = {"classification": (PREDICTIONS,), "detection": ANSWERS, "generation": ()}[run.task]
+    always = [run.folder / name for name in RUN_FILES]
+    return always + [run.folder / name for name in answers if (run.folder / name).is_file()]
+
+
+def _study(evidence: Evidence, name: str, out: Path) -> Size:
+    study = evidence.page.studies[name]
+    write_json(out / STUDY, without_folders(study.model_dump(mode="json")))
+    runs = [run for of_arm in evidence.runs[name].values() for run in of_arm]
+    for run in runs:
+        _run(run, out / run.folder.relative_to(evidence.root / name))
+    return Size(name, len(runs), sum(path.stat().st_size for path in files_below(out)))
+
+
+def _run(run: Run, out: Path) -> None:
+    out.mkdir(parents=True)
+    for path in _taken(run):
+        if path.name == PREDICTIONS:
+            pack(run.hits(), out / PACKED)
+        else:
+            shutil.copyfile(path, out / path.name)
+    write_json(out / RECEIPT, without_folders(run.receipt()))
+    for path in sorted((run.folder / "samples").glob("*/*")):
+        if path.name in SAMPLES:
+            write_json(out / path.relative_to(run.folder), without_folders(read_json(path)))
+
+
+def _record(evidence: Evidence) -> dict[str, Any]:
+    """Where and when, with every version of the code and of what it stands on, so that a mixture is seen."""
+    receipts = [run.receipt() for _, run in evidence.every_run()]
+    page = evidence.page.model_dump(mode="json", exclude={"studies"})
+    return {
+        "hardware": evidence.hardware,
+        "date": evidence.date,
+        "code": sorted({f"{receipt['stage']} {receipt['code']}" for receipt in receipts}),
+        "made_by": dict(provenance(run for _, run in evidence.every_run())),
+        "studies": [name for name, _ in evidence.page.in_order()],
+        "page": json.loads(json.dumps(without_folders(page))),
+    }
+
+
+def mixture(record: dict[str, Any]) -> str:
+    """One sentence when the runs are of more than one version of the code, else nothing."""
+    stages = [text.partition(" ")[0] for text in record["code"]]
+    mixed = sorted({stage for stage in stages if stages.count(stage) > 1})
+    if not mixed:
+        return ""
+    return (
+        f"the runs are of several versions of the code ({', '.join(record['code'])}); the record names them"
+    )
+
+
+def _check_size(fresh: Path, out: Path) -> None:
+    others = [path for path in out.parent.glob("*") if path.is_dir() and not path.name.startswith(".")]
+    kept = [path for folder in others if folder.name != out.name for path in files_below(folder)]
+    n_bytes = sum(path.stat().st_size for path in [*kept, *files_below(fresh)])
+    if n_bytes > LIMIT:
+        raise UserError(
+            f"{out}: all references would take {n_bytes / 2**20:.1f} MiB, and {LIMIT >> 20} MiB are the most that is "
+            "committed; take an older one away, or keep fewer studies"
+        )
+
+
+def files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
