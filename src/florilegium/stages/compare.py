@@ -32,9 +32,9 @@ def main() -> None:
     parser.add_argument("--code", required=True)
     arguments = parser.parse_args()
     study = read(Study, arguments.spec.read_text(encoding="utf-8"))
-    splits = {path.parent.name: read_json(path)["split_origin"] for path in arguments.images}
+    images = {path.parent.name: read_json(path) for path in arguments.images}
     runs = read_study(arguments.runs, study)
-    comparison, differences = compare(study, runs, splits)
+    comparison, differences = compare(study, runs, images)
     spent = costs(study, runs)
     out: Path = arguments.out
     tables = {
@@ -45,7 +45,7 @@ def main() -> None:
     }
     texts = {
         out.with_suffix(".md"): markdown(
-            comparison, title=study.title, preset=study.preset, comparable=study.comparable
+            comparison, title=study.title, preset=study.preset, rendered=study.rendered
         ),
         out.with_name("costs.md"): costs_markdown(study, spent),
     }
