@@ -34,8 +34,7 @@ def attention_spec(w):
     return canonical(
         {
             "attention": experiment_of(w).attention.model_dump(mode="json"),
-            "preset": plan.settings.preset,
-            "comparable": plan.preset.comparable,
+            **plan.origin(experiment_of(w)),
         }
     )
 
@@ -65,8 +64,7 @@ def attribution_spec(w):
     return canonical(
         {
             "attribution": experiment_of(w).attribution.model_dump(mode="json"),
-            "preset": plan.settings.preset,
-            "comparable": plan.preset.comparable,
+            **plan.origin(experiment_of(w)),
         }
     )
 

@@ -72,7 +72,6 @@ PAGE = canonical(
         "preset": plan.settings.preset,
         "title": plan.preset.title,
         "note": plan.preset.note,
-        "comparable": plan.preset.comparable,
         "studies": DESCRIPTIONS,
         "audits": plan.audits(),
         "datasets": credits(),

@@ -31,6 +31,12 @@ class Experiment:
     lr_factor: float
     published: tuple[Published, ...]
     baseline: Baseline | None
+    entry: str = ""
+    """The entry of the study file that it comes from; of a grid, without the point's values."""
+    network: str = ""
+    """What the study calls its network."""
+    first_weights: str = ""
+    """What the study calls its first weights."""
     attention: Attention | None = None
     attribution: Attribution | None = None
     samples: Samples | None = None

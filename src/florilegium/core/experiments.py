@@ -12,7 +12,7 @@ from typing import Any
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.inheritance import spread, task_of
+from florilegium.core.inheritance import inherited, spread, task_of
 from florilegium.core.layers import EXTRAS, Layer, extra_of, overlay_layers, section_of, values_of
 from florilegium.core.references import connect
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
@@ -63,7 +63,10 @@ def resolve(
                     Layer(source, values_of(o.arms[arm_name])) for source, o in changes if arm_name in o.arms
                 ]
                 experiment = _build(study, name + suffix, arm_name, task, arm, entry, stack, seeds, stand_ins)
-                found += _over_splits(experiment, splits)
+                named = {
+                    key: inherited(name, key, file.experiments, where) for key in ("network", "first_weights")
+                }
+                found += _over_splits(replace(experiment, entry=name, **named), splits)
     return connect(found, where)
 
 

@@ -50,6 +50,12 @@ def task_of(name: str, entries: Mapping[str, ExperimentEntry], where: str) -> Ta
     return named[-1] if named else "classification"
 
 
+def inherited(name: str, key: str, entries: Mapping[str, ExperimentEntry], where: str) -> str:
+    """A text of the entry, or else of the nearest base that has one."""
+    found = (getattr(entry, key) for entry in reversed(_ancestors(name, entries, where)))
+    return next(filter(None, found), "")
+
+
 def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) -> list[ExperimentEntry]:
     """The entry and its bases, the furthest base first."""
     chain: list[str] = []

@@ -3,13 +3,16 @@
 This is all that the Snakefile asks; `core.project` reads it from the project's YAML files.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from florilegium.core.departures import Paper, departures, origins
 from florilegium.core.errors import unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.figures import ChosenFigure, asked
+from florilegium.core.networks import described, is_same
 from florilegium.core.recipe import COUNTED, FEATURED, Recipe
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
@@ -27,6 +30,7 @@ class Plan:
     studies: dict[str, StudyFile]
     experiments: tuple[Experiment, ...]
     figures: dict[str, list[ChosenFigure]]
+    paper: Paper
 
     def of(self, study: str) -> list[Experiment]:
         """The experiments of one study."""
@@ -70,8 +74,16 @@ class Plan:
 
     def drawn(self, e: Experiment) -> dict[str, Any]:
         """What a picture of a run says of its origin."""
-        shown = {"preset": self.settings.preset, "comparable": self.preset.comparable}
-        return shown | {"experiment": e.name}
+        return self.origin(e) | {"experiment": e.name}
+
+    def origin(self, e: Experiment) -> dict[str, Any]:
+        """The preset of a run, and whether its pictures are a demo's: all drawn by the project."""
+        return {"preset": self.settings.preset, "rendered": self.rendered([e])}
+
+    def rendered(self, experiments: Iterable[Experiment]) -> bool:
+        """Whether all images that the experiments use are drawn by the project."""
+        used = {self.source(e.data.dataset)[0] for e in experiments}
+        return bool(used) and all(self.datasets[name].rendered is not None for name in used)
 
     def features_seed(self, e: Experiment) -> int | None:
         """The seed whose features all seeds of `e` share, since they start from one file; None where each
@@ -168,7 +180,7 @@ class Plan:
             "study": study,
             "title": self.studies[study].title,
             "preset": self.settings.preset,
-            "comparable": self.preset.comparable,
+            "rendered": self.rendered(self.of(study)),
             "preset_note": self.preset.note,
             "entries": [self._entry(e) for e in self.of(study)],
             "figures": [figure.model_dump(mode="json") for figure in self.figures[study]],
@@ -187,16 +199,42 @@ class Plan:
             "storage_size": getattr(e.data, "storage_size", None),
             "packing": getattr(e.data, "packing", None),
             "test": list(e.data.test),
+            "learns_from": self._learned_from(e),
+            "departures": [d.model_dump() for d in departures(e, self.paper, self._by_key)],
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),
             "lr": 0.0 if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
             "lr_factor": e.lr_factor,
-            "values": asked(e, self.figures[e.study], e.key),
+            "values": self._values(e),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
             "attribution": e.attribution.model_dump(mode="json") if e.attribution else None,
             "samples": e.samples.model_dump(mode="json") if e.samples else None,
         }
+
+    def _values(self, e: Experiment) -> dict[str, Any]:
+        """What figures draw an arm by; a network in place of the published one has no claim to its name."""
+        values = asked(e, self.figures[e.study], e.key)
+        reference = self.paper.model_of(e)
+        if "model.name" in values and reference and not is_same(e.model, reference.model):
+            values["model.name"] = described(e.model, reference.model, e.network or reference.model.name)
+        return values
+
+    def _learned_from(self, e: Experiment) -> list[dict[str, Any]]:
+        """The data sets that an arm learns from, its own first, then those of what it starts from; and what the
+        makers of the study's own publish, as far as that is known."""
+        theirs = self.paper.of(e)
+        source = self.source(e.data.dataset)[0]
+        name = theirs.data.dataset if theirs else source
+        original = self.datasets[name]
+        found = {
+            "dataset": e.data.dataset,
+            "stands_in": name != source,
+            "classes": len(original.classes) or None,
+            "images": sum(original.images.values()) if original.images else None,
+        }
+        before = [of for start in origins(e, self._by_key) for of in self._learned_from(start)]
+        return list({of["dataset"]: of for of in [found, *before][::-1]}.values())[::-1]
 
     def _role(self, e: Experiment) -> str:
         """An experiment that others start from, and of which nothing was published, is only a part of them."""

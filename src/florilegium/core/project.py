@@ -1,10 +1,12 @@
 """A project read from its files: settings, preset, data sets and studies, checked together into a plan."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from florilegium.core.committed import REFERENCE
+from florilegium.core.departures import Paper
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
@@ -14,9 +16,11 @@ from florilegium.core.metrics import check_metrics
 from florilegium.core.plan import Plan
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
+from florilegium.core.titles import figure_titled, titled
 from florilegium.core.validate import parse, read_yaml
 
 CONFIG = "config.yaml"
+PAPER = "paper"  # the preset that is as published
 
 
 def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
@@ -55,16 +59,21 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
         )
     ]
     _check_datasets(experiments, datasets, preset)
+    paper = _paper(project, settings, datasets, studies, preset.datasets | settings.stand_ins)
+    experiments = [titled(e, paper) for e in experiments]
     for e in experiments:
         check_metrics((p.metric for p in e.published), f"{e.key}: published", paired=True)
     figures = {
-        study: choose(
-            file.figures, [e for e in experiments if e.study == study], every_arm(file, where), where
-        )
+        study: [
+            figure_titled(figure, [e for e in experiments if e.study == study], paper)
+            for figure in choose(
+                file.figures, [e for e in experiments if e.study == study], every_arm(file, where), where
+            )
+        ]
         for study, (where, file) in studies.items()
     }
     files = {study: file for study, (_, file) in studies.items()}
-    return Plan(settings, preset, datasets, files, tuple(experiments), figures)
+    return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper)
 
 
 def shown(path: Path, project: Path) -> str:
@@ -126,6 +135,46 @@ def _overlays(
         if owner == study:
             found.append((name, CONFIG, overlay))
     return found
+
+
+def _paper(
+    project: Path,
+    settings: Settings,
+    datasets: Mapping[str, Dataset],
+    studies: Mapping[str, tuple[str, StudyFile]],
+    stand_ins: Mapping[str, str],
+) -> Paper:
+    """The same studies in preset `paper`, without a change of the person's: what verdicts and names go by.
+
+    A study that preset does not speak of, one of the person's own, is laid beside its own file. A file that cannot
+    be run without changes has nothing to be laid beside.
+    """
+    path = project / "workflow" / "presets" / f"{PAPER}.yaml"
+    preset = parse(Preset, read_yaml(path), shown(path, project)) if path.is_file() else None
+    found: list[Experiment] = []
+    left_out: set[str] = set()
+    for study, (where, file) in studies.items():
+        overlays = _overlays(study, preset, shown(path, project), Settings()) if preset else []
+        kept = [
+            (name, source, o.model_copy(update={"skip": False, "skip_arms": ()}))
+            for name, source, o in overlays
+        ]
+        try:
+            every = resolve(
+                study, file, where=where, overlays=kept, seeds=settings.seeds or (0,), stand_ins={}, splits={}
+            )
+        except UserError:
+            continue
+        found += every
+        left_out |= {e.key for e in every for name, _, o in overlays if _leaves_out(name, o, e)}
+    originals = {
+        (study, name): words for study, (_, f) in studies.items() for name, words in f.stands_in_for.items()
+    }
+    return Paper({e.key: e for e in found}, frozenset(left_out), datasets, stand_ins, originals)
+
+
+def _leaves_out(pattern: str, overlay: Overlay, e: Experiment) -> bool:
+    return fnmatchcase(e.entry, pattern) and (overlay.skip or e.arm in overlay.skip_arms)
 
 
 def _splits(datasets: Mapping[str, Dataset], settings: Settings) -> dict[str, int]:

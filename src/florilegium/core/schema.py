@@ -35,7 +35,17 @@ class ExperimentEntry(Strict):
 
     base: Name | None = None
     abstract: bool = Field(False, description="only inherited from, never run")
-    title: str = ""
+    title: str = Field(
+        "", description="`{network}` and `{first_weights}` in it become what is true of the preset"
+    )
+    network: str = Field(
+        "",
+        description="what the study calls its network, such as ViT-B/16; empty: its base's. Where another one is "
+        "trained in its place, titles say which",
+    )
+    first_weights: str = Field(
+        "", description="what the study's weights were trained on, such as ImageNet-21k; empty: its base's"
+    )
     task: TaskName | None = Field(None, description="null: its base's, and classification at last")
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
@@ -61,6 +71,11 @@ class StudyFile(Strict):
 
     title: str
     document: str = Field(description="the study, as published")
+    stands_in_for: dict[Name, str] = Field(
+        default_factory=dict,
+        description="data sets that are not the study's own though the best to be had: by name, what they stand in for; "
+        "no figure is held against what was measured on others",
+    )
     experiments: dict[Name, ExperimentEntry]
     figures: tuple[FigureEntry, ...] = Field(
         (), strict=False, description="what the study argues from, beside the figures that every study has"
@@ -110,7 +125,6 @@ class Preset(Strict):
 
     title: str
     note: str = Field("", description="what is smaller than in the studies; stands in every comparison")
-    comparable: bool = Field(description="whether the figures may be held against the published ones")
     seeds: tuple[Count, ...] = Field(strict=False)
     share_process: bool = Field(False, description="the seeds of an experiment share one process")
     datasets: dict[Name, Name] = Field(default_factory=dict, description="data sets that stand in for others")

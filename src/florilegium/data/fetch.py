@@ -67,7 +67,11 @@ def fetch(
         if dataset.layout in cifar.FORMS:
             cifar.unpack_batches(dataset, folder)
         files = content_table(folder)
-    return {"root": root.as_posix(), "origin": [_origin(file) for file in verified], "files": files}
+    remotes = {remote.file: remote for remote in dataset.files}
+    origin = [
+        _origin(file) | {"published": _is_published(file, remotes[file.file], override)} for file in verified
+    ]
+    return {"root": root.as_posix(), "origin": origin, "files": files}
 
 
 def obtain(name: str, remote: RemoteFile, override: DatasetOverride, downloads: Path) -> Verified | None:
@@ -165,6 +169,20 @@ def _remote(url: str, remote: RemoteFile, target: Path) -> Verified:
 def _origin(file: Verified) -> dict[str, Any]:
     size = file.path.stat().st_size
     return {"file": file.file, "from": disclosed(file.place), "sha256": digest(file.path), "bytes": size}
+
+
+def _is_published(file: Verified, remote: RemoteFile, override: DatasetOverride) -> bool | None:
+    """Whether a file holds what the makers publish, also where a local one was taken as it is; None where they give no
+    checksum."""
+    if not (remote.md5 or remote.sha256):
+        return None
+    if not isinstance(override.files.get(file.file), LocalFile):
+        return True  # verified when it was obtained
+    try:
+        verify(file.path, remote)
+    except Unavailable:
+        return False
+    return True
 
 
 def content_table(root: Path) -> list[dict[str, Any]]:

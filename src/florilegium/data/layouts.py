@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -51,6 +51,11 @@ class Index:
             "split_origin": self.split_origin,
             **{f"n_{split}": count[split] for split in SPLITS},
         }
+
+
+def other_files(listing: Mapping[str, Any]) -> list[str]:
+    """The published files in whose place another was taken, from a data set's `files.json`."""
+    return [origin["file"] for origin in listing["origin"] if origin.get("published") is False]
 
 
 def recognise(layout: str, paths: Iterable[str]) -> list[str]:

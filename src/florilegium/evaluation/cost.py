@@ -7,9 +7,12 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from florilegium.models.heads import heads_of
+
 
 def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
-    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass.
+    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass; beside them what
+    sizes counted by others are held against: bytes of buffers, and the parameters of one class of the head.
 
     Convolutions and matrix products are counted, those of attention included; normalisation,
     activations and biases are not, as usual. The pass runs on torch's meta device, so it computes
@@ -26,7 +29,18 @@ def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
         "params": sum(p.numel() for p in network.parameters()),
         "params_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "macs": counter.get_total_flops() // 2,
+        "buffer_bytes": sum(b.numel() * b.element_size() for b in network.buffers()),
+        **_per_class(network),
     }
+
+
+def _per_class(network: nn.Module) -> dict[str, int]:
+    """What one class more would add to the parameters, where the heads are linear and can be told."""
+    if not hasattr(network, "get_classifier"):
+        return {}
+    linear = [head for head in heads_of(network, "") if isinstance(head, nn.Linear)]
+    each = sum(head.in_features + (head.bias is not None) for head in linear)
+    return {"params_per_class": each} if each else {}
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -1,6 +1,5 @@
 """The comparison of a study: what was published, what we measured, and how far the two agree."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS, GAIN
+from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, GAIN
 from florilegium.core.published import Published
 from florilegium.report.measures import BLANK, Interval, counted, summary
 from florilegium.report.runs import Run, compare_arms, epochs_to_90_percent, finite
 from florilegium.report.study import Entry, Key, Study
+from florilegium.report.verdicts import Images, judge
 
 COLUMNS = (
     "experiment",
@@ -29,6 +29,7 @@ COLUMNS = (
     "baseline",
     "p_value",
     "verdict",
+    "differs",
     "note",
 )
 DIFFERENCE_COLUMNS = (
@@ -43,21 +44,20 @@ DIFFERENCE_COLUMNS = (
     "n_test",
     "method",
 )
-WIDEST = 0.10  # an interval of a fraction that is wider than this decides nothing by overlapping
 OWN_SPLIT = "project's own"
 NOTE_SEPARATOR = " | "
 COUNTS = {"n_seeds": "Int64", "n_test": "Int64"}  # integers that may be absent
 
 
 def compare(
-    study: Study, runs: Mapping[Key, Sequence[Run]], splits: Mapping[str, str]
+    study: Study, runs: Mapping[Key, Sequence[Run]], images: Images
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two tables: `COLUMNS`, the contract of `comparison.csv`, and the paired differences behind its p-values.
 
     Args:
         study: the study's description.
         runs: the finished runs of each arm, see `report.runs.read_study`.
-        splits: where the splits of each data set come from, by data set.
+        images: `images.json` of the study's data sets, by data set.
 
     Raises:
         UserError: a published figure names a metric that the runs do not have.
@@ -66,9 +66,7 @@ def compare(
     rows = [
         row
         for entry in study.entries
-        for row in _rows(
-            study, entry, runs[entry.key], differences_of(differences, entry), splits.get(entry.dataset, "")
-        )
+        for row in _rows(study, entry, runs[entry.key], differences_of(differences, entry), images)
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(COUNTS), differences
@@ -92,14 +90,20 @@ def _differences(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[tu
 
 
 def _rows(
-    study: Study, entry: Entry, runs: Sequence[Run], difference: Any | None, split: str
+    study: Study, entry: Entry, runs: Sequence[Run], difference: Any | None, images: Images
 ) -> Iterator[dict[str, Any]]:
-    notes = _notes(study, entry, runs, split)
+    notes = _notes(study, entry, runs, str(images.get(entry.dataset, {}).get("split_origin", "")))
     for metric, published in _wanted(entry, runs):
         used = counted(metric, runs)
         mean, low, high = _gain(difference) if metric == GAIN else summary(metric, runs)
         tested = metric in (entry.scoring.main, GAIN) and difference is not None
-        parts = [*notes, _hardware(runs) if metric in CLOCKED else "", published.note if published else ""]
+        found = judge(study, entry, metric, published, runs, (mean, low, high), images)
+        parts = [
+            *notes,
+            _hardware(runs) if metric in CLOCKED else "",
+            published.note if published else "",
+            *found.notes,
+        ]
         yield {
             "experiment": entry.experiment,
             "arm": entry.arm,
@@ -114,7 +118,8 @@ def _rows(
             "n_test": used[0].metrics.get("n_test", pd.NA) if used else pd.NA,
             "baseline": "/".join(entry.baseline_key) if tested and entry.baseline_key else "",
             "p_value": difference.p_value if tested and difference else BLANK,
-            "verdict": verdict(study, metric, published, runs, (mean, low, high)),
+            "verdict": found.verdict,
+            "differs": found.differs,
             "note": NOTE_SEPARATOR.join(dict.fromkeys(part for part in parts if part)),
         }
 
@@ -148,33 +153,6 @@ def _hardware(runs: Sequence[Run]) -> str:
     """What a clock or a device decided is held against no figure from other hardware."""
     machines = sorted({f"{cost['device']} in {cost['precision']}" for run in runs for cost in [run.cost()]})
     return f"decided by the hardware (here {', '.join(machines)}), so it is not judged" if machines else ""
-
-
-def verdict(
-    study: Study, metric: str, published: Published | None, runs: Sequence[Run], interval: Interval
-) -> str:
-    """One word on a row.
-
-    `not_run`, `diverged` (every run did); `not_comparable` where the preset's data are not the
-    study's, where nothing was published, or where the hardware decides (times, memory); `higher` and
-    `lower` when our interval lies wholly outside the published range; `inconclusive` when there is no
-    interval, or when it overlaps that range but is wider than 10 points of a fraction; else
-    `reproduced`.
-    """
-    _, low, high = interval
-    if not runs:
-        return "not_run"
-    if not counted(metric, runs):
-        return "diverged"
-    if not study.comparable or published is None or metric in CLOCKED:
-        return "not_comparable"
-    if math.isnan(low):
-        return "inconclusive"
-    if low > published.high:
-        return "higher"
-    if high < published.low:
-        return "lower"
-    return "inconclusive" if metric in FRACTIONS and high - low > WIDEST else "reproduced"
 
 
 def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[str]:

@@ -37,8 +37,10 @@ OF_MORE = (
 
 def tables_of(evidence: Evidence) -> dict[str, StudyTables]:
     """The tables of each study, computed from its runs."""
-    splits = evidence.splits()
-    return {name: tabulate(study, evidence.runs[name], splits) for name, study in evidence.page.in_order()}
+    return {
+        name: tabulate(study, evidence.runs[name], evidence.summaries)
+        for name, study in evidence.page.in_order()
+    }
 
 
 def document(evidence: Evidence, tables: Mapping[str, StudyTables], plots: str) -> str:

@@ -61,10 +61,6 @@ class Evidence:
         """The summaries of the leak audits."""
         return [read_json(path) for path in audit_files(self.page, self.root)]
 
-    def splits(self) -> dict[str, str]:
-        """Where the splits of each data set come from."""
-        return {name: summary["split_origin"] for name, summary in self.summaries.items()}
-
 
 def audit_files(page: Page, root: Path) -> list[Path]:
     return [root / "audit" / f"{a}__{b}" / "summary.json" for a, b in page.audits]

@@ -12,10 +12,9 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Origin:
-    """The preset that a finder worked for."""
+    """What a finder worked on: a demo's pictures, or others."""
 
-    preset: str
-    comparable: bool
+    rendered: bool
 
 
 def draw_rates(table: pd.DataFrame, suggestion: float, label: style.Label, name: str) -> Figure:

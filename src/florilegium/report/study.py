@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
+from florilegium.core.departures import Departure
 from florilegium.core.errors import UserError
 from florilegium.core.figures import ChosenFigure
 from florilegium.core.metrics import SCORING, Scored, Scoring
@@ -24,6 +25,15 @@ CORRECTED = "corrected"
 SHARE = "data.generated.share"
 Key = tuple[str, str]  # (experiment, arm)
 S = TypeVar("S", bound=Strict)
+
+
+class Learned(Strict):
+    """A data set that an arm learns from, and how many classes and images the study's own has, where that is known."""
+
+    dataset: Name
+    stands_in: bool = Field(description="for the study's own")
+    classes: int | None
+    images: int | None
 
 
 class Entry(Strict):
@@ -40,6 +50,12 @@ class Entry(Strict):
     storage_size: int | None
     packing: str | None = Field(None, description="how a detector's pictures are packed: scenes<packing>.npy")
     test: tuple[Name, ...] = Field((), description="the splits that it is tested on")
+    learns_from: tuple[Learned, ...] = Field(
+        (), description="its own data set, then those of what it starts from"
+    )
+    departures: tuple[Departure, ...] = Field(
+        (), description="what is not as in preset `paper`, known before the run"
+    )
     published: tuple[Published, ...]
     baseline: Baseline | None
     role: Literal["scratch", "pretrain", "transfer", "rate"]
@@ -72,7 +88,7 @@ class Study(Strict):
     study: Name
     title: str
     preset: Name
-    comparable: bool
+    rendered: bool = Field(description="a demo: all its images are drawn by the project")
     preset_note: str
     entries: tuple[Entry, ...]
     figures: tuple[ChosenFigure, ...] = ()
@@ -156,10 +172,14 @@ class Page(Strict):
     preset: Name
     title: str
     note: str
-    comparable: bool
     studies: dict[Name, Study]
     datasets: dict[Name, Source] = Field(description="by the name that the studies' entries use")
     audits: tuple[tuple[str, str], ...]
+
+    @property
+    def rendered(self) -> bool:
+        """A demo: all images of all its studies are drawn by the project."""
+        return bool(self.studies) and all(study.rendered for study in self.studies.values())
 
     def in_order(self) -> list[tuple[str, Study]]:
         """The studies by name, in the order that their titles number them."""

@@ -12,6 +12,7 @@ from florilegium.report.csv_file import write_csv
 from florilegium.report.runs import Run
 from florilegium.report.scores import scores
 from florilegium.report.study import Key, Study
+from florilegium.report.verdicts import Images
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class StudyTables:
         }
 
 
-def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], splits: Mapping[str, str]) -> StudyTables:
+def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images) -> StudyTables:
     """Compute the tables.
 
     Args:
         study: the study's description.
         runs: the finished runs of each arm.
-        splits: where the splits of each data set come from, by data set.
+        images: `images.json` of the study's data sets, by data set.
     """
-    comparison, differences = compare(study, runs, splits)
+    comparison, differences = compare(study, runs, images)
     return StudyTables(comparison, differences, costs(study, runs), scores(study, runs))
 
 

@@ -55,13 +55,10 @@ RC: Any = {
 
 
 class Label(Protocol):
-    """What a figure says of its origin: a study, or whatever else names its preset."""
+    """What a figure says of its origin: a study, or whatever else knows whether its pictures are a demo's."""
 
     @property
-    def preset(self) -> str: ...
-
-    @property
-    def comparable(self) -> bool: ...
+    def rendered(self) -> bool: ...
 
 
 @contextmanager
@@ -100,7 +97,7 @@ def frame(fig: Figure, label: Label, question: str, caption: str) -> None:
     """
     left, bottom, top = _extent(fig)
     width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
-    room = width - (0.9 if not label.comparable else 0)
+    room = width - (0.9 if label.rendered else 0)
     fig.text(
         left, top + 0.16 * inch, textwrap.fill(question, int(room * 9)),
         ha="left", va="bottom", fontsize=13, fontweight="bold",
@@ -109,9 +106,9 @@ def frame(fig: Figure, label: Label, question: str, caption: str) -> None:
         left, bottom - 0.16 * inch, textwrap.fill(caption, int(width * 16)),
         ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
     )  # fmt: skip
-    if not label.comparable:
+    if label.rendered:
         fig.text(
-            1.0, top + 0.2 * inch, label.preset.upper(), ha="right", va="bottom", fontsize=10,
+            1.0, top + 0.2 * inch, "DEMO", ha="right", va="bottom", fontsize=10,
             fontweight="bold", color="white", bbox={"boxstyle": "round,pad=0.4", "fc": "#B45309", "ec": "none"},
         )  # fmt: skip
 

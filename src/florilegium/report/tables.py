@@ -29,6 +29,7 @@ TESTED = {
     "n_seeds": "Seeds",
     "n_test": "Images",
 }  # of a paired difference, in reading order; a table without one of these columns is shown without it
+DEMO = "all pictures are drawn by this project, so nothing here speaks for or against the study."
 READING = (
     "Accuracies are percentages of the test images, and of the training images where that is said; average "
     "precision is in per cent, too. Intervals are "
@@ -53,7 +54,8 @@ def readable(table: pd.DataFrame) -> Readable:
     notes: dict[str, int] = {}
     rows: list[tuple[str, ...]] = []
     for row in table.itertuples():
-        parts = [part for part in text(row.note).split(NOTE_SEPARATOR) if part]
+        differs = [f"not as published: {row.differs}"] if text(row.differs) else []
+        parts = [*differs, *(part for part in text(row.note).split(NOTE_SEPARATOR) if part)]
         numbers = [notes.setdefault(part, len(notes) + 1) for part in parts]
         rows.append(
             (
@@ -97,12 +99,12 @@ def _tested(column: str, value: float) -> str:
     return p_value(value)
 
 
-def markdown(table: pd.DataFrame, *, title: str, preset: str, comparable: bool) -> str:
+def markdown(table: pd.DataFrame, *, title: str, preset: str, rendered: bool) -> str:
     """The Markdown twin of a comparison."""
     shown = readable(table)
     lines = [f"# {title}: comparison ({preset})", ""]
-    if not comparable:
-        lines += ["**DEMO**: the data are not the study's, so nothing here speaks for or against it.", ""]
+    if rendered:
+        lines += [f"**DEMO**: {DEMO}", ""]
     lines += [READING, "", markdown_table(shown.header, shown.rows)]
     if shown.notes:
         lines += ["", "Notes", "", numbered(shown.notes)]

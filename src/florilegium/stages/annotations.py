@@ -13,6 +13,7 @@ from florilegium.core.receipts import write_receipt
 from florilegium.core.sources import Dataset
 from florilegium.data.annotations import check
 from florilegium.data.boxes import rows
+from florilegium.data.layouts import other_files
 from florilegium.data.tables import write_table
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     write_text(args.out, canonical(content) + "\n")
     write_table(table, ("image", "class", "split"), index.rows)
     facts = checked.counts() | {"unannotated": content["unannotated"]}
-    write_json(table.with_suffix(".json"), index.summary() | facts)
+    write_json(table.with_suffix(".json"), index.summary() | facts | {"other_files": other_files(listing)})
     write_table(bad, ("file", "annotation", "image", "box", "reason"), rows(checked.bad))
     write_receipt(
         args.out.with_suffix(".receipt.json"),

@@ -30,13 +30,13 @@ def main() -> None:
     parser.add_argument("--code", required=True)
     arguments = parser.parse_args()
     study = read(Study, arguments.spec.read_text(encoding="utf-8"))
-    splits = {path.parent.name: read_json(path)["split_origin"] for path in arguments.images}
+    images = {path.parent.name: read_json(path) for path in arguments.images}
     runs = read_study(arguments.runs, study)
-    tables = tabulate(study, runs, splits)
+    tables = tabulate(study, runs, images)
     out: Path = arguments.out
     texts = {
         out.with_suffix(".md"): markdown(
-            tables.comparison, title=study.title, preset=study.preset, comparable=study.comparable
+            tables.comparison, title=study.title, preset=study.preset, rendered=study.rendered
         ),
         out.with_name("costs.md"): costs_markdown(study, tables.costs),
     }

@@ -10,7 +10,7 @@ class Shown(Strict):
     """A part of such a stage's specification: the preset that its pictures name."""
 
     preset: Name
-    comparable: bool
+    rendered: bool
 
 
 def parse_arguments(description: str | None, asked: str) -> argparse.Namespace:
@@ -25,7 +25,7 @@ def parse_arguments(description: str | None, asked: str) -> argparse.Namespace:
     parser.add_argument("--pixels", required=True, type=Path, help="packed images that it was tested on")
     parser.add_argument("--out", required=True, type=Path, help="folder to write to")
     parser.add_argument(
-        "--spec", required=True, help=f'JSON: {{"{asked}": ..., "preset": ..., "comparable": ...}}'
+        "--spec", required=True, help=f'JSON: {{"{asked}": ..., "preset": ..., "rendered": ...}}'
     )
     parser.add_argument("--code", required=True)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))

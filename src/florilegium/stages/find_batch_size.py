@@ -43,7 +43,7 @@ def find(job: Job, recipe: Recipe, splits: Splits, seed: int, *, gib: float) -> 
     write_table(folder / "batch_size.csv", table)
     facts = {"suggestion": largest, "memory_bytes": limit, "device": device_name(job.device)}
     write_json(folder / "batch_size.json", facts)
-    label = Origin(job.spec["preset"], job.spec["comparable"])
+    label = Origin(job.spec["rendered"])
     with style.applied():
         style.save(
             draw_memory(table, largest, limit, label, job.spec["experiment"]), folder / "batch_size.png"

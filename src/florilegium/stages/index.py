@@ -9,7 +9,7 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json
 from florilegium.core.receipts import write_receipt
 from florilegium.core.sources import Dataset
-from florilegium.data.layouts import index
+from florilegium.data.layouts import index, other_files
 from florilegium.data.tables import write_table
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     found = index(dataset, Path(listing["root"]), paths, spec["split"])
     summary = args.out.with_suffix(".json")
     write_table(args.out, ("image", "class", "split"), found.rows)
-    write_json(summary, found.summary())
+    write_json(summary, found.summary() | {"other_files": other_files(listing)})
     write_receipt(
         args.out.with_suffix(".receipt.json"),
         stage="index",
