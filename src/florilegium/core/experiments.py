@@ -64,7 +64,7 @@ def resolve(
                 ]
                 experiment = _build(study, name + suffix, arm_name, task, arm, entry, stack, seeds, stand_ins)
                 found += _over_splits(experiment, splits)
-    return connect(found, where)
+    return connect(found, every_arm(file, where), where)
 
 
 def every_arm(file: StudyFile, where: str) -> set[tuple[str, str]]:

@@ -50,7 +50,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
     ]
     _check_datasets(experiments, datasets, preset)
     for e in experiments:
-        check_metrics((p.metric for p in e.published), f"{e.key}: published", paired=True)
+        check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
     figures = {
         study: choose(
             file.figures, [e for e in experiments if e.study == study], every_arm(file, where), where

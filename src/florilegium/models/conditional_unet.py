@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from florilegium.models.generator_names import STEPS
+
 LOWEST_FREQUENCY = 1e-4  # of the sines that tell the steps apart, in radians a step
 
 
@@ -30,7 +32,7 @@ class ConditionalUnet(nn.Module):
         layers_per_block: int = 2,
         attention: tuple[int, ...] | None = None,
         groups: int = 32,
-        timesteps: int = 500,
+        timesteps: int = STEPS,
         dropout: float = 0.0,
     ) -> None:
         """The defaults are the study's.
@@ -55,7 +57,9 @@ class ConditionalUnet(nn.Module):
         self.n_classes = n_classes
         width = 4 * channels[0]
         self.steps = nn.Sequential(step_table(timesteps, channels[0]), *_projections(channels[0], width))
-        classes = nn.Embedding(n_classes + 1, channels[0], padding_idx=n_classes)  # no class is zero, and stays so
+        classes = nn.Embedding(
+            n_classes + 1, channels[0], padding_idx=n_classes
+        )  # no class is zero, and stays so
         self.classes = nn.Sequential(classes, *_projections(channels[0], width))
         self.first = nn.Conv2d(3, channels[0], 3, padding=1)
         self.down, passed = nn.ModuleList(), [channels[0]]  # channels of what the way up is handed
@@ -76,9 +80,7 @@ class ConditionalUnet(nn.Module):
                 before = after
             if level:
                 self.up.append(Double(after))
-        self.last = nn.Sequential(
-            nn.GroupNorm(groups, before), nn.SiLU(), nn.Conv2d(before, 3, 3, padding=1)
-        )
+        self.last = nn.Sequential(nn.GroupNorm(groups, before), nn.SiLU(), nn.Conv2d(before, 3, 3, padding=1))
 
     @property
     def hidden_class(self) -> int:
@@ -186,7 +188,9 @@ def step_table(timesteps: int, width: int) -> nn.Embedding:
         raise ValueError(f"channels: the first, {width}, is odd, and a sine and a cosine are two")
     frequencies = LOWEST_FREQUENCY ** (torch.arange(0, width, 2) / width)
     angles = torch.outer(torch.arange(timesteps, dtype=torch.float32), frequencies)
-    return nn.Embedding.from_pretrained(torch.stack([angles.sin(), angles.cos()], -1).flatten(1), freeze=False)
+    return nn.Embedding.from_pretrained(
+        torch.stack([angles.sin(), angles.cos()], -1).flatten(1), freeze=False
+    )
 
 
 def _projections(width: int, after: int) -> tuple[nn.Module, ...]:

@@ -20,6 +20,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models.conditional_unet import ConditionalUnet
+from florilegium.models.generator_names import DIFFUSION
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -35,8 +36,8 @@ def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: floa
     """
     if drop_path:
         raise UserError(f"recipe.drop_path: {model.name} has no such thing; leave it out")
-    kind: type[nn.Module] = ConditionalUnet if model.name == "diffusion_unet" else Acgan
-    options: dict[str, Any] = {"dropout": dropout} if model.name == "diffusion_unet" else {}
+    kind: type[nn.Module] = ConditionalUnet if model.name == DIFFUSION else Acgan
+    options: dict[str, Any] = {"dropout": dropout} if model.name == DIFFUSION else {}
     try:
         return kind(n_classes, **{**options, **model.arguments})
     except (TypeError, ValueError) as error:

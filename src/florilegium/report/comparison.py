@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS, GAIN
+from florilegium.core.metrics import BETWEEN, BY_HARDWARE, DIVERGENCE, EPOCHS, FRACTIONS, GAIN
 from florilegium.core.published import Published
-from florilegium.report.measures import BLANK, Interval, counted, summary
+from florilegium.report.measures import BLANK, NOWHERE, Interval, counted, factor, summary
 from florilegium.report.runs import Run, compare_arms, epochs_to_90_percent, finite
 from florilegium.report.study import Entry, Key, Study
 
@@ -66,9 +66,7 @@ def compare(
     rows = [
         row
         for entry in study.entries
-        for row in _rows(
-            study, entry, runs[entry.key], differences_of(differences, entry), splits.get(entry.dataset, "")
-        )
+        for row in _rows(study, entry, runs, differences, splits.get(entry.dataset, ""))
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(COUNTS), differences
@@ -83,23 +81,27 @@ def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _differences(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[tuple[Any, ...]]:
     for entry in study.entries:
-        baseline = study.find(entry.baseline_key)
-        found = compare_arms(runs[entry.key], runs[baseline.key]) if baseline else None
-        if baseline and found:
-            d, n_seeds, n_images = found
-            name = "/".join(baseline.key)
-            yield *entry.key, name, d.mean, d.low, d.high, d.p_value, n_seeds, n_images, d.method
+        for other in entry.compared_with:
+            found = compare_arms(runs[entry.key], runs[other]) if study.find(other) else None
+            if found:
+                d, n_seeds, n_images = found
+                name = "/".join(other)
+                yield *entry.key, name, d.mean, d.low, d.high, d.p_value, n_seeds, n_images, d.method
 
 
 def _rows(
-    study: Study, entry: Entry, runs: Sequence[Run], difference: Any | None, split: str
+    study: Study, entry: Entry, runs: Mapping[Key, Sequence[Run]], differences: pd.DataFrame, split: str
 ) -> Iterator[dict[str, Any]]:
-    notes = _notes(study, entry, runs, split)
-    for metric, published in _wanted(entry, runs):
-        used = counted(metric, runs)
-        mean, low, high = _gain(difference) if metric == GAIN else summary(metric, runs)
+    own = runs[entry.key]
+    notes = _notes(study, entry, own, split)
+    for metric, published in _wanted(entry, own):
+        used = counted(metric, own)
+        over = entry.over(published) if published else entry.baseline_key
+        difference = differences_of(differences, entry, over)
         tested = metric in (entry.scoring.main, GAIN) and difference is not None
-        parts = [*notes, _hardware(runs) if metric in CLOCKED else "", published.note if published else ""]
+        others = runs.get(over, ()) if over else ()
+        (mean, low, high), n_seeds = _measured(metric, own, others, difference)
+        parts = [*notes, _hardware(own) if metric in BY_HARDWARE else "", published.note if published else ""]
         yield {
             "experiment": entry.experiment,
             "arm": entry.arm,
@@ -110,20 +112,26 @@ def _rows(
             "mean": mean,
             "ci_low": low,
             "ci_high": high,
-            "n_seeds": len(used),
+            "n_seeds": n_seeds,
             "n_test": used[0].metrics.get("n_test", pd.NA) if used else pd.NA,
-            "baseline": "/".join(entry.baseline_key) if tested and entry.baseline_key else "",
+            "baseline": "/".join(over) if over and (tested or metric in BETWEEN) else "",
             "p_value": difference.p_value if tested and difference else BLANK,
-            "verdict": verdict(study, metric, published, runs, (mean, low, high)),
+            "verdict": verdict(study, metric, published, own, (mean, low, high)),
             "note": NOTE_SEPARATOR.join(dict.fromkeys(part for part in parts if part)),
         }
 
 
-def _gain(difference: Any | None) -> Interval:
-    """Of an arm over its baseline; nothing where the two could not be compared."""
-    if difference is None:
-        return BLANK, BLANK, BLANK
-    return difference.difference, difference.ci_low, difference.ci_high
+def _measured(
+    metric: str, own: Sequence[Run], others: Sequence[Run], difference: Any | None
+) -> tuple[Interval, int]:
+    """A metric of an arm, or of it over another, and of how many seeds; nothing where two could not be compared."""
+    if metric == GAIN:
+        if difference is None:
+            return NOWHERE, 0
+        return (difference.difference, difference.ci_low, difference.ci_high), int(difference.n_seeds)
+    if metric in BETWEEN:
+        return factor(metric, own, others)
+    return summary(metric, own), len(counted(metric, own))
 
 
 def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
@@ -158,15 +166,16 @@ def verdict(
     `not_run`, `diverged` (every run did); `not_comparable` where the preset's data are not the
     study's, where nothing was published, or where the hardware decides (times, memory); `higher` and
     `lower` when our interval lies wholly outside the published range; `inconclusive` when there is no
-    interval, or when it overlaps that range but is wider than 10 points of a fraction; else
-    `reproduced`.
+    interval, when it overlaps that range but is wider than 10 points of a fraction, or when of two arms
+    together (a gain, a factor) it does not lie wholly inside: a claim such as "better" is a range without an
+    end, which nearly every interval overlaps; else `reproduced`.
     """
     _, low, high = interval
     if not runs:
         return "not_run"
     if not counted(metric, runs):
         return "diverged"
-    if not study.comparable or published is None or metric in CLOCKED:
+    if not study.comparable or published is None or metric in BY_HARDWARE:
         return "not_comparable"
     if math.isnan(low):
         return "inconclusive"
@@ -174,6 +183,8 @@ def verdict(
         return "higher"
     if high < published.low:
         return "lower"
+    if metric in BETWEEN:
+        return "reproduced" if published.low <= low and high <= published.high else "inconclusive"
     return "inconclusive" if metric in FRACTIONS and high - low > WIDEST else "reproduced"
 
 
@@ -192,7 +203,13 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
     return notes
 
 
-def differences_of(differences: pd.DataFrame, entry: Entry) -> Any | None:
-    """The row of an arm in the table of differences, or None when it has no paired test."""
-    rows = differences[(differences["experiment"] == entry.experiment) & (differences["arm"] == entry.arm)]
+def differences_of(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
+    """The row of an arm against another, its baseline unless told, in the table of differences; None when the two
+    have no paired test."""
+    over = other or entry.baseline_key
+    rows = differences[
+        (differences["experiment"] == entry.experiment)
+        & (differences["arm"] == entry.arm)
+        & (differences["baseline"] == "/".join(over or ()))
+    ]
     return next(rows.itertuples(), None)

@@ -96,13 +96,31 @@ def curve(run: Run, column: str) -> NDArray[np.float64]:
 def epochs_to_90_percent(run: Run) -> int | None:
     """The first epoch, counted from one, whose validation (main metric) reaches 90 % of the last one's.
 
-    None without a validation split, or where its end is nothing. Each run is held against its own end, so that a slow arm is not
+    None without a validation split, where its end is nothing, or for a task whose main metric is a loss. Each run is held against its own end, so that a slow arm is not
     called fast for ending low; read it beside the accuracy itself.
     """
-    accuracy = curve(run, SCORING[run.task].validated)
+    accuracy = validated(run)
     if not len(accuracy) or not accuracy[-1] > 0:
         return None
     return int(np.argmax(accuracy >= SHARE_OF_FINAL * accuracy[-1])) + 1
+
+
+def first_epoch_at(run: Run, level: float) -> int | None:
+    """The first epoch, counted from one, whose validation (main metric) reaches `level`; None where none does."""
+    reached = validated(run) >= level
+    return int(np.argmax(reached)) + 1 if reached.any() else None
+
+
+def best_validation(run: Run) -> float | None:
+    """The highest validation (main metric) of all epochs; None without a validation split."""
+    found = validated(run)
+    return float(np.nanmax(found)) if np.isfinite(found).any() else None
+
+
+def validated(run: Run) -> NDArray[np.float64]:
+    """The main metric on the validation split, epoch by epoch; empty for a task whose main metric is a loss."""
+    scoring = SCORING[run.task]
+    return curve(run, scoring.validated) if scoring.main in scoring.scores else np.empty(0)
 
 
 def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Difference, int, int] | None:
