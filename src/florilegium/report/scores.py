@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import WORDS
+from florilegium.core.metrics import GAP, WORDS
 from florilegium.report.measures import BLANK, Interval, summary
 from florilegium.report.runs import Run, finite
 from florilegium.report.statistics import t_interval
@@ -41,7 +41,7 @@ def scores(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
 
 
 def _of_arm(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, str, Interval]]:
-    for name in entry.scoring.scores:
+    for name in (*entry.scoring.scores, *(name for name in entry.scoring.derived if name == GAP)):
         yield entry.task, name, summary(name, runs)
     if entry.task == "detection":
         details = [run.detail() for run in finite(runs)]
