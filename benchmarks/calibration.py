@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from florilegium.core.files import write_json
-from florilegium.report.intervals import arm_scatter
+from florilegium.report.intervals import own_variance
 from florilegium.report.scatter import scatter_of
 from florilegium.report.spread import paired_spread
 from florilegium.report.statistics import mcnemar
@@ -138,12 +138,17 @@ def studies(random: np.random.Generator, job: dict[str, Any], draws: int) -> dic
         accuracies = [accuracy + effect * (n == 1) for n in range(n_arms)]
         arms = [arm_of(a, round(s, 3)) for a, s in zip(accuracies, scatters, strict=True)]
         hits = [of[0] for of in draw(random, arms, job["seeds"], n_images, 1)]
-        lent = scatter_of([arm_scatter(of) for of in hits])
+        lent = scatter_of([(seed_variance(of), len(of)) for of in hits])
         for arm in hits[1:2] if effect else hits[1:]:
             centre, spread = paired_spread(arm.view(np.int8) - hits[0].view(np.int8), lent)
             tally.add(np.array([[abs(centre) > spread.half_width(1 - p)] for p in LEVELS]))
             tally.cover(np.array([abs(centre - effect) <= spread.half_width(0.95)]))
     return {"draws": draws, "ours": tally.shares()}
+
+
+def seed_variance(hits: NDArray[np.bool_]) -> float:
+    """As `report.test_set` has it."""
+    return max(float(np.var(hits.mean(axis=1), ddof=1)), own_variance(hits))
 
 
 class Tally:
@@ -162,7 +167,9 @@ class Tally:
         self.n_covered += held.size
 
     def shares(self) -> dict[str, Any]:
-        found = {f"p<{level}": round(float(k) / self.n, 5) for level, k in zip(LEVELS, self.shown, strict=True)}
+        found = {
+            f"p<{level}": round(float(k) / self.n, 5) for level, k in zip(LEVELS, self.shown, strict=True)
+        }
         return found | ({"covered": round(self.covered / self.n_covered, 5)} if self.n_covered else {})
 
 

@@ -139,6 +139,7 @@ for study in plan.studies:
             samples_of(study, "samples.npy", "samples.csv", "cost.json", "judge.json"),
             comparison=f"{RESULTS}/{study}/comparison.csv",
             differences=f"{RESULTS}/{study}/differences.csv",
+            scores=f"{RESULTS}/{study}/scores.csv",
             images=tables_of(study),
             pixels=pictures_of(study),
             scenes=scenes_of(study)[0],

@@ -67,7 +67,7 @@ def resolve(
                     key: inherited(name, key, file.experiments, where) for key in ("network", "first_weights")
                 }
                 found += _over_splits(replace(experiment, entry=name, **named), splits)
-    return connect(found, where)
+    return connect(found, every_arm(file, where), where)
 
 
 def every_arm(file: StudyFile, where: str) -> set[tuple[str, str]]:

@@ -111,14 +111,14 @@ def choose(
         UserError: two figures of one name, a glob that fits nothing in the study file, a metric or a
             value of the arms that does not exist.
     """
-    here = [(e.name, e.arm) for e in experiments]
+    by_arm = {(e.name, e.arm): e for e in experiments}
+    here = list(by_arm)
     everywhere = known.union(here)
     chosen: list[ChosenFigure] = []
     for entry in entries:
         place = f"{where}: figures.{entry.name}"
         if any(entry.name == other.name for other in chosen):
             raise UserError(f"{place}: the name stands twice; choose another for one of them")
-        check_metrics(entry.metrics, f"{place}: metrics")
         for glob in entry.experiments:
             if not any(_fits(glob, arm) for arm in everywhere):
                 names = {name for name, _ in everywhere} | {"/".join(arm) for arm in everywhere}
@@ -128,12 +128,19 @@ def choose(
                 names = {"/".join(arm) for arm in everywhere}
                 raise unknown("experiment", beside.experiment, names, f"{place}: published")
         arms = dict.fromkeys(arm for glob in entry.experiments for arm in here if _fits(glob, arm))
+        for task in dict.fromkeys(by_arm[arm].task for arm in arms) or [None]:
+            check_metrics(_measured(entry), task, f"{place}: metrics")
         if arms:
             values = entry.model_dump(exclude={"experiments"})
             chosen.append(ChosenFigure(**values, arms=tuple(arms)))
     for e in experiments:
         asked(e, chosen, f"{where}: figures")
     return chosen
+
+
+def _measured(figure: FigureKind) -> tuple[str, ...]:
+    """The metrics that a figure draws, those on its axis of x among them."""
+    return (*figure.metrics, *(x for x in (figure.x,) if x in WORDS))
 
 
 def asked(experiment: Experiment, figures: Sequence[ChosenFigure], where: str) -> dict[str, Any]:

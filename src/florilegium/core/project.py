@@ -62,7 +62,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
     paper = _paper(project, settings, datasets, studies, preset.datasets | settings.stand_ins)
     experiments = [titled(e, paper) for e in experiments]
     for e in experiments:
-        check_metrics((p.metric for p in e.published), f"{e.key}: published", paired=True)
+        check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
     figures = {
         study: [
             figure_titled(figure, [e for e in experiments if e.study == study], paper)

@@ -6,13 +6,20 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from florilegium.core.metrics import SIZES
+from florilegium.core.metrics import BETWEEN, SIZES
 from florilegium.core.strict import AtLeastOne, Name, Strict
 
 # What the letter after a printed number is worth. Sizes of files are printed as MB and meant as MiB by some programs and
 # as 10^6 bytes by others, so a study file says which.
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 PRINTED = re.compile(r"(\d+)(?:\.(\d+))?\s*([A-Za-z]*)")
+
+
+class Baseline(Strict):
+    """The experiment and arm that a paired test is made against."""
+
+    experiment: Name
+    arm: Name = "corrected"
 
 
 class Published(Strict):
@@ -33,6 +40,9 @@ class Published(Strict):
     classes: AtLeastOne | None = Field(
         None, description="sizes: of the head that was counted; null: as many as the data set has"
     )
+    against: Baseline | None = Field(
+        None, description="of a gain or a factor: the arm that it is over; null: the baseline"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -51,6 +61,14 @@ class Published(Strict):
     def _sizes_alone(self) -> Self:
         if (self.printed or self.classes) and self.metric not in SIZES:
             raise ValueError(f"printed, classes: are of {', '.join(SIZES)}, and metric = {self.metric}")
+        return self
+
+    @model_validator(mode="after")
+    def _of_two_arms(self) -> Self:
+        if self.against and self.metric not in BETWEEN:
+            raise ValueError(
+                f"against: belongs to {', '.join(BETWEEN)}, which two arms have together; {self.metric} is one arm's"
+            )
         return self
 
 
@@ -77,10 +95,3 @@ class PublishedLosses(Strict):
     experiment: str = Field(description="the arm of ours that they stand beside, as experiment/arm")
     source: str = Field(description="where in the study document they stand")
     losses: tuple[float, ...] = Field(strict=False, min_length=1)
-
-
-class Baseline(Strict):
-    """The experiment and arm that a paired test is made against."""
-
-    experiment: Name
-    arm: Name = "corrected"

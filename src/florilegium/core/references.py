@@ -1,24 +1,30 @@
 """References between experiments: first weights and baselines, each on its own official split."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.published import Baseline
+from florilegium.core.published import Baseline, Published
 from florilegium.core.spec import Init
 
 Target = TypeVar("Target", Init, Baseline)
 Arm = tuple[str, str]
 
 
-def connect(experiments: list[Experiment], where: str) -> list[Experiment]:
-    """Point every `init` and `baseline` at the experiment on the same official split.
+def connect(experiments: list[Experiment], known: set[Arm], where: str) -> list[Experiment]:
+    """Point every `init`, `baseline` and published `against` at the experiment on the same official split.
 
-    A baseline that a preset leaves out is dropped; first weights cannot be.
+    A baseline that a preset leaves out is dropped, and a published figure that is over an arm that it leaves out;
+    first weights cannot be.
+
+    Args:
+        known: (experiment, arm) of the whole study file, whatever the preset leaves out.
 
     Raises:
-        UserError: weights from an experiment that does not exist, or from the experiment itself.
+        UserError: weights from an experiment that does not exist, or from the experiment itself; or a published
+            figure over an arm that the study does not have.
     """
     arms = {(e.name, e.arm) for e in experiments}
     connected = []
@@ -27,14 +33,26 @@ def connect(experiments: list[Experiment], where: str) -> list[Experiment]:
         if init is not None and init.experiment is not None:
             init = _on_same_split(e, init, arms)
             if init is None:
-                known = [f"{name}/{arm}" for name, arm in arms]
+                names = [f"{name}/{arm}" for name, arm in arms]
                 wanted = f"{e.init.experiment}/{e.init.arm}" if e.init else ""
-                raise unknown("experiment", wanted, known, f"{where}: {e.name}: init")
+                raise unknown("experiment", wanted, names, f"{where}: {e.name}: init")
         baseline = _on_same_split(e, e.baseline, arms) if e.baseline else None
-        connected.append(replace(e, init=init, baseline=baseline))
+        published = tuple(_published(e, arms, known, where))
+        connected.append(replace(e, init=init, baseline=baseline, published=published))
     _refuse_circles(connected, where)
     check_generators(connected, where)
     return connected
+
+
+def _published(e: Experiment, arms: set[Arm], known: set[Arm], where: str) -> Iterator[Published]:
+    for figure in e.published:
+        against = _on_same_split(e, figure.against, arms) if figure.against else None
+        if figure.against is None or against is not None:
+            yield figure.model_copy(update={"against": against})
+        elif (figure.against.experiment, figure.against.arm) not in known:
+            wanted = f"{figure.against.experiment}/{figure.against.arm}"
+            names = ("/".join(arm) for arm in known)
+            raise unknown("experiment", wanted, names, f"{where}: {e.name}/{e.arm}: published: against")
 
 
 def _on_same_split(e: Experiment, target: Target, arms: set[Arm]) -> Target | None:

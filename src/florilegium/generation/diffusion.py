@@ -13,7 +13,7 @@ from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
 from florilegium.evaluation.precision import autocast
 from florilegium.generation.pictures import Prepared, TrainPictures
-from florilegium.models.generators import ConditionalUnet
+from florilegium.models.conditional_unet import ConditionalUnet
 
 EVALUATION_BATCH = 64
 

@@ -14,7 +14,8 @@ from florilegium.core.progress import bar
 from florilegium.core.sampling import Sampling
 from florilegium.generation.diffusion import denoise
 from florilegium.generation.pictures import to_pixels
-from florilegium.models.generators import Acgan, ConditionalUnet
+from florilegium.models.conditional_unet import ConditionalUnet
+from florilegium.models.generators import Acgan
 
 BATCH = 256
 FRAMES = 40  # pictures of an animation, about as many as an eye follows

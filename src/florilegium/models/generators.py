@@ -1,8 +1,6 @@
 """Class-conditional generators of images in [-1, 1].
 
-`diffusion_unet` predicts the noise in an image (Ho, Jain and Abbeel 2020, "Denoising Diffusion
-Probabilistic Models"); the network is diffusers' U-Net with a class embedding that has one more entry, the
-hidden class. Study 4 built its own of 47,700,611 parameters, which this is not, weight for weight.
+`diffusion_unet` is `models.conditional_unet`, of study 4.
 
 `acgan` is a pair: a generator, and a critic that also names the class (Odena, Olah and Shlens 2017,
 "Conditional Image Synthesis with Auxiliary Classifier GANs"). The study shows a picture of one and its code
@@ -21,6 +19,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from florilegium.core.errors import UserError
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
+from florilegium.models.conditional_unet import ConditionalUnet
+from florilegium.models.generator_names import DIFFUSION
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -36,8 +36,8 @@ def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: floa
     """
     if drop_path:
         raise UserError(f"recipe.drop_path: {model.name} has no such thing; leave it out")
-    kind: type[nn.Module] = ConditionalUnet if model.name == "diffusion_unet" else Acgan
-    options: dict[str, Any] = {"dropout": dropout} if model.name == "diffusion_unet" else {}
+    kind: type[nn.Module] = ConditionalUnet if model.name == DIFFUSION else Acgan
+    options: dict[str, Any] = {"dropout": dropout} if model.name == DIFFUSION else {}
     try:
         return kind(n_classes, **{**options, **model.arguments})
     except (TypeError, ValueError) as error:
@@ -49,55 +49,6 @@ def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: floa
 def own_input(model: Model) -> tuple[InputConfig, bool]:
     """32 pixels unless `image_size` says otherwise, in [-1, 1]; no other size once that is chosen."""
     return InputConfig(model.arguments.get("image_size", 32), HALF, HALF, "bilinear"), True
-
-
-class ConditionalUnet(nn.Module):
-    """The noise in images, given the step and the class."""
-
-    def __init__(
-        self,
-        n_classes: int,
-        *,
-        image_size: int = 32,
-        channels: tuple[int, ...] = (128, 256, 256, 256),
-        layers_per_block: int = 2,
-        attention: tuple[int, ...] = (1,),
-        groups: int = 32,
-        dropout: float = 0.0,
-    ) -> None:
-        """`attention` names the levels, counted from the finest, that attend over all their pixels."""
-        super().__init__()
-        from diffusers import UNet2DModel  # here, since it takes a second that other models need not spend
-
-        levels = range(len(channels))
-        self.n_classes = n_classes
-        self.unet = UNet2DModel(
-            sample_size=image_size,
-            block_out_channels=tuple(channels),
-            layers_per_block=layers_per_block,
-            down_block_types=tuple("AttnDownBlock2D" if i in attention else "DownBlock2D" for i in levels),
-            up_block_types=tuple(
-                "AttnUpBlock2D" if i in attention else "UpBlock2D" for i in reversed(levels)
-            ),
-            norm_num_groups=groups,
-            num_class_embeds=n_classes + 1,
-            dropout=dropout,
-        )
-
-    @property
-    def hidden_class(self) -> int:
-        """The label that stands for no class."""
-        return self.n_classes
-
-    def example(self, image: Tensor) -> tuple[Tensor, ...]:
-        """What `forward` takes, of one image like `image`, to count its operations."""
-        label = torch.zeros(1, dtype=torch.int64, device=image.device)
-        return image, label, label
-
-    def forward(self, images: Tensor, steps: Tensor, labels: Tensor) -> Tensor:
-        """(B, 3, S, S) noisy images, (B,) steps and (B,) labels to (B, 3, S, S) noise."""
-        noise: Tensor = self.unet(images, steps, class_labels=labels, return_dict=False)[0]
-        return noise
 
 
 class Acgan(nn.Module):

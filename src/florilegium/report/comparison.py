@@ -1,73 +1,54 @@
 """The comparison of a study: what was published, what we measured, and how far the two agree."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, GAIN
+from florilegium.core.metrics import BETWEEN, BY_HARDWARE, DIVERGENCE, EPOCHS, GAIN
 from florilegium.core.published import Published
-from florilegium.report.measures import BLANK, Interval, counted, summary
-from florilegium.report.runs import Run, compare_arms, epochs_to_90_percent, finite
+from florilegium.report.arms import Arms
+from florilegium.report.measures import BLANK, NOWHERE, counted, factor
+from florilegium.report.runs import Run, epochs_to_90_percent, finite
+from florilegium.report.statistics import Interval, holm
 from florilegium.report.study import Entry, Key, Study
 from florilegium.report.verdicts import Images, judge
 
 COLUMNS = (
-    "experiment",
-    "arm",
-    "metric",
-    "published_low",
-    "published_high",
-    "published_source",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "n_seeds",
-    "n_test",
-    "baseline",
-    "p_value",
-    "verdict",
-    "differs",
-    "note",
+    *("experiment", "arm", "metric", "published_low", "published_high", "published_source"),
+    *("mean", "ci_low", "ci_high", "n_seeds", "n_test"),
+    *("baseline", "p_value", "p_adjusted", "detectable", "verdict", "differs", "note"),
 )
 DIFFERENCE_COLUMNS = (
-    "experiment",
-    "arm",
-    "baseline",
-    "difference",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "n_seeds",
-    "n_test",
-    "method",
+    *("experiment", "arm", "baseline", "mean", "baseline_mean", "difference", "ci_low", "ci_high"),
+    *("p_value", "p_adjusted", "detectable", "n_seeds", "n_test", "method"),
 )
+TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
 OWN_SPLIT = "project's own"
 NOTE_SEPARATOR = " | "
 COUNTS = {"n_seeds": "Int64", "n_test": "Int64"}  # integers that may be absent
 
 
-def compare(
-    study: Study, runs: Mapping[Key, Sequence[Run]], images: Images
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compare(study: Study, arms: Arms, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two tables: `COLUMNS`, the contract of `comparison.csv`, and the paired differences behind its p-values.
+
+    Means of the first are over all seeds of an arm, those of the second over the seeds that both arms have. p-values
+    are adjusted over all tests of the study.
 
     Args:
         study: the study's description.
-        runs: the finished runs of each arm, see `report.runs.read_study`.
+        arms: its arms with their finished runs, see `report.runs.read_study`.
         images: `images.json` of the study's data sets, by data set.
 
     Raises:
-        UserError: a published figure names a metric that the runs do not have.
+        UserError: a published figure names a metric that the runs do not have, or two arms that are compared were
+            tested on different images.
     """
-    differences = pd.DataFrame(_differences(study, runs), columns=list(DIFFERENCE_COLUMNS))
-    rows = [
-        row
-        for entry in study.entries
-        for row in _rows(study, entry, runs[entry.key], differences_of(differences, entry), images)
-    ]
+    differences = pd.DataFrame(_differences(study, arms), columns=list(DIFFERENCE_COLUMNS))
+    differences["p_adjusted"] = holm(differences["p_value"].tolist())
+    rows = [row for entry in study.entries for row in _rows(study, entry, arms, differences, images)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(COUNTS), differences
 
@@ -79,28 +60,37 @@ def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return comparison, differences
 
 
-def _differences(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[tuple[Any, ...]]:
+def _differences(study: Study, arms: Arms) -> Iterator[tuple[Any, ...]]:
+    """Rows under `DIFFERENCE_COLUMNS`, p not yet adjusted."""
     for entry in study.entries:
-        baseline = study.find(entry.baseline_key)
-        found = compare_arms(runs[entry.key], runs[baseline.key]) if baseline else None
-        if baseline and found:
-            d, n_seeds, n_images = found
-            name = "/".join(baseline.key)
-            yield *entry.key, name, d.mean, d.low, d.high, d.p_value, n_seeds, n_images, d.method
+        for other in entry.compared_with:
+            found = arms.paired(entry.key, other) if study.find(other) else None
+            if found:
+                d = found.difference
+                means = (found.mean, found.other_mean, d.mean, d.low, d.high)
+                counts = (found.n_seeds, found.n_test, d.method)
+                yield *entry.key, "/".join(other), *means, d.p_value, d.p_value, d.detectable, *counts
 
 
 def _rows(
-    study: Study, entry: Entry, runs: Sequence[Run], difference: Any | None, images: Images
+    study: Study,
+    entry: Entry,
+    arms: Arms,
+    differences: pd.DataFrame,
+    images: Images,
 ) -> Iterator[dict[str, Any]]:
-    notes = _notes(study, entry, runs, str(images.get(entry.dataset, {}).get("split_origin", "")))
-    for metric, published in _wanted(entry, runs):
-        used = counted(metric, runs)
-        mean, low, high = _gain(difference) if metric == GAIN else summary(metric, runs)
+    own = arms.runs[entry.key]
+    notes = _notes(study, entry, own, str(images.get(entry.dataset, {}).get("split_origin", "")))
+    for metric, published in _wanted(entry, own):
+        used = counted(metric, own)
+        over = entry.over(published) if published else entry.baseline_key
+        difference = differences_of(differences, entry, over)
         tested = metric in (entry.scoring.main, GAIN) and difference is not None
-        found = judge(study, entry, metric, published, runs, (mean, low, high), images)
+        (mean, low, high), n_seeds = _measured(metric, entry.key, over, arms, difference)
+        found = judge(study, entry, metric, published, own, (mean, low, high), images)
         parts = [
             *notes,
-            _hardware(runs) if metric in CLOCKED else "",
+            _hardware(own) if metric in BY_HARDWARE else "",
             published.note if published else "",
             *found.notes,
         ]
@@ -114,21 +104,31 @@ def _rows(
             "mean": mean,
             "ci_low": low,
             "ci_high": high,
-            "n_seeds": len(used),
+            "n_seeds": n_seeds,
             "n_test": used[0].metrics.get("n_test", pd.NA) if used else pd.NA,
-            "baseline": "/".join(entry.baseline_key) if tested and entry.baseline_key else "",
-            "p_value": difference.p_value if tested and difference else BLANK,
+            "baseline": "/".join(over) if over and (tested or metric in BETWEEN) else "",
+            **{column: getattr(difference, column) if tested else BLANK for column in TESTED},
             "verdict": found.verdict,
             "differs": found.differs,
             "note": NOTE_SEPARATOR.join(dict.fromkeys(part for part in parts if part)),
         }
 
 
-def _gain(difference: Any | None) -> Interval:
-    """Of an arm over its baseline; nothing where the two could not be compared."""
-    if difference is None:
-        return BLANK, BLANK, BLANK
-    return difference.difference, difference.ci_low, difference.ci_high
+def _measured(
+    metric: str,
+    key: Key,
+    over: Key | None,
+    arms: Arms,
+    difference: Any | None,
+) -> tuple[Interval, int]:
+    """A metric of an arm, or of it over another, and of how many seeds; nothing where two could not be compared."""
+    if metric == GAIN:
+        if difference is None:
+            return NOWHERE, 0
+        return (difference.difference, difference.ci_low, difference.ci_high), int(difference.n_seeds)
+    if metric in BETWEEN:
+        return factor(metric, arms.runs[key], arms.runs.get(over, ()) if over else ())
+    return arms.summary(metric, key), len(counted(metric, arms.runs[key]))
 
 
 def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
@@ -170,7 +170,13 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
     return notes
 
 
-def differences_of(differences: pd.DataFrame, entry: Entry) -> Any | None:
-    """The row of an arm in the table of differences, or None when it has no paired test."""
-    rows = differences[(differences["experiment"] == entry.experiment) & (differences["arm"] == entry.arm)]
+def differences_of(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
+    """The row of an arm against another, its baseline unless told, in the table of differences; None when the two
+    have no paired test."""
+    over = other or entry.baseline_key
+    rows = differences[
+        (differences["experiment"] == entry.experiment)
+        & (differences["arm"] == entry.arm)
+        & (differences["baseline"] == "/".join(over or ()))
+    ]
     return next(rows.itertuples(), None)

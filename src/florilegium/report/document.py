@@ -94,6 +94,7 @@ def _material(evidence: Evidence, name: str, tables: StudyTables) -> Material:
         runs=evidence.runs[name],
         comparison=tables.comparison,
         differences=tables.differences,
+        scores=tables.scores,
         classes={dataset: of["classes"] for dataset, of in evidence.summaries.items()},
         words={dataset: of.get("words") or {} for dataset, of in evidence.summaries.items()},
         pixels={},

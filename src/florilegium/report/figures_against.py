@@ -13,7 +13,7 @@ from florilegium.core.metrics import DIVERGENCE, WORDS
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.material import Material
-from florilegium.report.measures import counted, summary, value
+from florilegium.report.measures import counted, value
 from florilegium.report.study import SHARE, Entry, Key
 from florilegium.report.tables import axis
 
@@ -142,11 +142,11 @@ def _line(
     """The arms of one line, from `start` on; each has its mean at its place, and its single runs a little beside it."""
     colour, means = style.colour(index), []
     if start:
-        means.append((places[start.key], scale * summary(metric, material.runs[start.key])[0]))
+        means.append((places[start.key], scale * material.summary(metric, start)[0]))
     for entry in sorted(entries, key=lambda entry: places[entry.key]):
         x, runs = places[entry.key], material.runs[entry.key]
         published(ax, entry, metric, x, 0.035 * _span(places), scale)
-        mean, low, high = (scale * v for v in summary(metric, runs))
+        mean, low, high = (scale * v for v in material.summary(metric, entry))
         if not np.isfinite(mean):
             continue
         if metric != DIVERGENCE:  # of which a single run is one or none
@@ -173,7 +173,7 @@ def published(ax: Axes, entry: Entry, metric: str, x: float, width: float, scale
 
 def _axis(material: Material, entries: Sequence[Entry], metric: str) -> tuple[str, float]:
     """The label and scale that all panels of a metric share."""
-    means = [summary(metric, material.runs[e.key])[0] for e in material.study.entries if e in entries]
+    means = [material.summary(metric, e)[0] for e in material.study.entries if e in entries]
     return axis(metric, float(np.nanmax([0.0, *means])))
 
 

@@ -10,7 +10,7 @@ from florilegium.core.metrics import FRACTIONS
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.material import Material
-from florilegium.report.measures import counted, summary, value
+from florilegium.report.measures import counted, value
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis
 
@@ -49,7 +49,7 @@ def draw_bars(material: Material, figure: Planned) -> Figure:
 
 
 def _panel(ax: Axes, material: Material, entries: Sequence[Entry], metric: str) -> None:
-    summaries = [summary(metric, material.runs[entry.key]) for entry in entries]
+    summaries = [material.summary(metric, entry) for entry in entries]
     label, scale = axis(metric, float(np.nanmax([0.0, *(mean for mean, _, _ in summaries)])))
     ax.set_xlabel(label)
     ax.grid(axis="y", visible=False)

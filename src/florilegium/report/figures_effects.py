@@ -12,7 +12,7 @@ from florilegium.report import style
 from florilegium.report.catalogue import CONVERGENCE_ROLES, Planned
 from florilegium.report.comparison import differences_of
 from florilegium.report.material import Material
-from florilegium.report.measures import summary, value
+from florilegium.report.measures import value
 from florilegium.report.runs import finite
 from florilegium.report.study import LEAKY, Entry
 from florilegium.report.tables import equals, p_value, points
@@ -87,13 +87,13 @@ def _bar(ax: Axes, mean: float, low: float, high: float, y: float, colour: str) 
 
 def draw_convergence(material: Material, figure: Planned) -> Figure:
     """Epochs until 90 % of an arm's own final validation accuracy."""
-    entries = [e for e in _learners(material) if np.isfinite(summary(EPOCHS, material.finished(e))[0])]
+    entries = [e for e in _learners(material) if np.isfinite(material.summary(EPOCHS, e)[0])]
     fig = style.figure(1.3 + 0.5 * max(len(entries), 2))
     ax = fig.subplots()
     for row, entry in enumerate(entries):
         colour = style.PALETTE[1] if entry.role == "scratch" else style.PALETTE[0]
         runs = material.finished(entry)
-        _bar(ax, *summary(EPOCHS, runs), -row, colour)
+        _bar(ax, *material.summary(EPOCHS, entry), -row, colour)
         seeds = [value(run, EPOCHS) for run in runs]
         ax.plot(
             seeds, [-row + 0.22] * len(seeds), "o", markersize=4.5, color=colour, alpha=0.6, clip_on=False
@@ -163,7 +163,7 @@ def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, 
     drawn: list[tuple[float, float]] = []
     for entry in family:
         runs = finite(material.runs[entry.key])
-        mean, low, high = (100 * v for v in summary(entry.scoring.main, runs))
+        mean, low, high = (100 * v for v in material.summary(entry.scoring.main, entry))
         if not np.isfinite(mean):
             continue
         x = entry.lr * aside

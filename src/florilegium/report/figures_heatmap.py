@@ -13,7 +13,8 @@ from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.figures_against import called, said, text
 from florilegium.report.material import Material
-from florilegium.report.measures import Interval, counted, summary
+from florilegium.report.measures import counted
+from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis, number
 
@@ -64,7 +65,7 @@ def _panel(
     for (row, column), entry in arms.items():
         place = down.index(row), across.index(column)
         runs = material.runs[entry.key]
-        mean, low, high = summary(metric, runs)
+        mean, low, high = material.summary(metric, entry)
         means[place] = scale * mean
         told[place] = _told(metric, (mean, low, high), len(counted(metric, runs)), len(runs))
     if not np.isfinite(means).any():

@@ -13,7 +13,7 @@ from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.figures_against import WIDE, lines_of
 from florilegium.report.material import Material
-from florilegium.report.measures import counted, summary, value
+from florilegium.report.measures import counted, value
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis
 
@@ -51,7 +51,7 @@ def draw_measured(material: Material, figure: Planned) -> Figure:
 
 def _panel(ax: Axes, material: Material, lines: Sequence[Sequence[Entry]], x: str, y: str) -> None:
     every = [entry for line in lines for entry in line]
-    summaries = {e.key: [summary(metric, material.runs[e.key]) for metric in (x, y)] for e in every}
+    summaries = {e.key: [material.summary(metric, e) for metric in (x, y)] for e in every}
     largest = (
         max([0.0, *(found[side][0] for found in summaries.values() if found[side][0] > 0)]) for side in (0, 1)
     )

@@ -12,6 +12,7 @@ from florilegium.report.study import SHARE, Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
 FEW = 3  # gains that have a headline each
+SIGNIFICANT = 0.05
 JUDGED = ("reproduced", "higher", "lower", "inconclusive")
 
 
@@ -31,13 +32,11 @@ def findings(
     names = labels(study)
     found: list[Finding] = []
     for leaky, clean in study.leaks():
-        found += _effect(
-            f"flattery by a leak ({leaky.dataset})", leaky, clean, comparison, differences, names
-        )
+        found += _effect(f"flattery by a leak ({leaky.dataset})", leaky, clean, differences, names)
     gains = study.gains()
     for transfer, scratch in gains if len(gains) <= FEW else ():
         subject = f"gain by transfer ({transfer.dataset})"
-        found += _effect(subject, transfer, scratch, comparison, differences, names)
+        found += _effect(subject, transfer, scratch, differences, names)
         found += _convergence(transfer, scratch, comparison)
     if len(gains) > FEW:
         found += _gains([transfer for transfer, _ in gains], differences)
@@ -45,7 +44,7 @@ def findings(
         subject = (
             f"by {100 * added.values[SHARE]:.0f} % generated images beside the real ones ({added.dataset})"
         )
-        found += _effect(subject, added, real, comparison, differences, names)
+        found += _effect(subject, added, real, differences, names)
     used = {entry.dataset for entry in study.entries}
     own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
     return [*found, *_shown_again(own), *_published(comparison)]
@@ -55,22 +54,41 @@ def _effect(
     subject: str,
     arm: Entry,
     baseline: Entry,
-    comparison: pd.DataFrame,
     differences: pd.DataFrame,
     names: Mapping[tuple[str, str], str],
 ) -> Iterator[Finding]:
     row = differences_of(differences, arm)
     if row is None:
         return
-    p = p_value(row.p_value)
+    metric = arm.scoring.main
     sentence = (
-        f"{names[arm.key]}: {_accuracy(comparison, arm)}, against {_accuracy(comparison, baseline)} for "
+        f"{names[arm.key]}: {number(metric, row.mean)}\u00a0%, against {number(metric, row.baseline_mean)}\u00a0% for "
         f"{names[baseline.key]}. 95\u00a0% interval of the difference {points(row.ci_low)} to {points(row.ci_high)} points, "
-        f"p\u00a0{equals(p)}; {_seeds(row.n_seeds)}, {row.n_test:,} test images."
+        f"p\u00a0{equals(p_value(row.p_value))}, adjusted for {len(differences)} tests p\u00a0{equals(p_value(row.p_adjusted))}; "
+        f"{_seeds(row.n_seeds)}, {row.n_test:,} test images."
     )
-    if row.ci_low <= 0 <= row.ci_high:
-        sentence += " The interval holds zero: no effect is shown."
-    yield Finding(f"{points(row.difference)} points", subject, sentence)
+    yield Finding(f"{points(row.difference)} points", subject, sentence + none_shown(row))
+
+
+def shown(row: Any) -> bool:
+    """Whether a test shows a difference, among all those of the study."""
+    return bool(row.p_adjusted < SIGNIFICANT)
+
+
+def none_shown(row: Any) -> str:
+    """What is said of a test that shows nothing, with what it could have shown; else nothing."""
+    if shown(row):
+        return ""
+    return f" No effect is shown; {detected(row.detectable)}."
+
+
+def detected(detectable: float) -> str:
+    """What a test would have found in four of five repetitions."""
+    if not detectable < 1:
+        return "so few runs show no difference at all"
+    return (
+        f"one of {points(detectable).removeprefix('+')} points would have been, in four of five repetitions"
+    )
 
 
 def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding]:
@@ -78,11 +96,14 @@ def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding
     rows = [row for arm in arms if (row := differences_of(differences, arm)) is not None]
     if rows:
         low, high = min(row.difference for row in rows), max(row.difference for row in rows)
-        above, below = sum(row.ci_low > 0 for row in rows), sum(row.ci_high < 0 for row in rows)
+        above = sum(shown(row) and row.difference > 0 for row in rows)
+        below = sum(shown(row) and row.difference < 0 for row in rows)
+        smallest = max(row.detectable for row in rows)
+        rest = f"; of the others {detected(smallest)}" if above + below < len(rows) else ""
         yield Finding(
             f"{points(low)} to {points(high)} points",
             f"gain by transfer ({len(rows)} pairs)",
-            f"The 95\u00a0% interval of {above} differences lies above zero, of {below} below it; the table of "
+            f"Adjusted for the study's {len(differences)} tests, {above} gains and {below} losses are shown{rest}. The table of "
             "differences has each.",
         )
 
@@ -128,11 +149,6 @@ def _mean(comparison: pd.DataFrame, entry: Entry, metric: str) -> float | None:
     of_arm = (comparison["experiment"] == entry.experiment) & (comparison["arm"] == entry.arm)
     means = comparison[of_arm & (comparison["metric"] == metric)]["mean"].dropna()
     return float(means.iloc[0]) if len(means) else None
-
-
-def _accuracy(comparison: pd.DataFrame, entry: Entry) -> str:
-    mean = _mean(comparison, entry, entry.scoring.main)
-    return "not run" if mean is None else f"{number(entry.scoring.main, mean)}\u00a0%"
 
 
 def _seeds(n: int) -> str:

@@ -26,17 +26,13 @@ def arm_interval(hits: Hits, level: float = LEVEL, scatter: Scatter | None = Non
     return share_interval(of_seed, n_images, float(own), float(shared), level, scatter)
 
 
-def arm_scatter(hits: Hits) -> tuple[float, int]:
-    """The variance of an arm's accuracy between seeds, no less than images alone make it, and how many seeds there
-    are: what `report.scatter` is made from."""
-    n_seeds, n_images = hits.shape
-    if n_seeds == 1:
-        return 0.0, 1
-    of_seed = hits.mean(axis=1)
-    own = 0.0
-    if n_images > 1:
-        own = float(image_parts(hits.sum(), of_seed, hits.mean(axis=0), of_seed.mean())[0])
-    return max(float(np.var(of_seed, ddof=1)), own, one_image(n_images)), n_seeds
+def own_variance(hits: Hits) -> float:
+    """The least variance that an arm's accuracy has between seeds: what the choice of images gives each seed alone."""
+    least = one_image(hits.shape[1])
+    if min(hits.shape) == 1:
+        return least
+    of_seed, of_image = hits.mean(axis=1), hits.mean(axis=0)
+    return max(least, float(image_parts(hits.sum(), of_seed, of_image, of_seed.mean())[0]))
 
 
 def share_interval(
@@ -74,7 +70,7 @@ def share_interval(
 
 
 def resampled_interval(
-    values: Sequence[float],
+    values: Sequence[float] | NDArray[np.float64],
     variance: float,
     covariance: float,
     n_images: int,

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from florilegium.report.measures import NOWHERE, over_seeds
 from florilegium.report.runs import Run, finite
+from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Key, Study, labels
 
 
@@ -26,6 +28,7 @@ class Material:
     runs: Mapping[Key, Sequence[Run]]
     comparison: pd.DataFrame
     differences: pd.DataFrame
+    scores: pd.DataFrame
     classes: Mapping[str, Sequence[str]]
     pixels: Mapping[str, Path]
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -43,6 +46,15 @@ class Material:
     def finished(self, entry: Entry) -> list[Run]:
         """The arm's runs that did not diverge."""
         return finite(self.runs[entry.key])
+
+    def summary(self, metric: str, entry: Entry) -> Interval:
+        """Mean and interval of a metric of an arm; of its scores those that its table says."""
+        if metric not in entry.scoring.scores:
+            return over_seeds(metric, self.runs[entry.key])
+        table = self.scores
+        of_arm = (table["experiment"] == entry.experiment) & (table["arm"] == entry.arm)
+        rows = table[of_arm & (table["kind"] == entry.task) & (table["name"] == metric)]
+        return next(rows[["mean", "ci_low", "ci_high"]].itertuples(index=False, name=None), NOWHERE)
 
     def n_tests(self, entries: Sequence[Entry]) -> str:
         """`340 test images`, or a range where the arms differ."""

@@ -1,15 +1,35 @@
-"""One metric of a run, and of all runs of an arm with its interval."""
+"""One metric of a run, of all runs of an arm with its interval, and of two arms together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from florilegium.core.errors import unknown
-from florilegium.core.metrics import CLOCKED, DIVERGENCE, EPOCHS, FRACTIONS, SCORING, SIZES
-from florilegium.report.runs import Run, epochs_to_90_percent, finite
-from florilegium.report.statistics import t_interval, wilson
+from florilegium.core.metrics import (
+    BEST_VALIDATION,
+    CLOCKED,
+    DIVERGENCE,
+    EPOCHS,
+    FACTORS,
+    FIRST_AT_99,
+    FRACTIONS,
+    GAP,
+    MEMORY_FACTOR,
+    SIGNED,
+    SIZES,
+    SPEED_FACTOR,
+    metrics_of,
+)
+from florilegium.report.runs import Run, best_validation, epochs_to_90_percent, finite, first_epoch_at
+from florilegium.report.statistics import Interval, t_interval, wilson
 
 BLANK = math.nan
-Interval = tuple[float, float, float]  # mean, low, high
+NOWHERE: Interval = (BLANK, BLANK, BLANK)
+FROM_HISTORY: dict[str, Callable[[Run], float | None]] = {
+    EPOCHS: epochs_to_90_percent,
+    FIRST_AT_99: lambda run: first_epoch_at(run, 0.99),
+    BEST_VALIDATION: best_validation,
+}
+HOSTS = ("cpu", "mps")  # what a run there holds in memory is its process, or its driver, not its training
 
 
 def counted(metric: str, runs: Sequence[Run]) -> list[Run]:
@@ -23,14 +43,16 @@ def value(run: Run, metric: str) -> float:
     Raises:
         UserError: the run's files hold no such metric.
     """
-    if metric == EPOCHS:
-        return _number(epochs_to_90_percent(run))
+    if metric in FROM_HISTORY:
+        return _number(FROM_HISTORY[metric](run))
+    if metric == GAP:
+        return _number(run.metrics.get("train_top1")) - _number(run.metrics.get("top1"))
     if metric == DIVERGENCE:
         return float(run.diverged)
     if metric in CLOCKED:
         return _clocked(run, metric)
     if metric not in run.metrics:
-        raise unknown("metric", metric, [*run.metrics, EPOCHS], str(run.folder / "metrics.json"))
+        raise unknown("metric", metric, metrics_of(run.task), str(run.folder / "metrics.json"))
     return _number(run.metrics[metric])
 
 
@@ -49,25 +71,50 @@ def _number(found: float | None) -> float:
     return BLANK if found is None else float(found)
 
 
-def summary(metric: str, runs: Sequence[Run]) -> Interval:
-    """Mean and 95 % interval of an arm: t over seeds; for one run Wilson, where images were counted, else none.
+def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
+    """Mean and 95 % t interval of an arm over its seeds, for what is no score of test images.
 
-    Diverged runs are left out. The share of runs that diverged has Wilson's interval over all of them.
-    The interval of a fraction is cut at 0 and 1, that of a number of epochs at 1.
+    Diverged runs are left out. The share of runs that diverged has Wilson's interval over all of them. A size is the
+    same in every run. A number of epochs is at least 1; seeds that all agree on it have no interval.
     """
     values = [value(run, metric) for run in counted(metric, runs)]
     if not values or any(math.isnan(v) for v in values):
-        return BLANK, BLANK, BLANK
+        return NOWHERE
     if metric == DIVERGENCE:
         return sum(values) / len(values), *wilson(sum(values), len(values))
-    if len(values) > 1:
-        mean, low, high = t_interval(values)
-        if metric in FRACTIONS:
-            return mean, max(0.0, low), min(1.0, high)
-        return (mean, max(1.0, low), high) if metric == EPOCHS else (mean, low, high)
-    only = values[0]
-    run = finite(runs)[0]
-    if metric in SCORING[run.task].on_test:
-        n = int(run.metrics["n_test"])
-        return (only, *wilson(round(only * n), n))
-    return (only, only, only) if metric in SIZES else (only, BLANK, BLANK)
+    if metric in SIZES:
+        return values[0], values[0], values[0]
+    if len(values) == 1:
+        return values[0], BLANK, BLANK
+    return bounded(metric, t_interval(values))
+
+
+def bounded(metric: str, interval: Interval) -> Interval:
+    """An interval cut at what a metric can be; of no interval's bounds none is left."""
+    mean, low, high = interval
+    if math.isinf(low):
+        return mean, BLANK, BLANK
+    if metric in FRACTIONS - SIGNED:
+        return mean, max(0.0, low), min(1.0, high)
+    return (mean, max(1.0, low), high) if metric in (EPOCHS, FIRST_AT_99) else (mean, low, high)
+
+
+def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:
+    """How many times the memory of another arm this one needs, or how many times as fast its epochs are: the mean of
+    the ratios over the seeds that both have, its 95 % t interval from two seeds on, and how many they are.
+
+    Memory is compared on CUDA devices alone: elsewhere what was measured is not the training's.
+    """
+    ours, theirs = ({run.seed: run for run in finite(arm)} for arm in (runs, baseline))
+    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    if metric == MEMORY_FACTOR and any(run.cost()["device"] in HOSTS for pair in pairs for run in pair):
+        return NOWHERE, len(pairs)
+    ratios = [value(one, FACTORS[metric]) / value(other, FACTORS[metric]) for one, other in pairs]
+    if metric == SPEED_FACTOR:
+        ratios = [1 / ratio for ratio in ratios]
+    if not ratios or any(math.isnan(ratio) for ratio in ratios):
+        return NOWHERE, len(pairs)
+    if len(ratios) == 1:
+        return (ratios[0], BLANK, BLANK), 1
+    mean, low, high = bounded(metric, t_interval(ratios))
+    return (mean, max(0.0, low), high), len(ratios)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from florilegium.core.files import read_json
 from florilegium.core.metrics import SCORING, Scored
 from florilegium.core.receipts import read_receipt
+from florilegium.evaluation.matches import Matches, read_matches
 from florilegium.report.hits import Answers, read_hits
-from florilegium.report.statistics import Difference, one_more_seed, paired_difference, paired_t
 from florilegium.report.study import Entry, Key, Study
 
 SHARE_OF_FINAL = 0.9
@@ -54,6 +54,10 @@ class Run:
     def hits(self) -> Answers:
         """Whether a classifier was right, image by image, with the digest of the test images' names."""
         return read_hits(self.folder)
+
+    def matches(self) -> Matches:
+        """A detector's detections on the test images, matched with their objects."""
+        return read_matches(self.folder / "matches.npz")
 
     def predictions(self) -> pd.DataFrame:
         """`image, target, prediction, probability`, a row a test image, sorted by image."""
@@ -101,56 +105,28 @@ def curve(run: Run, column: str) -> NDArray[np.float64]:
 def epochs_to_90_percent(run: Run) -> int | None:
     """The first epoch, counted from one, whose validation (main metric) reaches 90 % of the last one's.
 
-    None without a validation split, or where its end is nothing. Each run is held against its own end, so that a slow arm is not
+    None without a validation split, where its end is nothing, or for a task whose main metric is a loss. Each run is held against its own end, so that a slow arm is not
     called fast for ending low; read it beside the accuracy itself.
     """
-    accuracy = curve(run, SCORING[run.task].validated)
+    accuracy = validated(run)
     if not len(accuracy) or not accuracy[-1] > 0:
         return None
     return int(np.argmax(accuracy >= SHARE_OF_FINAL * accuracy[-1])) + 1
 
 
-def compare_arms(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Difference, int, int] | None:
-    """The paired difference over the seeds that both arms have, with (seeds, test images).
-
-    Of classifiers image by image; of other tasks, whose main metric is no mean over images, seed by
-    seed. A single run of such a task, of a seed that the baseline does not have, is held against all of the
-    baseline's as one draw more. None when too few seeds are common or the two arms were tested on
-    different images.
-    """
-    ours = {run.seed: run for run in finite(runs)}
-    theirs = {run.seed: run for run in finite(baseline)}
-    seeds = sorted(ours.keys() & theirs.keys())
-    pairs = [(ours[seed], theirs[seed]) for seed in seeds]
-    if not pairs and len(ours) == 1:
-        return _one_more_seed(next(iter(ours.values())), list(theirs.values()))
-    if not pairs or pairs[0][0].task != pairs[0][1].task:
-        return None
-    if pairs[0][0].task != "classification":
-        return _seed_by_seed(pairs)
-    answers, others = ([run.hits() for run in arm] for arm in zip(*pairs, strict=True))
-    n_images = len(answers[0][1])
-    if n_images < 2 or len({images for images, _ in [*answers, *others]}) > 1:
-        return None
-    right, theirs_right = (np.stack([hits for _, hits in arm]) for arm in (answers, others))
-    return paired_difference(right, theirs_right), len(seeds), n_images
+def first_epoch_at(run: Run, level: float) -> int | None:
+    """The first epoch, counted from one, whose validation (main metric) reaches `level`; None where none does."""
+    reached = validated(run) >= level
+    return int(np.argmax(reached)) + 1 if reached.any() else None
 
 
-def _seed_by_seed(pairs: Sequence[tuple[Run, Run]]) -> tuple[Difference, int, int] | None:
-    main = SCORING[pairs[0][0].task].main
-    ours, theirs = ([run.metrics[main] for run in arm] for arm in zip(*pairs, strict=True))
-    counts = {int(run.metrics.get("n_test", 0)) for pair in pairs for run in pair}
-    if len(pairs) < 2 or len(counts) > 1 or None in [*ours, *theirs]:
-        return None
-    return paired_t(ours, theirs), len(pairs), counts.pop()
+def best_validation(run: Run) -> float | None:
+    """The highest validation (main metric) of all epochs; None without a validation split."""
+    found = validated(run)
+    return float(np.nanmax(found)) if np.isfinite(found).any() else None
 
 
-def _one_more_seed(run: Run, others: Sequence[Run]) -> tuple[Difference, int, int] | None:
-    if run.task == "classification" or any(other.task != run.task for other in others):
-        return None
-    main = SCORING[run.task].main
-    value, known = run.metrics[main], [other.metrics[main] for other in others]
-    counts = {int(of.metrics.get("n_test", 0)) for of in (run, *others)}
-    if len(known) < 2 or len(counts) > 1 or None in (value, *known):
-        return None
-    return one_more_seed(value, known), 1, counts.pop()
+def validated(run: Run) -> NDArray[np.float64]:
+    """The main metric on the validation split, epoch by epoch; empty for a task whose main metric is a loss."""
+    scoring = SCORING[run.task]
+    return curve(run, scoring.validated) if scoring.main in scoring.scores else np.empty(0)

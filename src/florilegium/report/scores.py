@@ -1,17 +1,19 @@
 """All that each arm scored: `scores.csv`, every score of its task, and of a detector by class and kind of error."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import COCO, WORDS
+from florilegium.core.coco import FIGURES as COCO
+from florilegium.core.metrics import GAP, WORDS
 from florilegium.evaluation.detection_errors import KINDS
-from florilegium.report.measures import BLANK, Interval, summary
-from florilegium.report.runs import Run, finite
-from florilegium.report.statistics import t_interval
-from florilegium.report.study import Entry, Key, Study, labels
+from florilegium.report.arms import Arms
+from florilegium.report.measures import BLANK, NOWHERE
+from florilegium.report.runs import finite
+from florilegium.report.statistics import Interval, t_interval
+from florilegium.report.study import Entry, Study, labels
 from florilegium.report.tables import measured
 
 COLUMNS = ("experiment", "arm", "kind", "name", "mean", "ci_low", "ci_high", "n_seeds")
@@ -24,28 +26,29 @@ TITLES = {
     ERRORS: "Kinds of errors: detections a run, and objects missed",
 }  # by kind, in the order of the page
 READING = (
-    "Means over an arm's seeds, without those that diverged, with the 95\u00a0% interval. Errors are counted at an IoU of 0.5, "
-    "from the score on at which F1 is best: another class, a bad box, an object found twice, nothing there, and objects "
-    "that nothing points at."
+    "Means over an arm's seeds, without those that diverged, with the 95\u00a0% interval over seeds and test images; by class, by "
+    "kind of error, after the last epoch, and of training less test, over seeds alone. Errors are counted at an IoU of "
+    "0.5, from the score on at which F1 is best: another class, a bad box, an object found twice, nothing there, and "
+    "objects that nothing points at."
 )
 
 
-def scores(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
+def scores(study: Study, arms: Arms) -> pd.DataFrame:
     """A row for each arm that was run and each of its scores: `COLUMNS`. Fractions; errors are counts."""
     rows = [
-        (*entry.key, kind, name, *found, len(finite(runs[entry.key])))
+        (*entry.key, kind, name, *found, len(finite(arms.runs[entry.key])))
         for entry in study.entries
-        if finite(runs[entry.key])
-        for kind, name, found in _of_arm(entry, runs[entry.key])
+        if finite(arms.runs[entry.key])
+        for kind, name, found in _of_arm(entry, arms)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _of_arm(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, str, Interval]]:
-    for name in entry.scoring.scores:
-        yield entry.task, name, summary(name, runs)
+def _of_arm(entry: Entry, arms: Arms) -> Iterator[tuple[str, str, Interval]]:
+    for name in (*entry.scoring.scores, *(name for name in entry.scoring.derived if name == GAP)):
+        yield entry.task, name, arms.summary(name, entry.key)
     if entry.task == "detection":
-        details = [run.detail() for run in finite(runs)]
+        details = [run.detail() for run in finite(arms.runs[entry.key])]
         # In the orders of COCO, of the classes and of the kinds: a JSON object keeps none.
         for name in COCO:
             yield LAST, name, _interval([of["last"]["overall"][name] for of in details], most=1.0)
@@ -56,11 +59,11 @@ def _of_arm(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, str, Inter
 
 
 def _interval(values: Sequence[float | None], most: float = float("inf")) -> Interval:
-    """Student's t over seeds, cut at what can be; nothing where a run has no such value."""
+    """Student's t over seeds, cut at what can be; nothing where a run has no such value, no bounds where all agree."""
     known = [float(v) for v in values if v is not None]
     if len(known) < len(values):
-        return BLANK, BLANK, BLANK
-    if len(known) == 1:
+        return NOWHERE
+    if len(set(known)) == 1:
         return known[0], BLANK, BLANK
     mean, low, high = t_interval(known)
     return mean, max(0.0, low), min(most, high)

@@ -24,6 +24,7 @@ from florilegium.report.scatter import Scatter
 from florilegium.report.spread import LEVEL, SMALLEST, Spread, noncentrality, paired_spread, resampled_spread
 
 Hits = NDArray[np.bool_]  # (S, N): is image n classified rightly in the run with seed s?
+Numbers = Sequence[float] | NDArray[np.float64]
 Interval = tuple[float, float, float]  # mean, low, high
 ALONE = "images alone; it speaks of these two networks alone"
 CROSSED = "seeds and images"
@@ -91,7 +92,7 @@ def _as_exact(found: Difference, exact: float, level: float) -> Difference:
 
 
 def resampled_difference(
-    differences: Sequence[float],
+    differences: Numbers,
     variance: float,
     covariance: float,
     n_images: int,
@@ -117,7 +118,7 @@ def resampled_difference(
     return _difference(mean, mean, spread, ALONE if len(values) == 1 else _method(scatter), level)
 
 
-def paired_t(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Difference:
+def paired_t(a: Numbers, b: Numbers, level: float = LEVEL) -> Difference:
     """Compare two arms by one number a seed, two seeds or more: Student's paired t test.
 
     Seeds that differ by the same number say nothing of their scatter: the interval is then without bounds.
@@ -137,7 +138,7 @@ def paired_t(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Di
     return Difference(mean, low, high, p, noncentrality(df) * error, "seeds alone (Student)")
 
 
-def one_more(values: Sequence[float], value: float, level: float = LEVEL, floor: float = 0.0) -> Interval:
+def one_more(values: Numbers, value: float, level: float = LEVEL, floor: float = 0.0) -> Interval:
     """Whether one more value could be of the same normal population as two or more: (low, high, p).
 
     `low` and `high` bound where the next value falls with that probability, which is wider than the
@@ -162,7 +163,7 @@ def one_more(values: Sequence[float], value: float, level: float = LEVEL, floor:
     return mean - half, mean + half, max(2 * float(stdtr(n - 1, -abs(value - mean) / error)), SMALLEST)
 
 
-def one_more_seed(value: float, others: Sequence[float], floor: float = 0.0) -> Difference:
+def one_more_seed(value: float, others: Numbers, floor: float = 0.0) -> Difference:
     """How far a run of one seed lies from the mean of two or more others, as one draw more; see `one_more`."""
     low, high, p_value = one_more(others, value, floor=floor)
     mean = value - float(np.mean(others))
@@ -171,7 +172,7 @@ def one_more_seed(value: float, others: Sequence[float], floor: float = 0.0) -> 
     return Difference(mean, value - high, value - low, p_value, detectable, "one more seed (Student)")
 
 
-def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def t_interval(values: Numbers, level: float = LEVEL) -> Interval:
     """Mean of two or more independent values with its Student t interval: (mean, low, high).
 
     Values that are all equal say nothing of their scatter: the interval is then without bounds.
@@ -184,7 +185,7 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     return mean, mean - half, mean + half
 
 
-def _variance(values: Sequence[float]) -> float:
+def _variance(values: Numbers) -> float:
     """Of two or more values; nothing where they differ by the rounding of floats alone."""
     scatter = float(np.std(values, ddof=1))
     return scatter**2 if scatter > 1e-12 * float(np.max(np.abs(values))) else 0.0
@@ -211,7 +212,7 @@ def mcnemar(a: Hits, b: Hits) -> NDArray[np.float64]:
     return np.asarray(np.minimum(1.0, 2 * tail))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Numbers) -> list[float]:
     """p-values adjusted for being that many (Holm 1979, Scandinavian Journal of Statistics 6:65-70)."""
     order = np.argsort(p_values, kind="stable")
     adjusted = np.empty(len(p_values))

@@ -36,6 +36,10 @@ class Learned(Strict):
     images: int | None
 
 
+def key_of(arm: Baseline) -> Key:
+    return arm.experiment, arm.arm
+
+
 class Entry(Strict):
     """One arm of one experiment."""
 
@@ -79,7 +83,17 @@ class Entry(Strict):
 
     @property
     def baseline_key(self) -> Key | None:
-        return (self.baseline.experiment, self.baseline.arm) if self.baseline else None
+        return key_of(self.baseline) if self.baseline else None
+
+    def over(self, figure: Published) -> Key | None:
+        """The arm that a gain or a factor is over: the one that it names, or the baseline."""
+        return key_of(figure.against) if figure.against else self.baseline_key
+
+    @property
+    def compared_with(self) -> tuple[Key, ...]:
+        """The arms that it is held against, its baseline first."""
+        found = (self.baseline_key, *map(self.over, self.published))
+        return tuple(dict.fromkeys(key for key in found if key is not None))
 
 
 class Study(Strict):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare
 from florilegium.report.costs import costs
 from florilegium.report.csv_file import write_csv
@@ -42,8 +43,9 @@ def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images) ->
         runs: the finished runs of each arm.
         images: `images.json` of the study's data sets, by data set.
     """
-    comparison, differences = compare(study, runs, images)
-    return StudyTables(comparison, differences, costs(study, runs), scores(study, runs))
+    arms = Arms(runs)
+    comparison, differences = compare(study, arms, images)
+    return StudyTables(comparison, differences, costs(study, runs), scores(study, arms))
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from florilegium.core.departures import Departure, Kind
-from florilegium.core.metrics import CLOCKED, FRACTIONS, GAIN, SIZES
+from florilegium.core.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES
 from florilegium.core.published import Published
-from florilegium.report.measures import Interval, counted
+from florilegium.report.measures import counted
 from florilegium.report.runs import Run
 from florilegium.report.sizes import allowed
-from florilegium.report.study import Entry, Learned, Study
+from florilegium.report.statistics import Interval
+from florilegium.report.study import Entry, Key, Learned, Study
 
 WIDEST = 0.10  # an interval of a fraction that is wider than this decides nothing by overlapping
 SEPARATOR = "; "
@@ -50,16 +51,18 @@ def judge(
 
     `not_run`; `diverged` (every run did); `not_comparable` where what was run is not what was published, where nothing
     was published, or where the hardware decides (times, memory); `higher` and `lower` when our interval lies wholly
-    outside the published range; `inconclusive` when there is no interval, or when it overlaps that range but is wider
-    than 10 points of a fraction; else `reproduced`.
+    outside the published range; `inconclusive` when there is no interval, when it overlaps that range but is wider
+    than 10 points of a fraction, or when of two arms together (a gain, a factor) it does not lie wholly inside: a
+    claim such as "better" is a range without an end, which nearly every interval overlaps; else `reproduced`.
     """
-    differs = departures(study, entry, metric, images)
+    over = (entry.over(published) if published else entry.baseline_key) if metric in BETWEEN else None
+    differs = departures(study, entry, metric, over, images)
     said = SEPARATOR.join(d.words for d in differs)
     if not runs:
         return Judgement("not_run", said)
     if not counted(metric, runs):
         return Judgement("diverged", said)
-    if differs or published is None or metric in CLOCKED:
+    if differs or published is None or metric in BY_HARDWARE:
         return Judgement("not_comparable", said)
     _, low, high = interval
     notes: list[str] = []
@@ -76,15 +79,16 @@ def _word(metric: str, published: Published, low: float, high: float) -> str:
         return "higher"
     if high < published.low:
         return "lower"
+    if metric in BETWEEN:
+        return "reproduced" if published.low <= low and high <= published.high else "inconclusive"
     return "inconclusive" if metric in FRACTIONS and high - low > WIDEST else "reproduced"
 
 
-def departures(study: Study, entry: Entry, metric: str, images: Images) -> list[Departure]:
-    """What departs from the study and can matter to a metric of an arm; what is measured of a pair, of both arms."""
+def departures(study: Study, entry: Entry, metric: str, over: Key | None, images: Images) -> list[Departure]:
+    """What departs from the study and can matter to a metric of an arm, or of it and the one that it is held `over`."""
     matters = MATTERS.get(metric)
     found = [d for d in _all(entry, images) if matters is None or d.kind in matters]
-    baseline = study.find(entry.baseline_key) if metric == GAIN else None
-    if baseline:
+    if baseline := study.find(over):
         found += [
             d.model_copy(update={"words": f"{d.words} (in {baseline.experiment})"})
             for d in _all(baseline, images)

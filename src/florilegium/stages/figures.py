@@ -18,6 +18,7 @@ from florilegium.report.comparison import read_tables
 from florilegium.report.figures import render
 from florilegium.report.material import Material
 from florilegium.report.runs import files_of, read_study
+from florilegium.report.scores import read_scores
 from florilegium.report.study import Study, read
 
 READ = ("metrics.json", "history.csv", "cost.json")
@@ -28,7 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True, help="results/<preset>/<study>")
     parser.add_argument(
-        "--comparison", type=Path, required=True, help="comparison.csv, differences.csv beside it"
+        "--comparison",
+        type=Path,
+        required=True,
+        help="comparison.csv, differences.csv and scores.csv beside it",
     )
     parser.add_argument(
         "--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ..."
@@ -53,6 +57,7 @@ def main() -> None:
         runs=read_study(arguments.runs, study),
         comparison=comparison,
         differences=differences,
+        scores=read_scores(arguments.comparison.parent),
         classes={name: summary["classes"] for name, summary in summaries.items()},
         words={name: summary.get("words") or {} for name, summary in summaries.items()},
         pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
@@ -70,6 +75,7 @@ def main() -> None:
         inputs=[
             arguments.comparison,
             arguments.comparison.with_name("differences.csv"),
+            arguments.comparison.with_name("scores.csv"),
             *arguments.images,
             *pixels,
             *files_of(material.runs, READ),

@@ -15,7 +15,8 @@ from florilegium.data.augment import InputConfig
 from florilegium.data.load import Splits
 from florilegium.generation.adversarial import Duel
 from florilegium.generation.diffusion import NoiseError, noise_error
-from florilegium.models.generators import ConditionalUnet, own_input
+from florilegium.models.conditional_unet import ConditionalUnet
+from florilegium.models.generators import own_input
 from florilegium.training import parallel, results
 from florilegium.training.feed import Feed, place
 from florilegium.training.first_network import start

@@ -1,0 +1,137 @@
+"""The arms of a study: how their runs scored on the test images, and how they compare."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from florilegium.core.coco import FIGURES as COCO
+from florilegium.core.errors import UserError
+from florilegium.core.metrics import SCORING, Scored
+from florilegium.report.average_precision import error_covariance
+from florilegium.report.intervals import arm_interval, resampled_interval, share_interval
+from florilegium.report.measures import BLANK, NOWHERE, bounded, over_seeds
+from florilegium.report.runs import Run, finite
+from florilegium.report.statistics import (
+    Difference,
+    Interval,
+    one_more_seed,
+    paired_difference,
+    paired_t,
+    resampled_difference,
+    t_interval,
+    wilson,
+)
+from florilegium.report.study import Key
+from florilegium.report.test_set import Floats, TestSet, tested_on
+
+
+@dataclass(frozen=True)
+class Paired:
+    """An arm against another, over the seeds that both have: their means over these alone, and the difference."""
+
+    difference: Difference
+    mean: float
+    other_mean: float
+    n_seeds: int
+    n_test: int
+
+
+class Arms:
+    """The runs of each arm of a study. Diverged runs are in no mean and no test."""
+
+    def __init__(self, runs: Mapping[Key, Sequence[Run]]) -> None:
+        self.runs = runs
+
+    @cached_property
+    def _test_sets(self) -> dict[Key, TestSet]:
+        """By arm; an arm without a finished run has none."""
+        alike: dict[tuple[Scored, str], dict[Key, list[Run]]] = {}
+        for key, runs in self.runs.items():
+            found = {tested_on(run) for run in finite(runs)}
+            if len(found) > 1:
+                raise UserError(
+                    f"{'/'.join(key)}: its seeds were tested on different images; run all of them on the same data"
+                )
+            for images in found:
+                alike.setdefault(images, {})[key] = finite(runs)
+        return {
+            key: tests
+            for images, arms in alike.items()
+            for tests in [TestSet(images[0], arms)]
+            for key in arms
+        }
+
+    def summary(self, metric: str, key: Key) -> Interval:
+        """Mean of a metric and its 95 % interval. Of a score on test images it holds seeds and images; with one seed
+        the images alone, where they are known."""
+        tests = self._test_sets.get(key)
+        if tests is None or metric not in SCORING[tests.task].scores:
+            return over_seeds(metric, self.runs[key])
+        values = tests.values(metric, key)
+        if np.isnan(values).any():
+            return NOWHERE
+        if metric == "top1":
+            return arm_interval(tests.hits[key], scatter=tests.scatter(metric))
+        if metric in SCORING[tests.task].on_test:
+            return _share(values, tests, metric)
+        if metric in COCO:
+            errors = error_covariance(tests.draws(metric, key))
+            return resampled_interval(values, *errors, tests.n_images, scatter=tests.scatter(metric))
+        return bounded(metric, t_interval(values)) if len(values) > 1 else (float(values[0]), BLANK, BLANK)
+
+    def paired(self, key: Key, other: Key) -> Paired | None:
+        """An arm against another; None where one has no finished run, or where too few seeds are common.
+
+        Classifiers are compared image by image, detectors on the same resampled images, others seed by seed. A
+        single run of a seed that the other arm does not have is held against all of its runs, as one draw more.
+
+        Raises:
+            UserError: the two were tested on different images, or are of two tasks.
+        """
+        tests = self._test_sets.get(key)
+        if tests is None or other not in self._test_sets:
+            return None
+        if tests is not self._test_sets[other]:
+            raise UserError(
+                f"{'/'.join(key)}: was tested on other images than {'/'.join(other)}, its baseline; give both the same "
+                "data set and test splits, or name another baseline"
+            )
+        main = SCORING[tests.task].main
+        own, others = ({run.seed for run in tests.runs[arm]} for arm in (key, other))
+        seeds = sorted(own & others)
+        a, b = (tests.values(main, arm)[tests.rows(arm, seeds)] for arm in (key, other))
+        if not seeds and len(own) == 1 and len(others) > 1:
+            a, b = (tests.values(main, arm) for arm in (key, other))
+        if np.isnan([*a, *b]).any() or not len(a):
+            return None
+        if seeds:
+            found = _difference(tests, key, other, seeds, a - b)
+        else:
+            found = one_more_seed(float(a[0]), b, tests.own_variance(main, other))
+        return Paired(found, float(a.mean()), float(b.mean()), len(a), tests.n_images) if found else None
+
+
+def _difference(
+    tests: TestSet, key: Key, other: Key, seeds: Sequence[int], differences: Floats
+) -> Difference | None:
+    main = SCORING[tests.task].main
+    rows, other_rows = tests.rows(key, seeds), tests.rows(other, seeds)
+    if tests.task == "classification":
+        return paired_difference(
+            tests.hits[key][rows], tests.hits[other][other_rows], scatter=tests.scatter(main)
+        )
+    if tests.task == "detection":
+        draws = tests.draws(main, key)[:, rows] - tests.draws(main, other)[:, other_rows]
+        errors = error_covariance(draws)
+        return resampled_difference(differences, *errors, tests.n_images, scatter=tests.scatter(main))
+    return paired_t(differences, np.zeros_like(differences)) if len(seeds) > 1 else None
+
+
+def _share(values: Floats, tests: TestSet, metric: str) -> Interval:
+    """Of a share of test images of which it is not known which they are: as if all seeds had the same ones."""
+    if len(values) == 1:
+        only = float(values[0])
+        return only, *wilson(round(only * tests.n_images), tests.n_images)
+    return share_interval(values, tests.n_images, scatter=tests.scatter(metric))

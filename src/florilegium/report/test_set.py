@@ -1,0 +1,91 @@
+"""What the runs of a study answered on one set of test images, read once for all that is told of them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from florilegium.core.coco import FIGURES as COCO
+from florilegium.core.metrics import Scored
+from florilegium.report.average_precision import error_covariance, resampled
+from florilegium.report.intervals import own_variance
+from florilegium.report.measures import value
+from florilegium.report.runs import Run
+from florilegium.report.scatter import Scatter, scatter_of
+from florilegium.report.spread import one_image
+from florilegium.report.statistics import Hits
+from florilegium.report.study import Key
+
+DRAWS = 1000
+Floats = NDArray[np.float64]
+
+
+def tested_on(run: Run) -> tuple[Scored, str]:
+    """The task of a run, and a digest of its test images."""
+    if run.task == "classification":
+        return run.task, run.hits()[0]
+    return run.task, run.matches().images if run.task == "detection" else ""
+
+
+class TestSet:
+    """The finished runs of all arms that were tested on the same images, arms without one left out."""
+
+    __test__ = False  # pytest takes every class of such a name for its own
+
+    def __init__(self, task: Scored, runs: Mapping[Key, Sequence[Run]]) -> None:
+        self.task = task
+        self.runs = runs
+        self._scatters: dict[str, Scatter | None] = {}
+
+    @cached_property
+    def n_images(self) -> int:
+        return int(next(iter(self.runs.values()))[0].metrics.get("n_test", 0))
+
+    @cached_property
+    def hits(self) -> dict[Key, Hits]:
+        """Of classifiers: whether each image is right in each run of an arm, (S, N)."""
+        return {key: np.stack([run.hits()[1] for run in runs]) for key, runs in self.runs.items()}
+
+    def values(self, metric: str, key: Key) -> Floats:
+        """A metric of each run of an arm, (S,); NaN where a run has none."""
+        return np.array([value(run, metric) for run in self.runs[key]])
+
+    def draws(self, metric: str, key: Key) -> Floats:
+        """Of detectors: a figure of COCO of each run of an arm on resampled images, (draws, S)."""
+        return np.asarray(self._draws[key][:, :, COCO.index(metric)])
+
+    @cached_property
+    def _draws(self) -> dict[Key, Floats]:
+        every = [run.matches() for runs in self.runs.values() for run in runs]
+        ends = np.cumsum([len(runs) for runs in self.runs.values()])
+        of_arms = np.split(resampled(every, COCO, draws=DRAWS), ends[:-1], axis=1)
+        return dict(zip(self.runs, of_arms, strict=True))
+
+    def own_variance(self, metric: str, key: Key) -> float:
+        """The least variance of a metric between seeds: what the choice of images gives each alone, as far as known."""
+        least = one_image(self.n_images)
+        if metric == "top1" and len(self.runs[key]) > 1:
+            return max(least, own_variance(self.hits[key]))
+        if metric in COCO:
+            variance, covariance = error_covariance(self.draws(metric, key))
+            return max(least, variance - max(covariance, 0.0))
+        return least
+
+    def scatter(self, metric: str) -> Scatter | None:
+        """What all arms together know of the scatter of a metric between seeds."""
+        if metric not in self._scatters:
+            known = {key: self.values(metric, key) for key, runs in self.runs.items() if len(runs) > 1}
+            self._scatters[metric] = scatter_of(
+                [
+                    (max(float(np.var(values, ddof=1)), self.own_variance(metric, key)), len(values))
+                    for key, values in known.items()
+                    if not np.isnan(values).any()
+                ]
+            )
+        return self._scatters[metric]
+
+    def rows(self, key: Key, seeds: Sequence[int]) -> list[int]:
+        """The places of some seeds among an arm's runs."""
+        own = [run.seed for run in self.runs[key]]
+        return [own.index(seed) for seed in seeds]
