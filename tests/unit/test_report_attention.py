@@ -15,7 +15,7 @@ from PIL import Image
 from florilegium.explanation.attended import Attended
 from florilegium.report import style
 from florilegium.report.catalogue import ATTENTION, planned
-from florilegium.report.comparison import compare
+from florilegium.report.study_tables import tabulate
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_attention import attended_of, sources
 from florilegium.report.material import Material
@@ -65,8 +65,8 @@ def make(root: Path, entries: list[dict[str, Any]], run: bool = True) -> Materia
                 attended(place).save(folder / "attention")
     study = read(Study, json.dumps(world.study(entries)))
     runs = read_study(root, study)
-    table, differences = compare(study, runs, {})
-    return Material(study, runs, table, differences, {"flowers17": world.CLASSES}, {})
+    tables = tabulate(study, runs, {})
+    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {})
 
 
 @pytest.fixture(scope="module")

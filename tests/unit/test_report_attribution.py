@@ -13,7 +13,7 @@ from PIL import Image
 from florilegium.explanation.attributions import Attributions
 from florilegium.report import style
 from florilegium.report.catalogue import ATTRIBUTION, planned
-from florilegium.report.comparison import compare
+from florilegium.report.study_tables import tabulate
 from florilegium.report.document import figures
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_attribution import READ, sources
@@ -84,8 +84,8 @@ def make(root: Path, run: bool = True) -> Material:
                 summarise(found.table).to_csv(folder / "attribution" / READ[-1], index=False)
     study = read(Study, json.dumps(world.study(entries)))
     runs = read_study(root, study)
-    table, differences = compare(study, runs, {})[:2]
-    return Material(study, runs, table, differences, {"flowers17": world.CLASSES}, {})
+    tables = tabulate(study, runs, {})
+    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {})
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import report_world as world
 from scipy import stats
 
 from florilegium.core.errors import UserError
+from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare, read_tables
 from florilegium.report.csv_file import write_csv
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
@@ -25,7 +26,7 @@ CONTRACT = (
 
 def compared(root: Path, description: dict[str, Any], **splits: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     study = read(Study, json.dumps(description))
-    return compare(study, read_study(root, study), splits)
+    return compare(study, Arms(read_study(root, study)), splits)
 
 
 def judged(root: Path, accuracies: list[float], low: float, high: float, **changes: Any) -> str:

@@ -17,7 +17,7 @@ from florilegium.core.metrics import COCO
 from florilegium.data.scene_pictures import ScenePictures
 from florilegium.report import style
 from florilegium.report.catalogue import DETECTOR, planned
-from florilegium.report.comparison import compare
+from florilegium.report.study_tables import tabulate
 from florilegium.report.csv_file import write_csv
 from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
@@ -60,8 +60,8 @@ def described(**changes: Any) -> dict[str, Any]:
 def material(root: Path, description: dict[str, Any], scenes: Path | None) -> Material:
     study = read(Study, json.dumps(description))
     runs = read_study(root, study)
-    table, differences = compare(study, runs, {})
-    return Material(study, runs, table, differences, {"scenes": world.CLASSES}, {}, scenes=scenes)
+    tables = tabulate(study, runs, {})
+    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"scenes": world.CLASSES}, {}, scenes=scenes)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_an_arm_stands_at_what_it_cost(whole: Material) -> None:
 def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material) -> None:
     told = whole.comparison[whole.comparison["experiment"] == "r34"]
     assert list(told["metric"]) == ["AP", "AP50", "AP75", "epochs_to_90_percent"]
-    table = scores(whole.study, whole.runs)
+    table = scores(whole.study, Arms(whole.runs))
     own = table[table["experiment"] == "r34"].set_index(["kind", "name"])
     runs = whole.runs["r34", "corrected"]
     assert list(own.loc["detection"].index) == [*COCO, "last_AP"]
@@ -208,7 +208,7 @@ def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material
 
 
 def test_scores_are_read_back_as_tables_for_people(whole: Material, tmp_path: Path) -> None:
-    write_csv(scores(whole.study, whole.runs), tmp_path / "scores.csv")
+    write_csv(scores(whole.study, Arms(whole.runs)), tmp_path / "scores.csv")
     detectors, last, by_class, errors = readable_scores(whole.study, read_scores(tmp_path))
     assert detectors["header"] == ("Arm", *COCO, "AP, last epoch", "Seeds")
     assert last["header"] == ("Arm", *COCO, "Seeds")

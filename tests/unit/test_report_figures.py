@@ -15,7 +15,7 @@ from PIL import Image
 from florilegium.core.figures import TAKEN
 from florilegium.report import style
 from florilegium.report.catalogue import LINES, members, planned
-from florilegium.report.comparison import compare
+from florilegium.report.study_tables import tabulate
 from florilegium.report.figures import DRAW, render
 from florilegium.report.figures_against import lines_of, start_of
 from florilegium.report.figures_confusion import coded, confusion, most_confused
@@ -31,10 +31,10 @@ def material(
 ) -> Material:
     study = read(Study, json.dumps(description))
     runs = read_study(root, study)
-    table, differences = compare(study, runs, {})
+    tables = tabulate(study, runs, {})
     classes = (world.CLASSES + [f"class {i}" for i in range(17, n_classes)])[:n_classes]
     packed = {"flowers17": pixels} if pixels else {}
-    return Material(study, runs, table, differences, {"flowers17": classes, "flowers102": classes}, packed)
+    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": classes, "flowers102": classes}, packed)
 
 
 @pytest.fixture(scope="module")

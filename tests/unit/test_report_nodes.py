@@ -13,7 +13,7 @@ from PIL import Image
 from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.report import style
 from florilegium.report.catalogue import ATTENTION, NODES, planned
-from florilegium.report.comparison import compare
+from florilegium.report.study_tables import tabulate
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_nodes import attended_of, sources
 from florilegium.report.material import Material
@@ -64,8 +64,8 @@ def make(root: Path, run: bool = True) -> Material:
                 attended(place).save(folder / "attention")
     study = read(Study, json.dumps(world.study(entries)))
     runs = read_study(root, study)
-    table, differences = compare(study, runs, {})
-    return Material(study, runs, table, differences, {"flowers17": world.CLASSES}, {})
+    tables = tabulate(study, runs, {})
+    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {})
 
 
 def test_heads_have_figures_of_their_own(heads: Material):

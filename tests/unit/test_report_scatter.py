@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from florilegium.report.intervals import arm_interval, own_variance, share_interval
+from florilegium.report.scatter import MOST, Scatter, scatter_of
+from florilegium.report.statistics import wilson
+
+
+def test_moderation_is_the_posterior_mean_of_smyth() -> None:
+    """Equation 7 of section 4: a weighted mean of prior and own variance, with their degrees of freedom together."""
+    variance, df = Scatter(0.04, 3.0, 6).moderate(0.01, 2.0)
+    assert variance == pytest.approx((3 * 0.04 + 2 * 0.01) / 5) and df == 5
+
+
+def test_arms_that_are_alike_lend_all_that_is_allowed() -> None:
+    random = np.random.default_rng(0)
+    found = scatter_of([(float(v), 5) for v in 0.02**2 * random.chisquare(4, 12) / 4])
+    assert found is not None and found.df == MOST and found.n_arms == 12
+    assert 0.01**2 < found.variance < 0.03**2
+
+
+def test_arms_that_are_unlike_lend_less() -> None:
+    found = scatter_of([(10.0**-k, 9) for k in range(2, 12)])
+    assert found is not None and found.df < 1
+
+
+def test_no_arm_counts_for_more_than_the_others_know() -> None:
+    found = scatter_of([(1e-4, 2), (1.1e-4, 2), (0.9e-4, 2)])
+    assert found is not None and found.df == 2  # of three arms the two others have a degree each
+    assert found.variance == pytest.approx(1e-4)
+
+
+def test_few_arms_or_lone_seeds_lend_nothing() -> None:
+    assert scatter_of([(1e-4, 3), (1e-4, 3)]) is None
+    assert scatter_of([(1e-4, 3), (1e-4, 3), (0.0, 1)]) is None
+
+
+def test_an_arm_of_one_seed_has_wilsons_interval() -> None:
+    hits = np.random.default_rng(0).random((1, 340)) < 0.9
+    assert arm_interval(hits)[1:] == pytest.approx(wilson(int(hits.sum()), 340))
+
+
+def test_an_arm_is_never_told_more_sharply_than_its_images_allow() -> None:
+    """Seeds that agree in their accuracy say nothing of other images."""
+    random = np.random.default_rng(0)
+    same_images = np.tile(random.random(530) < 0.4, (3, 1))
+    mean, low, high = arm_interval(same_images)
+    assert (low, high) == pytest.approx(wilson(int(same_images[0].sum()), 530), abs=1e-4)
+    assert mean == same_images[0].mean()
+
+
+def test_the_interval_of_an_arm_holds_its_accuracy_over_all_seeds_and_images() -> None:
+    random = np.random.default_rng(0)
+    held = dict.fromkeys((2, 3, 5), 0)
+    for n_seeds in held:
+        for _ in range(400):
+            easiness = random.beta(3, 2, 200) * 0.9
+            hits = random.random((n_seeds, 200)) < easiness + random.normal(0, 0.03, (n_seeds, 1))
+            _, low, high = arm_interval(hits)
+            held[n_seeds] += low <= 0.54 <= high
+    assert all(count >= 0.93 * 400 for count in held.values()), held
+
+
+def test_all_right_and_all_wrong_keep_a_width_inside_the_bounds() -> None:
+    ones = np.ones((3, 50), dtype=bool)
+    assert arm_interval(ones)[1:] == pytest.approx((wilson(50, 50)[0], 1.0))
+    assert arm_interval(~ones)[1:] == pytest.approx((0.0, wilson(0, 50)[1]))
+    assert arm_interval(ones[:, :1])[1] < 1
+
+
+def test_a_share_of_unknown_images_is_told_as_if_all_seeds_had_the_same_ones() -> None:
+    mean, low, high = share_interval(np.array([0.9, 0.9, 0.9]), 340)
+    assert (low, high) == pytest.approx(wilson(0.9 * 340, 340)) and mean == pytest.approx(0.9)
+
+
+def test_the_least_variance_between_seeds_is_that_of_their_own_images() -> None:
+    """With independent images nothing is shared, and it is the binomial variance."""
+    hits = np.random.default_rng(0).random((6, 20_000)) < 0.3
+    assert own_variance(hits) == pytest.approx(0.3 * 0.7 / 20_000, rel=0.02)
+    assert own_variance(np.ones((3, 8), dtype=bool)) == 1 / 100
