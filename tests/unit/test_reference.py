@@ -235,6 +235,18 @@ def test_a_missing_file_and_one_too_many_are_named(here: Path) -> None:
         kept(KEPT)
 
 
+def test_a_reference_under_another_name_or_with_a_cut_receipt_is_one_sentence(here: Path) -> None:
+    moved = KEPT.rename(KEPT.with_name("other"))
+    with pytest.raises(
+        UserError, match=r"other/receipt.json: names files of another folder; give this one its old"
+    ):
+        kept(moved)
+    moved.rename(KEPT)
+    (KEPT / "receipt.json").write_text('{"outputs": ')
+    with pytest.raises(UserError, match=r"mini-laptop/receipt.json: is no receipt that can be read"):
+        kept(KEPT)
+
+
 def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) -> None:
     """The whole receipt is made anew, so that only the run's own receipt tells."""
     seed0, seed1 = (KEPT / f"flowers/scratch/corrected/seed{seed}/metrics.json" for seed in (0, 1))
