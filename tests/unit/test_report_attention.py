@@ -15,12 +15,12 @@ from PIL import Image
 from florilegium.explanation.attended import Attended
 from florilegium.report import style
 from florilegium.report.catalogue import ATTENTION, planned
-from florilegium.report.study_tables import tabulate
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_attention import attended_of, sources
 from florilegium.report.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
+from florilegium.report.study_tables import tabulate
 
 ASKED = {"blocks": [0, 3, 6, 9], "head": 0, "images": 100, "shown": 4}
 NORMS = ("LN", "LN, pretrained", "BN", "GN", "Rescale")

@@ -13,15 +13,15 @@ from PIL import Image
 from florilegium.explanation.attributions import Attributions
 from florilegium.report import style
 from florilegium.report.catalogue import ATTRIBUTION, planned
-from florilegium.report.study_tables import tabulate
-from florilegium.report.document import figures
+from florilegium.report.document import plots_of
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_attribution import READ, sources
 from florilegium.report.material import Material
 from florilegium.report.pictures_attribution import draw, tinted
 from florilegium.report.runs import read_study
 from florilegium.report.scores_attribution import RANDOM, summarise
-from florilegium.report.study import Page, Study, read
+from florilegium.report.study import Study, read
+from florilegium.report.study_tables import tabulate
 
 CNN = ("saliency", "integrated_gradients", "deeplift", "occlusion", "grad_cam")
 VIT = ("saliency", "integrated_gradients", "attention_rollout")
@@ -143,12 +143,9 @@ def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
         )
 
 
-def test_pictures_of_data_sets_stay_out_of_the_document(material: Material):
-    page = Page(
-        preset="mini", title="", note="", comparable=True, studies={"flowers": material.study}, datasets={}, audits=()
-    )  # fmt: skip
-    names = set(figures(page, Path("results/mini")))
-    assert "flowers-attribution_scores.png" in names and "flowers-attribution_maps.png" not in names
+def test_pictures_of_data_sets_and_what_no_reference_holds_stay_out_of_the_document(material: Material):
+    kinds = {figure.kind for figure in plots_of(material.study)}
+    assert "published" in kinds and not kinds & set(ATTRIBUTION)
 
 
 def test_the_sign_of_a_map_is_its_colour():

@@ -17,7 +17,6 @@ from florilegium.core.metrics import COCO
 from florilegium.data.scene_pictures import ScenePictures
 from florilegium.report import style
 from florilegium.report.catalogue import DETECTOR, planned
-from florilegium.report.study_tables import tabulate
 from florilegium.report.csv_file import write_csv
 from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
@@ -27,6 +26,7 @@ from florilegium.report.runs import compare_arms, epochs_to_90_percent, read_stu
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Page, Study, read
+from florilegium.report.study_tables import tabulate
 
 DEPTHS = [
     world.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)

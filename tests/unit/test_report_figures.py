@@ -15,7 +15,6 @@ from PIL import Image
 from florilegium.core.figures import TAKEN
 from florilegium.report import style
 from florilegium.report.catalogue import LINES, members, planned
-from florilegium.report.study_tables import tabulate
 from florilegium.report.figures import DRAW, render
 from florilegium.report.figures_against import lines_of, start_of
 from florilegium.report.figures_confusion import coded, confusion, most_confused
@@ -24,6 +23,7 @@ from florilegium.report.figures_images import choose
 from florilegium.report.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
+from florilegium.report.study_tables import tabulate
 
 
 def material(

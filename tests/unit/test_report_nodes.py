@@ -13,13 +13,13 @@ from PIL import Image
 from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.report import style
 from florilegium.report.catalogue import ATTENTION, NODES, planned
-from florilegium.report.study_tables import tabulate
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_nodes import attended_of, sources
 from florilegium.report.material import Material
 from florilegium.report.pictures_nodes import draw, draw_map
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
+from florilegium.report.study_tables import tabulate
 
 ASKED = {"of": "nodes", "images": 100, "shown": 4}
 ARMS = ("GAT", "GATv2")

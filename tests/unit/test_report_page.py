@@ -11,7 +11,6 @@ import pytest
 import report_world as world
 from PIL import Image
 
-from florilegium.report.document import document, figures
 from florilegium.report.page import render_page
 from florilegium.report.study import Page, read
 
@@ -166,19 +165,3 @@ def test_a_wrong_spec_is_one_sentence(tmp_path: Path) -> None:
     done = stage("compare", "--runs", tmp_path, "--out", tmp_path / "comparison.csv", "--spec", told)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --spec: title:") and done.stderr.count("\n") == 1
-
-
-def test_the_document_to_commit_shows_no_picture_of_a_data_set(
-    results: tuple[Path, dict[str, Any], list[Path]],
-) -> None:
-    here, page, images = results
-    model = read(Page, json.dumps(page))
-    paths = {path.parent.name: path for path in images}
-    text = document(model, here, paths, plots="laptop", hardware="a laptop", date="2026-01-02")
-    assert text.startswith("# Results: mini, a laptop\n\nMeasured on 2026-01-02. 64-pixel images.\n")
-    for said in ("from102_clean", "Same picture", "flowers102", "| commit |", "| torch |"):
-        assert said in text
-    plots = figures(model, here)
-    assert all(path.is_file() for path in plots.values())
-    assert all(f"](laptop/{name})" in text for name in plots)
-    assert "samples" not in text and "contact" not in text

@@ -38,8 +38,8 @@ def test_the_readme_has_commands():
 
 @pytest.fixture
 def folder(request: pytest.FixtureRequest, tmp_path: Path, block: list[str]) -> Path:
-    """A copy in which the commands find what they name: detectors are in the whole demo alone."""
-    if any("demo_scenes" in command for command in block):
+    """A copy in which the commands find what they name: all studies are in the whole demo alone."""
+    if any("demo_scenes" in command or " reference " in command for command in block):
         whole = request.getfixturevalue("whole_demo")
         return Path(
             shutil.copytree(whole, tmp_path / "whole", symlinks=True, ignore=shutil.ignore_patterns(".venv"))

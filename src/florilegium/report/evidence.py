@@ -115,7 +115,12 @@ def kept(folder: Path) -> Evidence:
 
 def check(folder: Path) -> None:
     """Raise `UserError` for the first file below a reference that is not what its receipt says, or that none names."""
-    found = verify(*open_ledger(folder))
+    ledger, start = open_ledger(folder)
+    if ledger.maker(f"{start}/{RECEIPT}") is None and not ledger.unreadable:
+        raise UserError(
+            f"{folder / RECEIPT}: names files of another folder; give this one its old name, or write it anew"
+        )
+    found = verify(ledger, start)
     refuse(folder, found.faults + [f"{name}: no receipt names this file" for name in found.unnamed])
 
 

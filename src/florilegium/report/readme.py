@@ -20,6 +20,7 @@ from florilegium.report.tables import markdown_table, number, readable_differenc
 
 OPENING = "<!-- results: `python -m florilegium recompute` writes what follows -->"
 CLOSING = "<!-- end of results -->"
+VERSIONS = ("commit", "python", "torch")  # of all that a reference's document lists
 
 
 class Row(Strict):
@@ -75,9 +76,10 @@ def _block(found: Block, references: References) -> Iterator[str]:
     if found.reference not in references:
         raise unknown("reference", found.reference, references, "the README's rows")
     evidence, tables = references[found.reference]
-    versions = dict(provenance(run for _, run in evidence.every_run()))
+    facts = dict(provenance(run for _, run in evidence.every_run()))
+    versions = ", ".join(f"{name} {facts[name]}" for name in VERSIONS if name in facts)
     yield (
-        f"**{found.heading}** Measured on {evidence.date} on {evidence.hardware}, torch {versions['torch']}; from "
+        f"**{found.heading}** Measured on {evidence.date} on {evidence.hardware}, {versions}; from "
         f"[results/reference/{found.reference}](results/reference/{found.reference})."
     )
     header: tuple[str, ...] = ()

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from florilegium.core.committed import REFERENCE
 from florilegium.core.errors import UserError
 from florilegium.core.files import replacing, write_text
 from florilegium.report.document import document, draw_plots, tables_of
 from florilegium.report.evidence import Evidence, kept
+from florilegium.report.generated import generated
 from florilegium.report.readme import block, read_blocks, replaced
 from florilegium.report.study_tables import StudyTables, write_tables
 
@@ -59,10 +62,21 @@ def write(found: Recomputed, project: Path) -> list[str]:
         write_text(project / path, text)
     for name, (evidence, tables) in found.references.items():
         with replacing(project / DOCUMENTS / name) as fresh:
-            for study, of_study in tables.items():
-                write_tables(of_study.by_file(), fresh / study)
+            for study, by_file in tables_by_file(evidence, tables).items():
+                write_tables(by_file, fresh / study)
             draw_plots(evidence, tables, fresh)
     return [path for path, text in found.texts.items() if text != old[path]]
+
+
+def tables_by_file(
+    evidence: Evidence, tables: Mapping[str, StudyTables]
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """The tables of each study by the name of their file, as they lie in a live study's folder."""
+    found = {name: of_study.by_file() for name, of_study in tables.items()}
+    for name, study in evidence.page.in_order():
+        if study.makes_images():
+            found[name]["generated.csv"] = generated(study, evidence.runs[name])
+    return found
 
 
 def _text(path: Path) -> str:

@@ -125,26 +125,33 @@ def _run(run: Run, out: Path) -> None:
 
 def _record(evidence: Evidence) -> dict[str, Any]:
     """Where and when, with every version of the code and of what it stands on, so that a mixture is seen."""
-    receipts = [run.receipt() for _, run in evidence.every_run()]
     page = evidence.page.model_dump(mode="json", exclude={"studies"})
     return {
         "hardware": evidence.hardware,
         "date": evidence.date,
-        "code": sorted({f"{receipt['stage']} {receipt['code']}" for receipt in receipts}),
+        "code": _code(evidence),
         "made_by": dict(provenance(run for _, run in evidence.every_run())),
         "studies": [name for name, _ in evidence.page.in_order()],
         "page": json.loads(json.dumps(without_folders(page))),
     }
 
 
+def _code(evidence: Evidence) -> dict[str, list[str]]:
+    """The hashes of the code by task and network: a training's code is its stage and the family of its network."""
+    found: dict[str, set[str]] = {}
+    for _, run in evidence.every_run():
+        receipt = run.receipt()
+        found.setdefault(f"{run.task} {receipt['model']['name']}", set()).add(receipt["code"])
+    return {what: sorted(hashes) for what, hashes in sorted(found.items())}
+
+
 def mixture(record: dict[str, Any]) -> str:
-    """One sentence when the runs are of more than one version of the code, else nothing."""
-    stages = [text.partition(" ")[0] for text in record["code"]]
-    mixed = sorted({stage for stage in stages if stages.count(stage) > 1})
-    if not mixed:
-        return ""
+    """One sentence when runs of one task and network are of more than one version of the code, else nothing."""
+    mixed = [f"{what} {', '.join(hashes)}" for what, hashes in record["code"].items() if len(hashes) > 1]
     return (
-        f"the runs are of several versions of the code ({', '.join(record['code'])}); the record names them"
+        f"the runs are of several versions of the code ({'; '.join(mixed)}); the record names them"
+        if mixed
+        else ""
     )
 
 
