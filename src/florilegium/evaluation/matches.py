@@ -114,7 +114,9 @@ def _of_class(found: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_],
 
 def _joined(parts: list[Any], none: tuple[int, ...], kind: Any) -> NDArray[Any]:
     """Arrays put together along their last axis; of the shape `none` without any."""
-    return np.concatenate([np.empty(none, dtype=kind), *(np.asarray(part, dtype=kind) for part in parts)], axis=-1)
+    return np.concatenate(
+        [np.empty(none, dtype=kind), *(np.asarray(part, dtype=kind) for part in parts)], axis=-1
+    )
 
 
 def compact(matches: Matches) -> Matches:
@@ -168,7 +170,9 @@ def read_matches(path: Path) -> Matches:
         with np.load(path, allow_pickle=False) as found:
             return _read({name: found[name] for name in ARRAYS})
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; test the detector again to have it written") from None
+        raise UserError(
+            f"{path}: there is no such file; test the detector again to have it written"
+        ) from None
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: holds no matches of a detector ({error}); it is cut or another file, so test the detector again"

@@ -8,8 +8,9 @@ w times with ids that follow one another, but that the w copies of a detection s
 even where an image has equal scores of one class.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,14 +169,11 @@ class _Ranking:
         bounds = np.searchsorted(matches.label, np.arange(len(matches.classes) + 1))
         for area in {of.area for of in self.wanted if isinstance(of, Precision)}:
             ious = {
-                iou
-                for of in self.wanted
-                if isinstance(of, Precision) and of.area == area
-                for iou in of.ious
+                iou for of in self.wanted if isinstance(of, Precision) and of.area == area for iou in of.ious
             }
             found[area] = [
                 _Curves(matches, area, slice(low, high), sorted(ious))
-                for low, high in zip(bounds, bounds[1:], strict=False)
+                for low, high in pairwise(bounds.tolist())
             ]
         return found
 
@@ -208,7 +206,9 @@ class _Curves:
     def __init__(self, matches: Matches, area: int, own: slice, ious: Sequence[int]) -> None:
         right, ignored = matches.right[area][ious, own], matches.ignored[area][ious, own]  # (T, D)
         counts = ~ignored.all(axis=0)
-        counts &= np.cumsum(right.any(axis=0)[::-1])[::-1] > 0  # what follows the last right one lowers nothing
+        counts &= (
+            np.cumsum(right.any(axis=0)[::-1])[::-1] > 0
+        )  # what follows the last right one lowers nothing
         right, ignored = right[:, counts], ignored[:, counts]
         self.ious = ious
         self.image = matches.image[own][counts]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import COCO, WORDS
+from florilegium.core.coco import FIGURES
+from florilegium.core.metrics import WORDS
 from florilegium.evaluation.detection_errors import KINDS
 from florilegium.report.measures import BLANK, Interval, summary
 from florilegium.report.runs import Run, finite
@@ -47,7 +48,7 @@ def _of_arm(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, str, Inter
     if entry.task == "detection":
         details = [run.detail() for run in finite(runs)]
         # In the orders of COCO, of the classes and of the kinds: a JSON object keeps none.
-        for name in COCO:
+        for name in FIGURES:
             yield LAST, name, _interval([of["last"]["overall"][name] for of in details], most=1.0)
         for name in details[0]["classes"]:
             yield BY_CLASS, name, _interval([of["by_class"][name]["AP"] for of in details], most=1.0)
