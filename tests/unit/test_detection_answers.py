@@ -78,9 +78,77 @@ def test_a_batch_is_what_its_images_are_one_by_one_and_class_by_class(before: in
             boxes, own = boxes[there], scores[chosen, label][there]
             expected += [(own[k].item(), label, boxes[k].tolist()) for k in nms(boxes, own, 0.5)]
         expected = sorted(expected, reverse=True)[:20]
-        assert found[image].scores.tolist() == [score for score, _, _ in expected]
+        assert found[image].scores.tolist() == pytest.approx([score for score, _, _ in expected], rel=1e-6)
         assert found[image].labels.tolist() == [label for _, label, _ in expected]
         assert torch.allclose(found[image].boxes, torch.tensor([box for _, _, box in expected]), atol=1e-4)
+
+
+def pairs_about_the_threshold(n_classes: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Answers (120, C) at anchors (120, 4): of each of 60 pairs, the less likely one has an IoU of 0.5 with the
+    other, give or take a ten-thousandth."""
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(60, 2, generator=generator) * 900
+    side = 60 + 100 * torch.rand(60, 2, generator=generator)
+    anchors = torch.cat([corner, corner + side], dim=1).repeat(2, 1)
+    least = 0.5 + 1e-4 * torch.tensor([-1.0, 1.0]).repeat(30)
+    anchors[60:, ::2] += (side[:, 0] * (1 - least) / (1 + least))[:, None]
+    answers = torch.full((120, n_classes), -9.0)
+    label = torch.randint(0, n_classes, (60,), generator=generator)
+    answers[torch.arange(60), label] = 2 + torch.rand(60, generator=generator)
+    answers[torch.arange(60, 120), label] = torch.rand(60, generator=generator)
+    return answers, anchors
+
+
+def found_in(answers: Tensor, anchors: Tensor) -> list[list[tuple[float, int, list[float]]]]:
+    """What is found in a batch, with all that is likely enough before suppression."""
+    content, deltas = torch.tensor([[1200, 1200]] * len(answers)), torch.zeros(len(answers), len(anchors), 4)
+    found = suppress(answers, deltas, anchors, content, Suppression(after=None))
+    return [list(zip(of.scores.tolist(), of.labels.tolist(), of.boxes.tolist(), strict=True)) for of in found]
+
+
+def overlap(a: list[float], b: list[float]) -> float:
+    """IoU of two boxes, in float64."""
+    width, height = (min(a[k + 2], b[k + 2]) - max(a[k], b[k]) for k in (0, 1))
+    common = max(width, 0) * max(height, 0)
+    return common / (sum((of[2] - of[0]) * (of[3] - of[1]) for of in (a, b)) - common)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_found_in_an_image_depends_on_no_other_image_and_no_other_class(seed: int):
+    """Against suppression written out in float64: the likeliest box stays, and none of its class that
+    overlaps it by more than a half."""
+    answers, anchors = pairs_about_the_threshold(80, seed)
+    left = sorted(
+        [(p, k, box) for box, of in zip(decode(torch.zeros(120, 4), anchors).tolist(), answers, strict=True)
+         for k, p in enumerate(of.double().sigmoid().float().tolist()) if p > 0.05],
+        reverse=True,
+    )  # fmt: skip
+    expected = []
+    while left:
+        best, *others = left
+        expected.append(best)
+        left = [of for of in others if of[1] != best[1] or overlap(of[2], best[2]) <= 0.5]
+    assert 80 < len(expected) < 100
+    assert found_in(answers[None], anchors) == [expected]
+    other, _ = pairs_about_the_threshold(80, seed + 100)
+    batch = torch.stack([other, answers, other.flip(0), answers, other.roll(5, 1), answers])
+    assert found_in(batch, anchors)[1::2] == [expected] * 3
+    more = torch.cat([answers, torch.full((120, 900), -9.0)], dim=1)
+    assert found_in(more[None], anchors) == [expected]
+    moved = torch.cat([torch.full((120, 900), -9.0), answers], dim=1)
+    assert found_in(moved[None], anchors) == [[(p, k + 900, box) for p, k, box in expected]]
+
+
+@pytest.mark.parametrize("before", [None, 30])
+def test_of_equal_scores_the_answer_that_comes_first_is_told_first(before: int | None):
+    boxes = torch.tensor([[100.0 * n, 0, 100.0 * n + 50, 50] for n in range(5)])
+    answers = torch.zeros(2, 5, 4)
+    found = suppress(
+        answers, torch.zeros(2, 5, 4), boxes, torch.tensor([[64, 600]] * 2), Suppression(before=before)
+    )
+    for of in found:
+        order = list(zip(of.boxes[:, 0].tolist(), of.labels.tolist(), strict=True))
+        assert order == [(100.0 * n, label) for n in range(5) for label in range(4)]
 
 
 def test_a_batch_of_one_shape_keeps_it_and_a_mixed_one_is_padded():

@@ -17,9 +17,11 @@ from florilegium.data.scene_feed import gather
 from florilegium.data.scenes import SceneSplits
 from florilegium.evaluation.coco import FIGURES, coco_figures
 from florilegium.evaluation.detector import detect
+from florilegium.evaluation.matches import read_matches
 from florilegium.evaluation.suppression import Suppression
 from florilegium.models.start import load_detector
 from florilegium.models.weights import save
+from florilegium.report.average_precision import coco_scores
 from florilegium.stages import train_detector as stage
 from florilegium.training import detector as room
 from florilegium.training.detection import Detection, task_of
@@ -256,12 +258,22 @@ def test_figures_are_those_of_the_checkpoint_and_of_the_predictions(world: Path)
     assert answers.results == predictions
 
 
+def test_matches_give_the_figures_again(world: Path):
+    folder = call(epochs=6)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    found = read_matches(folder / "matches.npz")
+    assert (found.classes, found.n_images) == (("red", "blue"), 5)
+    assert found.images == read_matches(call("results/other", epochs=1) / "matches.npz").images
+    assert metrics["AP"] > 0
+    assert coco_scores(found) == pytest.approx({name: metrics[name] for name in FIGURES}, abs=1e-9)
+
+
 CONFIG_OF_THE_MODEL = replace(CONFIG, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def test_findings_hold_curves_classes_and_errors(world: Path):
     found = json.loads((call() / "detection.json").read_text())
-    assert set(found["by_class"]) == {"red", "blue"}
+    assert found["classes"] == ["red", "blue"] and set(found["by_class"]) == {"red", "blue"}
     assert len(found["recall"]) == 101
     counts, part = found["errors"]["counts"], scene_splits().test
     assert counts["correct"] + counts["missed"] <= sum(map(len, part.boxes))

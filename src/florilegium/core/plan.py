@@ -210,6 +210,7 @@ class Plan:
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
             "attribution": e.attribution.model_dump(mode="json") if e.attribution else None,
             "samples": e.samples.model_dump(mode="json") if e.samples else None,
+            "sets": list(e.samples.sets) if e.samples else [],
         }
 
     def _values(self, e: Experiment) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.models.boxes import clip, decode
+
+GRID = 2**16  # places a pixel at which boxes are compared: float32 has no finer ones from 128 pixels on
 
 
 @dataclass(frozen=True)
@@ -49,28 +52,38 @@ def suppress(
         content: (B, 2), height and width of each picture inside its padding: boxes are cut off there.
     """
     count, _, n_classes = logits.shape
-    scores = logits.float().sigmoid().flatten(1)  # (B, A C)
-    image, answer = _likely(scores, rule)
-    values = scores[image, answer]
+    answers = logits.float().flatten(1)  # (B, A C)
+    image, answer = _likely(answers, rule)
+    values = answers[image, answer]
     anchor, label = answer // n_classes, answer % n_classes
     boxes = decode(deltas.float()[image, anchor], anchors[anchor])
     boxes = clip(boxes, content.to(boxes.device)[image])
     there = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     image, values, label, boxes = (part[there] for part in (image, values, label, boxes))
-    kept = batched_nms(boxes, values, image * n_classes + label, rule.iou)  # the likeliest first
-    image, values, label, boxes = (part[kept].cpu() for part in (image, values, label, boxes))
-    found = []
-    for number in range(count):
-        own = (image == number).nonzero().flatten()[: rule.after]
-        found.append(Found(boxes[own], values[own], label[own]))
-    return found
+    of_images = image.bincount(minlength=count).tolist()
+    parts = zip(*(part.split(of_images) for part in (boxes, values, label)), strict=True)
+    return [_suppressed(*part, rule) for part in parts]
 
 
-def _likely(scores: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:
-    """Images and answers, (n,) each, whose scores (B, A C) are high enough."""
+def _suppressed(boxes: Tensor, logits: Tensor, labels: Tensor, rule: Suppression) -> Found:
+    """What stays of one image's answers, the likeliest first, of equal ones the one that came first.
+
+    Nothing of it may depend on the other images or on the number of classes. torchvision moves the boxes of
+    each class to a place of its own and suppresses all at once: in float32 the moved boxes are rounded, whole
+    numbers in float64 are not. A sigmoid's last digit depends on where in a tensor it is taken, so logits
+    decide which answer is likelier.
+    """
+    places, order = (boxes.double() * GRID).round(), logits.double()
+    kept = batched_nms(places, order, labels, rule.iou)[: rule.after]
+    return Found(boxes[kept].cpu(), order[kept].sigmoid().float().cpu(), labels[kept].cpu())
+
+
+def _likely(logits: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:
+    """Images and answers, (n,) each in rising order, whose logits (B, A C) are high enough."""
+    least = torch.tensor(rule.score, dtype=torch.float64).logit().item()
     if rule.before is None:
-        image, answer = (scores > rule.score).nonzero(as_tuple=True)
+        image, answer = (logits > least).nonzero(as_tuple=True)
         return image, answer
-    best, answers = scores.topk(min(rule.before, scores.shape[1]), dim=1)
-    image, place = (best > rule.score).nonzero(as_tuple=True)
+    answers = logits.topk(min(rule.before, logits.shape[1]), dim=1, sorted=False).indices.sort(dim=1).values
+    image, place = (logits.gather(1, answers) > least).nonzero(as_tuple=True)
     return image, answers[image, place]

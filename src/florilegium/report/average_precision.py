@@ -10,6 +10,7 @@ even where an image has equal scores of one class.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,7 +173,7 @@ class _Ranking:
             }
             found[area] = [
                 _Curves(matches, area, slice(low, high), sorted(ious))
-                for low, high in zip(bounds, bounds[1:], strict=False)
+                for low, high in pairwise(bounds.tolist())
             ]
         return found
 

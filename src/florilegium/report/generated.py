@@ -68,7 +68,7 @@ class Set:
 def sets_of(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[Set]:
     """The sets of images that were made, in the order of the study."""
     for entry in study.entries:
-        for name in entry.samples.sets if entry.samples else ():
+        for name in entry.sets:
             places = (run.folder / "samples" / name for run in runs[entry.key])
             folders = tuple(place for place in places if (place / "cost.json").is_file())
             if folders:

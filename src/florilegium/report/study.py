@@ -68,6 +68,9 @@ class Entry(Strict):
     attention: Attention | None = None
     attribution: Attribution | None = None
     samples: Samples | None = None
+    sets: tuple[Name, ...] = Field(
+        (), description="of `samples`, in the order of the study, which no JSON object keeps"
+    )
     values: dict[str, Any] = Field(
         default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"
     )

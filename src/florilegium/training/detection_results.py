@@ -67,12 +67,12 @@ def findings(tested: Tested, truth: Coco) -> dict[str, Any]:
     below `last` of the last ones, with all their figures. `classes` are in the order of their ids, which the
     keys of a JSON object do not keep."""
     last = {"overall": tested.last.figures.overall, **_detail(tested.last, truth)}
-    classes = list(tested.selected.figures.by_class)
-    return {"classes": classes, **_detail(tested.selected, truth), "last": last}
+    return {**_detail(tested.selected, truth), "last": last}
 
 
 def _detail(judged: Judged, truth: Coco) -> dict[str, Any]:
     return {
+        "classes": list(judged.figures.by_class),
         "by_class": judged.figures.by_class,
         "recall": judged.figures.recall,
         "precision": judged.figures.precision,
