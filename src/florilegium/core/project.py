@@ -150,7 +150,8 @@ def _paper(
     for study, (where, file) in studies.items():
         overlays = _overlays(study, preset, shown(path, project), Settings()) if preset else []
         kept = [
-            (name, source, o.model_copy(update={"skip": False, "skip_arms": ()})) for name, source, o in overlays
+            (name, source, o.model_copy(update={"skip": False, "skip_arms": ()}))
+            for name, source, o in overlays
         ]
         try:
             every = resolve(
@@ -160,7 +161,9 @@ def _paper(
             continue
         found += every
         left_out |= {e.key for e in every for name, _, o in overlays if _leaves_out(name, o, e)}
-    originals = {(study, name): words for study, (_, f) in studies.items() for name, words in f.stands_in_for.items()}
+    originals = {
+        (study, name): words for study, (_, f) in studies.items() for name, words in f.stands_in_for.items()
+    }
     return Paper({e.key: e for e in found}, frozenset(left_out), datasets, stand_ins, originals)
 
 

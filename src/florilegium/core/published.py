@@ -4,16 +4,21 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from florilegium.core.metrics import SIZES
 from florilegium.core.strict import AtLeastOne, Name, Strict
-
 
 # What the letter after a printed number is worth. Sizes of files are printed as MB and meant as MiB by some programs and
 # as 10^6 bytes by others, so a study file says which.
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 PRINTED = re.compile(r"(\d+)(?:\.(\d+))?\s*([A-Za-z]*)")
+
+
+def _either(schema: dict[str, Any]) -> None:
+    """For editors: low and high, or printed."""
+    schema["required"] = [key for key in schema["required"] if key not in ("low", "high")]
+    schema["anyOf"] = [{"required": ["low", "high"]}, {"required": ["printed"]}]
 
 
 class Published(Strict):
@@ -22,6 +27,8 @@ class Published(Strict):
     `printed` takes the place of `low` and `high` where the number is a size, known to more digits than were printed:
     the range is then all that these digits may mean, rounded or cut.
     """
+
+    model_config = ConfigDict(json_schema_extra=_either)
 
     metric: Name
     low: float

@@ -18,7 +18,9 @@ def titled(e: Experiment, paper: Paper) -> Experiment:
     for placeholder in (NETWORK, WEIGHTS):
         key = placeholder.strip("{}")
         if placeholder in e.title and not getattr(e, key):
-            raise UserError(f"{e.key}: title has {placeholder}, and the experiment has no `{key}`; give it one")
+            raise UserError(
+                f"{e.key}: title has {placeholder}, and the experiment has no `{key}`; give it one"
+            )
     title = e.title.replace(NETWORK, network_of(e, paper)).replace(WEIGHTS, _weights_of(e, paper))
     return replace(e, title=title)
 
@@ -29,13 +31,17 @@ def figure_titled(figure: ChosenFigure, experiments: Sequence[Experiment], paper
     Raises:
         UserError: the title asks for a network, and the first arm has none.
     """
-    if NETWORK not in figure.title or not figure.arms:
+    if NETWORK not in figure.title:
         return figure
+    if not figure.arms:
+        return figure.model_copy(update={"title": figure.title.replace(NETWORK, "a network")})
     of_key = {(e.name, e.arm): e for e in experiments}
     arms = [of_key[key] for key in figure.arms]
     published = arms[0].network
     if not published:
-        raise UserError(f"figures.{figure.name}: title has {NETWORK}, and {arms[0].key} has no `network`; give it one")
+        raise UserError(
+            f"figures.{figure.name}: title has {NETWORK}, and {arms[0].key} has no `network`; give it one"
+        )
     names = {network_of(e, paper) for e in arms if e.network == published}
     name = names.pop() if len(names) == 1 else f"networks in place of {published}"
     return figure.model_copy(update={"title": figure.title.replace(NETWORK, name)})

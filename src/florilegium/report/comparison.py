@@ -66,9 +66,7 @@ def compare(
     rows = [
         row
         for entry in study.entries
-        for row in _rows(
-            study, entry, runs[entry.key], differences_of(differences, entry), images
-        )
+        for row in _rows(study, entry, runs[entry.key], differences_of(differences, entry), images)
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(COUNTS), differences

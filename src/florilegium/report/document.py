@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from florilegium.core.files import read_json
-from florilegium.report.catalogue import planned
+from florilegium.report.catalogue import left_out, planned
 from florilegium.report.comparison import read_tables
 from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import read_costs, readable_costs
@@ -101,7 +101,13 @@ def _study(study: Study, folder: Path, summaries: Sequence[dict[str, object]], p
         markdown_table(*readable_costs(study, read_costs(folder))),
         "### Figures",
         *drawn,
+        *_left_out(study),
     ]
+
+
+def _left_out(study: Study) -> list[str]:
+    found = [f"- {figure.question}: {figure.lacks}" for figure in left_out(study)]
+    return ["Not drawn, since there is nothing to compare in this preset:", "\n".join(found)] if found else []
 
 
 def _generated(study: Study, folder: Path) -> list[str]:

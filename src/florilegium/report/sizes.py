@@ -40,9 +40,7 @@ def allowed(
     return low, high, notes
 
 
-def _head(
-    published: Published, metrics: Mapping[str, Any], n_classes: int | None
-) -> tuple[float, list[str]]:
+def _head(published: Published, metrics: Mapping[str, Any], n_classes: int | None) -> tuple[float, list[str]]:
     """What the head has more, or less, at the number of classes that was counted.
 
     A parameter of a linear head is a multiply-accumulate, but for its bias, and four bytes.

@@ -19,9 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", required=True, type=Path, help="finder.csv, finder.json beside it")
     parser.add_argument("--out", required=True, type=Path, help="the picture")
-    parser.add_argument(
-        "--spec", required=True, help="JSON with preset, rendered and the experiment's name"
-    )
+    parser.add_argument("--spec", required=True, help="JSON with preset, rendered and the experiment's name")
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
     arguments = parser.parse_args()
     spec, found = json.loads(arguments.spec), arguments.table.with_suffix(".json")
