@@ -145,7 +145,7 @@ def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
 
 def test_pictures_of_data_sets_stay_out_of_the_document(material: Material):
     page = Page(
-        preset="mini", title="", note="", comparable=True, studies={"flowers": material.study}, datasets={}, audits=()
+        preset="mini", title="", note="", studies={"flowers": material.study}, datasets={}, audits=()
     )  # fmt: skip
     names = set(figures(page, Path("results/mini")))
     assert "flowers-attribution_scores.png" in names and "flowers-attribution_maps.png" not in names

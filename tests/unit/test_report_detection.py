@@ -230,7 +230,7 @@ def test_a_run_that_never_found_anything_has_no_speed(whole: Material) -> None:
 
 def test_a_data_set_tells_its_boxes_and_what_was_wrong_with_them() -> None:
     source = {"title": "Scenes", "citation": "", "terms": "", "homepage": ""}
-    page = {"preset": "mini", "title": "", "note": "", "comparable": True, "studies": {}, "audits": []}
+    page = {"preset": "mini", "title": "", "note": "", "studies": {}, "audits": []}
     read_page = read(Page, json.dumps({**page, "datasets": {"scenes": source}}))
     summary = dict.fromkeys(("n_images", "n_classes", "n_train", "n_val", "n_test"), 12)
     summary |= {"n_boxes": 1635, "n_bad_boxes": 3, "n_cut_boxes": 7}

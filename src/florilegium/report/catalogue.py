@@ -43,8 +43,11 @@ QUESTIONS = {
     "precision_recall": "Which classes does it find, and how surely?",
     "errors": "What does it get wrong?",
 }
+ANSWERS = ("confusion", "samples")
 DETECTOR = ("precision_recall", "errors", "detections", "misses")
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
+ATTRIBUTION = ("attribution_scores", "attribution_maps")
+GENERATED = ("generated", "recognised")
 NODES = ("attention_nodes", "attention_heads", "attention_change")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"curves": "panels"}  # of a study file's figures, where it is drawn by another name
@@ -116,29 +119,26 @@ def _candidates(study: Study) -> Iterator[tuple[Planned, str]]:
 
 def _looks(study: Study) -> Iterator[tuple[str, str]]:
     """The kinds of figures that look into networks and at their answers, each with what it lacks."""
+    lacks = {}
     tokens = attentive(study, "tokens")
-    if tokens:
-        depths = {block for entry in tokens if entry.attention for block in entry.attention.blocks}
-        yield from (
-            (kind, "one block" if kind == "attention_depth" and len(depths) == 1 else "")
-            for kind in ATTENTION
-        )
-    if attentive(study, "nodes"):
-        yield from ((kind, "") for kind in NODES)
-    judged = [
-        method for entry in explained(study) if entry.attribution for method in entry.attribution.methods
-    ]
-    if judged:
-        yield "attribution_scores", "one method of one arm" if len(judged) == 1 else ""
-        yield "attribution_maps", ""
-    if study.makes_images():
-        sets = [name for entry in study.entries if entry.samples for name in entry.samples.sets]
-        yield "generated", ""
-        yield "recognised", "one set of images" if len(sets) == 1 else ""
-    if study.classifier():
-        yield from ((kind, "") for kind in ("confusion", "samples"))
-    if study.detector():
-        yield from ((kind, "") for kind in DETECTOR)
+    depths = {block for entry in tokens if entry.attention for block in entry.attention.blocks}
+    methods = [m for entry in explained(study) if entry.attribution for m in entry.attribution.methods]
+    sets = [name for entry in study.entries if entry.samples for name in entry.samples.sets]
+    if len(depths) == 1:
+        lacks["attention_depth"] = "one block"
+    if len(methods) == 1:
+        lacks["attribution_scores"] = "one method of one arm"
+    if len(sets) == 1:
+        lacks["recognised"] = "one set of images"
+    kinds = {
+        ATTENTION: tokens,
+        NODES: attentive(study, "nodes"),
+        ATTRIBUTION: methods,
+        GENERATED: sets,
+        ANSWERS: study.classifier(),
+        DETECTOR: study.detector(),
+    }
+    yield from ((kind, lacks.get(kind, "")) for group, there in kinds.items() if there for kind in group)
 
 
 def lacking(chosen: ChosenFigure, arms: Sequence[Entry]) -> str:
