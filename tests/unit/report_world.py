@@ -76,7 +76,7 @@ def study(entries: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
         "study": "flowers",
         "title": "Study 1: flowers",
         "preset": "mini",
-        "comparable": True,
+        "rendered": False,
         "preset_note": "64-pixel images",
         "entries": entries,
         **changes,

@@ -44,7 +44,7 @@ def explain(root: Path, monkeypatch: pytest.MonkeyPatch, out: str, **asked: obje
         "checkpoint": root / "results/mini/colours/net/corrected/seed0/checkpoint.safetensors",
         "pixels": root / f"resources/colours/pixels{STORED}.npy",
         "out": root / out,
-        "spec": json.dumps({"attribution": asked, "preset": "mini", "comparable": True}),
+        "spec": json.dumps({"attribution": asked, "preset": "mini", "rendered": False}),
         "code": "0",
         "device": "cpu",
     }

@@ -39,7 +39,7 @@ def make(tmp_path: Path):
     def load(config: str = "", study: str = STUDY, preset: str = "{}") -> Plan:
         (tmp_path / "workflow/studies/bloom.yaml").write_text(study)
         rest = yaml.safe_load(preset)
-        chosen = {"title": "small", "comparable": True, "seeds": [0, 1], "studies": {"bloom": rest}}
+        chosen = {"title": "small", "seeds": [0, 1], "studies": {"bloom": rest}}
         (tmp_path / "workflow/presets/small.yaml").write_text(yaml.safe_dump(chosen))
         return load_plan(tmp_path, {"preset": "small", **(yaml.safe_load(config) or {})})
 

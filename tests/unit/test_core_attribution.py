@@ -36,7 +36,6 @@ def make(tmp_path: Path):
     def load(asked: str = "", preset: str = "{}") -> Plan:
         chosen = {
             "title": "small",
-            "comparable": True,
             "seeds": [0],
             "studies": {"bloom": yaml.safe_load(preset)},
         }

@@ -55,7 +55,7 @@ def make(tmp_path: Path):
         (tmp_path / "workflow" / "datasets.yaml").write_text(DATASETS)
         (tmp_path / "workflow" / "studies" / "bloom.yaml").write_text(study)
         (tmp_path / "workflow" / "presets" / "small.yaml").write_text(
-            "title: small\ncomparable: true\nseeds: [0, 1]\n" + textwrap.dedent(preset)
+            "title: small\nseeds: [0, 1]\n" + textwrap.dedent(preset)
         )
         return load_plan(tmp_path, {"preset": "small", **(yaml.safe_load(config) or {})})
 

@@ -38,7 +38,7 @@ def plan(
     files = {
         "studies/s.yaml": {**STUDY, "figures": list(figures), **changes},
         "presets/demo.yaml": {
-            "title": "t", "comparable": False, "seeds": [0],
+            "title": "t", "seeds": [0],
             "studies": {"s": {"experiments": {skip: {"skip": True}}}} if skip else {},
         },
         "datasets.yaml": {
@@ -75,9 +75,10 @@ def test_a_figure_re_runs_no_training(tmp_path: Path) -> None:
     assert specs[0] == specs[1]
 
 
-def test_a_preset_that_leaves_the_arms_out_drops_the_figure(tmp_path: Path) -> None:
+def test_a_preset_that_leaves_the_arms_out_leaves_a_figure_without_arms(tmp_path: Path) -> None:
     sweep = {**FROZEN, "name": "sweep", "x": "recipe.batch_size", "experiments": ["sweep_*"]}
-    assert [f.name for f in plan(tmp_path, FROZEN, sweep, skip="sweep").figures["s"]] == ["frozen"]
+    found = {f.name: len(f.arms) for f in plan(tmp_path, FROZEN, sweep, skip="sweep").figures["s"]}
+    assert found == {"frozen": 2, "sweep": 0}
 
 
 def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Path) -> None:

@@ -37,7 +37,14 @@ def vit_macs(tokens: int, width: int, depth: int, patch: int, n_classes: int) ->
 
 def test_a_residual_network():
     size = cost.size(build("resnet18", 1000), 224, 224)
-    assert size == {"params": 11_689_512, "params_trainable": 11_689_512, "macs": resnet18_macs()}
+    assert size == {
+        "params": 11_689_512,
+        "params_trainable": 11_689_512,
+        "macs": resnet18_macs(),
+        "params_per_class": 512 + 1,
+        # Mean and variance of every normalised channel, and a counter a layer.
+        "buffer_bytes": 4 * 2 * 4_800 + 8 * 20,
+    }
     assert size["macs"] == 1_814_073_344
 
 

@@ -73,7 +73,7 @@ def look(root: Path, monkeypatch: pytest.MonkeyPatch, model: Model = VIT, **aske
     folder = make_run(root, model)
     pixels = make_pixels(root)
     blocks = {} if asked.get("of") == "nodes" else {"blocks": [0, 1]}
-    spec = {"attention": {**blocks, **asked}, "preset": "mini", "comparable": True}
+    spec = {"attention": {**blocks, **asked}, "preset": "mini", "rendered": False}
     options = {
         "checkpoint": folder / "checkpoint.safetensors",
         "pixels": pixels,

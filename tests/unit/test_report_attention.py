@@ -66,7 +66,9 @@ def make(root: Path, entries: list[dict[str, Any]], run: bool = True) -> Materia
     study = read(Study, json.dumps(world.study(entries)))
     runs = read_study(root, study)
     tables = tabulate(study, runs, {})
-    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {})
+    return Material(
+        study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,9 @@ def make(root: Path, run: bool = True) -> Material:
     study = read(Study, json.dumps(world.study(entries)))
     runs = read_study(root, study)
     tables = tabulate(study, runs, {})
-    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {})
+    return Material(
+        study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,15 @@ from florilegium.report.tables import markdown, readable
 
 CONTRACT = (
     "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "
-    "baseline, p_value, verdict, note"
+    "baseline, p_value, verdict, differs, note"
 )
 
 
-def compared(root: Path, description: dict[str, Any], **splits: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compared(
+    root: Path, description: dict[str, Any], **images: dict[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     study = read(Study, json.dumps(description))
-    return compare(study, Arms(read_study(root, study)), splits)
+    return compare(study, Arms(read_study(root, study)), images)
 
 
 def judged(root: Path, accuracies: list[float], low: float, high: float, **changes: Any) -> str:
@@ -93,11 +95,6 @@ def test_verdicts(tmp_path: Path, accuracies: list[float], low: float, high: flo
     assert judged(tmp_path, accuracies, low, high) == verdict
 
 
-def test_demo_is_never_held_against_a_study(tmp_path: Path) -> None:
-    verdict = judged(tmp_path, [0.91, 0.91], 0.9, 0.915, comparable=False, preset="demo")
-    assert verdict == "not_comparable"
-
-
 def test_one_run_has_wilsons_interval(tmp_path: Path) -> None:
     of = world.entry("net", seeds=[0])
     world.write_run(tmp_path, of, 0, accuracy=311 / 340)
@@ -132,7 +129,9 @@ def test_notes_carry_quirk_preset_split_and_warnings(tmp_path: Path) -> None:
     of = world.entry("net", seeds=[0], note="no validation split")
     world.write_run(tmp_path, of, 0, accuracy=0.9, warnings=("batch split in 2",))
     own = "the project's own, seeded and stratified"
-    row = compared(tmp_path, world.study([of]), flowers17=own)[0].iloc[0]
+    row = compared(
+        tmp_path, world.study([of]), flowers17={"split_origin": own, "n_classes": 17, "n_images": 1360}
+    )[0].iloc[0]
     assert (
         row["note"]
         == f"no validation split | 64-pixel images | splits: {own} | batch split in 2 (1 of 1 runs)"
@@ -178,7 +177,7 @@ def test_a_misspelt_description_is_one_sentence() -> None:
 
 def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, Any], Path]) -> None:
     table, _ = compared(whole[1], whole[0])
-    text = markdown(table, title="Study 1", preset="mini", comparable=True)
+    text = markdown(table, title="Study 1", preset="mini", rendered=False)
     (line,) = [line for line in text.splitlines() if "as_published | test top-1" in line]
     assert "| 90.0 to 91.5 | 86.0 [84.1, 87.8] | lower |" in line
     assert "1. 64-pixel images" in text and "2. no validation split" in text
@@ -188,9 +187,8 @@ def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, A
 
 
 def test_markdown_of_a_demo_says_demo(whole: tuple[dict[str, Any], Path]) -> None:
-    table, _ = compared(whole[1], {**whole[0], "comparable": False})
-    text = markdown(table, title="Study 1", preset="demo", comparable=False)
-    assert "DEMO" in text and "not comparable" in text
+    table, _ = compared(whole[1], whole[0])
+    assert "**DEMO**: all pictures are drawn" in markdown(table, title="t", preset="demo", rendered=True)
 
 
 def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
@@ -296,5 +294,5 @@ def test_a_published_gain_is_held_against_the_paired_difference(tmp_path: Path) 
     assert row["verdict"] == "reproduced"
     assert math.isnan(rows.loc["alone", "mean"])
     assert rows.loc["alone", "verdict"] == "inconclusive"
-    text = markdown(table, title="Study 4", preset="mini", comparable=True)
+    text = markdown(table, title="Study 4", preset="mini", rendered=False)
     assert "gain over its baseline" in text

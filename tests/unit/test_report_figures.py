@@ -14,7 +14,7 @@ from PIL import Image
 
 from florilegium.core.figures import TAKEN
 from florilegium.report import style
-from florilegium.report.catalogue import LINES, members, planned
+from florilegium.report.catalogue import LINES, left_out, members, planned
 from florilegium.report.figures import DRAW, render
 from florilegium.report.figures_against import lines_of, start_of
 from florilegium.report.figures_confusion import coded, confusion, most_confused
@@ -34,7 +34,15 @@ def material(
     tables = tabulate(study, runs, {})
     classes = (world.CLASSES + [f"class {i}" for i in range(17, n_classes)])[:n_classes]
     packed = {"flowers17": pixels} if pixels else {}
-    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": classes, "flowers102": classes}, packed)
+    return Material(
+        study,
+        runs,
+        tables.comparison,
+        tables.differences,
+        tables.scores,
+        {"flowers17": classes, "flowers102": classes},
+        packed,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,7 @@ def test_all_planned_figures_are_drawn_and_legible(flowers: Material, tmp_path: 
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Material:
     """A single arm."""
     root = tmp_path_factory.mktemp("alone")
-    description = world.study([world.entry("scratch")])
+    description = world.study([world.entry("scratch", published=[world.figure("top1", 0.6, 0.7)])])
     world.write_study(root, description)
     return material(root, description, world.write_pixels(root))
 
@@ -89,7 +97,7 @@ def test_the_same_runs_give_the_same_bytes(kind: str, alone: Material, tmp_path:
 
 
 def test_a_demo_wears_a_badge(alone: Material, tmp_path: Path) -> None:
-    demo = alone.study.model_copy(update={"comparable": False, "preset": "demo"})
+    demo = alone.study.model_copy(update={"rendered": True, "preset": "demo"})
     for study, has_badge in ((alone.study, False), (demo, True)):
         path = saved(replace(alone, study=study), "curves", tmp_path / f"{study.preset}.png")
         with Image.open(path) as picture:
@@ -252,13 +260,14 @@ def test_names_stand_in_the_order_of_the_study(tmp_path: Path) -> None:
 
 
 def test_figures_follow_from_the_description() -> None:
-    study = read(Study, json.dumps(world.study([world.entry("net")])))
+    study = read(Study, json.dumps(world.study([world.entry("net"), world.entry("other")])))
     assert [figure.name for figure in planned(study)] == [
         "published",
         "curves_target_flowers17",
         "confusion",
         "samples",
     ]
+    assert left_out(study) == []
 
 
 def test_curves_of_rates_show_the_baselines_own() -> None:
@@ -292,3 +301,102 @@ def test_samples_are_spread_over_right_ones_and_the_surest_errors() -> None:
     )
     right, wrong = choose(predictions, 2)
     assert list(right["image"]) == ["a", "d"] and list(wrong["image"]) == ["f", "e"]
+
+
+def seeded(name: str, *seeds: int) -> dict[str, Any]:
+    return world.entry(name, seeds=list(seeds))
+
+
+def valued(name: str, **values: Any) -> dict[str, Any]:
+    return world.entry(name, values={f"recipe.{key}": value for key, value in values.items()})
+
+
+LACKS = {
+    "bars of one arm": ("one arm", "bars", [world.entry("a")], {}),
+    "bars of one arm on three splits": ("one arm", "bars", [world.entry(f"a_split{k}") for k in (1, 2, 3)], {}),
+    "bars of none": ("none of its arms is in this preset", "bars", [], {}),
+    "bars of two": ("", "bars", [world.entry("a"), world.entry("b")], {}),
+    "two arms of an experiment": ("", "bars", [world.entry("a"), world.entry("a", "fast")], {}),
+    "curves of one arm": ("one arm", "curves", [world.entry("a")], {}),
+    "curves of one arm beside published ones": (
+        "", "curves", [world.entry("a")],
+        {"published": [{"experiment": "a/corrected", "source": "log", "losses": [1.5, 1.2]}]},
+    ),
+    "one batch size": (
+        "one value of recipe.batch_size", "against", [valued("a", batch_size=32), valued("b", batch_size=32)],
+        {"x": "recipe.batch_size"},
+    ),
+    "two batch sizes": (
+        "", "against", [valued("a", batch_size=32), valued("b", batch_size=64)], {"x": "recipe.batch_size"},
+    ),
+    "one depth on three splits": (
+        "one arm", "against", [world.entry(f"r18_split{k}") for k in (1, 2, 3)], {"x": "experiment"},
+    ),
+    "two arms against what is measured": (
+        "", "against", [world.entry("a"), world.entry("b")], {"x": "seconds_per_epoch"},
+    ),
+    "a map of one cell": (
+        "one value of recipe.lr and of recipe.ema", "heatmap", [valued("a", lr=1, ema=0), valued("b", lr=1, ema=0)],
+        {"x": "recipe.lr", "by": "recipe.ema"},
+    ),
+    "a map of one row": (
+        "", "heatmap", [valued("a", lr=1, ema=0), valued("b", lr=2, ema=0)], {"x": "recipe.lr", "by": "recipe.ema"},
+    ),
+    "no marked seed": ("no run of seed 3407", "seeds", [seeded("a", 0, 1)], {"marked": [3407]}),
+    "no other seed": ("no other seed", "seeds", [seeded("a", 3407)], {"marked": [3407]}),
+    "a marked seed and others": ("", "seeds", [seeded("a", 0, 1), seeded("b", 3407)], {"marked": [3407]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LACKS)
+def test_a_figure_that_compares_nothing_is_left_out_and_told(case: str) -> None:
+    lacks, kind, arms, changes = LACKS[case]
+    asked = world.chosen("asked", kind, arms, title="Which?", **changes)
+    entries = [*arms, world.entry("another"), world.entry("one_more")]
+    study = read(Study, json.dumps(world.study(entries, figures=[asked])))
+    told = [figure.lacks for figure in left_out(study) if figure.question == "Which?"]
+    assert told == [lacks] * bool(lacks)
+    assert ("asked" in {figure.name for figure in planned(study)}) == (not lacks)
+
+
+def test_a_lone_arm_beside_others_has_no_curve_and_a_lone_arm_of_a_study_has_one() -> None:
+    lone = world.entry("lone", dataset="flowers102")
+    alone, beside = (
+        read(Study, json.dumps(world.study([lone, *more])))
+        for more in ([], [world.entry("a"), world.entry("b")])
+    )
+    assert "curves_target_flowers102" in {figure.name for figure in planned(alone)}
+    assert {figure.name for figure in planned(beside) if figure.kind == "curves"} == {
+        "curves_target_flowers17"
+    }
+    assert [figure.lacks for figure in left_out(beside)] == ["one arm"]
+
+
+def test_methods_blocks_and_sets_are_compared_where_there_are_two(tmp_path: Path) -> None:
+    def names(**changes: Any) -> set[str]:
+        study = read(Study, json.dumps(world.study([world.entry("a", **changes), world.entry("b")])))
+        return {figure.name for figure in planned(study)}
+
+    one, two = {"methods": ["saliency"]}, {"methods": ["saliency", "deeplift"]}
+    assert "attribution_scores" not in names(attribution=one) and "attribution_maps" in names(attribution=one)
+    assert "attribution_scores" in names(attribution=two)
+    assert "attention_depth" not in names(attention={"blocks": [3]})
+    assert {"attention_depth", "attention_maps"} <= names(attention={"blocks": [0, 3]})
+    drawn = {"sampler": "direct", "per_class": 4}
+    assert "recognised" not in names(samples={"sets": {"a": drawn}})
+    assert {"recognised", "generated"} <= names(samples={"sets": {"a": drawn, "b": drawn}})
+
+
+def test_bands_that_are_no_target_are_called_so(tmp_path: Path) -> None:
+    of = world.entry("net", published=[world.figure("top1", 0.6, 0.7)])
+    arms = [of, world.entry("other", published=[world.figure("top1", 0.6, 0.7)])]
+    for arm in arms:
+        world.write_run(tmp_path, arm, 0, accuracy=0.65)
+    smaller = [{"kind": "network", "words": "network: a small one for ResNet-18"}]
+    for changed, said in ((0, ""), (1, "Some bands"), (2, "All bands")):
+        entries = [{**arm, "departures": smaller if i < changed else []} for i, arm in enumerate(arms)]
+        found = material(tmp_path, world.study(entries))
+        (figure,) = [figure for figure in planned(found.study) if figure.kind == "published"]
+        with style.applied():
+            caption = DRAW["published"](found, figure).texts[-1].get_text()
+        assert caption.startswith(said) and ("no target" in caption.replace("\n", " ")) == bool(said)

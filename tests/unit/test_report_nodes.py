@@ -65,7 +65,9 @@ def make(root: Path, run: bool = True) -> Material:
     study = read(Study, json.dumps(world.study(entries)))
     runs = read_study(root, study)
     tables = tabulate(study, runs, {})
-    return Material(study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {})
+    return Material(
+        study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {}
+    )
 
 
 def test_heads_have_figures_of_their_own(heads: Material):

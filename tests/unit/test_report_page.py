@@ -11,6 +11,8 @@ import pytest
 import report_world as world
 from PIL import Image
 
+from florilegium.report.document import document, tables_of
+from florilegium.report.evidence import Evidence
 from florilegium.report.page import render_page
 from florilegium.report.study import Page, read
 
@@ -78,7 +80,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
         "preset": "mini",
         "title": "mini",
         "note": "64-pixel images",
-        "comparable": True,
         "studies": {"flowers": description},
         "datasets": {"flowers17": source},
         "audits": [["flowers102", "flowers17"]],
@@ -126,8 +127,26 @@ def test_every_link_inside_the_page_has_its_end(results: tuple[Path, dict[str, A
 
 
 def test_a_demo_says_so_at_the_top(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
-    assert "badge demo" in html_of(results, comparable=False, preset="demo").split("<nav")[0]
+    (study,) = results[1]["studies"].values()
+    drawn = html_of(results, studies={"flowers": {**study, "rendered": True}}, preset="demo")
+    assert "badge demo" in drawn.split("<nav")[0]
     assert "badge demo" not in html_of(results).split("<nav")[0]
+
+
+def test_page_and_document_say_which_figures_were_left_out_and_why(
+    results: tuple[Path, dict[str, Any], list[Path]],
+) -> None:
+    here, page, images = results
+    (study,) = page["studies"].values()
+    lone = world.chosen("batches", "bars", study["entries"][:1], title="Batches of 32 and of 64")
+    changed = {**page, "studies": {"flowers": {**study, "figures": [lone]}}}
+    line = "Batches of 32 and of 64: one arm"
+    assert line in Elements(html_of(results, studies=changed["studies"])).text
+    paths = {path.parent.name: path for path in images}
+    model = read(Page, json.dumps(changed))
+    evidence = Evidence(model, here, paths, "h", "2026-01-02")
+    assert f"- {line}" in document(evidence, tables_of(evidence), "p")
+    assert "Not drawn" not in html_of(results)
 
 
 def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str, Any], list[Path]]) -> None:

@@ -5,19 +5,18 @@ seed, its name, how closely it is looked at) is no departure. What is known once
 classes, is added in the report (`report.verdicts`).
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from florilegium.core.experiment import Experiment
+from florilegium.core.figures import SPLIT
 from florilegium.core.networks import described, is_same, own_size
 from florilegium.core.sources import Dataset
 from florilegium.core.spec import Init
 from florilegium.core.strict import Strict
 
 Kind = Literal["experiment", "data", "classes", "network", "weights", "image_size", "freezing", "recipe"]
-SPLIT = re.compile(r"_split[0-9]+$")
 # How weights are read into another head, and how many threads add up: no part of an experiment's idea.
 PLUMBING = frozenset({"threads", "allow_missing", "allow_unexpected"})
 SIDES = frozenset({"image_size", "short_side", "long_side", "storage_size"})

@@ -63,10 +63,13 @@ def resolve(
                     Layer(source, values_of(o.arms[arm_name])) for source, o in changes if arm_name in o.arms
                 ]
                 experiment = _build(study, name + suffix, arm_name, task, arm, entry, stack, seeds, stand_ins)
-                named = {
-                    key: inherited(name, key, file.experiments, where) for key in ("network", "first_weights")
-                }
-                found += _over_splits(replace(experiment, entry=name, **named), splits)
+                experiment = replace(
+                    experiment,
+                    entry=name,
+                    network=inherited(name, "network", file.experiments, where),
+                    first_weights=inherited(name, "first_weights", file.experiments, where),
+                )
+                found += _over_splits(experiment, splits)
     return connect(found, every_arm(file, where), where)
 
 

@@ -93,7 +93,7 @@ class FigureEntry(FigureKind):
 
 
 class ChosenFigure(FigureKind):
-    """A figure with its arms, each as (experiment, arm)."""
+    """A figure with its arms, each as (experiment, arm); none where a preset leaves all of them out."""
 
     arms: tuple[tuple[str, str], ...]
 
@@ -130,9 +130,8 @@ def choose(
         arms = dict.fromkeys(arm for glob in entry.experiments for arm in here if _fits(glob, arm))
         for task in dict.fromkeys(by_arm[arm].task for arm in arms) or [None]:
             check_metrics(_measured(entry), task, f"{place}: metrics")
-        if arms:
-            values = entry.model_dump(exclude={"experiments"})
-            chosen.append(ChosenFigure(**values, arms=tuple(arms)))
+        values = entry.model_dump(exclude={"experiments"})
+        chosen.append(ChosenFigure(**values, arms=tuple(arms)))
     for e in experiments:
         asked(e, chosen, f"{where}: figures")
     return chosen

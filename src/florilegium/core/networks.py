@@ -13,51 +13,64 @@ from florilegium.core.spec import Model
 
 SIZES = ("img_size", "image_size")  # arguments that say what a network is fed, not what it is
 NAMED_SIZE = re.compile(r"_(\d{3})$")  # as in vit_base_patch16_224
-NORM_VIT_SIZE = 224
+
+
+Say = Callable[[Any], str]
 
 
 @dataclass(frozen=True)
 class Family:
-    """Architectures of one make: how their names begin, what people call them, and the arguments that tell how
-    large one is, with the words for each."""
+    """Architectures of one make.
+
+    Attributes:
+        prefix: how their names begin.
+        word: what people call them.
+        parts: the arguments that tell how large one is, the clearest first, with the words for each.
+        whole: whether all of them are said, or the first that is given.
+        size: the side in pixels of the images that they take by themselves, where no name tells it.
+    """
 
     prefix: str
     word: str
-    parts: Mapping[str, Callable[[Any], str]]
+    parts: Mapping[str, Say]
+    whole: bool = False
+    size: int | None = None
 
     def says(self, arguments: Mapping[str, Any]) -> str:
         """`ViT, 4 blocks of 64`; empty where no argument tells a size."""
         told = [say(arguments[key]) for key, say in self.parts.items() if arguments.get(key) is not None]
-        joint = " " if self.parts is TOKENS else ", "
-        return f"{self.word}, {joint.join(told)}" if told else ""
+        return f"{self.word}, {' '.join(told if self.whole else told[:1])}" if told else ""
 
 
 def _dashed(values: Sequence[Any]) -> str:
     return "-".join(map(str, values))
 
 
-TOKENS: Mapping[str, Callable[[Any], str]] = {
-    "depth": lambda n: f"{n} block{'s' if n != 1 else ''}",
-    "embed_dim": lambda n: f"of {n}",
+def _blocks(n: int) -> str:
+    return f"{n} block{'s' if n != 1 else ''}"
+
+
+TOKENS: Mapping[str, Say] = {"depth": _blocks, "embed_dim": lambda n: f"of {n}"}
+STAGES: Mapping[str, Say] = {
+    **{key: lambda widths: f"widths {_dashed(widths)}" for key in ("channels", "widths", "embed_dims")},
+    **{key: lambda blocks: f"blocks {_dashed(blocks)}" for key in ("layers", "blocks", "depths")},
 }
-WIDTHS: Mapping[str, Callable[[Any], str]] = {
-    key: lambda values: f"widths {_dashed(values)}" for key in ("channels", "widths", "embed_dims")
-}
-LAYERS: Mapping[str, Callable[[Any], str]] = {
-    key: lambda values: f"blocks {_dashed(values)}" for key in ("layers", "blocks", "depths")
+WINDOWS: Mapping[str, Say] = {
+    "depths": lambda blocks: f"blocks {_dashed(blocks)}",
+    "embed_dim": lambda n: f"from {n} channels",
 }
 FAMILIES = (  # the first that fits
-    Family("vit_", "ViT", TOKENS),
-    Family("norm_vit", "ViT", TOKENS),
-    Family("deit", "DeiT", TOKENS),
-    Family("cait_", "CaiT", TOKENS),
-    Family("swin", "Swin", {"embed_dim": lambda n: f"{n} channels at first", **LAYERS}),
-    Family("tiny_vit", "TinyViT", {**WIDTHS, **LAYERS}),
-    Family("retinanet_", "RetinaNet on a ResNet", {**WIDTHS, **LAYERS}),
-    Family("seresnet", "SE-ResNet", {**WIDTHS, **LAYERS}),
-    Family("resnet", "ResNet", {**WIDTHS, **LAYERS}),
-    Family("cifar_resnet", "ResNet", {**WIDTHS, **LAYERS}),
-    Family("diffusion_unet", "U-Net", WIDTHS),
+    Family("vit_", "ViT", TOKENS, whole=True),
+    Family("norm_vit", "ViT", TOKENS, whole=True, size=224),
+    Family("deit", "DeiT", TOKENS, whole=True),
+    Family("cait_", "CaiT", TOKENS, whole=True),
+    Family("swin", "Swin", WINDOWS, whole=True),
+    Family("tiny_vit", "TinyViT", STAGES),
+    Family("retinanet_", "RetinaNet on a ResNet", STAGES),
+    Family("seresnet", "SE-ResNet", STAGES, size=224),
+    Family("resnet", "ResNet", STAGES, size=224),
+    Family("cifar_resnet", "ResNet", STAGES),
+    Family("diffusion_unet", "U-Net", STAGES),
     Family("acgan", "ACGAN", {"width": lambda n: f"width {n}"}),
 )
 
@@ -70,8 +83,7 @@ def is_same(ours: Model, published: Model) -> bool:
 
 def described(ours: Model, published: Model, name: str) -> str:
     """What `ours` is, in the place of the network `published` that people call `name`."""
-    architecture = ours.name.partition(".")[0]
-    family = next((f for f in FAMILIES if architecture.startswith(f.prefix)), None)
+    architecture, family = ours.name.partition(".")[0], _family(ours)
     said = family.says(ours.arguments) if family else ""
     if said:
         return said
@@ -100,11 +112,14 @@ def own_size(model: Model) -> int | None:
     for key in SIZES:
         if isinstance(model.arguments.get(key), int):
             return int(model.arguments[key])
+    named = NAMED_SIZE.search(model.name.partition(".")[0])
+    family = _family(model)
+    return int(named[1]) if named else family.size if family else None
+
+
+def _family(model: Model) -> Family | None:
     architecture = model.name.partition(".")[0]
-    if architecture.startswith("norm_vit"):
-        return NORM_VIT_SIZE
-    named = NAMED_SIZE.search(architecture)
-    return int(named[1]) if named else None
+    return next((family for family in FAMILIES if architecture.startswith(family.prefix)), None)
 
 
 def _built(model: Model) -> dict[str, Any]:

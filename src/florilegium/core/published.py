@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from florilegium.core.metrics import BETWEEN, SIZES
 from florilegium.core.strict import AtLeastOne, Name, Strict
@@ -22,12 +22,20 @@ class Baseline(Strict):
     arm: Name = "corrected"
 
 
+def _either(schema: dict[str, Any]) -> None:
+    """For editors: low and high, or printed."""
+    schema["required"] = [key for key in schema["required"] if key not in ("low", "high")]
+    schema["anyOf"] = [{"required": ["low", "high"]}, {"required": ["printed"]}]
+
+
 class Published(Strict):
     """A figure as the study printed it; a single number is a range of itself.
 
     `printed` takes the place of `low` and `high` where the number is a size, known to more digits than were printed:
     the range is then all that these digits may mean, rounded or cut.
     """
+
+    model_config = ConfigDict(json_schema_extra=_either)
 
     metric: Name
     low: float

@@ -83,7 +83,9 @@ def _check_test(e: Experiment, other: Experiment, where: str) -> None:
     one_more = len(e.seeds) == 1 and len(other.seeds) > 1  # a lone seed is held against all others
     if not set(e.seeds) & set(other.seeds) and not one_more:
         ours, theirs = (", ".join(map(str, seeds)) for seeds in (e.seeds, other.seeds))
-        raise UserError(f"{place}, and they have no seed in common ({ours}; {theirs}); give both the same seeds")
+        raise UserError(
+            f"{place}, and they have no seed in common ({ours}; {theirs}); give both the same seeds"
+        )
 
 
 def _tested_on(e: Experiment) -> tuple[object, ...]:

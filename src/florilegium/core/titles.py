@@ -31,8 +31,10 @@ def figure_titled(figure: ChosenFigure, experiments: Sequence[Experiment], paper
     Raises:
         UserError: the title asks for a network, and the first arm has none.
     """
-    if NETWORK not in figure.title or not figure.arms:
+    if NETWORK not in figure.title:
         return figure
+    if not figure.arms:
+        return figure.model_copy(update={"title": figure.title.replace(NETWORK, "a network")})
     of_key = {(e.name, e.arm): e for e in experiments}
     arms = [of_key[key] for key in figure.arms]
     published = arms[0].network

@@ -6,8 +6,9 @@ Snakemake declares them from here, so nothing heavy is imported.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
-from florilegium.core.figures import ChosenFigure
+from florilegium.core.figures import SPLIT, ChosenFigure
 from florilegium.core.metrics import WORDS
 from florilegium.report.study import Entry, Key, Study
 
@@ -18,6 +19,7 @@ GROUPS = {
 }
 QUESTIONS = {
     "published": "How do our figures stand beside the published ones?",
+    "unpublished": "How do the arms stand beside one another?",
     "leak": "How much does a leak flatter the test accuracy?",
     "convergence": "Does transfer converge faster?",
     "rates": "Is the baseline's learning rate the best one to fine-tune with?",
@@ -41,11 +43,12 @@ QUESTIONS = {
     "precision_recall": "Which classes does it find, and how surely?",
     "errors": "What does it get wrong?",
 }
+ANSWERS = ("confusion", "samples")
 DETECTOR = ("precision_recall", "errors", "detections", "misses")
 ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
-NODES = ("attention_nodes", "attention_heads", "attention_change")
 ATTRIBUTION = ("attribution_scores", "attribution_maps")
 GENERATED = ("generated", "recognised")
+NODES = ("attention_nodes", "attention_heads", "attention_change")
 CONVERGENCE_ROLES = ("scratch", "transfer")
 KINDS = {"curves": "panels"}  # of a study file's figures, where it is drawn by another name
 ROWS = 24  # that fit on one figure of published figures
@@ -70,30 +73,125 @@ class Planned:
     chosen: ChosenFigure | None = None
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A figure that would compare nothing, and what it lacks."""
+
+    question: str
+    lacks: str
+
+
 def planned(study: Study) -> list[Planned]:
     """The figures of a study, in reading order; a study that a preset leaves empty has none."""
+    return [figure for figure, lacks in _candidates(study) if not lacks]
+
+
+def left_out(study: Study) -> list[LeftOut]:
+    """The figures that a study would have, were there anything to compare, in reading order."""
+    return [LeftOut(figure.question, lacks) for figure, lacks in _candidates(study) if lacks]
+
+
+def _candidates(study: Study) -> Iterator[tuple[Planned, str]]:
+    """Each figure with what it lacks to be one; nothing in most."""
     if not study.entries:
-        return []
-    found = list(_paged("published", "published", QUESTIONS["published"], study.entries, ROWS, _rows))
+        return
+    beside = "published" if _is_published(study) else "unpublished"
+    lone = "" if _is_published(study) or _n_arms(study.entries) > 1 else "one arm, and no published figure"
+    for figure in _paged("published", "published", QUESTIONS[beside], study.entries, ROWS, _rows):
+        yield figure, lone
     parts = {"leak": study.leaks(), "convergence": study.gains(), "rates": study.rates()}
-    found += [Planned(kind, kind, QUESTIONS[kind]) for kind, part in parts.items() if part]
-    found += [Planned(c.name, _kind(c), c.title, c.arms, c) for c in study.figures]
+    for kind, part in parts.items():
+        if part:
+            yield Planned(kind, kind, QUESTIONS[kind]), ""
+    for chosen in study.figures:
+        figure = Planned(chosen.name, _kind(chosen), chosen.title, chosen.arms, chosen)
+        yield figure, lacking(chosen, members(study, figure))
     for group in GROUPS:
         for dataset, entries in _by_dataset(study, group).items():
             name = f"curves_{group}"
-            found += _paged(f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset)
-    for of, kinds in (("tokens", ATTENTION), ("nodes", NODES)):
-        if attentive(study, of):
-            found += [Planned(kind, kind, QUESTIONS[kind]) for kind in kinds]
-    if explained(study):
-        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ATTRIBUTION]
-    if study.makes_images():
-        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in GENERATED]
-    if study.classifier():
-        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in ("confusion", "samples")]
-    if study.detector():
-        found += [Planned(kind, kind, QUESTIONS[kind]) for kind in DETECTOR]
-    return found
+            lacks = "one arm" if _n_arms(entries) == 1 < _n_arms(study.entries) else ""
+            for figure in _paged(
+                f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset
+            ):
+                yield figure, lacks
+    yield from ((Planned(kind, kind, QUESTIONS[kind]), lacks) for kind, lacks in _looks(study))
+
+
+def _looks(study: Study) -> Iterator[tuple[str, str]]:
+    """The kinds of figures that look into networks and at their answers, each with what it lacks."""
+    lacks = {}
+    tokens = attentive(study, "tokens")
+    depths = {block for entry in tokens if entry.attention for block in entry.attention.blocks}
+    methods = [m for entry in explained(study) if entry.attribution for m in entry.attribution.methods]
+    sets = [name for entry in study.entries if entry.samples for name in entry.samples.sets]
+    if len(depths) == 1:
+        lacks["attention_depth"] = "one block"
+    if len(methods) == 1:
+        lacks["attribution_scores"] = "one method of one arm"
+    if len(sets) == 1:
+        lacks["recognised"] = "one set of images"
+    kinds = {
+        ATTENTION: tokens,
+        NODES: attentive(study, "nodes"),
+        ATTRIBUTION: methods,
+        GENERATED: sets,
+        ANSWERS: study.classifier(),
+        DETECTOR: study.detector(),
+    }
+    yield from ((kind, lacks.get(kind, "")) for group, there in kinds.items() if there for kind in group)
+
+
+def lacking(chosen: ChosenFigure, arms: Sequence[Entry]) -> str:
+    """What a figure that a study asks for lacks to compare anything: arms, or values of what it is drawn over.
+
+    An experiment on several official splits is one arm here: which split it was is no question of any study's.
+    """
+    n_arms = _n_arms(arms)
+    if not n_arms:
+        return "none of its arms is in this preset"
+    if chosen.kind == "seeds":
+        return _lacking_seeds(chosen, arms)
+    if n_arms == 1 and not _has_losses(chosen, arms):
+        return "one arm"
+    values = {path: {str(_value(entry, path)) for entry in arms} for path in _paths(chosen)}
+    if chosen.kind == "against" and len(values.get(chosen.x or "", ())) == 1:
+        return f"one value of {chosen.x}"
+    if chosen.kind == "heatmap" and all(len(found) == 1 for found in values.values()):
+        return f"one value of {chosen.x} and of {chosen.by}"
+    return ""
+
+
+def _lacking_seeds(chosen: ChosenFigure, arms: Sequence[Entry]) -> str:
+    seeds = {seed for entry in arms for seed in entry.seeds}
+    if not seeds & set(chosen.marked):
+        return f"no run of seed {', '.join(map(str, chosen.marked))}"
+    return "" if seeds - set(chosen.marked) else "no other seed"
+
+
+def _has_losses(chosen: ChosenFigure, arms: Sequence[Entry]) -> bool:
+    """Whether published losses stand beside an arm's own."""
+    drawn = {"/".join(entry.key) for entry in arms}
+    return any(losses.experiment in drawn for losses in chosen.published)
+
+
+def _paths(chosen: ChosenFigure) -> list[str]:
+    """The values of arms that a figure is drawn over; what is measured is not known before."""
+    return [path for path in (chosen.x, chosen.by) if path and path not in WORDS]
+
+
+def _value(entry: Entry, path: str) -> Any:
+    """What an arm is called, whatever split it is run on, or a value that it is specified by."""
+    named = {"experiment": SPLIT.sub("", entry.experiment), "arm": entry.arm}
+    return named.get(path, entry.values.get(path))
+
+
+def _n_arms(entries: Sequence[Entry]) -> int:
+    return len({(SPLIT.sub("", entry.experiment), entry.arm) for entry in entries})
+
+
+def _is_published(study: Study) -> bool:
+    """Whether any score was published that ours can stand beside."""
+    return any(p.metric in entry.scoring.scores for entry in study.entries for p in entry.published)
 
 
 def attentive(study: Study, of: str) -> list[Entry]:

@@ -6,7 +6,7 @@ It needs no more than a reference holds, and says of a live run what it will say
 from collections.abc import Mapping
 from pathlib import Path
 
-from florilegium.report.catalogue import Planned, planned
+from florilegium.report.catalogue import Planned, left_out, planned
 from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import readable_costs
 from florilegium.report.evidence import Evidence
@@ -122,7 +122,13 @@ def _study(study: Study, evidence: Evidence, tables: StudyTables, plots: str) ->
         COST_READING,
         markdown_table(*readable_costs(study, tables.costs)),
         *(["### Figures", *drawn] if drawn else []),
+        *_left_out(study),
     ]
+
+
+def _left_out(study: Study) -> list[str]:
+    found = [f"- {figure.question}: {figure.lacks}" for figure in left_out(study)]
+    return ["Not drawn, since there is nothing to compare in this preset:", "\n".join(found)] if found else []
 
 
 def _generated(study: Study, evidence: Evidence) -> list[str]:

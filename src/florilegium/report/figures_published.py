@@ -46,9 +46,12 @@ def draw_published(material: Material, figure: Planned) -> Figure:
     ax.fill_between([], [], color=style.BAND, label="published")
     style.legend(fig)
     arms = [entry for entry in entries if material.finished(entry)]
-    warning = (
-        "" if material.study.comparable else "The data are not the study's, so the bands are no target here. "
-    )
+    banded = rows[np.isfinite(rows["published_low"])]
+    not_alike = banded["differs"].fillna("").ne("")
+    warning = ""
+    if not_alike.any():
+        which = "All" if not_alike.all() else "Some"
+        warning = f"{which} bands are of something else than was run here, and no target: the table says what differs. "
     style.frame(
         fig,
         material.study,

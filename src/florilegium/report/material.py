@@ -56,6 +56,15 @@ class Material:
         rows = table[of_arm & (table["kind"] == entry.task) & (table["name"] == metric)]
         return next(rows[["mean", "ci_low", "ci_high"]].itertuples(index=False, name=None), NOWHERE)
 
+    def not_alike(self, entries: Sequence[Entry]) -> str:
+        """A warning for captions where published figures stand beside arms that are not what was published."""
+        unlike = [entry for entry in entries if entry.published and entry.departures]
+        return (
+            "Published figures are of something else than was run here: the table says what differs. "
+            if unlike
+            else ""
+        )
+
     def n_tests(self, entries: Sequence[Entry]) -> str:
         """`340 test images`, or a range where the arms differ."""
         counts = sorted({run.metrics["n_test"] for entry in entries for run in self.finished(entry)})

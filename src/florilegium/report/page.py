@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from florilegium.core.files import read_json
-from florilegium.report.catalogue import planned
+from florilegium.report.catalogue import left_out, planned
 from florilegium.report.comparison import read_tables
 from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import read_costs, readable_costs
@@ -90,6 +90,7 @@ def _study(study: Study, folder: Path, audits: list[dict[str, Any]]) -> dict[str
             {"source": embedded(folder / "figures" / f"{figure.name}.png"), "alt": figure.question}
             for figure in planned(study)
         ],
+        "left_out": left_out(study),
         "generated": read_generated(study, folder),
         "scores": readable_scores(study, read_scores(folder)),
         "costs": readable_costs(study, read_costs(folder)),
