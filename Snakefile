@@ -19,6 +19,7 @@ from florilegium.core.validate import retyped
 from florilegium.models import registry
 from florilegium.models.blocks import check_attended, check_frozen
 from florilegium.models.catalogue import look_up, read_catalogue
+from florilegium.models.generator_names import check_sampled
 
 min_version("9.20")
 
@@ -35,6 +36,7 @@ try:
         registry.check(experiment.model, experiment.key, experiment.task)
         check_frozen(experiment.model, experiment.recipe, experiment.key)
         check_attended(experiment.model, experiment.attention, experiment.key)
+        check_sampled(experiment.model, experiment.samples, experiment.key)
     catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
     for name in plan.weights():
         look_up(name, catalogue)
