@@ -138,7 +138,7 @@ def test_more_steps_than_the_training_has_are_refused_before_it():
 
 
 def test_only_generators_draw_samples():
-    with pytest.raises(UserError, match="classifier/corrected: samples: .* task is classification; take"):
+    with pytest.raises(UserError, match=r"classifier/corrected: samples: .* task is classification; take"):
         changed("demo", classifier={"sets": {"a": {}}})
 
 
