@@ -148,8 +148,8 @@ def test_padded_crops_are_windows_with_a_black_border(pixels):
     assert len(seen) > 60
 
 
-def config(size: int, interpolation: str = "bilinear") -> InputConfig:
-    return InputConfig(size, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), interpolation)
+def config(size: int, interpolation: str = "bilinear", crop_pct: float = 1.0) -> InputConfig:
+    return InputConfig(size, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), interpolation, crop_pct)
 
 
 def train_transform(size: int, **keys: object) -> TrainTransform:
@@ -162,17 +162,15 @@ def test_normalisation_is_torchvisions(pixels):
 
 
 @pytest.mark.parametrize(
-    ("stored", "size", "resized"),
-    [(40, 40, 40), (40, 35, 40), (40, 36, 40), (40, 30, 34), (40, 16, 18), (40, 48, 48)],
-)
-def test_evaluation_crops_the_middle_at_the_customary_ratio(pixels, stored, size, resized):
+    ("size", "crop_pct", "resized"),
+    [(40, 1.0, 40), (35, 0.875, 40), (30, 0.875, 34), (16, 1.0, 16), (48, 1.0, 48), (35, 0.95, 36), (38, 0.95, 40)],
+)  # fmt: skip
+def test_evaluation_resizes_to_its_part_and_crops_the_middle(pixels, size, crop_pct, resized):
     images = pixels.permute(0, 3, 1, 2)
-    if resized != stored:
-        images = tv.resize(images, [resized, resized], InterpolationMode.BILINEAR, antialias=True)
+    images = tv.resize(images, [resized, resized], InterpolationMode.BILINEAR, antialias=True)
     expected = tv.normalize(tv.center_crop(images, [size, size]) / 255, [0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
-    found = EvalTransform(config(size))(pixels)
-    if (resized - size) % 2 == 0:  # torchvision rounds an odd margin to the nearest even number
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    found = EvalTransform(config(size, crop_pct=crop_pct))(pixels)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     assert found.shape == (4, 3, size, size)
     assert found.is_contiguous(memory_format=torch.channels_last)
 
