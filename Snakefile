@@ -19,7 +19,7 @@ from florilegium.core.validate import retyped
 from florilegium.models import registry
 from florilegium.models.blocks import check_attended, check_frozen
 from florilegium.models.catalogue import look_up, read_catalogue
-from florilegium.models.generator_names import check_steps
+from florilegium.models.generator_names import check_sampled, check_steps
 
 min_version("9.20")
 
@@ -37,6 +37,7 @@ try:
         check_frozen(experiment.model, experiment.recipe, experiment.key)
         check_attended(experiment.model, experiment.attention, experiment.key)
         check_steps(experiment.model, experiment.recipe, experiment.key)
+        check_sampled(experiment.model, experiment.samples, experiment.key)
     catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
     for name in plan.weights():
         look_up(name, catalogue)

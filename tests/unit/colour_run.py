@@ -17,7 +17,7 @@ from florilegium.models import registry
 from florilegium.models.weights import save
 
 CLASSES = ("red", "green", "blue")
-STORED, SIZE = 24, 16
+STORED, SIZE, PART = 24, 16, 2 / 3
 MODEL = Model(name="resnet18", arguments={"channels": [4, 4, 8, 8]})
 
 
@@ -40,7 +40,7 @@ def make_run(folder: Path) -> Path:
     started = time.time()
     torch.set_num_threads(1)  # two threads wait for each other on a busy machine
     torch.manual_seed(0)
-    recipe = Recipe(epochs=1, image_size=SIZE)
+    recipe = Recipe(epochs=1, image_size=SIZE, crop_pct=PART)
     config = registry.input_config(MODEL, recipe)
     network = registry.build(MODEL, len(CLASSES))
     labels = torch.arange(24) % 3

@@ -132,9 +132,41 @@ def test_rollout_of_two_blocks_by_hand():
     assert roll.flow is not None
     torch.testing.assert_close(roll.flow[0, 0], torch.tensor([0.5, 0.125, 0.375]))
     torch.testing.assert_close(roll.flow.sum(-1), torch.ones(1, 3))
-    torch.testing.assert_close(roll.over_patches((1, 2)), torch.tensor([[[0.125, 0.375]]]))
-    without_class_token = roll.over_patches((1, 3))
+    torch.testing.assert_close(roll.over_patches((1, 2), slice(0, 1)), torch.tensor([[[0.125, 0.375]]]))
+    without_class_token = roll.over_patches((1, 3), slice(-3, None))
     torch.testing.assert_close(without_class_token[:, 0], roll.flow.mean(1))
+
+
+READ = {
+    "class": ({}, "vit_tiny_patch16_224", [0]),
+    "class and registers": ({"reg_tokens": 3}, "vit_tiny_patch16_224", [0]),
+    "registers": ({"class_token": False, "reg_tokens": 3, "global_pool": "avg"}, "vit_tiny_patch16_224", range(3, 19)),
+    "one register": ({"class_token": False, "reg_tokens": 1, "global_pool": "avg"}, "vit_tiny_patch16_224", range(1, 17)),
+    "neither": ({"class_token": False, "global_pool": "avg"}, "vit_tiny_patch16_224", range(16)),
+    "class, not read": ({"reg_tokens": 2, "global_pool": "avg"}, "vit_tiny_patch16_224", range(3, 19)),
+    "all pooled": ({"reg_tokens": 2, "global_pool": "avg", "pool_include_prefix": True}, "vit_tiny_patch16_224", range(19)),
+    "registers by attention": ({"class_token": False, "reg_tokens": 2, "global_pool": "map"}, "vit_tiny_patch16_224", range(2, 18)),
+    "published with both": ({}, "vit_small_patch14_reg4_dinov2", [0]),
+    "published with registers": ({}, "vit_medium_patch16_reg4_gap_256", range(4, 20)),
+    "distilled": ({}, "deit_tiny_distilled_patch16_224", [0, 1]),
+    "of study 3": ({}, "norm_vit", [0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "name", "read"), READ.values(), ids=list(READ))
+def test_a_rollout_starts_at_the_tokens_that_the_answer_depends_on(change, name, read):
+    """Which ones do is told by the gradient of the logits at the last block's output: no other token has any."""
+    vit, pictures = network(name, **SMALL, **change), images(2)
+    last: list[Tensor] = []
+    vit.blocks[-1].register_forward_hook(lambda module, given, out: last.append(out))
+    gradient = torch.autograd.grad(vit(pictures).square().sum(), last[0])[0]
+    assert gradient.abs().sum(dim=(0, 2)).nonzero().flatten().tolist() == list(read)
+
+    flow = torch.eye(last[0].shape[1]).expand(2, -1, -1)
+    for weights in seen(vit, pictures):  # by hand: half the mean over heads, half itself, block by block
+        flow = (weights.mean(1) / 2 + torch.eye(weights.shape[-1]) / 2) @ flow
+    expected = flow[:, list(read)].mean(1)[:, -16:].view(2, 4, 4)
+    torch.testing.assert_close(rollout(vit, pictures, GRID), expected)
 
 
 def test_numbers_are_means_over_all_images_whatever_the_batch():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import timm
 import torch
 from tests.unit.flax_file import write_flax
@@ -16,7 +17,7 @@ from florilegium.core.sources import Weights
 from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.flax_vit import read_flax
-from florilegium.models.weights import load_into
+from florilegium.models.weights import load_into, save
 from florilegium.stages import weights as stage
 
 SIZES = {"patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2}
@@ -49,12 +50,23 @@ def through_the_stage(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch)
     return folder / made
 
 
-@pytest.mark.parametrize(("img_size", "side"), [(16, 2), (32, 2), (24, 4)])
+def as_published(path: Path, side: int) -> torch.Tensor:
+    """The position embeddings of an `.npz` on another grid, by the function that the published code called."""
+    found = np.load(path)["Transformer/posembed_input/pos_embedding"][0]
+    old = round((len(found) - 1) ** 0.5)
+    grid = found[1:].reshape(old, old, -1)
+    patches = scipy.ndimage.zoom(grid, (side / old, side / old, 1), order=1).reshape(side * side, -1)
+    return torch.from_numpy(np.concatenate([found[:1], patches])[None])
+
+
+@pytest.mark.parametrize(("img_size", "side"), [(16, 2), (32, 2), (24, 4), (8, 3)])
 def test_logits_are_those_of_timms_own_loader(img_size: int, side: int, tmp_path: Path, monkeypatch):
-    """On the grid of the file, on a finer and on a coarser one."""
+    """On the grid of the file, and on a finer and a coarser one with the positions as published, which timm
+    resizes in another way."""
     path = write_flax(tmp_path / "ViT.npz", side=side)
     theirs = timm.models.VisionTransformer(**SIZES, img_size=img_size, num_classes=5).eval()
     theirs.load_pretrained(str(path))
+    theirs.pos_embed = nn.Parameter(as_published(path, img_size // SIZES["patch_size"]))
     ours = network(img_size=img_size)
     load_into(ours, through_the_stage(path, tmp_path, monkeypatch))
     images = torch.randn(4, 3, img_size, img_size)
@@ -66,6 +78,31 @@ def test_a_file_of_ones_own_needs_no_stage(published: Path, tmp_path: Path, monk
     load_into(direct, published)
     load_into(staged, through_the_stage(published, tmp_path, monkeypatch))
     assert all(torch.equal(value, staged.state_dict()[key]) for key, value in direct.state_dict().items())
+
+
+@pytest.mark.parametrize(("old", "new"), [(14, 24), (7, 24), (24, 14), (14, 1), (1, 3)])
+def test_positions_of_published_sizes_are_resized_as_published(
+    old: int, new: int, tmp_path: Path, monkeypatch
+):
+    """224 pixels in patches of 16 and 32 to 384, and others; from the file itself and through the stage."""
+    path = write_flax(tmp_path / "ViT.npz", side=old)
+    expected = as_published(path, new)
+    for file in (path, through_the_stage(path, tmp_path, monkeypatch)):
+        ours = network(img_size=8 * new)
+        load_into(ours, file)
+        torch.testing.assert_close(ours.pos_embed.data, expected, atol=1e-5, rtol=0)
+
+
+def test_positions_of_other_files_keep_the_edges_of_the_grid(tmp_path: Path):
+    """As an image is resized: half way from each old centre to the next, and flat beyond the outermost."""
+    trained = network(img_size=16)
+    save(trained.state_dict(), tmp_path / "checkpoint.safetensors")
+    finer = network(img_size=32)
+    load_into(finer, tmp_path / "checkpoint.safetensors")
+    old, new = trained.pos_embed[0, 1:].view(2, 2, -1), finer.pos_embed[0, 1:].view(4, 4, -1)
+    torch.testing.assert_close(new[0, 0], old[0, 0])
+    torch.testing.assert_close(new[0, 1], 0.75 * old[0, 0] + 0.25 * old[0, 1])
+    assert torch.equal(finer.pos_embed[0, 0], trained.pos_embed[0, 0])
 
 
 def test_resizing_is_told(published: Path, capsys):

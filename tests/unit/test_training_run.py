@@ -134,6 +134,7 @@ def test_the_receipt_says_all_that_prediction_needs(world):
         "mean": [0.5] * 3,
         "std": [0.25] * 3,
         "interpolation": "bilinear",
+        "crop_pct": 1.0,
     }
     assert receipt["model"] == {"name": "tiny", "arguments": {}}
     assert receipt["seed"] == 0

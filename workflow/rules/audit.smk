@@ -29,9 +29,8 @@ rule hash:
         runtime=60,
         mem_mb=8000,
     params:
+        **traced("hash"),
         spec=reading_spec,
-        code=stage_code("hash"),
-        versions=stage_versions("hash"),
         corrupt=plan.settings.corrupt_images,
     message:
         "Hashing the original images of {wildcards.source}"
@@ -70,9 +69,8 @@ rule audit_pair:
         runtime=60,
         mem_mb=4000,
     params:
+        **traced("audit"),
         spec=canonical({"audit": plan.settings.audit.model_dump(mode="json")}),
-        code=stage_code("audit"),
-        versions=stage_versions("audit"),
         out=lambda w: audit_folder(w.a, w.b),
     message:
         "Looking for pictures of {wildcards.b} in {wildcards.a}"

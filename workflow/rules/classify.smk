@@ -131,9 +131,8 @@ rule weights:
         name=any_of(plan.weights()),
     localrule: True
     params:
+        **traced("weights"),
         spec=lambda w: canonical(catalogue[w.name].model_dump(mode="json", exclude=set(SHOWN))),
-        code=stage_code("weights"),
-        versions=stage_versions("weights"),
     message:
         "Fetching the weights {wildcards.name}"
     shell:
@@ -162,9 +161,8 @@ for seeds in seeds_of("classification"):
             runtime=480,
             mem_mb=16000,
         params:
+            **traced(train_modules),
             spec=lambda w: canonical(plan.spec(experiment_of(w))),
-            code=lambda w: stage_code(*train_modules(w)),
-            versions=(lambda w: stage_versions(*train_modules(w))) if plan.settings.rerun_on_versions else "",
             seeds=seeds,
             options=train_options,
             device=DEVICE,

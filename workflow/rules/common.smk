@@ -24,15 +24,24 @@ def any_of(names):
 
 
 def stage_code(stage, *modules):
-    """The `code` parameter of a rule: a hash over all code that the stage reaches."""
+    """A hash over all code that the stage reaches."""
     return code_hash(f"florilegium.stages.{stage}", *modules)
 
 
 def stage_versions(stage, *modules):
-    """The `versions` parameter of a rule: of the packages that the stage reaches, if they are to count."""
+    """The versions of the packages that the stage reaches, if they are to count."""
     if not plan.settings.rerun_on_versions:
         return ""
     return canonical({"versions": package_versions(f"florilegium.stages.{stage}", *modules)})
+
+
+def traced(stage, *modules):
+    """The parameters `code` and `versions` of a rule, which so can only be of the same roots: a stage and what
+    modules its experiment names, or a function from wildcards to both."""
+    if not callable(stage):
+        return {"code": stage_code(stage, *modules), "versions": stage_versions(stage, *modules)}
+    versions = (lambda w: stage_versions(*stage(w))) if plan.settings.rerun_on_versions else ""
+    return {"code": lambda w: stage_code(*stage(w)), "versions": versions}
 
 
 GROUPS = plan.groups()

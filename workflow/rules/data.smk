@@ -61,9 +61,8 @@ rule fetch:
     priority: 10
     localrule: True
     params:
+        **traced("fetch"),
         spec=fetch_spec,
-        code=stage_code("fetch"),
-        versions=stage_versions("fetch"),
     message:
         "Fetching and verifying {wildcards.source}"
     shell:
@@ -82,9 +81,8 @@ rule render:
     priority: 10
     localrule: True
     params:
+        **traced("render"),
         spec=lambda w: canonical({"dataset": dataset_spec(w.source)}),
-        code=stage_code("render"),
-        versions=stage_versions("render"),
     message:
         "Drawing {wildcards.source}"
     shell:
@@ -104,9 +102,8 @@ rule index:
     priority: 10
     localrule: True
     params:
+        **traced("index"),
         spec=index_spec,
-        code=stage_code("index"),
-        versions=stage_versions("index"),
     message:
         "Listing images, classes and splits of {wildcards.dataset}"
     shell:
@@ -133,9 +130,8 @@ rule pack:
         runtime=60,
         mem_mb=8000,
     params:
+        **traced("pack"),
         spec=reading_spec,
-        code=stage_code("pack"),
-        versions=stage_versions("pack"),
         corrupt=plan.settings.corrupt_images,
     message:
         "Packing {wildcards.source} at {wildcards.size} pixels"

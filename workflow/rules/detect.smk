@@ -53,11 +53,8 @@ for seeds in seeds_of("detection"):
             runtime=1440,
             mem_mb=16000,
         params:
+            **traced(detector_modules),
             spec=lambda w: canonical(plan.spec(experiment_of(w))),
-            code=lambda w: stage_code(*detector_modules(w)),
-            versions=(
-                (lambda w: stage_versions(*detector_modules(w))) if plan.settings.rerun_on_versions else ""
-            ),
             seeds=seeds,
             options=detector_options,
             device=DEVICE,

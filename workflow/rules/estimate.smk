@@ -18,10 +18,9 @@ rule estimate:
         f"logs/estimate/{plan.settings.preset}.log",
     localrule: True
     params:
+        **traced("estimate", *{m for e in plan.experiments for m in registry.modules(e.model.name)}),
         spec=ESTIMATED,
         told=told("gpu_hours", ESTIMATED),
-        code=stage_code("estimate", *{m for e in plan.experiments for m in registry.modules(e.model.name)}),
-        versions=stage_versions("estimate"),
     message:
         "Estimating the GPU hours of every study"
     shell:

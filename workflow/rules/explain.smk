@@ -106,9 +106,8 @@ rule attention:
         runtime=30,
         mem_mb=8000,
     params:
+        **traced(attention_modules),
         spec=attention_spec,
-        code=lambda w: stage_code(*attention_modules(w)),
-        versions=(lambda w: stage_versions(*attention_modules(w))) if plan.settings.rerun_on_versions else "",
         device=plan.settings.device,
         out=lambda w: ATTENTION.format(run=w.run, seed=w.seed),
     message:
@@ -176,13 +175,8 @@ for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
             runtime=120,
             mem_mb=16000,
         params:
+            **traced(attribution_modules),
             spec=attribution_spec,
-            code=lambda w: stage_code(*attribution_modules(w)),
-            versions=(
-                (lambda w: stage_versions(*attribution_modules(w)))
-                if plan.settings.rerun_on_versions
-                else ""
-            ),
             device=plan.settings.device,
             out=lambda w: ATTRIBUTION.format(run=w.run, seed=w.seed),
         message:

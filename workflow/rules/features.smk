@@ -50,11 +50,8 @@ for seeds, keys in plan.feature_groups().items():
             runtime=240,
             mem_mb=16000,
         params:
+            **traced(features_modules),
             spec=lambda w: canonical(plan.features_spec(experiment_of(w))),
-            code=lambda w: stage_code(*features_modules(w)),
-            versions=(
-                (lambda w: stage_versions(*features_modules(w))) if plan.settings.rerun_on_versions else ""
-            ),
             seeds=seeds,
             options=features_options,
             device=plan.settings.device,

@@ -61,13 +61,8 @@ for seeds in seeds_of("classification"):
             runtime=60,
             mem_mb=16000,
         params:
+            **traced(partial(finder_modules, stage="find_lr")),
             spec=lambda w: canonical(plan.finder_spec(experiment_of(w))),
-            code=lambda w: stage_code(*finder_modules(w, "find_lr")),
-            versions=(
-                (lambda w: stage_versions(*finder_modules(w, "find_lr")))
-                if plan.settings.rerun_on_versions
-                else ""
-            ),
             seeds=seeds,
             options=features_options,
             device=plan.settings.device,
@@ -97,9 +92,8 @@ rule draw_finder:
         seed=r"\d+",
     localrule: True
     params:
+        **traced("draw_finder"),
         spec=lambda w: canonical(plan.drawn(experiment_of(w))),
-        code=stage_code("draw_finder"),
-        versions=stage_versions("draw_finder"),
     message:
         "Drawing the finder of {wildcards.run}, seed {wildcards.seed}"
     shell:
@@ -123,13 +117,8 @@ rule find_batch_size:
         runtime=60,
         mem_mb=lambda w: 4000 + round(1024 * plan.settings.batch_finder_gib),
     params:
+        **traced(partial(finder_modules, stage="find_batch_size")),
         spec=lambda w: canonical(plan.finder_spec(experiment_of(w)) | plan.drawn(experiment_of(w))),
-        code=lambda w: stage_code(*finder_modules(w, "find_batch_size")),
-        versions=(
-            (lambda w: stage_versions(*finder_modules(w, "find_batch_size")))
-            if plan.settings.rerun_on_versions
-            else ""
-        ),
         options=features_options,
         gib=plan.settings.batch_finder_gib,
         device=plan.settings.device,

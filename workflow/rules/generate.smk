@@ -41,6 +41,10 @@ def generator_modules(w):
     return "train_generator", *registry.modules(experiment_of(w).model.name)
 
 
+def sample_modules(w):
+    return "sample", *registry.modules(experiment_of(w).model.name)
+
+
 def judge_modules(w):
     """The roots of the code: the stage, and the family of the classifier."""
     e = experiment_of(w)
@@ -69,11 +73,8 @@ for seeds in seeds_of("generation"):
             runtime=1440,
             mem_mb=16000,
         params:
+            **traced(generator_modules),
             spec=lambda w: canonical(plan.spec(experiment_of(w))),
-            code=lambda w: stage_code(*generator_modules(w)),
-            versions=(
-                (lambda w: stage_versions(*generator_modules(w))) if plan.settings.rerun_on_versions else ""
-            ),
             seeds=seeds,
             options=generator_options,
             device=DEVICE,
@@ -119,9 +120,8 @@ rule sample:
         runtime=240,
         mem_mb=8000,
     params:
+        **traced(sample_modules),
         spec=sampling_spec,
-        code=lambda w: stage_code("sample", *registry.modules(experiment_of(w).model.name)),
-        versions=stage_versions("sample"),
         device=plan.settings.device,
         out=lambda w: SAMPLES.format(**w),
     message:
@@ -160,9 +160,8 @@ rule judge:
         runtime=60,
         mem_mb=8000,
     params:
+        **traced(judge_modules),
         spec=canonical({"audit": plan.settings.audit.model_dump(mode="json")}),
-        code=lambda w: stage_code(*judge_modules(w)),
-        versions=stage_versions("judge"),
         options=lambda w, input: image_options(input),
         device=plan.settings.device,
         out=lambda w: SAMPLES.format(**w),

@@ -115,9 +115,8 @@ rule compare:
         f"logs/compare/{plan.settings.preset}/{{study}}.log",
     localrule: True
     params:
+        **traced("compare"),
         spec=lambda w: canonical(DESCRIPTIONS[w.study]),
-        code=stage_code("compare"),
-        versions=stage_versions("compare"),
         runs=lambda w: f"{RESULTS}/{w.study}",
         told=lambda w: told(w.study, canonical(DESCRIPTIONS[w.study])),
     message:
@@ -159,9 +158,8 @@ for study in plan.studies:
             f"logs/figures/{plan.settings.preset}/{study}.log",
         localrule: True
         params:
+            **traced("figures"),
             spec=canonical(DESCRIPTIONS[study]),
-            code=stage_code("figures"),
-            versions=stage_versions("figures"),
             runs=f"{RESULTS}/{study}",
             out=f"{RESULTS}/{study}/figures",
             told=told(study, canonical(DESCRIPTIONS[study])),
@@ -190,9 +188,8 @@ rule generated:
         f"logs/generated/{plan.settings.preset}/{{study}}.log",
     localrule: True
     params:
+        **traced("generated"),
         spec=lambda w: canonical(DESCRIPTIONS[w.study]),
-        code=stage_code("generated"),
-        versions=stage_versions("generated"),
         runs=lambda w: f"{RESULTS}/{w.study}",
         told=lambda w: told(w.study, canonical(DESCRIPTIONS[w.study])),
     message:
@@ -223,9 +220,8 @@ rule page:
         f"logs/page/{plan.settings.preset}.log",
     localrule: True
     params:
+        **traced("page"),
         spec=PAGE,
-        code=stage_code("page"),
-        versions=stage_versions("page"),
         results=RESULTS,
         told=told("page", PAGE),
     message:

@@ -38,9 +38,8 @@ rule annotations:
     priority: 10
     localrule: True
     params:
+        **traced("annotations"),
         spec=annotations_spec,
-        code=stage_code("annotations"),
-        versions=stage_versions("annotations"),
     message:
         "Checking the annotations of {wildcards.source}"
     shell:
@@ -68,9 +67,8 @@ rule scenes:
         runtime=60,
         mem_mb=8000,
     params:
+        **traced("scenes"),
         spec=scenes_spec,
-        code=stage_code("scenes"),
-        versions=stage_versions("scenes"),
     message:
         "Packing {wildcards.source} at {wildcards.packing} pixels"
     shell:

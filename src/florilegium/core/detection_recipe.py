@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from florilegium.core.rounding import twelve_digits
 from florilegium.core.strict import AtLeastOne, Fraction, NotNegative
 from florilegium.core.training_recipe import FROM_FINDER, Idle, TrainingRecipe
 
@@ -59,7 +60,7 @@ class DetectionRecipe(TrainingRecipe):
         """Milestones follow the length of the run, whichever file set it."""
         if isinstance(values, dict) and values.get("relative_milestones") and "epochs" in values:
             parts = values["relative_milestones"]
-            return values | {"milestones": [float(f"{part * values['epochs']:.12g}") for part in parts]}
+            return values | {"milestones": [twelve_digits(part * values["epochs"]) for part in parts]}
         return values
 
     @model_validator(mode="after")

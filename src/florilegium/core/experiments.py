@@ -15,6 +15,7 @@ from florilegium.core.experiment import Experiment
 from florilegium.core.inheritance import inherited, spread, task_of
 from florilegium.core.layers import EXTRAS, Layer, extra_of, overlay_layers, section_of, values_of
 from florilegium.core.references import connect
+from florilegium.core.rounding import twelve_digits
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
 from florilegium.core.spec import Init, Model
 from florilegium.core.tasks import TASKS, TaskName
@@ -159,7 +160,7 @@ def _scaled(recipe: TrainingRecipe, factor: float, place: str) -> TrainingRecipe
         raise UserError(
             f"{place}: lr_factor multiplies a number, and recipe.lr is {FROM_FINDER}; take one of them out"
         )
-    return recipe.model_copy(update={"lr": float(f"{recipe.base_lr * factor:.12g}")})
+    return recipe.model_copy(update={"lr": twelve_digits(recipe.base_lr * factor)})
 
 
 def _over_splits(experiment: Experiment, splits: Mapping[str, int]) -> list[Experiment]:

@@ -1,6 +1,6 @@
 """A classifier's recipe: what every training has, and its input, augmentation and regularisation."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,7 @@ FEATURED = (
     "mean",
     "std",
     "interpolation",
+    "crop_pct",
     "precision",
     "threads",
     "allow_missing",
@@ -81,6 +82,11 @@ class Recipe(TrainingRecipe):
     interpolation: Literal["bilinear", "bicubic"] | None = Field(
         None, description="null takes the model's own"
     )
+    crop_pct: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="part of an image's side that tests, and crop = centre, keep; null takes the model's own, 1 is "
+        "the whole image",
+    )
     # linear probes
     features: Literal["live", "cached"] = Field(
         "live",
@@ -90,6 +96,11 @@ class Recipe(TrainingRecipe):
     label_smoothing: Fraction = 0.0
     drop_path: Fraction = 0.0
     dropout: Fraction = 0.0
+
+    def finder_uses(self) -> dict[str, Any]:
+        """As every training's; a finder looks at no test image."""
+        kept = super().finder_uses()
+        return kept if self.crop == "centre" else {key: kept[key] for key in kept if key != "crop_pct"}
 
     @model_validator(mode="after")
     def _feedable(self) -> "Recipe":

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
+from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.published import Baseline, Published
 from florilegium.core.spec import Init
 
@@ -106,11 +107,13 @@ def _refuse_circles(experiments: list[Experiment], where: str) -> None:
 
 
 def check_generators(experiments: list[Experiment], where: str) -> None:
-    """Raise `UserError` where generated images, or the classifier that judges them, do not exist."""
+    """Raise `UserError` where generated images, or the classifier that judges them, do not exist, or where
+    images cannot be drawn as asked."""
     by_arm = {(e.name, e.arm): e for e in experiments}
     sets = {f"{e.name}/{e.arm}/{name}": e for e in experiments if e.samples for name in e.samples.sets}
     for e in experiments:
         place = f"{where}: {e.name}/{e.arm}"
+        _check_samples(e, place)
         made = getattr(e.data, "generated", None)
         if made and f"{made.experiment}/{made.arm}/{made.samples}" not in sets:
             wanted = f"{made.experiment}/{made.arm}/{made.samples}"
@@ -125,6 +128,22 @@ def check_generators(experiments: list[Experiment], where: str) -> None:
             raise unknown("experiment", f"{judge.experiment}/{judge.arm}", known, f"{place}: samples.judge")
         if judge:
             _has_all_seeds(e, by_arm[judge.experiment, judge.arm], f"{place}: samples.judge")
+
+
+def _check_samples(e: Experiment, place: str) -> None:
+    """Refuse images of what is no generator, and more steps back from noise than its training took there."""
+    if e.samples is None:
+        return
+    if not isinstance(e.recipe, GenerationRecipe):
+        raise UserError(
+            f"{place}: samples: are drawn from generators, and the experiment's task is {e.task}; take samples out"
+        )
+    for name, sampling in e.samples.sets.items():
+        if (sampling.steps or 0) > e.recipe.timesteps:
+            raise UserError(
+                f"{place}: samples.sets.{name}.steps = {sampling.steps}: is more than recipe.timesteps = "
+                f"{e.recipe.timesteps}; give {e.recipe.timesteps} at most, or raise recipe.timesteps"
+            )
 
 
 def _has_all_seeds(e: Experiment, other: Experiment, place: str) -> None:

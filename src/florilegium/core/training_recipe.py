@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from florilegium.core.rounding import twelve_digits
 from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive, Strict
 
 FROM_FINDER = "from_finder"
@@ -221,7 +222,7 @@ class TrainingRecipe(Strict):
 
     def averaged_from(self) -> int | None:
         """How many epochs pass before weights are averaged; None where they are not."""
-        return None if self.swa_start is None else int(self.swa_start * self.epochs)
+        return None if self.swa_start is None else int(twelve_digits(self.swa_start * self.epochs))
 
     def finder_uses(self) -> dict[str, Any]:
         """The part of `used` that a learning-rate finder depends on, and its own keys."""

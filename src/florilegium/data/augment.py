@@ -4,6 +4,7 @@ The geometry and the colours of an image are changed in `uint8`, in a buffer tha
 batch (fresh pages cost a CPU more than the resampling itself), then the batch is normalised.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Literal
@@ -12,22 +13,25 @@ import torch
 from torch import Tensor
 
 from florilegium.core.recipe import Recipe
+from florilegium.core.rounding import twelve_digits
 from florilegium.data import crops
 from florilegium.data.erasing import erase
 from florilegium.data.randaugment import randaugment
 from florilegium.data.rotation import rotate
 
-TEST_CROP = 224 / 256
-
 
 @dataclass(frozen=True)
 class InputConfig:
-    """What a network is fed: side in pixels, and mean and standard deviation of pixels in [0, 1]."""
+    """What a network is fed: side in pixels, and mean and standard deviation of pixels in [0, 1].
+
+    `crop_pct` is the part of an image's side that a test keeps, in (0, 1]; 1 is the whole image.
+    """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: Literal["bilinear", "bicubic"]
+    crop_pct: float = 1.0
 
 
 class TrainTransform:
@@ -86,15 +90,14 @@ class EvalTransform:
 def centre(pixels: Tensor, flips: Tensor, buffers: crops.Buffers, config: InputConfig) -> Tensor:
     """The middle of each image, (B, 3, s, s) uint8.
 
-    A stored side between s and s / 0.875 (the customary 256 for 224) is cropped as it is; a larger one
-    is first shrunk to s / 0.875, a smaller one enlarged to s.
+    Resized to s / crop_pct (256 for 224 at the customary 0.875), of which the middle s is cut, with the roundings
+    of timm's and torchvision's transforms: the same part of the image is seen whatever side is stored.
     """
-    stored, size = pixels.shape[1], config.size
-    widest = round(size / TEST_CROP)
-    if not size <= stored <= widest:
-        side = min(max(stored, size), widest)
+    size = config.size
+    side = math.floor(twelve_digits(size / config.crop_pct))
+    if pixels.shape[1] != side:
         pixels = crops.resize(pixels, side, config.interpolation)
-    margin = (pixels.shape[1] - size) // 2
+    margin = round((side - size) / 2)
     corner = torch.full((len(pixels),), margin)
     return crops.gather(pixels, corner, corner, flips, size, buffers)
 

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from florilegium.core.errors import UserError
+from florilegium.core.rounding import twelve_digits
 from florilegium.data.crops import at_side
 from florilegium.data.load import Images, Splits
 
@@ -21,7 +22,7 @@ def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
     Raises:
         UserError: there are fewer than that, or a class is unknown.
     """
-    wanted = round(share * len(splits.train))
+    wanted = round(twelve_digits(share * len(splits.train)))
     if not wanted:
         return splits
     table = pd.read_csv(samples.with_suffix(".csv"), dtype=str)

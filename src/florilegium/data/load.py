@@ -12,6 +12,7 @@ from torch import Tensor
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
+from florilegium.core.rounding import twelve_digits
 from florilegium.core.spec import DataUse
 
 SAME_PICTURE = "same_picture"
@@ -110,7 +111,7 @@ def held_out(
     """
     chosen: set[str] = set()
     for name, group in table.groupby("class", sort=True):
-        count = max(1, round(part * len(group)))
+        count = max(1, round(twelve_digits(part * len(group))))
         if count >= len(group):
             raise UserError(
                 f"{where}: class '{name}' has {len(group)} image(s), too few to hold out "

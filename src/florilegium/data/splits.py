@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from florilegium.core.errors import UserError
+from florilegium.core.rounding import twelve_digits
 
 SPLITS = ("train", "val", "test")
 SEED = 0
@@ -54,7 +55,7 @@ def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) 
             )
         drawn = iter(images)
         for split, fraction in parts.items():
-            for _ in range(max(1, round(fraction * len(images)))):
+            for _ in range(max(1, round(twelve_digits(fraction * len(images))))):
                 splits[next(drawn)] = split
     return splits
 

@@ -12,6 +12,7 @@ from functools import cache
 import torch
 
 from florilegium.core.recipe import Recipe
+from florilegium.core.rounding import twelve_digits
 from florilegium.core.spec import DataUse, Model
 from florilegium.evaluation import cost
 from florilegium.models import registry
@@ -44,7 +45,7 @@ def work_of(
     """
     train, val, test = (sum(images[s] for s in getattr(data, key)) for key in ("train", "val", "test"))
     if data.holdout is not None:
-        test = round(train * data.holdout)
+        test = round(twelve_digits(train * data.holdout))
         train, val = train - test, test
     elif data.choose_on_test:
         val = test

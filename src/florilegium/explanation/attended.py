@@ -19,7 +19,7 @@ class Attended(Seen):
     Attributes:
         blocks: the blocks whose maps are here, (b,).
         head: the head that the maps are of, ().
-        prefix: tokens before the patches (class token, distillation token), ().
+        prefix: tokens before the patches (class token, distillation token, registers), ().
         maps: weights of the first test image, a row a query token, (b, N, N) in half precision.
         rollout: attention rollout over the patches of the shown images, (n, rows, columns) in half
             precision.

@@ -114,12 +114,22 @@ class Rollout:
         here = 0.5 * (mean + torch.eye(mean.shape[-1], device=mean.device))
         self.flow = here if block == 0 else here @ self.flow
 
-    def over_patches(self, grid: tuple[int, int]) -> Tensor:
-        """What the network's answer is read from, traced to the patches, (B, rows, columns).
-
-        The answer is read from the class token, which stands first; without one, from all tokens.
-        """
+    def over_patches(self, grid: tuple[int, int], read: slice) -> Tensor:
+        """What the answer is read from, the tokens `read` alike, traced to the patches, which stand last;
+        (B, rows, columns)."""
         assert self.flow is not None
-        prefix = self.flow.shape[-1] - grid[0] * grid[1]
-        row = self.flow[:, 0] if prefix else self.flow.mean(dim=1)  # (B, N)
-        return row[:, prefix:].unflatten(1, grid)
+        row = self.flow[:, read].mean(dim=1)  # (B, N)
+        return row[:, -grid[0] * grid[1] :].unflatten(1, grid)
+
+
+def answer_tokens(network: nn.Module, patches: int) -> slice:
+    """The tokens that the head reads: the class token, and DeiT's distillation token beside it, or the patches.
+
+    Registers (Darcet et al. 2024, "Vision Transformers Need Registers") stand between a class token and the
+    patches, or first where there is none; no head reads them but one that pools all tokens. What
+    pools by a maximum, or by attention of its own, is taken to read all patches alike.
+    """
+    pooled = getattr(network, "global_pool", "token" if hasattr(network, "cls_token") else "avg")
+    if pooled == "token":
+        return slice(0, 2 if hasattr(network, "head_dist") else 1)
+    return slice(None) if getattr(network, "pool_include_prefix", False) else slice(-patches, None)

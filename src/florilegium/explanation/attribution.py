@@ -168,7 +168,7 @@ def grad_cam(subject: Subject, image: Tensor, target: int) -> Attributed:
 
 
 def attention_rollout(subject: Subject, image: Tensor, target: int) -> Attributed:
-    """Where a transformer's class token gets its features from (Abnar and Zuidema 2020), whatever the class.
+    """Where the tokens that a transformer's head reads get their features from (Abnar and Zuidema 2020), whatever the class.
 
     Raises:
         Unfit: the network does not attend in the way that a rollout needs.

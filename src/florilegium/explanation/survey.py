@@ -16,6 +16,7 @@ from florilegium.data.crops import Buffers
 from florilegium.explanation.attended import Attended
 from florilegium.explanation.attention import (
     Rollout,
+    answer_tokens,
     attention_layers,
     diagonal,
     entropy,
@@ -85,7 +86,7 @@ def rollout(network: nn.Module, images: Tensor, grid: tuple[int, int]) -> Tensor
     observer = Rollout()
     with torch.inference_mode(), observed(network, observer):
         network(images)
-    return observer.over_patches(grid)
+    return observer.over_patches(grid, answer_tokens(network, grid[0] * grid[1]))
 
 
 def measure(network: nn.Module, images: Tensor) -> pd.DataFrame:

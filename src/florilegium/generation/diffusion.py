@@ -1,9 +1,12 @@
 """Denoising diffusion: what a step of its training learns from, and the reverse process."""
 
 from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from itertools import pairwise
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import DDPMScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +19,7 @@ from florilegium.generation.pictures import Prepared, TrainPictures
 from florilegium.models.conditional_unet import ConditionalUnet
 
 EVALUATION_BATCH = 64
+CLEAN = -1  # the step that follows the first one: no noise is left
 
 
 class NoiseError:
@@ -106,16 +110,49 @@ def denoise(
     """
     schedule = noising(recipe)
     if sampling.sampler == "ddim":
-        schedule = DDIMScheduler.from_config(schedule.config, set_alpha_to_one=True)
-    schedule.set_timesteps(sampling.steps or recipe.timesteps)
+        advance = partial(_ddim, [*schedule.alphas_cumprod.double().tolist(), 1.0])
+    else:
+        advance = partial(_ddpm, schedule, generator)
+    steps = trailing(recipe.timesteps, sampling.steps or recipe.timesteps)
+    told = torch.tensor(steps, device=noise.device)
     images = noise
     hidden = torch.full_like(labels, network.hidden_class)
-    more = {"generator": generator} if sampling.sampler == "ddpm" else {}
-    for step in schedule.timesteps:
-        predicted = guided(network, images, step.to(noise.device), labels, hidden, sampling.guidance)
-        images = schedule.step(predicted, step, images, **more).prev_sample
+    for number, (step, following) in enumerate(pairwise([*steps, CLEAN])):
+        predicted = guided(network, images, told[number], labels, hidden, sampling.guidance)
+        images = advance(step, following, predicted, images)
         seen(images)
     return images.clamp(-1, 1)
+
+
+def trailing(timesteps: int, steps: int) -> list[int]:
+    """`steps` of the steps 0 to `timesteps` - 1, evenly spaced, falling, from the very last on.
+
+    Images start as pure noise, which is what the last step alone was trained on (Lin et al. 2024, "Common
+    Diffusion Noise Schedules and Sample Steps are Flawed", section 3.3). Counted in whole numbers, since
+    a sum of rounded widths overshoots for a fifth of all pairs.
+    """
+    return [round(Fraction(timesteps * (steps - k), steps)) - 1 for k in range(steps)]
+
+
+def _ddpm(
+    schedule: DDPMScheduler,
+    generator: torch.Generator,
+    step: int,
+    following: int,
+    predicted: Tensor,
+    images: Tensor,
+) -> Tensor:
+    return schedule.step(predicted, step, images, generator=generator).prev_sample
+
+
+def _ddim(kept: list[float], step: int, following: int, predicted: Tensor, images: Tensor) -> Tensor:
+    """From `step` to the one that truly follows (Song, Meng and Ermon 2021, equation 12, with sigma = 0).
+
+    The image seen through the noise is held in [-1, 1], as DDPM's is. `kept` holds the part of the image's variance
+    that is left at each step, and 1 at its end, which `CLEAN` finds.
+    """
+    clean = (images - (1 - kept[step]) ** 0.5 * predicted) / kept[step] ** 0.5
+    return kept[following] ** 0.5 * clean.clamp(-1, 1) + (1 - kept[following]) ** 0.5 * predicted
 
 
 def guided(

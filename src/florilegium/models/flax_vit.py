@@ -19,6 +19,8 @@ Arrays = dict[str, NDArray[np.float32]]
 
 # A layer that only the head of ImageNet-21k had before it; timm's loader leaves it out as well.
 LEFT_OUT = ("pre_logits/kernel", "pre_logits/bias")
+# What a safetensors file made from one says of itself: its position embeddings are resized in a way of their own.
+METADATA = {"format": "pt", "published_as": "npz"}
 
 
 def read_flax(path: Path) -> Arrays:

@@ -2,11 +2,13 @@
 
 from florilegium.core.errors import UserError
 from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.core.sampling import Samples
 from florilegium.core.spec import Model
 from florilegium.core.training_recipe import TrainingRecipe
 
 DIFFUSION = "diffusion_unet"
-NAMES = frozenset({DIFFUSION, "acgan"})
+SAMPLERS = {DIFFUSION: ("ddpm", "ddim"), "acgan": ("direct",)}
+NAMES = frozenset(SAMPLERS)
 STEPS = 500  # that the table of study 4's U-Net has
 
 
@@ -24,3 +26,15 @@ def check_steps(model: Model, recipe: TrainingRecipe, where: str) -> None:
             f"{where}: recipe.timesteps = {recipe.timesteps}: {model.name} tells {known} steps apart; set "
             f"model.arguments.timesteps to {recipe.timesteps}, too"
         )
+
+
+def check_sampled(model: Model, samples: Samples | None, where: str) -> None:
+    """Raise `UserError` that starts with `where` for a sampler that the network has nothing to do with."""
+    for name, sampling in samples.sets.items() if samples else ():
+        fitting = SAMPLERS[model.name]
+        if sampling.sampler not in fitting:
+            steps = "takes no steps" if fitting == ("direct",) else "needs steps"
+            raise UserError(
+                f"{where}: samples.sets.{name}.sampler = {sampling.sampler}: {model.name} {steps}; set it to "
+                f"{' or '.join(fitting)}"
+            )

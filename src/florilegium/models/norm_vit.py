@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from florilegium.core.rounding import twelve_digits
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models.norm_vit_methods import METHODS
@@ -78,7 +79,7 @@ class Block(nn.Module):
         self.norm1 = method.norm(dim)
         self.attn = Attention(dim, sizes.num_heads)
         self.norm2 = method.norm(dim)
-        self.mlp = Mlp(dim, int(dim * sizes.mlp_ratio), sizes.dropout)
+        self.mlp = Mlp(dim, int(twelve_digits(dim * sizes.mlp_ratio)), sizes.dropout)
         self.sum1, self.sum2 = method.sums(k, sizes.depth)
         self.drop_path = stochastic_depth(drop_path)
 

@@ -9,12 +9,16 @@ from torch.nn import functional as F
 from florilegium.core.progress import say
 
 
-def fit_positions(network: nn.Module, found: dict[str, Tensor]) -> dict[str, Tensor]:
+def fit_positions(
+    network: nn.Module, found: dict[str, Tensor], *, corner_to_corner: bool = False
+) -> dict[str, Tensor]:
     """`found`, with `pos_embed` (1, tokens, C) resized to the network's grid of patches.
 
     The entries of class tokens stay as they are; those of patches are interpolated as an image
-    (Dosovitskiy et al. 2021, section 3.2), bilinearly as for the published `.npz` weights. What is no
-    square grid, of another width, or of a network without one is left alone.
+    (Dosovitskiy et al. 2021, section 3.2), bilinearly. The code that published the `.npz` weights lays the
+    centres of the outermost patches on each other (`scipy.ndimage.zoom`); otherwise the edges of the two
+    grids meet, as those of resized images do. What is no square grid, of another width, or of a network
+    without one is left alone.
     """
     own, theirs = getattr(network, "pos_embed", None), found.get("pos_embed")
     grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
@@ -27,6 +31,6 @@ def fit_positions(network: nn.Module, found: dict[str, Tensor]) -> dict[str, Ten
         return found
     say(f"position embeddings are resized from {side} x {side} patches to {grid[0]} x {grid[1]}")
     image = theirs[:, tokens:].unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (1, C, rows, columns)
-    resized = F.interpolate(image.float(), grid, mode="bilinear", align_corners=False)
+    resized = F.interpolate(image.float(), grid, mode="bilinear", align_corners=corner_to_corner)
     patches = resized.flatten(2).transpose(1, 2).to(theirs.dtype)  # (1, rows * columns, C)
     return {**found, "pos_embed": torch.cat([theirs[:, :tokens], patches], dim=1)}

@@ -75,6 +75,7 @@ def input_config(model: Model, recipe: Recipe) -> InputConfig:
         "mean": recipe.mean,
         "std": recipe.std,
         "interpolation": recipe.interpolation,
+        "crop_pct": recipe.crop_pct,
     }
     return replace(own, **{key: value for key, value in chosen.items() if value is not None})
 

@@ -43,6 +43,7 @@ def own_input(model: Model) -> tuple[InputConfig, bool]:
         mean=tuple(cfg.mean),
         std=tuple(cfg.std),
         interpolation=cfg.interpolation,
+        crop_pct=min(cfg.crop_pct, 1.0),  # a few of timm's are more, and show a border of nothing
     )
     return config, cfg.fixed_input_size
 

@@ -62,7 +62,8 @@ def is_detector(receipt: Mapping[str, Any]) -> bool:
 def input_of(receipt: Mapping[str, Any]) -> InputConfig:
     """How the run's images were prepared; raises `KeyError` or `TypeError` where the receipt does not say."""
     fields = receipt["input"]
-    return InputConfig(fields["size"], tuple(fields["mean"]), tuple(fields["std"]), fields["interpolation"])
+    mean, std = tuple(fields["mean"]), tuple(fields["std"])
+    return InputConfig(fields["size"], mean, std, fields["interpolation"], fields["crop_pct"])
 
 
 def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:

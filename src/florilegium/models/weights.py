@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.models.flax_vit import read_flax
+from florilegium.models.flax_vit import METADATA, read_flax
 from florilegium.models.positions import fit_positions
 
 State = dict[str, Tensor]
@@ -40,12 +40,13 @@ def load_into(
         allow_missing: globs of keys that the file may lack; the network keeps its own values.
         allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another
             shape is both missing and unexpected, so a new head must stand in both. The position
-            embedding of another grid of patches is resized.
+            embedding of another grid of patches is resized, that of a published `.npz` file as published.
 
     Raises:
         UserError: the file cannot be read, is of another architecture or size, or a key is not allowed for.
     """
-    own, found = network.state_dict(), fit_positions(network, read_state(path))
+    own = network.state_dict()
+    found = fit_positions(network, read_state(path), corner_to_corner=was_flax(path))
     fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
     missing = _not_allowed(own.keys() - fitting.keys(), allow_missing)
     unexpected = _not_allowed(found.keys() - fitting.keys(), allow_unexpected)
@@ -87,6 +88,14 @@ def read_state(path: Path) -> State:
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
         raise UserError(f"{path}: is truncated or no file of weights; fetch or save it again") from error
+
+
+def was_flax(path: Path) -> bool:
+    """Whether a readable file of weights is, or was made from, a published `.npz` of a vision transformer."""
+    if path.suffix != ".safetensors":
+        return path.suffix == ".npz"
+    with safe_open(path, "pt") as file:
+        return (file.metadata() or {}) == METADATA
 
 
 def _unwrap(value: Any, path: Path) -> State:

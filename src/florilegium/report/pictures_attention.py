@@ -14,8 +14,8 @@ from florilegium.explanation.attended import Attended
 from florilegium.report import style
 
 MAP_NOTE = (
-    "Each row of a map is a token that asks, each column one that it attends to: the class token, where there is "
-    "one, then the patches row by row. The colour goes with the root of the weight, from 0 to the map's own largest "
+    "Each row of a map is a token that asks, each column one that it attends to: a class, distillation "
+    "or register token, where there are any, then the patches row by row. The colour goes with the root of the weight, from 0 to the map's own largest "
     "(max). Entropy: mean over rows, as a share of log N, that of uniform attention; diagonal: mean weight of a "
     "token on itself, 1/N when uniform (N = {tokens}, 1/N = {even}). Both are means over {images}; the map is of "
     "the first one."

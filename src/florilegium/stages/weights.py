@@ -14,7 +14,7 @@ from florilegium.core.places import disclosed
 from florilegium.core.receipts import write_receipt
 from florilegium.core.sources import Weights
 from florilegium.models.catalogue import obtain
-from florilegium.models.flax_vit import read_flax
+from florilegium.models.flax_vit import METADATA, read_flax
 
 DOWNLOADS = Path("resources/downloads/weights")
 
@@ -31,7 +31,7 @@ def main() -> None:
     found = obtain(arguments.name, weights, DOWNLOADS)
     with atomic(arguments.out) as temporary:
         if found.suffix == ".npz":
-            save_file(read_flax(found), temporary, metadata={"format": "pt"})
+            save_file(read_flax(found), temporary, metadata=METADATA)
         else:
             shutil.copyfile(found, temporary)
     write_receipt(

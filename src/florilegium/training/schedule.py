@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from florilegium.core.rounding import twelve_digits
 from florilegium.core.training_recipe import TrainingRecipe
 
 
@@ -19,8 +20,7 @@ def rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Se
     start = averaged * steps_per_epoch
     before = _scheduled(recipe, start, steps_per_epoch, val_losses[:averaged])
     anneal = recipe.swa_anneal_epochs * steps_per_epoch
-    done = min(1.0, (step - start) / anneal) if anneal else 1.0
-    return recipe.swa_lr + (before - recipe.swa_lr) * (1 + math.cos(math.pi * done)) / 2
+    return _half_cosine(before, recipe.swa_lr, step - start, anneal)
 
 
 def _scheduled(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
@@ -29,7 +29,7 @@ def _scheduled(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_loss
 
 
 def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
-    """The rate of optimiser step `step`, counted from 0 over the whole run.
+    """The rate of optimiser step `step`, counted from 0 over the whole run; from its end on, the rate there.
 
     The warm-up rises linearly from `warmup_start * lr`; the cosine falls from its end to
     `final_lr * lr` at the end of the run (Loshchilov & Hutter 2017, without restarts); milestones are
@@ -37,24 +37,36 @@ def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     rate that it finds down to 0. `plateau` is constant here: see `plateau_factor`.
     """
     total = recipe.epochs * steps_per_epoch
-    tail = round(recipe.tail_epochs * steps_per_epoch)
-    start = total - tail
-    if step < start:
-        return recipe.base_lr * _shape(recipe, step, steps_per_epoch)
-    return recipe.base_lr * _shape(recipe, start, steps_per_epoch) * (total - step) / tail
+    start = _steps(recipe.epochs - recipe.tail_epochs, steps_per_epoch)
+    if step <= start or start == total:
+        return recipe.base_lr * _shape(recipe, min(step, start), steps_per_epoch)
+    left = max(0, total - step) / (total - start)
+    return recipe.base_lr * _shape(recipe, start, steps_per_epoch) * left
 
 
 def _shape(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     """The rate without a tail, as a part of lr."""
-    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    warmup = _steps(recipe.warmup_epochs, steps_per_epoch)
     if step < warmup:
         return recipe.warmup_start + (1 - recipe.warmup_start) * step / warmup
     if recipe.schedule == "cosine":
-        progress = (step - warmup) / (recipe.epochs * steps_per_epoch - warmup)
-        return recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * progress)) / 2
+        return _half_cosine(1.0, recipe.final_lr, step - warmup, recipe.epochs * steps_per_epoch - warmup)
     if recipe.schedule == "step":
-        return recipe.gamma ** sum(step >= epoch * steps_per_epoch for epoch in recipe.milestones)
+        passed = (twelve_digits(epoch * steps_per_epoch) <= step for epoch in recipe.milestones)
+        return recipe.gamma ** sum(passed)
     return 1.0
+
+
+def _steps(epochs: float, steps_per_epoch: int) -> int:
+    """The step that is nearest to so many epochs. It grows with them: what ends before a tail begins does so in
+    steps, too."""
+    return round(twelve_digits(epochs * steps_per_epoch))
+
+
+def _half_cosine(first: float, last: float, step: int, steps: int) -> float:
+    """From `first` at step 0 down, or up, to `last` at step `steps`, which stays; of no steps, `last`."""
+    done = min(1.0, step / steps) if steps else 1.0
+    return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
 
 
 def plateau_factor(recipe: TrainingRecipe, val_losses: Sequence[float]) -> float:
