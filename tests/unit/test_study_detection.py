@@ -150,5 +150,7 @@ def test_lengths_and_rates_after_the_mended_boxes_are_those_of_the_code_s_table(
 
 @pytest.mark.parametrize("preset", ["mini", "paper"])
 def test_what_was_published_ran_in_fp32(preset: str):
-    published = {k: e for k, e in experiments(preset).items() if k.split("/")[1].startswith(("as_p", "last_"))}
+    published = {
+        k: e for k, e in experiments(preset).items() if k.split("/")[1].startswith(("as_p", "last_"))
+    }
     assert published and {e.recipe.precision for e in published.values()} == {"fp32"}
