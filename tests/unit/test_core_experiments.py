@@ -288,3 +288,56 @@ def test_values_of_the_command_line_get_their_types():
         "a": {"epochs": 10, "lr": 1e-4, "flip": 0.5, "name": "resnet18", "on": True},
         "seeds": [0, 1],
     }
+
+
+def claimed(**figure: object) -> str:
+    """The study, with a published figure of `after/slow`."""
+    entry = {"low": 0.1, "high": 0.2, "source": "a table"} | figure
+    return STUDY.replace("slow: {lr_factor: 0.3}", f"slow: {{lr_factor: 0.3, published: [{entry}]}}")
+
+
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        ({"metric": "AP"}, "bloom/after/slow: published: AP is a metric of detection, and is asked of one arm of class"),
+        ({"metric": "top2"}, "bloom/after/slow: published: unknown metric 'top2', did you mean 'top"),
+        ({"metric": "top1", "against": {"experiment": "scratch"}}, "against: belongs to gain, memory_factor, speed_f"),
+        (
+            {"metric": "gain", "against": {"experiment": "scrath"}},
+            "bloom.yaml: after/slow: published: against: unknown experiment 'scrath/corrected', did you mean 'scratch/",
+        ),
+    ],
+)  # fmt: skip
+def test_a_claim_that_no_arm_could_have_is_told_in_one_sentence(make, figure, said):
+    with pytest.raises(UserError, match=said) as told:
+        make(study=claimed(**figure))
+    assert "\n" not in str(told.value)
+
+
+def test_a_detector_claims_no_top1(make):
+    study = """
+title: A study
+document: nowhere
+experiments:
+  found:
+    task: detection
+    data: {dataset: boxes}
+    model: {name: retinanet_resnet18}
+    recipe: {epochs: 1}
+    arms: {corrected: {published: [{metric: top1, low: 0.1, high: 0.2, source: a table}]}}
+"""
+    config = "own_datasets: {boxes: {layout: coco, folder: pictures/boxes}}"
+    with pytest.raises(
+        UserError, match="top1 is a metric of classification, and is asked of one arm of detection"
+    ):
+        make(config, study=study)
+
+
+def test_a_claim_over_another_arm_follows_its_official_split_and_goes_with_the_arm(make):
+    over = {"metric": "gain", "against": {"experiment": "scratch"}}
+    study = claimed(**over).replace("dataset: roses", "dataset: many").replace("[roses]", "[many]")
+    plan = make(study=study)
+    found = {e.name: e.published[0].against.experiment for e in plan.experiments if e.arm == "slow"}
+    assert found == {f"after_split{k}": f"scratch_split{k}" for k in (1, 2, 3)}
+    without = make("experiments: {bloom/scratch: {skip: true}}", study=study)
+    assert all(e.published == () for e in without.experiments)

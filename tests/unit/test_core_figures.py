@@ -115,6 +115,12 @@ def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Pat
         ),
         ({"name": "misses"}, "'misses' is the name of a figure that the report draws by itself"),
         ({"metrics": ["top2"]}, "figures.frozen: metrics: unknown metric 'top2', did you mean 'top"),
+        (
+            {"metrics": ["top1", "AP50"]},
+            "figures.frozen: metrics: AP50 is a metric of detection, and is asked of one arm of classification; name",
+        ),
+        ({"x": "AP"}, "metrics: AP is a metric of detection"),
+        ({"metrics": ["gain"]}, "gain is a metric of two arms together, and is asked of one arm of"),
         ({"name": "leak"}, "'leak' is the name of a figure that the report draws by itself"),
         ({"kind": "pie"}, "kind = 'pie'"),
     ],

@@ -20,7 +20,7 @@ from florilegium.report.tables import markdown, readable
 
 CONTRACT = (
     "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "
-    "baseline, p_value, verdict, differs, note"
+    "baseline, p_value, p_adjusted, detectable, verdict, differs, note"
 )
 
 
@@ -295,4 +295,4 @@ def test_a_published_gain_is_held_against_the_paired_difference(tmp_path: Path) 
     assert math.isnan(rows.loc["alone", "mean"])
     assert rows.loc["alone", "verdict"] == "inconclusive"
     text = markdown(table, title="Study 4", preset="mini", rendered=False)
-    assert "gain over its baseline" in text
+    assert "gain over another arm" in text

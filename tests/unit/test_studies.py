@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.plan import Plan
@@ -263,3 +264,77 @@ def test_techniques_demo_trains_in_five_processes():
     arms = plan("demo").of("techniques")
     finders = [e for e in arms if e.recipe.lr == "from_finder"]
     assert len(arms) + len(finders) == 5
+
+
+@pytest.mark.parametrize("preset", ["demo", "mini", "paper"])
+def test_squeeze_and_excitation_stands_beside_a_residual_network_of_as_many_epochs(preset):
+    arms = [e for e in plan(preset).of("flowers") if e.name.startswith("seresnet50") and e.arm == "corrected"]
+    assert arms
+    for e in arms:
+        assert e.baseline is not None
+        other = plan(preset).find("flowers", e.baseline.experiment, e.baseline.arm)
+        assert other.model.name == "resnet50" and other.recipe == e.recipe and other.data == e.data
+    if preset == "paper":
+        assert {e.recipe.epochs for e in arms} == {200}
+
+
+def test_what_is_read_into_study_one_is_called_a_reading():
+    flowers = plan("paper").of("flowers")
+    assert all("our reading" in e.note for e in flowers if e.arm == "as_published")
+    assert not [p for e in flowers for p in e.published if p.metric == "train_top1"]
+    printed = [
+        p for e in flowers for p in e.published if p.metric == "best_validation" and "training acc" in p.note
+    ]
+    assert {(p.low, p.high) for p in printed} == {(0.91, 0.92), (0.985, 0.995)}
+    assert all("our reading" in p.note for p in printed)
+
+
+def test_figures_that_a_study_names_beside_its_accuracies_are_claimed():
+    def claimed(study: str) -> set[tuple[str, str, float, float]]:
+        return {
+            (e.name.removesuffix("_split1"), p.metric, p.low, p.high)
+            for e in plan("paper").of(study)
+            for p in e.published
+            if not e.name.endswith(("_split2", "_split3"))
+        }
+
+    assert claimed("flowers") >= {
+        ("vit_frozen_half", "minutes", 20, 20),
+        ("seresnet50_scratch", "minutes", 5, 30),
+        ("vit_frozen_half", "checkpoint_bytes", 450e6, 550e6),
+        ("tiny_vit_frozen_none", "first_epoch_at_99_percent", 1, 10),
+        ("vit_frozen_none", "generalisation_gap", 0.02, 1),
+        ("tiny_vit_frozen_none", "gain", 0.05, 1),
+        ("seresnet50_scratch", "gain", -1, 0.02),
+    }
+    assert ("cifar10_b16_ln", "memory_factor", 3, 4) in claimed("normalization")
+    assert ("deit", "speed_factor", 1.8, 2.2) in claimed("tiny_imagenet")
+
+
+def test_claims_over_other_arms_than_the_baseline():
+    over = {
+        (e.study, e.name, e.arm): f"{p.against.experiment}/{p.against.arm}"
+        for e in plan("paper").experiments
+        for p in e.published
+        if p.against and not e.name.endswith(("_split2", "_split3"))
+    }
+    assert over == {
+        ("flowers", "tiny_vit_frozen_none_split1", "corrected"): "resnet18_scratch_split1/corrected",
+        ("normalization", "cifar10_b16_ln_in21k", "corrected"): "cifar10_resnet18/corrected",
+        ("normalization", "cifar100_b16_ln_in21k", "corrected"): "cifar100_resnet18/corrected",
+        ("tiny_imagenet", "deit", "as_published"): "swin/as_published",
+    }
+
+
+def test_parameters_of_study_three_are_those_of_its_classes_to_the_printed_digit():
+    """Its list counts ViT-L/16 with a hundred classes and the other three with ten."""
+    printed = published("normalization", "as_published", "params", "list of models")
+    assert {name: (low + 0.05e6) / 1e6 for name, low in printed.items()} == pytest.approx(
+        {"cifar10_b16_ln": 85.8, "cifar10_b32_ln": 87.5, "cifar100_l16_ln": 303.4, "cifar10_l32_ln": 305.5}
+    )
+    for e in plan("paper").of("normalization"):
+        for figure in e.published:
+            if figure.metric == "params":
+                with torch.device("meta"):
+                    network = registry.build(e.model, 100 if e.name.startswith("cifar100") else 10)
+                assert figure.low <= sum(p.numel() for p in network.parameters()) < figure.high, e.key

@@ -126,3 +126,31 @@ def test_a_backbone_that_is_trained_here_fits_the_detector_that_starts_from_it(p
         trained = experiments(preset)[f"{e.init.experiment}/{e.init.arm}"]
         save(registry.build(trained.model, 10).state_dict(), tmp_path / "trained.safetensors")
         load_detector(registry.build(e.model, 5), tmp_path / "trained.safetensors")
+
+
+def test_lengths_and_rates_after_the_mended_boxes_are_those_of_the_code_s_table():
+    """Epochs and rate of each row, as its command and table have them; of two rows the two disagree on the length."""
+    printed = {
+        "r50/as_published_20": (20, 1e-4, 0.324),
+        "r50/as_published_40": (40, 1e-4, 0.329),
+        "r18/as_published": (50, 1e-4, 0.362),
+        "r34/as_published": (50, 1e-4, 0.341),
+        "r101/as_published": (50, 1e-4, 0.304),
+        "r18_seed3407/as_published": (20, 1e-4, 0.367),
+        "r18_seed3407/as_published_lr10x": (20, 1e-3, 0.010),
+        "r18_seed3407/as_published_lr0.1x": (50, 1e-5, 0.361),
+        "final/as_published": (72, 1e-5, 0.405),
+    }
+    for key, row in printed.items():
+        e = experiments()[key]
+        assert (e.recipe.epochs, e.recipe.lr, e.published[0].low) == row, key
+        falls = e.recipe.milestones if e.recipe.schedule == "step" else ()
+        assert falls == tuple(m for m in (48.0, 64.0) if m < e.recipe.epochs), key
+
+
+@pytest.mark.parametrize("preset", ["mini", "paper"])
+def test_what_was_published_ran_in_fp32(preset: str):
+    published = {
+        k: e for k, e in experiments(preset).items() if k.split("/")[1].startswith(("as_p", "last_"))
+    }
+    assert published and {e.recipe.precision for e in published.values()} == {"fp32"}

@@ -60,7 +60,7 @@ def study(project: Path, tmp_path_factory: pytest.TempPathFactory, cluster: None
     folder = narrow(copy_project(project, tmp_path_factory.mktemp("copy")))
     longer = {"recipe": {"epochs": 40}}  # so that two trainings meet, and one can be cancelled on its way
     experiments = {f"flowers/{name}": {"skip": True} for name in LEFT_OUT}
-    experiments |= {"flowers/resnet18_scratch": longer, "flowers/resnet50_scratch": longer}
+    experiments |= {"flowers/resnet18_scratch": longer, "flowers/resnet50_matched": longer}
     configure(folder, device="cpu", seeds=[0], experiments=experiments)
     finish(submit(folder, "--omit-from", "train_seed0", "--", "flowers"), folder)
     return folder
@@ -115,7 +115,7 @@ def running_jobs() -> list[str]:
 
 def test_a_study_goes_through_slurm(study: Path, together: list[dict[str, str]]):
     assert (study / "results/demo/flowers/comparison.csv").exists()
-    assert {name for at_once in together for name in at_once} == {"resnet18_scratch", "resnet50_scratch"}
+    assert {name for at_once in together for name in at_once} == {"resnet18_scratch", "resnet50_matched"}
 
 
 def test_two_trainings_hold_different_devices(together: list[dict[str, str]]):
