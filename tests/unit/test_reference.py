@@ -24,13 +24,13 @@ from florilegium.core.project import load_plan
 from florilegium.core.receipts import write_receipt
 from florilegium.core.validate import read_yaml
 from florilegium.report import readme
+from florilegium.report.arms import Arms
 from florilegium.report.document import OF_MORE, WITH_PICTURES, document, plots_of, tables_of
 from florilegium.report.evidence import kept, live
 from florilegium.report.figures import DRAW
 from florilegium.report.hits import pack, read_hits
 from florilegium.report.recomputed import DOCUMENTS, README, ROWS, recompute, tables_by_file
 from florilegium.report.reference import folder_name, write_reference
-from florilegium.report.runs import compare_arms
 
 ROOT = Path(__file__).parents[2]
 HARDWARE = "2 cores of an AMD EPYC"
@@ -164,11 +164,12 @@ def test_any_number_of_images_is_packed(tmp_path: Path, n: int) -> None:
 
 def test_arms_of_other_images_are_not_compared(here: Path) -> None:
     runs = kept(KEPT).runs["flowers"]
-    arm, baseline = (runs[tuple(name.split("/"))] for name in LEAK)
-    assert compare_arms(arm, baseline) is not None
-    path = baseline[0].folder / "hits.json"
+    arm, baseline = (tuple(name.split("/")) for name in LEAK)
+    assert Arms(runs).paired(arm, baseline) is not None
+    path = runs[baseline][0].folder / "hits.json"
     path.write_text(json.dumps({**read_json(path), "images": "other names"}))
-    assert compare_arms(arm, baseline) is None
+    with pytest.raises(UserError, match="tested on different images"):
+        Arms(runs).paired(arm, baseline)
 
 
 def test_a_reference_holds_what_it_should_and_nothing_of_this_machine(project: Path) -> None:
