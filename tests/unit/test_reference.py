@@ -78,8 +78,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         world.write_study(RESULTS / "flowers", flowers())
         for of in finders()["entries"]:
             for seed in of["seeds"]:
-                folder = detection_world.write_run(RESULTS / "detection", of, seed, scenes)
-                np.savez(folder / "matches.npz", scores=np.arange(3.0))
+                detection_world.write_run(RESULTS / "detection", of, seed, scenes)
         for name in ("flowers", "detection"):
             write_receipts(RESULTS / name)
         for dataset, classes in (("flowers17", world.CLASSES), ("scenes", detection_world.CLASSES)):
@@ -89,7 +88,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         summary.write_text(json.dumps(AUDIT))
         source = {"title": "Oxford 17", "citation": "Nilsback", "terms": "research", "homepage": ADDRESS}
         page = {
-            "preset": "mini", "title": "mini", "note": "64-pixel images", "comparable": True,
+            "preset": "mini", "title": "mini", "note": "64-pixel images", 
             "studies": {"flowers": flowers(), "detection": finders()},
             "datasets": {"flowers17": source, "scenes": source}, "audits": [["flowers102", "flowers17"]],
         }  # fmt: skip

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import detection_world
+import numpy as np
 import pandas as pd
 import pytest
 import report_world as world
@@ -145,6 +147,8 @@ def test_no_paired_test_on_different_images(tmp_path: Path) -> None:
     table, differences = compared(tmp_path, world.study([a, b]))
     assert differences.empty
     assert table["p_value"].isna().all() and (table["baseline"] == "").all()
+    (note,) = table[(table["experiment"] == "b") & (table["metric"] == "top1")]["note"]
+    assert "no test against a/corrected: it was tested on other images" in note
 
 
 def test_a_published_metric_that_no_run_has_is_an_error(tmp_path: Path) -> None:
@@ -179,11 +183,11 @@ def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, A
     table, _ = compared(whole[1], whole[0])
     text = markdown(table, title="Study 1", preset="mini", rendered=False)
     (line,) = [line for line in text.splitlines() if "as_published | test top-1" in line]
-    assert "| 90.0 to 91.5 | 86.0 [84.1, 87.8] | lower |" in line
+    assert "| 90.0 to 91.5 | 86.0 [82.0, 89.3] | lower |" in line
     assert "1. 64-pixel images" in text and "2. no validation split" in text
     assert "DEMO" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert {row.count("|") for row in rows} == {12}
+    assert {row.count("|") for row in rows} == {14}
 
 
 def test_markdown_of_a_demo_says_demo(whole: tuple[dict[str, Any], Path]) -> None:
@@ -202,42 +206,94 @@ def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path
     assert kept["n_test"].isna().any() and len(differences) == len(tables[1])
 
 
-def detector(root: Path, name: str, figures: list[float], **changes: Any) -> dict[str, Any]:
-    """An arm of a detection study, whose runs have no table of predictions."""
-    of = world.entry(name, task="detection", seeds=list(range(len(figures))), **changes)
-    for seed, ap in enumerate(figures):
-        folder = world.write_run(root, of, seed, accuracy=0.5)
-        (folder / "predictions.csv").unlink()
-        metrics = json.loads((folder / "metrics.json").read_text())
-        kept = {key: value for key, value in metrics.items() if not key.endswith(("top1", "top5"))}
-        (folder / "metrics.json").write_text(
-            json.dumps({**kept, "AP": ap, "AP50": 0.5, "AP75": 0.2, "APs": None})
-        )
-        history = pd.read_csv(folder / "history.csv").rename(columns={"val_top1": "val_AP"})
-        history.to_csv(folder / "history.csv", index=False)
-    return of
+def detectors(root: Path, arms: dict[str, list[float]], **changes: Any) -> list[dict[str, Any]]:
+    """Arms of a detection study whose runs find more or less, by the share of the objects that each run finds."""
+    scenes, found = detection_world.write_scenes(root / "scenes"), []
+    for name, skills in arms.items():
+        of = detection_world.entry(name, seeds=list(range(len(skills))), **changes.get(name, {}))
+        for seed, skill in enumerate(skills):
+            detection_world.write_run(root, of, seed, scenes, skill=skill)
+        found.append(of)
+    return found
 
 
-def test_detection_is_judged_by_its_average_precision_over_seeds(tmp_path: Path) -> None:
-    a = detector(tmp_path, "r18", [0.30, 0.31, 0.32], published=[world.figure("AP", 0.29, 0.33)])
-    b = detector(tmp_path, "r50", [0.25, 0.25, 0.28], baseline=world.against("r18"))
-    table, differences = compared(tmp_path, world.study([a, b]))
+def test_detectors_are_judged_and_compared_over_seeds_and_images(tmp_path: Path) -> None:
+    published = [world.figure("AP", 0.2, 0.95)]
+    given = {"r18": {"published": published}, "r50": {"baseline": world.against("r18")}}
+    entries = detectors(tmp_path, {"r18": [0.8, 0.8, 0.8], "r50": [0.3, 0.3, 0.3]}, **given)
+    table, differences = compared(tmp_path, world.study(entries))
     first = table[table["experiment"] == "r18"].iloc[0]
-    assert (first["metric"], first["verdict"]) == ("AP", "reproduced")
-    expected = stats.t.interval(0.95, 2, 0.31, stats.sem([0.30, 0.31, 0.32]))
-    assert (first["ci_low"], first["ci_high"]) == pytest.approx(expected)
-    p = stats.ttest_rel([0.25, 0.25, 0.28], [0.30, 0.31, 0.32]).pvalue
-    assert differences["p_value"].tolist() == pytest.approx([p])
-    assert table[(table["experiment"] == "r50") & (table["metric"] == "AP")][
-        "p_value"
-    ].tolist() == pytest.approx([p])
+    aps = {
+        of["experiment"]: [
+            json.loads(path.read_text())["AP"]
+            for path in sorted(tmp_path.glob(f"{of['experiment']}/*/*/metrics.json"))
+        ]
+        for of in entries
+    }
+    assert (first["metric"], first["mean"]) == ("AP", pytest.approx(np.mean(aps["r18"])))
+    low, high = stats.t.interval(0.95, 2, np.mean(aps["r18"]), stats.sem(aps["r18"]))
+    assert first["ci_low"] <= low and first["ci_high"] >= min(high, 1)
+    (row,) = differences.itertuples()
+    over_seeds = stats.ttest_rel(aps["r50"], aps["r18"])
+    assert row.difference == pytest.approx(np.mean(aps["r50"]) - np.mean(aps["r18"]))
+    assert row.ci_high - row.ci_low >= np.diff(over_seeds.confidence_interval())[0] * 0.999
+    assert (row.mean, row.baseline_mean) == pytest.approx((np.mean(aps["r50"]), np.mean(aps["r18"])))
+    assert table[(table["experiment"] == "r50") & (table["metric"] == "AP")]["p_value"].item() == row.p_value
     assert "epochs_to_90_percent" in set(table["metric"])
 
 
-def test_one_detector_has_no_interval(tmp_path: Path) -> None:
-    a = detector(tmp_path, "r18", [0.30], published=[world.figure("AP", 0.29, 0.33)])
-    row = compared(tmp_path, world.study([a]))[0].iloc[0]
-    assert row["verdict"] == "inconclusive" and math.isnan(row["ci_low"])
+def test_one_detector_has_an_interval_of_its_images(tmp_path: Path) -> None:
+    (of,) = detectors(tmp_path, {"r18": [0.8]})
+    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+    assert row["ci_low"] < row["mean"] < row["ci_high"]
+
+
+def test_p_values_are_adjusted_over_all_tests_of_the_study(whole: tuple[dict[str, Any], Path]) -> None:
+    """Holm by hand: the smallest times their number, each next one times one less, and never falling."""
+    table, differences = compared(whole[1], whole[0])
+    ordered = differences.sort_values("p_value")
+    expected, most = [], 0.0
+    for place, p in enumerate(ordered["p_value"]):
+        most = max(most, min(1.0, p * (len(ordered) - place)))
+        expected.append(most)
+    assert ordered["p_adjusted"].tolist() == pytest.approx(expected)
+    assert (differences["detectable"] > 0).all()
+    tested = table[table["baseline"] != ""]
+    for column in ("p_value", "p_adjusted", "detectable"):
+        assert tested[column].tolist() == pytest.approx(differences[column].tolist())
+
+
+def test_means_of_a_difference_are_over_the_seeds_in_common(tmp_path: Path) -> None:
+    base = world.entry("scratch", seeds=[0, 1, 2, 3, 4])
+    arm = world.entry("transfer", seeds=[1, 2], baseline=world.against("scratch"))
+    for seed in base["seeds"]:
+        world.write_run(tmp_path, base, seed, accuracy=0.5 + 0.05 * seed)
+    for seed in arm["seeds"]:
+        world.write_run(tmp_path, arm, seed, accuracy=0.8)
+    (row,) = compared(tmp_path, world.study([base, arm]))[1].itertuples()
+    assert row.baseline_mean == pytest.approx(0.575, abs=0.002) and row.mean == pytest.approx(0.8)
+    assert row.difference == pytest.approx(row.mean - row.baseline_mean)
+
+
+def test_arms_without_a_common_seed_have_no_test_and_say_so(tmp_path: Path) -> None:
+    base, arm = world.entry("a", seeds=[0, 1]), world.entry("b", seeds=[2, 3], baseline=world.against("a"))
+    for of in (base, arm):
+        for seed in of["seeds"]:
+            world.write_run(tmp_path, of, seed, accuracy=0.8)
+    table, differences = compared(tmp_path, world.study([base, arm]))
+    assert differences.empty
+    row = table[(table["experiment"] == "b") & (table["metric"] == "top1")].iloc[0]
+    assert "no test against a/corrected: too few seeds are common" in row["note"] and math.isnan(
+        row["p_value"]
+    )
+
+
+def test_seeds_of_other_test_images_are_one_sentence(tmp_path: Path) -> None:
+    of = world.entry("a", seeds=[0, 1])
+    for seed in of["seeds"]:
+        world.write_run(tmp_path, of, seed, accuracy=0.8, n_test=340 + seed)
+    with pytest.raises(UserError, match="a/corrected: its seeds were tested on different images; run all of"):
+        compared(tmp_path, world.study([of]))
 
 
 def test_what_the_hardware_decides_is_shown_and_not_judged(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def test_many_gains_share_a_headline(tmp_path: Path) -> None:
     assert [f.subject for f in found if "gain" in f.subject] == ["gain by transfer (8 pairs)"]
 
 
-def test_findings_hold_back_when_the_interval_holds_zero(tmp_path: Path) -> None:
+def test_findings_hold_back_where_no_effect_is_shown_and_say_what_would_have_been(tmp_path: Path) -> None:
     a = world.entry("scratch", seeds=[0])
     b = world.entry("from102_clean", role="transfer", seeds=[0], baseline=world.against("scratch"))
     for of, accuracy in ((a, 0.60), (b, 0.61)):
@@ -25,7 +25,9 @@ def test_findings_hold_back_when_the_interval_holds_zero(tmp_path: Path) -> None
     description = world.study([a, b])
     table, differences = compared(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), table, differences, [])
-    assert "no effect is shown" in found[0].sentence and found[0].subject.startswith("gain by transfer")
+    detectable = f"{100 * differences['detectable'].iloc[0]:.1f} points"
+    assert f"No effect is shown; one of {detectable}" in found[0].sentence
+    assert found[0].subject.startswith("gain by transfer")
 
 
 def test_what_most_generated_images_do_is_a_finding_of_each_generator(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import report_world as world
 from scipy import stats
 
 from florilegium.core.metrics import WORDS, metrics_of
+from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare, differences_of
-from florilegium.report.measures import factor, summary, value
+from florilegium.report.measures import factor, over_seeds, value
 from florilegium.report.runs import Run, read_runs, read_study
 from florilegium.report.study import Study, read
 
@@ -67,7 +68,7 @@ def test_overfitting_is_training_less_test_accuracy_and_may_be_below_zero(tmp_pa
     gaps = (0.03, -0.01, -0.05)
     for seed, gap in enumerate(gaps):
         world.write_run(tmp_path, of, seed, accuracy=0.5, n_test=1000, sizes={"train_top1": 0.5 + gap})
-    mean, low, high = summary("generalisation_gap", read_arm(tmp_path, of))
+    mean, low, high = over_seeds("generalisation_gap", read_arm(tmp_path, of))
     expected = stats.t.interval(0.95, 2, -0.01, stats.sem(gaps))
     assert (mean, low, high) == pytest.approx((-0.01, *expected)) and low < 0
 
@@ -122,7 +123,7 @@ def test_claims_over_several_arms_have_a_row_and_a_test_each(tmp_path):
             cost = {"device": "NVIDIA H200", "seconds_per_epoch": seconds}
             world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=1000, cost=cost)
     study = read(Study, json.dumps(world.study(entries)))
-    table, differences = compare(study, read_study(tmp_path, study), {})
+    table, differences = compare(study, Arms(read_study(tmp_path, study)), {})
     assert differences["baseline"].tolist() == ["scratch/corrected", "resnet/corrected"]
     of_tiny = table[table["experiment"] == "tiny"].set_index("metric")
     assert of_tiny.loc["top1", "baseline"] == "scratch/corrected"
@@ -153,7 +154,7 @@ def test_better_is_shown_by_an_interval_that_lies_above_zero_alone(tmp_path, acc
         for seed in of["seeds"]:
             world.write_run(tmp_path, of, seed, accuracy=right, n_test=1000)
     study = read(Study, json.dumps(world.study(entries)))
-    table, _ = compare(study, read_study(tmp_path, study), {})
+    table, _ = compare(study, Arms(read_study(tmp_path, study)), {})
     assert table[table["metric"] == "gain"]["verdict"].tolist() == [verdict]
 
 

@@ -15,6 +15,7 @@ from florilegium.core.project import load_plan
 from florilegium.core.published import Published, meant_by
 from florilegium.core.spec import Model
 from florilegium.core.validate import parse, read_yaml
+from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
@@ -37,7 +38,7 @@ def judged(root: Path, entries: list[dict[str, Any]], **images: Any) -> pd.DataF
                     root, entry, seed, accuracy=0.9 - 0.1 * (entry["experiment"] == "base"), n_test=1000
                 )
     study = read(Study, json.dumps(world.study(entries)))
-    return compare(study, read_study(root, study), images)[0].set_index(["experiment", "metric"])
+    return compare(study, Arms(read_study(root, study)), images)[0].set_index(["experiment", "metric"])
 
 
 def departing(kind: str, words: str) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Experiment:
     recipe: TrainingRecipe
     init: Init | None
     seeds: tuple[int, ...]
+    names_seeds: bool
+    """Whether the arm names its own; else they are those of the preset, or of `config.yaml`."""
     title: str
     note: str
     lr_factor: float

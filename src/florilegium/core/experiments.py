@@ -143,6 +143,7 @@ def _build(
         recipe=_scaled(recipe, arm.lr_factor, place),
         init=parse(Init, init, f"{place}: init") if init else None,
         seeds=arm.seeds or seeds,
+        names_seeds=bool(arm.seeds),
         title=entry.title,
         note=arm.note,
         lr_factor=arm.lr_factor,

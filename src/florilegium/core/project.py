@@ -14,6 +14,7 @@ from florilegium.core.experiments import every_arm, resolve
 from florilegium.core.figures import choose
 from florilegium.core.metrics import check_metrics
 from florilegium.core.plan import Plan
+from florilegium.core.references import check_tests
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
 from florilegium.core.titles import figure_titled, titled
@@ -59,6 +60,8 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
         )
     ]
     _check_datasets(experiments, datasets, preset)
+    for study, (where, _) in studies.items():
+        check_tests([e for e in experiments if e.study == study], where)
     paper = _paper(project, settings, datasets, studies, preset.datasets | settings.stand_ins)
     experiments = [titled(e, paper) for e in experiments]
     for e in experiments:

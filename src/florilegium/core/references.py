@@ -25,7 +25,7 @@ def connect(experiments: list[Experiment], known: set[Arm], where: str) -> list[
 
     Raises:
         UserError: weights from an experiment that does not exist, or from the experiment itself; a published
-            figure over an arm that the study does not have; or two arms to compare without a common test.
+            figure over an arm that the study does not have.
     """
     arms = {(e.name, e.arm) for e in experiments}
     connected = []
@@ -42,7 +42,6 @@ def connect(experiments: list[Experiment], known: set[Arm], where: str) -> list[
         connected.append(replace(e, init=init, baseline=baseline, published=published))
     _refuse_circles(connected, where)
     check_generators(connected, where)
-    _check_tests(connected, where)
     return connected
 
 
@@ -63,34 +62,6 @@ def _on_same_split(e: Experiment, target: Target, arms: set[Arm]) -> Target | No
         if (name, target.arm) in arms:
             return target.model_copy(update={"experiment": name})
     return None
-
-
-def _check_tests(experiments: list[Experiment], where: str) -> None:
-    """Raise `UserError` where two arms that are compared have no seed or not all test images in common."""
-    by_arm = {(e.name, e.arm): e for e in experiments}
-    for e in experiments:
-        for target in (e.baseline, *(figure.against for figure in e.published)):
-            if target is not None:
-                _check_test(e, by_arm[target.experiment, target.arm], where)
-
-
-def _check_test(e: Experiment, other: Experiment, where: str) -> None:
-    place = f"{where}: {e.name}/{e.arm}: is compared with {other.name}/{other.arm}"
-    if e.task != other.task or _tested_on(e) != _tested_on(other):
-        raise UserError(
-            f"{place}, which is tested on other images; give both the same task, data set, test splits and holdout, or "
-            "name another baseline"
-        )
-    one_more = len(e.seeds) == 1 and len(other.seeds) > 1  # a lone seed is held against all others
-    if not set(e.seeds) & set(other.seeds) and not one_more:
-        ours, theirs = (", ".join(map(str, seeds)) for seeds in (e.seeds, other.seeds))
-        raise UserError(
-            f"{place}, and they have no seed in common ({ours}; {theirs}); give both the same seeds"
-        )
-
-
-def _tested_on(e: Experiment) -> tuple[object, ...]:
-    return e.data.dataset, tuple(e.data.test), getattr(e.data, "holdout", None)
 
 
 def _refuse_circles(experiments: list[Experiment], where: str) -> None:
@@ -152,3 +123,34 @@ def _has_all_seeds(e: Experiment, other: Experiment, place: str) -> None:
         raise UserError(
             f"{place}: {other.name}/{other.arm} has no seed {absent[0]}; give both the same seeds"
         )
+
+
+def check_tests(experiments: list[Experiment], where: str) -> None:
+    """Raise `UserError` where two arms of a study that are compared were given other test images, or other seeds.
+
+    Where but one of them names its seeds, the others may be a person's choice for all arms: then there is no test.
+    """
+    by_arm = {(e.name, e.arm): e for e in experiments}
+    for e in experiments:
+        for target in (e.baseline, *(figure.against for figure in e.published)):
+            if target is not None:
+                _check_test(e, by_arm[target.experiment, target.arm], where)
+
+
+def _check_test(e: Experiment, other: Experiment, where: str) -> None:
+    place = f"{where}: {e.name}/{e.arm}: is compared with {other.name}/{other.arm}"
+    if e.task != other.task or _tested_on(e) != _tested_on(other):
+        raise UserError(
+            f"{place}, which is tested on other images; give both the same task, data set, test splits and holdout, or "
+            "name another baseline"
+        )
+    one_more = min(len(e.seeds), len(other.seeds)) == 1 < max(len(e.seeds), len(other.seeds))
+    if e.names_seeds and other.names_seeds and not set(e.seeds) & set(other.seeds) and not one_more:
+        ours, theirs = (", ".join(map(str, seeds)) for seeds in (e.seeds, other.seeds))
+        raise UserError(
+            f"{place}, and they have no seed in common ({ours}; {theirs}); give both the same seeds"
+        )
+
+
+def _tested_on(e: Experiment) -> tuple[object, ...]:
+    return e.data.dataset, tuple(e.data.test), getattr(e.data, "holdout", None)

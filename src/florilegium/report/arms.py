@@ -1,7 +1,7 @@
 """The arms of a study: how their runs scored on the test images, and how they compare."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -82,35 +82,36 @@ class Arms:
         return bounded(metric, t_interval(values)) if len(values) > 1 else (float(values[0]), BLANK, BLANK)
 
     def paired(self, key: Key, other: Key) -> Paired | None:
-        """An arm against another; None where one has no finished run, or where too few seeds are common.
+        """An arm against another; None where there is no test, and `untested` says why.
 
-        Classifiers are compared image by image, detectors on the same resampled images, others seed by seed. A
-        single run of a seed that the other arm does not have is held against all of its runs, as one draw more.
-
-        Raises:
-            UserError: the two were tested on different images, or are of two tasks.
+        Classifiers are compared image by image, detectors on the same resampled images, others seed by seed. Without
+        a common seed a single run is held against all runs of the other arm, as one draw more.
         """
         tests = self._test_sets.get(key)
-        if tests is None or other not in self._test_sets:
+        if tests is None or tests is not self._test_sets.get(other):
             return None
-        if tests is not self._test_sets[other]:
-            raise UserError(
-                f"{'/'.join(key)}: was tested on other images than {'/'.join(other)}, its baseline; give both the same "
-                "data set and test splits, or name another baseline"
-            )
         main = SCORING[tests.task].main
         own, others = ({run.seed for run in tests.runs[arm]} for arm in (key, other))
         seeds = sorted(own & others)
-        a, b = (tests.values(main, arm)[tests.rows(arm, seeds)] for arm in (key, other))
-        if not seeds and len(own) == 1 and len(others) > 1:
-            a, b = (tests.values(main, arm) for arm in (key, other))
-        if np.isnan([*a, *b]).any() or not len(a):
+        common = [tests.rows(arm, seeds) if seeds else slice(None) for arm in (key, other)]
+        a, b = (tests.values(main, arm)[rows] for arm, rows in zip((key, other), common, strict=True))
+        if np.isnan([*a, *b]).any():
             return None
-        if seeds:
-            found = _difference(tests, key, other, seeds, a - b)
-        else:
-            found = one_more_seed(float(a[0]), b, tests.own_variance(main, other))
-        return Paired(found, float(a.mean()), float(b.mean()), len(a), tests.n_images) if found else None
+        found = _difference(tests, key, other, seeds, a - b) if seeds else _one_more(tests, key, other, a, b)
+        return (
+            Paired(found, float(a.mean()), float(b.mean()), len(seeds) or 1, tests.n_images)
+            if found
+            else None
+        )
+
+    def untested(self, key: Key, other: Key) -> str:
+        """Why an arm has no test against another, where both were run to an end."""
+        tests, others = self._test_sets.get(key), self._test_sets.get(other)
+        if tests is None or others is None:
+            return ""
+        if tests is not others:
+            return f"no test against {'/'.join(other)}: it was tested on other images"
+        return f"no test against {'/'.join(other)}: too few seeds are common to both"
 
 
 def _difference(
@@ -127,6 +128,17 @@ def _difference(
         errors = error_covariance(draws)
         return resampled_difference(differences, *errors, tests.n_images, scatter=tests.scatter(main))
     return paired_t(differences, np.zeros_like(differences)) if len(seeds) > 1 else None
+
+
+def _one_more(tests: TestSet, key: Key, other: Key, a: Floats, b: Floats) -> Difference | None:
+    """A lone run of either arm against all runs of the other one."""
+    main = SCORING[tests.task].main
+    if len(a) == 1 < len(b):
+        return one_more_seed(float(a[0]), b, tests.own_variance(main, other))
+    if len(b) == 1 < len(a):
+        found = one_more_seed(float(b[0]), a, tests.own_variance(main, key))
+        return replace(found, mean=-found.mean, low=-found.high, high=-found.low)
+    return None
 
 
 def _share(values: Floats, tests: TestSet, metric: str) -> Interval:

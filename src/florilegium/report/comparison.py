@@ -43,8 +43,8 @@ def compare(study: Study, arms: Arms, images: Images) -> tuple[pd.DataFrame, pd.
         images: `images.json` of the study's data sets, by data set.
 
     Raises:
-        UserError: a published figure names a metric that the runs do not have, or two arms that are compared were
-            tested on different images.
+        UserError: a published figure names a metric that the runs do not have, or the seeds of an arm were tested
+            on different images.
     """
     differences = pd.DataFrame(_differences(study, arms), columns=list(DIFFERENCE_COLUMNS))
     differences["p_adjusted"] = holm(differences["p_value"].tolist())
@@ -90,6 +90,9 @@ def _rows(
         found = judge(study, entry, metric, published, own, (mean, low, high), images)
         parts = [
             *notes,
+            arms.untested(entry.key, over)
+            if over and metric == entry.scoring.main and difference is None
+            else "",
             _hardware(own) if metric in BY_HARDWARE else "",
             published.note if published else "",
             *found.notes,
