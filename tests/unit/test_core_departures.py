@@ -68,14 +68,16 @@ def test_what_an_arm_starts_from_counts() -> None:
         "paper", experiments={"flowers/resnet18_on102_clean": {"recipe": {"epochs": 5, "milestones": [3]}}}
     )
     assert named(plan, "flowers/resnet18_from102_clean_split1/corrected") == {
-        "epochs: 5 for 100 (in resnet18_on102_clean_split1)": "weights",
-        "milestones: 3 for 30, 60, 90 (in resnet18_on102_clean_split1)": "weights",
+        "in resnet18_on102_clean: epochs: 5 for 100, milestones: 3 for 30, 60, 90": "weights",
     }
     assert named(plan, "flowers/resnet18_from102_official_split1/corrected") == {}
+    # What departs in both is said once.
+    mini = named(unchanged("mini"), "flowers/resnet18_from102_official_split1/corrected")
+    assert [w for w in mini if w.startswith("in ")] == ["in resnet18_on102_official: epochs: 16 for 100"]
     fewer = {"sets": {"added": {"sampler": "direct", "per_class": 100}}}
     plan = changed("paper", experiments={"generation/acgan": {"samples": fewer}})
     assert named(plan, "generation/classifier_acgan/added25") == {
-        "per_class: 100 for 5000 (in acgan)": "weights"
+        "in acgan: per_class: 100 for 5000": "weights"
     }
     assert named(plan, "generation/classifier_diffusion/added25") == {}
 
@@ -126,7 +128,7 @@ def test_no_network_is_called_what_it_is_not(preset: str) -> None:
     plan = unchanged(preset)
     small = 0
     for e in plan.experiments:
-        words = [w for w, kind in named(plan, e.key).items() if kind == "network" and " (in " not in w]
+        words = [w for w, kind in named(plan, e.key).items() if kind == "network"]
         if words or (
             (reference := plan.paper.model_of(e)) and reference.model.arguments != e.model.arguments
         ):

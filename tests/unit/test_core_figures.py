@@ -121,6 +121,10 @@ def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Pat
         ),
         ({"x": "AP"}, "metrics: AP is a metric of detection"),
         ({"metrics": ["gain"]}, "gain is a metric of two arms together, and is asked of one arm of"),
+        (
+            {"title": "Of {network}"},
+            "figures.frozen: title has {network}, and s/vit/none has no `network`; give",
+        ),
         ({"name": "leak"}, "'leak' is the name of a figure that the report draws by itself"),
         ({"kind": "pie"}, "kind = 'pie'"),
     ],
@@ -128,6 +132,18 @@ def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Pat
 def test_bad_figures_end_in_one_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         plan(tmp_path, {**FROZEN, **changes})
+
+
+@pytest.mark.parametrize("word", ["network", "first_weights"])
+def test_a_title_that_names_what_its_experiment_does_not_is_refused(tmp_path: Path, word: str) -> None:
+    named = {"sweep": {**STUDY["experiments"]["sweep"], "title": f"a {{{word}}}"}}
+    experiments = {**STUDY["experiments"], **named}
+    with pytest.raises(
+        UserError, match=f"s/sweep_batch_size32/corrected: title has {{{word}}}, and the experiment has no"
+    ):
+        plan(tmp_path, experiments=experiments)
+    experiments["vit"] = {**experiments["vit"], word: "thing"}  # inherited by its heirs
+    assert {e.title for e in plan(tmp_path, experiments=experiments).experiments} == {"", "a thing"}
 
 
 def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:

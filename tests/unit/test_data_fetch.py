@@ -172,6 +172,31 @@ def test_files_are_listed_with_hashes_where_they_come_from_and_where_they_lie(tm
     assert first["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize(
+    ("makers", "asked", "says"),
+    [("right", None, True), ("other", None, False), (None, None, None), ("right", "right", True)],
+)
+def test_a_local_file_is_known_for_the_makers_own_or_another(
+    tmp_path: Path, makers: str | None, asked: str | None, says: bool | None
+) -> None:
+    """Whoever brings a file needs no checksum, and what stands in for the published one is told all the same."""
+    archive = tar(tmp_path / "x.tgz", {"jpg/a.jpg": picture()})
+    sums = {"right": hashlib.md5(archive.read_bytes()).hexdigest(), "other": "0" * 32, None: None}
+    source = Dataset(title="t", layout="folders", files=(RemoteFile(file="a.tgz", md5=sums[makers]),))
+    override = DatasetOverride(files={"a.tgz": LocalFile(path=str(archive), md5=sums[asked])})
+    listing = fetch("t", source, override, root=tmp_path / "files", downloads=tmp_path / "d")
+    assert [origin["published"] for origin in listing["origin"]] == [says]
+
+
+def test_a_mirror_holds_the_makers_own_file(tmp_path: Path) -> None:
+    archive = tar(tmp_path / "a.tgz", {"jpg/a.jpg": picture()})
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    source = Dataset(title="t", layout="folders", files=(RemoteFile(file="a.tgz", md5=md5),))
+    override = DatasetOverride(mirrors=(str(tmp_path),))
+    listing = fetch("t", source, override, root=tmp_path / "files", downloads=tmp_path / "d")
+    assert listing["origin"][0]["published"] is True
+
+
 def test_a_bad_archive_or_a_full_disk_leaves_the_old_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

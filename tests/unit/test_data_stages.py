@@ -81,6 +81,7 @@ def test_oxford_17_from_archive_to_pixels(
     summary, rows, pixels = run(monkeypatch, tmp_path, dataset(project, "oxford17"), files, split=3)
     assert (summary["n_train"], summary["n_val"], summary["n_test"]) == (680, 340, 340)
     assert summary["split_origin"] == "official split 3"
+    assert summary["other_files"] == ["17flowers.tgz", "datasplits.mat"]  # these are not the makers'
     assert rows[0] == ["jpg/image_0001.jpg", "Daffodil", "test"]
     assert rows[3] == ["jpg/image_0004.jpg", "Daffodil", "train"]
     assert pixels.shape == (1360, 8, 8, 3)

@@ -109,7 +109,7 @@ def test_a_gain_departs_where_its_baseline_does(tmp_path: Path) -> None:
     rows = judged(tmp_path, [base, world.entry("net", baseline=world.against("base"), published=gain)]).loc[
         "net"
     ]
-    assert rows.loc["gain", "differs"] == "epochs: 5 for 50 (in base)"
+    assert rows.loc["gain", "differs"] == "in base: epochs: 5 for 50"
     assert list(rows.loc[["gain", "top1"], "verdict"]) == ["not_comparable", "reproduced"]
 
 

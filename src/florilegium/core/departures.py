@@ -5,7 +5,7 @@ seed, its name, how closely it is looked at) is no departure. What is known once
 classes, is added in the report (`report.verdicts`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -82,8 +82,17 @@ def departures(e: Experiment, paper: Paper, others: Mapping[str, Experiment]) ->
     for before in origins(e, others):
         if _same_origin(theirs, before):
             found = [*departures(before, paper, others), *_samples(e, before, paper)]
-            own += [Departure(kind="weights", words=f"{d.words} (in {before.name})") for d in found]
-    return tuple(dict.fromkeys(own))
+            own += elsewhere("weights", before.name, found, own)
+    return tuple(own)
+
+
+def elsewhere(
+    kind: Kind, name: str, found: Iterable[Departure], known: Iterable[Departure]
+) -> list[Departure]:
+    """What departs in another experiment, as one; without what departs here in the same way."""
+    said = {d.words for d in known}
+    words = list(dict.fromkeys(d.words for d in found if d.words not in said))
+    return [Departure(kind=kind, words=f"in {SPLIT.sub('', name)}: {', '.join(words)}")] if words else []
 
 
 def origins(e: Experiment, others: Mapping[str, Experiment]) -> list[Experiment]:

@@ -12,7 +12,8 @@ from florilegium.models.heads import heads_of
 
 def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
     """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass; beside them what
-    sizes counted by others are held against: bytes of buffers, and the parameters of one class of the head.
+    sizes counted by others are held against: bytes of buffers that are not saved, and the parameters of one class of the
+    head.
 
     Convolutions and matrix products are counted, those of attention included; normalisation,
     activations and biases are not, as usual. The pass runs on torch's meta device, so it computes
@@ -29,9 +30,15 @@ def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
         "params": sum(p.numel() for p in network.parameters()),
         "params_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "macs": counter.get_total_flops() // 2,
-        "buffer_bytes": sum(b.numel() * b.element_size() for b in network.buffers()),
+        "buffer_bytes": _unsaved_bytes(network),
         **_per_class(network),
     }
+
+
+def _unsaved_bytes(network: nn.Module) -> int:
+    """Of buffers that a checkpoint of ours leaves out, since they follow from the network's shape."""
+    saved = network.state_dict().keys()
+    return sum(b.numel() * b.element_size() for name, b in network.named_buffers() if name not in saved)
 
 
 def _per_class(network: nn.Module) -> dict[str, int]:

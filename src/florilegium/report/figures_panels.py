@@ -49,7 +49,7 @@ def draw_panels(material: Material, figure: Planned) -> Figure:
         fig,
         material.study,
         figure.question,
-        f"One column an arm, all on the same scales. Thin: single runs ({material.n_seeds(entries)}); bold: their mean at "
+        f"{material.not_alike([e for e in entries if '/'.join(e.key) in losses])}One column an arm, all on the same scales. Thin: single runs ({material.n_seeds(entries)}); bold: their mean at "
         "each epoch. A cross marks where a run diverged. The training loss is the one that was minimised, on "
         f"augmented images, so that it can stay above the validation loss.{_sources(figure)}",
     )

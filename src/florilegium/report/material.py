@@ -58,10 +58,9 @@ class Material:
 
     def not_alike(self, entries: Sequence[Entry]) -> str:
         """A warning for captions where published figures stand beside arms that are not what was published."""
-        unlike = [entry for entry in entries if entry.published and entry.departures]
         return (
             "Published figures are of something else than was run here: the table says what differs. "
-            if unlike
+            if any(entry.departures for entry in entries)
             else ""
         )
 

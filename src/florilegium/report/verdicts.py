@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from florilegium.core.departures import Departure, Kind
+from florilegium.core.departures import Departure, Kind, elsewhere
 from florilegium.core.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES
 from florilegium.core.published import Published
 from florilegium.report.measures import counted
@@ -89,10 +89,7 @@ def departures(study: Study, entry: Entry, metric: str, over: Key | None, images
     matters = MATTERS.get(metric)
     found = [d for d in _all(entry, images) if matters is None or d.kind in matters]
     if baseline := study.find(over):
-        found += [
-            d.model_copy(update={"words": f"{d.words} (in {baseline.experiment})"})
-            for d in _all(baseline, images)
-        ]
+        found += elsewhere("experiment", baseline.experiment, _all(baseline, images), found)
     return list({d.words: d for d in found}.values())
 
 
