@@ -17,7 +17,7 @@ from florilegium.models import registry
 from florilegium.models.weights import save
 
 CLASSES = ("red", "green", "blue")
-STORED, SIZE, PART = 24, 16, 2 / 3
+STORED, SIZE, PART = 24, 16, 16 / 18
 MODEL = Model(name="resnet18", arguments={"channels": [4, 4, 8, 8]})
 
 
