@@ -76,7 +76,7 @@ def matches_of(truth: Mapping[str, Any], evaluation: Any) -> Matches:
     names = {category["id"]: category["name"] for category in truth["categories"]}
     return compact(
         Matches(
-            images=digest_of(truth),
+            images=_digest(truth),
             classes=tuple(names[number] for number in ids),
             objects=objects,
             label=np.repeat(np.arange(len(ids)), [len(image) for image, _, _ in parts]),
@@ -87,7 +87,7 @@ def matches_of(truth: Mapping[str, Any], evaluation: Any) -> Matches:
     )
 
 
-def digest_of(truth: Mapping[str, Any]) -> str:
+def _digest(truth: Mapping[str, Any]) -> str:
     """A digest of the images of `truth`, whatever their order."""
     named = sorted((image["id"], str(image.get("file_name", ""))) for image in truth["images"])
     return hashlib.sha256("\n".join(f"{number} {name}" for number, name in named).encode()).hexdigest()

@@ -60,22 +60,28 @@ def suppress(
     boxes = clip(boxes, content.to(boxes.device)[image])
     there = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     image, values, label, boxes = (part[there] for part in (image, values, label, boxes))
-    of_images = image.bincount(minlength=count).tolist()
-    parts = zip(*(part.split(of_images) for part in (boxes, values, label)), strict=True)
-    return [_suppressed(*part, rule) for part in parts]
+    kept = _kept(boxes, values, image * n_classes + label, rule.iou)
+    image, values, label, boxes = (part[kept].cpu() for part in (image, values, label, boxes))
+    order = values.sort(descending=True, stable=True).indices  # of equal ones the one that came first
+    found = []
+    for number in range(count):
+        own = order[image[order] == number][: rule.after]
+        found.append(Found(boxes[own], values[own].double().sigmoid().float(), label[own]))
+    return found
 
 
-def _suppressed(boxes: Tensor, logits: Tensor, labels: Tensor, rule: Suppression) -> Found:
-    """What stays of one image's answers, the likeliest first, of equal ones the one that came first.
+def _kept(boxes: Tensor, logits: Tensor, groups: Tensor, iou: float) -> Tensor:
+    """Which of the answers stay, in rising order: those that no likelier one of their group overlaps too much.
 
-    Nothing of it may depend on the other images or on the number of classes. torchvision moves the boxes of
-    each class to a place of its own and suppresses all at once: in float32 the moved boxes are rounded, whole
-    numbers in float64 are not. A sigmoid's last digit depends on where in a tensor it is taken, so logits
-    decide which answer is likelier.
+    What stays of a group may not depend on the others. torchvision moves the boxes of each group to a place
+    of its own and suppresses all at once: in float32 the moved boxes are rounded, the more so the more groups
+    there are, whole numbers in float64 are not. And a sigmoid's last digit depends on where in a tensor it is
+    taken, so logits decide which answer is likelier.
     """
-    places, order = (boxes.double() * GRID).round(), logits.double()
-    kept = batched_nms(places, order, labels, rule.iou)[: rule.after]
-    return Found(boxes[kept].cpu(), order[kept].sigmoid().float().cpu(), labels[kept].cpu())
+    if boxes.device.type == "mps":  # has no float64
+        return _kept(boxes.cpu(), logits.cpu(), groups.cpu(), iou).to(boxes.device)
+    places = (boxes.double() * GRID).round()
+    return batched_nms(places, logits.double(), groups, iou).sort().values
 
 
 def _likely(logits: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:
