@@ -11,7 +11,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.metrics import SCORING, Scored
 from florilegium.report.average_precision import error_covariance
 from florilegium.report.intervals import arm_interval, resampled_interval, share_interval
-from florilegium.report.measures import BLANK, NOWHERE, bounded, over_seeds
+from florilegium.report.measures import NOWHERE, over_seeds, student
 from florilegium.report.runs import Run, finite
 from florilegium.report.statistics import (
     Difference,
@@ -20,7 +20,6 @@ from florilegium.report.statistics import (
     paired_difference,
     paired_t,
     resampled_difference,
-    t_interval,
     wilson,
 )
 from florilegium.report.study import Key
@@ -79,7 +78,7 @@ class Arms:
         if metric in COCO:
             errors = error_covariance(tests.draws(metric, key))
             return resampled_interval(values, *errors, tests.n_images, scatter=tests.scatter(metric))
-        return bounded(metric, t_interval(values)) if len(values) > 1 else (float(values[0]), BLANK, BLANK)
+        return student(values, 0.0, 1.0)
 
     def paired(self, key: Key, other: Key) -> Paired | None:
         """An arm against another; None where there is no test, and `untested` says why.

@@ -26,6 +26,7 @@ DIFFERENCE_COLUMNS = (
     *("p_value", "p_adjusted", "detectable", "n_seeds", "n_test", "method"),
 )
 TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
+SIGNIFICANT = 0.05
 OWN_SPLIT = "project's own"
 NOTE_SEPARATOR = " | "
 COUNTS = {"n_seeds": "Int64", "n_test": "Int64"}  # integers that may be absent
@@ -183,3 +184,8 @@ def differences_of(differences: pd.DataFrame, entry: Entry, other: Key | None = 
         & (differences["baseline"] == "/".join(over or ()))
     ]
     return next(rows.itertuples(), None)
+
+
+def shown(row: Any) -> bool:
+    """Whether a row of the table of differences shows one, among all tests of its study."""
+    return bool(row.p_adjusted < SIGNIFICANT)

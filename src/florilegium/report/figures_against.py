@@ -63,8 +63,8 @@ def draw_against(material: Material, figure: Planned) -> Figure:
         material.study,
         figure.question,
         f"{material.not_alike([e for e in entries if any(p.metric in metrics for p in e.published)])}"
-        f"Small dots: single runs ({material.n_seeds(entries)}, {material.n_tests(entries)}); large: mean; bars: 95 % "
-        "interval, Student's t over seeds (Wilson's for a single run).",
+        f"Small dots: single runs ({material.n_seeds(entries)}, {material.n_tests(entries)}); large: mean; bars: "
+        f"{style.INTERVAL}.",
     )
     return fig
 

@@ -42,8 +42,8 @@ def draw_bars(material: Material, figure: Planned) -> Figure:
         material.study,
         figure.question,
         f"{material.not_alike([e for e in entries if any(p.metric in metrics for p in e.published)])}"
-        f"Small dots: single runs ({material.n_seeds(entries)}); bars and large dots: their mean, with the 95 % t interval "
-        f"over seeds. × : as a multiple of {material.label(entries[0])}. Times and memory are those of the hardware "
+        f"Small dots: single runs ({material.n_seeds(entries)}); bars and large dots: their mean, with the "
+        f"{style.INTERVAL}. × : as a multiple of {material.label(entries[0])}. Times and memory are those of the hardware "
         "that the table of costs names.",
     )
     return fig

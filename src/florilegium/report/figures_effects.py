@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from florilegium.core.metrics import EPOCHS
 from florilegium.report import style
 from florilegium.report.catalogue import CONVERGENCE_ROLES, Planned
-from florilegium.report.comparison import differences_of
+from florilegium.report.comparison import differences_of, shown
 from florilegium.report.material import Material
 from florilegium.report.measures import value
 from florilegium.report.runs import finite
@@ -46,7 +46,7 @@ def draw_leak(material: Material, figure: Planned) -> Figure:
         figure.question,
         f"Leaky: pretrained on pictures that the test set shows again; clean: without them. {material.n_seeds(arms)}, "
         f"{material.n_tests(arms)}. Dot and bar: mean paired difference and its 95 % interval, over seeds and "
-        "images both.",
+        f"images both; p adjusted for the study's {len(material.differences)} tests.",
     )
     return fig
 
@@ -73,7 +73,9 @@ def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -
         ax.text(0, y, "  no paired test", va="center", color=style.SOFT)
         return
     _bar(ax, 100 * found.difference, 100 * found.ci_low, 100 * found.ci_high, y, colour)
-    said = f"{points(found.difference)} points, p {equals(p_value(found.p_value))}"
+    said = f"{points(found.difference)} points, p {equals(p_value(found.p_adjusted))}"
+    if not shown(found):
+        said += f": none shown (detectable: {points(found.detectable).removeprefix('+')})"
     ax.annotate(
         said, (100 * found.difference, y), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=9
     )
@@ -152,8 +154,8 @@ def draw_rates(material: Material, figure: Planned) -> Figure:
         fig,
         material.study,
         figure.question,
-        f"Small dots: single runs ({material.n_seeds(arms)}, {material.n_tests(arms)}); large: mean; bars: 95 % t interval "
-        "over seeds (Wilson for one). These are test accuracies, shown to answer the study's claim; no rate was "
+        f"Small dots: single runs ({material.n_seeds(arms)}, {material.n_tests(arms)}); large: mean; bars: "
+        f"{style.INTERVAL}. These are test accuracies, shown to answer the study's claim; no rate was "
         "chosen by them.",
     )
     return fig

@@ -101,7 +101,7 @@ def draw_recognised(material: Material, figure: Planned) -> Figure:
         fig,
         material.study,
         figure.question,
-        f"Dots: mean over {material.n_seeds(entries)}; bars: 95 % interval (Student's t over seeds, Wilson's for one). "
+        f"Dots: mean over {material.n_seeds(entries)}; bars: 95 % interval (over seeds; of one: Wilson's over its images). "
         "Seconds are those of the hardware that drew them. An image that is recognised need not be new: the table "
         "counts copies.",
     )

@@ -37,7 +37,7 @@ def draw_heatmap(material: Material, figure: Planned) -> Figure:
         fig,
         material.study,
         figure.question,
-        f"Means over seeds ({material.n_seeds(entries)}, {material.n_tests(entries)}) with the 95 % t interval below, and how many "
+        f"Means over seeds ({material.n_seeds(entries)}, {material.n_tests(entries)}) with the 95 % interval below, and how many "
         "runs stand behind a cell. Runs that diverged are left out and counted.",
     )
     return fig

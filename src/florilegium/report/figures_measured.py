@@ -43,8 +43,8 @@ def draw_measured(material: Material, figure: Planned) -> Figure:
         fig,
         material.study,
         figure.question,
-        f"Small dots: single runs ({material.n_seeds(entries)}, {material.n_tests(entries)}); large: mean; bars: 95 % t interval "
-        f"over seeds, of both.{clock}",
+        f"Small dots: single runs ({material.n_seeds(entries)}, {material.n_tests(entries)}); large: mean; bars: "
+        f"{style.INTERVAL}, of both.{clock}",
     )
     return fig
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from florilegium.report import style
 from florilegium.report.catalogue import Planned
 from florilegium.report.material import Material
-from florilegium.report.statistics import t_interval
+from florilegium.report.measures import student
 
 NAMES = {
     "correct": "right",
@@ -57,9 +57,9 @@ def _kinds(ax: Axes, counts: Sequence[Mapping[str, int]]) -> None:
         colour = style.RIGHT if kind == "correct" else style.WRONG
         ax.barh(-row, mean, height=0.55, color=colour, alpha=0.55)
         end = float(max(values))
-        if len(values) > 1:
-            _, low, high = t_interval(values)
-            ax.plot([max(low, 0), high], [-row, -row], color=style.INK, linewidth=1.6)
+        _, low, high = student(values, least=0.0)
+        if not np.isnan(low):
+            ax.plot([low, high], [-row, -row], color=style.INK, linewidth=1.6)
             end = max(end, high)
         ax.plot(values, [-row + 0.3] * len(values), "o", markersize=3, color=style.INK, alpha=0.6)
         ax.annotate(

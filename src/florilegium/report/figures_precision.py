@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from florilegium.report import style
 from florilegium.report.catalogue import LINES, Planned
 from florilegium.report.material import Material
-from florilegium.report.statistics import t_interval
+from florilegium.report.measures import student
 
 
 def draw_precision_recall(material: Material, figure: Planned) -> Figure:
@@ -38,8 +38,8 @@ def draw_precision_recall(material: Material, figure: Planned) -> Figure:
         material.study,
         f"{figure.question} {material.label(entry)}",
         f"Left: precision at each recall at an IoU of 0.5; thin: single runs ({material.n_seeds([entry])}, "
-        f"{material.n_tests([entry])}); bold: their mean.{fewer} Right: average precision, mean and 95 % t interval "
-        "over seeds; large: over IoU 0.5 to 0.95; small: at 0.5.",
+        f"{material.n_tests([entry])}); bold: their mean.{fewer} Right: average precision, mean and 95 % t interval over "
+        "seeds alone; large: over IoU 0.5 to 0.95; small: at 0.5.",
     )
     return fig
 
@@ -70,9 +70,8 @@ def _areas(
         colour = colours.get(name, style.SOFT)
         for key, size, aside in (("AP", 8, 0.0), ("AP50", 5, 0.25)):
             values = _figures(details, name, key)
-            if len(values) > 1:
-                _, low, high = t_interval(values)
-                ax.plot([max(low, 0), min(high, 100)], [row + aside] * 2, color=colour, linewidth=2)
+            _, low, high = student(values, 0.0, 100.0)
+            ax.plot([low, high], [row + aside] * 2, color=colour, linewidth=2)
             ax.plot(np.mean(values), row + aside, "o", markersize=size, color=colour, markeredgecolor="white")
     ax.set_yticks(range(len(order)), [style.wrapped(name, 20) for name in order])
     ax.set_xlabel("AP (large) and AP50 (small) (%)")

@@ -56,7 +56,7 @@ def draw_published(material: Material, figure: Planned) -> Figure:
         fig,
         material.study,
         figure.question,
-        f"{warning}Intervals: Student's t over seeds ({material.n_seeds(arms)}), or Wilson's for a single run. "
+        f"{warning}{style.INTERVAL}; {material.n_seeds(arms)}. "
         f"{material.n_tests(arms)}. Rows without a band have no published figure.",
     )
     return fig

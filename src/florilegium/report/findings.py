@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 
 from florilegium.core.metrics import EPOCHS
-from florilegium.report.comparison import differences_of
+from florilegium.report.comparison import differences_of, shown
 from florilegium.report.study import SHARE, Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
 FEW = 3  # gains that have a headline each
-SIGNIFICANT = 0.05
 JUDGED = ("reproduced", "higher", "lower", "inconclusive")
 
 
@@ -68,11 +67,6 @@ def _effect(
         f"{_seeds(row.n_seeds)}, {row.n_test:,} test images."
     )
     yield Finding(f"{points(row.difference)} points", subject, sentence + none_shown(row))
-
-
-def shown(row: Any) -> bool:
-    """Whether a test shows a difference, among all those of the study."""
-    return bool(row.p_adjusted < SIGNIFICANT)
 
 
 def none_shown(row: Any) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from florilegium.core.files import read_json
 from florilegium.report.runs import Run
-from florilegium.report.statistics import t_interval, wilson
+from florilegium.report.statistics import wilson
 from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import markdown_table
 
@@ -37,7 +37,7 @@ HEADS = (
 )  # fmt: skip
 READING = (
     "Recognised: the share of images in which a classifier of real images sees the class that was asked for, with a "
-    "95 % interval (Student's t over seeds, Wilson's for one). Copies: images that the audit calls the same picture as "
+    "95 % interval (over seeds; of one, Wilson's over its images). Copies: images that the audit calls the same picture as "
     "one that the generator learned from. Distance: mean squared difference to the nearest of those, the median over "
     "images; beside it the same of real test images, which no generator has copied."
 )
@@ -104,12 +104,14 @@ def _row(found: Set) -> dict[str, Any]:
     return row
 
 
-def recognised(judged: Sequence[Mapping[str, Any]]) -> tuple[float, float, float]:
+def recognised(judged: Sequence[Mapping[str, Any]]) -> Interval:
     """Mean accuracy of the judge over seeds, with its 95 % interval."""
     values = [j["accuracy"] for j in judged]
     if len(values) == 1:
-        return (values[0], *wilson(round(values[0] * judged[0]["n"]), judged[0]["n"]))
-    return t_interval(values)
+        return (float(values[0]), *wilson(round(values[0] * judged[0]["n"]), judged[0]["n"]))
+    n = int(judged[0]["n"])
+    own = max(value * (1 - value) / n for value in values)  # each seed makes images of its own
+    return share_interval(np.array(values), n, own, 0.0)
 
 
 Readable = tuple[tuple[str, ...], list[tuple[str, ...]]]

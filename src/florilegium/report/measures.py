@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from florilegium.core.errors import unknown
 from florilegium.core.metrics import (
     BEST_VALIDATION,
@@ -20,7 +22,7 @@ from florilegium.core.metrics import (
     metrics_of,
 )
 from florilegium.report.runs import Run, best_validation, epochs_to_90_percent, finite, first_epoch_at
-from florilegium.report.statistics import Interval, t_interval, wilson
+from florilegium.report.statistics import Interval, Numbers, t_interval, wilson
 
 BLANK = math.nan
 NOWHERE: Interval = (BLANK, BLANK, BLANK)
@@ -84,19 +86,24 @@ def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
         return sum(values) / len(values), *wilson(sum(values), len(values))
     if metric in SIZES:
         return values[0], values[0], values[0]
-    if len(values) == 1:
-        return values[0], BLANK, BLANK
-    return bounded(metric, t_interval(values))
+    return student(values, *_bounds(metric))
 
 
-def bounded(metric: str, interval: Interval) -> Interval:
-    """An interval cut at what a metric can be; of no interval's bounds none is left."""
-    mean, low, high = interval
-    if math.isinf(low):
-        return mean, BLANK, BLANK
+def _bounds(metric: str) -> tuple[float, float]:
+    """The least and the most that a metric can be."""
     if metric in FRACTIONS - SIGNED:
-        return mean, max(0.0, low), min(1.0, high)
-    return (mean, max(1.0, low), high) if metric in (EPOCHS, FIRST_AT_99) else (mean, low, high)
+        return 0.0, 1.0
+    return (1.0 if metric in (EPOCHS, FIRST_AT_99) else -math.inf), math.inf
+
+
+def student(values: Numbers, least: float = -math.inf, most: float = math.inf) -> Interval:
+    """Mean of values with Student's 95 % interval, cut at what can be; it has no bounds where there is a single value,
+    or where all agree and so say nothing of their scatter."""
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return mean, BLANK, BLANK
+    _, low, high = t_interval(values)
+    return (mean, max(least, low), min(most, high)) if math.isfinite(low) else (mean, BLANK, BLANK)
 
 
 def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:
@@ -114,7 +121,4 @@ def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[I
         ratios = [1 / ratio for ratio in ratios]
     if not ratios or any(math.isnan(ratio) for ratio in ratios):
         return NOWHERE, len(pairs)
-    if len(ratios) == 1:
-        return (ratios[0], BLANK, BLANK), 1
-    mean, low, high = bounded(metric, t_interval(ratios))
-    return (mean, max(0.0, low), high), len(ratios)
+    return student(ratios, least=0.0), len(ratios)

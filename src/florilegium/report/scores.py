@@ -1,5 +1,6 @@
 """All that each arm scored: `scores.csv`, every score of its task, and of a detector by class and kind of error."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from florilegium.core.coco import FIGURES as COCO
 from florilegium.core.metrics import GAP, WORDS
 from florilegium.evaluation.detection_errors import KINDS
 from florilegium.report.arms import Arms
-from florilegium.report.measures import BLANK, NOWHERE
+from florilegium.report.measures import NOWHERE, student
 from florilegium.report.runs import finite
-from florilegium.report.statistics import Interval, t_interval
+from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Study, labels
 from florilegium.report.tables import measured
 
@@ -58,15 +59,10 @@ def _of_arm(entry: Entry, arms: Arms) -> Iterator[tuple[str, str, Interval]]:
             yield ERRORS, name, _interval([of["errors"]["counts"][name] for of in details])
 
 
-def _interval(values: Sequence[float | None], most: float = float("inf")) -> Interval:
-    """Student's t over seeds, cut at what can be; nothing where a run has no such value, no bounds where all agree."""
+def _interval(values: Sequence[float | None], most: float = math.inf) -> Interval:
+    """Over seeds; nothing where a run has no such value."""
     known = [float(v) for v in values if v is not None]
-    if len(known) < len(values):
-        return NOWHERE
-    if len(set(known)) == 1:
-        return known[0], BLANK, BLANK
-    mean, low, high = t_interval(known)
-    return mean, max(0.0, low), min(most, high)
+    return NOWHERE if len(known) < len(values) else student(known, 0.0, most)
 
 
 def read_scores(folder: Path) -> pd.DataFrame:

@@ -2,11 +2,9 @@
 
 import math
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from florilegium.report.statistics import t_interval
+from florilegium.report.measures import student
 
 MEASURES = {"deletion": -1, "insertion": 1}  # the sign of better
 RANDOM = ("random_pixels", "random_squares")
@@ -17,22 +15,16 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
     `mean, ci_low, ci_high`: area under the curve, over images; `against`: the random order that is better by
     that measure; `gain, gain_low, gain_high`: how much better than that on the same images, empty for random orders; `n_images`.
-    Intervals are Student's, at 95 %, and empty for a single image.
+    Intervals are Student's, at 95 %, and empty for a single image and where all are alike.
     """
     rows = []
     for measure, sign in MEASURES.items():
         areas = table.pivot(index="image", columns="method", values=measure)  # an image a row
         best = max(RANDOM, key=lambda order: sign * areas[order].mean())
         for method in dict.fromkeys(table["method"]):
-            mean, low, high = _interval(areas[method].to_numpy())
+            mean, low, high = student(areas[method].to_numpy())
             gains = sign * (areas[method] - areas[best]).to_numpy()
-            gain = _interval(gains) if method not in RANDOM else (math.nan,) * 3
+            gain = student(gains) if method not in RANDOM else (math.nan,) * 3
             rows.append((measure, method, mean, low, high, best, *gain, len(areas)))
     columns = ["measure", "method", "mean", "ci_low", "ci_high", "against", "gain", "gain_low", "gain_high"]
     return pd.DataFrame(rows, columns=[*columns, "n_images"])
-
-
-def _interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    if len(values) < 2:
-        return float(values.mean()), math.nan, math.nan
-    return t_interval(values.tolist())

@@ -17,6 +17,9 @@ from matplotlib.figure import Figure
 from florilegium.core.files import atomic
 
 # Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
+INTERVAL = (
+    "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
+)
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 DASHES = ("-", "--", ":")
 INK = "#1F2328"
