@@ -1,7 +1,8 @@
 """Seeds that people take for lucky, held against seeds that were drawn at random."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isfinite, isnan
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,9 +11,11 @@ from matplotlib.figure import Figure
 from florilegium.core.metrics import FRACTIONS
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
+from florilegium.report.comparison import differences_of
 from florilegium.report.material import Material
-from florilegium.report.measures import value
-from florilegium.report.statistics import one_more, t_interval
+from florilegium.report.measures import student, value
+from florilegium.report.statistics import one_more
+from florilegium.report.study import Entry
 from florilegium.report.tables import axis, equals, p_value
 
 
@@ -28,7 +31,8 @@ def draw_seeds(material: Material, figure: Planned) -> Figure:
     n_others = len(set(runs) - set(marked))
     for ax, metric in zip(axes, metrics, strict=True):
         values = {seed: value(run, metric) for seed, run in sorted(runs.items())}
-        _panel(ax, {seed: v for seed, v in values.items() if not isnan(v)}, marked, metric)
+        tests = _tests(material, entries) if metric == entries[0].scoring.main else {}
+        _panel(ax, {seed: v for seed, v in values.items() if not isnan(v)}, marked, metric, tests)
     axes[0].plot([], [], "o", color=style.PALETTE[0], label="one seed")
     axes[0].plot([], [], "D", color=style.WRONG, label="a marked seed")
     axes[0].plot([], [], color=style.INK, linewidth=2.4, label="mean of the others, 95 % interval")
@@ -38,22 +42,31 @@ def draw_seeds(material: Material, figure: Planned) -> Figure:
         fig,
         material.study,
         figure.question,
-        f"A marked seed is one more draw: it is held against the {n_others} others by Student's t for a single further value, which "
-        f"takes them for normal ({material.n_tests(entries)}; two-sided p, not corrected for the number of marked seeds). Rank 1 "
-        "is the largest of it and the others.",
+        f"A marked seed is one more draw beside the {n_others} others ({material.n_tests(entries)}). p is that of the table of differences, "
+        f"adjusted for the study's {len(material.differences)} tests. Rank 1 is the largest of it and the others.",
     )
     return fig
 
 
-def _panel(ax: Axes, values: Mapping[int, float], marked: Sequence[int], metric: str) -> None:
+def _tests(material: Material, entries: Sequence[Entry]) -> dict[int, Any]:
+    """The test of each seed that an arm has to itself, by seed."""
+    lone = {e.key: [run.seed for run in material.finished(e)] for e in entries}
+    rows = {lone[e.key][0]: differences_of(material.differences, e) for e in entries if len(lone[e.key]) == 1}
+    return {seed: row for seed, row in rows.items() if row is not None}
+
+
+def _panel(
+    ax: Axes, values: Mapping[int, float], marked: Sequence[int], metric: str, tests: Mapping[int, Any]
+) -> None:
     label, scale = axis(metric, 1.0)
     others = [scale * v for seed, v in values.items() if seed not in marked]
     if len(others) > 1:
         low, high, _ = one_more(others, others[0])
         if metric in FRACTIONS:
             low, high = max(0.0, low), min(scale, high)
-        ax.axvspan(low, high, color=style.BAND, alpha=0.55, zorder=0)
-        mean, low, high = t_interval(others)
+        if isfinite(low):
+            ax.axvspan(low, high, color=style.BAND, alpha=0.55, zorder=0)
+        mean, low, high = student(others, *((0.0, scale) if metric in FRACTIONS else ()))
         ax.plot([low, high], [-0.2] * 2, color=style.INK, linewidth=2.4)
         ax.plot(mean, -0.2, "|", color=style.INK, markersize=11, markeredgewidth=2)
     ax.plot(others, [0.12] * len(others), "o", markersize=7, alpha=0.6, color=style.PALETTE[0])
@@ -61,7 +74,7 @@ def _panel(ax: Axes, values: Mapping[int, float], marked: Sequence[int], metric:
         if seed in values:
             ax.plot(scale * values[seed], -row, "D", markersize=7, color=style.WRONG)
         ax.annotate(
-            _told(scale * values.get(seed, np.nan), others), (1, -row), xycoords=("axes fraction", "data"),
+            _told(scale * values.get(seed, np.nan), others, tests.get(seed)), (1, -row), xycoords=("axes fraction", "data"),
             xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5, color=style.SOFT,
         )  # fmt: skip
     names = [f"{len(others)} other {'seed' if len(others) == 1 else 'seeds'}", *(f"seed {s}" for s in marked)]
@@ -73,11 +86,9 @@ def _panel(ax: Axes, values: Mapping[int, float], marked: Sequence[int], metric:
     ax.tick_params(axis="y", length=0)
 
 
-def _told(value: float, others: Sequence[float]) -> str:
+def _told(value: float, others: Sequence[float], test: Any | None) -> str:
     if isnan(value):
         return "not run, or diverged"
     rank = 1 + sum(other > value for other in others)
     ranked = f"{value:.1f}, rank {rank} of {len(others) + 1}"
-    if len(others) < 2:
-        return ranked
-    return f"{ranked}, p {equals(p_value(one_more(others, value)[2]))}"
+    return f"{ranked}, p {equals(p_value(test.p_adjusted))}" if test else ranked

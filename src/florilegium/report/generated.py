@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from florilegium.core.files import read_json
+from florilegium.report.intervals import share_interval
 from florilegium.report.runs import Run
-from florilegium.report.statistics import wilson
+from florilegium.report.statistics import Interval, wilson
 from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import markdown_table
 
