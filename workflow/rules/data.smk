@@ -9,7 +9,8 @@ DOWNLOADED = [name for name, d in plan.datasets.items() if d.rendered is None]
 RENDERED = [name for name, d in plan.datasets.items() if d.rendered is not None]
 
 
-SHOWN = {"title": True, "citation": True, "terms": True, "homepage": True, "images": True}  # to readers only
+# To readers only, and to estimates.
+SHOWN = dict.fromkeys(("title", "citation", "terms", "homepage", "images", "sides"), True)
 ORIGIN = {"files": {"__all__": {"urls", "md5", "sha256"}}}  # what counts once the files are verified
 
 

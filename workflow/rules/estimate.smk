@@ -1,10 +1,12 @@
 # the plan alone -> how many GPU hours it takes
+from florilegium.core.estimated import estimated, uncounted
 
 ESTIMATED = canonical(
     {
         "preset": plan.settings.preset,
         "card": plan.settings.estimates.model_dump(mode="json"),
-        "experiments": plan.estimated(),
+        "experiments": estimated(plan),
+        "uncounted": uncounted(plan),
     }
 )
 

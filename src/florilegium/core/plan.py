@@ -13,7 +13,7 @@ from florilegium.core.errors import unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.figures import ChosenFigure, asked
 from florilegium.core.networks import described, is_same
-from florilegium.core.recipe import COUNTED, FEATURED, Recipe
+from florilegium.core.recipe import FEATURED, Recipe
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
@@ -110,31 +110,6 @@ class Plan:
     def with_attribution(self) -> dict[str, Experiment]:
         """The experiments whose answers are explained, by their key."""
         return {e.key: e for e in self.experiments if e.attribution}
-
-    def estimated(self) -> list[dict[str, Any]]:
-        """What GPU hours are estimated from, as JSON values: the classifiers, and how often each is run.
-
-        Runs of a cached probe that share their features count once: the rest takes seconds.
-        """
-        found = []
-        for e in self.experiments:
-            source = self.datasets[self.source(e.data.dataset)[0]]
-            if isinstance(e.recipe, Recipe) and source.images is not None:
-                cached = e.recipe.features == "cached"
-                shared = cached and self.features_seed(e) is not None
-                found.append(
-                    {
-                        "experiment": e.key,
-                        "runs": 1 if shared else len(e.seeds),
-                        "cached": cached,
-                        "images": source.images,
-                        "classes": len(source.classes),
-                        "model": e.model.model_dump(mode="json"),
-                        "recipe": e.recipe.model_dump(mode="json", include=set(COUNTED)),
-                        "data": e.data.model_dump(mode="json", exclude={"storage_size", "clean"}),
-                    }
-                )
-        return found
 
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""

@@ -32,8 +32,6 @@ FEATURED = (
     "allow_missing",
     "allow_unexpected",
 )
-# What the number of its operations depends on.
-COUNTED = ("epochs", "epoch_steps", "batch_size", "image_size", "freeze", "freeze_blocks")
 
 
 class Recipe(TrainingRecipe):

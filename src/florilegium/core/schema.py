@@ -8,7 +8,7 @@ from florilegium.core.audit_settings import Audit
 from florilegium.core.figures import FigureEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
-from florilegium.core.strict import AtLeastOne, Count, Fraction, Name, NotNegative, Positive, Strict
+from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Positive, Strict
 from florilegium.core.tasks import TaskName
 from florilegium.core.trackers import TrackerName
 
@@ -132,11 +132,19 @@ class Preset(Strict):
 
 
 class Card(Strict):
-    """The accelerator that estimates of GPU hours assume."""
+    """The accelerator that estimates of GPU hours assume, as its data sheet has it: dense rates, in 10^12 operations
+    a second."""
 
-    name: str = "NVIDIA A100"
-    teraflops: Positive = Field(312.0, description="most operations a second, in 16 bits, dense, in 10^12")
-    share: Fraction = Field(0.35, description="part of them that a training is assumed to reach")
+    name: str = "NVIDIA H200"
+    teraflops_16bit: Positive = Field(989.0, description="bf16 and fp16, on matrix units")
+    teraflops_tf32: Positive = Field(
+        495.0, description="TF32 on matrix units, which torch takes for convolutions in fp32"
+    )
+    teraflops_32bit: Positive = Field(67.0, description="fp32, which all other products of fp32 are made in")
+    terabytes: Positive = Field(4.8, description="a second, from its memory and back, in 10^12 bytes")
+    launch_microseconds: Positive = Field(
+        45.0, description="that its host takes for a kernel of a step: no data sheet says it"
+    )
 
 
 class Settings(Strict):

@@ -39,6 +39,11 @@ class Dataset(Strict):
         None,
         description="how many the makers publish, by the split that they are in here; for estimates alone",
     )
+    sides: tuple[AtLeastOne, AtLeastOne] | None = Field(
+        None,
+        strict=False,
+        description="height and width of a typical image, where a network sees it in its own shape; for estimates alone",
+    )
     official_splits: Count = Field(0, description="how many published splits there are to choose from")
     annotations: dict[Split, str] | None = Field(
         None, description="coco: the annotation file of each split; null: train.json, val.json and test.json"
