@@ -115,7 +115,8 @@ def test_where_steps_divide_ddim_draws_what_diffusers_draws():
             predicted = net(expected, step.expand(2), LABELS)
             expected = reference.step(predicted, step, expected).prev_sample
     found = draw(net, noise, 500, sampler="ddim", steps=20)
-    torch.testing.assert_close(found, expected.clamp(-1, 1), atol=1e-4, rtol=0)
+    # An eighth of a grey level: twenty passes of an untrained network magnify the rounding of float32.
+    torch.testing.assert_close(found, expected.clamp(-1, 1), atol=1e-3, rtol=0)
 
 
 def changed(preset: str, **samples: object):
