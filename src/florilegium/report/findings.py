@@ -66,6 +66,8 @@ def _effect(
         f"p\u00a0{equals(p_value(row.p_value))}, adjusted for {len(differences)} tests p\u00a0{equals(p_value(row.p_adjusted))}; "
         f"{_seeds(row.n_seeds)}, {row.n_test:,} test images."
     )
+    if row.n_seeds == 1:
+        sentence += " One seed: it speaks of these two networks alone."
     yield Finding(f"{points(row.difference)} points", subject, sentence + none_shown(row))
 
 

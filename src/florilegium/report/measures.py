@@ -93,7 +93,9 @@ def _bounds(metric: str) -> tuple[float, float]:
     """The least and the most that a metric can be."""
     if metric in FRACTIONS - SIGNED:
         return 0.0, 1.0
-    return (1.0 if metric in (EPOCHS, FIRST_AT_99) else -math.inf), math.inf
+    if metric in SIGNED:
+        return -1.0, 1.0
+    return (1.0 if metric in (EPOCHS, FIRST_AT_99) else 0.0), math.inf
 
 
 def student(values: Numbers, least: float = -math.inf, most: float = math.inf) -> Interval:
