@@ -3,10 +3,10 @@
     python benchmarks/calibration.py --out calibration.json            the whole grid, on two cores some minutes
     python benchmarks/calibration.py --out calibration.json --draws 500
 
-Three parts. `null`: two arms of one accuracy, over seeds, images, the scatter of seeds and how hard images are;
+Four parts. `null`: two arms of one accuracy, over seeds, images, the scatter of seeds and how hard images are;
 beside the test stand Student's paired t over seeds and McNemar on one seed. `power`: the same with effects.
 `studies`: a baseline and other arms that lend each other what they know of their seeds (`report.scatter`), alike
-and unlike.
+and unlike. `precision`: detectors, compared by average precision on resampled images.
 """
 
 import argparse
@@ -19,28 +19,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_world import ACCURACY, arm_of, draw
+from calibration_world import ACCURACY, arm_of, draw, draw_detectors
 from machine import machine
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from florilegium.core.files import write_json
+from florilegium.report.average_precision import coco_scores, error_covariance, resampled
 from florilegium.report.intervals import own_variance
 from florilegium.report.scatter import scatter_of
 from florilegium.report.spread import paired_spread
-from florilegium.report.statistics import mcnemar
+from florilegium.report.statistics import mcnemar, resampled_difference
 
 SEEDS, IMAGES, SCATTER = (2, 3, 5, 10), (97, 340, 680, 10_000), (0.0, 0.02, 0.06)
 EFFECTS = (0.01, 0.02, 0.05, 0.10)
+PARTS = ("null", "power", "studies", "precision")
+WEIGHTS = {"precision": 100}  # of what a cell takes to compute, beside its hits
 LEVELS = (0.05, 0.01, 0.001)
 LIMITS = {0.05: 0.06, 0.01: 0.015, 0.001: 0.003}
 COVERED = 0.94
 ELEMENTS = 4_000_000  # hits drawn at a time
 TASTE = 0.5  # arms that are not one differ in which images they find hard
 MOST_SCATTER = 0.25
+RESAMPLES = 200
 UNLIKE = {
     "all alike": lambda random, n: np.ones(n),
     "unlike by half": lambda random, n: np.exp(0.5 * random.standard_normal(n)),
+    "unlike by a factor": lambda random, n: np.exp(random.standard_normal(n)),
     "half without scatter": lambda random, n: (random.random(n) < 0.5).astype(float),
     "one alone scatters": lambda random, n: np.eye(n)[1],
 }
@@ -55,18 +60,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the result")
     arguments = parser.parse_args()
     here, started = machine(), time.perf_counter()
-    jobs = [*null_cells(), *power_cells(), *study_cells()]
+    jobs = [*null_cells(), *power_cells(), *study_cells(), *precision_cells()]
     with ProcessPoolExecutor(arguments.workers) as pool:
         # The longest first, so that no core waits for the last one.
-        jobs.sort(key=lambda job: -job["seeds"] * job["images"] * job.get("arms", 2))
+        jobs.sort(
+            key=lambda job: -job["seeds"] * job["images"] * job.get("arms", 2) * WEIGHTS.get(job["part"], 1)
+        )
         rows = list(pool.map(run, jobs, itertools.repeat(arguments.draws), range(len(jobs))))
-    parts = {part: [row for row in rows if row["part"] == part] for part in ("null", "power", "studies")}
+    parts = {part: [row for row in rows if row["part"] == part] for part in PARTS}
     result = {
         **here,
         "draws": arguments.draws,
         "seconds": round(time.perf_counter() - started, 1),
         "limits": {str(level): limit for level, limit in LIMITS.items()},
-        "worst": worst([*parts["null"], *parts["studies"]]),
+        "worst": worst([*parts["null"], *parts["studies"], *parts["precision"]]),
         **{part: sorted(rows, key=order) for part, rows in parts.items()},
     }
     write_json(arguments.out, result)
@@ -98,6 +105,12 @@ def study_cells() -> Iterator[dict[str, Any]]:
         yield cell("studies", seeds, 340, scatter, "hard", effect) | {"arms": 6, "kind": "all alike"}
 
 
+def precision_cells() -> Iterator[dict[str, Any]]:
+    """Their scatter is that of a run's latent skill: 0.2 of it is about two points of average precision."""
+    for seeds, scatter in itertools.product((2, 3, 5), (0.0, 0.2, 0.6)):
+        yield cell("precision", seeds, 200, scatter, "hard")
+
+
 def cell(
     part: str, seeds: int, images: int, scatter: float, difficulty: str, effect: float = 0.0
 ) -> dict[str, Any]:
@@ -110,6 +123,8 @@ def run(job: dict[str, Any], draws: int, seed: int) -> dict[str, Any]:
     random = np.random.Generator(np.random.SFC64(seed))
     if job["part"] == "studies":
         return {**job, **studies(random, job, max(draws // 10, 1))}
+    if job["part"] == "precision":
+        return {**job, **precision(random, job, max(draws // 40, 1))}
     return {**job, **pairs(random, job, draws if job["images"] < 10_000 else max(draws // 5, 1))}
 
 
@@ -144,6 +159,25 @@ def studies(random: np.random.Generator, job: dict[str, Any], draws: int) -> dic
             tally.add(np.array([[abs(centre) > spread.half_width(1 - p)] for p in LEVELS]))
             tally.cover(np.array([abs(centre - effect) <= spread.half_width(0.95)]))
     return {"draws": draws, "ours": tally.shares()}
+
+
+def precision(random: np.random.Generator, job: dict[str, Any], draws: int) -> dict[str, Any]:
+    """Two arms of one kind of detector, many times, and how far the seeds of an arm lie apart in average precision."""
+    tally, n_seeds, apart = Tally(), job["seeds"], []
+    for _ in range(draws):
+        runs = draw_detectors(random, job["scatter"] * random.standard_normal(2 * n_seeds), job["images"])
+        drawn = resampled(runs, ["AP"], draws=RESAMPLES)[:, :, 0]
+        scores = np.array([coco_scores(run)["AP"] for run in runs])
+        differences, errors = scores[:n_seeds] - scores[n_seeds:], drawn[:, :n_seeds] - drawn[:, n_seeds:]
+        found = resampled_difference(differences, *error_covariance(errors), job["images"])
+        tally.add(np.array([[found.p_value < p] for p in LEVELS]))
+        tally.cover(np.array([found.low <= 0 <= found.high]))
+        apart.append(np.var(scores[:n_seeds], ddof=1))
+    return {
+        "draws": draws,
+        "ours": tally.shares(),
+        "AP_between_seeds": round(float(np.sqrt(np.mean(apart))), 4),
+    }
 
 
 def seed_variance(hits: NDArray[np.bool_]) -> float:

@@ -1,4 +1,5 @@
-"""Runs that never were: whether image n is right in seed s of an arm, drawn from a model whose accuracy is known.
+"""Runs that never were: whether image n is right in seed s of an arm, drawn from a model whose accuracy is known, and
+detectors whose seeds scatter.
 
 An image is right where `skill + image + arm and image + seed + chance > 0`, all normal (a probit model with
 crossed random effects), so that the accuracy over all images and seeds there could be is known exactly.
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
+
+from florilegium.evaluation.matches import AREAS, IOUS, Matches
 
 TABLE = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)  # normal numbers by 16 random bits
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
@@ -65,6 +68,31 @@ def draw(
         if arm.seed:
             latent = latent + np.float32(arm.seed) * _normal(random, (draws, n_seeds, 1))
         found.append(_normal(random, (draws, n_seeds, n_images)) > -latent)
+    return found
+
+
+def draw_detectors(random: np.random.Generator, seeds: NDArray[np.float64], n_images: int) -> list[Matches]:
+    """Runs of detectors of one class on the same images; `seeds` (R,) say how much better each run is than usual.
+
+    An image has one object or more; whether one is found depends on the image and the run. Whatever is found is right
+    up to some IoU, and ranks above what is not there more often than not.
+    """
+    objects = 1 + random.poisson(1.5, n_images)
+    hard = random.standard_normal(n_images)
+    counts = np.broadcast_to(objects, (1, len(AREAS), n_images)).astype(np.int64)
+    found = []
+    for seed in seeds:
+        of = np.repeat(np.arange(n_images), objects)  # the image of each object
+        of = of[random.random(len(of)) < ndtr(0.5 + hard[of] + seed)]
+        nothing = np.repeat(np.arange(n_images), random.poisson(3, n_images))
+        score = np.concatenate([random.normal(1.2, 1, len(of)), random.normal(0, 1, len(nothing))])
+        quality = np.concatenate([random.beta(4, 2, len(of)) * IOUS, np.zeros(len(nothing))])
+        order = np.argsort(-score)
+        right = np.arange(IOUS)[:, None] < quality[order]  # (IoU, detection)
+        every = np.broadcast_to(right, (len(AREAS), *right.shape))
+        image = np.concatenate([of, nothing])[order]
+        label = np.zeros(len(image), dtype=np.intp)
+        found.append(Matches("", ("thing",), counts, label, image, every, np.zeros_like(every)))
     return found
 
 

@@ -6,8 +6,8 @@ methods for assessing differential expression", SAGMB 3:3, sections 4 and 6.2) d
 variance with degrees of freedom d0, which are few where arms differ much.
 
 Unlike his, the prior variance is the mean of all arms', not their geometric mean, and d0 is never taken above
-`MOST`: a study has a dozen arms, not thousands of genes, and cannot tell whether one of them is unlike the
-others. `benchmarks/calibration.py` simulates whole studies, with arms that are alike and with arms that are not.
+`MOST`, nor above half the degrees of freedom that the other arms have: a study has a dozen arms, not thousands
+of genes, and cannot tell whether one of them is unlike the others. `benchmarks/calibration.py` simulates whole studies, with arms that are alike and with arms that are not.
 """
 
 import math
@@ -20,6 +20,7 @@ from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 
 MOST = 3.0
+SHARE = 0.5
 FEWEST_ARMS = 3
 
 
@@ -58,7 +59,9 @@ def scatter_of(arms: Sequence[tuple[float, int]]) -> Scatter | None:
     df = np.array([n_seeds - 1.0 for _, n_seeds in arms])
     others = float(df.sum() - df.max())
     return Scatter(
-        float(np.average(variances, weights=df)), min(_prior_df(variances, df), others, MOST), len(arms)
+        float(np.average(variances, weights=df)),
+        min(_prior_df(variances, df), SHARE * others, MOST),
+        len(arms),
     )
 
 
