@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from calibration_table import tables
 from calibration_world import ACCURACY, arm_of, draw, draw_detectors
 from machine import machine
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from florilegium.core.files import write_json
+from florilegium.core.files import write_json, write_text
 from florilegium.report.average_precision import coco_scores, error_covariance, resampled
 from florilegium.report.intervals import own_variance
 from florilegium.report.scatter import scatter_of
@@ -57,7 +58,9 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=20_000, help="a cell; a fifth at 10,000 images")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, required=True, help="JSON file for the result")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON file for the result; its tables are put beside it"
+    )
     arguments = parser.parse_args()
     here, started = machine(), time.perf_counter()
     jobs = [*null_cells(), *power_cells(), *study_cells(), *precision_cells()]
@@ -77,6 +80,7 @@ def main() -> None:
         **{part: sorted(rows, key=order) for part, rows in parts.items()},
     }
     write_json(arguments.out, result)
+    write_text(arguments.out.with_suffix(".md"), tables(result) + "\n")
     print(f"{len(rows)} cells in {result['seconds']:.0f} s; the worst of them:")
     for name, row in result["worst"].items():
         print(f"  {name}: {row}")
