@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.special import polygamma
 
 from florilegium.report.intervals import arm_interval, own_variance, share_interval
 from florilegium.report.scatter import MOST, Scatter, scatter_of
@@ -78,3 +79,12 @@ def test_the_least_variance_between_seeds_is_that_of_their_own_images() -> None:
     hits = np.random.default_rng(0).random((6, 20_000)) < 0.3
     assert own_variance(hits) == pytest.approx(0.3 * 0.7 / 20_000, rel=0.02)
     assert own_variance(np.ones((3, 8), dtype=bool)) == 1 / 100
+
+
+def test_the_prior_degrees_of_freedom_solve_smyths_equation() -> None:
+    """Section 6.2: trigamma(d0 / 2) is what scatter of log variances is left beside that of the seeds."""
+    variances = np.array([1e-4, 4e-4, 3e-5, 2e-3, 9e-5, 6e-4])
+    found = scatter_of([(float(v), 21) for v in variances])
+    assert found is not None and found.df < MOST
+    left = np.var(np.log(variances), ddof=1) - polygamma(1, 10)
+    assert polygamma(1, found.df / 2) == pytest.approx(left)

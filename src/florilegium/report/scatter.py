@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 
 MOST = 3.0
@@ -71,4 +70,8 @@ def _prior_df(variances: Any, df: Any) -> float:
     left = float(np.var(logs, ddof=1) - np.mean(polygamma(1, df / 2)))
     if left <= float(polygamma(1, MOST / 2)):
         return math.inf  # above MOST, and so all the same
-    return 2 * float(brentq(lambda half: float(polygamma(1, half)) - left, 1e-6, MOST / 2))
+    low, high = 0.0, MOST / 2  # of d0 / 2: the trigamma function falls
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if polygamma(1, middle) > left else (low, middle)
+    return 2 * high
