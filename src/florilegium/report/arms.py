@@ -11,7 +11,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.metrics import SCORING, Scored
 from florilegium.report.average_precision import error_covariance
 from florilegium.report.intervals import arm_interval, resampled_interval, share_interval
-from florilegium.report.measures import NOWHERE, over_seeds, student
+from florilegium.report.measures import NOWHERE, over_seeds
 from florilegium.report.runs import Run, finite
 from florilegium.report.statistics import (
     Difference,
@@ -20,6 +20,7 @@ from florilegium.report.statistics import (
     paired_difference,
     paired_t,
     resampled_difference,
+    student,
     wilson,
 )
 from florilegium.report.study import Key

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from florilegium.report import style
 from florilegium.report.catalogue import Planned
 from florilegium.report.material import Material
-from florilegium.report.measures import student
+from florilegium.report.statistics import student
 
 NAMES = {
     "correct": "right",

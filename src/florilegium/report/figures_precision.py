@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from florilegium.report import style
 from florilegium.report.catalogue import LINES, Planned
 from florilegium.report.material import Material
-from florilegium.report.measures import student
+from florilegium.report.statistics import student
 
 
 def draw_precision_recall(material: Material, figure: Planned) -> Figure:

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from florilegium.core.errors import unknown
 from florilegium.core.metrics import (
     BEST_VALIDATION,
@@ -22,7 +20,7 @@ from florilegium.core.metrics import (
     metrics_of,
 )
 from florilegium.report.runs import Run, best_validation, epochs_to_90_percent, finite, first_epoch_at
-from florilegium.report.statistics import Interval, Numbers, t_interval, wilson
+from florilegium.report.statistics import Interval, student, wilson
 
 BLANK = math.nan
 NOWHERE: Interval = (BLANK, BLANK, BLANK)
@@ -96,16 +94,6 @@ def _bounds(metric: str) -> tuple[float, float]:
     if metric in SIGNED:
         return -1.0, 1.0
     return (1.0 if metric in (EPOCHS, FIRST_AT_99) else 0.0), math.inf
-
-
-def student(values: Numbers, least: float = -math.inf, most: float = math.inf) -> Interval:
-    """Mean of values with Student's 95 % interval, cut at what can be; it has no bounds where there is a single value,
-    or where all agree and so say nothing of their scatter."""
-    mean = float(np.mean(values))
-    if len(values) == 1:
-        return mean, BLANK, BLANK
-    _, low, high = t_interval(values)
-    return (mean, max(least, low), min(most, high)) if math.isfinite(low) else (mean, BLANK, BLANK)
 
 
 def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:

@@ -11,9 +11,9 @@ from florilegium.core.coco import FIGURES as COCO
 from florilegium.core.metrics import GAP, WORDS
 from florilegium.evaluation.detection_errors import KINDS
 from florilegium.report.arms import Arms
-from florilegium.report.measures import NOWHERE, student
+from florilegium.report.measures import NOWHERE
 from florilegium.report.runs import finite
-from florilegium.report.statistics import Interval
+from florilegium.report.statistics import Interval, student
 from florilegium.report.study import Entry, Study, labels
 from florilegium.report.tables import measured
 

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from florilegium.report.measures import student
+from florilegium.report.statistics import student
 
 MEASURES = {"deletion": -1, "insertion": 1}  # the sign of better
 RANDOM = ("random_pixels", "random_squares")

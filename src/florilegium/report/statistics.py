@@ -185,6 +185,16 @@ def t_interval(values: Numbers, level: float = LEVEL) -> Interval:
     return mean, mean - half, mean + half
 
 
+def student(values: Numbers, least: float = -math.inf, most: float = math.inf) -> Interval:
+    """Mean of values with Student's 95 % interval, cut at what can be; it has no bounds where there is a single value,
+    or where all agree and so say nothing of their scatter."""
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return mean, math.nan, math.nan
+    _, low, high = t_interval(values)
+    return (mean, max(least, low), min(most, high)) if math.isfinite(low) else (mean, math.nan, math.nan)
+
+
 def _variance(values: Numbers) -> float:
     """Of two or more values; nothing where they differ by the rounding of floats alone."""
     scatter = float(np.std(values, ddof=1))
