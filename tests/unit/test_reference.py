@@ -304,6 +304,13 @@ def test_what_is_too_large_for_git_is_refused(here: Path, monkeypatch) -> None:
     assert kept(KEPT)
 
 
+def test_a_reference_outside_this_folder_is_refused(here: Path) -> None:
+    """Its receipt could not say where its files lie."""
+    with pytest.raises(UserError, match="lies outside this folder"):
+        write_reference(live(RESULTS, HARDWARE), here.parent / "elsewhere", "c0de")
+    assert not (here.parent / "elsewhere").exists()
+
+
 def test_no_preset_takes_the_name_of_the_references(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config.yaml: preset: results/reference holds what is committed"):
         load_plan(ROOT, {**read_yaml(ROOT / "config.yaml"), "preset": "reference"})
@@ -395,18 +402,11 @@ def test_a_readme_without_its_comments_is_one_sentence(here: Path) -> None:
 # What is committed
 
 
-COMMITTED = pytest.mark.skipif(
-    not (ROOT / "results/reference").is_dir(), reason="nothing is kept in results/reference yet"
-)
-
-
-@COMMITTED
 def test_readme_and_documents_are_what_the_references_say() -> None:
     for path, text in recompute(ROOT).texts.items():
         assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path}: run `florilegium recompute`"
 
 
-@COMMITTED
 def test_tables_beside_the_documents_are_what_the_references_say() -> None:
     for name, (evidence, tables) in recompute(ROOT).references.items():
         for study, by_file in tables_by_file(evidence, tables).items():
@@ -419,7 +419,6 @@ def test_tables_beside_the_documents_are_what_the_references_say() -> None:
             assert {path.name for path in folder.rglob("*.png")} == plots
 
 
-@COMMITTED
 def test_references_are_small_enough_for_git() -> None:
     files = [path for path in (ROOT / "results/reference").rglob("*") if path.is_file()]
     assert 0 < sum(path.stat().st_size for path in files) < 10 * 2**20

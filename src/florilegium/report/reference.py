@@ -51,6 +51,11 @@ def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
         UserError: a receipt of the preset does not fit its files, a run is not finished, or all references would be too
             large for git.
     """
+    if not out.absolute().is_relative_to(Path.cwd()):
+        raise UserError(
+            f"--out {out}: lies outside this folder, and a receipt names no others; write it below results/reference and "
+            "copy it from there"
+        )
     started = time.time()
     check_live(evidence)
     with replacing(out) as fresh:
