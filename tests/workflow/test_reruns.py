@@ -196,9 +196,9 @@ def test_a_seed_more_is_one_more_run(project: Path, tmp_path: Path):
 
 TEXTS = {
     "a title": (
-        "title: ResNet-18 from scratch",
+        'title: "{network} on Oxford 102, leaks kept"',
         "title: Small",
-        "entries.resnet18_scratch/corrected.title: ResNet-18 from scratch → Small",
+        "entries.resnet18_on102_leaky/leaky.title: ResNet, widths 16-32-64-192 (for ResNet-18) on Oxford 102, leaks kept → Small",
     ),
     "a published figure": (
         "low: 0.90, high: 0.915",

@@ -9,7 +9,7 @@ from tests.workflow.conftest import configure, planned, snakemake
 RUN = "results/demo/flowers/resnet18_from102_clean/corrected/seed0"
 COMPARISON = (
     "experiment,arm,metric,published_low,published_high,published_source,mean,ci_low,ci_high,"
-    "n_seeds,n_test,baseline,p_value,verdict,note"
+    "n_seeds,n_test,baseline,p_value,p_adjusted,detectable,verdict,differs,note"
 )
 STUDIES = ("flowers", "tiny_imagenet", "normalization", "techniques", "generation", "detection")
 PAIRS = "image_a,split_a,class_a,image_b,split_b,class_b,hash_distance,transform,pixel_distance,verdict"
