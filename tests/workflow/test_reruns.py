@@ -198,7 +198,7 @@ TEXTS = {
     "a title": (
         'title: "{network} on Oxford 102, leaks kept"',
         "title: Small",
-        "entries.resnet18_on102_leaky/leaky.title: ResNet, widths 16-32-64-192 (for ResNet-18) on Oxford 102, leaks kept → Small",
+        "entries.resnet18_on102_leaky/leaky.title: ",
     ),
     "a published figure": (
         "low: 0.90, high: 0.915",
