@@ -422,3 +422,16 @@ def test_tables_beside_the_documents_are_what_the_references_say() -> None:
 def test_references_are_small_enough_for_git() -> None:
     files = [path for path in (ROOT / "results/reference").rglob("*") if path.is_file()]
     assert 0 < sum(path.stat().st_size for path in files) < 10 * 2**20
+
+
+def test_the_leak_that_the_readme_tells_is_the_one_of_the_audit() -> None:
+    audits = ROOT / "results/reference/mini-epyc-2-cores/audit"
+    across, inside = (
+        read_json(audits / name / "summary.json") for name in ("oxford102__oxford17", "oxford17__oxford17")
+    )
+    exposed = across["n_exposed"]
+    every, judged = sum(exposed.values()), exposed["val"] + exposed["test"]
+    told = " ".join((ROOT / README).read_text(encoding="utf-8").split())
+    assert f"shows {every} again, {100 * every / across['n_b']:.0f} %; {judged} of them" in told
+    assert f"{across['n_dropped']} photographs were dropped" in told
+    assert f"Inside Oxford 17, {inside['n_dropped']} doubles" in told
