@@ -26,7 +26,7 @@ from florilegium.core.validate import read_yaml
 from florilegium.report import readme
 from florilegium.report.arms import Arms
 from florilegium.report.document import OF_MORE, WITH_PICTURES, document, plots_of, tables_of
-from florilegium.report.evidence import kept, live
+from florilegium.report.evidence import check_answers, kept, live
 from florilegium.report.figures import DRAW
 from florilegium.report.hits import pack, read_hits
 from florilegium.report.recomputed import DOCUMENTS, README, ROWS, recompute, tables_by_file
@@ -302,6 +302,18 @@ def test_what_is_too_large_for_git_is_refused(here: Path, monkeypatch) -> None:
     with pytest.raises(UserError, match=r"0.1 MiB"):
         write_reference(live(RESULTS, HARDWARE), KEPT, "c0de")
     assert kept(KEPT)
+
+
+@pytest.mark.parametrize("run", ["flowers/scratch/corrected/seed0", "detection/r18/corrected/seed0"])
+def test_answers_of_another_run_are_named(here: Path, run: str) -> None:
+    """As if they had been copied from another seed, and its receipt with them."""
+    study, folder = run.partition("/")[0], KEPT / run
+    (found,) = (r for of_arm in kept(KEPT).runs[study].values() for r in of_arm if r.folder == folder)
+    check_answers(found)
+    main = "top1" if study == "flowers" else "AP"
+    found.metrics[main] += 1 / 340
+    with pytest.raises(UserError, match=f"its answers give {main} = .*, and metrics.json says"):
+        check_answers(found)
 
 
 def test_a_reference_outside_this_folder_is_refused(here: Path) -> None:

@@ -15,12 +15,15 @@ from typing import Any
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.lineage import open_ledger
+from florilegium.core.metrics import SCORING
 from florilegium.core.receipts import read_receipt
 from florilegium.core.verification import verify
+from florilegium.report.average_precision import coco_scores
 from florilegium.report.runs import Run, read_study
 from florilegium.report.study import Key, Page, Study, read
 
 RECEIPT, RECORD, STUDY = "receipt.json", "reference.json", "study.json"
+SAME = 1e-6  # scores that differ by less are one; float32 rounds them
 PAGE_RECEIPT = "report.receipt.json"
 
 
@@ -132,7 +135,8 @@ def refuse(folder: Path, faults: Sequence[str]) -> None:
 
 
 def check_run(run: Run) -> None:
-    """Raise `UserError` where a run's own receipt names another version of a file that lies beside it."""
+    """Raise `UserError` where a run's own receipt names another version of a file that lies beside it, or where its
+    answers give another score than its metrics say."""
     outputs = run.receipt()["outputs"]
     recorded = {name.rpartition("/")[2]: of["sha256"] for name, of in outputs.items()}
     for path in sorted(run.folder.iterdir()):
@@ -140,3 +144,20 @@ def check_run(run: Run) -> None:
             raise UserError(
                 f"{path}: is not the file that {RECEIPT} beside it names; take both from the same run"
             )
+    check_answers(run)
+
+
+def check_answers(run: Run) -> None:
+    """Raise `UserError` where the answers of a run do not give the main score that its metrics say."""
+    main = SCORING[run.task].main
+    if run.task == "classification":
+        found: float | None = float(run.hits()[1].mean())
+    elif run.task == "detection":
+        found = coco_scores(run.matches())[main]
+    else:
+        return
+    said = run.metrics[main]
+    if (found is None) != (said is None) or (found is not None and abs(found - said) > SAME):
+        raise UserError(
+            f"{run.folder}: its answers give {main} = {found}, and metrics.json says {said}; take both from the same run"
+        )

@@ -3,17 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.metrics import WORDS
 from florilegium.core.strict import Name, Strict
 from florilegium.core.validate import parse, read_yaml
 from florilegium.report.comparison import differences_of
 from florilegium.report.evidence import Evidence
-from florilegium.report.measures import value
 from florilegium.report.provenance import provenance
-from florilegium.report.runs import Run, finite
 from florilegium.report.study import Entry
 from florilegium.report.study_tables import StudyTables
 from florilegium.report.tables import markdown_table, number, readable_differences
@@ -93,24 +89,20 @@ def _block(found: Block, references: References) -> Iterator[str]:
 def _row(
     row: Row, evidence: Evidence, tables: Mapping[str, StudyTables]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Header and cells: means over the seeds in common, then all that the table of differences tells."""
+    """Header and cells: all that the table of differences tells."""
     if row.study not in tables:
         raise unknown("study", row.study, tables, "the README's rows")
     study = evidence.page.studies[row.study]
     entries = {"/".join(entry.key): entry for entry in study.entries}
     arm, baseline = (_entry(name, entries) for name in (row.arm, row.baseline))
-    difference = differences_of(tables[row.study].differences, arm)
-    if difference is None or difference.baseline != row.baseline:
+    every = tables[row.study].differences
+    difference = differences_of(every, arm, baseline.key)
+    if difference is None:
         raise UserError(
             f"the README's rows: {row.study}/{row.arm} has no paired test against {row.baseline}; name its own baseline"
         )
-    every = tables[row.study].differences
-    own = every[(every["experiment"] == arm.experiment) & (every["arm"] == arm.arm)]
-    heads, cells = readable_differences(own)
-    runs = evidence.runs[row.study]
-    with_, without = (
-        number(arm.scoring.main, mean) for mean in _means(arm, runs[arm.key], runs[baseline.key])
-    )
+    heads, cells = readable_differences(every.loc[[difference.Index]])
+    with_, without = (number(arm.scoring.main, m) for m in (difference.mean, difference.baseline_mean))
     header = ("Compared", "Metric (%)", "With", "Without", *heads[2:])
     return header, (row.words, WORDS[arm.scoring.main], with_, without, *cells[0][2:])
 
@@ -119,12 +111,3 @@ def _entry(name: str, entries: Mapping[str, Entry]) -> Entry:
     if name not in entries:
         raise unknown("arm", name, entries, "the README's rows")
     return entries[name]
-
-
-def _means(arm: Entry, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[float, float]:
-    """Of the main metric over the seeds in common; where there are none, one seed is held against all others."""
-    ours, theirs = ({run.seed: run for run in finite(of)} for of in (runs, baseline))
-    common = ours.keys() & theirs.keys()
-    pairs = [[of[seed] for seed in sorted(common or of)] for of in (ours, theirs)]
-    first, second = (float(np.mean([value(run, arm.scoring.main) for run in of])) for of in pairs)
-    return first, second
