@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from florilegium.report.material import Material
+from florilegium.report.runs import read_study
+from florilegium.report.study import Study, read
+from florilegium.report.study_tables import tabulate
+
 CLASSES = [
     "bluebell",
     "buttercup",
@@ -269,3 +274,19 @@ def write_pixels(folder: Path, n: int = 340, size: int = 24) -> Path:
     names = pd.DataFrame({"image": [f"jpg/image_{i:04d}.jpg" for i in range(n)]})
     names.to_csv(path.with_suffix(".csv"), index=False)
     return path
+
+
+def material_of(
+    root: Path,
+    description: dict[str, Any],
+    classes: dict[str, list[str]],
+    pixels: dict[str, Path] | None = None,
+    **more: Any,
+) -> Material:
+    """What figures are drawn from: the runs below `root`, and their tables."""
+    study = read(Study, json.dumps(description))
+    runs = read_study(root, study)
+    tables = tabulate(study, runs, {})
+    return Material(
+        study, runs, tables.comparison, tables.differences, tables.scores, classes, pixels or {}, **more
+    )

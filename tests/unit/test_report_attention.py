@@ -18,9 +18,7 @@ from florilegium.report.catalogue import ATTENTION, planned
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_attention import attended_of, sources
 from florilegium.report.material import Material
-from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
-from florilegium.report.study_tables import tabulate
 
 ASKED = {"blocks": [0, 3, 6, 9], "head": 0, "images": 100, "shown": 4}
 NORMS = ("LN", "LN, pretrained", "BN", "GN", "Rescale")
@@ -63,12 +61,7 @@ def make(root: Path, entries: list[dict[str, Any]], run: bool = True) -> Materia
             )
             if of["attention"] and seed == of["seeds"][0]:
                 attended(place).save(folder / "attention")
-    study = read(Study, json.dumps(world.study(entries)))
-    runs = read_study(root, study)
-    tables = tabulate(study, runs, {})
-    return Material(
-        study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {}
-    )
+    return world.material_of(root, world.study(entries), {"flowers17": world.CLASSES})
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,8 @@ from florilegium.report.figures import DRAW
 from florilegium.report.figures_attribution import READ, sources
 from florilegium.report.material import Material
 from florilegium.report.pictures_attribution import draw, tinted
-from florilegium.report.runs import read_study
 from florilegium.report.scores_attribution import RANDOM, summarise
 from florilegium.report.study import Study, read
-from florilegium.report.study_tables import tabulate
 
 CNN = ("saliency", "integrated_gradients", "deeplift", "occlusion", "grad_cam")
 VIT = ("saliency", "integrated_gradients", "attention_rollout")
@@ -82,12 +80,7 @@ def make(root: Path, run: bool = True) -> Material:
                 found = attributions(seed, VIT if of["experiment"] == "vit" else CNN)
                 found.save(folder / "attribution")
                 summarise(found.table).to_csv(folder / "attribution" / READ[-1], index=False)
-    study = read(Study, json.dumps(world.study(entries)))
-    runs = read_study(root, study)
-    tables = tabulate(study, runs, {})
-    return Material(
-        study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {}
-    )
+    return world.material_of(root, world.study(entries), {"flowers17": world.CLASSES})
 
 
 @pytest.fixture(scope="module")

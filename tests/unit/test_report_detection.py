@@ -23,11 +23,10 @@ from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
 from florilegium.report.material import Material
 from florilegium.report.page import DATASET_HEADER, dataset_row
-from florilegium.report.runs import epochs_to_90_percent, read_study
+from florilegium.report.runs import epochs_to_90_percent
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
-from florilegium.report.study import Page, Study, read
-from florilegium.report.study_tables import tabulate
+from florilegium.report.study import Page, read
 
 DEPTHS = [
     world.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)
@@ -59,19 +58,7 @@ def described(**changes: Any) -> dict[str, Any]:
 
 
 def material(root: Path, description: dict[str, Any], scenes: Path | None) -> Material:
-    study = read(Study, json.dumps(description))
-    runs = read_study(root, study)
-    tables = tabulate(study, runs, {})
-    return Material(
-        study,
-        runs,
-        tables.comparison,
-        tables.differences,
-        tables.scores,
-        {"scenes": world.CLASSES},
-        {},
-        scenes=scenes,
-    )
+    return report_world.material_of(root, description, {"scenes": world.CLASSES}, scenes=scenes)
 
 
 @pytest.fixture(scope="module")

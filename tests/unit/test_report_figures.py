@@ -21,28 +21,15 @@ from florilegium.report.figures_confusion import coded, confusion, most_confused
 from florilegium.report.figures_curves import mean_curve
 from florilegium.report.figures_images import choose
 from florilegium.report.material import Material
-from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
-from florilegium.report.study_tables import tabulate
 
 
 def material(
     root: Path, description: dict[str, Any], pixels: Path | None = None, n_classes: int = 17
 ) -> Material:
-    study = read(Study, json.dumps(description))
-    runs = read_study(root, study)
-    tables = tabulate(study, runs, {})
     classes = (world.CLASSES + [f"class {i}" for i in range(17, n_classes)])[:n_classes]
     packed = {"flowers17": pixels} if pixels else {}
-    return Material(
-        study,
-        runs,
-        tables.comparison,
-        tables.differences,
-        tables.scores,
-        {"flowers17": classes, "flowers102": classes},
-        packed,
-    )
+    return world.material_of(root, description, {"flowers17": classes, "flowers102": classes}, packed)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The figures of attention over nodes: planned where an arm has a head of attention, drawn from its first seed."""
 
-import json
 import math
 from pathlib import Path
 
@@ -17,9 +16,6 @@ from florilegium.report.figures import DRAW
 from florilegium.report.figures_nodes import attended_of, sources
 from florilegium.report.material import Material
 from florilegium.report.pictures_nodes import draw, draw_map
-from florilegium.report.runs import read_study
-from florilegium.report.study import Study, read
-from florilegium.report.study_tables import tabulate
 
 ASKED = {"of": "nodes", "images": 100, "shown": 4}
 ARMS = ("GAT", "GATv2")
@@ -62,12 +58,7 @@ def make(root: Path, run: bool = True) -> Material:
             folder = world.write_run(root, of, seed, accuracy=0.5, n_test=34)
             if seed == 1:
                 attended(place).save(folder / "attention")
-    study = read(Study, json.dumps(world.study(entries)))
-    runs = read_study(root, study)
-    tables = tabulate(study, runs, {})
-    return Material(
-        study, runs, tables.comparison, tables.differences, tables.scores, {"flowers17": world.CLASSES}, {}
-    )
+    return world.material_of(root, world.study(entries), {"flowers17": world.CLASSES})
 
 
 def test_heads_have_figures_of_their_own(heads: Material):

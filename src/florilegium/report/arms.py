@@ -21,10 +21,11 @@ from florilegium.report.statistics import (
     paired_t,
     resampled_difference,
     student,
-    wilson,
 )
 from florilegium.report.study import Key
-from florilegium.report.test_set import Floats, TestSet, tested_on
+from florilegium.report.test_set import Floats, TestSet, answers_of
+
+Chosen = tuple[Key, list[int] | slice]
 
 
 @dataclass(frozen=True)
@@ -47,21 +48,19 @@ class Arms:
     @cached_property
     def _test_sets(self) -> dict[Key, TestSet]:
         """By arm; an arm without a finished run has none."""
-        alike: dict[tuple[Scored, str], dict[Key, list[Run]]] = {}
+        alike: dict[tuple[Scored, str], TestSet] = {}
+        found: dict[Key, TestSet] = {}
         for key, runs in self.runs.items():
-            found = {tested_on(run) for run in finite(runs)}
-            if len(found) > 1:
-                raise UserError(
-                    f"{'/'.join(key)}: its seeds were tested on different images; run all of them on the same data"
-                )
-            for images in found:
-                alike.setdefault(images, {})[key] = finite(runs)
-        return {
-            key: tests
-            for images, arms in alike.items()
-            for tests in [TestSet(images[0], arms)]
-            for key in arms
-        }
+            for run in finite(runs):
+                images, answers = answers_of(run)
+                tests = alike.setdefault((run.task, images), TestSet(run.task))
+                if found.setdefault(key, tests) is not tests:
+                    raise UserError(
+                        f"{'/'.join(key)}: its seeds were tested on different images; run all of them on the same data"
+                    )
+                tests.runs.setdefault(key, []).append(run)
+                tests.answers.setdefault(key, []).append(answers)
+        return found
 
     def summary(self, metric: str, key: Key) -> Interval:
         """Mean of a metric and its 95 % interval. Of a score on test images it holds seeds and images; with one seed
@@ -75,7 +74,8 @@ class Arms:
         if metric == "top1":
             return arm_interval(tests.hits[key], scatter=tests.scatter(metric))
         if metric in SCORING[tests.task].on_test:
-            return _share(values, tests, metric)
+            # Which images are right is not known, so as if all seeds had the same ones.
+            return share_interval(values, tests.n_images, scatter=tests.scatter(metric))
         if metric in COCO:
             errors = error_covariance(tests.draws(metric, key))
             return resampled_interval(values, *errors, tests.n_images, scatter=tests.scatter(metric))
@@ -93,11 +93,15 @@ class Arms:
         main = SCORING[tests.task].main
         own, others = ({run.seed for run in tests.runs[arm]} for arm in (key, other))
         seeds = sorted(own & others)
-        common = [tests.rows(arm, seeds) if seeds else slice(None) for arm in (key, other)]
-        a, b = (tests.values(main, arm)[rows] for arm, rows in zip((key, other), common, strict=True))
+        rows = {arm: tests.rows(arm, seeds) if seeds else slice(None) for arm in (key, other)}
+        a, b = (tests.values(main, arm)[rows[arm]] for arm in (key, other))
         if np.isnan([*a, *b]).any():
             return None
-        found = _difference(tests, key, other, seeds, a - b) if seeds else _one_more(tests, key, other, a, b)
+        found = (
+            _difference(tests, (key, rows[key]), (other, rows[other]), a - b)
+            if seeds
+            else _one_more(tests, key, other, a, b)
+        )
         return (
             Paired(found, float(a.mean()), float(b.mean()), len(seeds) or 1, tests.n_images)
             if found
@@ -114,20 +118,17 @@ class Arms:
         return f"no test against {'/'.join(other)}: too few seeds are common to both"
 
 
-def _difference(
-    tests: TestSet, key: Key, other: Key, seeds: Sequence[int], differences: Floats
-) -> Difference | None:
+def _difference(tests: TestSet, ours: Chosen, theirs: Chosen, differences: Floats) -> Difference | None:
+    """Of two arms over the same seeds, each an arm and the places of its runs; `differences` (S,) of their scores."""
     main = SCORING[tests.task].main
-    rows, other_rows = tests.rows(key, seeds), tests.rows(other, seeds)
     if tests.task == "classification":
-        return paired_difference(
-            tests.hits[key][rows], tests.hits[other][other_rows], scatter=tests.scatter(main)
-        )
+        a, b = (tests.hits[arm][rows] for arm, rows in (ours, theirs))
+        return paired_difference(a, b, scatter=tests.scatter(main))
     if tests.task == "detection":
-        draws = tests.draws(main, key)[:, rows] - tests.draws(main, other)[:, other_rows]
-        errors = error_covariance(draws)
+        drawn, other = (tests.draws(main, arm)[:, rows] for arm, rows in (ours, theirs))
+        errors = error_covariance(drawn - other)
         return resampled_difference(differences, *errors, tests.n_images, scatter=tests.scatter(main))
-    return paired_t(differences, np.zeros_like(differences)) if len(seeds) > 1 else None
+    return paired_t(differences, np.zeros_like(differences)) if len(differences) > 1 else None
 
 
 def _one_more(tests: TestSet, key: Key, other: Key, a: Floats, b: Floats) -> Difference | None:
@@ -139,11 +140,3 @@ def _one_more(tests: TestSet, key: Key, other: Key, a: Floats, b: Floats) -> Dif
         found = one_more_seed(float(b[0]), a, tests.own_variance(main, key))
         return replace(found, mean=-found.mean, low=-found.high, high=-found.low)
     return None
-
-
-def _share(values: Floats, tests: TestSet, metric: str) -> Interval:
-    """Of a share of test images of which it is not known which they are: as if all seeds had the same ones."""
-    if len(values) == 1:
-        only = float(values[0])
-        return only, *wilson(round(only * tests.n_images), tests.n_images)
-    return share_interval(values, tests.n_images, scatter=tests.scatter(metric))

@@ -11,7 +11,7 @@ import pandas as pd
 from florilegium.core.files import read_json
 from florilegium.report.intervals import share_interval
 from florilegium.report.runs import Run
-from florilegium.report.statistics import Interval, wilson
+from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import markdown_table
 
@@ -108,8 +108,6 @@ def _row(found: Set) -> dict[str, Any]:
 def recognised(judged: Sequence[Mapping[str, Any]]) -> Interval:
     """Mean accuracy of the judge over seeds, with its 95 % interval."""
     values = [j["accuracy"] for j in judged]
-    if len(values) == 1:
-        return (float(values[0]), *wilson(round(values[0] * judged[0]["n"]), judged[0]["n"]))
     n = int(judged[0]["n"])
     own = max(value * (1 - value) / n for value in values)  # each seed makes images of its own
     return share_interval(np.array(values), n, own, 0.0)

@@ -16,23 +16,22 @@ def arm_interval(hits: Hits, level: float = LEVEL, scatter: Scatter | None = Non
 
     With one seed it is Wilson's, of the images alone.
     """
-    n_seeds, n_images = hits.shape
-    if n_seeds == 1:
-        return float(hits.mean()), *wilson(int(hits.sum()), n_images, level)
-    of_seed, of_image = hits.mean(axis=1), hits.mean(axis=0)
-    if n_images == 1:
-        return share_interval(of_seed, 1, level=level, scatter=scatter)
-    own, shared = image_parts(hits.sum(), of_seed, of_image, of_seed.mean())
-    return share_interval(of_seed, n_images, float(own), float(shared), level, scatter)
+    return share_interval(hits.mean(axis=1), hits.shape[1], *_image_parts(hits), level, scatter)
 
 
 def own_variance(hits: Hits) -> float:
     """The least variance that an arm's accuracy has between seeds: what the choice of images gives each seed alone."""
-    least = one_image(hits.shape[1])
+    return max(one_image(hits.shape[1]), _image_parts(hits)[0])
+
+
+def _image_parts(hits: Hits) -> tuple[float, float | None]:
+    """Variances that images give a seed's accuracy alone, and all seeds in common; nothing and unknown where one seed, or
+    one image, cannot tell them apart."""
     if min(hits.shape) == 1:
-        return least
+        return 0.0, None
     of_seed, of_image = hits.mean(axis=1), hits.mean(axis=0)
-    return max(least, float(image_parts(hits.sum(), of_seed, of_image, of_seed.mean())[0]))
+    own, shared = image_parts(hits.sum(), of_seed, of_image, of_seed.mean())
+    return float(own), float(shared)
 
 
 def share_interval(
@@ -43,7 +42,7 @@ def share_interval(
     level: float = LEVEL,
     scatter: Scatter | None = None,
 ) -> Interval:
-    """Mean of shares of N images, of two seeds or more, with its interval over seeds and images, in [0, 1].
+    """Mean of shares of N images with its interval over seeds and images, in [0, 1]; of one seed over images alone.
 
     The part of the images is Wilson's interval at as many images as have the variance `shared` (a design
     effect: Kish 1965, Survey Sampling), which keeps its bounds where nearly all images are right.
@@ -54,6 +53,8 @@ def share_interval(
             `shared` None: unknown, so all of it.
     """
     mean = float(shares.mean())
+    if len(shares) == 1:
+        return mean, *wilson(round(mean * n_images), n_images, level)
     binomial = mean * (1 - mean)
     if shared is None or binomial <= 0:
         n_effective = float(n_images)

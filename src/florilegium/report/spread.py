@@ -5,6 +5,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,16 +49,19 @@ class Spread:
 
     def half_width_at(self, p: float) -> float:
         """`half_width(1 - p)`, exact for the smallest p."""
-        parts = ((self.seeds, self.seeds_df), (self.images, self.images_df))
-        return math.sqrt(sum(quantile(df, p / 2) ** 2 * var for var, df in parts if var > 0))
+        return self._added(lambda df: quantile(df, p / 2))
 
     def detectable(self) -> float:
         """The effect that p < 0.05 shows with a probability of `POWER`, were the variances these.
 
         Each part's noncentrality (Student's noncentral t), added as squares; exact where one part is all.
         """
+        return self._added(noncentrality)
+
+    def _added(self, errors: Callable[[float], float]) -> float:
+        """So many standard errors of each part, added as squares; a part without a variance has none."""
         parts = ((self.seeds, self.seeds_df), (self.images, self.images_df))
-        return math.sqrt(sum(noncentrality(df) ** 2 * var for var, df in parts if var > 0))
+        return math.sqrt(sum(errors(df) ** 2 * variance for variance, df in parts if variance > 0))
 
 
 def quantile(df: float, tail: float) -> float:

@@ -1,7 +1,8 @@
 """What the runs of a study answered on one set of test images, read once for all that is told of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +22,31 @@ DRAWS = 1000
 Floats = NDArray[np.float64]
 
 
-def tested_on(run: Run) -> tuple[Scored, str]:
-    """The task of a run, and a digest of its test images."""
+def answers_of(run: Run) -> tuple[str, Any]:
+    """A digest of a run's test images, and what it answered: hits (N,), `Matches`, or None of a generator."""
     if run.task == "classification":
-        return run.task, run.hits()[0]
-    return run.task, run.matches().images if run.task == "detection" else ""
+        return run.hits()
+    if run.task == "detection":
+        matches = run.matches()
+        return matches.images, matches
+    return "", None
 
 
 class TestSet:
-    """The finished runs of all arms that were tested on the same images, arms without one left out."""
+    """The finished runs of all arms that were tested on the same images, arms without one left out.
+
+    Attributes:
+        task: of all of them.
+        runs: by arm.
+        answers: what each run answered (see `answers_of`), in the order of `runs`.
+    """
 
     __test__ = False  # pytest takes every class of such a name for its own
 
-    def __init__(self, task: Scored, runs: Mapping[Key, Sequence[Run]]) -> None:
+    def __init__(self, task: Scored) -> None:
         self.task = task
-        self.runs = runs
+        self.runs: dict[Key, list[Run]] = {}
+        self.answers: dict[Key, list[Any]] = {}
         self._scatters: dict[str, Scatter | None] = {}
 
     @cached_property
@@ -45,7 +56,7 @@ class TestSet:
     @cached_property
     def hits(self) -> dict[Key, Hits]:
         """Of classifiers: whether each image is right in each run of an arm, (S, N)."""
-        return {key: np.stack([run.hits()[1] for run in runs]) for key, runs in self.runs.items()}
+        return {key: np.stack(answers) for key, answers in self.answers.items()}
 
     def values(self, metric: str, key: Key) -> Floats:
         """A metric of each run of an arm, (S,); NaN where a run has none."""
@@ -57,7 +68,7 @@ class TestSet:
 
     @cached_property
     def _draws(self) -> dict[Key, Floats]:
-        every = [run.matches() for runs in self.runs.values() for run in runs]
+        every = [matches for answers in self.answers.values() for matches in answers]
         ends = np.cumsum([len(runs) for runs in self.runs.values()])
         of_arms = np.split(resampled(every, COCO, draws=DRAWS), ends[:-1], axis=1)
         return dict(zip(self.runs, of_arms, strict=True))
