@@ -18,9 +18,9 @@ from pathlib import Path
 
 from machine import machine
 
+from florilegium.commands.audit import list_images
 from florilegium.core.files import read_json, write_json
 from florilegium.data.decode import decode
-from florilegium.stages.audit_folders import list_images
 
 
 def main() -> None:

@@ -6,11 +6,13 @@ from importlib import import_module
 
 from florilegium.core.errors import run_main
 
+# The module of each command; `explain` is an alias.
 COMMANDS = {
-    "audit": "audit_folders",
+    "audit": "audit",
     "predict": "predict",
     "evaluate": "evaluate",
-    "explain": "explain",
+    "provenance": "provenance",
+    "explain": "provenance",
     "verify": "verify",
     "reference": "reference",
     "recompute": "recompute",
@@ -23,10 +25,10 @@ def command_line() -> int:
     """Parse the command line and run its command; the exit code."""
     parser = argparse.ArgumentParser(prog="florilegium", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    # A command that is named is imported alone: an audit need not wait for what predictions import.
-    named = [command for command in sys.argv[1:2] if command in COMMANDS]
-    for command in named or COMMANDS:
-        import_module(f"florilegium.stages.{COMMANDS[command]}").add_parser(subparsers)
+    # Only the named command is imported: an audit need not wait for the imports of predictions.
+    modules = [COMMANDS[name] for name in sys.argv[1:2] if name in COMMANDS]
+    for module in modules or dict.fromkeys(COMMANDS.values()):
+        import_module(f"florilegium.commands.{module}").add_parser(subparsers)
     arguments = parser.parse_args()
     code: int = arguments.run(arguments)
     return code

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from tiny_scenes import CATEGORY_IDS, TINY, scenes, truth
 
+from florilegium.commands import check_submission, evaluate, predict, submit
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.data.scenes import Scenes, SceneSplits
-from florilegium.stages import check_submission, evaluate, predict, submit
 from florilegium.stages import train_detector as stage
 from florilegium.training import detector as room
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from colour_run import STORED, make_run, picture, write_pictures
 
+from florilegium.commands import evaluate
 from florilegium.core.errors import UserError
-from florilegium.stages import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`explain` and `verify` on a small project of receipts: what they say, and that they never crash."""
+"""`provenance` and `verify` on a small project of receipts: what they say, and that they never crash."""
 
 import sys
 from pathlib import Path
@@ -63,7 +63,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def test_a_run_is_explained_down_to_the_archive(project, monkeypatch, capsys):
     metrics = RESULTS / "a/corrected/seed0/metrics.json"
-    assert command(monkeypatch, "explain", metrics) == 0
+    assert command(monkeypatch, "provenance", metrics) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == metrics.as_posix()
     assert lines[1].strip() == "train: data set, model resnet18, lr 0.05"
@@ -75,8 +75,16 @@ def test_a_run_is_explained_down_to_the_archive(project, monkeypatch, capsys):
     )
 
 
+def test_explain_is_another_name_of_provenance(project, monkeypatch, capsys):
+    said = []
+    for name in ("provenance", "explain"):
+        assert command(monkeypatch, name, PIXELS) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != ""
+
+
 def test_the_runs_of_a_comparison_are_told_by_arm(project, monkeypatch, capsys):
-    command(monkeypatch, "explain", COMPARISON)
+    command(monkeypatch, "provenance", COMPARISON)
     said = capsys.readouterr().out
     for arm in ARMS:
         assert said.count(f"  {RESULTS.as_posix()}/{arm}, seeds 0, 1: metrics.json\n") == 1
@@ -86,35 +94,35 @@ def test_the_runs_of_a_comparison_are_told_by_arm(project, monkeypatch, capsys):
 
 
 def test_a_row_is_told_with_its_baseline(project, monkeypatch, capsys):
-    command(monkeypatch, "explain", COMPARISON, "b/corrected")
+    command(monkeypatch, "provenance", COMPARISON, "b/corrected")
     said = capsys.readouterr().out
     assert "/a/corrected, seeds 0, 1" in said and "/b/corrected, seeds" in said and "/c/" not in said
     with pytest.raises(UserError, match="unknown row 'b/corected', did you mean 'b/corrected'"):
-        command(monkeypatch, "explain", COMPARISON, "b/corected")
+        command(monkeypatch, "provenance", COMPARISON, "b/corected")
     with pytest.raises(UserError, match="is no receipt of a comparison"):
-        command(monkeypatch, "explain", PIXELS, "b/corrected")
+        command(monkeypatch, "provenance", PIXELS, "b/corrected")
 
 
 def test_what_does_not_fit_is_explained_too(project, monkeypatch, capsys):
     metrics = RESULTS / "a/corrected/seed0/metrics.json"
     metrics.write_text("edited")
-    command(monkeypatch, "explain", metrics)
+    command(monkeypatch, "provenance", metrics)
     assert "! this is not the file that was made" in capsys.readouterr().out.splitlines()[1]
     make(PIXELS, "pack", [LISTING], {"layout": "folders"}, text="made anew")
-    command(monkeypatch, "explain", metrics)
+    command(monkeypatch, "provenance", metrics)
     assert f"! another version of it was used then: {PIXELS.as_posix()}" in capsys.readouterr().out
     PIXELS.unlink()
     PIXELS.with_suffix(".receipt.json").unlink()
-    command(monkeypatch, "explain", metrics)
+    command(monkeypatch, "provenance", metrics)
     assert f"{PIXELS.as_posix()} (missing, in no receipt)" in capsys.readouterr().out
 
 
 def test_a_file_that_is_in_no_receipt_is_told_in_a_sentence(project, monkeypatch):
     Path("results/notes.txt").write_text("mine")
     with pytest.raises(UserError, match=r"results/notes.txt: no receipt names this file"):
-        command(monkeypatch, "explain", "results/notes.txt")
+        command(monkeypatch, "provenance", "results/notes.txt")
     with pytest.raises(UserError, match="there is no such file"):
-        command(monkeypatch, "explain", "results/nothing.csv")
+        command(monkeypatch, "provenance", "results/nothing.csv")
 
 
 @pytest.mark.parametrize("path", ["results", "results/demo/flowers/comparison.csv"])
@@ -126,7 +134,7 @@ def test_all_fits(project, monkeypatch, capsys, path):
 def test_a_project_is_verified_from_anywhere(project, monkeypatch, capsys):
     monkeypatch.chdir("/")
     assert command(monkeypatch, "verify", project / "results/demo") == 0
-    assert command(monkeypatch, "explain", project / PIXELS) == 0
+    assert command(monkeypatch, "provenance", project / PIXELS) == 0
 
 
 def changed() -> None:

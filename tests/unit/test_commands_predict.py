@@ -13,9 +13,9 @@ from colour_run import CLASSES, MODEL, SIZE, STORED, make_run, picture, write_pi
 from PIL import Image
 from safetensors.torch import load_file
 
+from florilegium.commands import predict
 from florilegium.core.errors import UserError
 from florilegium.models import registry
-from florilegium.stages import predict
 
 PICTURES = {"blue.png": 2, "deep/red.png": 0, "green.png": 1}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from florilegium.commands import check_submission
 from florilegium.core.errors import UserError
-from florilegium.stages import check_submission
 
 TEST = {
     "images": [{"id": n, "width": 100, "height": 80, "file_name": f"{n}.jpg"} for n in (4, 7)],

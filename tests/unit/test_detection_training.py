@@ -26,8 +26,11 @@ from florilegium.stages import train_detector as stage
 from florilegium.training import detector as room
 from florilegium.training.detection import Detection, task_of
 from florilegium.training.loop import Outcome, fit
+from florilegium.training.run import SHARED_FILES
 from florilegium.training.scene_batches import batches_of
 from florilegium.training.state import StateFolder
+
+FILES = {*SHARED_FILES, *room.PREDICTIONS}
 
 
 def recipe(**changes: object) -> DetectionRecipe:
@@ -218,7 +221,7 @@ def call(out: str = "results/arm", *more: str, seeds: tuple[int, ...] = (0,), **
 
 def test_a_folder_holds_what_the_contract_says(world: Path):
     folder = call(epochs=3)
-    assert {p.name for p in folder.iterdir()} == {*room.FILES, "receipt.json"}
+    assert {p.name for p in folder.iterdir()} == FILES | {"receipt.json"}
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(FIGURES) <= metrics.keys()
     detail = json.loads((folder / "detection.json").read_text())
@@ -234,7 +237,7 @@ def test_a_folder_holds_what_the_contract_says(world: Path):
     receipt = json.loads((folder / "receipt.json").read_text())
     assert receipt["classes"] == ["red", "blue"]
     assert receipt["category_ids"] == list(CATEGORY_IDS)
-    assert set(receipt["outputs"]) == {f"results/arm/seed0/{name}" for name in room.FILES}
+    assert set(receipt["outputs"]) == {f"results/arm/seed0/{name}" for name in FILES}
     assert set(receipt["inputs"]) == {
         "scenes64-96-least.npy", "scenes64-96-least.csv", "annotations.json"
     }  # fmt: skip
@@ -242,7 +245,7 @@ def test_a_folder_holds_what_the_contract_says(world: Path):
 
 def test_a_run_repeated_gives_the_same_bytes_but_for_time(world: Path):
     first, again = call("results/a"), call("results/b")
-    for name in set(room.FILES) - {"cost.json"}:
+    for name in FILES - {"cost.json"}:
         assert (first / name).read_bytes() == (again / name).read_bytes(), name
 
 

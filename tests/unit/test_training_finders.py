@@ -8,6 +8,7 @@ from tiny_training import CONFIG, CPU, images, network, recipe, splits
 from torch import nn
 
 from florilegium.core.errors import UserError
+from florilegium.core.spec import DataUse, Model
 from florilegium.data.load import Splits
 from florilegium.training import batch_finder
 from florilegium.training.batch_finder import memory_of_batches
@@ -102,19 +103,20 @@ def test_what_comes_after_the_first_steps_is_no_part_of_a_finder():
 def test_a_training_takes_the_rate_from_its_finder_s_file(tmp_path):
     (tmp_path / "seed3").mkdir()
     (tmp_path / "seed3" / "finder.json").write_text('{"suggestion": 0.07}')
-    spec = {"recipe": {"epochs": 1, "lr": "from_finder"}}
 
-    def job(finder: str | None) -> Job:
-        return Job(spec, "code", (), None, tmp_path, tmp_path, None, CPU, finder=finder)
+    def job(finder: str | None, lr: float | str = "from_finder") -> Job:
+        parts = {"data": DataUse(dataset="tiny"), "model": Model(name="tiny"), "recipe": recipe(lr=lr)}
+        return Job({"recipe": {"epochs": 1, "lr": lr}}, **parts, code="code", inputs=(), init=None, out=tmp_path,
+                   state=tmp_path, tensorboard=None, device=CPU, finder=finder)  # fmt: skip
 
     path = str(tmp_path / "seed{seed}" / "finder.json")
-    assert job(path).rate_of(recipe(lr="from_finder"), 3) == 0.07
-    assert job(path).rate_of(recipe(lr=0.2), 3) == 0.2
+    assert job(path).recipe_at(3).lr == 0.07
+    assert job(path, lr=0.2).recipe_at(3).lr == 0.2
     before = job(path).fingerprint(3)
-    assert job(path).inputs_of(3) == (tmp_path / "seed3" / "finder.json",)
+    assert job(path).at(3).inputs == (tmp_path / "seed3" / "finder.json",)
     assert before != job(None).fingerprint(3)
     with pytest.raises(UserError, match="--finder"):
-        job(None).rate_of(recipe(lr="from_finder"), 3)
+        job(None).recipe_at(3)
 
 
 @pytest.mark.parametrize(

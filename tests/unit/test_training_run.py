@@ -15,13 +15,14 @@ from tiny_training import CONFIG, CPU
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
-from florilegium.core.spec import DataUse
+from florilegium.core.recipe import Recipe
+from florilegium.core.spec import DataUse, Model
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import load_splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
 from florilegium.stages import train as stage
-from florilegium.training import classifier, job, machine
+from florilegium.training import job, machine, run
 from florilegium.training.loop import fit
 
 SPEC = {
@@ -164,7 +165,7 @@ def test_a_stage_that_dies_takes_over_the_seeds_that_were_finished(world, monkey
             raise KeyboardInterrupt
         return fit(network, *arguments, seed=seed, **more)
 
-    monkeypatch.setattr(classifier, "fit", dying)
+    monkeypatch.setattr(run, "fit", dying)
     with pytest.raises(KeyboardInterrupt):
         call(seeds=(0, 1))
     made = digest("results/arm/seed0/receipt.json")
@@ -204,8 +205,11 @@ def test_the_fingerprint_of_a_state_changes_with(world, changed):
 
     def fingerprint(seed: int = 0) -> str:
         job._digest.cache_clear()
-        asked = job.Job(spec, code, (Path("images.csv"),), "w.pt", Path("o"), Path("s"), None, CPU)
-        return asked.fingerprint(seed)
+        parts = {"data": DataUse(**spec["data"]), "model": Model(**spec["model"])}
+        recipe = Recipe(**spec["recipe"])
+        some = job.Job(spec, **parts, recipe=recipe, code=code, inputs=(Path("images.csv"),), init="w.pt",
+                       out=Path("o"), state=Path("s"), tensorboard=None, device=CPU)  # fmt: skip
+        return some.fingerprint(seed)
 
     spec, code = SPEC, "c0de"
     before = fingerprint()

@@ -12,6 +12,8 @@ from tiny_training import CPU
 
 from florilegium.core import trackers as asked
 from florilegium.core.errors import UserError
+from florilegium.core.recipe import Recipe
+from florilegium.core.spec import DataUse, Model
 from florilegium.training.determinism import guarantee
 from florilegium.training.job import Job
 from florilegium.training.trackers import MLflow, Trackers, WeightsAndBiases, trackers_of, values_of
@@ -24,7 +26,9 @@ ROWS = [
 
 def job(folder: Path) -> Job:
     out = Path("results/demo/study/net/corrected")
-    return Job({"recipe": {}}, "code", (), None, out, folder, folder / "events", CPU)
+    parts = {"data": DataUse(dataset="tiny"), "model": Model(name="tiny"), "recipe": Recipe(epochs=1)}
+    return Job({"recipe": {}}, **parts, code="code", inputs=(), init=None, out=out, state=folder,
+               tensorboard=folder / "events", device=CPU)  # fmt: skip
 
 
 @pytest.fixture

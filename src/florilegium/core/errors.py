@@ -26,6 +26,14 @@ def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> Us
     return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {shown})")
 
 
+def report(faults: Iterable[str]) -> int:
+    """Print `faults` as errors, a line each; the exit code of a command that ends with them."""
+    lines = [f"error: {fault}" for fault in faults]
+    if lines:
+        print("\n".join(lines), file=sys.stderr)
+    return BAD_INPUT if lines else 0
+
+
 def run_main(main: Callable[[], int | None]) -> None:
     """Run `main` as a process: a `UserError` ends in one sentence and exit code 2.
 

@@ -1,10 +1,14 @@
 """GPU hours of an experiment's arm, by what they are spent on, and how far they may be off."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any, get_args
 
+import pandas as pd
+
+from florilegium.core.errors import UserError
 from florilegium.core.schema import Card
 from florilegium.estimation.kernels import Network, build, kernels_of
 from florilegium.estimation.passes import Passes, Work, passes_of
@@ -18,6 +22,17 @@ COLUMNS = (
     *(f"{work}_hours" for work in WORKS),
     *("gpu_hours", "gpu_hours_low", "gpu_hours_high"),
 )
+
+
+def table_of(entries: Iterable[dict[str, Any]], card: Card) -> pd.DataFrame:
+    """A row an arm, with `COLUMNS`; an error names its arm."""
+    rows = []
+    for entry in entries:
+        try:
+            rows.append(row(entry, card))
+        except UserError as error:
+            raise UserError(f"{entry['experiment']}: {error}") from None
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def row(entry: dict[str, Any], card: Card) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """What generated images are worth: does a classifier of real ones know them, and are they copies?"""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -12,8 +16,16 @@ from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
 from florilegium.audit.matching import search
 from florilegium.audit.verification import confirm
 from florilegium.core.audit_settings import Audit
+from florilegium.core.errors import UserError
+from florilegium.data.augment import EvalTransform
+from florilegium.data.load import Images, Splits
+from florilegium.evaluation.classification import Scores, evaluate
+from florilegium.generation.sheets import grid
+from florilegium.models.trained import load_trained
+from florilegium.training.classification import EVALUATION_BATCH
 
 CHUNK = 256
+PAIRS = 12  # in the picture of the samples nearest to a training image
 
 
 @dataclass(frozen=True)
@@ -49,3 +61,71 @@ def copies(made: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[in
     return {
         int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)
     }
+
+
+def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
+    """The place in `classes` of the class that each generated image should show, (N,), from `samples.csv`."""
+    names = pd.read_csv(table, dtype=str)["class"]
+    return torch.tensor([classes.index(name) for name in names])
+
+
+def classify(
+    checkpoint: Path,
+    samples: NDArray[np.uint8],
+    labels: Tensor,
+    classes: Sequence[str],
+    device: torch.device,
+) -> Scores:
+    """The answers of a trained classifier to generated images, uint8 (N, S, S, 3).
+
+    Raises:
+        UserError: it was trained on other classes.
+    """
+    trained = load_trained(checkpoint)
+    if trained.classes != tuple(classes):
+        raise UserError(
+            f"{checkpoint}: knows other classes than the generator makes; let samples.judge name a classifier of the "
+            "same data set"
+        )
+    names = tuple(str(number) for number in range(len(samples)))
+    images = Images(torch.from_numpy(samples), labels, names)
+    transform = EvalTransform(trained.config)
+    return evaluate(trained.network.to(device), images, transform, batch_size=EVALUATION_BATCH, device=device)
+
+
+def neighbours(
+    splits: Splits, labels: Tensor, scores: Scores, near: Nearest, copied: Mapping[int, str]
+) -> pd.DataFrame:
+    """A row a generated image: its class, the classifier's answer, and the nearest real image."""
+    classes, train = splits.classes, splits.train
+    return pd.DataFrame(
+        {
+            "sample": np.arange(len(labels)),
+            "class": [classes[k] for k in labels.tolist()],
+            "prediction": [classes[k] for k in scores.predictions.tolist()],
+            "probability": scores.probabilities.double().numpy().round(6),
+            "nearest": [train.names[k] for k in near.place],
+            "nearest_class": [classes[k] for k in train.labels[near.place].tolist()],
+            "pixel_distance": near.distance.round(6),
+            "copy_of": [copied.get(k, "") for k in range(len(labels))],
+        }
+    )
+
+
+def summary(scores: Scores, near: Nearest, usual: Nearest, n_copies: int) -> dict[str, Any]:
+    """Numbers of the whole set; `usual` are the distances of real test images, which copy nothing."""
+    return {
+        "n": len(near.distance),
+        "accuracy": scores.top1,
+        "copies": n_copies,
+        "median_distance": float(np.median(near.distance)),
+        "median_distance_of_test_images": float(np.median(usual.distance)),
+        "nearer_than_test_images": float(np.mean(near.distance < np.quantile(usual.distance, 0.01))),
+    }
+
+
+def closest_pairs(samples: NDArray[np.uint8], real: NDArray[np.uint8], near: Nearest) -> Image.Image:
+    """The generated images that are nearest to a real one, above these; `real` are uint8 (M, S, S, 3)."""
+    first = np.argsort(near.distance)[:PAIRS]
+    pairs = np.concatenate([samples[first], real[near.place[first]]])
+    return grid(pairs, ["generated", "nearest real"])

@@ -1,19 +1,23 @@
 """Images drawn from a trained generator, each from noise of its own."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from florilegium.core.files import atomic
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.progress import bar
 from florilegium.core.sampling import Sampling
+from florilegium.data.tables import write_table
 from florilegium.generation.diffusion import denoise
 from florilegium.generation.pictures import to_pixels
+from florilegium.generation.sheets import grid, save_animation, save_picture
 from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import Acgan
 
@@ -117,3 +121,20 @@ def camera(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tensor]
             film.append(to_pixels(images[watched.to(images.device)].clamp(-1, 1)))
 
     return see
+
+
+def save_samples(samples: Made, classes: Sequence[str], shown: int, folder: Path) -> list[Path]:
+    """Write the images, their table and their pictures, with `shown` images a class; the files."""
+    names = ("samples.npy", "samples.csv", "grid.png", "noise.png", "animation.gif")
+    pixels, table, sheet, noise, animation = files = [folder / name for name in names]
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(pixels) as temporary, open(temporary, "wb") as file:
+        np.save(file, samples.pixels)
+    rows = [(str(number), classes[label]) for number, label in enumerate(samples.labels.tolist())]
+    write_table(table, ("sample", "class"), rows)
+    per_class = len(rows) // len(classes)
+    still = samples.pixels[np.arange(len(rows)) % per_class < shown]
+    save_picture(grid(still, classes), sheet)
+    save_picture(grid(samples.noise if len(samples.noise) else still, classes), noise)
+    save_animation(samples.frames if samples.frames.shape[1] else still[None], classes, animation)
+    return files

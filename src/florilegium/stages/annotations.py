@@ -1,53 +1,44 @@
-"""Check the annotations of a detection data set, and list its images with the split of each."""
+"""Check the annotations of a detection data set, and list its images with the split of each.
 
-import argparse
-import json
-import time
+Reads:  files.json and the annotation files that it lists.
+Writes: annotations.json; images.csv, images.json and bad_boxes.csv beside it.
+Why:    each format is read and checked once, and all later stages read COCO's.
+"""
+
 from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_text
 from florilegium.core.fingerprint import canonical
 from florilegium.core.progress import say
-from florilegium.core.receipts import write_receipt
 from florilegium.core.sources import Dataset
 from florilegium.data.annotations import check
 from florilegium.data.boxes import rows
 from florilegium.data.layouts import other_files
 from florilegium.data.tables import write_table
+from florilegium.stages.stage import listed_files, stage, stage_parser
 
 
 def main() -> None:
-    started = time.time()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, help="JSON: dataset, bad_boxes")
-    parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
-    parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
-    parser.add_argument("--out", required=True, type=Path, help="annotations.json; the tables go beside it")
-    args = parser.parse_args()
-
-    spec = json.loads(args.spec)
-    listing = read_json(args.files)
-    paths = [file["path"] for file in listing["files"]]
-    dataset = Dataset.model_validate(spec["dataset"] | {"title": args.out.parent.name})
-    checked = check(dataset, Path(listing["root"]), paths, spec["bad_boxes"])
-    table, bad = (args.out.with_name(name) for name in ("images.csv", "bad_boxes.csv"))
-    index, content = checked.index(), checked.content()
-    write_text(args.out, canonical(content) + "\n")
-    write_table(table, ("image", "class", "split"), index.rows)
-    facts = checked.counts() | {"unannotated": content["unannotated"]}
-    write_json(table.with_suffix(".json"), index.summary() | facts | {"other_files": other_files(listing)})
-    write_table(bad, ("file", "annotation", "image", "box", "reason"), rows(checked.bad))
-    write_receipt(
-        args.out.with_suffix(".receipt.json"),
-        stage="annotations",
-        spec=spec,
-        code=args.code,
-        inputs=[args.files],
-        outputs=[args.out, table, table.with_suffix(".json"), bad],
-        started=started,
-        **facts,
+    parser = stage_parser(
+        __doc__, out="annotations.json; the tables go beside it", spec="JSON: dataset, bad_boxes"
     )
+    parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    table, summary, bad = (out.with_name(name) for name in ("images.csv", "images.json", "bad_boxes.csv"))
+    with stage("annotations", arguments, inputs=[arguments.files]) as receipt:
+        dataset = Dataset.model_validate(receipt.spec["dataset"] | {"title": out.parent.name})
+        checked = check(dataset, *listed_files(arguments.files), receipt.spec["bad_boxes"])
+        index, content = checked.index(), checked.content()
+        write_text(out, canonical(content) + "\n")
+        write_table(table, ("image", "class", "split"), index.rows)
+        facts = checked.counts() | {"unannotated": content["unannotated"]}
+        others = {"other_files": other_files(read_json(arguments.files))}
+        write_json(summary, index.summary() | facts | others)
+        write_table(bad, ("file", "annotation", "image", "box", "reason"), rows(checked.bad))
+        receipt.outputs += [out, table, summary, bad]
+        receipt.facts |= facts
     say(f"{len(index.rows):,} images, {facts['n_boxes']:,} boxes, {facts['n_bad_boxes']:,} bad ones dropped")
 
 

@@ -1,13 +1,14 @@
-"""Look at the attention of a trained network, of a transformer's tokens or of the nodes of a head of attention:
-maps, and numbers of every head."""
+"""Look at the attention of a trained network: of a transformer's tokens, or of the nodes of a head of attention.
 
-import time
+Reads:  a run's checkpoint, receipt and predictions, and the packed images that it was tested on.
+Writes: maps and numbers of every head, and pictures of them, into the folder `--out`.
+Why:    some networks were published for what they attend to; this shows whether they do.
+"""
 
 import pandas as pd
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import run_main
-from florilegium.core.receipts import write_receipt
 from florilegium.data.packed import read_pixels
 from florilegium.explanation.choice import spread
 from florilegium.explanation.nodes import survey_nodes
@@ -15,46 +16,44 @@ from florilegium.explanation.survey import survey
 from florilegium.models.trained import load_trained
 from florilegium.report import pictures_attention, pictures_nodes
 from florilegium.report.study import read
-from florilegium.stages import explained
-from florilegium.training.machine import configure, pick_device
+from florilegium.stages.arguments import (
+    PictureOrigin,
+    explanation_files,
+    explanation_parser,
+    leased_device,
+    run_of,
+)
+from florilegium.stages.stage import stage
 
 
-class Asked(explained.Shown):
-    """The stage's specification: what is looked at, and the preset that its pictures name."""
-
+class AttentionSpec(PictureOrigin):
     attention: Attention
 
 
 def main() -> None:
-    started = time.time()
-    arguments = explained.parse_arguments(__doc__, "attention")
-    asked = read(Asked, arguments.spec)
-    device = pick_device(arguments.device)
-    configure(device, threads=1)
-    predictions = pd.read_csv(explained.predictions_of(arguments), dtype=str, keep_default_na=False)
-    tested = sorted(predictions["image"])
-    trained = load_trained(arguments.checkpoint)
-    pictures = {
-        "measured": read_pixels(arguments.pixels, spread(tested, asked.attention.images)),
-        "shown": read_pixels(arguments.pixels, spread(tested, asked.attention.shown)),
-    }
-    place = explained.run_of(arguments)
-    if asked.attention.of == "nodes":
-        nodes = survey_nodes(trained.network, trained.config, **pictures, device=device)
-        written = [*nodes.save(arguments.out), *pictures_nodes.draw(nodes, arguments.out, asked, place)]
-    else:
-        tokens = survey(trained.network, trained.config, asked.attention, **pictures, device=device)
-        written = [*tokens.save(arguments.out), *pictures_attention.draw(tokens, arguments.out, asked, place)]
-    write_receipt(
-        arguments.out / "receipt.json",
-        stage="attention",
-        spec=asked.model_dump(mode="json"),
-        code=arguments.code,
-        inputs=explained.inputs_of(arguments),
-        outputs=written,
-        started=started,
-        device=device.type,
-    )
+    arguments = explanation_parser(__doc__, "attention").parse_args()
+    spec = read(AttentionSpec, arguments.spec)
+    out, run = arguments.out, run_of(arguments.checkpoint)
+    inputs = explanation_files(arguments)
+    with (
+        stage("attention", arguments, inputs, path=out / "receipt.json") as receipt,
+        leased_device(arguments, threads=1) as (device, _),
+    ):
+        predictions = arguments.checkpoint.with_name("predictions.csv")
+        images = sorted(pd.read_csv(predictions, dtype=str, keep_default_na=False)["image"])
+        trained = load_trained(arguments.checkpoint)
+        pixels = {
+            "measured": read_pixels(arguments.pixels, spread(images, spec.attention.images)),
+            "shown": read_pixels(arguments.pixels, spread(images, spec.attention.shown)),
+        }
+        if spec.attention.of == "nodes":
+            nodes = survey_nodes(trained.network, trained.config, **pixels, device=device)
+            receipt.outputs += [*nodes.save(out), *pictures_nodes.draw(nodes, out, spec, run)]
+        else:
+            tokens = survey(trained.network, trained.config, spec.attention, **pixels, device=device)
+            receipt.outputs += [*tokens.save(out), *pictures_attention.draw(tokens, out, spec, run)]
+        receipt.spec = spec.model_dump(mode="json")
+        receipt.facts["device"] = device.type
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""Explain answers of a trained classifier, image by image, by several methods, and judge the methods."""
+"""Explain answers of a trained classifier, image by image, by several methods, and score the methods.
 
-import time
+Reads:  a run's checkpoint, receipt and predictions, and the packed images that it was tested on.
+Writes: attributions with their scores and costs, and pictures of them, into the folder `--out`.
+Why:    methods disagree about why a network answers as it does; their scores say which to trust.
+"""
 
 import pandas as pd
 
@@ -8,7 +11,6 @@ from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.progress import say
-from florilegium.core.receipts import write_receipt
 from florilegium.data.packed import read_pixels
 from florilegium.explanation.attributions import Attributions
 from florilegium.explanation.choice import choose, spread
@@ -18,60 +20,60 @@ from florilegium.report.csv_file import write_csv
 from florilegium.report.pictures_attribution import draw
 from florilegium.report.scores_attribution import summarise
 from florilegium.report.study import read
-from florilegium.stages import explained
-from florilegium.training.machine import configure, pick_device
+from florilegium.stages.arguments import (
+    PictureOrigin,
+    explanation_files,
+    explanation_parser,
+    leased_device,
+    run_of,
+)
+from florilegium.stages.stage import stage
 
 BACKGROUND = 32  # test images that GradientSHAP compares with
 
 
-class Asked(explained.Shown):
-    """The stage's specification: what is explained, and the preset that its pictures name."""
-
+class AttributionSpec(PictureOrigin):
     attribution: Attribution
 
 
 def main() -> None:
-    started = time.time()
-    arguments = explained.parse_arguments(__doc__, "attribution")
-    asked = read(Asked, arguments.spec)
-    device = pick_device(arguments.device)
-    configure(device, threads=1)
-    predictions = pd.read_csv(explained.predictions_of(arguments), dtype=str, keep_default_na=False)
-    tested = predictions.astype({"probability": float})
-    chosen = choose(tested, asked.attribution)
-    others = spread(sorted(tested["image"]), BACKGROUND)
-    trained = load_trained(arguments.checkpoint)
-    attributions, seconds = interpret(
-        trained.network,
-        trained.config,
-        asked.attribution,
-        chosen,
-        trained.classes,
-        pictures=read_pixels(arguments.pixels, list(chosen["image"])),
-        background=read_pixels(arguments.pixels, others),
-        device=device,
-    )
-    tell(attributions)
-    scores = summarise(attributions.table)
-    written = attributions.save(arguments.out)
-    written += [arguments.out / "scores.csv", arguments.out / "cost.json"]
-    write_csv(scores, written[-2], digits=6)
-    write_json(written[-1], {"device": device.type, "seconds_per_attribution": seconds})
-    written += draw(attributions, scores, arguments.out, asked, explained.run_of(arguments))
-    write_receipt(
-        arguments.out / "receipt.json",
-        stage="attribution",
-        spec=asked.model_dump(mode="json"),
-        code=arguments.code,
-        inputs=explained.inputs_of(arguments),
-        outputs=written,
-        started=started,
-        device=device.type,
-        unfit=dict(zip(attributions.unfit.tolist(), attributions.reasons.tolist(), strict=True)),
-    )
+    arguments = explanation_parser(__doc__, "attribution").parse_args()
+    spec = read(AttributionSpec, arguments.spec)
+    out = arguments.out
+    inputs = explanation_files(arguments)
+    with (
+        stage("attribution", arguments, inputs, path=out / "receipt.json") as receipt,
+        leased_device(arguments, threads=1) as (device, _),
+    ):
+        table = pd.read_csv(
+            arguments.checkpoint.with_name("predictions.csv"), dtype=str, keep_default_na=False
+        )
+        predictions = table.astype({"probability": float})
+        chosen = choose(predictions, spec.attribution)
+        background = spread(sorted(predictions["image"]), BACKGROUND)
+        trained = load_trained(arguments.checkpoint)
+        attributions, seconds = interpret(
+            trained.network,
+            trained.config,
+            spec.attribution,
+            chosen,
+            trained.classes,
+            pictures=read_pixels(arguments.pixels, list(chosen["image"])),
+            background=read_pixels(arguments.pixels, background),
+            device=device,
+        )
+        log_completeness(attributions)
+        scores = summarise(attributions.table)
+        receipt.outputs += [*attributions.save(out), out / "scores.csv", out / "cost.json"]
+        write_csv(scores, out / "scores.csv", digits=6)
+        write_json(out / "cost.json", {"device": device.type, "seconds_per_attribution": seconds})
+        receipt.outputs += draw(attributions, scores, out, spec, run_of(arguments.checkpoint))
+        receipt.spec = spec.model_dump(mode="json")
+        unfit = dict(zip(attributions.unfit.tolist(), attributions.reasons.tolist(), strict=True))
+        receipt.facts |= {"device": device.type, "unfit": unfit}
 
 
-def tell(attributions: Attributions) -> None:
+def log_completeness(attributions: Attributions) -> None:
     """Say in the log how complete each complete method was, and which methods are missing."""
     claims = attributions.table.dropna(subset="completeness_gap")
     for method, rows in claims.groupby("method", sort=False):

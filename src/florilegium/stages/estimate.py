@@ -1,50 +1,34 @@
-"""Estimate the GPU hours of every study before anything of it is run."""
+"""Estimate the GPU hours of every study before anything of it is run.
 
-import argparse
-import time
-from pathlib import Path
-from typing import Any
+Reads:  the description of all experiments, from `--spec` alone.
+Writes: a table with a row an arm, and a summary by study beside it, <out>.txt.
+Why:    the paper preset takes days on a GPU; nobody should start it without a guess of how many.
+"""
 
-import pandas as pd
-
-from florilegium.core.errors import UserError, run_main
-from florilegium.core.files import read_json, write_text
-from florilegium.core.receipts import write_receipt
+from florilegium.core.errors import run_main
+from florilegium.core.files import write_text
 from florilegium.core.schema import Card
 from florilegium.core.validate import parse
 from florilegium.estimation import told
-from florilegium.estimation.hours import COLUMNS, row
+from florilegium.estimation.hours import table_of
+from florilegium.stages.stage import stage, stage_parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, type=Path, help="JSON file of preset, card and experiments")
-    parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
-    parser.add_argument("--out", required=True, type=Path, help="table, a row an arm; <out>.txt is by study")
-    arguments = parser.parse_args()
-    started = time.time()
-    spec = read_json(arguments.spec)
-    card = parse(Card, spec["card"], "estimates")
-    table = pd.DataFrame([_row(entry, card) for entry in spec["experiments"]], columns=list(COLUMNS))
-    text = arguments.out.with_suffix(".txt")
-    write_text(arguments.out, table.to_csv(index=False, lineterminator="\n"))
-    write_text(text, "\n".join(told.summary(table, spec["preset"], card, spec["uncounted"])) + "\n")
-    write_receipt(
-        arguments.out.with_suffix(".receipt.json"),
-        stage="estimate",
-        spec=spec,
-        code=arguments.code,
-        inputs=[],
-        outputs=[arguments.out, text],
-        started=started,
-    )
-
-
-def _row(entry: dict[str, Any], card: Card) -> dict[str, Any]:
-    try:
-        return row(entry, card)
-    except UserError as error:
-        raise UserError(f"{entry['experiment']}: {error}") from None
+    arguments = stage_parser(
+        __doc__,
+        out="table, a row an arm; <out>.txt is by study",
+        spec="JSON file of preset, card and experiments",
+        spec_is_file=True,
+    ).parse_args()
+    summary = arguments.out.with_suffix(".txt")
+    with stage("estimate", arguments) as receipt:
+        spec = receipt.spec
+        card = parse(Card, spec["card"], "estimates")
+        table = table_of(spec["experiments"], card)
+        write_text(arguments.out, table.to_csv(index=False, lineterminator="\n"))
+        write_text(summary, "\n".join(told.summary(table, spec["preset"], card, spec["uncounted"])) + "\n")
+        receipt.outputs += [arguments.out, summary]
 
 
 if __name__ == "__main__":

@@ -1,44 +1,51 @@
-"""Let a frozen backbone see every image of an experiment once, and keep what it saw for the heads."""
+"""Pass every image of an experiment once through a frozen backbone, and store its features for the heads.
 
-import argparse
-import time
+Reads:  packed images with their table, and first weights.
+Writes: <out>/seed<seed>/features for each seed.
+Why:    heads on a frozen backbone train on features many times faster than on images.
+"""
 
 import torch
 
 from florilegium.core.errors import run_main
 from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
+from florilegium.core.spec import DataUse
 from florilegium.data.features import FILES, parts_of, write_features
 from florilegium.data.load import Splits
 from florilegium.models import registry
-from florilegium.stages import untrained
+from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
+from florilegium.stages.stage import stage
 from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
 from florilegium.training.probe import digest_of, extract
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    untrained.add_to(parser)
-    untrained.for_each_seed(parser.parse_args(), make_features)
+    parser = job_parser(__doc__)
+    add_images(parser)
+    arguments = parser.parse_args()
+    with untrained_job(arguments) as (job, splits):
+        for seed in arguments.seeds:
+            folder = job.at(seed).out / "features"
+            with stage("features", arguments, job.at(seed).inputs, path=folder / "receipt.json") as receipt:
+                make_features(job, splits, seed)
+                receipt.outputs += [folder / name for name in FILES]
+                receipt.facts |= seed_facts(job, seed)
 
 
-def make_features(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
-    started = time.time()
-    folder = job.out_of(seed) / "features"
-    network = first_network(job, recipe, len(splits.classes), seed)
+def make_features(job: Job[DataUse, Recipe], splits: Splits, seed: int) -> None:
+    folder = job.at(seed).out / "features"
+    network = first_network(job, job.recipe, len(splits.classes), seed)
     backbone = digest_of(network)
-    config = registry.input_config(job.model, recipe)
+    config = registry.input_config(job.model, job.recipe)
     parts = parts_of(splits)
     say(f"{folder}: features of {sum(map(len, parts.values()))} images")
     features = [
-        extract(network, images, config, device=job.device, precision=recipe.precision)
+        extract(network, images, config, device=job.device, precision=job.recipe.precision)
         for images in parts.values()
     ]
     write_features(folder, splits, torch.cat(features), backbone)
-    untrained.write_seed_receipt(
-        folder / "receipt.json", "features", job, recipe, seed, outputs=FILES, started=started
-    )
 
 
 if __name__ == "__main__":

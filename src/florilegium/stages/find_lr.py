@@ -1,15 +1,19 @@
-"""Find a learning rate by a range test, for one seed of an experiment's arm or several."""
+"""Find a learning rate by a range test, for one seed of an experiment's arm or several.
 
-import argparse
-import time
+Reads:  packed images with their table, and first weights.
+Writes: finder.csv and finder.json in <out>/seed<seed>/finder for each seed.
+Why:    some studies took their rate from such a test; `recipe.lr: from_finder` does the same.
+"""
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
+from florilegium.core.spec import DataUse
 from florilegium.data.load import Splits
 from florilegium.models import registry
-from florilegium.stages import untrained
+from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
+from florilegium.stages.stage import stage
 from florilegium.training.classification import task_of
 from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
@@ -20,19 +24,25 @@ FILES = ("finder.csv", "finder.json")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    untrained.add_to(parser)
-    untrained.for_each_seed(parser.parse_args(), find)
+    parser = job_parser(__doc__)
+    add_images(parser)
+    arguments = parser.parse_args()
+    with untrained_job(arguments) as (job, splits):
+        for seed in arguments.seeds:
+            folder = job.at(seed).out / "finder"
+            with stage("find_lr", arguments, job.at(seed).inputs, path=folder / "receipt.json") as receipt:
+                find(job, splits, seed)
+                receipt.outputs += [folder / name for name in FILES]
+                receipt.facts |= seed_facts(job, seed)
 
 
-def find(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
-    """Take the test with the run's first weights and batches, and write what it showed.
+def find(job: Job[DataUse, Recipe], splits: Splits, seed: int) -> None:
+    """Take the test with the run's first weights and batches, and write its losses.
 
     Raises:
         UserError: the loss never fell.
     """
-    started = time.time()
-    folder = job.out_of(seed) / "finder"
+    recipe, folder = job.recipe, job.at(seed).out / "finder"
     network = first_network(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)
     task = task_of(splits, recipe, config, seed, job.device)
@@ -42,9 +52,6 @@ def find(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
     write_table(folder / "finder.csv", table)
     facts = {"suggestion": suggestion, "steps": len(table), "rates": list(recipe.finder_rates)}
     write_json(folder / "finder.json", facts)
-    untrained.write_seed_receipt(
-        folder / "receipt.json", "find_lr", job, recipe, seed, outputs=FILES, started=started
-    )
 
 
 if __name__ == "__main__":

@@ -1,45 +1,32 @@
-"""Decode all images of a data set once, into one uint8 array."""
+"""Decode all images of a data set once, into one uint8 array.
 
-import argparse
-import json
-import time
+Reads:  files.json and the images that it lists.
+Writes: pixels<size>.npy, its table .csv, and .skipped.csv, the images that cannot be decoded.
+Why:    trainings read pixels, and never decode a file again.
+"""
+
 from pathlib import Path
 
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json
-from florilegium.core.receipts import write_receipt
 from florilegium.data.layouts import recognise
 from florilegium.data.pack import pack
+from florilegium.stages.stage import listed_files, stage, stage_parser
 
 
 def main() -> None:
-    started = time.time()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, help="JSON: layout")
-    parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
+    parser = stage_parser(__doc__, out="pixels<size>.npy", spec="JSON: layout")
     parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
     parser.add_argument("--size", required=True, type=int, help="side of the packed images in pixels")
     parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help="what bad images do")
     parser.add_argument("--workers", type=int, default=1, help="processes that decode")
-    parser.add_argument("--out", required=True, type=Path, help="pixels<size>.npy")
-    args = parser.parse_args()
-
-    spec = json.loads(args.spec)
-    listing = read_json(args.files)
-    images = recognise(spec["layout"], [file["path"] for file in listing["files"]])
-    root = Path(listing["root"])
-    packed = pack(root, images, args.size, args.out, workers=args.workers, corrupt=args.corrupt)
-    write_receipt(
-        args.out.with_suffix(".receipt.json"),
-        stage="pack",
-        spec=spec,
-        code=args.code,
-        inputs=[args.files],
-        outputs=[args.out, args.out.with_suffix(".csv"), args.out.with_suffix(".skipped.csv")],
-        started=started,
-        n_packed=len(packed.images),
-        n_skipped=len(packed.skipped),
-    )
+    arguments = parser.parse_args()
+    out, size = arguments.out, arguments.size
+    with stage("pack", arguments, inputs=[arguments.files]) as receipt:
+        root, files = listed_files(arguments.files)
+        images = recognise(receipt.spec["layout"], files)
+        packed = pack(root, images, size, out, workers=arguments.workers, corrupt=arguments.corrupt)
+        receipt.outputs += [out, out.with_suffix(".csv"), out.with_suffix(".skipped.csv")]
+        receipt.facts |= {"n_packed": len(packed.images), "n_skipped": len(packed.skipped)}
 
 
 if __name__ == "__main__":

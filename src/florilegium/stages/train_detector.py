@@ -1,4 +1,9 @@
-"""Train and test a detector: one arm of an experiment, with one seed or several."""
+"""Train and test a detector: one arm of an experiment, with one seed or several.
+
+Reads:  packed images, annotations.json, and perhaps first weights.
+Writes: <out>/seed<seed> for each seed: metrics, history, costs, predictions, checkpoint and receipt.
+Why:    these are the runs that the study of detection compares.
+"""
 
 import argparse
 from pathlib import Path
@@ -7,40 +12,27 @@ from florilegium.core.detection import DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.errors import run_main
 from florilegium.data.scenes import load_scenes
-from florilegium.stages import training_arguments
-from florilegium.training.detector import train_detector
-from florilegium.training.job import Job
-from florilegium.training.machine import configure
+from florilegium.stages.arguments import add_dropped, run_training, training_parser
+from florilegium.training.detector import DetectionJob, train_detector
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    parser = training_parser(__doc__)
+    parser.add_argument("--pixels", required=True, type=Path, help="packed images, scenes<packing>.npy")
+    parser.add_argument("--annotations", required=True, type=Path, help="annotations.json of the data set")
+    add_dropped(parser)
+    arguments = parser.parse_args()
     table = arguments.pixels.with_suffix(".csv")
     inputs = (arguments.pixels, table, arguments.annotations, *arguments.dropped)
-    training_arguments.run(arguments, inputs, train)
+    run_training(train, arguments, DetectionData, DetectionRecipe, inputs)
 
 
-def train(job: Job, arguments: argparse.Namespace) -> None:
-    configure(job.device, job.section(DetectionRecipe, "recipe").threads, deterministic=job.deterministic)
+def train(job: DetectionJob, arguments: argparse.Namespace) -> None:
     splits = load_scenes(
-        job.section(DetectionData, "data"),
-        pixels=arguments.pixels,
-        annotations=arguments.annotations,
-        dropped=arguments.dropped,
+        job.data, pixels=arguments.pixels, annotations=arguments.annotations, dropped=arguments.dropped
     )
     for seed in arguments.seeds:
         train_detector(job, splits, arguments.annotations, seed)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    training_arguments.add_to(parser)
-    parser.add_argument("--pixels", required=True, type=Path, help="packed images, scenes<packing>.npy")
-    parser.add_argument("--annotations", required=True, type=Path, help="annotations.json of the data set")
-    parser.add_argument(
-        "--dropped", type=Path, nargs="+", default=[], help="tables of images not to train on"
-    )
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

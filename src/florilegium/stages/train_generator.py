@@ -1,33 +1,31 @@
-"""Train a generator of images: one arm of an experiment, with one seed or several."""
+"""Train a generator of images: one arm of an experiment, with one seed or several.
+
+Reads:  packed images with their table, and perhaps first weights.
+Writes: <out>/seed<seed> for each seed: metrics, history, costs, checkpoint and receipt.
+Why:    its images are then sampled, judged, and learned from by classifiers.
+"""
 
 import argparse
 
 from florilegium.core.errors import run_main
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.spec import DataUse
-from florilegium.stages import image_arguments, training_arguments
+from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser
 from florilegium.training.generator import train_generator
 from florilegium.training.job import Job
-from florilegium.training.machine import configure
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    training_arguments.run(arguments, image_arguments.files_of(arguments), train)
+    parser = training_parser(__doc__)
+    add_images(parser)
+    arguments = parser.parse_args()
+    run_training(train, arguments, DataUse, GenerationRecipe, image_files(arguments))
 
 
-def train(job: Job, arguments: argparse.Namespace) -> None:
-    configure(job.device, job.section(GenerationRecipe, "recipe").threads, deterministic=job.deterministic)
-    splits = image_arguments.splits_of(arguments, job.section(DataUse, "data"))
+def train(job: Job[DataUse, GenerationRecipe], arguments: argparse.Namespace) -> None:
+    splits = splits_of(arguments, job.data)
     for seed in arguments.seeds:
         train_generator(job, splits, seed)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    training_arguments.add_to(parser)
-    image_arguments.add_to(parser)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""Bring the file of named weights to its place, verified; published Flax weights become safetensors."""
+"""Bring the file of named weights to its place, verified.
 
-import argparse
+Reads:  the published file, from its mirrors or resources/downloads/weights.
+Writes: resources/weights/<name>.safetensors; published Flax weights are converted.
+Why:    no training starts from weights that are not the published ones.
+"""
+
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,46 +14,38 @@ from safetensors.numpy import save_file
 from florilegium.core.errors import run_main
 from florilegium.core.files import atomic, digest
 from florilegium.core.places import disclosed
-from florilegium.core.receipts import write_receipt
 from florilegium.core.sources import Weights
 from florilegium.models.catalogue import obtain
 from florilegium.models.flax_vit import METADATA, read_flax
+from florilegium.stages.stage import stage, stage_parser
 
 DOWNLOADS = Path("resources/downloads/weights")
 
 
 def main() -> None:
-    started = time.time()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True, help="key of workflow/weights.yaml")
-    parser.add_argument("--spec", required=True, help="its entry there, as JSON")
-    parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
-    parser.add_argument("--out", required=True, type=Path, help="resources/weights/<name>.safetensors")
-    arguments = parser.parse_args()
-    weights = Weights.model_validate_json(arguments.spec)
-    found = obtain(arguments.name, weights, DOWNLOADS)
-    with atomic(arguments.out) as temporary:
-        if found.suffix == ".npz":
-            save_file(read_flax(found), temporary, metadata=METADATA)
-        else:
-            shutil.copyfile(found, temporary)
-    write_receipt(
-        arguments.out.with_suffix(".receipt.json"),
-        stage="weights",
-        spec=weights.model_dump(mode="json"),
-        code=arguments.code,
-        inputs=[],
-        outputs=[arguments.out],
-        started=started,
-        origin=[origin(weights, found)],
+    parser = stage_parser(
+        __doc__, out="resources/weights/<name>.safetensors", spec="its entry there, as JSON"
     )
+    parser.add_argument("--name", required=True, help="key of workflow/weights.yaml")
+    arguments = parser.parse_args()
+    with stage("weights", arguments) as receipt:
+        weights = Weights.model_validate_json(arguments.spec)
+        published = obtain(arguments.name, weights, DOWNLOADS)
+        with atomic(arguments.out) as temporary:
+            if published.suffix == ".npz":
+                save_file(read_flax(published), temporary, metadata=METADATA)
+            else:
+                shutil.copyfile(published, temporary)
+        receipt.spec = weights.model_dump(mode="json")
+        receipt.outputs += [arguments.out]
+        receipt.facts["origin"] = [origin(weights, published)]
 
 
-def origin(weights: Weights, found: Path) -> dict[str, Any]:
+def origin(weights: Weights, published: Path) -> dict[str, Any]:
     """The published file, in the words in which `files.json` names the archives of a data set."""
     places = ", ".join(map(disclosed, weights.source.urls)) or "put there by hand"
-    size = found.stat().st_size
-    return {"file": weights.source.file, "from": places, "sha256": digest(found), "bytes": size}
+    size = published.stat().st_size
+    return {"file": weights.source.file, "from": places, "sha256": digest(published), "bytes": size}
 
 
 if __name__ == "__main__":

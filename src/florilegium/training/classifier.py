@@ -1,80 +1,49 @@
-"""A run of a classifier, from a spec and a seed to the files of its folder."""
+"""A run of a classifier: what it trains, and how it is tested."""
 
-import time
-from dataclasses import asdict, replace
-from functools import partial
+from pathlib import Path
+from typing import Any
 
-from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
 from florilegium.models import registry
-from florilegium.training import parallel, results
+from florilegium.training import results
 from florilegium.training.classification import task_of
 from florilegium.training.classification_results import measure, metrics, predictions
 from florilegium.training.first_network import first_network
 from florilegium.training.job import Job
-from florilegium.training.loop import fit
-from florilegium.training.machine import pick_precision
+from florilegium.training.loop import Outcome
 from florilegium.training.probe import heads_for
-from florilegium.training.run import train_run
-from florilegium.training.state import StateFolder
-from florilegium.training.trackers import trackers_of
+from florilegium.training.run import Result, Training, train_run
 
-FILES = ("metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpoint.safetensors")
+PREDICTIONS = "predictions.csv"
 
 
-def train_classifier(job: Job, splits: Splits, seed: int) -> None:
-    """Make the run of `seed`, or take it over where it was finished before.
-
-    Raises:
-        UserError: see `fit`; or another process is at work on this run.
-    """
-    train_run(job, seed, FILES, partial(make_run, job, splits, seed))
+def train_classifier(job: Job[Any, Recipe], splits: Splits, seed: int) -> None:
+    """Make the run of `seed`; see `train_run`."""
+    train_run(job, splits, seed, lambda recipe: prepare(job, splits, recipe, seed), predictions=[PREDICTIONS])
 
 
-def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
-    """Train, test and write; the receipt comes last."""
-    started = time.time()
-    asked = job.section(Recipe, "recipe")
-    decided = {"precision": pick_precision(asked.precision, job.device), "lr": job.rate_of(asked, seed)}
-    recipe = asked.model_copy(update=decided)
-    say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
+def prepare(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int) -> Training:
+    """The network of `job` with its first weights, and its task: on images, or its heads alone on features."""
     network = first_network(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)
-    features = job.features_of(seed)
+    features = job.at(seed).features
     # Heads that are trained by themselves are the network's own: it learns what they learn.
-    learning = network if features is None else heads_for(network, features)
+    learner = network if features is None else heads_for(network, features)
     prepared = config if features is None else None
-    task = task_of(splits, recipe, prepared, seed, job.device)
-    trackers = trackers_of(job, seed)
-    outcome = fit(
-        learning,
-        task,
-        recipe,
-        seed=seed,
-        device=job.device,
-        state=state,
-        on_epoch=trackers,
-    )
-    if parallel.rank():
-        return
-    if trackers:
-        trackers.close()
-    tested = measure(learning, outcome, splits, prepared, job.device)
-    table = job.out_of(seed) / "predictions.csv"
-    results.write_table(table, predictions(splits.test, tested.test, splits.classes))
-    results.write_run(
-        job,
-        seed,
-        network,
-        replace(outcome, selected_state=network.state_dict()),  # of the whole network, since `measure`
-        columns=task.columns,
-        metrics=metrics(tested, len(splits.test)),
-        costs=results.costs(outcome, tested.seconds, recipe, job.device),
+
+    def test(outcome: Outcome, folder: Path) -> Result:
+        tested = measure(learner, outcome, splits, prepared, job.device)
+        results.write_table(folder / PREDICTIONS, predictions(splits.test, tested.test, splits.classes))
+        # The whole network has its selected weights since `measure`; an outcome may hold those of heads.
+        return Result(metrics(tested, len(splits.test)), network.state_dict(), tested.seconds)
+
+    return Training(
+        network=network,
+        learner=learner,
+        task=task_of(splits, recipe, prepared, seed, job.device),
+        input=config,
         sides=(config.size, config.size),
-        predictions=[table],
-        started=started,
-        classes=list(splits.classes),
-        input=asdict(config),
-        warnings=results.warnings(outcome, recipe, splits.classes, splits.train.labels),
+        labels=splits.train.labels,
+        test=test,
     )

@@ -31,7 +31,7 @@ def start(
     """The network of `job` with random weights of `seed`, then what `init` holds, taken by `load`, then frozen."""
     torch.manual_seed(derive(seed, "weights"))
     network = registry.build(job.model, n_classes, **regularisation)
-    init = job.init_of(seed)
+    init = job.at(seed).init
     if init is not None:
         load(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
     freeze(network, recipe)

@@ -1,8 +1,8 @@
-"""A run of a generator, from a spec and a seed to the files of its folder."""
+"""A run of a generator: what it trains, and how it is tested."""
 
 import time
-from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,75 +10,57 @@ from torch import nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.progress import say
 from florilegium.data.augment import InputConfig
 from florilegium.data.load import Splits
 from florilegium.generation.adversarial import Duel
 from florilegium.generation.diffusion import NoiseError, noise_error
 from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import own_input
-from florilegium.training import parallel, results
+from florilegium.training import results
 from florilegium.training.feed import Feed, place
 from florilegium.training.first_network import start
 from florilegium.training.job import Job
-from florilegium.training.loop import Outcome, fit
-from florilegium.training.machine import pick_precision
+from florilegium.training.loop import Outcome
 from florilegium.training.passes import batches
-from florilegium.training.run import train_run
-from florilegium.training.state import StateFolder
+from florilegium.training.run import Result, Training, train_run
 from florilegium.training.task import Task
-from florilegium.training.trackers import trackers_of
-
-FILES = ("metrics.json", "history.csv", "cost.json", "checkpoint.safetensors")
 
 
-def train_generator(job: Job, splits: Splits, seed: int) -> None:
-    """Make the run of `seed`, or take it over where it was finished before.
+def train_generator(job: Job[Any, GenerationRecipe], splits: Splits, seed: int) -> None:
+    """Make the run of `seed`; see `train_run`.
 
     Raises:
-        UserError: a class without images; see `fit`; or another process is at work on this run.
+        UserError: a class without images, too.
     """
-    train_run(job, seed, FILES, partial(make_run, job, splits, seed))
+    train_run(job, splits, seed, lambda recipe: prepare(job, splits, recipe, seed))
 
 
-def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
-    """Train and write; the receipt comes last."""
-    started = time.time()
-    asked = job.section(GenerationRecipe, "recipe")
-    recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
+def prepare(job: Job[Any, GenerationRecipe], splits: Splits, recipe: GenerationRecipe, seed: int) -> Training:
+    """The network of `job` with its first weights, and its task."""
     check_classes(splits)
-    say(f"{job.out}, seed {seed}: {len(splits.train)} images to learn from")
     network = start(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
     config, _ = own_input(job.model)
-    trackers = trackers_of(job, seed)
-    task = task_of(network, splits, recipe, config, seed, job.device)
-    outcome = fit(network, task, recipe, seed=seed, device=job.device, state=state, on_epoch=trackers)
-    if parallel.rank():
-        return
-    if trackers:
-        trackers.close()
-    loss, seconds = tested(network, outcome, splits, recipe, config, job.device)
-    results.write_run(
-        job,
-        seed,
-        network,
-        outcome,
-        columns=task.columns,
-        metrics={"loss": loss, "n_test": len(splits.test)},
-        costs=results.costs(outcome, seconds, recipe, job.device),
+
+    def test(outcome: Outcome, folder: Path) -> Result:
+        loss, seconds = tested(network, outcome, splits, recipe, config, job.device)
+        metrics = {"loss": loss, "n_test": len(splits.test)}
+        return Result(metrics, outcome.selected_state, seconds)
+
+    return Training(
+        network=network,
+        learner=network,
+        task=task_of(network, splits, recipe, config, seed, job.device),
+        input=config,
         sides=(config.size, config.size),
-        predictions=[],
-        started=started,
-        classes=list(splits.classes),
-        input=asdict(config),
-        warnings=results.warnings(outcome, recipe, splits.classes, splits.train.labels),
+        labels=splits.train.labels,
+        test=test,
     )
 
 
 def check_classes(splits: Splits) -> None:
     """Raise `UserError` for a class that has no image to learn from: a sample of it would be of nothing."""
-    shown = set(splits.train.labels.tolist())
-    missing = [name for label, name in enumerate(splits.classes) if label not in shown]
+    present = set(splits.train.labels.tolist())
+    missing = [name for label, name in enumerate(splits.classes) if label not in present]
     if missing:
         raise UserError(
             f"data: class '{missing[0]}' has no image left to train on, and a generator makes images of every class; "

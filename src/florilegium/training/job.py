@@ -1,10 +1,10 @@
-"""What a training stage was asked for."""
+"""The job of a stage that trains: an experiment's arm, parsed, with its inputs, outputs and device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -14,21 +14,44 @@ from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.spec import Model
 from florilegium.core.strict import Strict
 from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
-from florilegium.core.validate import parse
-from florilegium.data.features import FILES as FEATURES
+from florilegium.data.features import FILES as FEATURE_FILES
+from florilegium.training.machine import pick_precision
 
-S = TypeVar("S", bound=Strict)
+Data = TypeVar("Data", bound=Strict)
+R = TypeVar("R", bound=TrainingRecipe)
 
 
 @dataclass(frozen=True)
-class Job:
-    """An experiment's arm, where its inputs lie, and where its runs are written."""
+class SeedPaths:
+    """Files and folders of one seed of a job; None for what it does not read."""
+
+    init: Path | None
+    features: Path | None
+    generated: Path | None
+    finder: Path | None
+    out: Path
+    state: Path
+    inputs: tuple[Path, ...]
+    """Every file that the run of this seed is made from."""
+
+
+@dataclass(frozen=True)
+class Job(Generic[Data, R]):
+    """An experiment's arm, where its inputs lie, and where its runs are written.
+
+    Paths that are text are templates: `{seed}` in them stands for the run's seed.
+    """
 
     spec: Mapping[str, Any]
+    """As the workflow gave it, for receipts and fingerprints; `data`, `model` and `recipe` are its parts."""
+    data: Data
+    model: Model
+    recipe: R
     code: str
     inputs: tuple[Path, ...]
+    """Files that every seed reads."""
     init: str | None
-    """Path of the first weights; `{seed}` in it is the run's seed."""
+    """First weights."""
     out: Path
     state: Path
     tensorboard: Path | None
@@ -38,58 +61,53 @@ class Job:
     gpus: tuple[str, ...] = ()
     """The devices that it leased, as CUDA_VISIBLE_DEVICES names them."""
     features: str | None = None
-    """Folder of cached features, in place of images; `{seed}` in it is the run's seed."""
+    """Folder of cached features, in place of images."""
     generated: str | None = None
-    """File of generated images beside the real ones; `{seed}` in it is the run's seed."""
+    """File of generated images beside the real ones."""
     finder: str | None = None
-    """What a learning-rate finder suggests, `finder.json`; `{seed}` in it is the run's seed."""
+    """What a learning-rate finder suggests, `finder.json`."""
 
-    @property
-    def model(self) -> Model:
-        return self.section(Model, "model")
+    def at(self, seed: int) -> SeedPaths:
+        """The paths of `seed`."""
 
-    def section(self, kind: type[S], name: str) -> S:
-        """A part of the spec as its type."""
-        return parse(kind, self.spec[name], f"--spec {name}")
+        def path(template: str | None) -> Path | None:
+            return None if template is None else Path(template.replace("{seed}", str(seed)))
 
-    def init_of(self, seed: int) -> Path | None:
-        return None if self.init is None else Path(self.init.replace("{seed}", str(seed)))
+        init, features, finder = path(self.init), path(self.features), path(self.finder)
+        generated = path(self.generated)
+        inputs = list(self.inputs)
+        inputs += [features / name for name in FEATURE_FILES] if features else []
+        inputs += [generated, generated.with_suffix(".csv")] if generated else []
+        inputs += [single for single in (init, finder) if single]
+        return SeedPaths(
+            init=init,
+            features=features,
+            generated=generated,
+            finder=finder,
+            out=self.out / f"seed{seed}",
+            state=self.state / f"seed{seed}",
+            inputs=tuple(inputs),
+        )
 
-    def features_of(self, seed: int) -> Path | None:
-        return None if self.features is None else Path(self.features.replace("{seed}", str(seed)))
+    def recipe_at(self, seed: int) -> R:
+        """The recipe of `seed`, with the precision that the device decides and the rate that a finder suggests.
 
-    def generated_of(self, seed: int) -> Path | None:
-        return None if self.generated is None else Path(self.generated.replace("{seed}", str(seed)))
-
-    def finder_of(self, seed: int) -> Path | None:
-        return None if self.finder is None else Path(self.finder.replace("{seed}", str(seed)))
-
-    def rate_of(self, recipe: TrainingRecipe, seed: int) -> float:
-        """The recipe's rate, or the finder's suggestion in its place."""
-        finder = self.finder_of(seed)
-        if recipe.lr != FROM_FINDER:
-            return recipe.base_lr
-        if finder is None:
-            raise UserError(f"--finder: recipe.lr is {FROM_FINDER}, so give the finder.json to take it from")
-        return float(read_json(finder)["suggestion"])
-
-    def out_of(self, seed: int) -> Path:
-        return self.out / f"seed{seed}"
-
-    def state_of(self, seed: int) -> Path:
-        return self.state / f"seed{seed}"
-
-    def inputs_of(self, seed: int) -> tuple[Path, ...]:
-        init, features = self.init_of(seed), self.features_of(seed)
-        single = tuple(path for path in (init, self.finder_of(seed)) if path is not None)
-        cached = () if features is None else tuple(features / name for name in FEATURES)
-        made = self.generated_of(seed)
-        generated = () if made is None else (made, made.with_suffix(".csv"))
-        return (*self.inputs, *cached, *generated, *single)
+        Raises:
+            UserError: the rate is a finder's, and there is none.
+        """
+        values: dict[str, Any] = {"precision": pick_precision(self.recipe.precision, self.device)}
+        if self.recipe.lr == FROM_FINDER:
+            finder = self.at(seed).finder
+            if finder is None:
+                raise UserError(
+                    f"--finder: recipe.lr is {FROM_FINDER}, so give the finder.json to take it from"
+                )
+            values["lr"] = float(read_json(finder)["suggestion"])
+        return self.recipe.model_copy(update=values)
 
     def fingerprint(self, seed: int) -> str:
         """What a saved state must agree in: the spec, the code, the bytes of every input, and the seed."""
-        inputs = [_digest(path) for path in self.inputs_of(seed)]
+        inputs = [_digest(path) for path in self.at(seed).inputs]
         return short_hash(canonical([self.spec, self.code, inputs, seed]))
 
 

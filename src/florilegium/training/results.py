@@ -23,7 +23,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 def write_run(
-    job: Job,
+    job: Job[Any, Any],
     seed: int,
     network: nn.Module,
     outcome: Outcome,
@@ -41,7 +41,7 @@ def write_run(
     `columns` are those of the history, `sides` height and width of an image for the cost of a forward
     pass, `facts` what the receipt tells further.
     """
-    folder = job.out_of(seed)
+    folder = job.at(seed).out
     checkpoint = folder / CHECKPOINT
     save(outcome.selected_state, checkpoint)
     size = cost.size(network, *sides) | {"checkpoint_bytes": checkpoint.stat().st_size}
@@ -54,7 +54,7 @@ def write_run(
         stage="train",
         spec=job.spec,
         code=job.code,
-        inputs=job.inputs_of(seed),
+        inputs=job.at(seed).inputs,
         outputs=[*(folder / name for name in names), *predictions],
         started=started,
         seed=seed,

@@ -1,10 +1,9 @@
 """Say what is wrong with a file of detections before it is handed in."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from florilegium.core.errors import BAD_INPUT
+from florilegium.core.errors import report
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,9 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     images, categories = read_images(args.annotations)
     lines = read_submission(args.file)
-    found = list(faults(lines, images, categories))
-    for fault in found:
-        print(f"error: {args.file}: {fault}", file=sys.stderr)
-    if not found:
+    code = report(f"{args.file}: {fault}" for fault in faults(lines, images, categories))
+    if not code:
         print(f"{args.file}: {len(lines)} detections in {len(images)} images, nothing wrong")
-    return BAD_INPUT if found else 0
+    return code

@@ -77,11 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
     a, b = collect(arguments)
     held_out = tuple(str(split) for split in np.unique(b.splits))
-    found = compare(a, b, settings, held_out=held_out, workers=arguments.workers)
-    write_audit(found, arguments.out)
-    say(verdict(found))
+    comparison = compare(a, b, settings, held_out=held_out, workers=arguments.workers)
+    write_audit(comparison, arguments.out)
+    say(verdict(comparison))
     say(f"The pairs are shown in {arguments.out / 'contact_sheet.png'} and listed in pairs.csv beside it.")
-    return int(not found.leaks().empty)
+    return int(not comparison.leaks().empty)
 
 
 def read_settings(arguments: argparse.Namespace) -> Audit:
@@ -108,7 +108,7 @@ def collect(arguments: argparse.Namespace) -> tuple[Collection, Collection]:
     if len(set(names)) < len(names):
         names = [str(root) for root in roots]
     collections = [
-        open_folder(name, root, images, arguments)
+        hash_folder(name, root, images, arguments)
         for name, root, images in zip(names, roots, listed, strict=True)
     ]
     return collections[0], collections[-1]
@@ -135,7 +135,7 @@ def refuse_overlap(a: Path, b: Path) -> None:
         )
 
 
-def open_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Collection:
+def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Collection:
     hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt)
     if skipped:
         say(f"{name}: skipped {len(skipped)} images that cannot be decoded, such as {next(iter(skipped))}")
@@ -151,12 +151,12 @@ def labels(image: str) -> tuple[str, str]:
     return split, classes[0] if classes else NO_CLASS
 
 
-def verdict(found: Comparison) -> str:
-    """What was found, in two or three lines for a person."""
-    a, b = found.a, found.b
-    same, leaks = found.same, found.leaks()
+def verdict(comparison: Comparison) -> str:
+    """The result of an audit in two or three lines for a person."""
+    a, b = comparison.a, comparison.b
+    same, leaks = comparison.same, comparison.leaks()
     size_a, size_b = (f"{len(side.hashes):,} images" for side in (a, b))
-    if found.inside:
+    if comparison.inside:
         doubles = f"{len(same):,} pairs of images show the same picture"
         parted = f", {len(leaks):,} of them in two splits" if len(np.unique(a.splits)) > 1 else ""
         return f"{a.name} ({size_a})\n{'No leak' if leaks.empty else 'LEAK'}: {doubles}{parted}."

@@ -1,11 +1,10 @@
 """Name what is in image files, with a network that a run of the workflow has trained."""
 
 import argparse
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from florilegium.core.errors import BAD_INPUT
+from florilegium.core.errors import report
 from florilegium.data.decode import is_image
 from florilegium.evaluation.console import aligned
 
@@ -30,20 +29,18 @@ def run(args: argparse.Namespace) -> int:
     be read, the others are still shown."""
     paths, faults = find_images(args.paths)
     if paths:
-        faults += show(args, paths)
-    for fault in faults:
-        print(f"error: {fault}", file=sys.stderr)
-    return BAD_INPUT if faults else 0
+        faults += print_predictions(args, paths)
+    return report(faults)
 
 
-def show(args: argparse.Namespace, paths: list[Path]) -> list[str]:
+def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
-    from florilegium.core.files import atomic
     from florilegium.evaluation.detected import find_objects
     from florilegium.evaluation.prediction import predict
     from florilegium.models.trained import is_detector, load_trained, read_run
     from florilegium.models.trained_detector import load_trained_detector
     from florilegium.training.machine import pick_device
+    from florilegium.training.results import write_table
 
     device = pick_device(args.device)
     if is_detector(read_run(args.checkpoint)[1]):
@@ -52,25 +49,25 @@ def show(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     else:
         table, unread = predict(load_trained(args.checkpoint), paths, top=args.top, device=device)
     if args.csv:
-        with atomic(args.csv) as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
+        write_table(args.csv, table)
     print("\n".join(aligned([tuple(table.columns), *table.itertuples(index=False)])))
     return unread
 
 
 def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
     """Image files in the order given, those of a folder sorted; and a sentence for what holds none."""
-    found: list[Path] = []
+    images: list[Path] = []
     faults = []
     for path in paths:
         below = sorted(p for p in path.rglob("*") if is_image(p)) if path.is_dir() else [path]
-        found += below
+        images += below
         if not below:
             faults.append(f"{path}: holds no images; give a folder of images, or an image file")
-    return found, faults
+    return images, faults
 
 
 def positive(text: str) -> int:
+    """The number in `text`, for argparse; refuses what is not above 0."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not above 0")

@@ -17,8 +17,8 @@ def run(args: argparse.Namespace) -> int:
     """Write them; prints what has changed."""
     from florilegium.report.recomputed import recompute, write
 
-    found = recompute(Path())
-    for path in write(found, Path()):
+    documents = recompute(Path())
+    for path in write(documents, Path()):
         print(f"{path}: changed")
-    print(f"recomputed from {', '.join(found.references)}")
+    print(f"recomputed from {', '.join(documents.references)}")
     return 0

@@ -1,10 +1,9 @@
-"""Find objects in a test set whose annotations are kept secret, and write them as it is handed in."""
+"""Find objects in a test set whose annotations are secret, and write them in the form of a submission."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from florilegium.core.errors import BAD_INPUT
+from florilegium.core.errors import report
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,6 +37,4 @@ def run(args: argparse.Namespace) -> int:
     results, faults = submission(trained, args.images, args.annotations, device=pick_device(args.device))
     write_text(args.out, as_lines(results))
     print(f"{args.out}: {len(results)} detections")
-    for fault in faults:
-        print(f"error: {fault}", file=sys.stderr)
-    return BAD_INPUT if faults else 0
+    return report(faults)

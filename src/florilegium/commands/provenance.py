@@ -8,13 +8,14 @@ Print where a file of results/ or resources/ comes from: what made it, with whic
 versions and device, and the same for everything it was made from. Nothing is run."""
 EPILOG = """\
 examples:
-  python -m florilegium explain results/demo/flowers/comparison.csv
-  python -m florilegium explain results/demo/flowers/comparison.csv resnet18_scratch/corrected"""
+  python -m florilegium provenance results/demo/flowers/comparison.csv
+  python -m florilegium provenance results/demo/flowers/comparison.csv resnet18_scratch/corrected"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
-        "explain",
+        "provenance",
+        aliases=["explain"],
         help=__doc__,
         description=DESCRIPTION,
         epilog=EPILOG,

@@ -1,4 +1,4 @@
-"""Keep what a finished preset's numbers are made from, small enough for git."""
+"""Write a reference: the measurements of a finished preset, small enough for git."""
 
 import argparse
 from pathlib import Path

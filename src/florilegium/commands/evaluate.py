@@ -1,11 +1,10 @@
 """Measure a network that a run of the workflow has trained, on a labelled data set."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from florilegium.core.errors import BAD_INPUT
+from florilegium.core.errors import report
 from florilegium.evaluation.console import aligned
 
 
@@ -26,19 +25,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the figures, a line each; 2 when a file cannot be read."""
+    """Print the scores, a line each; 2 when a file cannot be read."""
     from florilegium.models.trained import is_detector, read_run
 
-    show = show_detector if is_detector(read_run(args.checkpoint)[1]) else show_classifier
-    faults = show(args)
-    for fault in faults:
-        print(f"error: {fault}", file=sys.stderr)
-    return BAD_INPUT if faults else 0
+    score = score_detector if is_detector(read_run(args.checkpoint)[1]) else score_classifier
+    return report(score(args))
 
 
-def show_classifier(args: argparse.Namespace) -> Sequence[str]:
+def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
-    from florilegium.core.files import atomic
     from florilegium.data.augment import EvalTransform
     from florilegium.evaluation.classification import evaluate
     from florilegium.evaluation.labelled import read_labelled
@@ -47,6 +42,7 @@ def show_classifier(args: argparse.Namespace) -> Sequence[str]:
     from florilegium.training.classification import EVALUATION_BATCH
     from florilegium.training.classification_results import predictions
     from florilegium.training.machine import pick_device
+    from florilegium.training.results import write_table
 
     device = pick_device(args.device)
     trained = load_trained(args.checkpoint)
@@ -59,9 +55,7 @@ def show_classifier(args: argparse.Namespace) -> Sequence[str]:
         device=device,
     )
     if args.csv:
-        with atomic(args.csv) as temporary:
-            table = predictions(labelled.images, scores, trained.classes)
-            table.to_csv(temporary, index=False, lineterminator="\n")
+        write_table(args.csv, predictions(labelled.images, scores, trained.classes))
     n = len(labelled.images)
     low, high = wilson(round(scores.top1 * n), n)
     present = len(trained.classes) - len(labelled.absent)
@@ -76,27 +70,26 @@ def show_classifier(args: argparse.Namespace) -> Sequence[str]:
     return labelled.faults
 
 
-def show_detector(args: argparse.Namespace) -> Sequence[str]:
-    """Print COCO's figures and the AP of each class; a sentence for each unreadable file."""
-    from florilegium.core.files import atomic
+def score_detector(args: argparse.Namespace) -> Sequence[str]:
+    """Print COCO's scores and the AP of each class; a sentence for each unreadable file."""
     from florilegium.evaluation.annotated import annotated
     from florilegium.evaluation.coco import coco_figures
     from florilegium.evaluation.detected import answers_of, as_table
     from florilegium.models.trained_detector import load_trained_detector
     from florilegium.training.machine import pick_device
+    from florilegium.training.results import write_table
 
     trained = load_trained_detector(args.checkpoint)
-    with annotated(args.dataset, args.split, trained) as shown:
-        results = answers_of(trained, shown.scenes, least=None, device=pick_device(args.device)).results
-        figures = coco_figures(shown.truth, results)
-        names = dict(zip(shown.scenes.ids, shown.scenes.names, strict=True))
+    with annotated(args.dataset, args.split, trained) as data:
+        results = answers_of(trained, data.scenes, least=None, device=pick_device(args.device)).results
+        figures = coco_figures(data.truth, results)
+        names = dict(zip(data.scenes.ids, data.scenes.names, strict=True))
     if args.csv:
-        with atomic(args.csv) as temporary:
-            classes = dict(zip(trained.category_ids, trained.classes, strict=True))
-            as_table(results, names, classes).to_csv(temporary, index=False, lineterminator="\n")
-    rows: list[tuple[object, ...]] = [("images", len(names)), ("objects", len(shown.truth["annotations"]))]
+        classes = dict(zip(trained.category_ids, trained.classes, strict=True))
+        write_table(args.csv, as_table(results, names, classes))
+    rows: list[tuple[object, ...]] = [("images", len(names)), ("objects", len(data.truth["annotations"]))]
     rows += [(name, "none there" if value is None else value) for name, value in figures.overall.items()]
-    by_class = {name: found["AP"] for name, found in figures.by_class.items()}
+    by_class = {name: scores["AP"] for name, scores in figures.by_class.items()}
     rows += [(f"AP of {name}", value) for name, value in by_class.items() if value is not None]
     print("\n".join(aligned(rows)))
-    return shown.faults
+    return data.faults

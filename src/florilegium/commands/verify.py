@@ -29,11 +29,11 @@ def run(args: argparse.Namespace) -> int:
     from florilegium.core.lineage import open_ledger
     from florilegium.core.verification import verify
 
-    found = verify(*open_ledger(args.path))
-    for fault in found.faults:
+    result = verify(*open_ledger(args.path))
+    for fault in result.faults:
         print(fault, file=sys.stderr)
-    for name in found.unnamed:
+    for name in result.unnamed:
         print(f"{name}: no receipt names this file")
-    n, fit = len(found.files), len(found.files - found.unfit)
-    print(f"{fit:,} {f'of {n:,} ' if fit < n else ''}files of {len(found.receipts):,} receipts fit")
-    return UNFIT if found.faults else 0
+    n, fit = len(result.files), len(result.files - result.unfit)
+    print(f"{fit:,} {f'of {n:,} ' if fit < n else ''}files of {len(result.receipts):,} receipts fit")
+    return UNFIT if result.faults else 0
