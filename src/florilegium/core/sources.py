@@ -18,7 +18,7 @@ class RemoteFile(Strict):
 
 
 class Rendering(Strict):
-    """A data set that the project draws itself; see `florilegium.data.rendered`."""
+    """A data set that the project draws itself; see `florilegium.rendering.render`."""
 
     scene: Literal["flowers17", "flowers102", "objects", "emblems10", "emblems20", "emblems12"]
     seed: Count = 0

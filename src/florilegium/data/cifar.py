@@ -16,10 +16,10 @@ import numpy as np
 from florilegium.core.errors import UserError
 from florilegium.core.progress import bar
 from florilegium.core.sources import Dataset
-from florilegium.data import png
 from florilegium.data.folders import label_folders
 from florilegium.data.plain_pickle import read_plain
 from florilegium.data.splits import Labelled
+from florilegium.rendering import png
 
 SIDE = 32
 PARTS = {"val": 0.1}  # of the training images; the makers publish no validation split

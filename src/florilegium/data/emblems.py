@@ -12,9 +12,9 @@ from random import Random
 
 import numpy as np
 
-from florilegium.data.petals import PALETTE, TURN, opposite, paint
 from florilegium.data.scene import SUPERSAMPLING, tinted
-from florilegium.data.shapes import ground
+from florilegium.rendering.objects import ground
+from florilegium.rendering.picture import PALETTE, TURN, opposite, paint
 
 Cover = Callable[[np.ndarray, np.ndarray], np.ndarray]  # u and v to bool, all (S, S)
 

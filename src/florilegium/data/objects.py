@@ -13,10 +13,10 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import write_json
 from florilegium.core.progress import bar
 from florilegium.core.sources import Rendering
-from florilegium.data import png
 from florilegium.data.copies import ORIGINAL, TAKEN
 from florilegium.data.scene import SUPERSAMPLING
-from florilegium.data.shapes import NAMES, Drawn, draw
+from florilegium.rendering import png
+from florilegium.rendering.objects import NAMES, Drawn, draw
 
 SIZES = range(64, 513)
 SPLIT_PARTS = {"train": 4, "val": 1, "test": 1}

@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 
-from florilegium.data.petals import (
+from florilegium.rendering.picture import (
     CENTRES,
     OUTLINES,
     PALETTE,

@@ -10,7 +10,7 @@ from florilegium.core.files import digest, replacing, write_json
 from florilegium.core.receipts import write_receipt
 from florilegium.core.sources import Rendering
 from florilegium.core.validate import parse
-from florilegium.data.rendered import render
+from florilegium.rendering.render import render
 
 
 def main() -> None:

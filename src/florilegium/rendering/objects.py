@@ -13,8 +13,8 @@ from random import Random
 
 import numpy as np
 
-from florilegium.data.petals import Colour
 from florilegium.data.scene import SUPERSAMPLING, tinted
+from florilegium.rendering.picture import Colour
 
 # Class to (shadow, light) of the colours that it comes in.
 KINDS: dict[str, tuple[tuple[Colour, Colour], ...]] = {

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from florilegium.core.sources import Rendering
-from florilegium.data import emblem_sets, objects, synthetic
+from florilegium.data import objects
+from florilegium.rendering import emblems as emblem_sets
+from florilegium.rendering import flowers as synthetic
 
 DRAWN_BY = {
     "objects": objects,

@@ -14,10 +14,10 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import write_text
 from florilegium.core.progress import bar
 from florilegium.core.sources import Rendering
-from florilegium.data import png
 from florilegium.data.copies import ORIGINAL, TAKEN
 from florilegium.data.emblems import Emblem, Picture, draw, make_emblem
 from florilegium.data.objects import COPIES
+from florilegium.rendering import png
 
 CLASSES = {"emblems10": 10, "emblems20": 20, "emblems12": 12}
 LIKE_TINY_IMAGENET = "emblems12"

@@ -22,10 +22,10 @@ import numpy as np
 from florilegium.core.errors import UserError
 from florilegium.core.progress import bar
 from florilegium.core.sources import Rendering
-from florilegium.data import png
 from florilegium.data.copies import COPIES, ORIGINAL, TAKEN
-from florilegium.data.petals import OUTLINES, Kind, make_kind, opposite
 from florilegium.data.scene import Picture, draw
+from florilegium.rendering import png
+from florilegium.rendering.picture import OUTLINES, Kind, make_kind, opposite
 
 # Kind k is called after a place (k // 6) and its petals (k % 6).
 PLACES = (
