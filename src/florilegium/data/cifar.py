@@ -77,10 +77,7 @@ def unpack_batches(dataset: Dataset, folder: Path) -> None:
         images = list(_batch(dataset, found[file], form.labels_key, names))
         found[file].unlink()  # first, since a batch may be called as the folder of its split is
         for name, pixels in bar(images, f"unpacking {file}", "image"):
-            path = folder / split / name / f"{numbers[split, name]:04d}.png"
-            if not numbers[split, name]:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png.encode(pixels))
+            png.write(folder / split / name / f"{numbers[split, name]:04d}.png", pixels)
             numbers[split, name] += 1
     found[form.names_file].unlink()
 

@@ -1,21 +1,27 @@
-"""The data sets that the project draws itself."""
+"""The data sets that the project renders itself, by the name of their scene."""
 
 from pathlib import Path
 
+from florilegium.core.errors import UserError
 from florilegium.core.sources import Rendering
-from florilegium.data import objects
-from florilegium.rendering import emblems as emblem_sets
-from florilegium.rendering import flowers as synthetic
+from florilegium.rendering import emblems, flowers, objects
 
-DRAWN_BY = {
+MODULES = {
+    **dict.fromkeys(flowers.SPLIT_PARTS, flowers),
+    **dict.fromkeys(emblems.CLASSES, emblems),
     "objects": objects,
-    **dict.fromkeys(emblem_sets.CLASSES, emblem_sets),
-}  # all others by `synthetic`
+}
 
 
 def render(rendering: Rendering, folder: Path) -> list[str]:
-    """Draw every file of `rendering` below `folder`; their paths inside it, sorted.
+    """Draw every file of `rendering` below `folder`; returns their paths inside it, sorted.
 
     Raises UserError for a size that cannot be drawn.
     """
-    return DRAWN_BY.get(rendering.scene, synthetic).render(rendering, folder)
+    module = MODULES[rendering.scene]
+    if rendering.size not in module.SIZES:
+        raise UserError(
+            f"{rendering.scene}: rendered.size = {rendering.size} cannot be drawn; give {module.SIZES[0]} to "
+            f"{module.SIZES[-1]}"
+        )
+    return module.render(rendering, folder)
