@@ -8,7 +8,7 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.data.buckets import pack_buckets
+from florilegium.data.boxed_pack import pack_buckets
 from florilegium.data.fit import fit
 
 

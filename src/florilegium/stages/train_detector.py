@@ -6,7 +6,7 @@ from pathlib import Path
 from florilegium.core.detection import DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.errors import run_main
-from florilegium.data.scenes import load_scenes
+from florilegium.data.boxed_load import load_boxed
 from florilegium.stages import training_arguments
 from florilegium.training.detector import train_detector
 from florilegium.training.job import Job
@@ -22,7 +22,7 @@ def main() -> None:
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
     configure(job.device, job.section(DetectionRecipe, "recipe").threads, deterministic=job.deterministic)
-    splits = load_scenes(
+    splits = load_boxed(
         job.section(DetectionData, "data"),
         pixels=arguments.pixels,
         annotations=arguments.annotations,

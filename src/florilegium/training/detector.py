@@ -11,7 +11,7 @@ from florilegium.core.detection import STRIDE, DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.progress import say
-from florilegium.data.scenes import SceneSplits, coco_ground_truth
+from florilegium.data.boxed_load import BoxedSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
@@ -31,7 +31,7 @@ ANSWERS = ("predictions.json", "detection.json", "matches.npz")
 FILES = ("metrics.json", "history.csv", *ANSWERS, "cost.json", "checkpoint.safetensors")
 
 
-def train_detector(job: Job, splits: SceneSplits, annotations: Path, seed: int) -> None:
+def train_detector(job: Job, splits: BoxedSplits, annotations: Path, seed: int) -> None:
     """Make the run of `seed`, or take it over where it was finished before.
 
     Raises:
@@ -40,7 +40,7 @@ def train_detector(job: Job, splits: SceneSplits, annotations: Path, seed: int) 
     train_run(job, seed, FILES, partial(make_run, job, splits, annotations, seed))
 
 
-def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state: StateFolder) -> None:
+def make_run(job: Job, splits: BoxedSplits, annotations: Path, seed: int, state: StateFolder) -> None:
     """Train, test and write; the receipt comes last."""
     started = time.time()
     data, asked = job.section(DetectionData, "data"), job.section(DetectionRecipe, "recipe")
