@@ -1,18 +1,18 @@
 """Bring the file of named weights to its place, verified; published Flax weights become safetensors."""
 
 import argparse
+import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 from safetensors.numpy import save_file
 
 from florilegium.core.errors import run_main
-from florilegium.core.files import atomic, digest
-from florilegium.core.places import disclosed
+from florilegium.core.files import atomic
 from florilegium.core.receipts import write_receipt
-from florilegium.core.sources import Weights
+from florilegium.core.sources import DatasetOverride, Weights
+from florilegium.data.fetch import origin_of
 from florilegium.models.catalogue import obtain
 from florilegium.models.flax_vit import METADATA, read_flax
 
@@ -23,34 +23,29 @@ def main() -> None:
     started = time.time()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="key of workflow/weights.yaml")
-    parser.add_argument("--spec", required=True, help="its entry there, as JSON")
+    parser.add_argument("--spec", required=True, help="JSON: weights (its entry there), override")
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt")
     parser.add_argument("--out", required=True, type=Path, help="resources/weights/<name>.safetensors")
     arguments = parser.parse_args()
-    weights = Weights.model_validate_json(arguments.spec)
-    found = obtain(arguments.name, weights, DOWNLOADS)
+    spec = json.loads(arguments.spec)
+    weights = Weights.model_validate(spec["weights"])
+    override = DatasetOverride.model_validate(spec["override"] or {})
+    verified = obtain(arguments.name, weights, DOWNLOADS, override)
     with atomic(arguments.out) as temporary:
-        if found.suffix == ".npz":
-            save_file(read_flax(found), temporary, metadata=METADATA)
+        if Path(weights.source.file).suffix == ".npz":
+            save_file(read_flax(verified.path), temporary, metadata=METADATA)
         else:
-            shutil.copyfile(found, temporary)
+            shutil.copyfile(verified.path, temporary)
     write_receipt(
         arguments.out.with_suffix(".receipt.json"),
         stage="weights",
-        spec=weights.model_dump(mode="json"),
+        spec=spec,
         code=arguments.code,
         inputs=[],
         outputs=[arguments.out],
         started=started,
-        origin=[origin(weights, found)],
+        origin=[origin_of(verified, weights.source, override)],
     )
-
-
-def origin(weights: Weights, found: Path) -> dict[str, Any]:
-    """The published file, in the words in which `files.json` names the archives of a data set."""
-    places = ", ".join(map(disclosed, weights.source.urls)) or "put there by hand"
-    size = found.stat().st_size
-    return {"file": weights.source.file, "from": places, "sha256": digest(found), "bytes": size}
 
 
 if __name__ == "__main__":
