@@ -8,6 +8,7 @@ from florilegium.audit.distances import distance_histograms
 from florilegium.audit.pictures import contact_sheet
 from florilegium.audit.summary import summarise
 from florilegium.core.files import atomic, write_json
+from florilegium.data.tables import write_frame
 
 FILES = ("pairs.csv", "dropped.csv", "contact_sheet.png", "distances.png", "summary.json")
 
@@ -17,12 +18,8 @@ def write_audit(found: Comparison, folder: Path) -> list[Path]:
     drop = dropped(found)
     paths = [folder / name for name in FILES]
     pairs, drops, sheet, distances, summary = paths
-    with atomic(pairs) as temporary:
-        found.pairs.drop(columns="contrast_share").to_csv(
-            temporary, index=False, lineterminator="\n", float_format="%.6f"
-        )
-    with atomic(drops) as temporary:
-        drop.to_csv(temporary, index=False, lineterminator="\n")
+    write_frame(pairs, found.pairs.drop(columns="contrast_share"), float_format="%.6f")
+    write_frame(drops, drop)
     with atomic(sheet) as temporary:
         contact_sheet(found).save(temporary, format="PNG")
     with atomic(distances) as temporary:

@@ -37,11 +37,12 @@ def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str
     with atomic(folder / "features.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, features.numpy())
     write_table(folder / "features.csv", ("part", "image", "class"), rows)
-    if splits.val is None:
-        validated = None
-    else:
-        validated = "test" if splits.validated_on_test else "val"
-    facts = {"backbone": backbone, "classes": list(splits.classes), "validated_on": validated}
+    validated = "test" if splits.validated_on_test else "val"
+    facts = {
+        "backbone": backbone,
+        "classes": list(splits.classes),
+        "validated_on": None if splits.val is None else validated,
+    }
     write_json(folder / "features.json", facts)
 
 
