@@ -1,7 +1,7 @@
 """Perceptual hashes and thumbnails of images: all that an audit needs of the pixels.
 
 pHash is that of the `imagehash` package, bit for bit: grey, 32 x 32 by Lanczos, DCT-II, and the
-8 x 8 lowest frequencies held against their median. The original image is hashed: EXIF orientation is
+8 x 8 lowest frequencies compared with their median. The original image is hashed: EXIF orientation is
 not applied (the search looks for rotations itself) and nothing is cropped. Images of 16 bits a
 channel are brought to 8 first, where Pillow, and so `imagehash`, would clip them to white.
 """
@@ -30,16 +30,16 @@ CHUNK = 64  # images that a worker takes at a time
 
 @dataclass(frozen=True)
 class Hashes:
-    """What is kept of N images, in one order; `images` are paths inside the data set.
+    """Hashes and thumbnails of N images, in one order; `images` are paths inside the data set.
 
-    `reliable` is False where pHash says nothing about the picture: a flat thumbnail, or so symmetric
-    a one that coefficients tie with their median (a true pHash has 32 of its 64 bits set).
+    `reliable` is False where pHash says nothing about the picture: where the thumbnail is flat, or so
+    symmetric that coefficients tie with their median (a valid pHash has 32 of its 64 bits set).
     """
 
     images: NDArray[np.str_]  # (N,)
     hash: NDArray[np.uint64]  # (N,)
     reliable: NDArray[np.bool_]  # (N,)
-    grey: NDArray[np.uint8]  # (N, 32, 32), what pHash is made from
+    grey: NDArray[np.uint8]  # (N, 32, 32), the input of pHash
     thumb: NDArray[np.uint8]  # (N, 32, 32, 3), mean colours
 
     def __len__(self) -> int:
@@ -106,18 +106,18 @@ def _map(root: Path, chunks: list[list[str]], workers: int) -> Iterator[tuple[Ha
 def hash_chunk(task: tuple[Path, list[str]]) -> tuple[Hashes, dict[str, str]]:
     """The hashes of a few images below a root, and the reasons for those that cannot be decoded."""
     root, images = task
-    found: dict[str, tuple[Image.Image, Image.Image]] = {}
+    thumbs: dict[str, tuple[Image.Image, Image.Image]] = {}
     broken: dict[str, str] = {}
     for image in images:
         try:
-            found[image] = thumbnails(decode(root / image))
+            thumbs[image] = thumbnails(decode(root / image))
         except BadImage as error:
             broken[image] = str(error)
-    return hashes_of(found), broken
+    return hashes_of(thumbs), broken
 
 
 def hashes_of(pictures: Mapping[str, tuple[Image.Image, Image.Image]]) -> Hashes:
-    """What is kept of images, given by name as `thumbnails` makes them."""
+    """The hashes of images, given by name as `thumbnails` makes them."""
     greys = np.array([np.asarray(grey) for grey, _ in pictures.values()], np.uint8).reshape(-1, SIDE, SIDE)
     thumbs = np.array([np.asarray(thumb) for _, thumb in pictures.values()], np.uint8)
     bits = np.array([imagehash.phash(grey).hash for grey, _ in pictures.values()], np.bool_)
@@ -135,8 +135,8 @@ def hashes_of(pictures: Mapping[str, tuple[Image.Image, Image.Image]]) -> Hashes
 def thumbnails(image: Image.Image) -> tuple[Image.Image, Image.Image]:
     """The grey 32 x 32 thumbnail that pHash starts from, and one of mean colours, of an RGB image.
 
-    To resize a picture to the size that it has changes nothing, so `imagehash.phash` of the grey one
-    is that of the whole image.
+    Resizing an image to its own size changes nothing, so `imagehash.phash` of the grey thumbnail is that
+    of the whole image.
     """
     grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return grey, image.resize((SIDE, SIDE), Image.Resampling.HAMMING)

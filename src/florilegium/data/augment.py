@@ -22,7 +22,7 @@ from florilegium.data.rotation import rotate
 
 @dataclass(frozen=True)
 class InputConfig:
-    """What a network is fed: side in pixels, and mean and standard deviation of pixels in [0, 1].
+    """The input of a network: side in pixels, and mean and standard deviation of pixels in [0, 1].
 
     `crop_pct` is the part of an image's side that a test keeps, in (0, 1]; 1 is the whole image.
     """

@@ -1,7 +1,7 @@
-"""One image file to RGB pixels, or one reason why not.
+"""One image file to RGB pixels, or the reason why it cannot be read.
 
-Files come from strangers: a picture may be cut short, be no picture at all, unpack to gigabytes, or
-store its colours as a palette, as inks or in 16 bits.
+Files come from unknown makers: one may be cut short, be no image at all, unpack to gigabytes, or store
+its colours as a palette, as CMYK or in 16 bits.
 """
 
 import warnings
@@ -18,7 +18,7 @@ class BadImage(ValueError):
 
 
 def is_image(path: Path | str) -> bool:
-    """Whether a file's suffix is that of an image format that is read here; hidden files are not."""
+    """True for a file, not a hidden one, whose suffix is that of an image format that `decode` reads."""
     path = Path(path)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 

@@ -1,4 +1,4 @@
-"""Published files, of data sets and of pretrained weights: found, downloaded, verified and unpacked.
+"""Published files, of data sets and of pretrained weights: downloaded, verified and unpacked.
 
 A file is taken from the person's own path if `config.yaml` gives one, else from the first place whose content
 matches the checksum: mirrors in order, then official addresses. A downloaded file that is damaged is removed
@@ -208,7 +208,7 @@ def _recorded(url: str, target: Path) -> dict[str, str]:
 
 
 def _is_published(file: Verified, remote: RemoteFile, override: DatasetOverride) -> bool | None:
-    """Whether a file holds what the makers publish, whatever checksum its override gives; None if they state none."""
+    """True for the makers' own content, whatever checksum the override gives; None if they state none."""
     if not (remote.md5 or remote.sha256):
         return None
     if not isinstance(override.files.get(file.file), LocalFile):

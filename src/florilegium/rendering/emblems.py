@@ -50,7 +50,7 @@ AGAIN = 8  # every so many test picture is in train again
 
 @dataclass(frozen=True)
 class Emblem:
-    """What all pictures of one class share."""
+    """The traits that all pictures of one class share."""
 
     outline: str
     pattern: str
@@ -63,7 +63,7 @@ class Emblem:
 
 @dataclass(frozen=True)
 class Picture:
-    """What one picture shows. `seed` draws everything that its kind leaves open."""
+    """The content of one picture. `seed` decides everything that its kind leaves open."""
 
     kind: Emblem
     seed: str

@@ -102,7 +102,7 @@ TAKEN = {ORIGINAL: photograph, **COPIES}
 
 @dataclass(frozen=True)
 class Shot:
-    """One file: what it shows and how it was taken."""
+    """One file: the picture in it, and the way in which it was taken."""
 
     image: str  # path inside the data set
     picture: Picture
@@ -221,7 +221,7 @@ def _picture17(seed: int, number: int, split: str, i: int) -> Picture:
 
 
 def _counts(rendering: Rendering) -> dict[str, int]:
-    """How many of a class's pictures each split gets; what does not divide goes to the later splits."""
+    """The number of pictures of a class in each split; a remainder goes to the later splits."""
     parts = SPLIT_PARTS[rendering.scene]
     whole, counts, before, seen = sum(parts.values()), {}, 0, 0
     for split, part in parts.items():

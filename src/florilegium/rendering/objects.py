@@ -101,7 +101,7 @@ def _placed(
 
 
 def _clear(reach: list[tuple[int, int]], other: list[int]) -> bool:
-    """Whether two boxes have little in common along one axis."""
+    """True if two boxes overlap little along one axis."""
     common = (min(high, other[axis + 2]) - max(low, other[axis]) for axis, (low, high) in enumerate(reach))
     return any(length * OVERLAP < min(high - low for low, high in reach) for length in common)
 
@@ -127,7 +127,7 @@ def _mask(name: str, side: int, x: int, y: int, radius: int, turn: float) -> np.
 
 
 def _inside(dx: np.ndarray, dy: np.ndarray, corners: list[tuple[int, int]]) -> np.ndarray:
-    """Whether points lie in a polygon: a ray to the right of them crosses its edges an odd number of times."""
+    """True for points inside a polygon: a ray to their right crosses its edges an odd number of times."""
     inside = np.zeros(dx.shape, bool)
     for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
         spans = (y1 > dy) != (y2 > dy)

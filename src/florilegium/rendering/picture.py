@@ -81,7 +81,7 @@ LEAF = Outline((1,), 0.22, 0.9, 0.9, 0.0)
 
 @dataclass(frozen=True)
 class Kind:
-    """What all flowers of one kind share."""
+    """The traits that all flowers of one kind share."""
 
     outline: str
     petals: int
@@ -223,7 +223,7 @@ def blend(part: np.ndarray, alpha: np.ndarray, colour: Colour) -> None:
 
 @dataclass(frozen=True)
 class Picture:
-    """What one picture shows. `seed` draws everything that the kind leaves open."""
+    """The content of one picture. `seed` decides everything that the kind leaves open."""
 
     kind: Kind
     seed: str
