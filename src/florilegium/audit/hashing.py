@@ -6,10 +6,8 @@ not applied (the search looks for rotations itself) and nothing is cropped. Imag
 channel are brought to 8 first, where Pillow, and so `imagehash`, would clip them to white.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -21,8 +19,7 @@ from PIL import Image
 from florilegium.audit.transforms import LOW, SIDE, pack_bits
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.core.progress import bar
-from florilegium.data.decode import BadImage, decode
+from florilegium.data.decode import BadImage, decode, in_processes
 
 FLAT_SPREAD = 8  # grey levels between the darkest and the brightest pixel of a thumbnail
 CHUNK = 64  # images that a worker takes at a time
@@ -71,10 +68,10 @@ def hash_images(
     Raises UserError that lists those images unless `corrupt` is `skip`, or if none is left.
     """
     names = sorted(images)
-    chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
     parts: list[Hashes] = []
     broken: dict[str, str] = {}
-    for part, failed in _map(root, chunks, workers):
+    tasks = [(root, names[i : i + CHUNK]) for i in range(0, len(names), CHUNK)]
+    for part, failed in in_processes(hash_chunk, tasks, workers, title="hashing", unit="chunk"):
         parts.append(part)
         broken.update(failed)
     if broken and corrupt == "stop":
@@ -88,19 +85,6 @@ def hash_images(
         raise UserError(f"{root}: none of the {len(names)} images can be decoded; give another folder")
     fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
     return Hashes(**fields), broken
-
-
-def _map(root: Path, chunks: list[list[str]], workers: int) -> Iterator[tuple[Hashes, dict[str, str]]]:
-    """`hash_chunk` of every chunk, in order."""
-    tasks = [(root, chunk) for chunk in chunks]
-    workers = min(workers, len(tasks))
-    if workers <= 1:
-        yield from map(hash_chunk, bar(tasks, "hashing", "chunk"))
-        return
-    # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        results = pool.map(hash_chunk, tasks)
-        yield from (result for _, result in zip(bar(tasks, "hashing", "chunk"), results, strict=True))
 
 
 def hash_chunk(task: tuple[Path, list[str]]) -> tuple[Hashes, dict[str, str]]:

@@ -5,11 +5,19 @@ its colours as a palette, as CMYK or in 16 bits.
 """
 
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from florilegium.core.progress import bar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 
 
@@ -72,3 +80,20 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def in_processes(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, *, title: str, unit: str
+) -> Iterator[Result]:
+    """`function` of every task, in order, in up to `workers` processes; with one, in this process.
+
+    Args:
+        title, unit: of the progress bar.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        yield from bar(map(function, tasks), title, unit, len(tasks))
+        return
+    # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from bar(pool.map(function, tasks), title, unit, len(tasks))

@@ -5,9 +5,7 @@ with an error, where a memory map would kill the process.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -15,8 +13,7 @@ import numpy as np
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.core.progress import bar
-from florilegium.data.decode import BadImage, square
+from florilegium.data.decode import BadImage, in_processes, square
 from florilegium.data.tables import write_table
 
 CHUNK = 32  # images that a worker takes at a time
@@ -85,16 +82,8 @@ def decode_all(
         images: for each its path below `root`, and the second argument of `decoder`.
     """
     chunks = [(root, images[i : i + CHUNK], decoder) for i in range(0, len(images), CHUNK)]
-    workers = min(workers, len(chunks))
-    if workers <= 1:
-        results = map(decode_chunk, chunks)
-        for chunk in bar(results, "decoding", f"{CHUNK} images", len(chunks)):
-            yield from chunk
-        return
-    # spawn: the parent may hold threads, which a forked child must not inherit
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for chunk in bar(pool.map(decode_chunk, chunks), "decoding", f"{CHUNK} images", len(chunks)):
-            yield from chunk
+    for chunk in in_processes(decode_chunk, chunks, workers, title="decoding", unit=f"{CHUNK} images"):
+        yield from chunk
 
 
 def decode_chunk(
