@@ -13,8 +13,8 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
     show a validation or test picture go, and validation images that show a test picture. Doubles
     within a split stay.
     """
-    shown = across_splits(comparison) if comparison.inside else comparison.leaks()
-    shown = shown.assign(rank=-shown["split_b"].map(rank)).sort_values(
+    leaks = across_splits(comparison) if comparison.inside else comparison.leaks()
+    leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(
         ["image_a", "rank", "pixel_distance", "image_b"]
     )
     reasons = [
@@ -22,7 +22,7 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
             image,
             _reason(group["split_b"].iloc[0], group["image_b"].iloc[0], comparison.b.name, len(group) - 1),
         )
-        for image, group in shown.groupby("image_a", sort=True)
+        for image, group in leaks.groupby("image_a", sort=True)
     ]
     return pd.DataFrame(reasons, columns=["image", "reason"])
 

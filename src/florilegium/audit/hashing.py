@@ -75,10 +75,10 @@ def hash_images(
         parts.append(part)
         broken.update(failed)
     if broken and corrupt == "stop":
-        shown = "; ".join(f"{image} ({reason})" for image, reason in list(broken.items())[:10])
+        first = "; ".join(f"{image} ({reason})" for image, reason in list(broken.items())[:10])
         more = f"; and {len(broken) - 10} more" if len(broken) > 10 else ""
         raise UserError(
-            f"{root}: {len(broken)} of {len(names)} images cannot be decoded: {shown}{more}; "
+            f"{root}: {len(broken)} of {len(names)} images cannot be decoded: {first}{more}; "
             "replace or remove them, or skip them (corrupt_images: skip in config.yaml, or --corrupt skip)"
         )
     if len(broken) == len(names):

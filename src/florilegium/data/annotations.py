@@ -90,8 +90,8 @@ def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Literal
     if dataset.difficult != "keep":
         annotated = _ignoring_difficult(annotated)
     sized = replace(annotated, parts={s: _with_sizes(root, part) for s, part in annotated.parts.items()})
-    kept, bad, n_cut = sift(sized, bad_boxes)
-    return Checked(_with_all_splits(kept, dataset.title), bad, n_cut)
+    sifted, bad, n_cut = sift(sized, bad_boxes)
+    return Checked(_with_all_splits(sifted, dataset.title), bad, n_cut)
 
 
 def _ignoring_difficult(annotated: Annotated) -> Annotated:
@@ -132,10 +132,10 @@ def _with_all_splits(annotated: Annotated, title: str) -> Annotated:
     if not missing:
         return annotated
     train = annotated.parts["train"]
-    drawn = carve({picture.path: NOTHING for picture in train.pictures}, missing, where=title)
+    assigned = carve({picture.path: NOTHING for picture in train.pictures}, missing, where=title)
     parts = {split: part for split, part in annotated.parts.items() if split != "train"}
     for split in ("train", *missing):
-        pictures = tuple(picture for picture in train.pictures if drawn[picture.path] == split)
+        pictures = tuple(picture for picture in train.pictures if assigned[picture.path] == split)
         ids = {picture.id for picture in pictures}
         parts[split] = Part(pictures, tuple(a for a in train.annotations if a.image in ids))
     origin = f"{annotated.origin}; {' and '.join(missing)} {OWN}"

@@ -63,7 +63,7 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
     cut = 0
     for split, part in annotated.parts.items():
         pictures = {picture.id: picture for picture in part.pictures}
-        kept = []
+        good = []
         for annotation in part.annotations:
             picture = pictures[annotation.image]
             assert picture.width is not None and picture.height is not None
@@ -72,8 +72,8 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
                 continue
             inside = clipped(annotation.box, picture.width, picture.height)
             cut += inside is not annotation.box
-            kept.append(replace(annotation, box=inside))
-        parts[split] = replace(part, annotations=tuple(kept))
+            good.append(replace(annotation, box=inside))
+        parts[split] = replace(part, annotations=tuple(good))
     if bad and policy == "stop":
         _refuse(bad)
     return replace(annotated, parts=parts), bad, cut

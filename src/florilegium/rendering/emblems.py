@@ -126,7 +126,7 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
 
 def shots(rendering: Rendering) -> list[Shot]:
     """All images of `rendering`, by split and class."""
-    found = []
+    planned = []
     for label, kind in enumerate(kinds(rendering)):
         n_test = rendering.per_class // TEST_PART
         n_train = rendering.per_class - n_test
@@ -139,15 +139,15 @@ def shots(rendering: Rendering) -> list[Shot]:
         place = Random(f"{rendering.seed}/{rendering.scene}/again/{label}")
         for i, picture in enumerate(test[label % AGAIN :: AGAIN]):
             taken.insert(place.randrange(n_train), (picture, COPIES[(label + i) % len(COPIES)]))
-        found += [
+        planned += [
             Shot(_train(rendering, kind, label, i), label, picture, how)
             for i, (picture, how) in enumerate(taken)
         ]
-        found += [
+        planned += [
             Shot(_test(rendering, kind, label * n_test + i, i), label, picture)
             for i, picture in enumerate(test)
         ]
-    return found
+    return planned
 
 
 def kinds(rendering: Rendering) -> list[Emblem]:

@@ -124,8 +124,8 @@ def take(shot: Shot, side: int) -> np.ndarray:
 
 def shots(rendering: Rendering) -> tuple[Shot, ...]:
     """All files of `rendering`, sorted by path."""
-    found = _shots17(rendering) if rendering.scene == "flowers17" else _shots102(rendering)
-    return tuple(sorted(found, key=lambda shot: shot.image))
+    planned = _shots17(rendering) if rendering.scene == "flowers17" else _shots102(rendering)
+    return tuple(sorted(planned, key=lambda shot: shot.image))
 
 
 def planted(
@@ -161,17 +161,17 @@ def kinds(seed: int) -> tuple[Kind, ...]:
 
 
 def _shots17(rendering: Rendering) -> list[Shot]:
-    found = []
+    planned = []
     for number, name in enumerate(COMMON_NAMES):
         for split, count in _counts(rendering).items():
-            found += [
+            planned += [
                 Shot(_path(split, name, i), _picture17(rendering.seed, number, split, i))
                 for i in range(count)
             ]
         if number % DOUBLES_EVERY == 0:
             again = _picture17(rendering.seed, number, "test", 0)
-            found.append(Shot(_path("train", name, _counts(rendering)["train"]), again, _copy(number)))
-    return found
+            planned.append(Shot(_path("train", name, _counts(rendering)["train"]), again, _copy(number)))
+    return planned
 
 
 def _shots102(rendering: Rendering) -> list[Shot]:

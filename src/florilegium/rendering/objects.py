@@ -46,29 +46,29 @@ BEGINNING = {"train": 1, "val": 100_001, "test": 200_001}  # first image id
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Placed:
     """An object of a drawing: its class, and its box (left, top, right, bottom) in canvas pixels."""
 
     name: str
     box: tuple[int, int, int, int]
 
 
-def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Drawn, ...]]:
+def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Placed, ...]]:
     """A picture with an object of the class `first` and up to two others of any.
 
     Returns the canvas, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3), and its objects.
     """
     rng = Random(seed)
     canvas = ground(side * SUPERSAMPLING, rng)
-    drawn: list[Drawn] = []
+    placed: list[Placed] = []
     for name in (first, *(rng.choice(NAMES) for _ in range(rng.randrange(MOST)))):
-        mask = _placed(name, len(canvas), rng, [found.box for found in drawn])
+        mask = _placed(name, len(canvas), rng, [other.box for other in placed])
         if mask is not None:
             box = _extent(mask)
             dressed = rng.choice(NAMES) if rng.random() < DISGUISED else name
             _paint(canvas, mask, box, rng.choice(KINDS[dressed]), rng)
-            drawn.append(Drawn(name, box))
-    return np.clip(canvas, 0, 255).astype(np.uint8), tuple(drawn)
+            placed.append(Placed(name, box))
+    return np.clip(canvas, 0, 255).astype(np.uint8), tuple(placed)
 
 
 def ground(side: int, rng: Random) -> np.ndarray:
@@ -173,14 +173,14 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for number, shot in enumerate(bar(planned, "drawing", "image"), start=BEGINNING[split]):
-            canvas, drawn = draw(shot.seed, shot.first, rendering.size)
+            canvas, placed = draw(shot.seed, shot.first, rendering.size)
             pixels = TAKEN[shot.taken](canvas, shot.image)
             png.write(folder / shot.image, pixels)
             height, width, _ = pixels.shape
             images.append({"id": number, "file_name": shot.image, "width": width, "height": height})
             annotations += [
-                {"id": len(annotations) + i, "image_id": number, **_annotation(found, shot.taken, width)}
-                for i, found in enumerate(drawn, start=1)
+                {"id": len(annotations) + i, "image_id": number, **_annotation(item, shot.taken, width)}
+                for i, item in enumerate(placed, start=1)
             ]
         categories = [{"id": i, "name": name} for i, name in enumerate(NAMES, start=1)]
         content = {"images": images, "annotations": annotations, "categories": categories}
@@ -190,29 +190,29 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
 
 
 def shots(rendering: Rendering) -> dict[str, list[Shot]]:
-    """All files of `rendering` by split; those that are there again come last in train."""
+    """All files of `rendering` by split; the copies come last in train."""
     total = rendering.per_class * len(NAMES)
-    found = {}
+    planned = {}
     for split, part in SPLIT_PARTS.items():
         count = total * part // sum(SPLIT_PARTS.values())
-        found[split] = [
+        planned[split] = [
             Shot(_path(split, i), f"{rendering.seed}/objects/{split}/{i}", NAMES[i % len(NAMES)])
             for i in range(count)
         ]
-    for shown in [shot for split, every in AGAIN.items() for shot in found[split][::every]]:
-        number = len(found["train"])
+    for shot in [shot for split, every in AGAIN.items() for shot in planned[split][::every]]:
+        number = len(planned["train"])
         copy = COPIES[number % len(COPIES)]
-        found["train"].append(Shot(_path("train", number), shown.seed, shown.first, copy))
-    return found
+        planned["train"].append(Shot(_path("train", number), shot.seed, shot.first, copy))
+    return planned
 
 
-def _annotation(drawn: Drawn, taken: str, width: int) -> dict[str, Any]:
+def _annotation(placed: Placed, taken: str, width: int) -> dict[str, Any]:
     """An object as COCO has it, in pixels of the file."""
-    left, top, right, bottom = (edge / SUPERSAMPLING for edge in drawn.box)
+    left, top, right, bottom = (edge / SUPERSAMPLING for edge in placed.box)
     if taken == "mirrored":
         left, right = width - right, width - left
     box = [left, top, right - left, bottom - top]
-    return {"category_id": NAMES.index(drawn.name) + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+    return {"category_id": NAMES.index(placed.name) + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
 
 
 def _path(split: str, number: int) -> str:
