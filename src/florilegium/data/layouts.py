@@ -26,7 +26,7 @@ def _named(pattern: re.Pattern[str]) -> Callable[[str], bool]:
 
 # Tests of a path: is it an image of that layout? In all other layouts every image file is one. Apart from LABELLERS,
 # since hashing and packing read images of all layouts and no labels.
-MEMBERS = {
+MEMBERS: dict[str, Callable[[str], bool]] = {
     "oxford17": _named(IMAGE_17),
     "oxford102": _named(IMAGE_102),
     "tiny_imagenet": is_member,

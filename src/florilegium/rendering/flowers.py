@@ -87,8 +87,8 @@ def _mirrored(canvas: np.ndarray, seed: str) -> np.ndarray:
     return photograph(canvas[:, ::-1], seed)
 
 
-# Ways in which a copy differs that went through many hands: functions of a canvas and of a seed for its grain,
-# to pixels, uint8 (S, S, 3).
+# The ways in which copies of a picture differ: functions from a canvas, and a seed for the grain, to pixels,
+# uint8 (S, S, 3).
 COPIES: dict[str, Callable[[np.ndarray, str], np.ndarray]] = {
     "encoded": _encoded,
     "brighter": _brighter,
