@@ -38,7 +38,7 @@ try:
         check_attended(experiment.model, experiment.attention, experiment.key)
         check_steps(experiment.model, experiment.recipe, experiment.key)
         check_sampled(experiment.model, experiment.samples, experiment.key)
-    catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml")
+    catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml", plan.settings.weights)
     for name in plan.weights():
         look_up(name, catalogue)
 except UserError as error:

@@ -16,10 +16,9 @@ from torch import Tensor
 from florilegium.core.detection import DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.spec import Model
-from florilegium.data import scene_feed
-from florilegium.data.scene_feed import SceneBatch
-from florilegium.data.scene_files import pack_scenes
-from florilegium.data.scenes import Scenes
+from florilegium.data import boxed_feed
+from florilegium.data.boxed_feed import BoxedBatch
+from florilegium.data.boxed_load import BoxedImages, pack_boxed
 from florilegium.models import registry
 from florilegium.models.anchors import anchors_of
 from florilegium.models.matching import Matched, match
@@ -35,7 +34,7 @@ OTHER_MEMORY, ONE_BY_ONE = "in the other memory format", "targets image by image
 class Photographs:
     """The same images for both sides: ours packed, the published code's as files in its own layout."""
 
-    scenes: Scenes
+    scenes: BoxedImages
     packed: Path  # folder of scenes.npy and annotations.json
     truth: dict[str, Any]  # COCO, of these images
     root: Path  # <root>/train.json and <root>/images/train/<file_name>
@@ -63,7 +62,7 @@ def photographs(folder: Path, count: int, short_side: int, work: Path) -> Photog
     packed.mkdir()
     data = DetectionData(dataset="photographs", short_side=short_side, long_side=longest(short_side))
     started = time.perf_counter()
-    scenes, _, _ = pack_scenes(within, truth, data, packed)
+    scenes, _, _ = pack_boxed(within, truth, data, packed)
     return Photographs(scenes, packed, truth, work, time.perf_counter() - started)
 
 
@@ -75,7 +74,7 @@ def longest(short_side: int) -> int:
 class ImageByImage(Detection):
     """Targets without batching: anchors made anew in every step, and each image matched by itself."""
 
-    def match(self, batch: SceneBatch, anchors: Tensor) -> tuple[Matched, Tensor]:
+    def match(self, batch: BoxedBatch, anchors: Tensor) -> tuple[Matched, Tensor]:
         found = []
         for boxes, labels in zip(batch.boxes, batch.labels, strict=True):
             anchors = anchors_of.__wrapped__(self.anchors, *batch.pixels.shape[1:3], anchors.device)
@@ -97,8 +96,8 @@ class Ours:
     device: torch.device
 
     @cached_property
-    def scenes(self) -> Scenes:
-        return scene_feed.place(self.photos.scenes, self.device)
+    def scenes(self) -> BoxedImages:
+        return boxed_feed.place(self.photos.scenes, self.device)
 
     @property
     def model(self) -> Model:
@@ -114,7 +113,7 @@ class Ours:
 
     @cached_property
     def memory_format(self) -> torch.memory_format:
-        own = scene_feed.memory_format(self.device)
+        own = boxed_feed.memory_format(self.device)
         if self.change != OTHER_MEMORY:
             return own
         return torch.contiguous_format if own == torch.channels_last else torch.channels_last
@@ -127,11 +126,11 @@ class Ours:
     def learn(self, images: int) -> None:
         """Train on so many images."""
         learner, memory = self.learner, self.memory_format
-        with patch.object(scene_feed, "memory_format", lambda _: memory):
+        with patch.object(boxed_feed, "memory_format", lambda _: memory):
             learner.network.train()
             for _ in range(images // self.recipe.batch_size):
                 index = next(self.batches)
-                batch = scene_feed.gather(self.scenes, index, self.device)
+                batch = boxed_feed.gather(self.scenes, index, self.device)
                 learner.step(batch, len(index), self.recipe.base_lr)
 
 

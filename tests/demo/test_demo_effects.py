@@ -8,7 +8,7 @@ import pytest
 from florilegium.core.files import read_json
 from florilegium.core.sources import Dataset
 from florilegium.core.validate import parse, read_yaml
-from florilegium.data.synthetic import planted, shots
+from florilegium.rendering.flowers import planted, shots
 
 EFFECTS = {
     "transfer helps": ("resnet18_from102_clean", "corrected", "resnet18_scratch/corrected"),

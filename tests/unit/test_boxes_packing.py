@@ -12,7 +12,7 @@ from PIL import Image
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.validate import parse
-from florilegium.data.buckets import COLUMNS, open_buckets, pack_buckets
+from florilegium.data.boxed_pack import COLUMNS, open_packed, pack_buckets
 from florilegium.data.fit import fit, padded
 
 
@@ -56,8 +56,8 @@ def packed(folder: Path, sizes: dict[str, tuple[int, int]], **options: object) -
     fits = {name: fit(height, width, 48, 96) for name, (width, height) in sizes.items()}
     out = folder / "scenes.npy"
     pack_buckets(folder / "in", fits, "least", out, **options)
-    table = pd.read_csv(out.with_suffix(".csv"))
-    return table, open_buckets(out, table)
+    buckets, table = open_packed(out)
+    return table.reset_index(), buckets
 
 
 SIZES = {"a.png": (60, 40), "b.png": (40, 60), "c.png": (61, 40), "d.png": (200, 40), "e.png": (30, 30)}

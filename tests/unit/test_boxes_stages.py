@@ -9,7 +9,7 @@ from box_fixtures import coco, photo, stage, write
 from florilegium.core.detection import DetectionData
 from florilegium.core.files import read_json
 from florilegium.core.sources import Dataset
-from florilegium.data.scenes import SceneStore, load_scenes
+from florilegium.data.boxed_load import BoxedStore, load_boxed
 
 COUNTS = {"train": 8, "val": 4, "test": 3}
 
@@ -69,7 +69,7 @@ def test_an_own_folder_from_disk_to_audited_scenes(tmp_path: Path, monkeypatch: 
 
     use = DetectionData(dataset="mine", short_side=48, long_side=96, val=(), test=("val",), clean=("mine",))
     assert packed.name == f"scenes{use.packing}.npy"
-    found = load_scenes(use, pixels=packed, annotations=annotations, dropped=[audit / "dropped.csv"])
+    found = load_boxed(use, pixels=packed, annotations=annotations, dropped=[audit / "dropped.csv"])
     assert (len(found.train), len(found.test)) == (7, 4)
-    to_submit = SceneStore(packed, annotations).take(("test",))
+    to_submit = BoxedStore(packed, annotations).take(("test",))
     assert to_submit.ids == (0, 1, 2) and not any(map(len, to_submit.boxes))

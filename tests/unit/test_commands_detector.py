@@ -14,7 +14,7 @@ from tiny_scenes import CATEGORY_IDS, TINY, scenes, truth
 from florilegium.commands import check_submission, evaluate, predict, submit
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.errors import UserError
-from florilegium.data.scenes import Scenes, SceneSplits
+from florilegium.data.boxed_load import BoxedImages, BoxedSplits
 from florilegium.stages import train_detector as stage
 from florilegium.training import detector as room
 
@@ -39,18 +39,18 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments += ["--pixels", str(files[0]), "--annotations", str(files[2])]
     arguments += ["--out", str(folder / "arm"), "--state", str(folder / "state")]
     with pytest.MonkeyPatch.context() as patch:
-        data = SceneSplits(part, part, part, ("red", "blue"), CATEGORY_IDS)
-        patch.setattr(stage, "load_scenes", lambda *_, **__: data)
+        data = BoxedSplits(part, part, part, ("red", "blue"), CATEGORY_IDS)
+        patch.setattr(stage, "load_boxed", lambda *_, **__: data)
         patch.setattr(room, "coco_ground_truth", lambda *_: truth(part))
         patch.setattr(sys, "argv", ["train_detector", *arguments])
         stage.main()
     return folder / "arm" / "seed0" / "checkpoint.safetensors"
 
 
-def only_square(part: Scenes) -> Scenes:
+def only_square(part: BoxedImages) -> BoxedImages:
     """Those of 64 by 64 pixels, which are not resized."""
     chosen = [n for n in range(len(part)) if part.content[n].tolist() == [64, 64]]
-    return Scenes(
+    return BoxedImages(
         pixels=part.pixels,
         bucket=part.bucket[chosen],
         row=part.row[chosen],

@@ -50,7 +50,7 @@ def test_milestones_that_are_parts_of_the_epochs_are_the_epochs_meant():
 def test_as_many_images_are_held_out_and_drawn_as_were_asked_for(part, count):
     table = pd.DataFrame({"image": [f"i{k}" for k in range(count)], "class": "a"})
     expected = half_even(round(part * 1000) * count, 1000)
-    assert len(held_out(table, part, 0, set())) == expected
+    assert len(held_out(table, part, set())) == expected
     drawn = carve(dict.fromkeys(table["image"], "a"), {"test": part}, where="here")
     assert list(drawn.values()).count("test") == expected
 

@@ -1,5 +1,6 @@
 """Unpacking: every format, and every archive that must be refused."""
 
+import errno
 import io
 import tarfile
 import zipfile
@@ -127,6 +128,38 @@ def test_bombs_stop_at_each_limit(tmp_path: Path, kind: str, limits: Limits) -> 
         extract(archive, tmp_path / "out", limits)
     assert sum(len(content) for content in unpacked(tmp_path / "out").values()) <= 2_000_000
     extract(archive, tmp_path / "whole", Limits(ratio=5000))
+
+
+def test_no_more_is_unpacked_than_a_header_says(tmp_path: Path) -> None:
+    archive = pack(tmp_path, "zip", {"a.bin": bytes(1_000_000)})
+    honest, lie = (1_000_000).to_bytes(4, "little"), (1_000).to_bytes(4, "little")
+    assert archive.read_bytes().count(honest) == 2  # beside the content, and in the table at the end
+    archive.write_bytes(archive.read_bytes().replace(honest, lie))
+    with pytest.raises(UserError, match="damaged or truncated"):
+        extract(archive, tmp_path / "out", Limits(bytes=10_000))
+    assert sum(len(content) for content in unpacked(tmp_path / "out").values()) <= 1_000
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a")])
+@pytest.mark.parametrize("kind", ["tgz", "zip"])
+def test_a_path_that_is_a_file_and_a_folder_is_refused(
+    tmp_path: Path, kind: str, names: tuple[str, str]
+) -> None:
+    archive = pack(tmp_path, kind, dict.fromkeys(names, b"x"))
+    with pytest.raises(UserError, match="is a file and a folder at once"):
+        extract(archive, tmp_path / "out")
+
+
+def test_a_full_disk_is_not_called_a_damaged_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for kind in ("tgz", "zip"):
+        archive = pack(tmp_path, kind, CONTENT)
+        monkeypatch.setattr(tarfile.TarFile, "makefile", full)
+        monkeypatch.setattr(zipfile.ZipFile, "_extract_member", full)
+        with pytest.raises(OSError, match="No space left"):
+            extract(archive, tmp_path / kind)
 
 
 def test_a_failure_keeps_what_was_there(tmp_path: Path) -> None:

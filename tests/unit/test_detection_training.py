@@ -13,8 +13,8 @@ from tiny_scenes import CATEGORY_IDS, CONFIG, CPU, TINY, detector, scene_splits,
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.validate import parse
-from florilegium.data.scene_feed import gather
-from florilegium.data.scenes import SceneSplits
+from florilegium.data.boxed_feed import gather
+from florilegium.data.boxed_load import BoxedSplits
 from florilegium.evaluation.coco import FIGURES, coco_figures
 from florilegium.evaluation.detector import detect
 from florilegium.evaluation.matches import read_matches
@@ -39,7 +39,7 @@ def recipe(**changes: object) -> DetectionRecipe:
     )
 
 
-def train(folder: Path, data: SceneSplits, **changes: object) -> Outcome:
+def train(folder: Path, data: BoxedSplits, **changes: object) -> Outcome:
     network, how = detector(), recipe(**changes)
     val = None if data.val is None else truth(data.val)
     task = task_of(data, val, how, CONFIG, network.arguments.anchors, 0, CPU)
@@ -49,7 +49,7 @@ def train(folder: Path, data: SceneSplits, **changes: object) -> Outcome:
 
 def test_a_toy_set_is_learnt_by_heart_in_seconds(tmp_path: Path):
     part = scenes(8)
-    data = SceneSplits(part, part, part, ("red", "blue"), CATEGORY_IDS)
+    data = BoxedSplits(part, part, part, ("red", "blue"), CATEGORY_IDS)
     outcome = train(tmp_path, data, epochs=30, schedule="cosine", warmup_epochs=2.0)
     assert max(row["val_AP50"] for row in outcome.history) > 0.9
     assert outcome.history[-1]["train_loss"] < 0.2 * outcome.history[0]["train_loss"]
@@ -142,7 +142,7 @@ def test_flips_follow_the_seed_and_the_recipe():
 def test_the_validation_loss_is_what_training_would_have_had(tmp_path: Path):
     """Before the first step, without flips, on the training images themselves in one batch."""
     part = scenes(4, objects=1)
-    data = SceneSplits(part, part, part, ("red", "blue"), CATEGORY_IDS)
+    data = BoxedSplits(part, part, part, ("red", "blue"), CATEGORY_IDS)
     how = recipe(epochs=1, lr=1e-12, flip=0.0, normaliser="image")
     network = detector()
     task = task_of(data, truth(part), how, CONFIG, network.arguments.anchors, 0, CPU)
@@ -199,7 +199,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("scenes64-96-least.npy", "scenes64-96-least.csv", "annotations.json"):
         Path(name).write_text(name)
     data = scene_splits()
-    monkeypatch.setattr(stage, "load_scenes", lambda *_, **__: data)
+    monkeypatch.setattr(stage, "load_boxed", lambda *_, **__: data)
     monkeypatch.setattr(room, "coco_ground_truth", lambda part, _: truth(part))
     return tmp_path
 

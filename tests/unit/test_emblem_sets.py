@@ -13,12 +13,11 @@ from florilegium.audit.hashing import hash_images
 from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.sources import Rendering
-from florilegium.data import png
-from florilegium.data.copies import ORIGINAL, TAKEN
-from florilegium.data.emblem_sets import CLASSES, Shot, kinds, shots
-from florilegium.data.emblems import KINDS, OUTLINES, PATTERNS, draw
 from florilegium.data.layouts import index
-from florilegium.data.rendered import render
+from florilegium.rendering import png
+from florilegium.rendering.emblems import CLASSES, KINDS, OUTLINES, PATTERNS, Shot, draw, kinds, shots
+from florilegium.rendering.flowers import ORIGINAL, TAKEN
+from florilegium.rendering.render import render
 
 SMALL = {scene: Rendering(scene=scene, size=32, per_class=10) for scene in CLASSES}
 

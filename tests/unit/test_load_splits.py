@@ -9,7 +9,8 @@ import pytest
 
 from florilegium.core.errors import UserError
 from florilegium.core.spec import DataUse
-from florilegium.data.load import Images, load_splits
+from florilegium.data.load import Images, held_out, load_splits
+from florilegium.data.splits import carve
 
 PER_CLASS = 10
 
@@ -88,14 +89,13 @@ def test_images_without_pixels_are_left_out(packed):
 def test_a_part_held_out_is_stratified_disjoint_and_the_same_for_everyone(packed):
     whole = use(train=["train", "val", "test"], holdout=0.2)
     found, again = load_splits(whole, **packed), load_splits(whole, **packed)
-    assert found.val is found.test
+    assert found.val is found.test and found.validated_on_test
     assert found.test.names == again.test.names
     assert sorted(n[0] for n in found.test.names) == ["a", "a", "b", "b", "c", "c"]
     assert set(found.train.names) | set(found.test.names) == {
         f"{c}/{i}.jpg" for c in "abc" for i in range(10)
     }
     assert not set(found.train.names) & set(found.test.names)
-    assert load_splits(whole, seed=1, **packed).test.names != found.test.names
     assert all_rows_are_right(found.test)
 
 
@@ -137,3 +137,16 @@ def test_an_empty_split_is_named(packed):
     table[table["split"] != "test"].to_csv(packed["images"], index=False)
     with pytest.raises(UserError, match=r"no image is left to test on; data\.test names the splits: test"):
         load_splits(use(), **packed)
+
+
+def test_draws_are_the_same_for_ever():
+    """Written down once: another hash, key or order would make other splits of data that people have."""
+    labels = {f"x/{c}/{c}{i:02}.jpg": c for c in "ab" for i in range(9)}
+    splits = carve(labels, {"val": 0.2, "test": 0.3}, where="here")
+    drawn = {
+        split: " ".join(sorted(i[4:7] for i in splits if splits[i] == split)) for split in ("val", "test")
+    }
+    assert drawn == {"val": "a00 a05 b02 b05", "test": "a01 a03 a04 b00 b01 b03"}
+    table = pd.DataFrame({"image": list(labels), "class": list(labels.values())})
+    held = held_out(table, 0.3, {"x/a/a00.jpg"})
+    assert " ".join(sorted(image[4:7] for image in held)) == "a01 a03 a05 b00 b04 b08"

@@ -1,5 +1,6 @@
 """Published `.npz` weights: what timm makes of them, and what cannot be loaded."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,8 @@ def through_the_stage(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch)
     source = {"file": path.name, "urls": ["https://example.org/ViT.npz"], "sha256": None}
     weights = Weights.model_validate({"model": "norm_vit_b16", "source": source, "n_classes": 5})
     made = Path("resources/weights/vit.in21k.safetensors")
-    arguments = ["--name", "vit.in21k", "--code", "0", "--spec", weights.model_dump_json()]
+    spec = json.dumps({"weights": weights.model_dump(mode="json"), "override": None})
+    arguments = ["--name", "vit.in21k", "--code", "0", "--spec", spec]
     monkeypatch.setattr(sys, "argv", ["weights", *arguments, "--out", str(made)])
     stage.main()
     return folder / made

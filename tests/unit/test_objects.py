@@ -16,9 +16,8 @@ from florilegium.core.files import read_json
 from florilegium.core.sources import Rendering
 from florilegium.data.annotations import check
 from florilegium.data.decode import decode
-from florilegium.data.objects import shots
-from florilegium.data.rendered import render
-from florilegium.data.shapes import NAMES, draw
+from florilegium.rendering.objects import NAMES, draw, shots
+from florilegium.rendering.render import render
 
 SMALL = Rendering(scene="objects", size=96, per_class=18)
 

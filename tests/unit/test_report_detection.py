@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import stats
 
 from florilegium.core.metrics import COCO
-from florilegium.data.scene_pictures import ScenePictures
+from florilegium.data.boxed_pack import BoxedPictures
 from florilegium.report import style
 from florilegium.report.arms import Arms
 from florilegium.report.catalogue import DETECTOR, planned
@@ -109,7 +109,7 @@ def test_what_is_there_stands_beside_what_was_found(whole: Material) -> None:
     """The boxes that are drawn are those of the annotations, in pixels of the packed picture."""
     figure = drawn(whole, "detections")
     assert whole.scenes is not None
-    pictures = ScenePictures(whole.scenes, whole.scenes.with_name("annotations.json"), ("test",))
+    pictures = BoxedPictures(whole.scenes, whole.scenes.with_name("annotations.json"), ("test",))
     first = [a["bbox"] for a in pictures.truth["annotations"] if a["image_id"] == 1]
     boxes = [
         [p.get_x() + 0.5, p.get_y() + 0.5, p.get_width(), p.get_height()] for p in figure.axes[0].patches

@@ -17,9 +17,9 @@ from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import write_json
 from florilegium.data.annotations import check
-from florilegium.data.buckets import pack_buckets
+from florilegium.data.boxed_load import BoxedImages, BoxedSplits, coco_ground_truth, load_boxed
+from florilegium.data.boxed_pack import pack_buckets
 from florilegium.data.fit import fit
-from florilegium.data.scenes import Scenes, SceneSplits, coco_ground_truth, load_scenes
 
 SIZES = [(40, 30), (30, 40), (60, 30)]
 
@@ -55,7 +55,7 @@ def use(**changes: Any) -> DetectionData:
 
 
 def test_splits_boxes_and_pixels(packed: dict[str, Path], recwarn: pytest.WarningsRecorder) -> None:
-    found = load_scenes(use(), **packed)
+    found = load_boxed(use(), **packed)
     assert found.val is not None
     assert [len(part) for part in (found.train, found.val, found.test)] == [9, 3, 3]
     assert (found.classes, found.category_ids) == (("cat", "dog"), (1, 3))
@@ -85,15 +85,15 @@ def test_dropped_images_leave_training_and_validation_but_never_the_test(
     table = tmp_path / "dropped.csv"
     names = [f"images/{split}/{split}1.png" for split in ("train", "val", "test")]
     pd.DataFrame({"image": names, "reason": "shows a test image"}).to_csv(table, index=False)
-    found = load_scenes(use(), **packed, dropped=[table])
+    found = load_boxed(use(), **packed, dropped=[table])
     assert found.val is not None
     assert names[0] not in found.train.names and names[1] not in found.val.names
     assert names[2] in found.test.names
-    assert found.train.boxes[1].tolist() == load_scenes(use(), **packed).train.boxes[2].tolist()
+    assert found.train.boxes[1].tolist() == load_boxed(use(), **packed).train.boxes[2].tolist()
 
 
 def test_the_bug_moves_the_lower_right_corner_of_training_boxes_alone(packed: dict[str, Path]) -> None:
-    right, bug = (load_scenes(use(boxes=boxes), **packed) for boxes in ("as_annotated", "last_corner"))
+    right, bug = (load_boxed(use(boxes=boxes), **packed) for boxes in ("as_annotated", "last_corner"))
     assert bug.train.boxes[1].tolist() == [[2, 4, 46, 21], [6, 8, 46, 21]]
     assert bug.train.boxes[0].shape == (0, 4)
     assert all(torch.equal(a[-1:], b[-1:]) for a, b in zip(bug.train.boxes, right.train.boxes, strict=True))
@@ -106,29 +106,28 @@ def test_the_bug_moves_the_lower_right_corner_of_training_boxes_alone(packed: di
 
 
 def test_validation_may_be_left_out_and_splits_be_the_test(packed: dict[str, Path]) -> None:
-    found = load_scenes(use(val=[], test=["val"]), **packed)
+    found = load_boxed(use(val=[], test=["val"]), **packed)
     assert found.val is None
     assert found.test.names[0] == "images/val/val0.png"
 
 
 def test_joined_splits_that_number_their_images_alike_are_refused(packed: dict[str, Path]) -> None:
     with pytest.raises(UserError, match="splits val and test share ids"):
-        load_scenes(use(val=[], test=["val", "test"]), **packed)
+        load_boxed(use(val=[], test=["val", "test"]), **packed)
 
 
 def test_images_without_pixels_are_left_out(packed: dict[str, Path], tmp_path: Path) -> None:
     bad = "images/train/train4.png"
     content = {name: path.read_bytes() for name, path in _files(tmp_path / "files")}
     before, again = (
-        load_scenes(use(), **pack(tmp_path, content | changes)).train
-        for changes in ({}, {bad: b"no picture"})
+        load_boxed(use(), **pack(tmp_path, content | changes)).train for changes in ({}, {bad: b"no picture"})
     )
     assert bad in before.names and again.names == tuple(name for name in before.names if name != bad)
     places = [before.names.index(name) for name in again.names]
     assert all(torch.equal(_picture(again, n), _picture(before, m)) for n, m in enumerate(places))
 
 
-def _picture(scenes: Scenes, n: int) -> torch.Tensor:
+def _picture(scenes: BoxedImages, n: int) -> torch.Tensor:
     return scenes.pixels[scenes.bucket[n]][scenes.row[n]]
 
 
@@ -143,19 +142,19 @@ def test_a_test_set_without_boxes_cannot_be_counted_on(packed: dict[str, Path], 
         image["width"], image["height"] = SIZES[n % 3]
     again = pack(tmp_path, content)
     with pytest.raises(UserError, match=r"the split test was published without boxes, so data\.test"):
-        load_scenes(use(), **again)
-    assert len(load_scenes(use(val=[], test=["val"]), **again).test) == 3
+        load_boxed(use(), **again)
+    assert len(load_boxed(use(val=[], test=["val"]), **again).test) == 3
 
 
 def test_an_empty_split_is_named(packed: dict[str, Path]) -> None:
     with pytest.raises(UserError, match=r"no image is left to test on; data\.test names the splits: none"):
-        load_scenes(use(test=[]), **packed)
+        load_boxed(use(test=[]), **packed)
 
 
 # --- what pycocotools makes of it ----------------------------------------------------------
 
 
-def evaluated(found: SceneSplits, annotations: Path, results: list[dict[str, Any]]) -> np.ndarray:
+def evaluated(found: BoxedSplits, annotations: Path, results: list[dict[str, Any]]) -> np.ndarray:
     """The twelve figures of COCO."""
     truth = COCO()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -168,7 +167,7 @@ def evaluated(found: SceneSplits, annotations: Path, results: list[dict[str, Any
     return evaluation.stats
 
 
-def perfect(found: SceneSplits) -> list[dict[str, Any]]:
+def perfect(found: BoxedSplits) -> list[dict[str, Any]]:
     """The boxes of the test in original pixels, by the packed ones and their scales."""
     results = []
     for n, (packed_boxes, labels) in enumerate(zip(found.test.boxes, found.test.labels, strict=True)):
@@ -182,13 +181,13 @@ def perfect(found: SceneSplits) -> list[dict[str, Any]]:
 
 
 def test_packed_boxes_brought_back_are_perfect_predictions(packed: dict[str, Path]) -> None:
-    found = load_scenes(use(), **packed)
+    found = load_boxed(use(), **packed)
     stats = evaluated(found, packed["annotations"], perfect(found))
     assert stats[0] == pytest.approx(1) and stats[8] == pytest.approx(1)
 
 
 def test_ground_truth_is_as_annotated_with_crowds_and_ids_from_one(packed: dict[str, Path]) -> None:
-    found = load_scenes(use(), **packed)
+    found = load_boxed(use(), **packed)
     truth = coco_ground_truth(found.test, packed["annotations"])
     assert [image["id"] for image in truth["images"]] == [0, 1, 2]
     assert [a["id"] for a in truth["annotations"]] == [1, 2, 3, 4, 5]

@@ -14,9 +14,9 @@ from PIL import Image
 
 from florilegium.core.errors import UserError
 from florilegium.core.sources import Rendering
-from florilegium.data import png
-from florilegium.data.copies import COPIES
-from florilegium.data.synthetic import Shot, class_names, planted, render, shots, take
+from florilegium.rendering import png
+from florilegium.rendering.flowers import COPIES, Shot, class_names, planted, shots, take
+from florilegium.rendering.render import render
 
 SIDE = 48
 F17 = Rendering(scene="flowers17", size=SIDE, per_class=60)

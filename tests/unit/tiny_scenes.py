@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
-from florilegium.data.scenes import Scenes, SceneSplits
+from florilegium.data.boxed_load import BoxedImages, BoxedSplits
 from florilegium.models import registry
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ torch.set_num_threads(1)  # more of them wait for each other on such sizes, and 
 
 def scenes(
     count: int, seed: int = 0, *, objects: int | None = None, scale: float = 1.0, first_id: int = 1
-) -> Scenes:
+) -> BoxedImages:
     """Every third picture is of the second shape; an object is red or blue, one or two a picture."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -56,7 +56,7 @@ def scenes(
         labels.append(torch.tensor(shown, dtype=torch.int64))
         content.append((height, width))
     sides = torch.tensor(content)
-    return Scenes(
+    return BoxedImages(
         pixels=tuple(
             torch.stack(part) if part else torch.zeros(0, *shape, 3, dtype=torch.uint8)
             for part, shape in zip(buckets, SHAPES, strict=True)
@@ -73,8 +73,8 @@ def scenes(
     )
 
 
-def scene_splits(train: int = 12, val: int = 4, test: int = 5) -> SceneSplits:
-    return SceneSplits(
+def scene_splits(train: int = 12, val: int = 4, test: int = 5) -> BoxedSplits:
+    return BoxedSplits(
         scenes(train),
         scenes(val, seed=1) if val else None,
         scenes(test, seed=2),
@@ -83,7 +83,7 @@ def scene_splits(train: int = 12, val: int = 4, test: int = 5) -> SceneSplits:
     )
 
 
-def truth(part: Scenes, category_ids: Sequence[int] = CATEGORY_IDS) -> dict:
+def truth(part: BoxedImages, category_ids: Sequence[int] = CATEGORY_IDS) -> dict:
     """The objects of `part` in COCO form, in original pixels."""
     annotations = []
     for number, (boxes, labels) in enumerate(zip(part.boxes, part.labels, strict=True)):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from florilegium.core.files import read_json
 from florilegium.core.sources import Rendering
-from florilegium.data.rendered import render
+from florilegium.rendering.render import render
 from tests.workflow.conftest import snakemake
 from tests.workflow.test_readme import BLOCKS
 

@@ -121,7 +121,15 @@ def train_modules(w):
     return "train", *registry.modules(experiment_of(w).model.name)
 
 
+def weights_spec(w):
+    entry = catalogue[w.name].model_dump(mode="json", exclude=set(SHOWN))
+    override = plan.settings.weights.get(w.name)
+    return canonical({"weights": entry, "override": override and override.model_dump(mode="json")})
+
+
 rule weights:
+    input:
+        lambda w: own_files(plan.settings.weights.get(w.name)),
     output:
         weights="resources/weights/{name}.safetensors",
         receipt="resources/weights/{name}.receipt.json",
@@ -132,7 +140,7 @@ rule weights:
     localrule: True
     params:
         **traced("weights"),
-        spec=lambda w: canonical(catalogue[w.name].model_dump(mode="json", exclude=set(SHOWN))),
+        spec=weights_spec,
     message:
         "Fetching the weights {wildcards.name}"
     shell:

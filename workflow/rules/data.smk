@@ -3,8 +3,6 @@
 # Resources are for a cluster (minutes, megabytes). What is light, or needs the internet, is a `localrule`: there
 # it runs where Snakemake does.
 
-from florilegium.core.sources import DatasetOverride
-
 DOWNLOADED = [name for name, d in plan.datasets.items() if d.rendered is None]
 RENDERED = [name for name, d in plan.datasets.items() if d.rendered is not None]
 
@@ -39,14 +37,19 @@ def index_spec(w):
     return canonical({"dataset": dataset_spec(source, **ORIGIN), "split": split})
 
 
+def own_files(override):
+    """The paths that an entry of config.yaml gives in place of published files."""
+    files = override.files.values() if override else ()
+    return [str(Path(file.path).expanduser()) for file in files if file != "absent"]
+
+
 def local_files(w):
     """Files on this machine that a data set is made of, so that a change in one is seen."""
     dataset = plan.datasets[w.source]
     if dataset.folder is not None:
         folder = Path(dataset.folder).expanduser()
         return sorted(str(path) for path in folder.rglob("*") if path.is_file())
-    override = plan.override(w.source) or DatasetOverride()
-    return [str(Path(file.path).expanduser()) for file in override.files.values() if file != "absent"]
+    return own_files(plan.override(w.source))
 
 
 rule fetch:

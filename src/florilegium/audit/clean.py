@@ -1,11 +1,11 @@
-"""The clean split: which images of the training set an audit takes out, and why."""
+"""The clean split: the images that an audit removes from the training set, and the reasons."""
 
 import pandas as pd
 
 from florilegium.audit.comparison import Comparison, rank
 
 
-def dropped(found: Comparison) -> pd.DataFrame:
+def dropped(comparison: Comparison) -> pd.DataFrame:
     """Columns image, reason: the images of a that training must not see, by image.
 
     Across two sets: every image of a, whatever its split, that shows a held-out picture of b. Inside
@@ -13,20 +13,23 @@ def dropped(found: Comparison) -> pd.DataFrame:
     show a validation or test picture go, and validation images that show a test picture. Doubles
     within a split stay.
     """
-    shown = across_splits(found) if found.inside else found.leaks()
-    shown = shown.assign(rank=-shown["split_b"].map(rank)).sort_values(
+    leaks = across_splits(comparison) if comparison.inside else comparison.leaks()
+    leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(
         ["image_a", "rank", "pixel_distance", "image_b"]
     )
     reasons = [
-        (image, _reason(group["split_b"].iloc[0], group["image_b"].iloc[0], found.b.name, len(group) - 1))
-        for image, group in shown.groupby("image_a", sort=True)
+        (
+            image,
+            _reason(group["split_b"].iloc[0], group["image_b"].iloc[0], comparison.b.name, len(group) - 1),
+        )
+        for image, group in leaks.groupby("image_a", sort=True)
     ]
     return pd.DataFrame(reasons, columns=["image", "reason"])
 
 
-def across_splits(found: Comparison) -> pd.DataFrame:
+def across_splits(comparison: Comparison) -> pd.DataFrame:
     """The pairs inside one set that show the same picture in two splits, the later one on side b."""
-    same = found.same
+    same = comparison.same
     swapped = {
         f"{key}_{side}": f"{key}_{other}" for key in ("image", "split") for side, other in ("ab", "ba")
     }

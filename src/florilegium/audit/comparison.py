@@ -20,7 +20,7 @@ HELD_OUT = SPLITS[1:]
 
 
 def rank(split: str) -> int:
-    """A split's place in train, val, test; -1 for any other, such as that of a folder without splits."""
+    """The index of a split in train, val, test; -1 for any other, such as that of a folder without splits."""
     return SPLITS.index(split) if split in SPLITS else -1
 
 
@@ -51,12 +51,12 @@ class Collection:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What an audit found. `a` is what is trained on; inside one set `b` is `a`.
+    """The result of an audit. `a` is trained on, `b` tested on; inside one set `b` is `a`.
 
     `pairs` has the columns image_a, split_a, class_a, image_b, split_b, class_b, hash_distance,
-    transform, pixel_distance, contrast_share, verdict, by rising pixel distance. `nearest` is (N,) the
-    hash distance from each image of b to its nearest in a. `held_out` are the splits of b that a must
-    not show.
+    transform, pixel_distance, contrast_share, verdict, by rising pixel distance. `nearest`, (N,), is
+    the hash distance from each image of b to its nearest in a. `held_out` are the splits of b whose pictures
+    must not be in a.
     """
 
     a: Collection
@@ -76,10 +76,10 @@ class Comparison:
         return self.pairs[self.pairs["verdict"] == SAME]
 
     def leaks(self) -> pd.DataFrame:
-        """The pairs that let a test know what was trained on.
+        """The pairs through which training images reach a test.
 
-        Across two sets: b's side is held out. Inside one: the sides lie in different splits, or the
-        set has a single split, since any split that is drawn of it can then part them.
+        Across two sets: b's image is held out. Inside one: the two images lie in different splits, or the
+        set has a single split, since any split that is drawn from it may separate them.
         """
         same = self.same
         if not self.inside:
@@ -97,7 +97,7 @@ def compare(
     held_out: tuple[str, ...] = HELD_OUT,
     workers: int = 1,
 ) -> Comparison:
-    """Find every pair within the radius and give its verdict; pass `a` twice to look inside it."""
+    """Every pair within the radius, with its verdict; pass `a` twice to search inside it."""
     candidates = search(
         a.hashes,
         None if b is a else b.hashes,
@@ -105,20 +105,20 @@ def compare(
         dihedral=settings.dihedral,
         workers=workers,
     )
-    found = confirm(a.hashes, b.hashes, candidates, settings)
+    confirmed = confirm(a.hashes, b.hashes, candidates, settings)
     pairs = pd.DataFrame(
         {
-            "image_a": a.hashes.images[found.a],
-            "split_a": a.splits[found.a],
-            "class_a": a.classes[found.a],
-            "image_b": b.hashes.images[found.b],
-            "split_b": b.splits[found.b],
-            "class_b": b.classes[found.b],
-            "hash_distance": found.hash_distance,
-            "transform": np.array(NAMES)[found.transform],
-            "pixel_distance": found.pixel_distance,
-            "contrast_share": found.contrast_share,
-            "verdict": np.where(found.same, SAME, DIFFERENT),
+            "image_a": a.hashes.images[confirmed.a],
+            "split_a": a.splits[confirmed.a],
+            "class_a": a.classes[confirmed.a],
+            "image_b": b.hashes.images[confirmed.b],
+            "split_b": b.splits[confirmed.b],
+            "class_b": b.classes[confirmed.b],
+            "hash_distance": confirmed.hash_distance,
+            "transform": np.array(NAMES)[confirmed.transform],
+            "pixel_distance": confirmed.pixel_distance,
+            "contrast_share": confirmed.contrast_share,
+            "verdict": np.where(confirmed.same, SAME, DIFFERENT),
         }
     ).sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)
     return Comparison(a, b, pairs, candidates.nearest, settings, held_out)

@@ -1,15 +1,13 @@
 """Perceptual hashes and thumbnails of images: all that an audit needs of the pixels.
 
 pHash is that of the `imagehash` package, bit for bit: grey, 32 x 32 by Lanczos, DCT-II, and the
-8 x 8 lowest frequencies held against their median. The original image is hashed: EXIF orientation is
+8 x 8 lowest frequencies compared with their median. The original image is hashed: EXIF orientation is
 not applied (the search looks for rotations itself) and nothing is cropped. Images of 16 bits a
 channel are brought to 8 first, where Pillow, and so `imagehash`, would clip them to white.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -21,8 +19,7 @@ from PIL import Image
 from florilegium.audit.transforms import LOW, SIDE, pack_bits
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.core.progress import bar
-from florilegium.data.decode import BadImage, decode
+from florilegium.data.decode import BadImage, decode, in_processes
 
 FLAT_SPREAD = 8  # grey levels between the darkest and the brightest pixel of a thumbnail
 CHUNK = 64  # images that a worker takes at a time
@@ -30,16 +27,16 @@ CHUNK = 64  # images that a worker takes at a time
 
 @dataclass(frozen=True)
 class Hashes:
-    """What is kept of N images, in one order; `images` are paths inside the data set.
+    """Hashes and thumbnails of N images, in one order; `images` are paths inside the data set.
 
-    `reliable` is False where pHash says nothing about the picture: a flat thumbnail, or so symmetric
-    a one that coefficients tie with their median (a true pHash has 32 of its 64 bits set).
+    `reliable` is False where pHash says nothing about the picture: where the thumbnail is flat, or so
+    symmetric that coefficients tie with their median (a valid pHash has 32 of its 64 bits set).
     """
 
     images: NDArray[np.str_]  # (N,)
     hash: NDArray[np.uint64]  # (N,)
     reliable: NDArray[np.bool_]  # (N,)
-    grey: NDArray[np.uint8]  # (N, 32, 32), what pHash is made from
+    grey: NDArray[np.uint8]  # (N, 32, 32), the input of pHash
     thumb: NDArray[np.uint8]  # (N, 32, 32, 3), mean colours
 
     def __len__(self) -> int:
@@ -71,17 +68,17 @@ def hash_images(
     Raises UserError that lists those images unless `corrupt` is `skip`, or if none is left.
     """
     names = sorted(images)
-    chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
     parts: list[Hashes] = []
     broken: dict[str, str] = {}
-    for part, failed in _map(root, chunks, workers):
+    tasks = [(root, names[i : i + CHUNK]) for i in range(0, len(names), CHUNK)]
+    for part, failed in in_processes(hash_chunk, tasks, workers, title="hashing", unit="chunk"):
         parts.append(part)
         broken.update(failed)
     if broken and corrupt == "stop":
-        shown = "; ".join(f"{image} ({reason})" for image, reason in list(broken.items())[:10])
+        first = "; ".join(f"{image} ({reason})" for image, reason in list(broken.items())[:10])
         more = f"; and {len(broken) - 10} more" if len(broken) > 10 else ""
         raise UserError(
-            f"{root}: {len(broken)} of {len(names)} images cannot be decoded: {shown}{more}; "
+            f"{root}: {len(broken)} of {len(names)} images cannot be decoded: {first}{more}; "
             "replace or remove them, or skip them (corrupt_images: skip in config.yaml, or --corrupt skip)"
         )
     if len(broken) == len(names):
@@ -90,34 +87,21 @@ def hash_images(
     return Hashes(**fields), broken
 
 
-def _map(root: Path, chunks: list[list[str]], workers: int) -> Iterator[tuple[Hashes, dict[str, str]]]:
-    """`hash_chunk` of every chunk, in order."""
-    tasks = [(root, chunk) for chunk in chunks]
-    workers = min(workers, len(tasks))
-    if workers <= 1:
-        yield from map(hash_chunk, bar(tasks, "hashing", "chunk"))
-        return
-    # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        results = pool.map(hash_chunk, tasks)
-        yield from (result for _, result in zip(bar(tasks, "hashing", "chunk"), results, strict=True))
-
-
 def hash_chunk(task: tuple[Path, list[str]]) -> tuple[Hashes, dict[str, str]]:
     """The hashes of a few images below a root, and the reasons for those that cannot be decoded."""
     root, images = task
-    found: dict[str, tuple[Image.Image, Image.Image]] = {}
+    thumbs: dict[str, tuple[Image.Image, Image.Image]] = {}
     broken: dict[str, str] = {}
     for image in images:
         try:
-            found[image] = thumbnails(decode(root / image))
+            thumbs[image] = thumbnails(decode(root / image))
         except BadImage as error:
             broken[image] = str(error)
-    return hashes_of(found), broken
+    return hashes_of(thumbs), broken
 
 
 def hashes_of(pictures: Mapping[str, tuple[Image.Image, Image.Image]]) -> Hashes:
-    """What is kept of images, given by name as `thumbnails` makes them."""
+    """The hashes of images, given by name as `thumbnails` makes them."""
     greys = np.array([np.asarray(grey) for grey, _ in pictures.values()], np.uint8).reshape(-1, SIDE, SIDE)
     thumbs = np.array([np.asarray(thumb) for _, thumb in pictures.values()], np.uint8)
     bits = np.array([imagehash.phash(grey).hash for grey, _ in pictures.values()], np.bool_)
@@ -135,8 +119,8 @@ def hashes_of(pictures: Mapping[str, tuple[Image.Image, Image.Image]]) -> Hashes
 def thumbnails(image: Image.Image) -> tuple[Image.Image, Image.Image]:
     """The grey 32 x 32 thumbnail that pHash starts from, and one of mean colours, of an RGB image.
 
-    To resize a picture to the size that it has changes nothing, so `imagehash.phash` of the grey one
-    is that of the whole image.
+    Resizing an image to its own size changes nothing, so `imagehash.phash` of the grey thumbnail is that
+    of the whole image.
     """
     grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return grey, image.resize((SIDE, SIDE), Image.Resampling.HAMMING)

@@ -1,7 +1,7 @@
 """Exact search of all pairs of pHashes within a Hamming radius, across two sets or inside one.
 
-Every hash meets every other, in blocks that stay in the processor's cache: at 64 bits and a radius
-that finds anything a tree visits most of its nodes, and a plain sweep of XOR and popcount is faster.
+Every hash is compared with every other, in blocks that stay in the processor's cache. A tree would be
+slower: at 64 bits and a useful radius a search visits most of its nodes.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ FAR = 255  # the distance of a pair that is not compared
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs near in hash; a pair stands once for each transform of a under which it is near."""
+    """Pairs whose hashes are near; a pair is listed once for each transform of a under which they are."""
 
     a: NDArray[np.intp]  # (P,) rows of a
     b: NDArray[np.intp]  # (P,) rows of b
@@ -32,7 +32,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """What is fixed while blocks of rows are compared."""
+    """A comparison of all hashes of a with all of b, in blocks of rows."""
 
     hashes_a: NDArray[np.uint64]  # (T, N), one row a transform
     hashes_b: NDArray[np.uint64]  # (M,)
@@ -45,7 +45,7 @@ class _Sweep:
         Returns (4, P): a, b, transform, distance; and (M,) the least distance met by each image.
         """
         nearest = np.full(len(self.hashes_b), FAR, np.uint8)
-        found = [np.empty((4, 0), np.intp)]
+        near = [np.empty((4, 0), np.intp)]
         for transform, column, distances in self._blocks(start):
             height, width = distances.shape
             if self.inside:
@@ -58,8 +58,8 @@ class _Sweep:
             np.minimum(theirs, least, out=theirs)
             if least.min() <= self.radius:
                 i, j = np.nonzero(distances <= self.radius)
-                found.append(np.stack([i + start, j + column, np.full_like(i, transform), distances[i, j]]))
-        return np.concatenate(found, axis=1), nearest
+                near.append(np.stack([i + start, j + column, np.full_like(i, transform), distances[i, j]]))
+        return np.concatenate(near, axis=1), nearest
 
     def _blocks(self, start: int) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
         for transform, hashes in enumerate(self.hashes_a):
@@ -75,24 +75,24 @@ def search(
     """All pairs at a Hamming distance of at most `radius`, inside a when `b` is None.
 
     Inside one set a pair is a row and a later row: each unordered pair once, and none with itself.
-    Images whose pHash is not reliable pair, at distance 0, with those alone that have the same
-    thumbnail, pixel for pixel: flat images of two colours never meet. `workers` are threads.
+    An image whose pHash is not reliable pairs, at distance 0, only with those that have the same thumbnail,
+    pixel for pixel: flat images of different colours never pair. `workers` are threads.
     """
     other = a if b is None else b
     rows_a, rows_b = np.flatnonzero(a.reliable), np.flatnonzero(other.reliable)
     sweep = _Sweep(_hashes(a, rows_a, dihedral), other.hash[rows_b], radius, inside=b is None)
     nearest = np.full(len(other), FAR, np.uint8)
-    found = []
+    near = []
     with ThreadPoolExecutor(workers) as pool:
         for pairs, least in pool.map(sweep.rows, range(0, len(rows_a), ROWS)):
             nearest[rows_b] = np.minimum(nearest[rows_b], least)
             pairs[:2] = rows_a[pairs[0]], rows_b[pairs[1]]
-            found.append(pairs)
+            near.append(pairs)
     equal = _equal_thumbnails(a, b)
     nearest[equal[1]] = 0
     if b is None:
         nearest[equal[0]] = 0
-    i, j, transform, distance = np.concatenate([*found, equal], axis=1)
+    i, j, transform, distance = np.concatenate([*near, equal], axis=1)
     return Candidates(i, j, transform, distance.astype(np.uint8), nearest)
 
 

@@ -33,30 +33,30 @@ class Section:
         return TITLE + -(-len(self.pairs) // COLUMNS) * STEP[1]
 
 
-def contact_sheet(found: Comparison) -> Image.Image:
+def contact_sheet(comparison: Comparison) -> Image.Image:
     """Draw the pairs that show the same picture and the nearest of those that do not.
 
     Pictures are read from the files below each collection's root, or enlarged from the 32-pixel
-    thumbnails where a file is absent. That of a is turned and flipped as the pair's transform says.
+    thumbnails where a file is absent. The picture of a is turned and flipped by the pair's transform.
     """
-    sections = choose(found)
+    sections = choose(comparison)
     sheet = Image.new("RGB", (WIDTH, HEADER + sum(s.height for s in sections) + MARGIN), "white")
     draw = ImageDraw.Draw(sheet)
-    _draw_header(draw, found)
-    leaks = frozenset(found.leaks().index)
+    _draw_header(draw, comparison)
+    leaks = frozenset(comparison.leaks().index)
     top = HEADER
     for section in sections:
         draw.text((MARGIN, top + 8), section.title, fill=INK, font=_font(16))
         for k, pair in enumerate(section.pairs.to_dict("index").items()):
             corner = MARGIN + k % COLUMNS * STEP[0], top + TITLE + k // COLUMNS * STEP[1]
-            _draw_pair(sheet, draw, corner, found, pair[1], leak=pair[0] in leaks)
+            _draw_pair(sheet, draw, corner, comparison, pair[1], leak=pair[0] in leaks)
         top += section.height
     return sheet
 
 
-def choose(found: Comparison) -> list[Section]:
+def choose(comparison: Comparison) -> list[Section]:
     """The pairs to show, by rising pixel distance: all that are the same or, of many, both ends."""
-    same, different = found.same, found.pairs[found.pairs["verdict"] == DIFFERENT]
+    same, different = comparison.same, comparison.pairs[comparison.pairs["verdict"] == DIFFERENT]
     n, half = len(same), SHOWN_SAME // 2
     if n <= SHOWN_SAME:
         sections = [Section(f"Same picture: {_count(n)}", same)]
@@ -78,14 +78,14 @@ def _count(n: int) -> str:
     return f"{n:,} pair{'' if n == 1 else 's'}"
 
 
-def _draw_header(draw: ImageDraw.ImageDraw, found: Comparison) -> None:
-    a, b = found.a.name, found.b.name
-    title = f"Doubles inside {a}" if found.inside else f"Pictures of {b} that {a} shows too"
+def _draw_header(draw: ImageDraw.ImageDraw, comparison: Comparison) -> None:
+    a, b = comparison.a.name, comparison.b.name
+    title = f"Doubles inside {a}" if comparison.inside else f"Pictures of {b} that {a} shows too"
     draw.text((MARGIN, 22), title, fill=INK, font=_font(24))
-    sides = "" if found.inside else f"{a} on the left, {b} on the right; "
+    sides = "" if comparison.inside else f"{a} on the left, {b} on the right; "
     rule = (
-        f"same picture: pixel distance up to {found.settings.pixel_threshold:g} "
-        f"and {found.settings.contrast_share:.0%} of the contrast"
+        f"same picture: pixel distance up to {comparison.settings.pixel_threshold:g} "
+        f"and {comparison.settings.contrast_share:.0%} of the contrast"
     )
     left = "the left picture is turned as named; a leak is marked in red"
     draw.text((MARGIN, 53), f"{sides}{left}; {rule}; by rising distance", fill=PALE, font=_font(13))
@@ -95,14 +95,14 @@ def _draw_pair(
     sheet: Image.Image,
     draw: ImageDraw.ImageDraw,
     corner: tuple[int, int],
-    found: Comparison,
+    comparison: Comparison,
     pair: dict[str, object],
     *,
     leak: bool,
 ) -> None:
     x, y = corner
     transform = NAMES.index(str(pair["transform"]))
-    for side, collection, turn in (("a", found.a, transform), ("b", found.b, 0)):
+    for side, collection, turn in (("a", comparison.a, transform), ("b", comparison.b, 0)):
         picture = _picture(collection, str(pair[f"image_{side}"]), turn)
         sheet.paste(MAT, (x, y, x + PICTURE, y + PICTURE))
         sheet.paste(picture, (x + (PICTURE - picture.width) // 2, y + (PICTURE - picture.height) // 2))

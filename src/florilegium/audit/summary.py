@@ -1,4 +1,4 @@
-"""An audit in figures: counts by split, transform and class, and whether anything leaks."""
+"""The summary of an audit: counts by split, transform and class, and a verdict on leaks."""
 
 from itertools import combinations
 from typing import Any
@@ -11,34 +11,34 @@ from florilegium.audit.comparison import SPLITS, Comparison, rank
 TOP_CLASSES = 10
 
 
-def summarise(found: Comparison, n_dropped: int) -> dict[str, Any]:
+def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
     """The content of summary.json; pairs by split, transform and class count the same pictures.
 
-    `n_exposed` counts, by split of b, its images whose picture a shows (inside one set: that have a
-    double in another image, whatever the split). `across_splits`, inside one set alone, counts for each
-    two splits the pairs, and the images of the later split that the earlier one shows.
+    `n_exposed` counts, by split of b, its images whose picture is in a too (inside one set: images with a
+    double, in any split). `across_splits`, only inside one set, counts for every two splits the pairs, and
+    the images of the later split that the earlier one holds too.
     """
-    same = found.same
+    same = comparison.same
     return {
-        "a": found.a.name,
-        "b": found.b.name,
-        "radius": found.settings.radius,
-        "pixel_threshold": found.settings.pixel_threshold,
-        "contrast_share": found.settings.contrast_share,
-        "dihedral": found.settings.dihedral,
-        "n_a": len(found.a.hashes),
-        "n_b": len(found.b.hashes),
-        "n_flat_a": int((~found.a.hashes.reliable).sum()),
-        "n_flat_b": int((~found.b.hashes.reliable).sum()),
-        "n_candidates": len(found.pairs),
+        "a": comparison.a.name,
+        "b": comparison.b.name,
+        "radius": comparison.settings.radius,
+        "pixel_threshold": comparison.settings.pixel_threshold,
+        "contrast_share": comparison.settings.contrast_share,
+        "dihedral": comparison.settings.dihedral,
+        "n_a": len(comparison.a.hashes),
+        "n_b": len(comparison.b.hashes),
+        "n_flat_a": int((~comparison.a.hashes.reliable).sum()),
+        "n_flat_b": int((~comparison.b.hashes.reliable).sum()),
+        "n_candidates": len(comparison.pairs),
         "n_same_picture": len(same),
-        "n_pairs": _by_split(same, found.inside),
-        "n_exposed": _exposed(same, found.inside),
-        "across_splits": _across_splits(found) if found.inside else {},
+        "n_pairs": _by_split(same, comparison.inside),
+        "n_exposed": _exposed(same, comparison.inside),
+        "across_splits": _across_splits(comparison) if comparison.inside else {},
         "transforms": {str(name): int(n) for name, n in same["transform"].value_counts().items()},
         "classes": _by_class(same),
         "n_dropped": n_dropped,
-        "leak": not found.leaks().empty,
+        "leak": not comparison.leaks().empty,
     }
 
 
@@ -57,9 +57,9 @@ def _exposed(same: pd.DataFrame, inside: bool) -> dict[str, int]:
     return {str(split): int(n) for split, n in images["split"].value_counts().items()}
 
 
-def _across_splits(found: Comparison) -> dict[str, dict[str, int]]:
+def _across_splits(comparison: Comparison) -> dict[str, dict[str, int]]:
     """Pairs and images by `earlier/later`, those without any included."""
-    pairs = across_splits(found)
+    pairs = across_splits(comparison)
     counts = {}
     for earlier, later in combinations(SPLITS, 2):
         between = pairs[(pairs["split_a"] == earlier) & (pairs["split_b"] == later)]

@@ -8,24 +8,21 @@ from florilegium.audit.distances import distance_histograms
 from florilegium.audit.pictures import contact_sheet
 from florilegium.audit.summary import summarise
 from florilegium.core.files import atomic, write_json
+from florilegium.data.tables import write_frame
 
 FILES = ("pairs.csv", "dropped.csv", "contact_sheet.png", "distances.png", "summary.json")
 
 
-def write_audit(found: Comparison, folder: Path) -> list[Path]:
+def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
     """Write every file of FILES into `folder`, the summary last; returns their paths."""
-    drop = dropped(found)
+    removed = dropped(comparison)
     paths = [folder / name for name in FILES]
     pairs, drops, sheet, distances, summary = paths
-    with atomic(pairs) as temporary:
-        found.pairs.drop(columns="contrast_share").to_csv(
-            temporary, index=False, lineterminator="\n", float_format="%.6f"
-        )
-    with atomic(drops) as temporary:
-        drop.to_csv(temporary, index=False, lineterminator="\n")
+    write_frame(pairs, comparison.pairs.drop(columns="contrast_share"), float_format="%.6f")
+    write_frame(drops, removed)
     with atomic(sheet) as temporary:
-        contact_sheet(found).save(temporary, format="PNG")
+        contact_sheet(comparison).save(temporary, format="PNG")
     with atomic(distances) as temporary:
-        distance_histograms(found).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
-    write_json(summary, summarise(found, len(drop)))
+        distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    write_json(summary, summarise(comparison, len(removed)))
     return paths

@@ -16,7 +16,7 @@ from florilegium.core.metrics import check_metrics
 from florilegium.core.plan import Plan
 from florilegium.core.references import check_tests
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
-from florilegium.core.sources import Dataset
+from florilegium.core.sources import Dataset, check_overrides
 from florilegium.core.titles import figure_titled, titled
 from florilegium.core.validate import parse, read_yaml
 
@@ -88,14 +88,7 @@ def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
     known = {
         name: parse(Dataset, entry, f"{where}: {name}") for name, entry in read_yaml(project / where).items()
     }
-    for name, override in settings.datasets.items():
-        if name not in known:
-            raise unknown("data set", name, known, f"{CONFIG}: datasets")
-        for file in override.files:
-            if file not in {f.file for f in known[name].files}:
-                raise unknown(
-                    "file", file, (f.file for f in known[name].files), f"{CONFIG}: datasets.{name}.files"
-                )
+    check_overrides(settings.datasets, {name: dataset.files for name, dataset in known.items()}, "datasets")
     taken = set(known) & set(settings.own_datasets)
     if taken:
         raise UserError(f"{CONFIG}: own_datasets.{sorted(taken)[0]}: the name is taken; choose another")

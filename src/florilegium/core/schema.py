@@ -174,6 +174,9 @@ class Settings(Strict):
     datasets: dict[Name, DatasetOverride] = Field(
         default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
     )
+    weights: dict[Name, DatasetOverride] = Field(
+        default_factory=dict, description="local files or mirrors of weights of workflow/weights.yaml"
+    )
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="data sets of one's own")
     stand_ins: dict[Name, Name] = Field(
         default_factory=dict, description="data sets that stand in for others; wins over the preset's"

@@ -1,14 +1,16 @@
 """Where files come from: data sets and pretrained weights, as people write them down."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from florilegium.core.errors import unknown
 from florilegium.core.strict import AtLeastOne, Count, Name, Split, Strict
 
 
 class RemoteFile(Strict):
-    """One file of a data set: where it is published and what it must contain."""
+    """A published file, of a data set or of pretrained weights: its addresses and checksums."""
 
     file: Name
     urls: tuple[str, ...] = Field((), strict=False)
@@ -18,7 +20,7 @@ class RemoteFile(Strict):
 
 
 class Rendering(Strict):
-    """A data set that the project draws itself; see `florilegium.data.rendered`."""
+    """A data set that the project draws itself; see `florilegium.rendering.render`."""
 
     scene: Literal["flowers17", "flowers102", "objects", "emblems10", "emblems20", "emblems12"]
     seed: Count = 0
@@ -76,7 +78,7 @@ class LocalFile(Strict):
 
 
 class DatasetOverride(Strict):
-    """What `config.yaml` may say about a data set of `workflow/datasets.yaml`."""
+    """Other places for the files of a data set or of pretrained weights, as `config.yaml` gives them."""
 
     mirrors: tuple[str, ...] = Field(
         (), strict=False, description="folders or addresses that are tried first; the file's name is appended"
@@ -95,3 +97,17 @@ class Weights(Strict):
     homepage: str = ""
     citation: str = ""
     terms: str = ""
+
+
+def check_overrides(
+    overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str
+) -> None:
+    """Raise UserError if `config.yaml` names something under `key` that is not among the `published` files."""
+    kind = {"datasets": "data set", "weights": "weights"}[key]
+    for name, override in overrides.items():
+        if name not in published:
+            raise unknown(kind, name, published, f"config.yaml: {key}")
+        files = [remote.file for remote in published[name]]
+        for file in override.files:
+            if file not in files:
+                raise unknown("file", file, files, f"config.yaml: {key}.{name}.files")

@@ -1,4 +1,4 @@
-"""Images with boxes, as every detection layout is read into it, before anything is checked or moved."""
+"""Images with boxes in one form, into which every detection layout is read, before any check."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One object. `box` is what the file holds, by rights x, y, width and height in pixels."""
+    """One object. `box` is as in the file: x, y, width and height in pixels if the file is right."""
 
     id: int
     image: int
@@ -42,10 +42,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Annotated:
-    """A whole data set: name by category id, and what is in each split."""
+    """A whole data set."""
 
-    categories: dict[int, str]
-    parts: dict[str, Part]
+    categories: dict[int, str]  # name by category id
+    parts: dict[str, Part]  # by split
     origin: str  # of the splits
 
 

@@ -1,4 +1,4 @@
-"""From the files of a detection data set to one checked set of annotations, and to its table of images."""
+"""From the files of a detection data set to checked annotations, and to the table of its images."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,36 +25,38 @@ NOTHING = "scene"  # the class of an image without boxes, in the table of images
 
 @dataclass(frozen=True)
 class Checked:
-    """A data set whose annotations can be trusted, and what was done to make it so."""
+    """A data set with checked annotations."""
 
     annotated: Annotated
-    bad: list[BadBox]
-    n_cut: int
+    bad: list[BadBox]  # those that were removed
+    n_cut: int  # boxes that were cut at the edges of their images
 
     def content(self) -> dict[str, Any]:
         """The content of `annotations.json`: a COCO-form dictionary a split, in original pixels."""
-        found = self.annotated
+        parts = self.annotated.parts
         return {
             "categories": [{"id": number, "name": name} for number, name in self._present().items()],
-            "splits": {split: _coco(part) for split, part in found.parts.items()},
-            "unannotated": [split for split, part in found.parts.items() if not part.annotated],
+            "splits": {split: _coco(part) for split, part in parts.items()},
+            "unannotated": [split for split, part in parts.items() if not part.annotated],
         }
 
     def index(self) -> Index:
         """The table of images; an image's class is the category of its largest box."""
-        found = self.annotated
+        annotated = self.annotated
         rows = []
-        for split, part in found.parts.items():
+        for split, part in annotated.parts.items():
             largest = _largest(part)
             for picture in part.pictures:
-                name = found.categories[largest[picture.id]] if picture.id in largest else NOTHING
+                name = annotated.categories[largest[picture.id]] if picture.id in largest else NOTHING
                 rows.append((picture.path, name, split))
         present = self._present()
         return Index(
             rows=tuple(sorted(rows)),
             classes=tuple(present.values()),
-            absent_classes=tuple(name for number, name in found.categories.items() if number not in present),
-            split_origin=found.origin,
+            absent_classes=tuple(
+                name for number, name in annotated.categories.items() if number not in present
+            ),
+            split_origin=annotated.origin,
             words={},
         )
 
@@ -75,29 +77,29 @@ class Checked:
 
 
 def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Literal["stop", "drop"]) -> Checked:
-    """Read the annotations of a data set in the layout `coco` or `voc` and hold them against its images.
+    """Read the annotations of a data set in the layout `coco` or `voc`, and check them against its images.
 
     Objects that are marked `difficult` become ignored ones, unless the data set says `difficult: keep`:
-    evaluation then counts neither their detections nor their absence, with the overlap of COCO's crowds.
-    A split without annotations of its own is drawn from train.
+    evaluation then counts neither their detections nor their absence, as for COCO's crowds. A split without
+    annotations of its own is drawn from train.
 
-    Raises UserError for all that `read_coco`, `read_voc` and `sift` raise it for, for images of another
-    size than their annotations say, and when too few images are there to draw a split from.
+    Raises UserError where `read_coco`, `read_voc` and `sift` do, for images of another size than their
+    annotations say, and for too few images to draw a split from.
     """
-    found = READERS[dataset.layout](dataset, root, paths)
+    annotated = READERS[dataset.layout](dataset, root, paths)
     if dataset.difficult != "keep":
-        found = _ignoring_difficult(found)
-    sized = replace(found, parts={s: _with_sizes(root, part) for s, part in found.parts.items()})
-    kept, bad, n_cut = sift(sized, bad_boxes)
-    return Checked(_with_all_splits(kept, dataset.title), bad, n_cut)
+        annotated = _ignoring_difficult(annotated)
+    sized = replace(annotated, parts={s: _with_sizes(root, part) for s, part in annotated.parts.items()})
+    sifted, bad, n_cut = sift(sized, bad_boxes)
+    return Checked(_with_all_splits(sifted, dataset.title), bad, n_cut)
 
 
-def _ignoring_difficult(found: Annotated) -> Annotated:
+def _ignoring_difficult(annotated: Annotated) -> Annotated:
     def of(part: Part) -> Part:
         marked = (replace(a, crowd=a.crowd or bool(a.extra.get("difficult"))) for a in part.annotations)
         return replace(part, annotations=tuple(marked))
 
-    return replace(found, parts={split: of(part) for split, part in found.parts.items()})
+    return replace(annotated, parts={split: of(part) for split, part in annotated.parts.items()})
 
 
 def _with_sizes(root: Path, part: Part) -> Part:
@@ -124,29 +126,29 @@ def _with_sizes(root: Path, part: Part) -> Part:
     return replace(part, pictures=tuple(pictures))
 
 
-def _with_all_splits(found: Annotated, title: str) -> Annotated:
+def _with_all_splits(annotated: Annotated, title: str) -> Annotated:
     """The data set with a part of train for each split that is not there."""
-    missing = {split: part for split, part in PARTS.items() if split not in found.parts}
+    missing = {split: part for split, part in PARTS.items() if split not in annotated.parts}
     if not missing:
-        return found
-    train = found.parts["train"]
-    drawn = carve({picture.path: NOTHING for picture in train.pictures}, missing, where=title)
-    parts = {split: part for split, part in found.parts.items() if split != "train"}
+        return annotated
+    train = annotated.parts["train"]
+    assigned = carve({picture.path: NOTHING for picture in train.pictures}, missing, where=title)
+    parts = {split: part for split, part in annotated.parts.items() if split != "train"}
     for split in ("train", *missing):
-        pictures = tuple(picture for picture in train.pictures if drawn[picture.path] == split)
+        pictures = tuple(picture for picture in train.pictures if assigned[picture.path] == split)
         ids = {picture.id for picture in pictures}
         parts[split] = Part(pictures, tuple(a for a in train.annotations if a.image in ids))
-    origin = f"{found.origin}; {' and '.join(missing)} {OWN}"
-    return replace(found, parts={split: parts[split] for split in SPLITS}, origin=origin)
+    origin = f"{annotated.origin}; {' and '.join(missing)} {OWN}"
+    return replace(annotated, parts={split: parts[split] for split in SPLITS}, origin=origin)
 
 
 def _largest(part: Part) -> dict[int, int]:
     """Category of the largest box by image."""
-    found: dict[int, Annotation] = {}
+    largest: dict[int, Annotation] = {}
     for annotation in part.annotations:
-        if annotation.image not in found or _area(annotation) > _area(found[annotation.image]):
-            found[annotation.image] = annotation
-    return {image: annotation.category for image, annotation in found.items()}
+        if annotation.image not in largest or _area(annotation) > _area(largest[annotation.image]):
+            largest[annotation.image] = annotation
+    return {image: annotation.category for image, annotation in largest.items()}
 
 
 def _area(annotation: Annotation) -> float:

@@ -1,4 +1,4 @@
-"""Which boxes cannot be trained on, and why."""
+"""Bad boxes: those that cannot be trained on, with the reasons."""
 
 import sys
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from florilegium.core.errors import UserError
 from florilegium.core.progress import say
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture
 
-LEAST = 1.0  # pixels: what is narrower or lower has no centre that a network could learn
+LEAST = 1.0  # pixels: a narrower or lower box has no centre that a network could learn
 
 
 @dataclass(frozen=True)
 class BadBox:
-    """A box and what is wrong with it; `source` is the file that holds it."""
+    """A box and the reason why it is bad; `source` is the file that holds it."""
 
     source: str
     annotation: int
@@ -24,7 +24,7 @@ class BadBox:
 
 
 def fault(box: Any, width: int, height: int) -> str | None:
-    """What is wrong with a box (x, y, width, height) in an image of that size, in pixels; None if nothing."""
+    """The reason why a box (x, y, width, height; pixels) is bad in an image of that size; None for a good box."""
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         return "not four numbers"
     if not all(abs(number) < sys.float_info.max for number in box):
@@ -49,21 +49,21 @@ def clipped(box: list[float], width: int, height: int) -> list[float]:
     return [left, top, min(x + across, width) - left, min(y + down, height) - top]
 
 
-def sift(found: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotated, list[BadBox], int]:
-    """The data set without its bad boxes, and with the others cut at the edges of their images.
+def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotated, list[BadBox], int]:
+    """Remove bad boxes, and cut the others at the edges of their images. Sizes of all pictures must be known.
 
-    Returns it with the bad boxes, in order, and the number of boxes that were cut. Sizes of all
-    pictures must be known.
+    Returns:
+        The data set, the bad boxes in order, and the number of boxes that were cut.
 
     Raises:
-        UserError: a box is bad and `policy` is `stop`; the log then lists all of them.
+        UserError: a box is bad and `policy` is `stop`; the log then lists all bad boxes.
     """
     bad: list[BadBox] = []
     parts: dict[str, Part] = {}
     cut = 0
-    for split, part in found.parts.items():
+    for split, part in annotated.parts.items():
         pictures = {picture.id: picture for picture in part.pictures}
-        kept = []
+        good = []
         for annotation in part.annotations:
             picture = pictures[annotation.image]
             assert picture.width is not None and picture.height is not None
@@ -72,11 +72,11 @@ def sift(found: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotated, 
                 continue
             inside = clipped(annotation.box, picture.width, picture.height)
             cut += inside is not annotation.box
-            kept.append(replace(annotation, box=inside))
-        parts[split] = replace(part, annotations=tuple(kept))
+            good.append(replace(annotation, box=inside))
+        parts[split] = replace(part, annotations=tuple(good))
     if bad and policy == "stop":
         _refuse(bad)
-    return replace(found, parts=parts), bad, cut
+    return replace(annotated, parts=parts), bad, cut
 
 
 def _refuse(bad: list[BadBox]) -> None:

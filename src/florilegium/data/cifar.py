@@ -1,8 +1,8 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009), in their official form or as folders of images.
 
-The official archives hold batches: pickles of pixels and labels. Each picture becomes a file in the
-folder of its split and class, so that it is audited, packed and drawn like any other image. An archive
-of `{train,test}/<class>/<image>` is taken as it is.
+The official archives hold batches: pickles of pixels and labels. Each image becomes a file in the folder of
+its split and class, so that it is audited, packed and shown like any other. An archive of
+`{train,test}/<class>/<image>` is used as it is.
 """
 
 import re
@@ -16,10 +16,10 @@ import numpy as np
 from florilegium.core.errors import UserError
 from florilegium.core.progress import bar
 from florilegium.core.sources import Dataset
-from florilegium.data import png
 from florilegium.data.folders import label_folders
 from florilegium.data.plain_pickle import read_plain
 from florilegium.data.splits import Labelled
+from florilegium.rendering import png
 
 SIDE = 32
 PARTS = {"val": 0.1}  # of the training images; the makers publish no validation split
@@ -28,7 +28,7 @@ CLASS = re.compile(r"\w[\w.-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class Form:
-    """How one of the two archives calls its files and their keys."""
+    """The names of files and keys in one of the two archives."""
 
     names_file: str
     names_key: bytes
@@ -65,24 +65,21 @@ def unpack_batches(dataset: Dataset, folder: Path) -> None:
         UserError: a batch is absent, damaged, or holds something else than images and labels.
     """
     form = FORMS[dataset.layout]
-    found = {path.name: path for path in folder.rglob("*") if path.name in form.files and path.is_file()}
-    if not found:
+    batches = {path.name: path for path in folder.rglob("*") if path.name in form.files and path.is_file()}
+    if not batches:
         return
-    absent = [file for file in form.files if file not in found]
+    absent = [file for file in form.files if file not in batches]
     if absent:
         raise UserError(f"{dataset.title}: the archive has no {absent[0]}; get it from its makers")
-    names = _names(dataset, found[form.names_file], form.names_key)
+    names = _names(dataset, batches[form.names_file], form.names_key)
     numbers: Counter[tuple[str, str]] = Counter()
     for file, split in form.batches:
-        images = list(_batch(dataset, found[file], form.labels_key, names))
-        found[file].unlink()  # first, since a batch may be called as the folder of its split is
+        images = list(_batch(dataset, batches[file], form.labels_key, names))
+        batches[file].unlink()  # first, since a batch may be called as the folder of its split is
         for name, pixels in bar(images, f"unpacking {file}", "image"):
-            path = folder / split / name / f"{numbers[split, name]:04d}.png"
-            if not numbers[split, name]:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png.encode(pixels))
+            png.write(folder / split / name / f"{numbers[split, name]:04d}.png", pixels)
             numbers[split, name] += 1
-    found[form.names_file].unlink()
+    batches[form.names_file].unlink()
 
 
 def _names(dataset: Dataset, path: Path, key: bytes) -> list[str]:

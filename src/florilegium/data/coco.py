@@ -49,7 +49,7 @@ def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
 def _files(dataset: Dataset, root: Path, paths: Sequence[str]) -> dict[str, str]:
     """The annotation file of each split that has one."""
     named = dataset.annotations or {}
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for split in SPLITS:
         if named and split not in named:
             continue
@@ -61,15 +61,15 @@ def _files(dataset: Dataset, root: Path, paths: Sequence[str]) -> dict[str, str]
                 "say which at `annotations` of the data set"
             )
         if candidates:
-            found[split] = candidates[0]
+            files[split] = candidates[0]
         elif named or split == "train":
             raise UserError(
                 f"{dataset.title}: there is no {wanted} below {root}; add it, or name the annotation file of each "
                 "split at `annotations` of the data set"
             )
-    if "train" not in found:
+    if "train" not in files:
         raise UserError(f"{dataset.title}: `annotations` names no file to train on; add train")
-    return found
+    return files
 
 
 def _content(path: Path, where: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _part(
 
 
 def _pictures(content: dict[str, Any], where: str, split: str, images: "_Images") -> tuple[Picture, ...]:
-    found, missing = [], []
+    pictures, missing = [], []
     for entry in _entries(content, "images", where):
         number = _integer(entry, "id", "image", where)
         name = entry.get("file_name")
@@ -124,17 +124,17 @@ def _pictures(content: dict[str, Any], where: str, split: str, images: "_Images"
         if path is None:
             missing.append(name)
         else:
-            found.append(
+            pictures.append(
                 Picture(number, path, *(_side(entry, key, where) for key in ("width", "height")), where)
             )
     if missing:
         raise UserError(
-            f"{where}: {len(missing)} of {len(missing) + len(found)} images are not among the data set's files, "
+            f"{where}: {len(missing)} of {len(missing) + len(pictures)} images are not among the data set's files, "
             f"first '{missing[0]}'; put them there, or mend file_name"
         )
-    if not found:
+    if not pictures:
         raise UserError(f"{where}: there are no images in it")
-    return tuple(found)
+    return tuple(pictures)
 
 
 def _annotation(
@@ -198,20 +198,20 @@ class _Images:
         annotation file. Raises UserError when that leaves several.
         """
         wanted = PurePosixPath(file_name.replace("\\", "/")).parts
-        found = [
+        candidates = [
             parts for parts in self.by_name.get(wanted[-1] if wanted else "", ()) if _ends(parts, wanted)
         ]
-        if len(found) > 1:
+        if len(candidates) > 1:
             source = PurePosixPath(where)
-            beside = [parts for parts in found if parts == (*source.parent.parts, *wanted)]
-            named = [parts for parts in found if {split, source.stem} & set(parts[:-1])]
-            found = beside or named or found
-        if len(found) > 1:
-            first, second = ("/".join(parts) for parts in found[:2])
+            beside = [parts for parts in candidates if parts == (*source.parent.parts, *wanted)]
+            named = [parts for parts in candidates if {split, source.stem} & set(parts[:-1])]
+            candidates = beside or named or candidates
+        if len(candidates) > 1:
+            first, second = ("/".join(parts) for parts in candidates[:2])
             raise UserError(
                 f"{where}: '{file_name}' may be {first} or {second}; name its folder in file_name"
             )
-        return "/".join(found[0]) if found else None
+        return "/".join(candidates[0]) if candidates else None
 
 
 def _ends(parts: tuple[str, ...], end: tuple[str, ...]) -> bool:

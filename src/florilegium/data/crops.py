@@ -1,7 +1,7 @@
 """Crops of whole batches: boxes are drawn for all images at once, then cut and resampled.
 
 Resampling is antialiased (the filter widens with the reduction, as Pillow's does). On a CPU each box
-goes through torch's native `uint8` kernel into its place in a kept buffer. On a GPU a box is two small
+goes through torch's native `uint8` kernel into its place in a reused buffer. On a GPU a box is two small
 matrices, one a side, and the batch is two batched matrix products, columns first as on a CPU: the same to a grey
 level or two, no loop, no host wait.
 """

@@ -1,15 +1,23 @@
-"""One image file to RGB pixels, or one reason why not.
+"""One image file to RGB pixels, or the reason why it cannot be read.
 
-Files come from strangers: a picture may be cut short, be no picture at all, unpack to gigabytes, or
-store its colours as a palette, as inks or in 16 bits.
+Files come from unknown makers: one may be cut short, be no image at all, unpack to gigabytes, or store
+its colours as a palette, as CMYK or in 16 bits.
 """
 
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from florilegium.core.progress import bar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 
 
@@ -18,7 +26,7 @@ class BadImage(ValueError):
 
 
 def is_image(path: Path | str) -> bool:
-    """Whether a file's suffix is that of an image format that is read here; hidden files are not."""
+    """True for a file, not a hidden one, whose suffix is that of an image format that `decode` reads."""
     path = Path(path)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
@@ -72,3 +80,20 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def in_processes(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, *, title: str, unit: str
+) -> Iterator[Result]:
+    """`function` of every task, in order, in up to `workers` processes; with one, in this process.
+
+    Args:
+        title, unit: of the progress bar.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        yield from bar(map(function, tasks), title, unit, len(tasks))
+        return
+    # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from bar(pool.map(function, tasks), title, unit, len(tasks))

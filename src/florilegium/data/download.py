@@ -1,6 +1,6 @@
 """One file over HTTP, streamed to `<name>.part` and resumed by Range.
 
-A `.part` file survives an interruption and is never taken for the whole: only a download that has
+A `.part` file survives an interruption and is never mistaken for the complete file: only a download with
 every byte that the server announced gets the file's own name.
 """
 
@@ -19,15 +19,15 @@ AGENT = "florilegium"
 
 
 class Unavailable(Exception):
-    """A place that does not give the right file; its text is the reason."""
+    """A place does not have the right file; the text is the reason."""
 
 
 def download(url: str, target: Path, *, resume: bool) -> bool:
-    """Fetch `url` to `target`; whether a part of it came from an earlier attempt.
+    """Download `url` to `target`; returns True if an earlier attempt was resumed.
 
     Args:
-        resume: go on from `<target>.part`. Ask for it only where a checksum can tell whether two
-            halves belong together.
+        resume: continue `<target>.part`. Use it only with a checksum, which shows whether both parts are of
+            the same file.
 
     Raises:
         Unavailable: no answer, an HTTP error, or the connection ended before the file did.
@@ -60,7 +60,7 @@ def download(url: str, target: Path, *, resume: bool) -> bool:
 
 
 class _RangeRefused(Exception):
-    """The server has no bytes from that offset on: the part is not of this file."""
+    """The server has no bytes from that offset on, so that the part is of another file."""
 
 
 def _open(url: str, offset: int) -> HTTPResponse:
@@ -80,7 +80,7 @@ def _open(url: str, offset: int) -> HTTPResponse:
 
 
 def _starts_at(response: HTTPResponse, offset: int) -> bool:
-    """Whether the answer is the rest of the file; a server without Range sends the whole."""
+    """True if the answer is the rest of the file, False for the whole, which a server without Range sends."""
     if response.status != 206:
         return False
     content_range = response.headers.get("Content-Range", "")
@@ -95,7 +95,7 @@ def _total(response: HTTPResponse, offset: int) -> int | None:
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """The body in blocks. A fault of the network is `Unavailable`; one of the disk stays an OSError."""
+    """The body in blocks. A network error becomes Unavailable; an error of the disk stays an OSError."""
     while True:
         try:
             block = response.read(BLOCK)

@@ -1,7 +1,7 @@
-"""Unpack a stranger's archive and trust nothing that it says.
+"""Unpack an archive from an unknown maker, and trust nothing in it.
 
-Only plain files and folders are made, only below the target, with neither owner, mode nor date of the
-archive's; bytes are counted as they unpack, whatever the headers claim.
+Only plain files and folders are made, only below the target, without the archive's owners, modes and dates.
+Sizes in headers can be counted on before unpacking: `tarfile` and `zipfile` read no more than they say.
 """
 
 import lzma
@@ -10,11 +10,8 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import IO
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import CHUNK
@@ -28,7 +25,7 @@ DAMAGE = (
     zlib.error,
     struct.error,
     EOFError,
-    OSError,  # gzip's and bzip2's, too
+    OSError,  # gzip's and bzip2's, which have no errno; those of the disk have one
     ValueError,
     RuntimeError,  # zipfile's for an encrypted member or an unknown compression
 )
@@ -36,8 +33,8 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What an honest archive of images stays below. `ratio` is unpacked to packed bytes, and holds
-    beyond the first `free` bytes, since small archives of like files pack very well."""
+    """Limits that an archive of images stays below. `ratio`, of unpacked to packed bytes, holds beyond the
+    first `free` bytes, since small archives of similar files pack very well."""
 
     bytes: int = 1 << 38
     files: int = 5_000_000
@@ -46,140 +43,106 @@ class Limits:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file of that name is unpacked rather than copied."""
+    """True for a file name that says archive: such a file is unpacked, others are copied."""
     return name.lower().endswith(SUFFIXES)
 
 
 def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:
     """Unpack a zip, or a tar plain or packed by gzip, bzip2 or xz, below the folder `target`.
 
-    Which it is, is read from its content. On an error `target` is left half full: use it inside
-    `replacing`.
+    The format is read from the content, not from the name. On an error `target` is left half full: use it
+    inside `replacing`.
 
     Raises:
         UserError: the archive is damaged or truncated, holds a path that leaves `target`, a link, a
             device or one path twice, or unpacks beyond `limits`.
     """
-    budget = _Budget(archive, limits or Limits())
+    guard = _Guard(archive, target, limits or Limits())
     try:
-        is_zip = zipfile.is_zipfile(archive)
-        members = _zip_members(archive) if is_zip else _tar_members(archive)
-        for name, content in bar(members, f"unpacking {archive.name}", "file"):
-            _write(archive, name, content, target, budget)
-    except _Damaged as error:
+        if zipfile.is_zipfile(archive):
+            _unpack_zip(archive, target, guard)
+        else:
+            _unpack_tar(archive, target, guard)
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error) or type(error).__name__
         raise UserError(
-            f"{archive}: damaged or truncated, or no archive ({error}); remove it and fetch it again"
+            f"{archive}: damaged or truncated, or no archive ({reason}); remove it and fetch it again"
         ) from None
 
 
-class _Damaged(Exception):
-    """The archive cannot be read on; the text is the reason."""
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Faults of the archive become `_Damaged`; those of the disk that is written to do not pass here."""
-    try:
-        yield
-    except DAMAGE as error:
-        raise _Damaged(str(error) or type(error).__name__) from None
-
-
-def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with _reading():
-        tar = tarfile.open(archive, "r:*", encoding="utf-8", errors="replace")  # noqa: SIM115
-    with tar:
-        while True:
-            with _reading():
-                member = tar.next()
-            if member is None:
-                break
-            if member.islnk() or member.issym():
-                raise _refusal(archive, member.name, "is a link")
-            if member.isdir():
-                continue
-            with _reading():
-                content = tar.extractfile(member) if member.isreg() else None
-            if content is None:
-                raise _refusal(archive, member.name, "is neither a file nor a folder")
-            yield member.name, content
+def _unpack_tar(archive: Path, target: Path, guard: "_Guard") -> None:
+    with tarfile.open(archive, "r:*", encoding="utf-8", errors="replace") as tar:
+        for member in bar(tar, f"unpacking {archive.name}", "file"):
+            link = member.islnk() or member.issym()
+            guard.check_kind(member.name, link=link, plain=member.isreg() or member.isdir())
+            if not member.isdir():
+                member.name = guard.admit(member.name, member.size)
+                tar.extract(member, target, set_attrs=False, filter="data")
         _check_end(tar)
 
 
 def _check_end(tar: tarfile.TarFile) -> None:
-    """`next` stops alike at the end mark, at garbage and where the file was cut: tell them apart, and
-    read on to the last byte, where the packers keep their checksum."""
+    """Raise EOFError if the tar has no end mark: `tarfile` stops alike at the mark, at garbage and where the
+    file was cut. Reads on to the last byte, where gzip, bzip2 and xz keep their checksums."""
     assert tar.fileobj is not None
-    with _reading():
-        tar.fileobj.seek(tar.offset)
-        if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise EOFError("the end mark is missing")
-        while tar.fileobj.read(CHUNK):
-            pass
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise EOFError("the end mark is missing")
+    while tar.fileobj.read(CHUNK):
+        pass
 
 
-def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with _reading():
-        whole = zipfile.ZipFile(archive)
-    with whole:
-        for member in whole.infolist():
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if kind == stat.S_IFLNK:
-                raise _refusal(archive, member.filename, "is a link")
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refusal(archive, member.filename, "is neither a file nor a folder")
-            if member.is_dir():
-                continue
-            with _reading():
-                content = whole.open(member)
-            with content:
-                yield member.filename, content
+def _unpack_zip(archive: Path, target: Path, guard: "_Guard") -> None:
+    with zipfile.ZipFile(archive) as content:
+        for member in bar(content.infolist(), f"unpacking {archive.name}", "file"):
+            kind = stat.S_IFMT(member.external_attr >> 16)  # 0: packed on a system without such kinds
+            plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+            guard.check_kind(member.filename, link=kind == stat.S_IFLNK, plain=plain)
+            if not member.is_dir():
+                member.filename = guard.admit(member.filename, member.file_size)
+                content.extract(member, target)
 
 
-def _write(archive: Path, name: str, content: IO[bytes], target: Path, budget: "_Budget") -> None:
-    path = target / _inside(archive, name)
-    budget.spend(files=1)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "xb")  # noqa: SIM115 (closed below)
-    except (FileExistsError, NotADirectoryError):
-        raise _refusal(archive, name, "is named twice, or is a file and a folder at once") from None
-    with file:
-        while True:
-            with _reading():
-                block = content.read(CHUNK)
-            if not block:
-                return
-            budget.spend(bytes=len(block))
-            file.write(block)
+class _Guard:
+    """Checks each member of an archive before it is unpacked, and counts files and bytes."""
 
-
-def _inside(archive: Path, name: str) -> str:
-    """`name` if it stays inside a folder on every system: Windows' rules are the strictest."""
-    path = PureWindowsPath(name)
-    if name.startswith("/") or path.anchor or ".." in path.parts or not path.name:
-        raise _refusal(archive, name, "leads outside its folder")
-    return path.as_posix()
-
-
-def _refusal(archive: Path, name: str, why: str) -> UserError:
-    return UserError(f"{archive}: not unpacked, since '{name}' in it {why}; get the archive from its makers")
-
-
-class _Budget:
-    """Counts what was unpacked, and stops at the limits."""
-
-    def __init__(self, archive: Path, limits: Limits) -> None:
-        self.archive, self.limits = archive, limits
+    def __init__(self, archive: Path, target: Path, limits: Limits) -> None:
+        self.archive, self.target, self.limits = archive, target, limits
         self.most = min(limits.bytes, max(limits.free, limits.ratio * archive.stat().st_size))
         self.bytes = self.files = 0
 
-    def spend(self, *, bytes: int = 0, files: int = 0) -> None:
-        self.bytes += bytes
-        self.files += files
+    def check_kind(self, name: str, *, link: bool, plain: bool) -> None:
+        if link:
+            raise self._refusal(name, "is a link")
+        if not plain:
+            raise self._refusal(name, "is neither a file nor a folder")
+
+    def admit(self, name: str, size: int) -> str:
+        """The path of a file of `size` bytes below the target, whose folder is made; raises UserError."""
+        inside = PureWindowsPath(name)  # the strictest rules, so that a path stays inside on every system
+        if name.startswith("/") or inside.anchor or ".." in inside.parts or not inside.name:
+            raise self._refusal(name, "leads outside its folder")
+        self.bytes += size
+        self.files += 1
         if self.bytes > self.most or self.files > self.limits.files:
             raise UserError(
                 f"{self.archive}: not unpacked, since it unpacks to more than {self.most} bytes or "
                 f"{self.limits.files} files, as archives do that are made to fill a disk; get it from "
                 "its makers"
             )
+        path = self.target / inside.as_posix()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            taken = path.exists()
+        except (FileExistsError, NotADirectoryError):
+            taken = True
+        if taken:
+            raise self._refusal(name, "is named twice, or is a file and a folder at once")
+        return inside.as_posix()
+
+    def _refusal(self, name: str, why: str) -> UserError:
+        return UserError(
+            f"{self.archive}: not unpacked, since '{name}' in it {why}; get the archive from its makers"
+        )

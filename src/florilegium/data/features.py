@@ -1,4 +1,4 @@
-"""What a frozen backbone saw in the images of an experiment, in files: the images of a cached probe."""
+"""Features that a frozen backbone made of the images of an experiment, in files: the input of a cached probe."""
 
 from pathlib import Path
 
@@ -7,28 +7,25 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from florilegium.core.files import atomic, read_json, write_json, write_text
+from florilegium.core.files import atomic, read_json, write_json
 from florilegium.data.load import Images, Splits
+from florilegium.data.tables import write_table
 
 FILES = ("features.npy", "features.csv", "features.json")
 PARTS = ("train", "val", "test")
 
 
 def parts_of(splits: Splits) -> dict[str, Images]:
-    """The parts of `splits` that have images of their own: validation may be on those of the test."""
-    own = {part: getattr(splits, part) for part in PARTS}
-    return {
-        part: images
-        for part, images in own.items()
-        if images is not None and (part != "val" or images is not splits.test)
-    }
+    """The parts of `splits` that have images of their own: those of validation may be the test's."""
+    names = [part for part in PARTS if part != "val" or not splits.validated_on_test]
+    return {part: images for part in names if (images := getattr(splits, part)) is not None}
 
 
 def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str) -> None:
-    """Write what belongs to the images of `parts_of(splits)`, one after the other.
+    """Write the features of the images of `parts_of(splits)`, part after part.
 
     Args:
-        features: float32 (N, H, F), before each of the H heads.
+        features: float32 (N, H, F), the inputs of the H heads.
         backbone: the hash of the network before the heads.
     """
     parts = parts_of(splits)
@@ -39,10 +36,13 @@ def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str
     ]
     with atomic(folder / "features.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, features.numpy())
-    table = pd.DataFrame(rows, columns=["part", "image", "class"])
-    write_text(folder / "features.csv", table.to_csv(index=False, lineterminator="\n"))
-    validated = None if splits.val is None else "test" if splits.val is splits.test else "val"
-    facts = {"backbone": backbone, "classes": list(splits.classes), "validated_on": validated}
+    write_table(folder / "features.csv", ("part", "image", "class"), rows)
+    validated = "test" if splits.validated_on_test else "val"
+    facts = {
+        "backbone": backbone,
+        "classes": list(splits.classes),
+        "validated_on": None if splits.val is None else validated,
+    }
     write_json(folder / "features.json", facts)
 
 
@@ -58,6 +58,7 @@ def load_features(folder: Path) -> Splits:
         labels = torch.tensor([number[name] for name in table["class"][chosen]])
         return Images(torch.from_numpy(features[chosen.to_numpy()]), labels, tuple(table["image"][chosen]))
 
-    test, validated = take("test"), facts["validated_on"]
-    val = None if validated is None else test if validated == "test" else take("val")
-    return Splits(take("train"), val, test, tuple(facts["classes"]))
+    parts = {part: take(part) for part in PARTS}
+    validated = facts["validated_on"]
+    val = parts[validated] if validated else None
+    return Splits(parts["train"], val, parts["test"], tuple(facts["classes"]), validated == "test")

@@ -1,10 +1,12 @@
-"""The files of a data set, verified and in one folder, wherever they can be had.
+"""Published files, of data sets and of pretrained weights: downloaded, verified and unpacked.
 
-Each file is looked for in its places in order (the person's own file, or mirrors and then official
-addresses) until one gives what the checksum asks for. Archives are unpacked side by side.
+A file is taken from the person's own path if `config.yaml` gives one, else from the first place whose content
+matches the checksum: mirrors in order, then official addresses. A downloaded file that is damaged is removed
+and downloaded again; a file that belongs to the person is never touched, only named in the error.
 """
 
 import codecs
+import hashlib
 import shutil
 import urllib.parse
 import urllib.request
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.core.errors import UserError
-from florilegium.core.files import digest, replacing
+from florilegium.core.files import digest, read_json, replacing, write_json
 from florilegium.core.places import disclosed
 from florilegium.core.progress import bar
 from florilegium.core.sources import Dataset, DatasetOverride, LocalFile, RemoteFile
@@ -27,26 +29,26 @@ PAGE_STARTS = (b"<!doctype html", b"<html", b"<head")
 
 @dataclass(frozen=True)
 class Verified:
-    """A file that holds what it should: its published name, where it came from, where it lies."""
+    """A verified file."""
 
-    file: str
-    place: str
-    path: Path
+    file: str  # its published name
+    place: str  # where it came from: a path or an address
+    path: Path  # where it lies
 
 
 def fetch(
     name: str, dataset: Dataset, override: DatasetOverride | None, *, root: Path, downloads: Path
 ) -> dict[str, Any]:
-    """Bring a data set's files below one folder; the content of `files.json`.
+    """Bring a data set's files below one folder, archives unpacked; returns the content of `files.json`.
 
     Args:
         name: the data set's key, for error sentences.
         root: the folder that is made for published files. A folder of the person's own is used where
             it is, and nothing is copied.
-        downloads: where downloads are kept, whole ones and beginnings.
+        downloads: the folder of downloads, complete and partial.
 
     Raises:
-        UserError: a file cannot be had, or what was had is not what it should be.
+        UserError: no place has a file with the right content, or an archive cannot be unpacked.
     """
     if dataset.rendered is not None:
         raise UserError(f"{name}: is rendered by the project, there is nothing to fetch; render it")
@@ -56,8 +58,11 @@ def fetch(
             raise UserError(f"{name}: folder = '{dataset.folder}': there is no such folder; mend the path")
         return {"root": folder.as_posix(), "origin": [], "files": content_table(folder)}
     override = override or DatasetOverride()
-    found = [obtain(name, remote, override, downloads) for remote in dataset.files]
-    verified = [file for file in found if file is not None]
+    obtained = [
+        obtain(f"{remote.file} of {name}", f"datasets.{name}", remote, override, downloads)
+        for remote in dataset.files
+    ]
+    verified = [file for file in obtained if file is not None]
     with replacing(root) as folder:
         for file in verified:
             if is_archive(file.file):
@@ -68,31 +73,42 @@ def fetch(
             cifar.unpack_batches(dataset, folder)
         files = content_table(folder)
     remotes = {remote.file: remote for remote in dataset.files}
-    origin = [
-        _origin(file) | {"published": _is_published(file, remotes[file.file], override)} for file in verified
-    ]
+    origin = [origin_of(file, remotes[file.file], override) for file in verified]
     return {"root": root.as_posix(), "origin": origin, "files": files}
 
 
-def obtain(name: str, remote: RemoteFile, override: DatasetOverride, downloads: Path) -> Verified | None:
-    """One file of the data set `name`, verified; None for an optional one that is said to be absent.
+def obtain(
+    title: str,
+    key: str,
+    remote: RemoteFile,
+    override: DatasetOverride,
+    downloads: Path,
+    *,
+    otherwise: str = "",
+) -> Verified | None:
+    """One published file, verified; None for an optional file that `override` says is absent.
 
-    Raises UserError that names every place that failed, and how.
+    Args:
+        title: the file in error sentences, such as "a.tgz of flowers".
+        key: where `config.yaml` holds `override`, such as "datasets.flowers".
+        downloads: the folder of downloads, complete and partial.
+        otherwise: what else a person can do when no place has the file; ends the error sentence.
+
+    Raises:
+        UserError: no place has the file; the sentence gives the reason for each.
     """
-    key = f"config.yaml: datasets.{name}"
+    own_key = f"{key}.files.{remote.file}"
     own = override.files.get(remote.file)
     if own == "absent":
         if not remote.optional:
-            raise UserError(
-                f"{key}.files.{remote.file}: cannot be absent, the data set needs it; give a path"
-            )
+            raise UserError(f"config.yaml: {own_key}: cannot be absent, it is needed; give a path")
         return None
     if isinstance(own, LocalFile):
         try:
             return _local(own.path, own, remote.file)
         except Unavailable as error:
             raise UserError(
-                f"{key}.files.{remote.file}: {own.path}: {error}; mend the path or the file"
+                f"config.yaml: {own_key}: {own.path}: {error}; mend the path or the file"
             ) from None
     failures = []
     for place in _places(remote, override):
@@ -101,16 +117,27 @@ def obtain(name: str, remote: RemoteFile, override: DatasetOverride, downloads: 
         except Unavailable as error:
             failures.append(f"{place}: {error}")
     raise UserError(
-        f"{remote.file} of {name} cannot be had ({'; '.join(failures) or 'no address is known'}); put the path "
-        f"of a copy at datasets.{name}.files.{remote.file}.path in config.yaml, or a folder or address that "
-        f"has it at datasets.{name}.mirrors"
-        + (f", or write datasets.{name}.files.{remote.file}: absent" if remote.optional else "")
+        f"{title} cannot be had ({'; '.join(failures) or 'no address is known'}); put the path of a copy at "
+        f"{own_key}.path in config.yaml, or a folder or address that has it at {key}.mirrors"
+        + (f", or write {own_key}: absent" if remote.optional else "")
+        + (f"; {otherwise}" if otherwise else "")
     )
 
 
+def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> dict[str, Any]:
+    """The file in a receipt. `published`: whether its content is the makers' own; null without a checksum."""
+    return {
+        "file": file.file,
+        "from": disclosed(file.place),
+        "sha256": digest(file.path),
+        "bytes": file.path.stat().st_size,
+        "published": _is_published(file, remote, override),
+    }
+
+
 def verify(path: Path, expected: RemoteFile | LocalFile) -> None:
-    """Raise Unavailable unless the file at `path` has the checksums that are expected, where any are,
-    and is not a web page that a server sent in its place."""
+    """Raise Unavailable if the file at `path` has another checksum than is expected, or is a web page that a
+    server sent in its place."""
     with open(path, "rb") as file:
         start = file.read(512).removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if start.startswith(PAGE_STARTS):
@@ -147,14 +174,21 @@ def _local(place: str, expected: RemoteFile | LocalFile, file: str) -> Verified:
 
 
 def _remote(url: str, remote: RemoteFile, target: Path) -> Verified:
-    """A download; a whole one of an earlier run is used if a checksum says that it is right."""
+    """A download to `target`, or the complete one of an earlier run if it is intact.
+
+    Where the makers state no checksum, that of the first download is recorded in `<target>.json`, and tells
+    whether the file that came from `url` is still intact.
+    """
     has_checksum = bool(remote.md5 or remote.sha256)
+    record = target.with_name(target.name + ".json")
     if has_checksum and target.exists():
         try:
             verify(target, remote)
             return Verified(remote.file, url, target)
         except Unavailable:
             target.unlink()
+    elif target.exists() and record.exists() and read_json(record) == _recorded(url, target):
+        return Verified(remote.file, url, target)
     resumed = download(url, target, resume=has_checksum)
     try:
         verify(target, remote)
@@ -163,17 +197,18 @@ def _remote(url: str, remote: RemoteFile, target: Path) -> Verified:
         if resumed:  # the part may have been of another file: once more, from the start
             return _remote(url, remote, target)
         raise
+    if not has_checksum:
+        write_json(record, _recorded(url, target))
     return Verified(remote.file, url, target)
 
 
-def _origin(file: Verified) -> dict[str, Any]:
-    size = file.path.stat().st_size
-    return {"file": file.file, "from": disclosed(file.place), "sha256": digest(file.path), "bytes": size}
+def _recorded(url: str, target: Path) -> dict[str, str]:
+    """The content of a download and its address, the latter as a hash since a query may hold a token."""
+    return {"address": hashlib.sha256(url.encode()).hexdigest(), "sha256": digest(target)}
 
 
 def _is_published(file: Verified, remote: RemoteFile, override: DatasetOverride) -> bool | None:
-    """Whether a file holds what the makers publish, also where a local one was taken as it is; None where they give no
-    checksum."""
+    """True for the makers' own content, whatever checksum the override gives; None if they state none."""
     if not (remote.md5 or remote.sha256):
         return None
     if not isinstance(override.files.get(file.file), LocalFile):

@@ -1,4 +1,4 @@
-"""How a picture is brought to the size that a detector sees."""
+"""The size at which a detector sees an image, and images resized to it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,22 +22,22 @@ class Fit:
 
 
 def fit(height: int, width: int, short_side: int, long_side: int) -> Fit:
-    """The size whose short side is `short_side`, or the largest whose long side is `long_side`."""
+    """The size with the short side `short_side`, or with the long side `long_side` where that is smaller."""
     scale = min(short_side / min(height, width), long_side / max(height, width))
     return Fit(height, width, max(round(height * scale), 1), max(round(width * scale), 1), scale)
 
 
 def padded(side: int, padding: str) -> int:
-    """`side` brought to a multiple of 32, as `DetectionData.padding` says."""
+    """`side` rounded up to a multiple of 32; with `DetectionData.padding` "doubled", always padded."""
     lacking = -side % STRIDE
     return side + (lacking or STRIDE if padding == "doubled" else lacking)
 
 
 def resized(path: Path, target: Fit) -> np.ndarray:
-    """The picture at the size of `target`, uint8 (H, W, 3); antialiased, bilinear.
+    """The image at the size of `target`, uint8 (H, W, 3); antialiased, bilinear.
 
-    It is turned as its EXIF tag says if only then it has the sides that were annotated. Raises BadImage,
-    also where it has others.
+    It is turned by its EXIF tag only if it has the annotated sides then and not before. Raises BadImage,
+    also if it has other sides either way.
     """
     wanted = (target.original_width, target.original_height)
     image = decode(path)

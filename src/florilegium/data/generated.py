@@ -14,10 +14,10 @@ from florilegium.data.load import Images, Splits
 
 
 def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
-    """`splits` with `share` times as many generated images as there are real ones added to the training side.
+    """`splits` with generated images added to the training images, `share` times as many as there are of these.
 
     They are taken from `samples` (uint8 (M, S, S, 3), classes in the `.csv` beside it) as evenly over
-    the classes as can be, the first of each, so that a larger share holds all of a smaller one.
+    the classes as possible, the first of each, so that a larger share contains a smaller one.
 
     Raises:
         UserError: there are fewer than that, or a class is unknown.

@@ -1,8 +1,8 @@
-"""From a list of files to a table: image, class, split. One entry point for all layouts."""
+"""From a list of files to a table of images with class and split, for every layout."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +17,38 @@ from florilegium.data.splits import SPLITS, Labelled
 from florilegium.data.tiny_imagenet import is_member, label_tiny
 
 VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
+
+
+def _named(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    """A test of a path by the name of its file."""
+    return lambda path: pattern.fullmatch(PurePosixPath(path).name) is not None
+
+
+# Tests of a path: is it an image of that layout? In all other layouts every image file is one. Apart from LABELLERS,
+# since hashing and packing read images of all layouts and no labels.
+MEMBERS: dict[str, Callable[[str], bool]] = {
+    "oxford17": _named(IMAGE_17),
+    "oxford102": _named(IMAGE_102),
+    "tiny_imagenet": is_member,
+    "voc": lambda path: VOC_IMAGE.fullmatch(path) is not None,
+}
+Labeller = Callable[[Dataset, Path, Sequence[str], Sequence[str], int | None], Labelled]
+
+
+def _by_path(label: Callable[[Dataset, Sequence[str]], Labelled]) -> Labeller:
+    """A labeller for a layout in which the path of an image says its class and split."""
+    return lambda dataset, root, paths, images, split: label(dataset, images)
+
+
+# Functions of the data set, the root of its files, their paths, those of its images, and the official split.
+LABELLERS: dict[str, Labeller] = {
+    "oxford17": label_17,
+    "oxford102": label_102,
+    "tiny_imagenet": lambda dataset, root, paths, images, split: label_tiny(dataset, root, paths, images),
+    "cifar10": _by_path(label_cifar),
+    "cifar100": _by_path(label_cifar),
+    "folders": _by_path(label_folders),
+}
 CIFAR = "its published archive, or one folder of images a class in train and in test"
 WANTED = {
     "oxford17": "files named image_0001.jpg to image_1360.jpg",
@@ -26,7 +58,6 @@ WANTED = {
     "tiny_imagenet": "train/<wnid>/images and val/images",
     "folders": "one folder of images a class",
 }
-NUMBERED = {"oxford17": IMAGE_17, "oxford102": IMAGE_102}
 
 
 @dataclass(frozen=True)
@@ -54,20 +85,21 @@ class Index:
 
 
 def other_files(listing: Mapping[str, Any]) -> list[str]:
-    """The published files in whose place another was taken, from a data set's `files.json`."""
+    """Names of the published files that another one stands in for, from a data set's `files.json`."""
     return [origin["file"] for origin in listing["origin"] if origin.get("published") is False]
 
 
 def recognise(layout: str, paths: Iterable[str]) -> list[str]:
-    """Those of `paths` that are images of a data set of that layout, sorted; hidden files are not."""
-    return sorted(path for path in paths if not _is_hidden(path) and _is_member(layout, path))
+    """Those of `paths` that are images of a data set of that layout, sorted, without hidden files."""
+    is_one = MEMBERS.get(layout, is_image)
+    return sorted(path for path in paths if not _is_hidden(path) and is_one(path))
 
 
 def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None = None) -> Index:
     """Label the images among `paths` (files below `root`) as the data set's layout says.
 
     Args:
-        split: which official split, counted from 1; None where there is but one, or none.
+        split: number of the official split, from 1; None for a data set with one or none.
 
     Raises:
         UserError: there are no images, an image has no class or no split, the split number is
@@ -82,30 +114,11 @@ def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None 
             f"{dataset.title}: there are no images among the {len(paths)} files below {root}; layout "
             f"{dataset.layout} wants {WANTED[dataset.layout]}"
         )
-    if dataset.layout == "oxford17":
-        labelled = label_17(dataset, root, paths, images, split)
-    elif dataset.layout == "oxford102":
-        labelled = label_102(dataset, root, paths, images, split)
-    elif dataset.layout == "tiny_imagenet":
-        labelled = label_tiny(dataset, root, paths, images)
-    elif dataset.layout in ("cifar10", "cifar100"):
-        labelled = label_cifar(dataset, images)
-    else:
-        labelled = label_folders(dataset, images)
-    return _index(dataset.title, labelled)
+    return _index(dataset.title, LABELLERS[dataset.layout](dataset, root, paths, images, split))
 
 
 def _is_hidden(path: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(path).parts)
-
-
-def _is_member(layout: str, path: str) -> bool:
-    name = PurePosixPath(path).name
-    if layout in NUMBERED:
-        return NUMBERED[layout].fullmatch(name) is not None
-    if layout == "voc":
-        return VOC_IMAGE.fullmatch(path) is not None
-    return is_member(path) if layout == "tiny_imagenet" else is_image(name)
 
 
 def _index(title: str, labelled: Labelled) -> Index:

@@ -1,7 +1,6 @@
 """Packed pixels and the table of splits, read as the tensors that an experiment uses."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from torch import Tensor
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
-from florilegium.core.rounding import twelve_digits
 from florilegium.core.spec import DataUse
+from florilegium.data.splits import share, shuffled
 
 SAME_PICTURE = "same_picture"
 
@@ -32,28 +31,21 @@ class Images:
 
 @dataclass(frozen=True)
 class Splits:
-    """What an experiment trains, validates and tests on; a label is a place in `classes`."""
+    """The images that an experiment trains, validates and tests on; a label is an index into `classes`."""
 
     train: Images
     val: Images | None
     test: Images
     classes: tuple[str, ...]
+    validated_on_test: bool = False  # `val` holds the images of `test`
 
 
 def load_splits(
-    use: DataUse,
-    *,
-    seed: int = 0,
-    pixels: Path,
-    images: Path,
-    dropped: Sequence[Path] = (),
-    pairs: Path | None = None,
+    use: DataUse, *, pixels: Path, images: Path, dropped: Sequence[Path] = (), pairs: Path | None = None
 ) -> Splits:
     """Read the splits that `use` names.
 
     Args:
-        seed: of the held-out part alone; the runs of an experiment share it, so that their test
-            images are the same.
         pixels: `pixels<size>.npy`, with the names of its rows in the `.csv` beside it.
         images: `images.csv`, with the class order in the `.json` beside it. Images of the table that
             were skipped as corrupt have no pixels and are left out.
@@ -65,65 +57,56 @@ def load_splits(
         UserError: a split is empty, or a class is too small to hold out a part of it.
     """
     rows = {name: row for row, name in enumerate(_column(pixels.with_suffix(".csv"), "image"))}
+    classes = tuple(read_json(images.with_suffix(".json"))["classes"])
     table = pd.read_csv(images, dtype=str, keep_default_na=False)
     table = table[table["image"].isin(rows)].sort_values("image")
-    classes = tuple(read_json(images.with_suffix(".json"))["classes"])
     unseen = {name for path in dropped for name in _column(path, "image")}
-
-    def of(splits: Iterable[str]) -> pd.DataFrame:
-        return table[table["split"].isin(list(splits))]
-
-    def without_dropped(part: pd.DataFrame) -> pd.DataFrame:
-        return part[~part["image"].isin(unseen)]
-
-    train = without_dropped(of(use.train))
-    if use.holdout is None:
-        val, test = without_dropped(of(use.val)), of(use.test)
-    else:
-        held = train["image"].isin(held_out(train, use.holdout, seed, _doubles(pairs), where=str(images)))
+    seen = table[~table["image"].isin(unseen)]
+    train, val = (seen[seen["split"].isin(splits)] for splits in (use.train, use.val))
+    test = table[table["split"].isin(use.test)]
+    if use.holdout is not None:
+        held = train["image"].isin(held_out(train, use.holdout, _doubles(pairs), where=str(images)))
         train, test = train[~held], train[held]
-        val = test
-
-    array = np.load(pixels, mmap_mode="r")
-    label = {name: number for number, name in enumerate(classes)}
-
-    def take(part: pd.DataFrame) -> Images:
-        chosen = array[[rows[name] for name in part["image"]]]
-        labels = [label[name] for name in part["class"]]
-        return Images(torch.from_numpy(chosen), torch.tensor(labels), tuple(part["image"]))
-
     for key, part in (("train", train), ("test", test)):
         if part.empty:
             wanted = ", ".join(getattr(use, key)) or "none"
             raise UserError(f"{images}: no image is left to {key} on; data.{key} names the splits: {wanted}")
-    tested = take(test)
-    same = use.holdout is not None or use.choose_on_test
-    return Splits(take(train), tested if same else take(val) if len(val) else None, tested, classes)
+
+    array = np.load(pixels, mmap_mode="r")
+    tested = _loaded(test, array, rows, classes)
+    on_test = use.holdout is not None or use.choose_on_test
+    if on_test:
+        validated: Images | None = tested
+    else:
+        validated = None if val.empty else _loaded(val, array, rows, classes)
+    return Splits(_loaded(train, array, rows, classes), validated, tested, classes, on_test)
 
 
-def held_out(
-    table: pd.DataFrame, part: float, seed: int, doubles: set[str], *, where: str = "images.csv"
-) -> set[str]:
+def _loaded(part: pd.DataFrame, array: np.ndarray, rows: Mapping[str, int], classes: Sequence[str]) -> Images:
+    """The images of a part of the table, whose pixels lie in `rows` of `array`."""
+    pixels = array[[rows[name] for name in part["image"]]]
+    label = {name: number for number, name in enumerate(classes)}
+    labels = torch.tensor([label[name] for name in part["class"]])
+    return Images(torch.from_numpy(pixels), labels, tuple(part["image"]))
+
+
+def held_out(table: pd.DataFrame, part: float, doubles: set[str], *, where: str = "images.csv") -> set[str]:
     """Names of the images to hold out: `part` of each class, at least one, and none of `doubles`.
 
-    An image's rank is a hash of the seed and its own name, so that the leaky and the clean arm of an
-    experiment, whose training images differ, hold out the same images as far as they can.
+    Images are drawn by their own names, so that the leaky and the clean arm of an experiment, whose training
+    images differ, hold out the same images as far as they can; so do all runs of an experiment.
     """
     chosen: set[str] = set()
     for name, group in table.groupby("class", sort=True):
-        count = max(1, round(twelve_digits(part * len(group))))
+        count = share(part, len(group))
         if count >= len(group):
             raise UserError(
                 f"{where}: class '{name}' has {len(group)} image(s), too few to hold out "
                 f"data.holdout = {part} of them; add images or leave the class out"
             )
         free = [image for image in group["image"] if image not in doubles]
-        chosen.update(sorted(free, key=lambda image: _rank(seed, image))[:count])
+        chosen.update(shuffled(free, key=str)[:count])
     return chosen
-
-
-def _rank(seed: int, image: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{image}".encode()).digest()
 
 
 def _doubles(pairs: Path | None) -> set[str]:

@@ -3,7 +3,7 @@
 Oxford 17 (Nilsback and Zisserman 2006): 80 images a class in order of number, and `datasplits.mat`
 with the image numbers of three splits (trn1, val1, tst1, ...). Oxford 102 (2008): `imagelabels.mat`
 with a class number for each image, and `setid.mat` with the image numbers of one split. A part of
-either set is legal: splits may name images that are not there, but not the other way round.
+either set is legal: splits may name images that are absent, but every image must be in a split.
 """
 
 import re
@@ -25,18 +25,18 @@ OWN_PARTS = {"val": 0.25, "test": 0.25}  # of 1,360 images 340 and 340, as in th
 def label_17(
     dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str], split: int | None
 ) -> Labelled:
-    """Classes and split `split` of Oxford 17; without `datasplits.mat`, a split of the project's own.
+    """Classes and the official split `split` of Oxford 17; without `datasplits.mat`, a split of the project's own.
 
-    Raises UserError for a number beyond the last class or in no split, for a split that is asked for
-    where the file is absent, and for a class too small to split.
+    Raises UserError for an image number beyond the last class or in no split, for an official split without
+    the file, and for a class too small to split.
     """
     numbers = _numbers(images, IMAGE_17, dataset.title)
     labels = {image: _class(dataset, (number - 1) // PER_CLASS, image) for number, image in numbers.items()}
     k = split or 1
     keys = {f"trn{k}": "train", f"val{k}": "val", f"tst{k}": "test"}
-    found = _matlab(root, paths, "datasplits.mat", keys)
-    if found is not None:
-        splits = _splits(numbers, {keys[key]: ids for key, ids in found.items()}, f"{root}: datasplits.mat")
+    ids_of = _matlab(root, paths, "datasplits.mat", keys)
+    if ids_of is not None:
+        splits = _splits(numbers, {keys[key]: ids for key, ids in ids_of.items()}, f"{root}: datasplits.mat")
         return Labelled(labels, splits, dataset.classes, f"official split {k}")
     if split is not None:
         raise UserError(
@@ -119,15 +119,19 @@ def _matlab(
     root: Path, paths: Sequence[str], name: str, keys: Sequence[str] | Mapping[str, str]
 ) -> dict[str, np.ndarray] | None:
     """The integer vectors `keys` of the file `name`, wherever it lies below `root`; None without it."""
-    found = [path for path in paths if PurePosixPath(path).name == name]
-    if not found:
+    matches = [path for path in paths if PurePosixPath(path).name == name]
+    if not matches:
         return None
     import scipy.io  # here, since it takes half a second that no other layout and no packing needs
 
     try:
-        content = scipy.io.loadmat(root / found[0], variable_names=list(keys))
+        content = scipy.io.loadmat(root / matches[0], variable_names=list(keys))
         return {key: content[key].ravel().astype(np.int64) for key in keys}
     except KeyError as error:
-        raise UserError(f"{root / found[0]}: has no variable {error}; get the file from its makers") from None
+        raise UserError(
+            f"{root / matches[0]}: has no variable {error}; get the file from its makers"
+        ) from None
     except Exception as error:  # SciPy's parser raises whatever a damaged file makes it meet
-        raise UserError(f"{root / found[0]}: not a readable MATLAB file ({error}); fetch it again") from error
+        raise UserError(
+            f"{root / matches[0]}: not a readable MATLAB file ({error}); fetch it again"
+        ) from error

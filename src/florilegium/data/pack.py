@@ -5,9 +5,7 @@ with an error, where a memory map would kill the process.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -15,8 +13,7 @@ import numpy as np
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.core.progress import bar
-from florilegium.data.decode import BadImage, square
+from florilegium.data.decode import BadImage, in_processes, square
 from florilegium.data.tables import write_table
 
 CHUNK = 32  # images that a worker takes at a time
@@ -25,10 +22,10 @@ NAMED = 5  # bad images that an error sentence names
 
 @dataclass(frozen=True)
 class Packed:
-    """What became of the images: the packed ones in the order of the rows, and why others are not there."""
+    """The result of packing."""
 
-    images: tuple[str, ...]
-    skipped: dict[str, str]
+    images: tuple[str, ...]  # the packed ones, in the order of the rows
+    skipped: dict[str, str]  # for each of the others the reason
 
 
 def pack(
@@ -46,9 +43,9 @@ def pack(
     could not be decoded, with the reason. Each file is written whole or not at all.
 
     Args:
-        size: side in pixels; see `decode.square` for what is done to a picture.
+        size: side in pixels; see `decode.square` for the resizing.
         workers: processes that decode.
-        corrupt: what bad images do, stop everything or be left out.
+        corrupt: stop at an image that cannot be decoded, or leave it out.
 
     Raises:
         UserError: there are no images, or one is bad and `corrupt` is `stop`, or all are.
@@ -56,7 +53,7 @@ def pack(
     if not images:
         raise UserError(f"{root}: there are no images in it to pack; give another folder")
     names = sorted(images)
-    kept: list[str] = []
+    packed: list[str] = []
     skipped: dict[str, str] = {}
     with atomic(out) as temporary, open(temporary, "wb") as file:
         write_header(file, (len(names), size, size, 3))
@@ -65,33 +62,28 @@ def pack(
             if isinstance(result, str):
                 skipped[name] = result
             else:
-                kept.append(name)
+                packed.append(name)
                 file.write(result.tobytes())
         if skipped:
             check_skipped(root, len(names), skipped, corrupt)
             file.seek(0)
-            write_header(file, (len(kept), size, size, 3))
-    write_table(out.with_suffix(".csv"), ("image",), ((name,) for name in kept))
+            write_header(file, (len(packed), size, size, 3))
+    write_table(out.with_suffix(".csv"), ("image",), ((name,) for name in packed))
     write_skipped(out, skipped)
-    return Packed(tuple(kept), skipped)
+    return Packed(tuple(packed), skipped)
 
 
 def decode_all(
     root: Path, images: Sequence[tuple[str, Any]], decoder: Callable[[Path, Any], np.ndarray], workers: int
 ) -> Iterator[np.ndarray | str]:
-    """For each image (its path below `root`, and what `decoder` takes beside it) its pixels, or the reason
-    why there are none, in order."""
+    """The pixels of each image, in order, or the reason why there are none.
+
+    Args:
+        images: for each its path below `root`, and the second argument of `decoder`.
+    """
     chunks = [(root, images[i : i + CHUNK], decoder) for i in range(0, len(images), CHUNK)]
-    workers = min(workers, len(chunks))
-    if workers <= 1:
-        results = map(decode_chunk, chunks)
-        for chunk in bar(results, "decoding", f"{CHUNK} images", len(chunks)):
-            yield from chunk
-        return
-    # spawn: the parent may hold threads, which a forked child must not inherit
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for chunk in bar(pool.map(decode_chunk, chunks), "decoding", f"{CHUNK} images", len(chunks)):
-            yield from chunk
+    for chunk in in_processes(decode_chunk, chunks, workers, title="decoding", unit=f"{CHUNK} images"):
+        yield from chunk
 
 
 def decode_chunk(
@@ -109,8 +101,8 @@ def decode_chunk(
 
 
 def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """The .npy header of uint8 of that shape; NumPy pads it so that its length does not depend on the
-    first number."""
+    """Write the .npy header for uint8 of that shape; NumPy pads it so that the first number does not change
+    its length."""
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
@@ -121,11 +113,11 @@ def write_skipped(out: Path, skipped: Mapping[str, str]) -> None:
 
 
 def check_skipped(root: Path, total: int, skipped: Mapping[str, str], corrupt: str) -> None:
-    """Raise UserError unless packing may go on without the `skipped` images, of which there is one."""
+    """Raise UserError if no image is left, or if `corrupt` is "stop". There is at least one in `skipped`."""
     named = [f"{name}: {reason}" for name, reason in list(skipped.items())[:NAMED]]
     more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
-    said = f"{root}: {len(skipped)} of {total} images cannot be decoded ({'; '.join(named)}{more})"
+    sentence = f"{root}: {len(skipped)} of {total} images cannot be decoded ({'; '.join(named)}{more})"
     if len(skipped) == total:
-        raise UserError(f"{said}; not one is left, replace them")
+        raise UserError(f"{sentence}; not one is left, replace them")
     if corrupt == "stop":
-        raise UserError(f"{said}; replace or remove them, or set corrupt_images: skip in config.yaml")
+        raise UserError(f"{sentence}; replace or remove them, or set corrupt_images: skip in config.yaml")

@@ -1,8 +1,8 @@
-"""Pickles of plain values, read without running anything that they name.
+"""Pickles of plain values, read without running any code that they name.
 
-A pickle is a program, and may call whatever it can name. Those of the CIFAR sets, written by Python 2,
-need two names beside numbers, bytes, lists and dicts: NumPy's array and its data type. Both are met
-here by classes that only take note of bytes, and every other name ends the reading.
+A pickle is a program that may call everything it can name. Those of the CIFAR sets, written by Python 2,
+need two names beside numbers, bytes, lists and dicts: NumPy's array and its data type. Two classes here
+stand in for them and only store bytes; every other name ends the reading.
 """
 
 import pickle
@@ -31,11 +31,11 @@ def read_plain(path: Path) -> dict[Any, Any]:
 
 
 class _Refused(ValueError):
-    """A name that has no place in plain values."""
+    """The pickle names something that plain values do not need."""
 
 
 class _DataType:
-    """What `numpy.dtype` is called with."""
+    """A stand-in for `numpy.dtype` that takes bytes alone."""
 
     def __init__(self, code: bytes, *_: object) -> None:
         if code != b"u1":
@@ -46,7 +46,7 @@ class _DataType:
 
 
 class _Array:
-    """What NumPy makes empty, and fills by its state: version, shape, data type, order, bytes."""
+    """A stand-in for an array: made empty, then filled by its state (version, shape, data type, order, bytes)."""
 
     def __init__(self, *_: object) -> None:
         self.pixels = np.empty(0, np.uint8)

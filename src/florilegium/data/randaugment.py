@@ -18,8 +18,8 @@ Operation = Callable[[Tensor, float], Tensor]
 def randaugment(images: Tensor, operations: int, magnitude: int) -> Tensor:
     """Apply `operations` random operations to each image of uint8 (B, 3, s, s), in place.
 
-    Which image gets which operation is drawn on the host, so that a device never has to tell how many
-    images share one.
+    The operations are drawn on the host, which then knows without waiting for the device how many images
+    share one.
     """
     table = list(operations_at(magnitude, images.shape[3]).values())
     for _ in range(operations):

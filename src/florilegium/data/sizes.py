@@ -10,7 +10,7 @@ SIDEWAYS = (5, 6, 7, 8)
 
 
 def measured(path: Path, *, upright: bool = False) -> tuple[int, int] | None:
-    """Width and height as stored, or as shown when turned as the EXIF tag says; None if unreadable."""
+    """Width and height as stored, or with `upright` after the rotation in the EXIF tag; None if unreadable."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

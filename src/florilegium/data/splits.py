@@ -1,12 +1,12 @@
-"""A seeded, stratified split that depends on nothing but the images' own names.
+"""Seeded, stratified draws of images that depend on nothing but the images' own names.
 
-An image's place in the draw is the hash of the seed and its file name, so that a split is the same
-on every machine, however the files are packed, and one image more or less hardly moves the others.
+An image's place in a draw is a hash of the seed and its name, so that a split is the same on every machine,
+however the files are packed, and one image more or less hardly moves the others.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -20,13 +20,13 @@ OWN = "the project's own, seeded and stratified"
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a layout says of its images: class and split by image, and where the split comes from."""
+    """Images as their layout labels them."""
 
-    labels: dict[str, str]
-    splits: dict[str, str]
+    labels: dict[str, str]  # class by image
+    splits: dict[str, str]  # split by image
     classes: tuple[str, ...]  # in label order, absent ones included
-    origin: str
-    words: dict[str, str] = field(default_factory=dict)  # what people call a class, where its name is a code
+    origin: str  # of the splits
+    words: dict[str, str] = field(default_factory=dict)  # readable names of classes that are called by a code
 
 
 def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) -> dict[str, str]:
@@ -34,7 +34,7 @@ def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) 
 
     Args:
         labels: class by image.
-        where: what the error sentence starts with.
+        where: the start of the error sentence.
 
     Returns:
         Split by image; every class has at least one image in each part and in train.
@@ -43,7 +43,7 @@ def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) 
         UserError: a class has fewer images than there are splits.
     """
     members: dict[str, list[str]] = defaultdict(list)
-    for image in sorted(labels, key=_rank):
+    for image in shuffled(labels, lambda image: PurePosixPath(image).name):
         members[labels[image]].append(image)
     splits = dict.fromkeys(labels, "train")
     for label, images in sorted(members.items()):
@@ -55,11 +55,16 @@ def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) 
             )
         drawn = iter(images)
         for split, fraction in parts.items():
-            for _ in range(max(1, round(twelve_digits(fraction * len(images))))):
+            for _ in range(share(fraction, len(images))):
                 splits[next(drawn)] = split
     return splits
 
 
-def _rank(image: str) -> tuple[str, str]:
-    name = PurePosixPath(image).name
-    return hashlib.sha256(f"{SEED}:{name}".encode()).hexdigest(), image
+def shuffled(images: Iterable[str], key: Callable[[str], str]) -> list[str]:
+    """`images` in a random order that the texts `key(image)` alone decide; equal ones go by the image."""
+    return sorted(images, key=lambda image: (hashlib.sha256(f"{SEED}:{key(image)}".encode()).digest(), image))
+
+
+def share(fraction: float, count: int) -> int:
+    """`fraction` of `count` images as a whole number, at least one."""
+    return max(1, round(twelve_digits(fraction * count)))

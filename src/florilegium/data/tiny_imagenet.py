@@ -1,7 +1,7 @@
 """Tiny ImageNet (Le and Yang 2015): 200 classes of ImageNet at 64 pixels, in its official layout.
 
     train/<wnid>/images/*.JPEG     val/images/*.JPEG with val/val_annotations.txt
-    wnids.txt, words.txt           test/images/*.JPEG, whose labels are not published: passed over
+    wnids.txt, words.txt           test/images/*.JPEG, whose labels are not published: ignored
 
 The makers' validation images are the only labelled ones to test on, and are the test split here;
 validation is a seeded stratified tenth of their training images. A part of the classes is legal.
@@ -24,7 +24,7 @@ ORIGIN = f"official train, and official val as test; val is {OWN}"
 
 
 def is_member(path: str) -> bool:
-    """Whether a path is that of a labelled image."""
+    """True for the path of a labelled image."""
     return is_image(path) and bool(TRAIN.fullmatch(path) or VAL.fullmatch(path))
 
 
@@ -56,14 +56,14 @@ def label_tiny(dataset: Dataset, root: Path, paths: Sequence[str], images: Seque
 
 def _lines(dataset: Dataset, root: Path, paths: Sequence[str], name: str, columns: int) -> list[list[str]]:
     """The lines of a table, cut at tabs."""
-    found = [path for path in paths if PurePosixPath(path).name == name]
-    if not found:
+    matches = [path for path in paths if PurePosixPath(path).name == name]
+    if not matches:
         raise UserError(f"{dataset.title}: {name} is not below {root}; fetch it, it is part of the data set")
-    text = (root / found[0]).read_text(encoding="utf-8", errors="replace")
+    text = (root / matches[0]).read_text(encoding="utf-8", errors="replace")
     lines = [line.split("\t") for line in text.splitlines() if line.strip()]
     short = next((number for number, line in enumerate(lines, 1) if len(line) < columns), None)
     if short is not None:
         raise UserError(
-            f"{root / found[0]}: line {short} has less than {columns} columns; get the file from its makers"
+            f"{root / matches[0]}: line {short} has less than {columns} columns; get the file from its makers"
         )
     return lines

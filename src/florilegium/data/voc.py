@@ -22,11 +22,11 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True)
-class _Scene:
-    """One XML file: sides as it says them, and class, box and flags of each object."""
+class _File:
+    """The content of one XML file."""
 
-    size: tuple[int, int] | None
-    objects: tuple[tuple[str, list[float], dict[str, int]], ...]
+    size: tuple[int, int] | None  # width and height that it states
+    objects: tuple[tuple[str, list[float], dict[str, int]], ...]  # class, box and flags of each
 
 
 def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
@@ -46,18 +46,18 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
             f"{dataset.title}: there is no VOC<year>/ImageSets/Main/train.txt below {root}; fetch the archive "
             "of training and validation images"
         )
-    scenes: dict[str, dict[str, _Scene]] = {split: {} for split in SPLITS}
+    files: dict[str, dict[str, _File]] = {split: {} for split in SPLITS}
     present = set(paths)
     for match in lists:
         for name in _names(root / match[0]):
-            scene = f"{match['base']}/Annotations/{name}.xml"
+            source = f"{match['base']}/Annotations/{name}.xml"
             image = f"{match['base']}/JPEGImages/{name}.jpg"
-            for needed in (scene, image):
+            for needed in (source, image):
                 if needed not in present:
                     raise UserError(f"{match[0]}: names {name}, and there is no {needed}; fetch it again")
-            scenes[match["split"]][image] = _read(root / scene, scene)
-    classes = _classes(dataset, scenes)
-    parts = {split: _part(root, found, classes) for split, found in scenes.items() if found}
+            files[match["split"]][image] = _read(root / source, source)
+    classes = _classes(dataset, files)
+    parts = {split: _part(root, of_split, classes) for split, of_split in files.items() if of_split}
     refuse_doubles(parts)
     return Annotated({number: name for name, number in classes.items()}, parts, "official")
 
@@ -66,23 +66,23 @@ def _names(path: Path) -> list[str]:
     return [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _classes(dataset: Dataset, scenes: dict[str, dict[str, _Scene]]) -> dict[str, int]:
+def _classes(dataset: Dataset, files: dict[str, dict[str, _File]]) -> dict[str, int]:
     """Category id by class."""
-    found = {name for split in scenes.values() for scene in split.values() for name, _, _ in scene.objects}
+    named = {name for split in files.values() for file in split.values() for name, _, _ in file.objects}
     for name in dataset.classes:
-        if name not in found:
-            raise unknown("class", name, found, f"{dataset.title}: classes")
-    return {name: number for number, name in enumerate(dataset.classes or sorted(found), start=1)}
+        if name not in named:
+            raise unknown("class", name, named, f"{dataset.title}: classes")
+    return {name: number for number, name in enumerate(dataset.classes or sorted(named), start=1)}
 
 
-def _part(root: Path, scenes: dict[str, _Scene], classes: dict[str, int]) -> Part:
+def _part(root: Path, files: dict[str, _File], classes: dict[str, int]) -> Part:
     pictures: list[Picture] = []
     annotations: list[Annotation] = []
-    for image, scene in sorted(scenes.items()):
-        chosen = [(classes[name], box, flags) for name, box, flags in scene.objects if name in classes]
+    for image, file in sorted(files.items()):
+        chosen = [(classes[name], box, flags) for name, box, flags in file.objects if name in classes]
         if not chosen:
             continue
-        size = measured(root / image) or scene.size or (None, None)
+        size = measured(root / image) or file.size or (None, None)
         source = image.replace("/JPEGImages/", "/Annotations/").removesuffix(".jpg") + ".xml"
         picture = Picture(_number(image), image, *size, source)
         pictures.append(picture)
@@ -108,10 +108,10 @@ class _Plain(ElementTree.TreeBuilder):
         raise ValueError("it declares a document type, which no annotation needs")
 
 
-def _read(path: Path, where: str) -> _Scene:
+def _read(path: Path, where: str) -> _File:
     try:
         tree = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Plain()))
-        return _Scene(_size(tree), tuple(_object(found) for found in tree.findall("object")))
+        return _File(_size(tree), tuple(_object(element) for element in tree.findall("object")))
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise UserError(f"{where}: not a VOC annotation ({error}); fetch the archive again") from None
 

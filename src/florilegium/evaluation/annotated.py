@@ -1,4 +1,4 @@
-"""Scenes with boxes to measure a trained detector on: a packed data set, a folder, or one COCO file."""
+"""Images with boxes to measure a trained detector on: a packed data set, a folder, or one COCO file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,7 @@ from typing import Any
 from florilegium.core.errors import UserError
 from florilegium.core.sources import Dataset
 from florilegium.data.annotations import check
-from florilegium.data.scene_files import pack_scenes
-from florilegium.data.scenes import Scenes, SceneStore, coco_ground_truth
+from florilegium.data.boxed_load import BoxedImages, BoxedStore, coco_ground_truth, pack_boxed
 from florilegium.evaluation.coco import Coco
 from florilegium.models.trained_detector import TrainedDetector
 
@@ -19,16 +18,16 @@ RESOURCES = Path("resources")
 
 
 @dataclass(frozen=True)
-class AnnotatedScenes:
-    """Scenes, their objects in COCO form with the detector's category ids, and unreadable files."""
+class AnnotatedImages:
+    """Images, their objects in COCO form with the detector's category ids, and unreadable files."""
 
-    scenes: Scenes
+    scenes: BoxedImages
     truth: Coco
     faults: list[str]
 
 
 @contextmanager
-def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[AnnotatedScenes]:
+def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[AnnotatedImages]:
     """The scenes of `dataset`: a COCO file with all its images, the `split` of a folder in COCO layout, or of
     a data set that the workflow has packed.
 
@@ -50,9 +49,9 @@ def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[An
     with TemporaryDirectory() as folder:
         told = merged | {"categories": content["categories"]}
         root = place if place.is_dir() else place.parent
-        scenes, annotations, faults = pack_scenes(root, told, trained.data, Path(folder))
+        scenes, annotations, faults = pack_boxed(root, told, trained.data, Path(folder))
         truth = _in_terms_of(coco_ground_truth(scenes, annotations), trained, dataset)
-        yield AnnotatedScenes(scenes, truth, faults)
+        yield AnnotatedImages(scenes, truth, faults)
 
 
 def _content(source: Dataset, root: Path) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def _annotated_split(content: dict[str, Any], split: str, where: str) -> dict[st
     return found
 
 
-def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedScenes:
+def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedImages:
     """A split of a data set in `resources/`, packed as the detector's own images were."""
     annotations = RESOURCES / name / "annotations.json"
     pixels = RESOURCES / name / f"scenes{trained.data.packing}.npy"
@@ -80,7 +79,7 @@ def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedScenes:
                 f"there); mend the path, or make it with `snakemake --cores 1 {annotations.as_posix()} "
                 f"{pixels.as_posix()}`"
             )
-    store = SceneStore(pixels, annotations)
+    store = BoxedStore(pixels, annotations)
     if split in store.unannotated:
         raise UserError(
             f"{name}: the split {split} has no annotations to measure against; give another --split"
@@ -88,7 +87,7 @@ def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedScenes:
     scenes = store.take([split])
     if not len(scenes):
         raise UserError(f"{annotations}: no image is in the split '{split}'; give another --split")
-    return AnnotatedScenes(scenes, _in_terms_of(coco_ground_truth(scenes, annotations), trained, name), [])
+    return AnnotatedImages(scenes, _in_terms_of(coco_ground_truth(scenes, annotations), trained, name), [])
 
 
 def _in_terms_of(truth: Coco, trained: TrainedDetector, where: str) -> Coco:

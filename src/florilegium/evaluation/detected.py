@@ -12,8 +12,7 @@ import torch
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import read_json
-from florilegium.data.scene_files import content_of, pack_scenes
-from florilegium.data.scenes import Scenes
+from florilegium.data.boxed_load import BoxedImages, content_of, pack_boxed
 from florilegium.evaluation.coco import Results
 from florilegium.evaluation.detector import Answers, detect
 from florilegium.evaluation.suppression import suppression
@@ -23,7 +22,7 @@ COLUMNS = ["image", "prediction", "probability", "x", "y", "width", "height"]
 
 
 def answers_of(
-    trained: TrainedDetector, scenes: Scenes, *, least: float | None, device: torch.device
+    trained: TrainedDetector, scenes: BoxedImages, *, least: float | None, device: torch.device
 ) -> Answers:
     """What the detector finds in `scenes`, whose results have its own category ids.
 
@@ -54,7 +53,7 @@ def find_objects(
     if not content["images"]:
         return pd.DataFrame(columns=COLUMNS), faults
     with TemporaryDirectory() as folder:
-        scenes, _, unread = pack_scenes(root, content, trained.data, Path(folder))
+        scenes, _, unread = pack_boxed(root, content, trained.data, Path(folder))
         results = answers_of(trained, scenes, least=least, device=device).results
     shown = {number: path.as_posix() for number, path in enumerate(paths, start=1)}
     return as_table(
@@ -106,6 +105,6 @@ def submission(
     numbers = dict(enumerate(names, start=1))
     images = [image | {"id": numbers[image["id"]]} for image in measured["images"]]
     with TemporaryDirectory() as folder:
-        scenes, _, unread = pack_scenes(root, measured | {"images": images}, trained.data, Path(folder))
+        scenes, _, unread = pack_boxed(root, measured | {"images": images}, trained.data, Path(folder))
         told = replace(trained, category_ids=tuple(ids[name] for name in trained.classes))
         return answers_of(told, scenes, least=None, device=device).results, faults + unread

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from florilegium.core.progress import bar
-from florilegium.data.scene_feed import SceneBatch, gather, normalise
+from florilegium.data.boxed_feed import BoxedBatch, gather, normalise
 from florilegium.evaluation.precision import autocast
 from florilegium.evaluation.suppression import Found, Suppression, suppress
 from florilegium.models.boxes import clip
 
 if TYPE_CHECKING:
     from florilegium.data.augment import InputConfig
-    from florilegium.data.scenes import Scenes
+    from florilegium.data.boxed_load import BoxedImages
 
 BATCH = 8
 
@@ -25,7 +25,7 @@ BATCH = 8
 class BatchLoss(Protocol):
     """The summed loss of a batch of images, on the device."""
 
-    def __call__(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: SceneBatch) -> Tensor: ...
+    def __call__(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: BoxedBatch) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Answers:
 
 def detect(
     network: nn.Module,
-    scenes: Scenes,
+    scenes: BoxedImages,
     config: InputConfig,
     rule: Suppression,
     *,
@@ -72,14 +72,14 @@ def detect(
     return Answers(results, None if loss is None else total.item() / len(scenes))
 
 
-def by_bucket(scenes: Scenes, batch_size: int) -> Iterator[Tensor]:
+def by_bucket(scenes: BoxedImages, batch_size: int) -> Iterator[Tensor]:
     """Every image once, int64 (b,), those of one shape together."""
     for bucket in scenes.bucket.unique().tolist():
         yield from (scenes.bucket == bucket).nonzero().flatten().split(batch_size)
 
 
 def in_original_pixels(
-    found: Found, scenes: Scenes, number: int, category_ids: tuple[int, ...]
+    found: Found, scenes: BoxedImages, number: int, category_ids: tuple[int, ...]
 ) -> list[dict[str, Any]]:
     """COCO results of one image: corners to a hundredth of a pixel, never outside the image."""
     boxes = found.boxes.double() / scenes.scale[number]

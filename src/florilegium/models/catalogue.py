@@ -1,18 +1,30 @@
-"""The named weights of `workflow/weights.yaml`, on disk."""
+"""The pretrained weights of `workflow/weights.yaml`, by name, and their files on disk."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.sources import Weights
+from florilegium.core.sources import DatasetOverride, Weights, check_overrides
 from florilegium.core.validate import parse, read_yaml
-from florilegium.data.download import Unavailable, download
-from florilegium.data.fetch import verify
+from florilegium.data.download import Unavailable
+from florilegium.data.fetch import Verified, verify
+from florilegium.data.fetch import obtain as obtain_file
 
 
-def read_catalogue(path: Path) -> dict[str, Weights]:
-    """Every entry of the file, by name; raises `UserError` for anything misspelt in it."""
-    return {name: parse(Weights, entry, f"{path.name}: {name}") for name, entry in read_yaml(path).items()}
+def read_catalogue(path: Path, overrides: Mapping[str, DatasetOverride] | None = None) -> dict[str, Weights]:
+    """Every entry of the file, by name.
+
+    Args:
+        overrides: `weights` of `config.yaml`, which may name only what the file holds.
+
+    Raises:
+        UserError: something in either is misspelt.
+    """
+    catalogue = {
+        name: parse(Weights, entry, f"{path.name}: {name}") for name, entry in read_yaml(path).items()
+    }
+    check_overrides(overrides or {}, {name: [entry.source] for name, entry in catalogue.items()}, "weights")
+    return catalogue
 
 
 def look_up(name: str, catalogue: Mapping[str, Weights]) -> Weights:
@@ -22,44 +34,32 @@ def look_up(name: str, catalogue: Mapping[str, Weights]) -> Weights:
     return catalogue[name]
 
 
-def kept(name: str, weights: Weights, folder: Path) -> Path:
-    """Where the file of `name` lies once it is downloaded or put there by hand."""
-    return folder / f"{name}{Path(weights.source.file).suffix}"
+def obtain(name: str, weights: Weights, folder: Path, override: DatasetOverride | None = None) -> Verified:
+    """The file of `name`, verified.
 
-
-def locate(name: str, weights: Weights, folder: Path) -> Path:
-    """The file of `name` below `folder`, verified.
+    It is taken from the path in `override`; else from `<folder>/<name>` with the suffix of the published file,
+    where a person may put it by hand; else it is downloaded into the folder `<folder>/<name>`.
 
     Raises:
-        UserError: it is absent, or not what it should be; the sentence says where to get it from and
-            where to put it.
+        UserError: no place has it, or the person's own file is not the published one. That file stays.
     """
-    path = kept(name, weights, folder)
-    try:
-        if not path.is_file():
-            raise Unavailable("it is not there")
-        verify(path, weights.source)
-    except Unavailable as error:
-        raise UserError(f"{path}: {error}; {_by_hand(path, weights)}") from None
-    return path
-
-
-def obtain(name: str, weights: Weights, folder: Path) -> Path:
-    """`locate`, after a download from the first address that answers when the file is absent."""
-    path = kept(name, weights, folder)
-    failures = []
-    for url in () if path.is_file() else weights.source.urls:
+    source = weights.source.model_copy(update={"optional": False})
+    override = override or DatasetOverride()
+    by_hand = folder / f"{name}{Path(source.file).suffix}"
+    advice = f"get {source.file} from {' or '.join(source.urls)} and put it at {by_hand}"
+    if by_hand.is_file() and source.file not in override.files:
         try:
-            download(url, path, resume=weights.source.sha256 is not None)
-            break
+            verify(by_hand, source)
         except Unavailable as error:
-            failures.append(f"{url}: {error}")
-    if failures and not path.is_file():
-        raise UserError(
-            f"weights {name} cannot be had ({'; '.join(failures)}); on another machine, {_by_hand(path, weights)}"
-        )
-    return locate(name, weights, folder)
-
-
-def _by_hand(path: Path, weights: Weights) -> str:
-    return f"get {weights.source.file} from {' or '.join(weights.source.urls)} and put it at {path}"
+            raise UserError(f"{by_hand}: {error}; {advice}, or remove it to have it downloaded") from None
+        return Verified(source.file, by_hand.as_posix(), by_hand)
+    verified = obtain_file(
+        f"weights {name}",
+        f"weights.{name}",
+        source,
+        override,
+        folder / name,
+        otherwise=f"or, on another machine, {advice}",
+    )
+    assert verified is not None, "only an optional file may be absent"
+    return verified

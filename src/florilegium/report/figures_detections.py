@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from florilegium.data.scene_pictures import ScenePictures
+from florilegium.data.boxed_pack import BoxedPictures
 from florilegium.evaluation.detection_errors import Judged, judge
 from florilegium.report import style
 from florilegium.report.catalogue import Planned
@@ -62,7 +62,7 @@ def _draw(material: Material, figure: Planned, choose: Any, which: str) -> Figur
     runs = material.finished(entry)
     shown: list[int] = []
     if runs and material.scenes:
-        pictures = ScenePictures(material.scenes, material.scenes.with_name(ANNOTATIONS), entry.test)
+        pictures = BoxedPictures(material.scenes, material.scenes.with_name(ANNOTATIONS), entry.test)
         score = runs[0].detail()["errors"]["score"]
         images = judge(pictures.truth, runs[0].detections(), score)
         shown = choose(images)
@@ -88,7 +88,7 @@ def _why(material: Material, entry: Entry) -> str:
     return "no image to show" if material.scenes else "no packed pictures"
 
 
-def _grid(shown: Sequence[int], images: dict[int, Judged], pictures: ScenePictures) -> Figure:
+def _grid(shown: Sequence[int], images: dict[int, Judged], pictures: BoxedPictures) -> Figure:
     """Pairs of panels, row by row; a row is as high as its highest picture asks for."""
     names = {category["id"]: category["name"] for category in pictures.truth["categories"]}
     rows = [shown[start : start + ACROSS] for start in range(0, len(shown), ACROSS)]

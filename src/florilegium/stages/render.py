@@ -9,7 +9,7 @@ from florilegium.core.errors import UserError, run_main
 from florilegium.core.files import digest, replacing, write_json
 from florilegium.core.sources import Rendering
 from florilegium.core.validate import parse
-from florilegium.data.rendered import render
+from florilegium.rendering.render import render
 from florilegium.stages.stage import stage, stage_parser
 
 

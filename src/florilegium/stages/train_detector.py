@@ -11,7 +11,7 @@ from pathlib import Path
 from florilegium.core.detection import DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.errors import run_main
-from florilegium.data.scenes import load_scenes
+from florilegium.data.boxed_load import load_boxed
 from florilegium.stages.arguments import add_dropped, run_training, training_parser
 from florilegium.training.detector import DetectionJob, train_detector
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def train(job: DetectionJob, arguments: argparse.Namespace) -> None:
-    splits = load_scenes(
+    splits = load_boxed(
         job.data, pixels=arguments.pixels, annotations=arguments.annotations, dropped=arguments.dropped
     )
     for seed in arguments.seeds:

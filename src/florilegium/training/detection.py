@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from florilegium.core.coco import FIGURES
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.data.augment import InputConfig
-from florilegium.data.scene_feed import SceneBatch, flip, gather, memory_format, normalise, place
-from florilegium.data.scenes import Scenes, SceneSplits
+from florilegium.data.boxed_feed import BoxedBatch, flip, gather, memory_format, normalise, place
+from florilegium.data.boxed_load import BoxedImages, BoxedSplits
 from florilegium.evaluation.coco import Coco, coco_figures
 from florilegium.evaluation.detector import Answers, detect
 from florilegium.evaluation.suppression import suppression
@@ -42,7 +42,7 @@ class Detection:
     def __init__(self, recipe: DetectionRecipe, config: InputConfig, anchors: AnchorSettings) -> None:
         self.recipe, self.config, self.anchors = recipe, config, anchors
 
-    def prepare(self, batch: SceneBatch) -> Prepared:
+    def prepare(self, batch: BoxedBatch) -> Prepared:
         """Flip, normalise and match; the flips are drawn on the host."""
         batch = flip(batch, torch.rand(len(batch.content)) < self.recipe.flip)
         images = normalise(batch, self.config)
@@ -50,7 +50,7 @@ class Detection:
         matched, weights = self.match(batch, anchors)
         return Prepared(images, matched, weights)
 
-    def match(self, batch: SceneBatch, anchors: Tensor) -> tuple[Matched, Tensor]:
+    def match(self, batch: BoxedBatch, anchors: Tensor) -> tuple[Matched, Tensor]:
         matched = match(batch.boxes, batch.labels, anchors, low_quality=self.recipe.low_quality_matches)
         return matched, 1 / normalisers(matched, self.recipe.normaliser)
 
@@ -72,13 +72,13 @@ class Detection:
         )
         return torch.stack([classes, box_loss(deltas.float(), matched)]) * weights
 
-    def evaluation(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: SceneBatch) -> Tensor:
+    def evaluation(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: BoxedBatch) -> Tensor:
         """The summed loss of images that are only evaluated."""
         return self.losses(logits, deltas, *self.match(batch, anchors)).sum()
 
 
 def task_of(
-    splits: SceneSplits,
+    splits: BoxedSplits,
     truth: Coco | None,
     recipe: DetectionRecipe,
     config: InputConfig,
@@ -133,7 +133,7 @@ def answerer(
 
 
 def validate(
-    network: nn.Module, *, answer: Callable[..., Answers], scenes: Scenes, truth: Coco, precision: str
+    network: nn.Module, *, answer: Callable[..., Answers], scenes: BoxedImages, truth: Coco, precision: str
 ) -> Row:
     answers = answer(network, scenes, precision=precision)
     figures = coco_figures(truth, answers.results).overall

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from florilegium.data.scenes import Scenes
+from florilegium.data.boxed_load import BoxedImages
 from florilegium.evaluation.coco import Coco, Figures, accumulated, figures_of
 from florilegium.evaluation.detection_errors import breakdown
 from florilegium.evaluation.detector import Answers
@@ -36,7 +36,7 @@ class Tested:
 
 
 def measure(
-    network: nn.Module, outcome: Outcome, scenes: Scenes, truth: Coco, answer: Callable[..., Answers]
+    network: nn.Module, outcome: Outcome, scenes: BoxedImages, truth: Coco, answer: Callable[..., Answers]
 ) -> Tested:
     """Evaluate in float32, so that whoever evaluates the checkpoint later gets the same figures."""
     started = time.perf_counter()

@@ -8,7 +8,7 @@ import torch
 from florilegium.core.detection import STRIDE, DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.files import write_json, write_text
-from florilegium.data.scenes import SceneSplits, coco_ground_truth
+from florilegium.data.boxed_load import BoxedSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
@@ -24,7 +24,7 @@ PREDICTIONS = ("predictions.json", "detection.json", "matches.npz")
 DetectionJob = Job[DetectionData, DetectionRecipe]
 
 
-def train_detector(job: DetectionJob, splits: SceneSplits, annotations: Path, seed: int) -> None:
+def train_detector(job: DetectionJob, splits: BoxedSplits, annotations: Path, seed: int) -> None:
     """Make the run of `seed`; see `train_run`."""
     train_run(
         job,
@@ -36,7 +36,7 @@ def train_detector(job: DetectionJob, splits: SceneSplits, annotations: Path, se
 
 
 def prepare(
-    job: DetectionJob, splits: SceneSplits, annotations: Path, recipe: DetectionRecipe, seed: int
+    job: DetectionJob, splits: BoxedSplits, annotations: Path, recipe: DetectionRecipe, seed: int
 ) -> Training:
     """The network of `job` with its first weights, and its task."""
     network = start(job, recipe, len(splits.classes), seed, load=load_detector)

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from florilegium.core.detection_recipe import DetectionRecipe
-from florilegium.data.scenes import Scenes
+from florilegium.data.boxed_load import BoxedImages
 from florilegium.training import parallel
 from florilegium.training.seeding import epoch_order
 
 Batches = Sequence[Tensor]
 
 
-def batches_of(scenes: Scenes, recipe: DetectionRecipe, seed: int) -> Callable[[int], Batches]:
+def batches_of(scenes: BoxedImages, recipe: DetectionRecipe, seed: int) -> Callable[[int], Batches]:
     """From an epoch, counted from 0, to its batches: as many in each, in an order of its own."""
     size = recipe.batch_size
     if recipe.grouping == "aspect_ratio":
@@ -24,7 +24,7 @@ def batches_of(scenes: Scenes, recipe: DetectionRecipe, seed: int) -> Callable[[
     )
 
 
-def by_shape(scenes: Scenes, size: int, order: Tensor, *, drop_last: bool) -> list[Tensor]:
+def by_shape(scenes: BoxedImages, size: int, order: Tensor, *, drop_last: bool) -> list[Tensor]:
     """Batches of one shape, filled in `order`; what is left of each shape is put together by width over
     height, and padded when it is fed. Only the last of those is not full."""
     full, left = [], []
@@ -40,7 +40,7 @@ def by_shape(scenes: Scenes, size: int, order: Tensor, *, drop_last: bool) -> li
     return kept([*full, *mixed], size, drop_last=drop_last)
 
 
-def by_aspect_ratio(scenes: Scenes, size: int, *, drop_last: bool) -> list[Tensor]:
+def by_aspect_ratio(scenes: BoxedImages, size: int, *, drop_last: bool) -> list[Tensor]:
     """Neighbours in width over height of the originals, as published: the last batch is filled up from
     the first, whose images are then seen twice an epoch."""
     ratios = scenes.sizes[:, 1] / scenes.sizes[:, 0]

@@ -1,10 +1,13 @@
-"""Packed pictures with their boxes, read as the tensors that a detection experiment uses."""
+"""Packed images with their boxes, as the tensors that a detection experiment uses.
 
-from collections.abc import Sequence
+They come from a packed data set, or from image files that are packed here as a trained detector expects them.
+"""
+
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,54 +16,58 @@ from torch import Tensor
 
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError
-from florilegium.core.files import read_json
-from florilegium.data.buckets import open_buckets
+from florilegium.core.files import read_json, write_json
+from florilegium.data.boxed_pack import open_packed, pack_buckets
+from florilegium.data.fit import fit
+from florilegium.data.sizes import measured
+
+SPLIT = "test"  # the one split of image files that are packed here
 
 
 @dataclass(frozen=True)
-class Scenes:
-    """N pictures with the boxes in them.
+class BoxedImages:
+    """N images with their boxes.
 
-    Pixels lie in buckets, one a padded shape, that the splits of a data set share: the picture n is
+    Pixels lie in buckets, one a padded shape, that the splits of a data set share: image n is
     `pixels[bucket[n]][row[n]]`, its content in the upper left corner and zeros beside it. Boxes are
-    x1, y1, x2, y2 in pixels of the packed picture, in the order of the annotations; crowds and ignored
-    objects are not among them. An image may have none.
+    x1, y1, x2, y2 in pixels of the packed image, in the order of the annotations, without crowds and
+    ignored objects. An image may have none.
     """
 
     pixels: tuple[Tensor, ...]  # uint8 (n_b, H_b, W_b, 3) a bucket, mapped from the file
     bucket: Tensor  # int64 (N,), place in `pixels`
     row: Tensor  # int64 (N,), place in its bucket
     boxes: tuple[Tensor, ...]  # float32 (n_i, 4) an image
-    labels: tuple[Tensor, ...]  # int64 (n_i,) an image, place in `SceneSplits.classes`
+    labels: tuple[Tensor, ...]  # int64 (n_i,) an image, place in `BoxedSplits.classes`
     ids: tuple[int, ...]  # COCO image ids
     names: tuple[str, ...]  # paths inside the data set
     scale: Tensor  # float64 (N,), packed pixels an original pixel, of both axes
     sizes: Tensor  # int64 (N, 2), height and width of the original
-    content: Tensor  # int64 (N, 2), height and width of the picture inside its padding
+    content: Tensor  # int64 (N, 2), height and width of the image inside its padding
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def padded(self) -> Tensor:
-        """Height and width of each picture's bucket, int64 (N, 2)."""
+        """Height and width of each image's bucket, int64 (N, 2)."""
         shapes = torch.tensor([tuple(part.shape[1:3]) for part in self.pixels])
         return shapes.reshape(-1, 2)[self.bucket]
 
 
 @dataclass(frozen=True)
-class SceneSplits:
-    """What an experiment trains, validates and tests on; a label is a place in `classes`."""
+class BoxedSplits:
+    """The images that an experiment trains, validates and tests on; a label is an index into `classes`."""
 
-    train: Scenes
-    val: Scenes | None
-    test: Scenes
+    train: BoxedImages
+    val: BoxedImages | None
+    test: BoxedImages
     classes: tuple[str, ...]  # in the order of their ids
     category_ids: tuple[int, ...]  # COCO category id of each class
 
 
-def load_scenes(
+def load_boxed(
     use: DetectionData, *, pixels: Path, annotations: Path, dropped: Sequence[Path] = ()
-) -> SceneSplits:
+) -> BoxedSplits:
     """Read the splits that `use` names.
 
     Args:
@@ -73,7 +80,7 @@ def load_scenes(
         UserError: a split is empty or was published without annotations, two of its images share an
             id, or no box is left to train on.
     """
-    store = SceneStore(pixels, annotations)
+    store = BoxedStore(pixels, annotations)
     unseen = {name for path in dropped for name in pd.read_csv(path, dtype=str)["image"]}
     for key in ("train", "val", "test"):
         for split in set(getattr(use, key)) & set(store.unannotated):
@@ -92,27 +99,26 @@ def load_scenes(
             )
     if not any(len(boxes) for boxes in train.boxes):
         raise UserError(f"{annotations}: no box is left to train on; add some to the training images")
-    return SceneSplits(train, val if len(val) else None, test, store.classes, store.category_ids)
+    return BoxedSplits(train, val if len(val) else None, test, store.classes, store.category_ids)
 
 
-class SceneStore:
-    """The packed pictures and annotations of a data set, of which any splits can be taken."""
+class BoxedStore:
+    """The packed images and annotations of a data set, of which any splits can be taken."""
 
     def __init__(self, pixels: Path, annotations: Path) -> None:
-        """Open what `load_scenes` describes; pixels are mapped, not read."""
+        """Open the files that `load_boxed` describes; pixels are mapped, not read."""
         content = read_json(annotations)
         self.annotations = annotations
         self.splits: dict[str, dict[str, Any]] = content["splits"]
         self.unannotated: list[str] = content["unannotated"]
         self.category_ids = tuple(category["id"] for category in content["categories"])
         self.classes = tuple(category["name"] for category in content["categories"])
-        table = pd.read_csv(pixels.with_suffix(".csv"), dtype={"image": str}, keep_default_na=False)
-        self.table = table.set_index("image")
-        self.pixels = tuple(map(torch.from_numpy, open_buckets(pixels, table)))
+        buckets, self.table = open_packed(pixels)
+        self.pixels = tuple(map(torch.from_numpy, buckets))
 
     def take(
         self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False
-    ) -> Scenes:
+    ) -> BoxedImages:
         """The images of `splits` that have pixels, by name.
 
         Args:
@@ -141,7 +147,7 @@ class SceneStore:
         targets = [
             self._targets(objects[name], scale, bug) for name, scale in zip(names, rows["scale"], strict=True)
         ]
-        return Scenes(
+        return BoxedImages(
             pixels=self.pixels,
             bucket=_integers(rows["bucket"]),
             row=_integers(rows["row"]),
@@ -155,18 +161,18 @@ class SceneStore:
         )
 
     def _targets(self, objects: list[dict[str, Any]], scale: float, bug: bool) -> tuple[Tensor, Tensor]:
-        """Boxes (n, 4) in packed pixels and labels (n,) of one image, without what is ignored."""
-        counted = [found for found in objects if not found["iscrowd"]]
-        boxes = np.array([found["bbox"] for found in counted], np.float64).reshape(-1, 4)
+        """Boxes (n, 4) in packed pixels and labels (n,) of one image, without crowds and ignored objects."""
+        counted = [annotation for annotation in objects if not annotation["iscrowd"]]
+        boxes = np.array([annotation["bbox"] for annotation in counted], np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         if bug and len(boxes):
             boxes[:, 2:] = boxes[-1, 2:]
-        labels = [self.category_ids.index(found["category_id"]) for found in counted]
+        labels = [self.category_ids.index(annotation["category_id"]) for annotation in counted]
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
 
 
-def coco_ground_truth(scenes: Scenes, annotations: Path) -> dict[str, Any]:
-    """What `scenes` show, in COCO form and original pixels, crowds and ignored objects included.
+def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
+    """The objects of `boxed` in COCO form and original pixels, crowds and ignored objects included.
 
     Every object is as annotated, whatever `DetectionData.boxes` makes of the training boxes.
     Annotations are numbered from 1: pycocotools takes the id 0 for no match.
@@ -175,16 +181,65 @@ def coco_ground_truth(scenes: Scenes, annotations: Path) -> dict[str, Any]:
         annotations: `annotations.json` of the data set.
     """
     content = read_json(annotations)
-    wanted = set(scenes.names)
+    names = set(boxed.names)
     images: list[dict[str, Any]] = []
     objects: list[dict[str, Any]] = []
     for split in content["splits"].values():
-        chosen = [image for image in split["images"] if image["file_name"] in wanted]
+        chosen = [image for image in split["images"] if image["file_name"] in names]
         ids = {image["id"] for image in chosen}
         images += chosen
-        objects += [found for found in split["annotations"] if found["image_id"] in ids]
-    numbered = [found | {"id": number} for number, found in enumerate(objects, start=1)]
+        objects += [annotation for annotation in split["annotations"] if annotation["image_id"] in ids]
+    numbered = [annotation | {"id": number} for number, annotation in enumerate(objects, start=1)]
     return {"images": images, "annotations": numbered, "categories": content["categories"]}
+
+
+def pack_boxed(
+    root: Path,
+    content: Mapping[str, Any],
+    data: DetectionData,
+    folder: Path,
+    *,
+    corrupt: Literal["stop", "skip"] = "skip",
+) -> tuple[BoxedImages, Path, list[str]]:
+    """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`.
+
+    Returns:
+        The images by name, the file of their annotations for `coco_ground_truth`, and a sentence for each
+        image that cannot be read.
+
+    Raises:
+        UserError: none can be read, or two images share an id.
+    """
+    fits = {
+        image["file_name"]: fit(image["height"], image["width"], data.short_side, data.long_side)
+        for image in content["images"]
+    }
+    pixels, annotations = folder / "scenes.npy", folder / "annotations.json"
+    packed = pack_buckets(root, fits, data.padding, pixels, corrupt=corrupt)
+    write_json(
+        annotations,
+        {
+            "categories": content["categories"],
+            "splits": {SPLIT: {key: content[key] for key in ("images", "annotations")}},
+            "unannotated": [],
+        },
+    )
+    faults = [f"{root / name}: {reason}" for name, reason in packed.skipped.items()]
+    return BoxedStore(pixels, annotations).take([SPLIT]), annotations, faults
+
+
+def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
+    """Image files below `root` in COCO form without annotations, numbered from 1 in their order; and a
+    sentence for each file whose size cannot be read."""
+    images, faults = [], []
+    for number, path in enumerate(paths, start=1):
+        size = measured(path)
+        if size is None:
+            faults.append(f"{path}: not an image")
+            continue
+        name = path.relative_to(root).as_posix()
+        images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+    return {"images": images, "annotations": [], "categories": []}, faults
 
 
 def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:

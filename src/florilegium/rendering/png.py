@@ -7,11 +7,18 @@ stored blocks), which leaves nothing to choose.
 
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_BLOCK = 0xFFFF
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    """Write `pixels`, uint8 (H, W, 3), as a PNG file; its folder is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(pixels))
 
 
 def encode(pixels: np.ndarray) -> bytes:

@@ -4,14 +4,14 @@ They stand in for the Oxford sets, and have what makes those interesting. Both w
 hands: the 17 classes are among the 102, under other names, and some test and validation pictures of the
 17 are in the 102 again, encoded, resized, exposed, mirrored or cropped differently. A few are twice in
 the 17 themselves, across splits. Some pictures are atypical: hybrids that look like another kind, and
-whose label can only be known by somebody who saw that very picture. And some are decoys: flowers of
-another colour in the same pose, which are alike to a hash of brightness and are not the same picture.
+whose label can only be known from that very picture. And some are decoys: flowers of another colour in
+the same pose, which look alike to a hash of brightness and are not the same picture.
 
-What is planted is known by construction, so that an audit can be held against it.
+All that is planted is known by construction, so that an audit can be tested against it.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,13 +19,19 @@ from random import Random
 
 import numpy as np
 
-from florilegium.core.errors import UserError
 from florilegium.core.progress import bar
 from florilegium.core.sources import Rendering
-from florilegium.data import png
-from florilegium.data.copies import COPIES, ORIGINAL, TAKEN
-from florilegium.data.petals import OUTLINES, Kind, make_kind, opposite
-from florilegium.data.scene import Picture, draw
+from florilegium.rendering import png
+from florilegium.rendering.picture import (
+    OUTLINES,
+    SUPERSAMPLING,
+    Kind,
+    Picture,
+    draw,
+    make_kind,
+    opposite,
+    photograph,
+)
 
 # Kind k is called after a place (k // 6) and its petals (k % 6).
 PLACES = (
@@ -44,7 +50,7 @@ SPLIT_PARTS = {
     "flowers17": {"train": 1, "val": 1, "test": 4},
     "flowers102": {"train": 3, "val": 2, "test": 5},
 }
-SIZES = range(16, 225)
+SIZES = range(16, 225)  # from the smallest that shows a flower to the largest that the tables of angles hold
 SIBLING_PER_CLASS = 60  # of the flowers17 whose pictures a flowers102 of the same seed shows
 HYBRIDS = 0.25  # part of the pictures of the 17 that look like another kind
 # Of every ten pictures of a split of the 17: how many the 102 show again, and in which splits.
@@ -53,9 +59,50 @@ DECOY = 9  # of every ten test pictures, the one whose pose the 102 show in anot
 DOUBLES_EVERY = 3  # every third class of the 17 has a test picture among its training pictures, too
 
 
+def _encoded(canvas: np.ndarray, seed: str) -> np.ndarray:
+    """Fewer levels, and colour at half the resolution, as a strong JPEG leaves it."""
+    pixels = photograph(canvas, seed).astype(np.int32)
+    half = len(pixels) // 2
+    pixels = pixels[: 2 * half, : 2 * half]
+    grey = pixels.sum(axis=2, keepdims=True) // 3
+    coarse = (pixels - grey).reshape(half, 2, half, 2, 3).sum(axis=(1, 3)) // 4
+    colour = coarse.repeat(2, axis=0).repeat(2, axis=1)
+    return np.clip(grey // 8 * 8 + 4 + colour, 0, 255).astype(np.uint8)
+
+
+def _brighter(canvas: np.ndarray, seed: str) -> np.ndarray:
+    return np.clip(photograph(canvas, seed).astype(np.int32) * 9 // 8, 0, 255).astype(np.uint8)
+
+
+def _cropped(canvas: np.ndarray, seed: str) -> np.ndarray:
+    edge = len(canvas) // 64
+    return photograph(canvas[edge : len(canvas) - edge, edge : len(canvas) - edge], seed)
+
+
+def _resized(canvas: np.ndarray, seed: str) -> np.ndarray:
+    return photograph(canvas, seed, reduce=2 * SUPERSAMPLING)
+
+
+def _mirrored(canvas: np.ndarray, seed: str) -> np.ndarray:
+    return photograph(canvas[:, ::-1], seed)
+
+
+# The ways in which copies of a picture differ: functions from a canvas, and a seed for the grain, to pixels,
+# uint8 (S, S, 3).
+COPIES: dict[str, Callable[[np.ndarray, str], np.ndarray]] = {
+    "encoded": _encoded,
+    "brighter": _brighter,
+    "cropped": _cropped,
+    "resized": _resized,
+    "mirrored": _mirrored,
+}
+ORIGINAL = "original"
+TAKEN = {ORIGINAL: photograph, **COPIES}
+
+
 @dataclass(frozen=True)
 class Shot:
-    """One file: what it shows and how it was taken."""
+    """One file: the picture in it, and the way in which it was taken."""
 
     image: str  # path inside the data set
     picture: Picture
@@ -63,20 +110,10 @@ class Shot:
 
 
 def render(rendering: Rendering, folder: Path) -> list[str]:
-    """Draw every image of `rendering` below `folder`; their paths inside it, sorted.
-
-    Raises UserError for a size that is too small to show a flower, or too large for the tables of angles.
-    """
-    if rendering.size not in SIZES:
-        raise UserError(
-            f"{rendering.scene}: rendered.size = {rendering.size} cannot be drawn; give {SIZES[0]} to {SIZES[-1]}"
-        )
-
+    """Draw every image of `rendering` below `folder`; returns their paths inside it, sorted."""
     planned = shots(rendering)
     for shot in bar(planned, "drawing", "image"):
-        path = folder / shot.image
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png.encode(take(shot, rendering.size)))
+        png.write(folder / shot.image, take(shot, rendering.size))
     return [shot.image for shot in planned]
 
 
@@ -87,8 +124,8 @@ def take(shot: Shot, side: int) -> np.ndarray:
 
 def shots(rendering: Rendering) -> tuple[Shot, ...]:
     """All files of `rendering`, sorted by path."""
-    found = _shots17(rendering) if rendering.scene == "flowers17" else _shots102(rendering)
-    return tuple(sorted(found, key=lambda shot: shot.image))
+    planned = _shots17(rendering) if rendering.scene == "flowers17" else _shots102(rendering)
+    return tuple(sorted(planned, key=lambda shot: shot.image))
 
 
 def planted(
@@ -124,17 +161,17 @@ def kinds(seed: int) -> tuple[Kind, ...]:
 
 
 def _shots17(rendering: Rendering) -> list[Shot]:
-    found = []
+    planned = []
     for number, name in enumerate(COMMON_NAMES):
         for split, count in _counts(rendering).items():
-            found += [
+            planned += [
                 Shot(_path(split, name, i), _picture17(rendering.seed, number, split, i))
                 for i in range(count)
             ]
         if number % DOUBLES_EVERY == 0:
             again = _picture17(rendering.seed, number, "test", 0)
-            found.append(Shot(_path("train", name, _counts(rendering)["train"]), again, _copy(number)))
-    return found
+            planned.append(Shot(_path("train", name, _counts(rendering)["train"]), again, _copy(number)))
+    return planned
 
 
 def _shots102(rendering: Rendering) -> list[Shot]:
@@ -184,7 +221,7 @@ def _picture17(seed: int, number: int, split: str, i: int) -> Picture:
 
 
 def _counts(rendering: Rendering) -> dict[str, int]:
-    """How many of a class's pictures each split gets; what does not divide goes to the later splits."""
+    """The number of pictures of a class in each split; a remainder goes to the later splits."""
     parts = SPLIT_PARTS[rendering.scene]
     whole, counts, before, seen = sum(parts.values()), {}, 0, 0
     for split, part in parts.items():

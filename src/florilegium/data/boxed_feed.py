@@ -1,51 +1,50 @@
-"""Scenes as batches for a detector, whatever the shapes of their pictures."""
+"""Batches of images with boxes for a detector, whatever the shapes of the images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from florilegium.data.augment import InputConfig
-from florilegium.data.scenes import Scenes
+from florilegium.data.augment import InputConfig, scale_and_shift
+from florilegium.data.boxed_load import BoxedImages
 
 RESIDENT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class SceneBatch:
-    """B pictures on the device, with what is known of them."""
+class BoxedBatch:
+    """B images on the device, with their boxes and labels."""
 
     pixels: Tensor  # uint8 (B, H, W, 3), a copy of its own
     boxes: Tensor  # float32 (B, G, 4); rows of zeros fill up images of fewer objects
     labels: Tensor  # int64 (B, G)
-    content: Tensor  # int64 (B, 2) on the host: height and width of each picture inside its padding
+    content: Tensor  # int64 (B, 2) on the host: height and width of each image inside its padding
 
 
-def place(scenes: Scenes, device: torch.device) -> Scenes:
-    """`scenes` with their pixels on the device when they take at most half of its free memory."""
+def place(images: BoxedImages, device: torch.device) -> BoxedImages:
+    """`images` with their pixels on the device when they take at most half of its free memory."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        if sum(part.nbytes for part in scenes.pixels) > RESIDENT_SHARE * free:
-            return scenes
-    return replace(scenes, pixels=tuple(part.to(device) for part in scenes.pixels))
+        if sum(part.nbytes for part in images.pixels) > RESIDENT_SHARE * free:
+            return images
+    return replace(images, pixels=tuple(part.to(device) for part in images.pixels))
 
 
-def gather(scenes: Scenes, index: Tensor, device: torch.device) -> SceneBatch:
-    """The pictures that `index`, int64 (B,) on the host, names; all padded to the largest of them."""
+def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBatch:
+    """The images at `index`, int64 (B,) on the host, all padded to the largest of them."""
     numbers: list[int] = index.tolist()
-    boxes, labels = ([part[n] for n in numbers] for part in (scenes.boxes, scenes.labels))
-    return SceneBatch(
-        _pixels(scenes, index).to(device, non_blocking=True),
+    boxes, labels = ([part[n] for n in numbers] for part in (images.boxes, images.labels))
+    return BoxedBatch(
+        _pixels(images, index).to(device, non_blocking=True),
         _stacked(boxes, torch.zeros(0, 4)).to(device, non_blocking=True),
         _stacked(labels, torch.zeros(0, dtype=torch.int64)).to(device, non_blocking=True),
-        scenes.content[index],
+        images.content[index],
     )
 
 
-def flip(batch: SceneBatch, chosen: Tensor) -> SceneBatch:
-    """Mirror the pictures that `chosen`, bool (B,) on the host, says, in place; their padding stays right.
+def flip(batch: BoxedBatch, chosen: Tensor) -> BoxedBatch:
+    """Mirror the images where `chosen`, bool (B,) on the host, in place; the padding stays at the right.
 
     The rows of zeros among the boxes stay without area.
     """
@@ -60,15 +59,15 @@ def flip(batch: SceneBatch, chosen: Tensor) -> SceneBatch:
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """In which a detector is fastest: on CPUs, gradients of wide convolutions over large maps take 1.6
-    times as long in channels-last memory."""
+    """The memory format in which a detector is fastest: on CPUs, gradients of wide convolutions over large
+    maps take 1.6 times as long in channels-last memory."""
     return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 
 
-def normalise(batch: SceneBatch, config: InputConfig) -> Tensor:
+def normalise(batch: BoxedBatch, config: InputConfig) -> Tensor:
     """float32 (B, 3, H, W) in `memory_format`, (value / 255 - mean) / std, and zeros in the padding."""
     count, height, width, _ = batch.pixels.shape
-    scale, shift = _scale_and_shift(config, width, batch.pixels.device)
+    scale, shift = scale_and_shift(config, width, batch.pixels.device)
     content = batch.content.to(batch.pixels.device)
     rows = torch.arange(height, device=content.device) < content[:, :1]  # (B, H)
     columns = (torch.arange(3 * width, device=content.device) // 3) < content[:, 1:]  # (B, 3 W)
@@ -84,18 +83,18 @@ def flipped(boxes: Tensor, width: Tensor | float) -> Tensor:
     return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
 
 
-def _pixels(scenes: Scenes, index: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3), where the pixels are: the host, or the device that they were placed on."""
-    buckets, rows = scenes.bucket[index], scenes.row[index]
+def _pixels(images: BoxedImages, index: Tensor) -> Tensor:
+    """The pixels at `index`, uint8 (B, H, W, 3), where they lie: on the host, or on the device that `place` chose."""
+    buckets, rows = images.bucket[index], images.row[index]
     used = buckets.unique().tolist()
     if len(used) == 1:
-        source = scenes.pixels[used[0]]
+        source = images.pixels[used[0]]
         return source[rows.to(source.device)]
-    shapes = [scenes.pixels[bucket].shape[1:3] for bucket in used]
+    shapes = [images.pixels[bucket].shape[1:3] for bucket in used]
     height, width = (max(sides) for sides in zip(*shapes, strict=True))
-    pixels = scenes.pixels[used[0]].new_zeros(len(index), height, width, 3)
+    pixels = images.pixels[used[0]].new_zeros(len(index), height, width, 3)
     for number, (bucket, row) in enumerate(zip(buckets.tolist(), rows.tolist(), strict=True)):
-        picture = scenes.pixels[bucket][row]
+        picture = images.pixels[bucket][row]
         pixels[number, : picture.shape[0], : picture.shape[1]] = picture
     return pixels
 
@@ -103,11 +102,3 @@ def _pixels(scenes: Scenes, index: Tensor) -> Tensor:
 def _stacked(parts: Sequence[Tensor], empty: Tensor) -> Tensor:
     """(B, most, ...) from B tensors of different lengths, filled up with zeros."""
     return torch.nn.utils.rnn.pad_sequence([*parts, empty], batch_first=True)[:-1]
-
-
-@lru_cache(maxsize=64)
-def _scale_and_shift(config: InputConfig, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """For rows of W RGB triples: as vectors of 3 W values they are applied faster than of 3."""
-    mean, std = torch.tensor(config.mean), torch.tensor(config.std)
-    scale, shift = 1 / (255 * std), -mean / std
-    return scale.repeat(width).to(device), shift.repeat(width).to(device)

@@ -1,20 +1,28 @@
-"""Five kinds of simple objects on textured ground, drawn with the box of each.
+"""A rendered set of pictures with boxes, in COCO form: five kinds of simple objects on textured ground.
 
-A kind is known by its shape, and mostly by its colours: some objects have those of another kind.
+It stands in for the detection data. A kind is known by its shape, and mostly by its colours: some objects
+have those of another kind. Some test and validation pictures are in the training split again, encoded,
+exposed or mirrored differently, with their boxes, as happens where a set is gathered twice. All that is
+planted is known by construction, so that an audit can be tested against it.
 
-All drawing is integer arithmetic, as that of the flowers, so that a drawing has the same bytes on every
-machine. Lengths are 256ths of the canvas side, colours 0-255.
+Drawing is integer arithmetic, as that of the flowers. Lengths are 256ths of the canvas side, colours 0-255.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 
-from florilegium.data.petals import Colour
-from florilegium.data.scene import SUPERSAMPLING, tinted
+from florilegium.core.files import write_json
+from florilegium.core.progress import bar
+from florilegium.core.sources import Rendering
+from florilegium.rendering import png
+from florilegium.rendering.flowers import ORIGINAL, TAKEN
+from florilegium.rendering.picture import SUPERSAMPLING, Colour, tinted
 
 # Class to (shadow, light) of the colours that it comes in.
 KINDS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
@@ -30,32 +38,37 @@ MOST = 3  # objects in a picture
 TRIES = 20
 DISGUISED = 0.3  # part of the objects that have the colours of another class
 OVERLAP = 4  # of an object's side, one part of so many may be covered by the next
+SIZES = range(64, 513)  # smaller, objects look alike; larger ones take too long
+SPLIT_PARTS = {"train": 4, "val": 1, "test": 1}
+AGAIN = {"val": 9, "test": 4}  # every so many pictures of a split is in train again
+COPIES = ("mirrored", "encoded", "brighter")  # those that keep the size of a picture
+BEGINNING = {"train": 1, "val": 100_001, "test": 200_001}  # first image id
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Placed:
     """An object of a drawing: its class, and its box (left, top, right, bottom) in canvas pixels."""
 
     name: str
     box: tuple[int, int, int, int]
 
 
-def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Drawn, ...]]:
+def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Placed, ...]]:
     """A picture with an object of the class `first` and up to two others of any.
 
     Returns the canvas, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3), and its objects.
     """
     rng = Random(seed)
     canvas = ground(side * SUPERSAMPLING, rng)
-    drawn: list[Drawn] = []
+    placed: list[Placed] = []
     for name in (first, *(rng.choice(NAMES) for _ in range(rng.randrange(MOST)))):
-        mask = _placed(name, len(canvas), rng, [found.box for found in drawn])
+        mask = _placed(name, len(canvas), rng, [other.box for other in placed])
         if mask is not None:
             box = _extent(mask)
             dressed = rng.choice(NAMES) if rng.random() < DISGUISED else name
             _paint(canvas, mask, box, rng.choice(KINDS[dressed]), rng)
-            drawn.append(Drawn(name, box))
-    return np.clip(canvas, 0, 255).astype(np.uint8), tuple(drawn)
+            placed.append(Placed(name, box))
+    return np.clip(canvas, 0, 255).astype(np.uint8), tuple(placed)
 
 
 def ground(side: int, rng: Random) -> np.ndarray:
@@ -88,7 +101,7 @@ def _placed(
 
 
 def _clear(reach: list[tuple[int, int]], other: list[int]) -> bool:
-    """Whether two boxes have little in common along one axis."""
+    """True if two boxes overlap little along one axis."""
     common = (min(high, other[axis + 2]) - max(low, other[axis]) for axis, (low, high) in enumerate(reach))
     return any(length * OVERLAP < min(high - low for low, high in reach) for length in common)
 
@@ -114,7 +127,7 @@ def _mask(name: str, side: int, x: int, y: int, radius: int, turn: float) -> np.
 
 
 def _inside(dx: np.ndarray, dy: np.ndarray, corners: list[tuple[int, int]]) -> np.ndarray:
-    """Whether points lie in a polygon: a ray to the right of them crosses its edges an odd number of times."""
+    """True for points inside a polygon: a ray to their right crosses its edges an odd number of times."""
     inside = np.zeros(dx.shape, bool)
     for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
         spans = (y1 > dy) != (y2 > dy)
@@ -141,3 +154,66 @@ def _paint(
     fall = np.clip((np.arange(len(canvas)) - top) * 256 // (bottom - top), 0, 256)
     shade = light + ((shadow - light) * fall[:, None] >> 8)  # (side, 3)
     canvas[mask] = np.broadcast_to(shade[:, None], canvas.shape)[mask]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One file: what it shows and how it was taken."""
+
+    image: str  # path inside the data set
+    seed: str  # of what it shows
+    first: str  # class of its first object
+    taken: str = ORIGINAL  # a key of TAKEN
+
+
+def render(rendering: Rendering, folder: Path) -> list[str]:
+    """Draw every image of `rendering` below `folder`, and an annotation file a split; returns all paths, sorted."""
+    paths = []
+    for split, planned in shots(rendering).items():
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for number, shot in enumerate(bar(planned, "drawing", "image"), start=BEGINNING[split]):
+            canvas, placed = draw(shot.seed, shot.first, rendering.size)
+            pixels = TAKEN[shot.taken](canvas, shot.image)
+            png.write(folder / shot.image, pixels)
+            height, width, _ = pixels.shape
+            images.append({"id": number, "file_name": shot.image, "width": width, "height": height})
+            annotations += [
+                {"id": len(annotations) + i, "image_id": number, **_annotation(item, shot.taken, width)}
+                for i, item in enumerate(placed, start=1)
+            ]
+        categories = [{"id": i, "name": name} for i, name in enumerate(NAMES, start=1)]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        write_json(folder / f"{split}.json", content)
+        paths += [f"{split}.json", *(shot.image for shot in planned)]
+    return sorted(paths)
+
+
+def shots(rendering: Rendering) -> dict[str, list[Shot]]:
+    """All files of `rendering` by split; the copies come last in train."""
+    total = rendering.per_class * len(NAMES)
+    planned = {}
+    for split, part in SPLIT_PARTS.items():
+        count = total * part // sum(SPLIT_PARTS.values())
+        planned[split] = [
+            Shot(_path(split, i), f"{rendering.seed}/objects/{split}/{i}", NAMES[i % len(NAMES)])
+            for i in range(count)
+        ]
+    for shot in [shot for split, every in AGAIN.items() for shot in planned[split][::every]]:
+        number = len(planned["train"])
+        copy = COPIES[number % len(COPIES)]
+        planned["train"].append(Shot(_path("train", number), shot.seed, shot.first, copy))
+    return planned
+
+
+def _annotation(placed: Placed, taken: str, width: int) -> dict[str, Any]:
+    """An object as COCO has it, in pixels of the file."""
+    left, top, right, bottom = (edge / SUPERSAMPLING for edge in placed.box)
+    if taken == "mirrored":
+        left, right = width - right, width - left
+    box = [left, top, right - left, bottom - top]
+    return {"category_id": NAMES.index(placed.name) + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+
+
+def _path(split: str, number: int) -> str:
+    return f"images/{split}/{number:04d}.png"
