@@ -135,9 +135,11 @@ def train_epoch(
     tally = torch.zeros(len(task.objective.columns), dtype=exact(learner.device), device=learner.device)
     tally += torch.tensor(progress.tally or 0.0, dtype=tally.dtype, device=learner.device)
     started = time.perf_counter() - progress.elapsed
+    val_losses = [row.get("val_loss") for row in progress.history]
+    factor = recipe.restart_factor ** len(progress.restarts)
     train_mode(learner.network)
     for step in bar(range(progress.step, steps), f"epoch {epoch + 1}/{recipe.epochs}", "step"):
-        progress.lr = learning_rate(recipe, progress, epoch * steps + step, steps)
+        progress.lr = rate(recipe, epoch * steps + step, steps, val_losses) * factor
         tally += step_that_fits(learner, task, batches[step], progress.lr, (seed, epoch, step))
         last = step + 1 == steps
         if (last or (step + 1) % CHECK_EVERY == 0) and not tally.isfinite().all():
@@ -172,11 +174,6 @@ def exact(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def learning_rate(recipe: TrainingRecipe, progress: Progress, step: int, steps: int) -> float:
-    losses = [row["val_loss"] for row in progress.history] if recipe.schedule == "plateau" else []
-    return rate(recipe, step, steps, losses) * recipe.restart_factor ** len(progress.restarts)
-
-
 def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) -> None:
     """Validate, write the row of the epoch, of `count` images, and remember the weights where they are the best."""
     recipe, epoch = learner.recipe, len(progress.history) + 1
@@ -185,7 +182,7 @@ def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) ->
     row |= dict.fromkeys(task.judged)
     averaged_from = recipe.averaged_from()
     if learner.swa and averaged_from is not None and epoch > averaged_from:
-        learner.swa.update(learner.network)
+        learner.swa.update_parameters(learner.network)
     started = time.perf_counter()
     if task.validate and not parallel.rank():
         row |= task.validate(learner.evaluated)

@@ -39,7 +39,7 @@ def range_test(
         A row a step: `step, lr, loss, smoothed`; the last one may be of a loss that blew up.
     """
     lowest, highest = recipe.finder_rates
-    learner = Learner(network, recipe.model_copy(update={"lr": lowest}), task.objective, device)
+    learner = Learner(network, recipe, task.objective, device)
     train_mode(learner.network)
     rates = exponential(lowest, highest, recipe.finder_steps)
     losses: list[float] = []

@@ -165,8 +165,8 @@ def total(numbers: Tensor) -> Tensor:
     return numbers
 
 
-def averaging(network: nn.Module) -> nn.Module:
-    """What to call in place of `network`, so that `backward` leaves the mean gradient of all processes."""
+def replica(network: nn.Module) -> nn.Module:
+    """This process's replica of `network`, to be called in its place: `backward` leaves the mean gradient of all."""
     if size() == 1:
         return network
     if next(network.parameters()).is_cuda:
