@@ -55,7 +55,7 @@ def test_the_splits_of_the_table(packed):
 
 def test_a_study_that_chose_on_its_test_images_is_repeated_so(packed):
     found = load_splits(use(train=["train", "val"], val=[], choose_on_test=True), **packed)
-    assert found.val is found.test
+    assert found.val is found.test and found.validated_on_test
     assert len(found.train) == 24
 
 
@@ -88,7 +88,7 @@ def test_images_without_pixels_are_left_out(packed):
 def test_a_part_held_out_is_stratified_disjoint_and_the_same_for_everyone(packed):
     whole = use(train=["train", "val", "test"], holdout=0.2)
     found, again = load_splits(whole, **packed), load_splits(whole, **packed)
-    assert found.val is found.test
+    assert found.val is found.test and found.validated_on_test
     assert found.test.names == again.test.names
     assert sorted(n[0] for n in found.test.names) == ["a", "a", "b", "b", "c", "c"]
     assert set(found.train.names) | set(found.test.names) == {

@@ -105,17 +105,20 @@ def centre(pixels: Tensor, flips: Tensor, buffers: crops.Buffers, config: InputC
 def normalise(images: Tensor, config: InputConfig, buffers: crops.Buffers) -> Tensor:
     """uint8 (B, 3, s, s) to (value / 255 - mean) / std, in the kept float buffer."""
     batch = buffers.get("float", images.shape, torch.float32, images.device)
-    scale, shift = _scale_and_shift(config, images.device)
+    scale, shift = scale_and_shift(config, config.size, images.device)
     _rows(batch).copy_(_rows(images)).mul_(scale).add_(shift)
     return batch
 
 
-@lru_cache(maxsize=8)
-def _scale_and_shift(config: InputConfig, device: torch.device) -> tuple[Tensor, Tensor]:
-    """For rows of s RGB triples: as vectors of 3 s values they are applied four times faster than of 3."""
+@lru_cache(maxsize=64)
+def scale_and_shift(config: InputConfig, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Factor and offset, (3 W,) each, that normalise a row of W RGB pixels in 0 to 255.
+
+    Applied to whole rows, they are four times faster than vectors of 3.
+    """
     mean, std = torch.tensor(config.mean), torch.tensor(config.std)
     scale, shift = 1 / (255 * std), -mean / std
-    return scale.repeat(config.size).to(device), shift.repeat(config.size).to(device)
+    return scale.repeat(width).to(device), shift.repeat(width).to(device)
 
 
 def _rows(images: Tensor) -> Tensor:

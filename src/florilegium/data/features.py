@@ -1,4 +1,4 @@
-"""What a frozen backbone saw in the images of an experiment, in files: the images of a cached probe."""
+"""Files with a frozen backbone's features of an experiment's images: the data of a cached probe."""
 
 from pathlib import Path
 
@@ -11,21 +11,17 @@ from florilegium.core.files import atomic, read_json, write_json, write_text
 from florilegium.data.load import Images, Splits
 
 FILES = ("features.npy", "features.csv", "features.json")
-PARTS = ("train", "val", "test")
 
 
 def parts_of(splits: Splits) -> dict[str, Images]:
-    """The parts of `splits` that have images of their own: validation may be on those of the test."""
-    own = {part: getattr(splits, part) for part in PARTS}
-    return {
-        part: images
-        for part, images in own.items()
-        if images is not None and (part != "val" or images is not splits.test)
-    }
+    """The parts of `splits` that have images of their own."""
+    val = None if splits.validated_on_test else splits.val
+    parts = {"train": splits.train, "val": val, "test": splits.test}
+    return {part: images for part, images in parts.items() if images is not None}
 
 
 def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str) -> None:
-    """Write what belongs to the images of `parts_of(splits)`, one after the other.
+    """Write the features of the images of `parts_of(splits)`, one part after the other.
 
     Args:
         features: float32 (N, H, F), before each of the H heads.
@@ -41,7 +37,7 @@ def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str
         np.save(file, features.numpy())
     table = pd.DataFrame(rows, columns=["part", "image", "class"])
     write_text(folder / "features.csv", table.to_csv(index=False, lineterminator="\n"))
-    validated = None if splits.val is None else "test" if splits.val is splits.test else "val"
+    validated = "test" if splits.validated_on_test else None if splits.val is None else "val"
     facts = {"backbone": backbone, "classes": list(splits.classes), "validated_on": validated}
     write_json(folder / "features.json", facts)
 
@@ -58,6 +54,7 @@ def load_features(folder: Path) -> Splits:
         labels = torch.tensor([number[name] for name in table["class"][chosen]])
         return Images(torch.from_numpy(features[chosen.to_numpy()]), labels, tuple(table["image"][chosen]))
 
-    test, validated = take("test"), facts["validated_on"]
-    val = None if validated is None else test if validated == "test" else take("val")
-    return Splits(take("train"), val, test, tuple(facts["classes"]))
+    train, test, classes = take("train"), take("test"), tuple(facts["classes"])
+    if facts["validated_on"] == "test":
+        return Splits(train, test, test, classes, validated_on_test=True)
+    return Splits(train, take("val") if facts["validated_on"] else None, test, classes)

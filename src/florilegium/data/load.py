@@ -16,6 +16,7 @@ from florilegium.core.rounding import twelve_digits
 from florilegium.core.spec import DataUse
 
 SAME_PICTURE = "same_picture"
+RESIDENT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Images:
 
 @dataclass(frozen=True)
 class Splits:
-    """What an experiment trains, validates and tests on; a label is a place in `classes`."""
+    """The images that an experiment trains, validates and tests on; a label is an index into `classes`."""
 
     train: Images
     val: Images | None
     test: Images
     classes: tuple[str, ...]
+    validated_on_test: bool = False
+    """True if `val` holds the images of `test`."""
 
 
 def load_splits(
@@ -97,8 +100,17 @@ def load_splits(
             wanted = ", ".join(getattr(use, key)) or "none"
             raise UserError(f"{images}: no image is left to {key} on; data.{key} names the splits: {wanted}")
     tested = take(test)
-    same = use.holdout is not None or use.choose_on_test
-    return Splits(take(train), tested if same else take(val) if len(val) else None, tested, classes)
+    if use.holdout is not None or use.choose_on_test:
+        return Splits(take(train), tested, tested, classes, validated_on_test=True)
+    return Splits(take(train), take(val) if len(val) else None, tested, classes)
+
+
+def fits(pixels: Iterable[Tensor], device: torch.device) -> bool:
+    """True if `pixels` take at most half of the free memory of `device`; always so on a CPU."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(part.nbytes for part in pixels) <= RESIDENT_SHARE * free
 
 
 def held_out(

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from florilegium.data.augment import InputConfig
+from florilegium.data.augment import InputConfig, scale_and_shift
+from florilegium.data.load import fits
 from florilegium.data.scenes import Scenes
-
-RESIDENT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,9 @@ class SceneBatch:
 
 
 def place(scenes: Scenes, device: torch.device) -> Scenes:
-    """`scenes` with their pixels on the device when they take at most half of its free memory."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        if sum(part.nbytes for part in scenes.pixels) > RESIDENT_SHARE * free:
-            return scenes
+    """`scenes` with their pixels on the device if they fit there, else as they are."""
+    if not fits(scenes.pixels, device):
+        return scenes
     return replace(scenes, pixels=tuple(part.to(device) for part in scenes.pixels))
 
 
@@ -68,7 +64,7 @@ def memory_format(device: torch.device) -> torch.memory_format:
 def normalise(batch: SceneBatch, config: InputConfig) -> Tensor:
     """float32 (B, 3, H, W) in `memory_format`, (value / 255 - mean) / std, and zeros in the padding."""
     count, height, width, _ = batch.pixels.shape
-    scale, shift = _scale_and_shift(config, width, batch.pixels.device)
+    scale, shift = scale_and_shift(config, width, batch.pixels.device)
     content = batch.content.to(batch.pixels.device)
     rows = torch.arange(height, device=content.device) < content[:, :1]  # (B, H)
     columns = (torch.arange(3 * width, device=content.device) // 3) < content[:, 1:]  # (B, 3 W)
@@ -103,11 +99,3 @@ def _pixels(scenes: Scenes, index: Tensor) -> Tensor:
 def _stacked(parts: Sequence[Tensor], empty: Tensor) -> Tensor:
     """(B, most, ...) from B tensors of different lengths, filled up with zeros."""
     return torch.nn.utils.rnn.pad_sequence([*parts, empty], batch_first=True)[:-1]
-
-
-@lru_cache(maxsize=64)
-def _scale_and_shift(config: InputConfig, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """For rows of W RGB triples: as vectors of 3 W values they are applied faster than of 3."""
-    mean, std = torch.tensor(config.mean), torch.tensor(config.std)
-    scale, shift = 1 / (255 * std), -mean / std
-    return scale.repeat(width).to(device), shift.repeat(width).to(device)

@@ -62,7 +62,7 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
         trackers.close()
     tested = measure(learning, outcome, splits, prepared, job.device)
     table = job.out_of(seed) / "predictions.csv"
-    results.write_table(table, predictions(splits.test, tested.test, splits.classes))
+    results.write_table(table, predictions(splits.test, tested.selected, splits.classes))
     results.write_run(
         job,
         seed,

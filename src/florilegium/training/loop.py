@@ -31,7 +31,7 @@ CHECK_EVERY = 50  # steps between two looks at whether the loss is still a numbe
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run leaves. Epochs count from 1; a `best_epoch` of 0 means the first weights."""
+    """The result of a run. Epochs count from 1; a `best_epoch` of 0 means the first weights."""
 
     history: list[Row]
     last_state: Weights
@@ -49,6 +49,11 @@ class Outcome:
     seconds_per_epoch: list[float]
     seconds_validation: float
     images_per_second: float
+
+    @property
+    def selected_is_last(self) -> bool:
+        """True if the selected weights are those after the last epoch."""
+        return self.best_epoch == len(self.history)
 
 
 def fit(

@@ -1,9 +1,11 @@
-"""What a training leaves, whatever its task: its outcome as metrics, its costs, its warnings, its files."""
+"""The results of a training, whatever its task: test scores, metrics, costs, warnings and files."""
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 import torch
@@ -20,6 +22,28 @@ from florilegium.training.loop import Outcome
 from florilegium.training.machine import device_name
 
 CHECKPOINT = "checkpoint.safetensors"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Tested(Generic[T]):
+    """Scores of the selected and of the last weights, which may be the same, on the test images."""
+
+    selected: T
+    last: T
+    seconds: float
+
+
+def score_weights(network: nn.Module, outcome: Outcome, score: Callable[[], T]) -> Tested[T]:
+    """Call `score` with the last, then with the selected weights in `network`, which keeps the latter."""
+    started = time.perf_counter()
+    network.load_state_dict(outcome.last_state)
+    last = selected = score()
+    if not outcome.selected_is_last:
+        network.load_state_dict(outcome.selected_state)
+        selected = score()
+    return Tested(selected, last, time.perf_counter() - started)
 
 
 def write_run(
