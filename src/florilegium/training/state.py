@@ -56,9 +56,9 @@ class StateFolder:
             return ""
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, its tensors on the host, or None when there is none for this fingerprint.
+        """The saved state, its tensors on the host, or None if there is none of this fingerprint.
 
-        A state of another fingerprint, or one that cannot be read, is renamed aside with its folder.
+        The folder of another fingerprint's state, or of one that cannot be read, is renamed.
         """
         return parallel.shared(None if parallel.rank() else self._read())
 
@@ -83,7 +83,7 @@ class StateFolder:
             torch.save({**state, "fingerprint": self.fingerprint}, file)
 
     def clear(self) -> None:
-        """Remove the state, and what an interrupted write may have left beside it."""
+        """Remove the state, with the remains of an interrupted write."""
         if self.folder.is_dir():
             for path in self.folder.iterdir():
                 path.unlink()
