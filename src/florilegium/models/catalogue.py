@@ -11,7 +11,7 @@ from florilegium.data.fetch import verify
 
 
 def read_catalogue(path: Path) -> dict[str, Weights]:
-    """Every entry of the file, by name; raises `UserError` for anything misspelt in it."""
+    """The entries of the file by name; raises `UserError` for an unknown key in it."""
     return {name: parse(Weights, entry, f"{path.name}: {name}") for name, entry in read_yaml(path).items()}
 
 
@@ -23,7 +23,7 @@ def look_up(name: str, catalogue: Mapping[str, Weights]) -> Weights:
 
 
 def kept(name: str, weights: Weights, folder: Path) -> Path:
-    """Where the file of `name` lies once it is downloaded or put there by hand."""
+    """The path of the file of `name`, once it is downloaded or put there by hand."""
     return folder / f"{name}{Path(weights.source.file).suffix}"
 
 
@@ -31,8 +31,7 @@ def locate(name: str, weights: Weights, folder: Path) -> Path:
     """The file of `name` below `folder`, verified.
 
     Raises:
-        UserError: it is absent, or not what it should be; the sentence says where to get it from and
-            where to put it.
+        UserError: it is absent or has another checksum; the sentence says where to get it and where to put it.
     """
     path = kept(name, weights, folder)
     try:

@@ -12,7 +12,7 @@ from florilegium.data.features import FILES, parts_of, write_features
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages import untrained
-from florilegium.training.first_network import first_network
+from florilegium.training.first_network import initialise_classifier
 from florilegium.training.job import Job
 from florilegium.training.probe import digest_of, extract
 
@@ -26,7 +26,7 @@ def main() -> None:
 def make_features(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
     started = time.time()
     folder = job.out_of(seed) / "features"
-    network = first_network(job, recipe, len(splits.classes), seed)
+    network = initialise_classifier(job, recipe, len(splits.classes), seed)
     backbone = digest_of(network)
     config = registry.input_config(job.model, recipe)
     parts = parts_of(splits)

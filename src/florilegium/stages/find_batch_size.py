@@ -15,7 +15,7 @@ from florilegium.report.figures_finders import Origin, draw_memory
 from florilegium.stages import untrained
 from florilegium.training.batch_finder import memory_limit, memory_of_batches
 from florilegium.training.classification import task_of
-from florilegium.training.first_network import first_network
+from florilegium.training.first_network import initialise_classifier
 from florilegium.training.job import Job
 from florilegium.training.machine import device_name
 from florilegium.training.results import write_table
@@ -35,7 +35,7 @@ def find(job: Job, recipe: Recipe, splits: Splits, seed: int, *, gib: float) -> 
     started = time.time()
     folder = job.out_of(seed) / "finder"
     limit = memory_limit(gib, job.device)
-    network = first_network(job, recipe, len(splits.classes), seed)
+    network = initialise_classifier(job, recipe, len(splits.classes), seed)
     task = task_of(splits, recipe, registry.input_config(job.model, recipe), seed, job.device)
     table = memory_of_batches(network, task, recipe, limit=limit, device=job.device)
     largest = int(table["batch_size"].max())

@@ -11,7 +11,7 @@ from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages import untrained
 from florilegium.training.classification import task_of
-from florilegium.training.first_network import first_network
+from florilegium.training.first_network import initialise_classifier
 from florilegium.training.job import Job
 from florilegium.training.lr_finder import range_test, suggest
 from florilegium.training.results import write_table
@@ -33,7 +33,7 @@ def find(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
     """
     started = time.time()
     folder = job.out_of(seed) / "finder"
-    network = first_network(job, recipe, len(splits.classes), seed)
+    network = initialise_classifier(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)
     task = task_of(splits, recipe, config, seed, job.device)
     table = range_test(network, task, recipe, seed=seed, device=job.device)

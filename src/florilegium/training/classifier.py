@@ -11,7 +11,7 @@ from florilegium.models import registry
 from florilegium.training import parallel, results
 from florilegium.training.classification import task_of
 from florilegium.training.classification_results import measure, metrics, predictions
-from florilegium.training.first_network import first_network
+from florilegium.training.first_network import initialise_classifier
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
@@ -39,7 +39,7 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     decided = {"precision": pick_precision(asked.precision, job.device), "lr": job.rate_of(asked, seed)}
     recipe = asked.model_copy(update=decided)
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
-    network = first_network(job, recipe, len(splits.classes), seed)
+    network = initialise_classifier(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)
     features = job.features_of(seed)
     # Heads that are trained by themselves are the network's own: it learns what they learn.

@@ -15,11 +15,11 @@ from florilegium.data.scenes import SceneSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
-from florilegium.models.start import load_detector
+from florilegium.models.start import load_detector_weights
 from florilegium.training import parallel, results
 from florilegium.training.detection import Detection, answerer, task_of
 from florilegium.training.detection_results import findings, measure, metrics
-from florilegium.training.first_network import start
+from florilegium.training.first_network import initialise_network
 from florilegium.training.job import Job
 from florilegium.training.loop import fit
 from florilegium.training.machine import pick_precision
@@ -46,7 +46,7 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
     data, asked = job.section(DetectionData, "data"), job.section(DetectionRecipe, "recipe")
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")
-    network = start(job, recipe, len(splits.classes), seed, load=load_detector)
+    network = initialise_network(job, recipe, len(splits.classes), seed, load=load_detector_weights)
     anchors = network.arguments.anchors
     config = replace(registry.own_input(job.model), size=data.short_side)
     val_truth = None if splits.val is None else coco_ground_truth(splits.val, annotations)

@@ -19,7 +19,7 @@ from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import own_input
 from florilegium.training import parallel, results
 from florilegium.training.feed import Feed, place
-from florilegium.training.first_network import start
+from florilegium.training.first_network import initialise_network
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome, fit
 from florilegium.training.machine import pick_precision
@@ -48,7 +48,7 @@ def make_run(job: Job, splits: Splits, seed: int, state: StateFolder) -> None:
     recipe = asked.model_copy(update={"precision": pick_precision(asked.precision, job.device)})
     check_classes(splits)
     say(f"{job.out}, seed {seed}: {len(splits.train)} images to learn from")
-    network = start(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
+    network = initialise_network(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
     config, _ = own_input(job.model)
     trackers = trackers_of(job, seed)
     task = task_of(network, splits, recipe, config, seed, job.device)
