@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.spec import DataUse
-from florilegium.data.load import Images, load_splits
+from florilegium.data.load import Images, fits, load_splits
 
 PER_CLASS = 10
 
@@ -137,3 +138,11 @@ def test_an_empty_split_is_named(packed):
     table[table["split"] != "test"].to_csv(packed["images"], index=False)
     with pytest.raises(UserError, match=r"no image is left to test on; data\.test names the splits: test"):
         load_splits(use(), **packed)
+
+
+def test_pixels_fit_a_gpu_if_they_take_half_of_its_free_memory_at_most(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (200, 400))
+    pixels = [torch.zeros(60, dtype=torch.uint8), torch.zeros(40, dtype=torch.uint8)]
+    more = [*pixels, torch.zeros(1, dtype=torch.uint8)]
+    assert fits(pixels, torch.device("cuda")) and not fits(more, torch.device("cuda"))
+    assert fits(more, torch.device("cpu"))
