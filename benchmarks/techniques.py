@@ -122,7 +122,7 @@ def epoch_of(model: Model, recipe: Recipe, images: Images, device: torch.device)
         started = time.perf_counter()
         train_epoch(learner, task, task.batches(0), Progress({}), keeper, 0)
         if learner.swa:  # of an average over as many epochs as it takes, the share of one
-            learner.swa.update(learner.network)
+            learner.swa.update_parameters(learner.network)
         return len(images) / (time.perf_counter() - started)
 
     if not learner.swa:

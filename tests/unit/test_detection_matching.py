@@ -37,6 +37,15 @@ def test_padding_and_inverted_boxes_overlap_nothing(box: list[float]):
     assert pairwise_iou(torch.tensor([[box]], dtype=torch.float32), ANCHORS).abs().max() == 0
 
 
+def test_an_inverted_box_whose_area_cancels_an_anchor_s_overlaps_nothing():
+    x1, y1, x2, y2 = ANCHORS[0].tolist()
+    boxes = torch.tensor([[[x2, y1, x1, y2], [x1, y2, x2, y1]], [[0.0, 0, 0, 0], [x1, y1, x2, y2]]])
+    iou = pairwise_iou(boxes, ANCHORS)
+    assert iou.isfinite().all()
+    assert iou[:, 0].abs().max() == 0 and iou[0, 1].abs().max() == 0
+    assert iou[1, 1, 0] == 1
+
+
 def test_codes_are_torchvisions_with_the_studys_weights():
     """Its weights 10, 10, 5 and 5 are the same division by 0.1 and 0.2."""
     boxes = some_boxes(len(ANCHORS))

@@ -19,7 +19,7 @@ from florilegium.evaluation.coco import FIGURES, coco_figures
 from florilegium.evaluation.detector import detect
 from florilegium.evaluation.matches import read_matches
 from florilegium.evaluation.suppression import Suppression
-from florilegium.models.start import load_detector
+from florilegium.models.start import load_detector_weights
 from florilegium.models.weights import save
 from florilegium.report.average_precision import coco_scores
 from florilegium.stages import train_detector as stage
@@ -170,11 +170,11 @@ def test_a_classifier_is_a_start_for_the_backbone_and_a_detector_for_all(tmp_pat
     classifier = source.backbone.state_dict() | {"fc.weight": torch.zeros(2, 2), "fc.bias": torch.zeros(2)}
     save(classifier, tmp_path / "classifier.safetensors")
     before = target.class_head.layers[0][0].weight.clone()
-    load_detector(target, tmp_path / "classifier.safetensors")
+    load_detector_weights(target, tmp_path / "classifier.safetensors")
     assert torch.equal(target.backbone.conv1.weight, source.backbone.conv1.weight)
     assert torch.equal(target.class_head.layers[0][0].weight, before)
     save(source.state_dict(), tmp_path / "detector.safetensors")
-    load_detector(target, tmp_path / "detector.safetensors")
+    load_detector_weights(target, tmp_path / "detector.safetensors")
     assert torch.equal(target.class_head.layers[0][0].weight, source.class_head.layers[0][0].weight)
 
 
@@ -183,10 +183,10 @@ def test_batch_normalised_weights_fit_frozen_statistics_and_not_groups(tmp_path:
     source.backbone.bn1.running_mean.fill_(3.0)
     save(source.backbone.state_dict(), tmp_path / "c.safetensors")
     frozen = detector(norm="frozen_bn")
-    load_detector(frozen, tmp_path / "c.safetensors")
+    load_detector_weights(frozen, tmp_path / "c.safetensors")
     assert frozen.backbone.bn1.running_mean.unique().tolist() == [3.0]
     with pytest.raises(UserError, match=r"holds unexpected bn1\.running_mean"):
-        load_detector(detector(norm="gn"), tmp_path / "c.safetensors")
+        load_detector_weights(detector(norm="gn"), tmp_path / "c.safetensors")
 
 
 # --- the stage
@@ -256,7 +256,7 @@ def test_figures_are_those_of_the_checkpoint_and_of_the_predictions(world: Path)
     part = scene_splits().test
     assert coco_figures(truth(part), predictions).overall == {name: metrics[name] for name in FIGURES}
     network = detector(seed=5)
-    load_detector(network, folder / "checkpoint.safetensors")
+    load_detector_weights(network, folder / "checkpoint.safetensors")
     answers = detect(network, part, CONFIG_OF_THE_MODEL, Suppression(), category_ids=CATEGORY_IDS, device=CPU)
     assert answers.results == predictions
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.spec import DataUse
-from florilegium.data.load import Images, held_out, load_splits
+from florilegium.data.load import Images, fits, held_out, load_splits
 from florilegium.data.splits import carve
 
 PER_CLASS = 10
@@ -56,7 +57,7 @@ def test_the_splits_of_the_table(packed):
 
 def test_a_study_that_chose_on_its_test_images_is_repeated_so(packed):
     found = load_splits(use(train=["train", "val"], val=[], choose_on_test=True), **packed)
-    assert found.val is found.test
+    assert found.val is found.test and found.validated_on_test
     assert len(found.train) == 24
 
 
@@ -150,3 +151,11 @@ def test_draws_are_the_same_for_ever():
     table = pd.DataFrame({"image": list(labels), "class": list(labels.values())})
     held = held_out(table, 0.3, {"x/a/a00.jpg"})
     assert " ".join(sorted(image[4:7] for image in held)) == "a01 a03 a05 b00 b04 b08"
+
+
+def test_pixels_fit_a_gpu_if_they_take_half_of_its_free_memory_at_most(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (200, 400))
+    pixels = [torch.zeros(60, dtype=torch.uint8), torch.zeros(40, dtype=torch.uint8)]
+    more = [*pixels, torch.zeros(1, dtype=torch.uint8)]
+    assert fits(pixels, torch.device("cuda")) and not fits(more, torch.device("cuda"))
+    assert fits(more, torch.device("cpu"))

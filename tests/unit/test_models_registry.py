@@ -102,7 +102,10 @@ def test_a_torch_that_does_not_fit_torchvision_is_told_in_a_sentence(tmp_path, m
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
-    with pytest.raises(UserError, match="are not a pair from one package index"), torch_pair.explained():
+    with (
+        pytest.raises(UserError, match="are not a pair from one package index"),
+        torch_pair.mismatch_as_user_error(),
+    ):
         import torchvision  # noqa: F401
 
 

@@ -10,7 +10,7 @@ from florilegium.core.plan import Plan
 from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
 from florilegium.models import registry
-from florilegium.models.start import load_detector
+from florilegium.models.start import load_detector_weights
 from florilegium.models.weights import save
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -125,7 +125,7 @@ def test_a_backbone_that_is_trained_here_fits_the_detector_that_starts_from_it(p
     for e in starting:
         trained = experiments(preset)[f"{e.init.experiment}/{e.init.arm}"]
         save(registry.build(trained.model, 10).state_dict(), tmp_path / "trained.safetensors")
-        load_detector(registry.build(e.model, 5), tmp_path / "trained.safetensors")
+        load_detector_weights(registry.build(e.model, 5), tmp_path / "trained.safetensors")
 
 
 def test_lengths_and_rates_after_the_mended_boxes_are_those_of_the_code_s_table():

@@ -1,17 +1,14 @@
-"""Finders: the range test and what it suggests, and the largest batch that fits."""
+"""The learning-rate finder: the range test and the rate that it suggests."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny_training import CONFIG, CPU, images, network, recipe, splits
+from tiny_training import CONFIG, CPU, network, recipe, splits
 from torch import nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.spec import DataUse, Model
-from florilegium.data.load import Splits
-from florilegium.training import batch_finder
-from florilegium.training.batch_finder import memory_of_batches
 from florilegium.training.classification import task_of
 from florilegium.training.job import Job
 from florilegium.training.lr_finder import exponential, range_test, smoothed, suggest
@@ -130,43 +127,3 @@ def test_a_training_takes_the_rate_from_its_finder_s_file(tmp_path):
 def test_what_a_finder_cannot_do_is_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         recipe(**changes)
-
-
-# --- the largest batch ---------------------------------------------------------------------
-
-
-def sized(monkeypatch, peaks: list[int], limit: int, count: int = 100) -> list[int]:
-    """The sizes that fit when step n of doubling peaks at `peaks[n]`."""
-    left = list(peaks)
-    monkeypatch.setattr(batch_finder, "peak_memory_bytes", lambda device: left.pop(0))
-    data = Splits(images(count), None, images(3), ("a", "b", "c"))
-    how = recipe(select="last")
-    task = task_of(data, how, CONFIG, 0, CPU)
-    table = memory_of_batches(network(), task, how, limit=limit, device=CPU)
-    return table["batch_size"].tolist()
-
-
-def test_batches_double_until_the_next_would_not_fit(monkeypatch):
-    assert sized(monkeypatch, [100, 110, 130, 170, 250], limit=255) == [2, 4, 8, 16, 32]
-    assert sized(monkeypatch, [100, 110, 130, 170, 250], limit=240) == [2, 4, 8, 16]
-
-
-def test_no_batch_is_larger_than_the_training_images(monkeypatch):
-    assert sized(monkeypatch, [1] * 9, limit=100, count=20) == [2, 4, 8, 16]
-
-
-def test_a_device_that_refuses_ends_the_search(monkeypatch):
-    step = batch_finder.Learner.step
-
-    def refusing(self, batch, count, lr):
-        if count > 8:
-            raise torch.OutOfMemoryError("no memory")
-        return step(self, batch, count, lr)
-
-    monkeypatch.setattr(batch_finder.Learner, "step", refusing)
-    assert sized(monkeypatch, [1] * 9, limit=100) == [2, 4, 8]
-
-
-def test_a_limit_that_holds_nothing_is_one_clear_sentence(monkeypatch):
-    with pytest.raises(UserError, match=r"batch_finder_gib: .* hold not even 2 images"):
-        sized(monkeypatch, [100], limit=50)

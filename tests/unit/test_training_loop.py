@@ -108,9 +108,10 @@ def test_selected_weights_are_those_of_the_best_epoch(tmp_path):
     outcome = train(tmp_path / "all", epochs=6, **changes)
     assert outcome.best_epoch == best_epoch(outcome.history, TOP1)
     until = train(tmp_path / "until", epochs=outcome.best_epoch, **changes)
-    assert same_bits(outcome.selected_state, until.last_state)
+    assert same_bits(outcome.selected_state, until.last_state) and until.selected_is_last
+    assert outcome.selected_is_last == same_bits(outcome.selected_state, outcome.last_state)
     last = train(tmp_path / "last", epochs=6, select="last", **changes)
-    assert last.best_epoch == 6
+    assert last.best_epoch == 6 and last.selected_is_last
     assert same_bits(last.selected_state, outcome.last_state)
 
 

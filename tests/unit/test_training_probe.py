@@ -115,7 +115,7 @@ def test_features_keep_the_splits_as_they_were(world):
     probe_both_ways(DEIT, data)
     splits = load_features(Path("results/cached/seed0/features"))
     assert (len(splits.train), len(splits.test)) == (48, 12)
-    assert splits.val is splits.test
+    assert splits.val is splits.test and splits.validated_on_test
     assert splits.train.pixels.shape == (48, 2, 16) and splits.train.pixels.dtype == torch.float32
 
 

@@ -187,6 +187,21 @@ def test_a_second_writer_stops_at_once_and_is_told_who_is_first(tmp_path):
         assert state.load() is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="forks")
+def test_the_lock_of_a_killed_process_is_free_and_its_pid_is_replaced(tmp_path):
+    context = multiprocessing.get_context("fork")
+    held = context.Event()
+    first = context.Process(target=hold, args=(tmp_path / "seed0", held, context.Event()))
+    first.start()
+    assert held.wait(20)
+    first.kill()
+    first.join(20)
+    assert (tmp_path / "seed0.pid").read_text() == str(first.pid)
+    with StateFolder(tmp_path / "seed0", "f"):
+        assert (tmp_path / "seed0.pid").read_text() == str(os.getpid())
+    assert not (tmp_path / "seed0.pid").exists()
+
+
 def test_the_lock_is_free_after_an_error(tmp_path):
     with pytest.raises(UserError):
         train(tmp_path, data=splits(val=0))

@@ -10,9 +10,8 @@ from torch.nn import functional as F
 
 from florilegium.data.augment import EvalTransform
 from florilegium.training.classification import CrossEntropy
-from florilegium.training.ema import Ema
 from florilegium.training.learner import Learner, micro_batches
-from florilegium.training.optimizer import build_optimizer, set_lr
+from florilegium.training.optimizer import Ema, build_optimizer
 
 PLAIN = {"crop": "centre", "flip": 0.0}
 
@@ -22,6 +21,7 @@ def after_steps(gradients: list[float], **keys: object) -> float:
     layer = nn.Linear(1, 1, bias=False)
     nn.init.ones_(layer.weight)
     optimizer = build_optimizer(layer, recipe(**keys))
+    optimizer.param_groups[0]["lr"] = 0.1
     for gradient in gradients:
         layer.weight.grad = torch.tensor([[gradient]])
         optimizer.step()
@@ -61,8 +61,18 @@ def test_only_parameters_that_train_are_given_to_the_optimizer():
     net[0].requires_grad_(False)
     optimizer = build_optimizer(net, recipe())
     assert len(optimizer.param_groups[0]["params"]) == 4
-    set_lr(optimizer, 0.25)
-    assert optimizer.param_groups[0]["lr"] == 0.25
+
+
+def test_a_step_learns_at_the_rate_that_it_is_given():
+    how = recipe(**PLAIN, lr=0.5, momentum=0.0)
+    learner = Learner(network(norm=False), how, CrossEntropy(how, CONFIG), CPU)
+    before = [p.detach().clone() for p in learner.network.parameters()]
+    some = images(8)
+    learner.step((some.pixels, some.labels), 8, 0.0)
+    assert all(torch.equal(p, q) for p, q in zip(before, learner.network.parameters(), strict=True))
+    learner.step((some.pixels, some.labels), 8, 0.25)
+    assert learner.optimizer.param_groups[0]["lr"] == 0.25
+    assert not torch.equal(before[0], learner.network[0].weight)
 
 
 def step_once(**changes: object) -> tuple[nn.Module, torch.Tensor]:
@@ -148,19 +158,19 @@ def test_ema_warms_up_its_decay_and_copies_buffers():
     ema = Ema(net, 0.15)
     nn.init.constant_(net.weight, 3.0)
     net.running_mean.fill_(7.0)
-    ema.update(net)  # decay min(0.15, 1 / 10)
-    assert ema.shadow.weight.item() == pytest.approx(0.1 * 1 + 0.9 * 3)
-    assert ema.shadow.running_mean.item() == 7
-    ema.update(net)  # decay min(0.15, 2 / 11)
-    assert ema.shadow.weight.item() == pytest.approx(0.15 * 2.8 + 0.85 * 3)
+    ema.update_parameters(net)  # decay min(0.15, 1 / 10)
+    assert ema.module.weight.item() == pytest.approx(0.1 * 1 + 0.9 * 3)
+    assert ema.module.running_mean.item() == 7
+    ema.update_parameters(net)  # decay min(0.15, 2 / 11)
+    assert ema.module.weight.item() == pytest.approx(0.15 * 2.8 + 0.85 * 3)
 
 
 def test_ema_goes_on_from_its_state():
     net = network()
     ema, other = Ema(net, 0.9), Ema(network(seed=1), 0.9)
-    ema.update(network(seed=2))
+    ema.update_parameters(network(seed=2))
     other.load_state_dict(ema.state_dict())
     for shadow in (ema, other):
-        shadow.update(network(seed=3))
-    for a, b in zip(ema.shadow.parameters(), other.shadow.parameters(), strict=True):
+        shadow.update_parameters(network(seed=3))
+    for a, b in zip(ema.module.parameters(), other.module.parameters(), strict=True):
         assert torch.equal(a, b)

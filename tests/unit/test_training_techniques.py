@@ -77,7 +77,7 @@ def test_the_last_weights_are_the_mean_of_the_last_epochs_weights(tmp_path):
     )
     for name, value in outcome.last_state.items():
         torch.testing.assert_close(value, (seen[3][name] + seen[4][name]) / 2)
-    assert outcome.selected_state is outcome.last_state
+    assert outcome.selected_state is outcome.last_state and outcome.selected_is_last
 
 
 def test_statistics_of_the_average_are_the_plain_mean_over_an_epoch_s_batches(tmp_path):
@@ -205,7 +205,7 @@ def test_the_last_weights_may_be_tested_after_an_early_stop(tmp_path):
     outcome = train(tmp_path, epochs=30, early_stop=2, lr=1e-9, **LAST)
     assert len(outcome.history) < 30
     assert outcome.best_epoch == len(outcome.history)
-    assert outcome.selected_state is outcome.last_state
+    assert outcome.selected_state is outcome.last_state and outcome.selected_is_last
 
 
 # --- clipping ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse, Model
 from florilegium.training.determinism import guarantee
 from florilegium.training.job import Job
-from florilegium.training.trackers import MLflow, Trackers, WeightsAndBiases, trackers_of, values_of
+from florilegium.training.trackers import Trackers, WeightsAndBiases, trackers_of
 
 ROWS = [
     {"epoch": 1, "lr": 0.1, "train_loss": 2.0, "val_top1": 0.25},
@@ -35,7 +35,7 @@ def job(folder: Path) -> Job:
 def place(tmp_path, monkeypatch) -> Path:
     """A working directory, in an environment that says nothing of trackers."""
     monkeypatch.chdir(tmp_path)
-    for name in ("WANDB_MODE", "MLFLOW_TRACKING_URI", asked.VARIABLE):
+    for name in ("WANDB_MODE", asked.VARIABLE):
         monkeypatch.setenv(name, "")  # so that what the tracker sets is gone after the test
         monkeypatch.delenv(name)
     return tmp_path
@@ -96,28 +96,11 @@ def test_whoever_wants_it_online_says_so_in_the_environment(place, monkeypatch):
     assert os.environ["WANDB_MODE"] == "online"
 
 
-def test_mlflow_writes_below_logs(place, monkeypatch):
-    told: list[tuple] = []
-    module = types.ModuleType("mlflow")
-    for name in ("set_experiment", "start_run", "set_tag", "log_metrics", "end_run"):
-        setattr(module, name, lambda *values, _name=name, **keys: told.append((_name, *values)))
-    monkeypatch.setitem(sys.modules, "mlflow", module)
-    tracker = MLflow("x", {})
-    tracker(ROWS[:1])
-    tracker(ROWS)
-    tracker.close()
-    assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///logs/mlflow.db"
-    assert [entry for entry in told if entry[0] == "log_metrics"] == [
-        ("log_metrics", values_of(row)) for row in ROWS
-    ]
-    assert told[-1] == ("end_run",)
-
-
 def test_tensorboard_is_always_there_and_others_are_where_they_are_asked_for(place):
     assert [type(t).__name__ for t in trackers_of(job(place), 0).trackers] == ["Events"]
-    asked.ask_for(("mlflow", "wandb"))
+    asked.ask_for(("wandb",))
     found = trackers_of(job(place), 3).trackers
-    assert [type(t).__name__ for t in found] == ["Events", "WeightsAndBiases", "MLflow"]
+    assert [type(t).__name__ for t in found] == ["Events", "WeightsAndBiases"]
     assert found[1].name == "demo/study/net/corrected/seed3"
 
 

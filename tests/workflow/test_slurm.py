@@ -99,12 +99,12 @@ def finish(process: subprocess.Popen[bytes], folder: Path) -> str:
 def devices(folder: Path) -> dict[str, str]:
     """The trainings that run now, by the process that holds their lock, and the GPUs that it may see."""
     found = {}
-    for lock in (folder / "state/demo/flowers").glob("*/*/seed0.lock"):
+    for holder in (folder / "state/demo/flowers").glob("*/*/seed0.pid"):
         with suppress(OSError):  # the process has ended
-            listed = Path(f"/proc/{lock.read_text().strip()}/environ").read_text().split("\0")
+            listed = Path(f"/proc/{holder.read_text()}/environ").read_text().split("\0")
             variables = dict(entry.split("=", 1) for entry in listed if "=" in entry)
             if device := variables.get("CUDA_VISIBLE_DEVICES"):
-                found[lock.parents[1].name] = device
+                found[holder.parents[1].name] = device
     return found
 
 

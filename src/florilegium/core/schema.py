@@ -159,9 +159,6 @@ class Settings(Strict):
         True, description="on a GPU, kernels that repeat their bits where there are such; a CPU always does"
     )
     trackers: tuple[TrackerName, ...] = Field((), strict=False, description="beside TensorBoard; offline")
-    batch_finder_gib: Positive = Field(
-        4.0, description="memory that the batch-size finder may fill on a CPU; on a GPU it is the GPU's"
-    )
     corrupt_images: Literal["stop", "skip"] = "stop"
     bad_boxes: Literal["stop", "drop"] = Field(
         "stop", description="boxes that are empty, inverted, outside their image or not finite"

@@ -1,7 +1,7 @@
-"""Trackers of experiments beside TensorBoard, which a person may ask for in `config.yaml`.
+"""The trackers beside TensorBoard that `config.yaml` may ask for.
 
-What they show is a copy of a run's history, so that no result depends on them: their names reach a
-stage by its environment, past every spec.
+They show a copy of a run's history and no result depends on them, so that their names reach a stage through
+its environment and are part of no spec.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from florilegium.core.errors import UserError
 
-TrackerName = Literal["wandb", "mlflow"]
+TrackerName = Literal["wandb"]
 VARIABLE = "FLORILEGIUM_TRACKERS"
 
 
@@ -25,11 +25,11 @@ def check_installed(names: Iterable[TrackerName]) -> None:
 
 
 def ask_for(names: Iterable[TrackerName]) -> None:
-    """Have the stages that this process starts use these trackers, and no others."""
+    """Make the stages that this process starts use these trackers and no others."""
     os.environ[VARIABLE] = ",".join(names)
 
 
 def asked_for() -> tuple[TrackerName, ...]:
-    """The trackers that this stage was told to use."""
+    """The trackers that this stage is to use."""
     named = os.environ.get(VARIABLE, "").split(",")
     return tuple(name for name in get_args(TrackerName) if name in named)

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from florilegium.data.augment import InputConfig, scale_and_shift
 from florilegium.data.boxed_load import BoxedImages
-
-RESIDENT_SHARE = 0.5
+from florilegium.data.load import fits
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,11 @@ class BoxedBatch:
     content: Tensor  # int64 (B, 2) on the host: height and width of each image inside its padding
 
 
-def place(images: BoxedImages, device: torch.device) -> BoxedImages:
-    """`images` with their pixels on the device when they take at most half of its free memory."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        if sum(part.nbytes for part in images.pixels) > RESIDENT_SHARE * free:
-            return images
-    return replace(images, pixels=tuple(part.to(device) for part in images.pixels))
+def place(scenes: BoxedImages, device: torch.device) -> BoxedImages:
+    """`scenes` with their pixels on the device if they fit there, else as they are."""
+    if not fits(scenes.pixels, device):
+        return scenes
+    return replace(scenes, pixels=tuple(part.to(device) for part in scenes.pixels))
 
 
 def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBatch:

@@ -1,6 +1,6 @@
 """Packed pixels and the table of splits, read as the tensors that an experiment uses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from florilegium.core.spec import DataUse
 from florilegium.data.splits import share, shuffled
 
 SAME_PICTURE = "same_picture"
+RESIDENT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Splits:
     val: Images | None
     test: Images
     classes: tuple[str, ...]
-    validated_on_test: bool = False  # `val` holds the images of `test`
+    validated_on_test: bool = False
+    """True if `val` holds the images of `test`."""
 
 
 def load_splits(
@@ -80,6 +82,14 @@ def load_splits(
     else:
         validated = None if val.empty else _loaded(val, array, rows, classes)
     return Splits(_loaded(train, array, rows, classes), validated, tested, classes, on_test)
+
+
+def fits(pixels: Iterable[Tensor], device: torch.device) -> bool:
+    """True if `pixels` take at most half of the free memory of `device`; always so on a CPU."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(part.nbytes for part in pixels) <= RESIDENT_SHARE * free
 
 
 def _loaded(part: pd.DataFrame, array: np.ndarray, rows: Mapping[str, int], classes: Sequence[str]) -> Images:

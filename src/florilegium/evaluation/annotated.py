@@ -1,6 +1,6 @@
 """Images with boxes to measure a trained detector on: a packed data set, a folder, or one COCO file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,8 @@ from florilegium.core.sources import Dataset
 from florilegium.data.annotations import check
 from florilegium.data.boxed_load import BoxedImages, BoxedStore, coco_ground_truth, pack_boxed
 from florilegium.evaluation.coco import Coco
+from florilegium.evaluation.labelled import RESOURCES, check_packed
 from florilegium.models.trained_detector import TrainedDetector
-
-RESOURCES = Path("resources")
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,19 @@ def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[An
     if place.suffix == ".json" and place.is_file():
         source = Dataset(layout="coco", folder=str(place.parent), annotations={"train": place.name})
         content = _content(source, place.parent)
-        parts = content["splits"].values()  # drawn from the one file, to be put together again
+        parts = content["splits"].values()  # carved from the one file, to be joined again
         merged = {key: [entry for part in parts for entry in part[key]] for key in ("images", "annotations")}
     elif place.is_dir():
         content = _content(Dataset(layout="coco", folder=dataset), place)
-        merged = _annotated_split(content, split, dataset)
+        _check_annotated(split, content["unannotated"], dataset)
+        merged = content["splits"][split]
     else:
         yield _packed(dataset, split, trained)
         return
     with TemporaryDirectory() as folder:
-        told = merged | {"categories": content["categories"]}
+        chosen = merged | {"categories": content["categories"]}
         root = place if place.is_dir() else place.parent
-        scenes, annotations, faults = pack_boxed(root, told, trained.data, Path(folder))
+        scenes, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder))
         truth = _in_terms_of(coco_ground_truth(scenes, annotations), trained, dataset)
         yield AnnotatedImages(scenes, truth, faults)
 
@@ -59,31 +59,20 @@ def _content(source: Dataset, root: Path) -> dict[str, Any]:
     return check(source, root, paths, "drop").content()
 
 
-def _annotated_split(content: dict[str, Any], split: str, where: str) -> dict[str, Any]:
-    if split in content["unannotated"]:
+def _check_annotated(split: str, unannotated: Sequence[str], where: str) -> None:
+    if split in unannotated:
         raise UserError(
             f"{where}: the split {split} has no annotations to measure against; give another --split"
         )
-    found: dict[str, Any] = content["splits"][split]
-    return found
 
 
 def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedImages:
     """A split of a data set in `resources/`, packed as the detector's own images were."""
     annotations = RESOURCES / name / "annotations.json"
     pixels = RESOURCES / name / f"scenes{trained.data.packing}.npy"
-    for path in (annotations, pixels):
-        if not path.is_file():
-            raise UserError(
-                f"{name}: is no folder or COCO file, and no data set that is packed already ({path} is not "
-                f"there); mend the path, or make it with `snakemake --cores 1 {annotations.as_posix()} "
-                f"{pixels.as_posix()}`"
-            )
+    check_packed(name, [annotations, pixels], "folder or COCO file")
     store = BoxedStore(pixels, annotations)
-    if split in store.unannotated:
-        raise UserError(
-            f"{name}: the split {split} has no annotations to measure against; give another --split"
-        )
+    _check_annotated(split, store.unannotated, name)
     scenes = store.take([split])
     if not len(scenes):
         raise UserError(f"{annotations}: no image is in the split '{split}'; give another --split")

@@ -1,4 +1,4 @@
-"""The twelve figures of COCO, average precision by class, and precision-recall curves, by pycocotools.
+"""The twelve scores of COCO, average precision by class, and precision-recall curves, by pycocotools.
 
 Truth and results are in COCO's forms: a mapping of `images`, `annotations` and `categories`, and a list
 of `image_id`, `category_id`, `bbox` (x, y, w, h in original pixels) and `score`.
@@ -24,7 +24,7 @@ Results = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Figures:
-    """None stands where COCO has no object to count."""
+    """The scores of a set of detections; None where COCO has no object to count."""
 
     overall: dict[str, float | None]
     """By the names of `FIGURES`."""
@@ -37,12 +37,12 @@ class Figures:
 
 
 def coco_figures(truth: Coco, results: Results) -> Figures:
-    """Score `results`; without any, every figure that there are objects for is zero."""
+    """The scores of `results`; without any, each score that has objects is zero."""
     return figures_of(truth, accumulated(truth, results))
 
 
 def figures_of(truth: Coco, evaluation: Any) -> Figures:
-    """What `accumulated` found in `truth`."""
+    """The scores from `evaluation`, the return value of `accumulated` for `truth`."""
     precision = evaluation.eval["precision"]  # (IoU, recall, class, area, limit)
     all_sizes, most = 0, len(evaluation.params.maxDets) - 1
     half = int(np.flatnonzero(np.isclose(evaluation.params.iouThrs, CURVE_IOU))[0])
@@ -62,7 +62,7 @@ def figures_of(truth: Coco, evaluation: Any) -> Figures:
 
 
 def accumulated(truth: Coco, results: Results) -> Any:
-    """pycocotools' evaluation of boxes, done but not printed."""
+    """pycocotools' evaluation of boxes, without its printed output."""
     detections = [
         {
             "id": number,
@@ -84,7 +84,7 @@ def accumulated(truth: Coco, results: Results) -> Any:
 
 
 def _indexed(content: Coco) -> COCO:
-    """pycocotools' own object, made without its file; it adds keys to what it is given, so to a copy."""
+    """pycocotools' object of annotations, from copies of them, since it adds keys."""
     coco = COCO()
     coco.dataset = {
         "images": content["images"],
@@ -96,7 +96,7 @@ def _indexed(content: Coco) -> COCO:
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """Over what is known; pycocotools says -1 where it knows nothing."""
+    """The mean of the known values; pycocotools marks unknown ones by -1."""
     known = values[values > -1]
     return float(known.mean()) if known.size else None
 

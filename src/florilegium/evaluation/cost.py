@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates and memory."""
+"""The cost of a network: parameters, multiply-accumulates and memory."""
 
 import sys
 
@@ -11,9 +11,10 @@ from florilegium.models.heads import heads_of
 
 
 def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
-    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass; beside them what
-    sizes counted by others are held against: bytes of buffers that are not saved, and the parameters of one class of the
-    head.
+    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass.
+
+    For comparison with sizes that others publish: also the bytes of buffers that are not saved, and the parameters
+    per class of the heads.
 
     Convolutions and matrix products are counted, those of attention included; normalisation,
     activations and biases are not, as usual. The pass runs on torch's meta device, so it computes
@@ -36,13 +37,13 @@ def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
 
 
 def _unsaved_bytes(network: nn.Module) -> int:
-    """Of buffers that a checkpoint of ours leaves out, since they follow from the network's shape."""
+    """Bytes of the buffers that a checkpoint leaves out, since they follow from the network's shape."""
     saved = network.state_dict().keys()
     return sum(b.numel() * b.element_size() for name, b in network.named_buffers() if name not in saved)
 
 
 def _per_class(network: nn.Module) -> dict[str, int]:
-    """What one class more would add to the parameters, where the heads are linear and can be told."""
+    """The parameters that one more class would add, if the heads are known and linear."""
     if not hasattr(network, "get_classifier"):
         return {}
     linear = [head for head in heads_of(network, "") if isinstance(head, nn.Linear)]
@@ -51,8 +52,8 @@ def _per_class(network: nn.Module) -> dict[str, int]:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory that this process has held: on a CUDA device what torch has allocated there,
-    on MPS what its driver holds now, on a CPU the resident set of the process."""
+    """The peak memory of this process: on CUDA torch's allocations on the device, on MPS the driver's present
+    allocation, on a CPU the resident set of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if device.type == "mps":

@@ -1,4 +1,4 @@
-"""A trained detector's answers to image files, and to the test set of a competition."""
+"""A trained detector's detections in image files, and in the test set of a competition."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,7 @@ COLUMNS = ["image", "prediction", "probability", "x", "y", "width", "height"]
 def answers_of(
     trained: TrainedDetector, scenes: BoxedImages, *, least: float | None, device: torch.device
 ) -> Answers:
-    """What the detector finds in `scenes`, whose results have its own category ids.
-
-    `least` takes the place of its recipe's least score.
-    """
+    """The detections in `scenes`, with the detector's own category ids; `least` replaces its recipe's least score."""
     rule = suppression(trained.recipe)
     return detect(
         trained.network.to(device),
@@ -55,10 +52,9 @@ def find_objects(
     with TemporaryDirectory() as folder:
         scenes, _, unread = pack_boxed(root, content, trained.data, Path(folder))
         results = answers_of(trained, scenes, least=least, device=device).results
-    shown = {number: path.as_posix() for number, path in enumerate(paths, start=1)}
-    return as_table(
-        results, shown, dict(zip(trained.category_ids, trained.classes, strict=True))
-    ), faults + unread
+    images = {number: path.as_posix() for number, path in enumerate(paths, start=1)}
+    classes = dict(zip(trained.category_ids, trained.classes, strict=True))
+    return as_table(results, images, classes), faults + unread
 
 
 def as_table(results: Results, images: Mapping[int, str], classes: Mapping[int, str]) -> pd.DataFrame:
@@ -106,5 +102,5 @@ def submission(
     images = [image | {"id": numbers[image["id"]]} for image in measured["images"]]
     with TemporaryDirectory() as folder:
         scenes, _, unread = pack_boxed(root, measured | {"images": images}, trained.data, Path(folder))
-        told = replace(trained, category_ids=tuple(ids[name] for name in trained.classes))
-        return answers_of(told, scenes, least=None, device=device).results, faults + unread
+        renumbered = replace(trained, category_ids=tuple(ids[name] for name in trained.classes))
+        return answers_of(renumbered, scenes, least=None, device=device).results, faults + unread

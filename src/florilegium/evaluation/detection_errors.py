@@ -1,17 +1,16 @@
-"""What a detector gets wrong, each detection and each object once.
+"""The errors of a detector: the kind of each detection, and the missed objects.
 
 At an IoU of 0.5, and above the score at which the mean F1 of all detections is best, a detection is
 
-- correct, if it takes an object of its class that no likelier detection has taken (as COCO matches);
-- a duplicate, if all such objects are taken;
+- correct, if it matches an object of its class that no likelier detection has matched (as COCO matches);
+- a duplicate, if all such objects are matched;
 - a class error, if it is neither, and overlaps an object of another class by 0.5;
 - a box error, if it overlaps an object of its class by 0.1 at least;
 - background, if it is none of these.
 
-An object is missed when no detection is correct for it and no class or box error points at it, which it
-does at the object that it overlaps most. The kinds are those of Bolya et al. 2020, "TIDE", but for those
-errors of both class and box, which count as background. Detections on crowds and on ignored objects
-do not count.
+An object is missed if no detection is correct for it and it is not the object that a class or box error overlaps
+most. The kinds are those of Bolya et al. 2020, "TIDE", except errors of both class and box, which count as
+background. Detections on crowds and on ignored objects do not count.
 """
 
 from collections import defaultdict
@@ -38,7 +37,7 @@ class Breakdown:
     counts: dict[str, int]
     """By `KINDS`."""
     confusion: list[list[int]]
-    """Rows are objects by class, columns detections by class; the last of each stands for nothing there."""
+    """Rows are objects by class, columns detections by class; the last of each means no object or no detection."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Judged:
     """One image: its detections that count, the likeliest first, and its objects, in COCO's forms."""
 
     detections: list[tuple[Any, str]]
-    """With the kind of each; without those on crowds."""
+    """Each with its kind; without those on crowds."""
     objects: list[tuple[Any, bool]]
-    """With whether it is missed."""
+    """Each with True if it is missed."""
 
     @property
     def n_missed(self) -> int:
@@ -70,12 +69,12 @@ class _Image:
     taken: np.ndarray  # (D,), the object that a detection is correct for, or FREE
 
     def above(self, score: float | None) -> np.ndarray:
-        """Which detections count, (D,) bool."""
+        """A mask of the detections that count, (D,) bool."""
         return np.asarray(self.scores >= (0 if score is None else score))
 
 
 def breakdown(truth: Coco, results: Results) -> Breakdown:
-    """Sort every detection and every object into `KINDS`."""
+    """Count the detections and objects of each of `KINDS`."""
     classes = [category["id"] for category in truth["categories"]]
     images = list(_images(truth, results, classes))
     score = _best_score(images)
@@ -92,7 +91,7 @@ def breakdown(truth: Coco, results: Results) -> Breakdown:
 
 
 def judge(truth: Coco, results: Results, score: float | None) -> dict[int, Judged]:
-    """Every image by its id, with what counts above `score` (see `Breakdown.score`)."""
+    """The images by id, with their detections above `score` (see `Breakdown.score`)."""
     classes = [category["id"] for category in truth["categories"]]
     found: dict[int, Judged] = {}
     for image in _images(truth, results, classes):
@@ -158,7 +157,7 @@ def _greedy(iou: np.ndarray) -> np.ndarray:
 
 
 def _best_score(images: Sequence[_Image]) -> float | None:
-    """The least score of the detections whose F1, over all images and classes, is the best."""
+    """The score threshold at which F1, over all images and classes, is highest."""
     counting = [~image.on_crowd | (image.taken != FREE) for image in images]
     scores = np.concatenate([i.scores[c] for i, c in zip(images, counting, strict=True)] or [np.empty(0)])
     right = np.concatenate(
@@ -173,7 +172,7 @@ def _best_score(images: Sequence[_Image]) -> float | None:
 
 
 def _sort(image: _Image, above: np.ndarray) -> tuple[dict[int, str], np.ndarray]:
-    """The kind of each detection that counts, by its number, and which objects are missed, (G,) bool."""
+    """The kind of each detection that counts, by its index, and a mask of the missed objects, (G,) bool."""
     same = image.classes[:, None] == image.objects
     pointed = np.zeros(len(image.objects), dtype=bool)
     pointed[image.taken[above & (image.taken != FREE)]] = True
@@ -197,7 +196,7 @@ def _sort(image: _Image, above: np.ndarray) -> tuple[dict[int, str], np.ndarray]
 
 
 def _confuse(image: _Image, above: np.ndarray, confusion: np.ndarray) -> None:
-    """Correct pairs first; what is left is paired by overlap, whatever the classes."""
+    """Add an image to `confusion`: correct pairs first, the others paired by overlap whatever their classes."""
     taken = np.where(above, image.taken, FREE)
     rest = above & (taken == FREE) & ~image.on_crowd
     free = np.ones(len(image.objects), dtype=bool)

@@ -1,4 +1,4 @@
-"""A detector's answers to scenes: what it finds, in original pixels, and its loss if that is asked."""
+"""A detector's predictions for scenes: detections in original pixels, and optionally the loss."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BatchLoss(Protocol):
 
 @dataclass(frozen=True)
 class Answers:
-    """What was found, in COCO's results form, sorted by image and falling score; and the mean loss."""
+    """Detections in COCO's results form, sorted by image and falling score, and the mean loss."""
 
     results: list[dict[str, Any]]
     loss: float | None
@@ -47,9 +47,9 @@ def detect(
     precision: str = "fp32",
     loss: BatchLoss | None = None,
 ) -> Answers:
-    """Find objects in `scenes`, and leave the network in evaluation mode."""
+    """Detect objects in `scenes`; leaves the network in evaluation mode."""
     network.eval()
-    found: list[Found] = [Found(torch.empty(0, 4), torch.empty(0), torch.empty(0))] * len(scenes)
+    detections: list[Found] = [Found(torch.empty(0, 4), torch.empty(0), torch.empty(0))] * len(scenes)
     total = torch.zeros((), dtype=torch.float32, device=device)
     batches = list(by_bucket(scenes, BATCH))
     for index in bar(batches, "detecting", "batch"):
@@ -63,11 +63,11 @@ def detect(
                 total += loss(logits, deltas, anchors, batch)
             answers = suppress(logits, deltas, anchors, batch.content, rule)
         for number, answer in zip(index.tolist(), answers, strict=True):
-            found[number] = answer
+            detections[number] = answer
     results = [
         line
         for number in sorted(range(len(scenes)), key=scenes.ids.__getitem__)
-        for line in in_original_pixels(found[number], scenes, number, category_ids)
+        for line in in_original_pixels(detections[number], scenes, number, category_ids)
     ]
     return Answers(results, None if loss is None else total.item() / len(scenes))
 

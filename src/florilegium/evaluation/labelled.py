@@ -1,5 +1,6 @@
 """Labelled images to measure a trained classifier on: a packed data set, or a folder per class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +19,15 @@ RESOURCES = Path("resources")
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Images whose labels are the classifier's, the classes that have none, and unreadable files."""
+class LabelledImages:
+    """Images with the classifier's labels, the classes that have none, and a sentence per unreadable file."""
 
     images: Images
     absent: tuple[str, ...]
     faults: tuple[str, ...] = ()
 
 
-def read_labelled(dataset: str, split: str, trained: Trained) -> Labelled:
+def read_labelled(dataset: str, split: str, trained: Trained) -> LabelledImages:
     """The images of `dataset`: a folder, or the name of a data set that the workflow has packed.
 
     Raises:
@@ -37,7 +38,17 @@ def read_labelled(dataset: str, split: str, trained: Trained) -> Labelled:
     return _read_packed(dataset, split, trained)
 
 
-def _read_folder(folder: Path, split: str, trained: Trained) -> Labelled:
+def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> None:
+    """Raise `UserError` unless the packed data set `name` has `files`; `kinds` of source might have been meant."""
+    for path in files:
+        if not path.is_file():
+            raise UserError(
+                f"{name}: is no {kinds}, and no data set that is packed already ({path} is not there); mend the "
+                f"path, or make it with `snakemake --cores 1 {' '.join(file.as_posix() for file in files)}`"
+            )
+
+
+def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
     """A folder per class; where the folders train, val and test stand above them, those of `split`."""
     if any((folder / name).is_dir() for name in SPLITS):
         folder = folder / split
@@ -53,25 +64,20 @@ def _read_folder(folder: Path, split: str, trained: Trained) -> Labelled:
     if not read:
         raise UserError(f"{folder}: none of its {len(names)} images can be read ({faults[0]})")
     kept = torch.tensor([label for path, label in zip(shown, labels, strict=True) if path in set(read)])
-    return Labelled(
+    return LabelledImages(
         Images(pixels, kept, tuple(path.relative_to(folder).as_posix() for path in read)),
         _absent(kept, trained),
         tuple(faults),
     )
 
 
-def _read_packed(name: str, split: str, trained: Trained) -> Labelled:
+def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     """A split of a data set in `resources/`, packed at the size that the classifier was trained at."""
     stem, _, number = name.rpartition("_split")
     source = stem if stem and number.isdigit() else name
     table_path = RESOURCES / name / "images.csv"
     pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
-    for path in (table_path, pixels_path):
-        if not path.is_file():
-            raise UserError(
-                f"{name}: is no folder, and no data set that is packed already ({path} is not there); mend the "
-                f"path, or make it with `snakemake --cores 1 {table_path.as_posix()} {pixels_path.as_posix()}`"
-            )
+    check_packed(name, [table_path, pixels_path])
     table = pd.read_csv(table_path, dtype=str)
     rows = {image: row for row, image in enumerate(pd.read_csv(pixels_path.with_suffix(".csv"))["image"])}
     part = table[(table["split"] == split) & table["image"].isin(rows)].sort_values("image")
@@ -79,7 +85,8 @@ def _read_packed(name: str, split: str, trained: Trained) -> Labelled:
         raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")
     labels = torch.tensor(_labels(part["class"].tolist(), trained, str(table_path)))
     pixels = np.load(pixels_path, mmap_mode="r")[[rows[image] for image in part["image"]]]
-    return Labelled(Images(torch.from_numpy(pixels), labels, tuple(part["image"])), _absent(labels, trained))
+    images = Images(torch.from_numpy(pixels), labels, tuple(part["image"]))
+    return LabelledImages(images, _absent(labels, trained))
 
 
 def _labels(names: list[str], trained: Trained, where: str) -> list[int]:

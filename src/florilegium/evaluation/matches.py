@@ -1,9 +1,9 @@
-"""Which detections are right, image by image: all that the figures of COCO are made of, in a small file.
+"""Matches of detections with objects, image by image, in a small file from which COCO's scores can be computed.
 
-pycocotools matches detections with objects image by image; only then are they ranked together. So a figure
-of any sub-set of the images, or of images that count several times, needs no second matching: it needs the
-detections of each class in order of score, the image and the flags of each, and how many objects an image
-has. Scores and boxes themselves are not needed, nor is whatever cannot change a figure (see `compact`).
+pycocotools matches detections with objects image by image and ranks them together afterwards. So the scores of a
+sub-set of the images, or of images that count several times, need no second matching: only the detections of
+each class in order of score, the image and the flags of each, and the number of objects in an image. Scores and
+boxes themselves are not needed, nor are detections that cannot change a result (see `compact`).
 """
 
 import hashlib
@@ -40,22 +40,22 @@ class Matches:
     classes: tuple[str, ...]
     """Names, in the order of the category ids."""
     objects: NDArray[np.int64]
-    """(K, 4, I): how many objects of a class and of an area (see AREAS) an image has, crowds apart."""
+    """(K, 4, I): number of objects by class, area (see AREAS) and image, without crowds."""
     label: NDArray[np.intp]
-    """(D,): place in `classes`."""
+    """(D,): index into `classes`."""
     image: NDArray[np.intp]
-    """(D,): place of the image."""
+    """(D,): index of the image."""
     right: NDArray[np.bool_]
-    """(4, 10, D): whether it finds an object, by area and IoU."""
+    """(4, 10, D): True if it matches an object, by area and IoU."""
     ignored: NDArray[np.bool_]
-    """(4, 10, D): whether it counts for nothing, by area and IoU."""
+    """(4, 10, D): True if it does not count, by area and IoU."""
 
     @property
     def n_images(self) -> int:
         return int(self.objects.shape[2])
 
     def rank(self) -> NDArray[np.intp]:
-        """(D,): how many detections of its class in its image come before each."""
+        """(D,): number of detections of the same class and image that come before each."""
         group = self.label * self.n_images + self.image
         order = np.argsort(group, kind="stable")
         sorted_groups = group[order]
@@ -65,7 +65,7 @@ class Matches:
 
 
 def matches_of(truth: Mapping[str, Any], evaluation: Any) -> Matches:
-    """What `evaluation`, a COCOeval that has evaluated with its default parameters, has matched in `truth`."""
+    """The matches of `evaluation`, a COCOeval that has evaluated `truth` with its default parameters."""
     settings = evaluation.params
     ids, images = settings.catIds, settings.imgIds
     shape = len(ids), len(AREAS), len(images)
@@ -113,18 +113,18 @@ def _of_class(found: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_],
 
 
 def _joined(parts: list[Any], none: tuple[int, ...], kind: Any) -> NDArray[Any]:
-    """Arrays put together along their last axis; of the shape `none` without any."""
+    """Arrays concatenated along their last axis; of the shape `none` without any."""
     return np.concatenate(
         [np.empty(none, dtype=kind), *(np.asarray(part, dtype=kind) for part in parts)], axis=-1
     )
 
 
 def compact(matches: Matches) -> Matches:
-    """The same without what can change no figure, however often each image counts.
+    """The matches without detections that cannot change a score, however often each image counts.
 
-    Precision at a recall is the best one from there on, which is reached where a detection is right. So what
-    follows a class's last right detection is nothing to it, and wrong ones between two right ones may stand
-    in any order: sorted by image they take less room. The ranks of right ones stay as they are.
+    Precision at a recall is the highest one from there on, which is reached at a right detection. So detections
+    after a class's last right one have no effect, and wrong ones between two right ones may have any order: sorted
+    by image they compress better. The ranks of right ones do not change.
     """
     right = matches.right.any(axis=(0, 1))
     run = np.cumsum(right[::-1])[::-1]  # how many right ones are still to come, itself included
@@ -161,7 +161,7 @@ def write_matches(path: Path, matches: Matches) -> None:
 
 
 def read_matches(path: Path) -> Matches:
-    """What `write_matches` wrote.
+    """Read a file of `write_matches`.
 
     Raises:
         UserError: there is no such file, or it is cut or of another kind.
@@ -204,5 +204,5 @@ def _read(arrays: Mapping[str, NDArray[Any]]) -> Matches:
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:
-    """As the smallest unsigned integers that hold them."""
+    """`values` as the smallest type of unsigned integers that holds them."""
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))

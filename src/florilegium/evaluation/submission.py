@@ -1,4 +1,4 @@
-"""A file of detections on a test set whose annotations are kept secret: what can be wrong with it.
+"""Checks of a file of detections on a test set with secret annotations.
 
 The form is that of COCO results: a JSON list of `image_id`, `category_id`, `bbox` (x, y, w, h in pixels of
 the original image) and `score`, sorted by image and, in each, by falling score.
@@ -109,7 +109,7 @@ def _told(lines: Sequence[Line], wrong: Callable[[Line], bool], what: str) -> It
 
 
 def _form(line: object) -> str | None:
-    """What is wrong with the form of a detection, if anything."""
+    """The first fault in the form of a detection, or None."""
     if not isinstance(line, dict):
         return "is no mapping"
     for key in KEYS:

@@ -1,4 +1,4 @@
-"""From a detector's answers to boxes: threshold, non-maximum suppression by class, and a limit."""
+"""From a detector's predictions to boxes: threshold, non-maximum suppression by class, and a limit."""
 
 from dataclasses import dataclass
 
@@ -9,31 +9,31 @@ from torchvision.ops import batched_nms
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.models.boxes import clip, decode
 
-GRID = 2**16  # places a pixel at which boxes are compared: float32 has no finer ones from 128 pixels on
+GRID = 2**16  # steps per pixel at which boxes are compared: float32 has no finer ones from 128 pixels on
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """Which answers count."""
+    """The parameters of suppression."""
 
     score: float = 0.05
     """Least probability of a class."""
     iou: float = 0.5
-    """Of two boxes of one class that overlap more than this, the likelier one stays."""
+    """IoU of two boxes of one class above which the less likely one is removed."""
     before: int | None = 1000
-    """Likeliest answers of an image that suppression sees; None: all above the score, as published."""
+    """Number of the likeliest predictions of an image that enter; None: all above the score, as published."""
     after: int | None = 100
     """Most boxes of an image; None: all, as published."""
 
 
 def suppression(recipe: DetectionRecipe) -> Suppression:
-    """What the recipe says."""
+    """The parameters of the recipe."""
     return Suppression(recipe.score_threshold, recipe.suppression_iou, recipe.top_k, recipe.max_detections)
 
 
 @dataclass(frozen=True)
 class Found:
-    """The objects found in one image, the likeliest first."""
+    """The detections in one image, the likeliest first."""
 
     boxes: Tensor  # float32 (n, 4), pixels of the network's input
     scores: Tensor  # float32 (n,)
@@ -43,13 +43,13 @@ class Found:
 def suppress(
     logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression
 ) -> list[Found]:
-    """What is found in each image of a batch, on the host.
+    """The detections in each image of a batch, on the host.
 
     Args:
         logits: (B, A, C).
-        deltas: (B, A, 4), coded boxes.
+        deltas: (B, A, 4), encoded boxes.
         anchors: (A, 4).
-        content: (B, 2), height and width of each picture inside its padding: boxes are cut off there.
+        content: (B, 2), height and width of each picture inside its padding, to which boxes are clipped.
     """
     count, _, n_classes = logits.shape
     answers = logits.float().flatten(1)  # (B, A C)
@@ -71,21 +71,21 @@ def suppress(
 
 
 def _kept(boxes: Tensor, logits: Tensor, groups: Tensor, iou: float) -> Tensor:
-    """Which of the answers stay, in rising order: those that no likelier one of their group overlaps too much.
+    """Indices of the predictions that remain, rising: those that no likelier one of their group overlaps too much.
 
-    What stays of a group may not depend on the others. torchvision moves the boxes of each group to a place
-    of its own and suppresses all at once: in float32 the moved boxes are rounded, the more so the more groups
-    there are, whole numbers in float64 are not. And a sigmoid's last digit depends on where in a tensor it is
-    taken, so logits decide which answer is likelier.
+    The result of a group must not depend on the others. torchvision shifts the boxes of each group apart and
+    suppresses all at once: in float32 the shifted boxes are rounded, the more so the more groups there are; whole
+    numbers in float64 are not. And a sigmoid's last digit depends on the position in a tensor, so likelihoods are
+    compared as logits.
     """
     if boxes.device.type == "mps":  # has no float64
         return _kept(boxes.cpu(), logits.cpu(), groups.cpu(), iou).to(boxes.device)
-    places = (boxes.double() * GRID).round()
-    return batched_nms(places, logits.double(), groups, iou).sort().values
+    on_grid = (boxes.double() * GRID).round()
+    return batched_nms(on_grid, logits.double(), groups, iou).sort().values
 
 
 def _likely(logits: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:
-    """Images and answers, (n,) each in rising order, whose logits (B, A C) are high enough."""
+    """Indices of images and predictions, (n,) each, rising, whose logits (B, A C) are above the least score."""
     least = torch.tensor(rule.score, dtype=torch.float64).logit().item()
     if rule.before is None:
         image, answer = (logits > least).nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""The auxiliary-classifier GAN: both sides' losses in one step."""
+"""The objective of an auxiliary-classifier GAN: the losses of critic and generator in one step."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from florilegium.models.generators import Acgan
 
 @dataclass(frozen=True)
 class Round:
-    """Real images (B, 3, S, S) with their classes (B,), and what the generator starts from: (B, latent), (B,)."""
+    """Real images (B, 3, S, S) with their classes (B,); noise (B, latent) and wanted classes (B,) of generated ones."""
 
     images: Tensor
     labels: Tensor
@@ -25,8 +25,8 @@ class Round:
 class Duel:
     """Hinge losses (Lim and Ye 2017) and cross-entropies of the class (Odena, Olah and Shlens 2017, equations 2, 3).
 
-    The two sides learn at the same time from one backward pass: the critic sees pictures cut off from the
-    generator, the generator a critic whose weights are constants. One optimiser serves both.
+    Both learn from one backward pass: the critic gets generated images without gradient, and the generator is
+    judged by a critic whose weights are constants. One optimiser serves both.
     """
 
     columns = ("train_loss", "train_critic_loss", "train_generator_loss")

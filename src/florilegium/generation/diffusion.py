@@ -1,4 +1,4 @@
-"""Denoising diffusion: what a step of its training learns from, and the reverse process."""
+"""Denoising diffusion: the training objective and the reverse process."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -15,7 +15,7 @@ from florilegium.core.sampling import Sampling
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
 from florilegium.evaluation.precision import autocast
-from florilegium.generation.pictures import Prepared, TrainPictures
+from florilegium.generation.pictures import NoisyBatch, TrainPictures
 from florilegium.models.conditional_unet import ConditionalUnet
 
 EVALUATION_BATCH = 64
@@ -36,23 +36,23 @@ class NoiseError:
         self.pictures = TrainPictures(recipe, config)
         self.schedule = noising(recipe)
 
-    def prepare(self, batch: tuple[Tensor, Tensor]) -> Prepared:
+    def prepare(self, batch: tuple[Tensor, Tensor]) -> NoisyBatch:
         """From uint8 (B, S, S, 3) and int64 (B,) to noisy images, their noise, step and class."""
         recipe = self.recipe
         images, labels = self.pictures(batch[0]), batch[1]
         count, device = len(labels), images.device
-        noise = torch.randn(images.shape).to(device, non_blocking=True)  # drawn on the host: the same on each
+        noise = torch.randn(images.shape).to(device, non_blocking=True)  # from the host: equal on all devices
         steps = torch.randint(recipe.timesteps, (count,)).to(device, non_blocking=True)
-        draws = torch.rand(count if recipe.label_dropout_by == "sample" else 1)
-        dropped = (draws < recipe.label_dropout).to(device, non_blocking=True)
-        return Prepared(
+        uniform = torch.rand(count if recipe.label_dropout_by == "sample" else 1)
+        dropped = (uniform < recipe.label_dropout).to(device, non_blocking=True)
+        return NoisyBatch(
             images=self.schedule.add_noise(images, noise, steps),
             target=noise,
             steps=steps,
             labels=torch.where(dropped, self.hidden, labels),
         )
 
-    def loss(self, network: nn.Module, prepared: Prepared, part: slice) -> tuple[Tensor, Tensor]:
+    def loss(self, network: nn.Module, prepared: NoisyBatch, part: slice) -> tuple[Tensor, Tensor]:
         predicted = network(prepared.images[part], prepared.steps[part], prepared.labels[part])
         errors = F.mse_loss(predicted.float(), prepared.target[part], reduction="none")  # (b, 3, S, S)
         mean = errors.mean()
@@ -66,8 +66,11 @@ class NoiseError:
 def noise_error(
     network: nn.Module, images: Images, recipe: GenerationRecipe, config: InputConfig, device: torch.device
 ) -> float:
-    """The mean squared error of the noise seen in `images`, each at a step and in a noise of its own that
-    are the same at every call; leaves `network` in evaluation mode."""
+    """The mean squared error of the noise predicted in `images`.
+
+    Each image has a step and a noise of its own, which are the same at every call. Leaves `network` in
+    evaluation mode.
+    """
     network.eval()
     schedule, transform = noising(recipe), EvalTransform(config)
     generator = torch.Generator().manual_seed(0)
@@ -101,12 +104,12 @@ def denoise(
     noise: Tensor,
     labels: Tensor,
     generator: torch.Generator,
-    seen: Callable[[Tensor], None] = lambda images: None,
+    watch: Callable[[Tensor], None] = lambda images: None,
 ) -> Tensor:
     """From noise (B, 3, S, S) to images in [-1, 1] of the classes `labels` (B,), step by step.
 
     DDPM (Ho, Jain and Abbeel 2020, algorithm 2) takes all steps of the recipe, DDIM (Song, Meng and Ermon
-    2021) `sampling.steps` of them without further noise. `seen` is given the images after each step.
+    2021) `sampling.steps` of them without further noise. `watch` is called with the images after each step.
     """
     schedule = noising(recipe)
     if sampling.sampler == "ddim":
@@ -114,20 +117,20 @@ def denoise(
     else:
         advance = partial(_ddpm, schedule, generator)
     steps = trailing(recipe.timesteps, sampling.steps or recipe.timesteps)
-    told = torch.tensor(steps, device=noise.device)
+    on_device = torch.tensor(steps, device=noise.device)
     images = noise
     hidden = torch.full_like(labels, network.hidden_class)
     for number, (step, following) in enumerate(pairwise([*steps, CLEAN])):
-        predicted = guided(network, images, told[number], labels, hidden, sampling.guidance)
+        predicted = guided(network, images, on_device[number], labels, hidden, sampling.guidance)
         images = advance(step, following, predicted, images)
-        seen(images)
+        watch(images)
     return images.clamp(-1, 1)
 
 
 def trailing(timesteps: int, steps: int) -> list[int]:
     """`steps` of the steps 0 to `timesteps` - 1, evenly spaced, falling, from the very last on.
 
-    Images start as pure noise, which is what the last step alone was trained on (Lin et al. 2024, "Common
+    Images start as pure noise, as only the last step was trained on (Lin et al. 2024, "Common
     Diffusion Noise Schedules and Sample Steps are Flawed", section 3.3). Counted in whole numbers, since
     a sum of rounded widths overshoots for a fifth of all pairs.
     """
@@ -145,20 +148,20 @@ def _ddpm(
     return schedule.step(predicted, step, images, generator=generator).prev_sample
 
 
-def _ddim(kept: list[float], step: int, following: int, predicted: Tensor, images: Tensor) -> Tensor:
-    """From `step` to the one that truly follows (Song, Meng and Ermon 2021, equation 12, with sigma = 0).
+def _ddim(signal: list[float], step: int, following: int, predicted: Tensor, images: Tensor) -> Tensor:
+    """From `step` to the following one (Song, Meng and Ermon 2021, equation 12, with sigma = 0).
 
-    The image seen through the noise is held in [-1, 1], as DDPM's is. `kept` holds the part of the image's variance
-    that is left at each step, and 1 at its end, which `CLEAN` finds.
+    The predicted clean image is clamped to [-1, 1], as in DDPM. `signal` has the image's share of the variance at
+    each step, and 1 at its end, which `CLEAN` indexes.
     """
-    clean = (images - (1 - kept[step]) ** 0.5 * predicted) / kept[step] ** 0.5
-    return kept[following] ** 0.5 * clean.clamp(-1, 1) + (1 - kept[following]) ** 0.5 * predicted
+    clean = (images - (1 - signal[step]) ** 0.5 * predicted) / signal[step] ** 0.5
+    return signal[following] ** 0.5 * clean.clamp(-1, 1) + (1 - signal[following]) ** 0.5 * predicted
 
 
 def guided(
     network: ConditionalUnet, images: Tensor, step: Tensor, labels: Tensor, hidden: Tensor, w: float
 ) -> Tensor:
-    """(1 + w) times the noise seen with the class, less w times the noise seen without."""
+    """(1 + w) times the noise predicted with the class, minus w times the noise predicted without."""
     steps = step.expand(len(images))
     if not w:
         return network(images, steps, labels)

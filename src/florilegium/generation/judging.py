@@ -1,4 +1,4 @@
-"""What generated images are worth: does a classifier of real ones know them, and are they copies?"""
+"""Generated images beside real ones: nearest neighbours and copies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ PAIRS = 12  # in the picture of the samples nearest to a training image
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of N images the nearest of another set: its place (N,), and the mean squared difference of
-    all their pixels in [0, 1] (N,)."""
+    """For each of N images the nearest of another set: its index (N,), and the mean squared difference of
+    their pixels in [0, 1] (N,)."""
 
     place: NDArray[np.int64]
     distance: NDArray[np.float64]
@@ -44,17 +44,16 @@ def nearest(images: Tensor, others: Tensor, device: torch.device) -> Nearest:
     places, distances = [], []
     for start in range(0, len(images), CHUNK):
         ours = images[start : start + CHUNK].reshape(-1, theirs.shape[1]).to(device).float() / 255
-        found = torch.addmm(squares[None], ours, theirs.T, alpha=-2).min(
-            1
-        )  # without |ours|², which moves no minimum
-        places.append(found.indices.cpu())
-        distances.append(((ours - theirs[found.indices]).square().mean(1)).cpu())
+        # Without |ours|², which does not change the minimum.
+        index = torch.addmm(squares[None], ours, theirs.T, alpha=-2).min(1).indices
+        places.append(index.cpu())
+        distances.append(((ours - theirs[index]).square().mean(1)).cpu())
     return Nearest(torch.cat(places).numpy(), torch.cat(distances).double().numpy())
 
 
 def copies(made: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[int, str]:
-    """The generated images, of (N, S, S, 3), that the audit calls the same picture as a training image, with
-    its name."""
+    """Indices of the generated images, of (N, S, S, 3), that the audit finds to be copies of training images, with
+    the names of these."""
     hashes = hashes_of({str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(made)})
     candidates = search(trained, hashes, radius=settings.radius, dihedral=settings.dihedral)
     pairs = confirm(trained, hashes, candidates, settings)

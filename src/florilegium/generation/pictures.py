@@ -1,4 +1,4 @@
-"""Real images as generators take them: in [-1, 1], not cropped, perhaps mirrored."""
+"""Real images as the input of generators: in [-1, 1], not cropped, perhaps mirrored."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from florilegium.data.augment import InputConfig, centre, normalise
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A batch of diffusion: noisy images (B, 3, S, S), the noise in them, its step (B,), the class (B,)."""
+class NoisyBatch:
+    """Noisy images (B, 3, S, S), the noise in them, its step (B,) and the class (B,)."""
 
     images: Tensor
     target: Tensor
@@ -21,7 +21,7 @@ class Prepared:
 
 
 class TrainPictures:
-    """uint8 (B, S, S, 3) to float (B, 3, s, s), channels last, each mirrored as the recipe draws."""
+    """uint8 (B, S, S, 3) to float (B, 3, s, s), channels last, each mirrored with the recipe's probability."""
 
     def __init__(self, recipe: GenerationRecipe, config: InputConfig) -> None:
         self.recipe, self.config = recipe, config

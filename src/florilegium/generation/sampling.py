@@ -1,9 +1,10 @@
-"""Images drawn from a trained generator, each from noise of its own."""
+"""Sampling from a trained generator, each image from noise of its own."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,10 +33,57 @@ class Made:
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     noise: NDArray[np.uint8]
-    """What the shown images came from, as pictures (n, S, S, 3); none for a generator without steps."""
+    """The noise of the shown images, as pictures (n, S, S, 3); none for a generator without steps."""
     frames: NDArray[np.uint8]
-    """The shown images on their way, (F, n, S, S, 3)."""
+    """The shown images during the reverse process, (F, n, S, S, 3)."""
     seconds: float
+
+
+class Sampler(Protocol):
+    """Turns noise (B, *noise_shape) and labels (B,) into images (B, 3, S, S) in [-1, 1]."""
+
+    noise_shape: tuple[int, ...]
+
+    def __call__(
+        self, noise: Tensor, labels: Tensor, generator: torch.Generator, watch: Callable[[Tensor], None]
+    ) -> Tensor:
+        """`watch` is called with the images after each step of a reverse process."""
+
+
+class GanSampler:
+    """One pass of a GAN's generator."""
+
+    def __init__(self, network: Acgan) -> None:
+        self.network, self.noise_shape = network, (network.latent,)
+
+    @torch.inference_mode()
+    def __call__(
+        self, noise: Tensor, labels: Tensor, generator: torch.Generator, watch: Callable[[Tensor], None]
+    ) -> Tensor:
+        return self.network.generator(noise, labels)
+
+
+class DiffusionSampler:
+    """The reverse process of a diffusion."""
+
+    def __init__(
+        self, network: ConditionalUnet, recipe: GenerationRecipe, sampling: Sampling, size: int
+    ) -> None:
+        self.network, self.recipe, self.sampling = network, recipe, sampling
+        self.noise_shape = (3, size, size)
+
+    def __call__(
+        self, noise: Tensor, labels: Tensor, generator: torch.Generator, watch: Callable[[Tensor], None]
+    ) -> Tensor:
+        return denoise(self.network, self.recipe, self.sampling, noise, labels, generator, watch)
+
+
+def sampler_of(network: nn.Module, recipe: GenerationRecipe, sampling: Sampling, size: int) -> Sampler:
+    """The sampler of images of side `size` that suits the kind of network."""
+    if isinstance(network, Acgan):
+        return GanSampler(network)
+    assert isinstance(network, ConditionalUnet)
+    return DiffusionSampler(network, recipe, sampling, size)
 
 
 def make(
@@ -49,12 +97,13 @@ def make(
     seed: int,
     device: torch.device,
 ) -> Made:
-    """Draw `sampling.per_class` images of each class, of side `size`.
+    """Sample `sampling.per_class` images of each class, of side `size`.
 
-    The first `shown` of each class are kept on their way through the reverse process. The noise of an
-    image is drawn on the host from `seed` and its place, so that more images change none.
+    The first `shown` of each class are recorded during the reverse process. The noise of an image is sampled
+    on the host from `seed` and its number, so that it does not depend on how many images there are.
     """
     network.eval().to(device)
+    sampler = sampler_of(network, recipe, sampling, size)
     labels = torch.arange(n_classes).repeat_interleave(sampling.per_class)  # (N,)
     watched = torch.arange(len(labels)) % sampling.per_class < min(shown, sampling.per_class)
     parts: list[Tensor] = []
@@ -62,29 +111,15 @@ def make(
     films: list[Tensor] = []
     started = time.perf_counter()
     for start in bar(range(0, len(labels), BATCH), "sampling", "batch"):
-        label, eye = labels[start : start + BATCH], watched[start : start + BATCH]
-        numbers = range(start, start + len(label))
+        label, chosen = labels[start : start + BATCH], watched[start : start + BATCH]
+        noise = normal_rows(seed, range(start, start + len(label)), sampler.noise_shape).to(device)
+        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + start)
         film: list[Tensor] = []
-        if isinstance(network, Acgan):
-            noise = drawn(seed, numbers, (network.latent,)).to(device)
-            with torch.inference_mode():
-                images = network.generator(noise, label.to(device))
-        else:
-            assert isinstance(network, ConditionalUnet)
-            noise = drawn(seed, numbers, (3, size, size)).to(device)
-            generator = torch.Generator(device).manual_seed(seed * 1_000_003 + start)
-            images = denoise(
-                network,
-                recipe,
-                sampling,
-                noise,
-                label.to(device),
-                generator,
-                camera(film, eye, steps_of(recipe, sampling)),
-            )
-            noises.append(to_pixels(noise[eye.to(device)] / 3))
+        watch = recorder(film, chosen, steps_of(recipe, sampling))
+        parts.append(to_pixels(sampler(noise, label.to(device), generator, watch)))
+        if film:
+            noises.append(to_pixels(noise[chosen.to(device)] / 3))
             films.append(torch.stack(film))  # (F, n, S, S, 3)
-        parts.append(to_pixels(images))
     seconds = time.perf_counter() - started
     empty = torch.empty((0, size, size, 3), dtype=torch.uint8)
     return Made(
@@ -96,7 +131,7 @@ def make(
     )
 
 
-def drawn(seed: int, numbers: range, shape: tuple[int, ...]) -> Tensor:
+def normal_rows(seed: int, numbers: range, shape: tuple[int, ...]) -> Tensor:
     """Normal noise (B, *shape) on the host, each row from the seed and its own number."""
     rows = [
         torch.randn(shape, generator=torch.Generator().manual_seed((seed << 32) + number))
@@ -106,21 +141,22 @@ def drawn(seed: int, numbers: range, shape: tuple[int, ...]) -> Tensor:
 
 
 def steps_of(recipe: GenerationRecipe, sampling: Sampling) -> int:
+    """Steps of the reverse process."""
     return sampling.steps or recipe.timesteps
 
 
-def camera(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tensor], None]:
-    """A function that keeps the watched images of about `FRAMES` of the steps, the last among them."""
+def recorder(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tensor], None]:
+    """A function that appends the watched images, bool (B,), to `film` after about `FRAMES` of the steps, the last included."""
     every = max(1, steps // FRAMES)
     left = steps
 
-    def see(images: Tensor) -> None:
+    def record(images: Tensor) -> None:
         nonlocal left
         left -= 1
         if left % every == 0:
             film.append(to_pixels(images[watched.to(images.device)].clamp(-1, 1)))
 
-    return see
+    return record
 
 
 def save_samples(samples: Made, classes: Sequence[str], shown: int, folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Generated images as pictures: a grid by class, the noise they came from, and the way between as a GIF."""
+"""Grids of generated images by class, as pictures and as animations."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -39,7 +39,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 
 
 def save_animation(frames: NDArray[np.uint8], names: Sequence[str], path: Path) -> None:
-    """A GIF of the frames (F, C n, S, S, 3), which rests on the last one."""
+    """Write a GIF of the frames (F, C n, S, S, 3) that pauses at the last one."""
     pictures = [grid(frame, names).quantize(128) for frame in frames]
     times = [80] * (len(pictures) - 1) + [2500]  # milliseconds
     with atomic(path) as temporary:
@@ -54,8 +54,7 @@ def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def fit(name: str) -> str:
-    """`name`, cut where it is wider than its margin."""
-    shown = name
-    while font().getlength(shown) > LABEL - 16:
-        shown = f"{shown[:-2]}…"
-    return shown
+    """`name`, shortened to the width of its margin."""
+    while font().getlength(name) > LABEL - 16:
+        name = f"{name[:-2]}…"
+    return name

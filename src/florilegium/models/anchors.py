@@ -1,5 +1,5 @@
-"""Anchors: the boxes of fixed sizes and shapes, at every place of every level of a pyramid, that a
-detector scores and moves (Lin et al. 2017, "Focal Loss for Dense Object Detection", section 4).
+"""Anchors: the boxes of fixed sizes and shapes, in every grid cell of every level of a pyramid, that a
+detector scores and refines (Lin et al. 2017, "Focal Loss for Dense Object Detection", section 4).
 
 As in the study's code, sizes stay fractions of a pixel and a box is centred on (i + 0.5) strides;
 torchvision rounds the first and leaves out the half stride.
@@ -19,8 +19,8 @@ STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
 def anchors_of(settings: AnchorSettings, height: int, width: int, device: torch.device) -> Tensor:
     """All anchors of an image of that many pixels, (A, 4) float32 as x1, y1, x2, y2.
 
-    Level by level, there row by row, there column by column, there ratio by ratio. They are made once
-    for a shape and a device: whoever changes the tensor changes it for all.
+    Ordered by level, then row, then column, then ratio. The tensor of a shape and a device is cached and
+    shared: do not change it in place.
     """
     levels = []
     for stride, size in zip(STRIDES, settings.sizes, strict=True):
@@ -33,7 +33,7 @@ def anchors_of(settings: AnchorSettings, height: int, width: int, device: torch.
 
 
 def _shapes(settings: AnchorSettings, size: float) -> Tensor:
-    """Widths and heights at one place, (K, 2) float64: equal areas for all ratios of a scale."""
+    """Widths and heights of the anchors of one cell, (K, 2) float64: equal areas for all ratios of a scale."""
     sides = size * torch.tensor(settings.scales, dtype=torch.float64)
     roots = torch.tensor(settings.ratios, dtype=torch.float64).sqrt()[:, None]
     return torch.stack([(sides / roots).flatten(), (sides * roots).flatten()], dim=1)

@@ -1,4 +1,4 @@
-"""How many blocks or stages a model has, as far as its name and arguments tell before it is built."""
+"""Checks of a recipe against a model that is not built yet: its blocks or stages, its kind of attention."""
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.errors import UserError
@@ -9,7 +9,7 @@ from florilegium.models.norm_vit_sizes import PUBLISHED
 
 
 def check_frozen(model: Model, recipe: TrainingRecipe, where: str) -> None:
-    """Raise `UserError` that starts with `where` for more frozen blocks than there are known to be."""
+    """Raise `UserError` that starts with `where` for more frozen blocks than the model is known to have."""
     known = known_blocks(model)
     if known is not None and recipe.freeze_blocks > known:
         raise UserError(
@@ -19,7 +19,7 @@ def check_frozen(model: Model, recipe: TrainingRecipe, where: str) -> None:
 
 
 def check_attended(model: Model, asked: Attention | None, where: str) -> None:
-    """Raise `UserError` that starts with `where` where another kind of attention is asked for than there is."""
+    """Raise `UserError` that starts with `where` if the model has another kind of attention than `asked`."""
     if asked is None:
         return
     kind = "nodes" if model.name in ATTENDING else "tokens"
@@ -31,7 +31,7 @@ def check_attended(model: Model, asked: Attention | None, where: str) -> None:
 
 
 def known_blocks(model: Model) -> int | None:
-    """A transformer's `depth`, or the number of stages of a network whose arguments list them."""
+    """A transformer's `depth`, or the number of stages if the arguments list them; None if neither is known."""
     arguments = PUBLISHED.get(model.name, {}) | model.arguments
     if isinstance(arguments.get("depth"), int):
         return int(arguments["depth"])

@@ -4,32 +4,30 @@ import math
 
 import torch
 from torch import Tensor
+from torchvision.ops import box_iou
 
 SCALE = (0.1, 0.1, 0.2, 0.2)
-LARGEST = math.log(1000 / 16)  # a side grows at most so much, and never to infinity
+LARGEST = math.log(1000 / 16)  # of a predicted growth, so that no side becomes infinite
 
 
 def pairwise_iou(boxes: Tensor, anchors: Tensor) -> Tensor:
     """Intersection over union of boxes (B, G, 4) with anchors (A, 4): (B, G, A).
 
-    A box without area, as padding is, has 0 with every anchor. So has one whose corners are in the
-    wrong order: the study trained on such boxes.
+    A box without area, such as padding, has 0 with every anchor. So has an inverted one, on which the study
+    trained.
     """
-    b, a = boxes[:, :, None], anchors[None, None]
-    width = (torch.minimum(b[..., 2], a[..., 2]) - torch.maximum(b[..., 0], a[..., 0])).clamp(min=0)
-    height = (torch.minimum(b[..., 3], a[..., 3]) - torch.maximum(b[..., 1], a[..., 1])).clamp(min=0)
-    common = width * height  # (B, G, A)
-    return common / (_area(b) + _area(a) - common).clamp(min=1e-8)
+    iou = box_iou(boxes.flatten(0, 1), anchors).unflatten(0, boxes.shape[:2])
+    return iou.nan_to_num_(0.0)  # 0 / 0 where the negative area of an inverted box cancels the anchor's
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """What a detector should answer at anchors (A, 4) whose objects are boxes (..., A, 4).
+    """The deltas (..., A, 4) that a detector should predict at anchors (A, 4) for their objects, boxes (..., A, 4).
 
     Shifts of the centre in units of the anchor's sides, and logarithms of the sides' ratios, divided by
     0.1 and 0.2. A side counts as one pixel at least.
     """
     corner, side = boxes[..., :2], boxes[..., 2:] - boxes[..., :2]
-    centre = corner + side / 2  # of the sides as they are, even of negative ones: so did the study
+    centre = corner + side / 2  # with negative sides as they are, as in the study's code
     own_side = anchors[:, 2:] - anchors[:, :2]
     shift = (centre - (anchors[:, :2] + own_side / 2)) / own_side
     growth = (side.clamp(min=1) / own_side).log()
@@ -37,7 +35,7 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
-    """The boxes (..., 4) that answers (..., 4) at anchors (..., 4) mean; the inverse of `encode`."""
+    """Boxes (..., 4) from deltas (..., 4) at anchors (..., 4); the inverse of `encode`."""
     deltas = deltas * deltas.new_tensor(SCALE)
     own_side = anchors[..., 2:] - anchors[..., :2]
     centre = anchors[..., :2] + own_side / 2 + deltas[..., :2] * own_side
@@ -49,7 +47,3 @@ def clip(boxes: Tensor, sizes: Tensor) -> Tensor:
     """Boxes (N, 4) cut off at their images' borders; sizes (N, 2) are heights and widths."""
     limit = sizes.flip(1).repeat(1, 2).to(boxes.dtype)  # (N, 4) as w, h, w, h
     return torch.minimum(boxes.clamp(min=0), limit)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])

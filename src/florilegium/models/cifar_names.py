@@ -1,4 +1,4 @@
-"""Residual networks for 32-pixel images, by name, and the arguments that a person may give.
+"""Names and arguments of residual networks for 32-pixel images.
 
 Nothing here imports torch, so that a configuration is checked before anything runs.
 """
@@ -14,7 +14,7 @@ from florilegium.core.validate import parse
 
 PLAIN = {"cifar_resnet18": 18, "cifar_resnet34": 34}
 ATTENDING = {"cifar_resnet18_attention": 18, "cifar_resnet34_attention": 34}
-STRIDE = 16  # pixels of the image that a node of the head stands for, a side
+STRIDE = 16  # side in pixels of the image region of a node of the head
 Four = tuple[AtLeastOne, AtLeastOne, AtLeastOne, AtLeastOne]
 
 
@@ -59,18 +59,18 @@ def attending() -> frozenset[str]:
 
 
 def arguments_of(model: Model) -> Arguments:
-    """Of a plain network; raises `UserError` for whatever it cannot be built from."""
+    """The checked arguments of a plain network; raises `UserError` for invalid ones."""
     _no_tag(model, PLAIN)
     return parse(Arguments, model.arguments, "model.arguments")
 
 
 def head_arguments_of(model: Model) -> HeadArguments:
-    """Of a network with a head; raises `UserError` for whatever it cannot be built from."""
+    """The checked arguments of a network with a head; raises `UserError` for invalid ones."""
     _no_tag(model, ATTENDING)
     return parse(HeadArguments, model.arguments, "model.arguments")
 
 
 def _no_tag(model: Model, known: dict[str, int]) -> None:
-    """The weights of these networks have no tags: `init` says where they come from."""
+    """Raise `UserError` for a name with a tag: these networks have none, their weights are named in `init`."""
     if model.name not in known:
         raise unknown("model", model.name, known, "model.name")

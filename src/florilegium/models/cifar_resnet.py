@@ -1,8 +1,8 @@
-"""ResNets for 32-pixel images: the first convolution is 3 x 3 with stride 1, and nothing is pooled before
-the stages (He et al. 2016, section 4.2, in the way that study 4 changed torchvision's networks).
+"""ResNets for 32-pixel images: the first convolution is 3 x 3 with stride 1, without pooling before the stages
+(He et al. 2016, section 4.2; torchvision's networks with the changes of study 4).
 
-Parameters have torchvision's and timm's names, so that ImageNet weights fit but for `conv1.weight` and
-`fc.*`, which the recipe then names in `allow_missing` and `allow_unexpected`.
+Parameters have torchvision's and timm's names, so that ImageNet weights fit except `conv1.weight` and `fc.*`,
+which the recipe then names in `allow_missing` and `allow_unexpected`.
 """
 
 from torch import Tensor, nn

@@ -21,7 +21,7 @@ LOWEST_FREQUENCY = 1e-4  # of the sines that tell the steps apart, in radians a 
 
 
 class ConditionalUnet(nn.Module):
-    """The noise in images of side `image_size`, of a step below `timesteps` and a class or none."""
+    """Predicts the noise in images of side `image_size`, given a step below `timesteps` and a class or none."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class ConditionalUnet(nn.Module):
         return self.n_classes
 
     def example(self, image: Tensor) -> tuple[Tensor, ...]:
-        """What `forward` takes, of one image like `image`, to count its operations."""
+        """Inputs of `forward` for one image like `image`, to count its operations."""
         label = torch.zeros(1, dtype=torch.int64, device=image.device)
         return image, label, label
 
@@ -111,7 +111,7 @@ class ConditionalUnet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions with the step and the class between them, around them a shortcut, and attention after both."""
+    """Two convolutions with a shortcut, the embeddings of step and class added between them, then attention."""
 
     def __init__(
         self, before: int, after: int, width: int, groups: int, dropout: float, attends: bool
@@ -129,14 +129,14 @@ class Block(nn.Module):
         self.attention = PixelAttention(after, groups) if attends else nn.Identity()
 
     def forward(self, x: Tensor, step: Tensor, label: Tensor) -> Tensor:
-        told = self.step(step) + self.label(label)  # (B, C)
-        inner = self.leave(self.enter(x) + told[:, :, None, None])
-        found: Tensor = self.attention(inner + self.shortcut(x))
-        return found
+        condition = self.step(step) + self.label(label)  # (B, C)
+        inner = self.leave(self.enter(x) + condition[:, :, None, None])
+        attended: Tensor = self.attention(inner + self.shortcut(x))
+        return attended
 
 
 class PixelAttention(nn.Module):
-    """Every pixel attends to all of its image, in one head, beside a residual path."""
+    """Self-attention over the pixels of an image, with one head and a residual path."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class PixelAttention(nn.Module):
 
 
 class Halve(nn.Module):
-    """Half the side, by two convolutions of unlike reach."""
+    """Half the side, by the sum of two convolutions, 3 x 3 and 5 x 5."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class Halve(nn.Module):
 
 
 class Double(nn.Module):
-    """Twice the side, then smoothed."""
+    """Twice the side, by a transposed convolution and a smoothing one."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -173,13 +173,13 @@ class Double(nn.Module):
         self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor, step: Tensor, label: Tensor) -> Tensor:
-        found: Tensor = self.smooth(self.spread(x))
-        return found
+        doubled: Tensor = self.smooth(self.spread(x))
+        return doubled
 
 
 def step_table(timesteps: int, width: int) -> nn.Embedding:
-    """Sines and cosines of each step in turn, (timesteps, width), of falling frequency (Vaswani et al. 2017,
-    "Attention Is All You Need", section 3.5); where a training begins, since the table is learned.
+    """Sines and cosines of each step, alternating, (timesteps, width), of falling frequency (Vaswani et al. 2017,
+    "Attention Is All You Need", section 3.5); initial values only, since the table is learned.
 
     Raises:
         ValueError: an odd width.

@@ -1,8 +1,8 @@
-"""DeiT with its two heads: one reads the class token, the other a token that learned from a teacher.
+"""DeiT with two heads: one reads the class token, the other the distillation token.
 
 Touvron et al. 2021, "Training data-efficient image transformers & distillation through attention". In
 evaluation timm averages the logits of both, so both have to be trained: study 2 trained one, and its
-figure is an average with a head of random weights.
+score is that of an average with a head of random weights.
 """
 
 from typing import Any
@@ -19,10 +19,10 @@ HEADS = ("both", "class")
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
-    """timm's network with random weights. `model.arguments.trained_heads` says what it returns in training:
+    """timm's network with random weights; `model.arguments.trained_heads` sets its output in training.
 
     `both`, the default: a tuple of two (B, n_classes), of the class head and of the distillation head;
-    `class`: the class head's logits alone, while the other head keeps the weights that it starts with.
+    `class`: the class head's logits alone; the other head keeps its initial weights.
     """
     arguments = dict(model.arguments)
     heads = arguments.pop("trained_heads", "both")

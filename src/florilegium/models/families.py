@@ -1,7 +1,7 @@
 """Every family of networks: its module, and the names that it answers to.
 
-`florilegium.models.registry` says what a family's module must offer. Names are known without importing
-it, so that checking a configuration costs no torch.
+`florilegium.models.registry` describes the functions of a family's module. Names are known without importing
+it, so that checking a configuration does not import torch.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from florilegium.models import (
 
 @dataclass(frozen=True)
 class Family:
-    """The module of a family, a function that lists its names, and one that raises `UserError` for a model
-    whose arguments can be seen to be wrong before anything is built; and what its networks are for."""
+    """The module of a family, a function that lists its names, one that raises `UserError` for invalid arguments
+    before anything is built, and the task of its networks."""
 
     module: str
     names: Callable[[], frozenset[str]]
@@ -29,7 +29,7 @@ class Family:
     task: TaskName = "classification"
 
 
-# Where two families know a name, the first one builds it.
+# If two families share a name, the first one builds it.
 FAMILIES = (
     Family("florilegium.models.norm_vit", norm_vit_sizes.names, norm_vit_sizes.arguments_of),
     Family("florilegium.models.distilled", timm_names.distilled),

@@ -19,7 +19,7 @@ Arrays = dict[str, NDArray[np.float32]]
 
 # A layer that only the head of ImageNet-21k had before it; timm's loader leaves it out as well.
 LEFT_OUT = ("pre_logits/kernel", "pre_logits/bias")
-# What a safetensors file made from one says of itself: its position embeddings are resized in a way of their own.
+# Metadata of safetensors files made from one: their position embeddings are resized in another way.
 METADATA = {"format": "pt", "published_as": "npz"}
 
 
@@ -44,7 +44,7 @@ def read_flax(path: Path) -> Arrays:
 
 
 def _read(path: Path) -> Arrays:
-    """Every array of the archive; what could run code when it is read is refused."""
+    """The arrays of the archive; objects that could run code when loaded are refused."""
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -67,7 +67,7 @@ def _other_layout(path: Path, why: str) -> UserError:
 
 
 def _convert(found: Arrays) -> Arrays:
-    """The state dict; what it takes is gone from `found`. Raises KeyError for what is missing."""
+    """The state dict; its arrays are removed from `found`. Raises `KeyError` for a missing one."""
     numbers = [int(m[1]) for name in found if (m := re.match(r"Transformer/encoderblock_(\d+)/", name))]
     state = {
         "cls_token": found.pop("cls"),

@@ -3,10 +3,9 @@
 `freeze_blocks` means what `frozen_stages` means in mmpretrain, on which study 1 was built: for a
 vision transformer the first k blocks with the embeddings before them, and the final norm only when
 all blocks are frozen; for TinyViT the first k stages alone; for a residual network the stem and the
-first k stages. In `freeze`, the word `backbone` names everything but the classifier, so that what
-trains is a linear probe (all heads of a network with several), unless a module has that name.
-Frozen BatchNorm layers keep their running statistics, too, while drop-path in the frozen blocks of a
-transformer stays at work.
+first k stages. In `freeze`, the word `backbone` names everything but the classifier, which leaves a linear probe
+(all heads of a network with several), unless a module has that name. Frozen BatchNorm layers keep their running
+statistics as well, while drop-path stays active in the frozen blocks of a transformer.
 """
 
 import re
@@ -23,7 +22,7 @@ BACKBONE = "backbone"
 
 
 def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
-    """Take `requires_grad` from what `recipe.freeze` and `recipe.freeze_blocks` name.
+    """Set `requires_grad` to False for the parts that `recipe.freeze` and `recipe.freeze_blocks` name.
 
     Raises:
         UserError: an unknown name, more blocks than there are, a network whose order of blocks is
@@ -36,7 +35,7 @@ def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
 
 
 def train_mode(network: nn.Module) -> None:
-    """`network.train()`, but a frozen layer that keeps running statistics goes on using them."""
+    """Call `network.train()`, but leave frozen layers with running statistics in evaluation mode."""
     network.train()
     for module in network.modules():
         parameters = [*module.parameters(recurse=False)]
@@ -48,22 +47,22 @@ def train_mode(network: nn.Module) -> None:
 def _named(network: nn.Module, names: Sequence[str]) -> list[Part]:
     parts: dict[str, Part] = dict(network.named_modules()) | dict(network.named_parameters())
     del parts[""]
-    found: list[Part] = []
+    chosen: list[Part] = []
     for name in names:
         if name in parts:  # a detector has a module of the name `backbone`
-            found.append(parts[name])
+            chosen.append(parts[name])
         elif name == BACKBONE:
-            found += _backbone(network)
+            chosen += _backbone(network)
         else:
             raise unknown("module", name, [*parts, BACKBONE], "recipe.freeze")
-    return found
+    return chosen
 
 
 def _backbone(network: nn.Module) -> list[nn.Parameter]:
     """Every parameter outside the heads."""
     heads = heads_of(network, f"recipe.freeze: {BACKBONE}")
-    kept = {id(parameter) for head in heads for parameter in head.parameters()}
-    return [parameter for parameter in network.parameters() if id(parameter) not in kept]
+    in_heads = {id(parameter) for head in heads for parameter in head.parameters()}
+    return [parameter for parameter in network.parameters() if id(parameter) not in in_heads]
 
 
 def _first_blocks(network: nn.Module, count: int) -> list[Part]:
@@ -79,7 +78,7 @@ def _first_blocks(network: nn.Module, count: int) -> list[Part]:
 
 
 def _order(network: nn.Module) -> tuple[list[Part], list[nn.Module], list[Part]]:
-    """What freezes with the first block, the blocks, and what freezes with the last one."""
+    """The parts that freeze with the first block, the blocks, and the parts that freeze with the last one."""
     if hasattr(network, "layer1"):  # residual networks
         stages = [child for name, child in network.named_children() if re.fullmatch(r"layer[1-9]", name)]
         return _present(network, "conv1", "bn1", "layer0"), stages, []

@@ -1,4 +1,4 @@
-"""The names of the generators, and what their arguments tell, apart from them: checking a configuration costs no torch."""
+"""Names of the generators and checks of their arguments, without importing torch."""
 
 from florilegium.core.errors import UserError
 from florilegium.core.generation_recipe import GenerationRecipe
@@ -9,7 +9,7 @@ from florilegium.core.training_recipe import TrainingRecipe
 DIFFUSION = "diffusion_unet"
 SAMPLERS = {DIFFUSION: ("ddpm", "ddim"), "acgan": ("direct",)}
 NAMES = frozenset(SAMPLERS)
-STEPS = 500  # that the table of study 4's U-Net has
+STEPS = 500  # in the table of study 4's U-Net
 
 
 def names() -> frozenset[str]:
@@ -17,7 +17,7 @@ def names() -> frozenset[str]:
 
 
 def check_steps(model: Model, recipe: TrainingRecipe, where: str) -> None:
-    """Raise `UserError` that starts with `where` for a diffusion of more steps than its network can tell apart."""
+    """Raise `UserError` that starts with `where` for a diffusion of more steps than its network has embeddings for."""
     if model.name != DIFFUSION or not isinstance(recipe, GenerationRecipe):
         return
     known = model.arguments.get("timesteps", STEPS)
@@ -29,7 +29,7 @@ def check_steps(model: Model, recipe: TrainingRecipe, where: str) -> None:
 
 
 def check_sampled(model: Model, samples: Samples | None, where: str) -> None:
-    """Raise `UserError` that starts with `where` for a sampler that the network has nothing to do with."""
+    """Raise `UserError` that starts with `where` for a sampler that does not suit the network."""
     for name, sampling in samples.sets.items() if samples else ():
         fitting = SAMPLERS[model.name]
         if sampling.sampler not in fitting:

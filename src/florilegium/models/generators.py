@@ -3,9 +3,9 @@
 `diffusion_unet` is `models.conditional_unet`, of study 4.
 
 `acgan` is a pair: a generator, and a critic that also names the class (Odena, Olah and Shlens 2017,
-"Conditional Image Synthesis with Auxiliary Classifier GANs"). The study shows a picture of one and its code
-had none, so the sizes are this project's. The critic has spectral in place of batch normalisation (Miyato et
-al. 2018): the two take turns inside one step, and running statistics would be of neither.
+"Conditional Image Synthesis with Auxiliary Classifier GANs"). The study shows a picture of one but its code has
+none, so the sizes are this project's. The critic has spectral instead of batch normalisation (Miyato et al. 2018):
+it sees real and generated images in one step, and running statistics would fit neither.
 """
 
 import itertools
@@ -64,15 +64,15 @@ class Acgan(nn.Module):
         self.critic = Critic(n_classes, doublings, width)
 
     def example(self, image: Tensor) -> tuple[Tensor, ...]:
-        """What `forward` takes, of one image like `image`, to count its operations."""
+        """Inputs of `forward` for one image like `image`, to count its operations."""
         label = torch.zeros(1, dtype=torch.int64, device=image.device)
         return image, image.new_zeros(1, self.latent), label
 
     def forward(self, images: Tensor, noise: Tensor, labels: Tensor) -> tuple[Verdict, Verdict, Verdict]:
-        """What the critic says of real images (B, 3, S, S), and of pictures of the classes `labels` (B,) made
-        from noise (B, latent): once so that the critic learns from them, once so that the generator does.
+        """The critic's outputs for real images (B, 3, S, S) and, twice, for images of the classes `labels` (B,)
+        generated from noise (B, latent): once to train the critic, once to train the generator.
 
-        All in one pass, since that is what several processes average the gradients of.
+        All in one pass, since several processes average the gradients of one pass.
         """
         made = self.generator(noise, labels)
         constants = {name: value.detach() for name, value in self.critic.named_parameters()}
@@ -84,7 +84,7 @@ class Acgan(nn.Module):
 
 
 class Generator(nn.Module):
-    """Noise scaled by the class's embedding, then doubled in size until it is an image."""
+    """From noise, scaled by the class's embedding, to an image, through layers that double its side."""
 
     def __init__(self, n_classes: int, doublings: int, width: int, latent: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Whether an image is real, and of which class."""
+    """From an image to a logit of being real and class logits."""
 
     def __init__(self, n_classes: int, doublings: int, width: int) -> None:
         super().__init__()

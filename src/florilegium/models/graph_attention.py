@@ -13,7 +13,7 @@ from florilegium.models.cifar_names import ATTENDING, STRIDE, HeadArguments, hea
 from florilegium.models.cifar_resnet import HALF, CifarStages, no_drop_path
 from florilegium.models.node_attention import ACTIVATIONS, KINDS
 
-PATCH = 2  # places of the last map, a side, that become one node
+PATCH = 2  # side in grid cells of the patch of the last map that becomes one node
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
@@ -42,7 +42,7 @@ class AttendingResNet(CifarStages):
 
     @torch.no_grad()
     def node_attention(self, images: Tensor) -> Tensor:
-        """How much node i takes from node j, (B, heads, n, n); node i is the i-th square of the image, row by row."""
+        """Attention weights (B, heads, n, n) of query node i on key node j; nodes are the image's squares, row by row."""
         encoder = self.head.encoder
         return encoder.attn.weights(encoder.norm1(self.head.embed(self.last_map(images))))
 

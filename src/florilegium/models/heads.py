@@ -1,4 +1,4 @@
-"""The heads of a network, and what stands before them: the two parts of a linear probe."""
+"""The heads of a network and the backbone before them: the two parts of a linear probe."""
 
 import hashlib
 
@@ -9,10 +9,10 @@ from florilegium.core.errors import UserError
 
 
 def heads_of(network: nn.Module, where: str) -> tuple[nn.Module, ...]:
-    """The classifiers of a network, one or several; all networks of timm can tell them.
+    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have.
 
     Raises:
-        UserError: this one cannot; the sentence starts with `where`, the key that asked.
+        UserError: the network has no such method; the sentence starts with `where`, the key that needs it.
     """
     if not hasattr(network, "get_classifier"):
         raise UserError(
@@ -23,7 +23,7 @@ def heads_of(network: nn.Module, where: str) -> tuple[nn.Module, ...]:
 
 
 def digest_before(heads: tuple[nn.Module, ...], network: nn.Module) -> str:
-    """SHA-256 over the names and values of all that `network` holds beside `heads`."""
+    """SHA-256 over the names and values of the state of `network` without `heads`."""
     own = {id(tensor) for head in heads for tensor in head.state_dict(keep_vars=True).values()}
     hasher = hashlib.sha256()
     for name, tensor in sorted(network.state_dict(keep_vars=True).items()):
@@ -34,10 +34,10 @@ def digest_before(heads: tuple[nn.Module, ...], network: nn.Module) -> str:
 
 
 class Heads(nn.Module):
-    """Heads of a network by themselves: the features before each, (B, H, F), to logits (B, n_classes).
+    """The heads of a network alone: from the features before each, (B, H, F), to logits (B, n_classes).
 
-    They are the network's own modules, so that what they learn, it has learned. As in the whole network,
-    training sees the logits of each head that trains, and evaluation their mean over all heads.
+    They are the network's own modules, so that training them trains the network. As in the whole network,
+    training returns the logits of each head that trains, and evaluation their mean over all heads.
     """
 
     def __init__(self, heads: tuple[nn.Module, ...]) -> None:
@@ -49,5 +49,5 @@ class Heads(nn.Module):
         logits = [head(features[:, i]) for i, head in enumerate(self.heads)]
         if not self.training:
             return torch.stack(logits).mean(0)
-        taught = tuple(answer for answer, trains in zip(logits, self.trained, strict=True) if trains)
-        return taught if len(taught) > 1 else taught[0]
+        training = tuple(own for own, trains in zip(logits, self.trained, strict=True) if trains)
+        return training if len(training) > 1 else training[0]

@@ -1,4 +1,4 @@
-"""Which anchor is to find which object, for all images of a batch at once."""
+"""The matching of anchors with objects, for all images of a batch at once."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ POSITIVE_IOU, NEGATIVE_IOU = 0.5, 0.4
 
 @dataclass(frozen=True)
 class Matched:
-    """What each anchor of each image should answer."""
+    """The targets of each anchor of each image."""
 
     labels: Tensor
-    """(B, A) int64: a class, `BACKGROUND`, or `IGNORED` where either answer is right."""
+    """(B, A) int64: a class, `BACKGROUND`, or `IGNORED` for an anchor without loss."""
     deltas: Tensor
-    """(B, A, 4): the coded box of the object that overlaps most; it counts where there is a class."""
+    """(B, A, 4): the encoded box of the object that overlaps most; it counts where the label is a class."""
 
     @property
     def positive(self) -> Tensor:
@@ -31,11 +31,11 @@ class Matched:
 
 @torch.no_grad()
 def match(boxes: Tensor, labels: Tensor, anchors: Tensor, *, low_quality: bool) -> Matched:
-    """Match anchors (A, 4) to boxes (B, G, 4) of classes (B, G); rows of zeros fill up short images.
+    """Match anchors (A, 4) to boxes (B, G, 4) of classes (B, G), padded with rows of zeros.
 
-    An anchor is to find the object that it overlaps most from an IoU of 0.5 on, nothing below 0.4, and is
-    left alone between. With `low_quality`, the anchors that overlap an object most are to find it however
-    small their IoU (torchvision's rule); as published, such objects are never learnt.
+    An anchor is positive for the object that it overlaps most from an IoU of 0.5 on, background below 0.4, and
+    ignored between. With `low_quality`, the anchors that overlap an object most are positive however small
+    their IoU (torchvision's rule); as published, such objects are never learned.
     """
     if boxes.shape[1] == 0:
         boxes, labels = boxes.new_zeros(len(boxes), 1, 4), labels.new_zeros(len(labels), 1)
@@ -45,7 +45,7 @@ def match(boxes: Tensor, labels: Tensor, anchors: Tensor, *, low_quality: bool) 
     if low_quality:
         highest = iou.amax(dim=2, keepdim=True)  # (B, G, 1)
         positive |= ((iou == highest) & (highest > 0)).any(dim=1)
-    found = torch.where(best < NEGATIVE_IOU, BACKGROUND, IGNORED)
-    found = torch.where(positive, labels.gather(1, which), found)
+    targets = torch.where(best < NEGATIVE_IOU, BACKGROUND, IGNORED)
+    targets = torch.where(positive, labels.gather(1, which), targets)
     objects = boxes.gather(1, which[..., None].expand(-1, -1, 4))  # (B, A, 4)
-    return Matched(found, encode(objects, anchors))
+    return Matched(targets, encode(objects, anchors))

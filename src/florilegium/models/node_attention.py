@@ -1,8 +1,8 @@
-"""Three ways for the nodes of a graph to attend to each other, with all else alike (study 4).
+"""Three kinds of attention between the nodes of a graph, with everything else equal (study 4).
 
-A head's weights A are a softmax over j of scores e_ij; the new features of node i are the sum over j of
-A_ij v_j. The values v are one projection that all heads share, and what the heads gather is laid side by
-side without another projection: so the study has it, unlike Vaswani et al. 2017.
+A head's weights A are a softmax over keys j of scores e_ij; the new features of query node i are the sum over j
+of A_ij v_j. The values v are one projection that all heads share, and the outputs of the heads are concatenated
+without another projection, as in the study and unlike Vaswani et al. 2017.
 """
 
 from abc import ABC, abstractmethod
@@ -31,12 +31,12 @@ class NodeAttention(nn.Module, ABC):
         return torch.einsum("bhij,bjd->bihd", weights, values).flatten(2)  # (B, n, h d)
 
     def values(self, nodes: Tensor) -> Tensor:
-        """What is gathered, (B, n, d) with d = f / h."""
+        """The values v, (B, n, d) with d = f / h."""
         values: Tensor = self.value(nodes)
         return values
 
     def weights(self, nodes: Tensor) -> Tensor:
-        """How much node i takes from node j, (B, h, n, n); each row sums to one."""
+        """Attention weights of query node i on key node j, (B, h, n, n); each row sums to one."""
         return self.scores(nodes, self.values(nodes)).softmax(dim=-1)
 
     @abstractmethod
@@ -45,10 +45,10 @@ class NodeAttention(nn.Module, ABC):
 
 
 class GraphAttention(NodeAttention):
-    """e_ij = act(q_j + k_i), where q and k are a number a head, read from the values.
+    """e_ij = act(q_j + k_i), where q and k are projections of the values to one number per head.
 
-    After Velickovic et al. 2018, "Graph Attention Networks", section 2.1. Where the activation is a
-    straight line k_i cancels in the softmax, and all nodes attend alike: Brody et al. 2022.
+    After Velickovic et al. 2018, "Graph Attention Networks", section 2.1. Where the activation is linear, k_i
+    cancels in the softmax, and all nodes attend equally: Brody et al. 2022.
     """
 
     def __init__(self, feats: int, heads: int, dropout: float, activation: str, active_values: bool) -> None:
@@ -81,11 +81,10 @@ class ClassicalAttention(NodeAttention):
 
 
 class GraphAttention2(NodeAttention):
-    """e_ij = a . act(L v_i + R v_j), with vectors a and matrices L, R a head.
+    """e_ij = a . act(L v_i + R v_j), with a vector a and matrices L, R per head.
 
-    Brody, Alon and Yahav 2022, "How Attentive are Graph Attention Networks?", equation 7: the
-    activation stands before the last product, so that no part of a score cancels and every node can
-    rank the others in its own way.
+    Brody, Alon and Yahav 2022, "How Attentive are Graph Attention Networks?", equation 7: the activation comes
+    before the last product, so that no part of a score cancels and each node can rank the others differently.
     """
 
     def __init__(self, feats: int, heads: int, dropout: float, activation: str, active_values: bool) -> None:

@@ -1,6 +1,6 @@
-"""Vision transformers that differ in nothing but how their signal is kept in bounds (study 3).
+"""Vision transformers that differ only in their normalisation (study 3).
 
-The five ways to do that are in `florilegium.models.norm_vit_methods`. The network around them is the pre-norm
+The five kinds are in `florilegium.models.norm_vit_methods`. The network around them is the pre-norm
 transformer of Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", initialised as in the code of
 the study. Parameters have timm's names, so that with `norm: ln` weights fit in both directions.
 """
@@ -91,8 +91,8 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Self-attention over the tokens of (B, N, C).
 
-    Queries, keys and values come from one matrix. Torch draws its weights by the number of its inputs,
-    which three separate matrices would have, too, so they start as the study's three do.
+    Queries, keys and values come from one matrix. Torch initialises weights by the number of inputs, which is
+    the same for three separate matrices, so they start as the study's three do.
     """
 
     def __init__(self, dim: int, num_heads: int) -> None:
@@ -128,7 +128,7 @@ class Mlp(nn.Module):
 
 
 def stochastic_depth(rate: float) -> nn.Module:
-    """What drops a residual branch for an image with probability `rate` (Huang et al. 2016)."""
+    """A module that drops a residual branch of an image with probability `rate` (Huang et al. 2016)."""
     if not rate:
         return nn.Identity()
     from torchvision.ops import StochasticDepth  # costs a second that few networks need to spend

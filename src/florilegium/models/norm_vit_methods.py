@@ -1,10 +1,9 @@
-"""Five ways to keep the signal of a transformer in bounds, as small differences of one block (study 3).
+"""Five ways of normalising a transformer, as small differences of one block (study 3).
 
 A block of the network is y = sum1(x, attention(norm1(x))), then sum2(y, mlp(norm2(y))). Layer, batch and
-group normalisation differ in `norm`; rescaling normalises nothing, takes a mean off instead, and weighs
-the sums. `METHODS` at the end is the summary. Batch and group normalisation lie inside a wrapper whose
-parameters have names of their own, since the scale of a layer normalisation is none of theirs: published
-weights are never loaded into them by mistake.
+group normalisation differ in `norm`; rescaling subtracts a mean instead of normalising, and weights the sums.
+`METHODS` at the end is the summary. Batch and group normalisation are wrapped, so that their parameters have other
+names than those of a layer normalisation and published weights are never loaded into them by mistake.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ EPS = 1e-6
 
 
 class BatchNorm(nn.Module):
-    """Each channel of (B, N, C) over all tokens of all images."""
+    """Normalises each channel of (B, N, C) over all tokens of all images."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -32,7 +31,7 @@ class BatchNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Each quarter of the channels of an image in (B, N, C), over all its tokens: it mixes tokens."""
+    """Normalises each quarter of the channels of an image in (B, N, C) over all its tokens: it mixes tokens."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -43,9 +42,9 @@ class GroupNorm(nn.Module):
 
 
 class Recentre(nn.Module):
-    """(B, N, C) less a mean over images and tokens, plus a learned offset; nothing is scaled.
+    """(B, N, C) minus a mean over images and tokens, plus a learned offset, without scaling.
 
-    The mean is the average over the first eight training batches and stays from then on.
+    The mean is the average over the first eight training batches and constant from then on.
     """
 
     BATCHES: ClassVar[int] = 8
@@ -65,8 +64,8 @@ class Recentre(nn.Module):
 
     @torch.no_grad()
     def take_mean(self, x: Tensor) -> Tensor:
-        """Count the batch in if it is one of the first; whether it is, as a tensor, so that the host
-        need not wait for the device."""
+        """Average in the batch if it is one of the first; returns that as a tensor, for which the host need not
+        wait."""
         early = self.count < self.BATCHES
         running = self.mean + (x.float().mean((0, 1)) - self.mean) / (self.count + 1)
         self.mean.copy_(torch.where(early, running, self.mean))
@@ -75,8 +74,8 @@ class Recentre(nn.Module):
 
 
 class PublishedRecentre(Recentre):
-    """As study 3 ran it: batches of an evaluation count as well, and while the mean is being taken the
-    offset works at a hundredth of its size."""
+    """As study 3 ran it: batches of an evaluation count as well, and while the mean is being averaged the offset
+    is multiplied by 0.01."""
 
     def forward(self, x: Tensor) -> Tensor:
         early = self.take_mean(x)
@@ -91,7 +90,7 @@ class Sum(nn.Module):
 
 
 class WeighedSum(nn.Module):
-    """`identity` x + `scale` `residual` h, where one number, `scale`, is learned and starts at 1."""
+    """`identity` x + `scale` `residual` h, where the number `scale` is learned and starts at 1."""
 
     def __init__(self, identity: float, residual: float) -> None:
         super().__init__()
@@ -107,13 +106,13 @@ def plain_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
 
 
 def published_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
-    """Study 3 weighs the sum of the MLP alone, and counts blocks from 1."""
+    """Study 3 weights only the sum of the MLP, and counts blocks from 1."""
     return Sum(), WeighedSum((k / (k + 1)) ** 0.5, depth**-0.5)
 
 
 def complete_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
-    """Every branch is weighed so that squared weights add up to 1: after N = 2 depth branches each has
-    had the same share. Branch j of 1 to N has m = N - 2 + j, as in the authors' own code."""
+    """Every branch is weighted so that squared weights add up to 1: after N = 2 depth branches each has the same
+    share. Branch j of 1 to N has m = N - 2 + j, as in the authors' code."""
     branches = 2 * depth
 
     def unit(j: int) -> WeighedSum:
@@ -125,7 +124,7 @@ def complete_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
 
 @dataclass(frozen=True)
 class Method:
-    """What stands before a branch, what before the head, and the two sums of block k of `depth`."""
+    """The norm before a branch, the one before the head, and the two sums of block k of `depth`."""
 
     norm: Callable[[int], nn.Module]
     last: Callable[[int], nn.Module]

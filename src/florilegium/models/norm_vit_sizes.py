@@ -1,4 +1,4 @@
-"""What a `norm_vit` is built from: the published sizes, and the arguments that a person may give.
+"""Names, published sizes and arguments of `norm_vit`.
 
 Nothing here imports torch, so that a configuration is checked before anything runs.
 """
@@ -25,7 +25,7 @@ GROUPS = 4  # of group normalisation
 
 
 class Arguments(Strict):
-    """`model.arguments`; a published name brings its sizes, and what is given wins over them."""
+    """`model.arguments`; a published name has default sizes, which arguments override."""
 
     norm: Literal["ln", "bn", "gn", "rescale", "rescale_full"] = "ln"
     img_size: AtLeastOne = 224
@@ -55,7 +55,7 @@ def names() -> frozenset[str]:
 
 
 def arguments_of(model: Model) -> Arguments:
-    """What `model` is built from; raises `UserError` for whatever it cannot be built from."""
+    """The checked arguments of `model`; raises `UserError` for invalid ones."""
     if model.name not in PUBLISHED:
         raise unknown("model", model.name, PUBLISHED, "model.name")
     return parse(Arguments, PUBLISHED[model.name] | model.arguments, "model.arguments")

@@ -1,4 +1,4 @@
-"""Normalisation of a detector's feature maps, which few images a step share."""
+"""Normalisation of a detector's feature maps, for steps of few images."""
 
 from math import gcd
 
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 
 class FrozenBatchNorm(nn.Module):
-    """Batch normalisation by the statistics that were loaded, for ever, while scale and shift train.
+    """Batch normalisation by the loaded statistics, which never change, while scale and shift train.
 
-    This is what the study did to its pretrained network, and what an optimiser sees that torchvision's
-    layer of that name hides. It is no `BatchNorm2d`, so that nothing synchronises or resets it.
+    As in the study. torchvision's layer of that name does not train scale and shift. It is no `BatchNorm2d`, so
+    that nothing synchronises or resets it.
     """
 
     running_mean: Tensor

@@ -15,10 +15,9 @@ def fit_positions(
     """`found`, with `pos_embed` (1, tokens, C) resized to the network's grid of patches.
 
     The entries of class tokens stay as they are; those of patches are interpolated as an image
-    (Dosovitskiy et al. 2021, section 3.2), bilinearly. The code that published the `.npz` weights lays the
-    centres of the outermost patches on each other (`scipy.ndimage.zoom`); otherwise the edges of the two
-    grids meet, as those of resized images do. What is no square grid, of another width, or of a network
-    without one is left alone.
+    (Dosovitskiy et al. 2021, section 3.2), bilinearly. The code that published the `.npz` weights aligns the
+    centres of the outermost patches (`scipy.ndimage.zoom`); otherwise the edges of the two grids are aligned, as
+    for resized images. Embeddings of no square grid or of another width stay as they are.
     """
     own, theirs = getattr(network, "pos_embed", None), found.get("pos_embed")
     grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)

@@ -1,13 +1,13 @@
 """From a model's name to the module that builds it.
 
-A family is one module of this package and the names that it answers to. The module offers
+A family is one module of this package and the names of its networks. The module has
 
     build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module
     own_input(model: Model) -> tuple[InputConfig, bool]
 
-where `own_input` tells what input the network was designed for and whether it takes no other size.
-The families stand in `florilegium.models.families`. What follows a dot in a name (`resnet18.a1_in1k`)
-is the tag of published weights, and the family's affair.
+where `own_input` returns the input that the network was designed for, and True if it takes no other size.
+The families are listed in `florilegium.models.families`. The part after a dot in a name (`resnet18.a1_in1k`) is the
+tag of published weights, which each family interprets itself.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def modules(name: str) -> tuple[str, ...]:
 
 
 def check(model: Model, where: str, task: str = "classification") -> None:
-    """Raise `UserError` that starts with `where`, with the nearest right name, for an unknown model, for
-    one of another task, or for arguments that its family can judge without building it."""
+    """Raise `UserError` that starts with `where` for an unknown model (with the nearest known name), for one of
+    another task, or for arguments that its family rejects before building it."""
     try:
         family = _family(model.name)
         family.check(model)
@@ -48,7 +48,7 @@ def check(model: Model, where: str, task: str = "classification") -> None:
         )
 
 
-@torch_pair.explained()
+@torch_pair.mismatch_as_user_error()
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
     """A network with random weights: images (B, 3, S, S) to logits (B, n_classes).
 
@@ -59,7 +59,7 @@ def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: floa
 
 
 def input_config(model: Model, recipe: Recipe) -> InputConfig:
-    """What the network is fed: its own pretrained configuration, but for what the recipe sets.
+    """The network's input: its own pretrained configuration with the recipe's changes.
 
     Raises:
         UserError: an unknown model, or an image size that it cannot take.
@@ -81,12 +81,12 @@ def input_config(model: Model, recipe: Recipe) -> InputConfig:
 
 
 def own_input(model: Model) -> InputConfig:
-    """What the network was designed to be fed; raises `UserError` for an unknown model."""
+    """The input that the network was designed for; raises `UserError` for an unknown model."""
     own: InputConfig = _import(model).own_input(model)[0]
     return own
 
 
-@torch_pair.explained()
+@torch_pair.mismatch_as_user_error()
 def _import(model: Model) -> ModuleType:
     """The module of the model's family; raises `UserError` where it needs torchvision, which does not fit torch."""
     return import_module(_family(model.name).module)
@@ -95,8 +95,8 @@ def _import(model: Model) -> ModuleType:
 def _family(name: str) -> Any:
     """The `Family` of a name.
 
-    The table is imported by its name, and so stands outside the code hash of a training: another
-    family in it is no other network. What an experiment does depend on, `modules` says.
+    The table is imported by its name, so that it is not part of the code hash of a training: a new family changes
+    no other network. `modules` names the modules that an experiment does depend on.
     """
     families = import_module("florilegium.models.families").FAMILIES
     architecture = name.partition(".")[0]

@@ -1,6 +1,6 @@
 """Residual networks without a classifier, from torchvision's blocks (He et al. 2016).
 
-Their state dicts have torchvision's and timm's keys, so that a classifier trained anywhere is a start.
+Their state dicts have torchvision's and timm's keys, so that classifiers of both can initialise them.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ class Residual(nn.Module):
         widths: Sequence[int],
         stem: int | None = None,
     ) -> None:
-        """`widths` are the planes of the four stages, the first of them the stem's, too, unless `stem` says
-        otherwise; `blocks` takes the place of the depth's own number of blocks a stage."""
+        """`widths` are the planes of the four stages; the stem has `stem` planes, by default those of the first
+        stage. `blocks` replaces the depth's own numbers of blocks per stage."""
         super().__init__()
         kind = BasicBlock if depth < 50 else Bottleneck
         stem = stem or widths[0]

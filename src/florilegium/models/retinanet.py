@@ -1,7 +1,7 @@
 """RetinaNet on a residual network (Lin et al. 2017, "Focal Loss for Dense Object Detection").
 
-The topology is the study's: P6 comes from C5 and P7 from P6, both heads have four convolutions of their
-own, and the box head answers for all classes alike. torchvision's detector takes P6 from P5.
+The topology is the study's: P6 comes from C5 and P7 from P6, each head has four convolutions of its own, and the
+box head predicts one box for all classes. torchvision's detector takes P6 from P5.
 """
 
 import math
@@ -24,24 +24,24 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class RetinaNet(nn.Module):
-    """Images (B, 3, H, W) to what each of their anchors answers; H and W are multiples of 32."""
+    """Images (B, 3, H, W) to class logits and deltas of each anchor; H and W are multiples of 32."""
 
     def __init__(self, depth: int, n_classes: int, arguments: Arguments) -> None:
         super().__init__()
         self.arguments, self.n_classes = arguments, n_classes
         norm: Norm = NORMS[arguments.norm]
         everywhere = norm if arguments.norm == "gn" else None
-        width, places = arguments.pyramid_width, arguments.anchors.per_place
+        width, per_cell = arguments.pyramid_width, arguments.anchors.per_cell
         self.backbone = Residual(depth, norm, arguments.blocks, arguments.widths, arguments.stem)
         last = LastLevelP6P7(self.backbone.channels[-1], width)
         last.use_P5 = False
         self.pyramid = FeaturePyramidNetwork(self.backbone.channels, width, last, norm_layer=everywhere)
-        self.class_head = Head(width, arguments.head_layers, places, n_classes, everywhere)
-        self.box_head = Head(width, arguments.head_layers, places, 4, everywhere)
+        self.class_head = Head(width, arguments.head_layers, per_cell, n_classes, everywhere)
+        self.box_head = Head(width, arguments.head_layers, per_cell, 4, everywhere)
         self.reset()
 
     def reset(self) -> None:
-        """Draw the weights as the study did, and start every anchor at the prior."""
+        """Initialise the weights as the study did, and every anchor's probability to the prior."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 outputs = module.out_channels * math.prod(module.kernel_size)
@@ -52,7 +52,7 @@ class RetinaNet(nn.Module):
             nn.init.constant_(head.answer.bias, bias)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, A, C) of the classes and coded boxes (B, A, 4), in the order of `anchors`."""
+        """Class logits (B, A, C) and deltas (B, A, 4), in the order of `anchors`."""
         maps = self.backbone(images)
         levels = self.pyramid(OrderedDict(zip("345", maps, strict=True))).values()
         return (
@@ -61,19 +61,19 @@ class RetinaNet(nn.Module):
         )
 
     def anchors(self, images: Tensor) -> Tensor:
-        """The anchors (A, 4) of such images, on their device."""
+        """The anchors (A, 4) of images of that shape, on their device."""
         return anchors_of(self.arguments.anchors, *images.shape[-2:], images.device)
 
 
 class Head(nn.Module):
-    """Maps (B, F, H, W) to answers (B, H W K, n) for K anchors a place; all levels share it."""
+    """Maps (B, F, H, W) to predictions (B, H W K, n) for K anchors per cell; all levels share it."""
 
-    def __init__(self, width: int, layers: int, places: int, n: int, norm: Norm | None) -> None:
+    def __init__(self, width: int, layers: int, per_cell: int, n: int, norm: Norm | None) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *(Conv2dNormActivation(width, width, 3, norm_layer=norm) for _ in range(layers))
         )
-        self.answer = nn.Conv2d(width, places * n, 3, padding=1)
+        self.answer = nn.Conv2d(width, per_cell * n, 3, padding=1)
         self.n = n
 
     def forward(self, level: Tensor) -> Tensor:
@@ -90,5 +90,5 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
-    """ImageNet's mean and deviation; a detector takes images of any size, this one stands for none."""
+    """ImageNet's mean and deviation; the size is nominal, since a detector takes images of any size."""
     return InputConfig(size=608, mean=MEAN, std=STD, interpolation="bilinear"), False

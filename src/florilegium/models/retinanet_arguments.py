@@ -1,4 +1,4 @@
-"""The detectors' names and what they take, which cost no torch to check."""
+"""Names and arguments of the detectors, checked without importing torch."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ Four = tuple[AtLeastOne, AtLeastOne, AtLeastOne, AtLeastOne]
 
 
 class AnchorSettings(Strict):
-    """The boxes of one place: every ratio at every scale of its level's size."""
+    """The anchors of one grid cell: every ratio at every scale of its level's size."""
 
     sizes: tuple[Positive, Positive, Positive, Positive, Positive] = Field(
         (32.0, 64.0, 128.0, 256.0, 512.0), strict=False, description="side in pixels at the levels P3 to P7"
@@ -25,7 +25,7 @@ class AnchorSettings(Strict):
     )
 
     @property
-    def per_place(self) -> int:
+    def per_cell(self) -> int:
         return len(self.scales) * len(self.ratios)
 
 
@@ -56,5 +56,5 @@ def depth_of(model: Model) -> int:
 
 
 def arguments_of(model: Model) -> Arguments:
-    """Raises `UserError` for an argument that there is not, or that cannot be."""
+    """The checked arguments of `model`; raises `UserError` for unknown or invalid ones."""
     return parse(Arguments, model.arguments, "model.arguments")

@@ -1,4 +1,4 @@
-"""First weights of a detector: another detector's, or a classifier's for its backbone."""
+"""Initial weights of a detector: another detector's, or a classifier's for its backbone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,18 +7,18 @@ from torch import nn
 
 from florilegium.models.weights import load_into, read_state
 
-# What a classifier has beyond a backbone, and counters that a layer of frozen statistics does not keep.
+# A classifier's head, and counters that a layer with frozen statistics does not have.
 NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
 
 
-def load_detector(
+def load_detector_weights(
     network: nn.Module,
     path: Path,
     *,
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
 ) -> None:
-    """Copy into `network`, in place, the detector in `path`, or into its backbone the classifier there.
+    """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
 
     A residual network's keys are the same in torchvision, in timm and in a backbone here.
 

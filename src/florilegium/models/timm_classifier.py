@@ -9,7 +9,7 @@ from florilegium.core.errors import UserError, unknown
 from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 
-# What a person writes, by the name of timm's argument that it becomes.
+# The configuration's key, by the name of timm's argument that it sets.
 RESERVED = {
     "num_classes": "the data set's number of classes",
     "pretrained": "init",
@@ -19,8 +19,8 @@ RESERVED = {
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
-    """The network with random weights. The rates are passed on only where they are set, since not
-    every constructor takes them. Raises `UserError` for what this one does not take."""
+    """The network with random weights. Rates of 0 are not passed on, since not every constructor takes them.
+    Raises `UserError` for an argument that this one does not take."""
     _pretrained_cfg(model)
     for argument in RESERVED.keys() & model.arguments.keys():
         raise UserError(f"model.arguments.{argument}: is set by {RESERVED[argument]}; take it out here")
@@ -36,20 +36,20 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
-    """The input of the model's pretrained weights, and whether it takes no other size."""
+    """The input of the model's pretrained weights, and True if it takes no other size."""
     cfg = _pretrained_cfg(model)
     config = InputConfig(
         size=model.arguments.get("img_size", cfg.input_size[-1]),
         mean=tuple(cfg.mean),
         std=tuple(cfg.std),
         interpolation=cfg.interpolation,
-        crop_pct=min(cfg.crop_pct, 1.0),  # a few of timm's are more, and show a border of nothing
+        crop_pct=min(cfg.crop_pct, 1.0),  # a few of timm's are larger and would add an empty border
     )
     return config, cfg.fixed_input_size
 
 
 def _pretrained_cfg(model: Model) -> timm.models.PretrainedCfg:
-    """timm's description of the published weights that the name's tag, or timm's default, points at."""
+    """timm's description of the published weights of the name's tag, or of timm's default tag."""
     try:
         return timm.models.get_pretrained_cfg(model.name)
     except RuntimeError:

@@ -1,7 +1,7 @@
 """The names of timm's classifiers, read from its source text.
 
-Importing timm takes torch and seconds with it; a configuration is checked before every invocation,
-so the names are looked up in the text of timm's files instead (a tenth of a second, once).
+Importing timm imports torch and takes seconds; a configuration is checked before every invocation, so the names
+are read from the text of timm's files instead (a tenth of a second, once).
 """
 
 import re
@@ -23,5 +23,5 @@ def names() -> frozenset[str]:
 
 @cache
 def distilled() -> frozenset[str]:
-    """The architectures with a second head, which learned from a teacher network."""
+    """The architectures with a second head for distillation."""
     return frozenset(name for name in names() if name.startswith("deit_") and "_distilled_" in name)

@@ -1,7 +1,7 @@
-"""Whether torch and torchvision are a pair.
+"""A clear error for a torchvision that does not fit the installed torch.
 
-A torchvision that was built against another torch (often a CPU-only torch beside the torchvision of
-the package index) fails at import, deep inside whatever imports it first.
+A torchvision that was built for another torch (often a CPU-only torch beside the torchvision of the package
+index) fails at its first import, deep inside another package.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from florilegium.core.errors import UserError
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Raise `UserError` where the body, or the function that it decorates, imports a torchvision that cannot find its operators in the installed torch."""
+def mismatch_as_user_error() -> Iterator[None]:
+    """Raise `UserError` where the body, or the decorated function, imports a torchvision whose operators are missing
+    in the installed torch."""
     try:
         yield
     except RuntimeError as error:

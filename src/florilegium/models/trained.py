@@ -4,7 +4,8 @@ Architecture, classes and preprocessing are read from the receipt and from nowhe
 weights are never measured in another network, or on other pixels, than they were trained with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from florilegium.models.weights import load_into
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its weights, its classes in label order, and how images are prepared for it."""
+    """A network with its weights, its classes in label order, and its input configuration."""
 
     network: nn.Module
     classes: tuple[str, ...]
@@ -39,35 +40,46 @@ def load_trained(checkpoint: Path) -> Trained:
         UserError: no checkpoint, no receipt, or a receipt of other weights.
     """
     where, receipt = read_run(checkpoint)
-    try:
+    with expecting("classifier", where):
         model = parse(Model, receipt["model"], f"{where}: model")
-        classes = tuple(receipt["classes"])
-        config = input_of(receipt)
+        classes, config = tuple(receipt["classes"]), input_of(receipt)
         storage_size = receipt["spec"]["data"]["storage_size"]
+    return Trained(load_network(model, len(classes), checkpoint), classes, config, storage_size)
+
+
+@contextmanager
+def expecting(kind: str, where: Path) -> Iterator[None]:
+    """Raise `UserError` where the body misses something that the receipt `where` of such a network has."""
+    try:
+        yield
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"{where}: is no receipt of a trained classifier ({error} is missing or of another kind); give the "
-            "checkpoint of a training run"
+            f"{where}: is no receipt of a trained {kind} ({error} is missing or of another kind); give the "
+            f"checkpoint of a {kind}'s run"
         ) from None
-    network = registry.build(model, len(classes))
+
+
+def load_network(model: Model, n_classes: int, checkpoint: Path) -> nn.Module:
+    """The network with the weights in `checkpoint`, in evaluation mode."""
+    network = registry.build(model, n_classes)
     load_into(network, checkpoint)
-    return Trained(network.eval(), classes, config, storage_size)
+    return network.eval()
 
 
 def is_detector(receipt: Mapping[str, Any]) -> bool:
-    """Whether a run's receipt tells of a detector."""
+    """True if the receipt is that of a detector's run."""
     return "category_ids" in receipt
 
 
 def input_of(receipt: Mapping[str, Any]) -> InputConfig:
-    """How the run's images were prepared; raises `KeyError` or `TypeError` where the receipt does not say."""
+    """The input configuration of a run; raises `KeyError` or `TypeError` if the receipt lacks it."""
     fields = receipt["input"]
     mean, std = tuple(fields["mean"]), tuple(fields["std"])
     return InputConfig(fields["size"], mean, std, fields["interpolation"], fields["crop_pct"])
 
 
 def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
-    """The receipt beside a checkpoint and its path, once it is sure that it was written for it.
+    """The path and the content of the receipt beside a checkpoint, checked to be of these weights.
 
     Raises:
         UserError: no checkpoint, no receipt, or a receipt of other weights.

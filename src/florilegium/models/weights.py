@@ -1,7 +1,7 @@
-"""Weights in files: what a network takes from one, and how its own are written.
+"""Reading and writing the weights of networks.
 
-A key that is missing, superfluous or of another shape is an error unless the recipe names it: a
-network that was loaded by half trains and scores without a word.
+A key that is missing, superfluous or of another shape is an error unless the recipe names it: otherwise a
+half-loaded network would train and be scored unnoticed.
 """
 
 import pickle
@@ -43,7 +43,7 @@ def load_into(
             embedding of another grid of patches is resized, that of a published `.npz` file as published.
 
     Raises:
-        UserError: the file cannot be read, is of another architecture or size, or a key is not allowed for.
+        UserError: the file cannot be read, is of another architecture or size, or a key is not allowed.
     """
     own = network.state_dict()
     found = fit_positions(network, read_state(path), corner_to_corner=was_flax(path))
@@ -91,7 +91,7 @@ def read_state(path: Path) -> State:
 
 
 def was_flax(path: Path) -> bool:
-    """Whether a readable file of weights is, or was made from, a published `.npz` of a vision transformer."""
+    """True if a readable file of weights is, or was made from, a published `.npz` of a vision transformer."""
     if path.suffix != ".safetensors":
         return path.suffix == ".npz"
     with safe_open(path, "pt") as file:
@@ -99,7 +99,7 @@ def was_flax(path: Path) -> bool:
 
 
 def _unwrap(value: Any, path: Path) -> State:
-    """The state dict itself, where a training framework has put it beside other things."""
+    """The state dict inside the content of a file that a training framework wrote."""
     for key in ("state_dict", "model"):
         if isinstance(value, dict) and isinstance(value.get(key), dict):
             value = value[key]
@@ -117,7 +117,7 @@ def _numbers(state: State) -> int:
 
 
 def _of_another_network(network: nn.Module, path: Path, own: State, found: State, fitting: int) -> UserError:
-    """The error for weights of which the network can take but little."""
+    """The error for weights most of which do not fit the network."""
     shared = [key for key in own if key in found]
     way_out = "give the weights of the same model"
     if len(shared) > len(own) / 2:
@@ -130,7 +130,7 @@ def _of_another_network(network: nn.Module, path: Path, own: State, found: State
 
 
 def _list(verb: str, keys: list[str], own: State, found: State, allowed_by: str) -> str:
-    """What is wrong with `keys` and how to allow it; empty where there are none."""
+    """A phrase about `keys` and how to allow them; empty without keys."""
     if not keys:
         return ""
     shown = ", ".join(_describe(key, own, found) for key in keys[:SHOWN])

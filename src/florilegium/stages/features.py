@@ -16,7 +16,7 @@ from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
 from florilegium.stages.stage import stage
-from florilegium.training.first_network import first_network
+from florilegium.training.first_network import initialise_classifier
 from florilegium.training.job import Job
 from florilegium.training.probe import digest_of, extract
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 def make_features(job: Job[DataUse, Recipe], splits: Splits, seed: int) -> None:
     folder = job.at(seed).out / "features"
-    network = first_network(job, job.recipe, len(splits.classes), seed)
+    network = initialise_classifier(job, job.recipe, len(splits.classes), seed)
     backbone = digest_of(network)
     config = registry.input_config(job.model, job.recipe)
     parts = parts_of(splits)

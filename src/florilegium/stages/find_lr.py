@@ -15,7 +15,7 @@ from florilegium.models import registry
 from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
 from florilegium.stages.stage import stage
 from florilegium.training.classification import task_of
-from florilegium.training.first_network import first_network
+from florilegium.training.first_network import initialise_classifier
 from florilegium.training.job import Job
 from florilegium.training.lr_finder import range_test, suggest
 from florilegium.training.results import write_table
@@ -43,7 +43,7 @@ def find(job: Job[DataUse, Recipe], splits: Splits, seed: int) -> None:
         UserError: the loss never fell.
     """
     recipe, folder = job.recipe, job.at(seed).out / "finder"
-    network = first_network(job, recipe, len(splits.classes), seed)
+    network = initialise_classifier(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)
     task = task_of(splits, recipe, config, seed, job.device)
     table = range_test(network, task, recipe, seed=seed, device=job.device)

@@ -1,4 +1,4 @@
-"""Steps that learn from several batches at once, on a schedule of epochs."""
+"""Gradient accumulation on a schedule of epochs: steps that learn from several batches."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ from florilegium.core.training_recipe import TrainingRecipe
 
 
 def batches_at(recipe: TrainingRecipe, epoch: int) -> int:
-    """How many batches a step of `epoch`, counted from 0, learns from."""
+    """The number of batches per step in `epoch`, counted from 0."""
     return ([1] + [count for start, count in recipe.batches_per_step if start <= epoch])[-1]
 
 
 def joined(batches: Sequence[Tensor], recipe: TrainingRecipe, epoch: int) -> Sequence[Tensor]:
-    """The batches of an epoch as steps: each but the last of `batches_at` of them, in the same order.
+    """The batches of an epoch joined into steps of `batches_at` each, in the same order; the last may be smaller.
 
-    So the effective batch grows and there are fewer steps, which is what Lightning calls accumulation;
-    the gradient of a step is the mean over its images. Forward passes stay as small as they were, and
-    batch normalisation with them.
+    The effective batch grows and there are fewer steps, as in Lightning's accumulation; the gradient of a step
+    is the mean over its images. The micro-batches of forward passes, and so of batch normalisation, stay as
+    they were.
     """
     count = batches_at(recipe, epoch)
     if count == 1:

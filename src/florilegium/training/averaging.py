@@ -1,4 +1,4 @@
-"""The end of a run with averaged weights: they take the network's place, with statistics of their own."""
+"""The end of a run with averaged weights: the network takes them over, with statistics of their own."""
 
 import time
 
@@ -14,28 +14,30 @@ from florilegium.training.seeding import seed_step
 from florilegium.training.task import Task
 
 
+@torch.no_grad()
 def finish_average(learner: Learner, task: Task, progress: Progress, seed: int) -> None:
-    """Put the average in place of the last weights, unless the run ended before there was any.
+    """Replace the last weights by their average, unless the run ended before averaging began.
 
-    The mean of weights that were trained apart is no network that batch normalisation has seen, so its
-    statistics are taken anew, in one pass over the training images as an epoch would show them.
+    The running statistics of batch normalisation belong to no averaged network, so they are computed again in
+    one pass over the training images, augmented as in an epoch.
     """
     assert learner.swa
-    if not learner.swa.count:
+    if not learner.swa.n_averaged:
         return
     started = time.perf_counter()
-    learner.swa.copy_to(learner.network)
+    for parameter, mean in zip(learner.network.parameters(), learner.swa.module.parameters(), strict=True):
+        parameter.copy_(mean)
     take_statistics(learner, task, len(progress.history), seed)
     progress.last = snapshot(learner.network)
     progress.validating += time.perf_counter() - started
-    say(f"the weights of {learner.swa.count} epochs are averaged")
+    say(f"the weights of {int(learner.swa.n_averaged)} epochs are averaged")
 
 
 @torch.no_grad()
 def take_statistics(learner: Learner, task: Task, epoch: int, seed: int) -> None:
-    """Set the running statistics of all batch normalisation that trains to the mean over an epoch's batches."""
+    """Set the running statistics of every batch normalisation that trains to the mean over an epoch's batches."""
     train_mode(learner.network)
-    norms = [module for module in learner.network.modules() if _counts(module)]
+    norms = [module for module in learner.network.modules() if _has_running_statistics(module)]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
@@ -52,6 +54,6 @@ def take_statistics(learner: Learner, task: Task, epoch: int, seed: int) -> None
         norm.momentum = momentum
 
 
-def _counts(module: nn.Module) -> bool:
+def _has_running_statistics(module: nn.Module) -> bool:
     batch_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
     return batch_norm and module.training and module.running_mean is not None

@@ -30,7 +30,7 @@ class CrossEntropy:
         self.transform = unchanged if config is None else TrainTransform(recipe, config)
 
     def prepare(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Targets]:
-        """From uint8 (B, S, S, 3) and int64 (B,) to float (B, 3, s, s) and what they show."""
+        """From uint8 (B, S, S, 3) and int64 (B,) to float (B, 3, s, s) and their targets."""
         pixels, labels = batch
         return mix(self.transform(pixels), labels, self.recipe)
 
@@ -38,8 +38,8 @@ class CrossEntropy:
         self, network: nn.Module, prepared: tuple[Tensor, Targets], part: slice
     ) -> tuple[Tensor, Tensor]:
         images, targets = prepared[0][part], prepared[1][part]
-        answers = network(images)  # (b, C), or one such a head
-        heads = answers if isinstance(answers, tuple) else (answers,)
+        outputs = network(images)  # (b, C), or a tuple of one per head
+        heads = outputs if isinstance(outputs, tuple) else (outputs,)
         losses = [loss_of(logits, targets, self.recipe.label_smoothing) for logits in heads]
         loss = torch.stack(losses).mean() if len(losses) > 1 else losses[0]
         hits = hits_of(sum(heads).detach(), targets)
@@ -47,17 +47,17 @@ class CrossEntropy:
 
 
 def unchanged(features: Tensor) -> Tensor:
-    """The transform of cached features, whose images were prepared when a backbone saw them."""
+    """The transform of cached features: their images were transformed before the backbone."""
     return features
 
 
 def evaluation_of(config: InputConfig | None) -> Callable[[Tensor], Tensor]:
-    """How images are prepared where nothing is left to chance; no `config` means features."""
+    """The transform without randomness; `config` is None for cached features."""
     return unchanged if config is None else EvalTransform(config)
 
 
 def validation_of(recipe: Recipe, config: InputConfig | None) -> Callable[[Tensor], Tensor]:
-    """How validation images are prepared: without chance, unless the recipe augments them, too."""
+    """The transform of validation images: without randomness, unless the recipe augments them too."""
     if recipe.val_augmented and config is not None:
         return TrainTransform(recipe, config)
     return evaluation_of(config)
@@ -66,17 +66,17 @@ def validation_of(recipe: Recipe, config: InputConfig | None) -> Callable[[Tenso
 def task_of(
     splits: Splits, recipe: Recipe, config: InputConfig | None, seed: int, device: torch.device
 ) -> Task:
-    """Train on `splits.train`, choose by `splits.val`.
+    """The task of training on `splits.train` and selecting by `splits.val`.
 
     Args:
-        config: what a network is fed; None where the splits hold features, and heads are trained.
+        config: the network's input; None where the splits hold features and heads are trained.
 
     Raises:
         UserError: the processes of this training cannot share its micro-batches.
     """
     count = len(splits.train)
     parallel.check_shares(min(count, recipe.batch_size // recipe.accumulate))
-    first = not parallel.rank()  # which alone validates
+    first = not parallel.rank()  # the only process that validates
     return Task(
         objective=CrossEntropy(recipe, config),
         feed=Feed(place(splits.train, device), device).batch,
@@ -104,7 +104,7 @@ def validate(
     precision: str,
     device: torch.device,
 ) -> Row:
-    """Scores on `images`. What a transform draws follows on the epoch's last step, and so is that epoch's own."""
+    """Scores on `images`. A random transform continues the random numbers of the epoch's last step."""
     scores = evaluate(
         network, images, transform, batch_size=EVALUATION_BATCH, device=device, precision=precision
     )

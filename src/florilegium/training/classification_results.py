@@ -1,4 +1,4 @@
-"""What a trained classifier scores, as its run's folder tells it."""
+"""The scores of a trained classifier, as metrics and as a table of predictions."""
 
 import time
 from collections.abc import Iterable
@@ -14,23 +14,19 @@ from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import Scores, evaluate
 from florilegium.training.classification import EVALUATION_BATCH, evaluation_of
 from florilegium.training.loop import Outcome
-from florilegium.training.results import finite
+from florilegium.training.results import Tested, finite, score_weights
 
 
 @dataclass(frozen=True)
-class Tested:
-    """The selected and the last weights, measured."""
-
-    test: Scores
-    last_top1: float
+class TestedClassifier(Tested[Scores]):
     train_top1: float
-    seconds: float
+    """Of the selected weights, on the training images without augmentation."""
 
 
 def measure(
     network: nn.Module, outcome: Outcome, splits: Splits, config: InputConfig | None, device: torch.device
-) -> Tested:
-    """Evaluate in float32, so that whoever evaluates the checkpoint later gets the same figures.
+) -> TestedClassifier:
+    """Evaluate in float32, so that a later evaluation of the checkpoint gives the same scores.
 
     `config` as in `task_of`. Leaves `network` with the selected weights.
     """
@@ -38,23 +34,19 @@ def measure(
     def score(images: Images) -> Scores:
         return evaluate(network, images, evaluation_of(config), batch_size=EVALUATION_BATCH, device=device)
 
+    tested = score_weights(network, outcome, lambda: score(splits.test))
     started = time.perf_counter()
-    network.load_state_dict(outcome.last_state)
-    last = score(splits.test)
-    test = last
-    if outcome.selected_state is not outcome.last_state:
-        network.load_state_dict(outcome.selected_state)
-        test = score(splits.test)
     train = score(splits.train)
-    return Tested(test, last.top1, train.top1, time.perf_counter() - started)
+    seconds = tested.seconds + time.perf_counter() - started
+    return TestedClassifier(tested.selected, tested.last, seconds, train.top1)
 
 
-def metrics(tested: Tested, n_test: int) -> dict[str, Any]:
+def metrics(tested: TestedClassifier, n_test: int) -> dict[str, Any]:
     return {
-        "loss": finite(tested.test.loss),
-        "top1": tested.test.top1,
-        "top5": tested.test.top5,
-        "last_top1": tested.last_top1,
+        "loss": finite(tested.selected.loss),
+        "top1": tested.selected.top1,
+        "top5": tested.selected.top5,
+        "last_top1": tested.last.top1,
         "train_top1": tested.train_top1,
         "n_test": n_test,
     }

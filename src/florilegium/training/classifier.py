@@ -9,7 +9,7 @@ from florilegium.models import registry
 from florilegium.training import results
 from florilegium.training.classification import task_of
 from florilegium.training.classification_results import measure, metrics, predictions
-from florilegium.training.first_network import first_network
+from florilegium.training.first_network import initialise_classifier
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
 from florilegium.training.probe import heads_for
@@ -25,7 +25,7 @@ def train_classifier(job: Job[Any, Recipe], splits: Splits, seed: int) -> None:
 
 def prepare(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int) -> Training:
     """The network of `job` with its first weights, and its task: on images, or its heads alone on features."""
-    network = first_network(job, recipe, len(splits.classes), seed)
+    network = initialise_classifier(job, recipe, len(splits.classes), seed)
     config = registry.input_config(job.model, recipe)
     features = job.at(seed).features
     # Heads that are trained by themselves are the network's own: it learns what they learn.
@@ -34,7 +34,7 @@ def prepare(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int) ->
 
     def test(outcome: Outcome, folder: Path) -> Result:
         tested = measure(learner, outcome, splits, prepared, job.device)
-        results.write_table(folder / PREDICTIONS, predictions(splits.test, tested.test, splits.classes))
+        results.write_table(folder / PREDICTIONS, predictions(splits.test, tested.selected, splits.classes))
         # The whole network has its selected weights since `measure`; an outcome may hold those of heads.
         return Result(metrics(tested, len(splits.test)), network.state_dict(), tested.seconds)
 

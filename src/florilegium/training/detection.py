@@ -26,35 +26,35 @@ from florilegium.training.task import Task
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A batch as the network and the loss take it."""
+class MatchedBatch:
+    """Normalised images, with the targets of their anchors."""
 
     images: Tensor  # float (B, 3, H, W)
     matched: Matched
-    weights: Tensor  # (B,), what each image's losses are multiplied by
+    weights: Tensor  # (B,), factors of each image's losses
 
 
 class Detection:
-    """The sum of both losses, averaged over images; anchors are matched for the whole batch beforehand."""
+    """The sum of class and box loss, averaged over images; anchors are matched for the whole batch at once."""
 
     columns = ("train_loss", "train_class_loss", "train_box_loss")
 
     def __init__(self, recipe: DetectionRecipe, config: InputConfig, anchors: AnchorSettings) -> None:
         self.recipe, self.config, self.anchors = recipe, config, anchors
 
-    def prepare(self, batch: BoxedBatch) -> Prepared:
-        """Flip, normalise and match; the flips are drawn on the host."""
+    def prepare(self, batch: BoxedBatch) -> MatchedBatch:
+        """Flip, normalise and match; flips are sampled on the host."""
         batch = flip(batch, torch.rand(len(batch.content)) < self.recipe.flip)
         images = normalise(batch, self.config)
         anchors = anchors_of(self.anchors, *images.shape[-2:], images.device)
         matched, weights = self.match(batch, anchors)
-        return Prepared(images, matched, weights)
+        return MatchedBatch(images, matched, weights)
 
     def match(self, batch: BoxedBatch, anchors: Tensor) -> tuple[Matched, Tensor]:
         matched = match(batch.boxes, batch.labels, anchors, low_quality=self.recipe.low_quality_matches)
         return matched, 1 / normalisers(matched, self.recipe.normaliser)
 
-    def loss(self, network: nn.Module, prepared: Prepared, part: slice) -> tuple[Tensor, Tensor]:
+    def loss(self, network: nn.Module, prepared: MatchedBatch, part: slice) -> tuple[Tensor, Tensor]:
         logits, deltas = network(prepared.images[part])
         losses = self.losses(logits, deltas, prepared.matched[part], prepared.weights[part])
         total = losses.sum(dim=0)
@@ -73,7 +73,7 @@ class Detection:
         return torch.stack([classes, box_loss(deltas.float(), matched)]) * weights
 
     def evaluation(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: BoxedBatch) -> Tensor:
-        """The summed loss of images that are only evaluated."""
+        """The summed loss of a batch in evaluation."""
         return self.losses(logits, deltas, *self.match(batch, anchors)).sum()
 
 
@@ -86,7 +86,7 @@ def task_of(
     seed: int,
     device: torch.device,
 ) -> Task:
-    """Train on `splits.train`, choose by `splits.val`, whose objects `truth` tells in COCO form.
+    """The task of training on `splits.train` and selecting by `splits.val`, with its objects in COCO form, `truth`.
 
     Raises:
         UserError: the processes of this training cannot share its micro-batches.
@@ -108,7 +108,7 @@ def task_of(
             precision=recipe.precision,
         ),
         judged=("val_loss", *(f"val_{name}" for name in FIGURES)),
-        told=("val_loss", "val_AP", "val_AP50"),
+        logged=("val_loss", "val_AP", "val_AP50"),
         score="val_AP",
         memory_format=memory_format(device),
     )
@@ -121,7 +121,7 @@ def answerer(
     category_ids: tuple[int, ...],
     device: torch.device,
 ) -> Callable[..., Answers]:
-    """`detect`, but for the network, the scenes and the precision."""
+    """`detect` with all arguments but the network, the scenes and the precision."""
     return partial(
         detect,
         config=config,
@@ -136,11 +136,11 @@ def validate(
     network: nn.Module, *, answer: Callable[..., Answers], scenes: BoxedImages, truth: Coco, precision: str
 ) -> Row:
     answers = answer(network, scenes, precision=precision)
-    figures = coco_figures(truth, answers.results).overall
+    scores = coco_figures(truth, answers.results).overall
     return {
         "val_loss": answers.loss,
-        **{f"val_{name}": value for name, value in figures.items()},
-        # Where no validation image shows an object, there is nothing to choose by: all epochs are equal.
-        "val_AP": figures["AP"] or 0.0,
-        "val_AP50": figures["AP50"] or 0.0,
+        **{f"val_{name}": value for name, value in scores.items()},
+        # Without an object in any validation image all epochs count as equal.
+        "val_AP": scores["AP"] or 0.0,
+        "val_AP50": scores["AP50"] or 0.0,
     }

@@ -1,6 +1,6 @@
 """Focal loss and smooth L1 over all anchors of a batch (Lin et al. 2017, sections 3 and 4).
 
-Everything is dense and masked, so that a device never waits to tell how many anchors matched.
+Everything is dense and masked, so that the host never waits to learn how many anchors matched.
 """
 
 from typing import Literal
@@ -21,10 +21,10 @@ def class_loss(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float, cl
     Args:
         logits: (B, A, C).
         labels: (B, A) as in `Matched`; ignored anchors do not count.
-        alpha: weight of the right class; 1 - alpha is that of every other.
-        gamma: how much less an anchor counts that is nearly right already.
-        clamp: keeps probabilities this far from 0 and 1, as published; beyond it an anchor has no
-            gradient. None computes with logits, which needs no such guard.
+        alpha: weight of the right class; every other class has 1 - alpha.
+        gamma: exponent that lowers the loss of anchors that are nearly right.
+        clamp: distance that probabilities keep from 0 and 1, as published; beyond it an anchor has no
+            gradient. None: the loss is computed from logits, which needs no clamping.
     """
     classes = torch.arange(logits.shape[2], device=logits.device)
     right = labels[..., None] == classes  # (B, A, C)
@@ -38,16 +38,16 @@ def class_loss(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float, cl
 
 
 def box_loss(deltas: Tensor, matched: Matched) -> Tensor:
-    """The mean smooth L1 of a box's four codes, summed over each image's positive anchors: (B,)."""
+    """The mean smooth L1 over a box's four deltas, summed over each image's positive anchors: (B,)."""
     losses = F.smooth_l1_loss(deltas, matched.deltas, beta=BETA, reduction="none").mean(dim=2)  # (B, A)
     return (losses * matched.positive).sum(dim=1)
 
 
 def normalisers(matched: Matched, by: Literal["image", "batch"]) -> Tensor:
-    """What each image's losses are divided by, (B,): never less than 1.
+    """The divisor of each image's losses, (B,), at least 1.
 
-    `image`, as published: its own positive anchors, so that the background of an image without objects
-    weighs as much as that of all others together. `batch`: the mean number of the batch's images.
+    `image`, as published: the number of its positive anchors, so that the background of an image without
+    objects weighs far more than that of others. `batch`: the mean of that number over the batch.
     """
     counts = matched.positive.sum(dim=1).float()
     return (counts if by == "image" else counts.mean().expand_as(counts)).clamp(min=1)

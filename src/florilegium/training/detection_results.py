@@ -1,6 +1,5 @@
-"""What a trained detector scores, as its run's folder tells it."""
+"""The scores of a trained detector, as metrics and as tables and curves by class."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,46 +12,32 @@ from florilegium.evaluation.detection_errors import breakdown
 from florilegium.evaluation.detector import Answers
 from florilegium.evaluation.matches import Matches, matches_of
 from florilegium.training.loop import Outcome
-from florilegium.training.progress import Weights
-from florilegium.training.results import finite
+from florilegium.training.results import Tested, finite, score_weights
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What some weights answer, its figures, and the matches that they are made of."""
+class DetectorScores:
+    """Detections, their scores in COCO's terms, and the matches that the scores are computed from."""
 
     answers: Answers
     figures: Figures
     matches: Matches
 
 
-@dataclass(frozen=True)
-class Tested:
-    """What the selected weights and the last ones, which may be the same, score on the test images."""
-
-    selected: Judged
-    last: Judged
-    seconds: float
-
-
 def measure(
     network: nn.Module, outcome: Outcome, scenes: BoxedImages, truth: Coco, answer: Callable[..., Answers]
-) -> Tested:
-    """Evaluate in float32, so that whoever evaluates the checkpoint later gets the same figures."""
-    started = time.perf_counter()
+) -> Tested[DetectorScores]:
+    """Evaluate in float32, so that a later evaluation of the checkpoint gives the same scores."""
 
-    def judged(state: Weights) -> Judged:
-        network.load_state_dict(state)
+    def score() -> DetectorScores:
         answers = answer(network, scenes)
         evaluation = accumulated(truth, answers.results)
-        return Judged(answers, figures_of(truth, evaluation), matches_of(truth, evaluation))
+        return DetectorScores(answers, figures_of(truth, evaluation), matches_of(truth, evaluation))
 
-    last = judged(outcome.last_state)
-    same = outcome.selected_state is outcome.last_state
-    return Tested(last if same else judged(outcome.selected_state), last, time.perf_counter() - started)
+    return score_weights(network, outcome, score)
 
 
-def metrics(tested: Tested, n_test: int) -> dict[str, Any]:
+def metrics(tested: Tested[DetectorScores], n_test: int) -> dict[str, Any]:
     loss = tested.selected.answers.loss
     return {
         "loss": None if loss is None else finite(loss),
@@ -62,19 +47,21 @@ def metrics(tested: Tested, n_test: int) -> dict[str, Any]:
     }
 
 
-def findings(tested: Tested, truth: Coco) -> dict[str, Any]:
-    """Figures by class, curves and kinds of errors, for tables and pictures: of the selected weights, and
-    below `last` of the last ones, with all their figures. `classes` are in the order of their ids, which the
-    keys of a JSON object do not keep."""
+def findings(tested: Tested[DetectorScores], truth: Coco) -> dict[str, Any]:
+    """Scores by class, curves and kinds of errors, for tables and plots.
+
+    Those of the selected weights, and below `last` those of the last ones with their overall scores. `classes`
+    are in the order of their ids, which the keys of a JSON object do not keep.
+    """
     last = {"overall": tested.last.figures.overall, **_detail(tested.last, truth)}
     return {**_detail(tested.selected, truth), "last": last}
 
 
-def _detail(judged: Judged, truth: Coco) -> dict[str, Any]:
+def _detail(scores: DetectorScores, truth: Coco) -> dict[str, Any]:
     return {
-        "classes": list(judged.figures.by_class),
-        "by_class": judged.figures.by_class,
-        "recall": judged.figures.recall,
-        "precision": judged.figures.precision,
-        "errors": asdict(breakdown(truth, judged.answers.results)),
+        "classes": list(scores.figures.by_class),
+        "by_class": scores.figures.by_class,
+        "recall": scores.figures.recall,
+        "precision": scores.figures.precision,
+        "errors": asdict(breakdown(truth, scores.answers.results)),
     }

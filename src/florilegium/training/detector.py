@@ -12,10 +12,10 @@ from florilegium.data.boxed_load import BoxedSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
-from florilegium.models.start import load_detector
+from florilegium.models.start import load_detector_weights
 from florilegium.training.detection import Detection, answerer, task_of
 from florilegium.training.detection_results import findings, measure, metrics
-from florilegium.training.first_network import start
+from florilegium.training.first_network import initialise_network
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
 from florilegium.training.run import Result, Training, train_run
@@ -39,7 +39,7 @@ def prepare(
     job: DetectionJob, splits: BoxedSplits, annotations: Path, recipe: DetectionRecipe, seed: int
 ) -> Training:
     """The network of `job` with its first weights, and its task."""
-    network = start(job, recipe, len(splits.classes), seed, load=load_detector)
+    network = initialise_network(job, recipe, len(splits.classes), seed, load=load_detector_weights)
     anchors = network.arguments.anchors
     config = replace(registry.own_input(job.model), size=job.data.short_side)
     val_truth = None if splits.val is None else coco_ground_truth(splits.val, annotations)

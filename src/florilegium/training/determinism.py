@@ -1,7 +1,7 @@
-"""Kernels of a GPU that repeat their bits, and what a receipt may say of them.
+"""Deterministic kernels on a GPU, and the guarantee that a receipt may give.
 
-Torch has no repeatable kernel for a few operations. These run all the same, with a warning, and their
-names are kept for the receipt.
+Torch has no deterministic kernel for a few operations. They run nevertheless, with a warning, and their
+names are recorded for the receipt.
 """
 
 import os
@@ -19,18 +19,18 @@ NONE = "nothing: the fastest kernels may differ in the last bits"
 
 
 def repeat_bits() -> None:
-    """Ask torch for repeatable kernels in this process, and listen for operations that have none."""
+    """Ask torch for deterministic kernels in this process, and record operations that have none."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
-    _listen()
+    _warned_operations()
 
 
 @lru_cache(maxsize=1)
-def _listen() -> set[str]:
-    """The operations that have warned, once this is called."""
-    found: set[str] = set()
+def _warned_operations() -> set[str]:
+    """Names of operations without a deterministic kernel that ran since the first call; it grows as they warn."""
+    operations: set[str] = set()
     show = warnings.showwarning
 
     def note(
@@ -43,20 +43,20 @@ def _listen() -> set[str]:
     ) -> None:
         named = UNREPEATABLE.match(str(message))
         if named:
-            found.add(named[1])
+            operations.add(named[1])
         else:
             show(message, category, filename, lineno, file, line)
 
     warnings.filterwarnings("always", message=UNREPEATABLE.pattern)
     warnings.showwarning = note
-    return found
+    return operations
 
 
 def guarantee(device: torch.device, asked: bool) -> dict[str, Any]:
-    """What a run's receipt says: what was asked for, what a repetition gives, and operations that break it."""
+    """A receipt's statement: whether determinism was asked for, what a repetition gives, and the exceptions."""
     if device.type == "cpu":
         return {"asked": True, "guaranteed": CPU, "exceptions": []}
     if device.type != "cuda" or not asked:
         return {"asked": False, "guaranteed": NONE, "exceptions": []}
-    exceptions = sorted(_listen())
+    exceptions = sorted(_warned_operations())
     return {"asked": True, "guaranteed": "nothing" if exceptions else GPU, "exceptions": exceptions}

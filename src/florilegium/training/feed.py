@@ -5,17 +5,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from florilegium.data.load import Images
-
-RESIDENT_SHARE = 0.5
+from florilegium.data.load import Images, fits
 
 
 def place(images: Images, device: torch.device) -> Images:
-    """`images` on the device when they take at most half of its free memory, else as they are."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        if images.pixels.nbytes > RESIDENT_SHARE * free:
-            return images
+    """`images` on the device if they fit there, else as they are."""
+    if not fits([images.pixels], device):
+        return images
     return replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
 
 
@@ -24,17 +20,17 @@ class Feed:
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self.images, self.device = images, device
-        self.kept = torch.empty(0, dtype=images.pixels.dtype)
+        self.buffer = torch.empty(0, dtype=images.pixels.dtype)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (B, S, S, 3), or features, and labels (B,) of the images that `index`, on the host, names."""
+        """Pixels (B, S, S, 3), or features, and labels (B,) of the images at `index`, int64 (B,) on the host."""
         pixels, labels = self.images.pixels, self.images.labels
         if pixels.device.type != "cpu":
             index = index.to(self.device, non_blocking=True)
             return pixels[index], labels[index]
         if self.device.type == "cpu":
-            self.kept.resize_(len(index), *pixels.shape[1:])
-            return torch.index_select(pixels, 0, index, out=self.kept), labels[index]
+            self.buffer.resize_(len(index), *pixels.shape[1:])
+            return torch.index_select(pixels, 0, index, out=self.buffer), labels[index]
         # A new pinned tensor each time: torch keeps such memory, and knows when its copy is done.
         pinned = torch.empty(
             (len(index), *pixels.shape[1:]), dtype=pixels.dtype, pin_memory=self.device.type == "cuda"

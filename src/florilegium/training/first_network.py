@@ -1,4 +1,4 @@
-"""The network that a run starts with; apart from the loop, since features are made without one."""
+"""The network of a run before its first step."""
 
 from collections.abc import Callable
 
@@ -14,12 +14,14 @@ from florilegium.training.job import Job
 from florilegium.training.seeding import derive
 
 
-def first_network(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
-    """A classifier before its first step, see `start`."""
-    return start(job, recipe, n_classes, seed, drop_path=recipe.drop_path, dropout=recipe.dropout)
+def initialise_classifier(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
+    """`initialise_network` for a classifier, with the recipe's drop path and dropout."""
+    return initialise_network(
+        job, recipe, n_classes, seed, drop_path=recipe.drop_path, dropout=recipe.dropout
+    )
 
 
-def start(
+def initialise_network(
     job: Job,
     recipe: TrainingRecipe,
     n_classes: int,
@@ -28,7 +30,7 @@ def start(
     load: Callable[..., None] = load_into,
     **regularisation: float,
 ) -> nn.Module:
-    """The network of `job` with random weights of `seed`, then what `init` holds, taken by `load`, then frozen."""
+    """The network of `job` with random weights of `seed`, then the weights of `init`, copied by `load`, then frozen."""
     torch.manual_seed(derive(seed, "weights"))
     network = registry.build(job.model, n_classes, **regularisation)
     init = job.at(seed).init

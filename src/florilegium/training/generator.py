@@ -18,7 +18,7 @@ from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import own_input
 from florilegium.training import results
 from florilegium.training.feed import Feed, place
-from florilegium.training.first_network import start
+from florilegium.training.first_network import initialise_network
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
 from florilegium.training.passes import batches
@@ -38,7 +38,7 @@ def train_generator(job: Job[Any, GenerationRecipe], splits: Splits, seed: int) 
 def prepare(job: Job[Any, GenerationRecipe], splits: Splits, recipe: GenerationRecipe, seed: int) -> Training:
     """The network of `job` with its first weights, and its task."""
     check_classes(splits)
-    network = start(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
+    network = initialise_network(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
     config, _ = own_input(job.model)
 
     def test(outcome: Outcome, folder: Path) -> Result:

@@ -1,4 +1,4 @@
-"""Requests to stop: SIGTERM and SIGINT are noted, and obeyed between two steps."""
+"""Requests to stop: SIGTERM and SIGINT are recorded, and obeyed between two steps."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ from florilegium.training import parallel
 
 
 class Stop:
-    """Which signal asked the run to stop, 0 for none."""
+    """The signal that asked the run to stop, 0 for none."""
 
     signal = 0
 
@@ -20,11 +20,12 @@ class Stop:
 
 @contextmanager
 def stop_requests() -> Iterator[Stop]:
-    """Note both signals while the body runs (in the main thread: no other can; in the first process
-    of several: the helpers stop when it does).
+    """Record both signals while the body runs.
+
+    Only the main thread can, and only the first of several processes does: the helpers stop when it stops.
 
     Raises:
-        SystemExit: on leaving the body, when a signal came after its last look.
+        SystemExit: after the body, when a signal came that the body did not see.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread() or parallel.rank():

@@ -1,6 +1,6 @@
-"""One optimiser step, and all that it changes: weights, optimiser, loss scale and averaged weights.
+"""One optimiser step and the state that it changes: weights, optimiser, loss scale and averaged weights.
 
-How many images meet in one forward pass is the learner's own affair, since a device's memory decides.
+The learner alone decides how many images go through a forward pass at once, since a device's memory limits it.
 """
 
 import math
@@ -15,9 +15,7 @@ from florilegium.core.progress import say
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.evaluation.precision import autocast
 from florilegium.training import parallel
-from florilegium.training.ema import Ema
-from florilegium.training.optimizer import build_optimizer, set_lr
-from florilegium.training.swa import Swa
+from florilegium.training.optimizer import Ema, build_optimizer, mean_of_weights
 from florilegium.training.task import Objective
 
 SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single image
@@ -35,33 +33,34 @@ class Learner:
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
         self.network = network.to(device, memory_format=memory_format)
-        self.averaging = parallel.averaging(self.network)
+        self.replica = parallel.replica(self.network)
         self.recipe, self.device = recipe, device
         self.objective = objective
         self.optimizer = build_optimizer(self.network, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.ema = None if recipe.ema is None else Ema(self.network, recipe.ema)
-        self.swa = None if recipe.swa_start is None else Swa(self.network)
+        self.swa = None if recipe.swa_start is None else mean_of_weights(self.network)
         self.micro_batch = recipe.batch_size // recipe.accumulate
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network that validation sees: the averaged one when the recipe averages."""
-        return self.ema.shadow if self.ema else self.network
+        """The network that is validated: its moving average where the recipe keeps one."""
+        return self.ema.module if self.ema else self.network
 
     def step(self, batch: Any, count: int, lr: float) -> Tensor:
-        """Learn from a batch of `count` images; returns the sums that the objective tallies.
+        """Learn from a batch of `count` images at the rate `lr`; returns the objective's sums, (columns,).
 
-        All processes of a training are given the same batch, and each learns from its share.
+        All processes of a training get the same batch, and each learns from its share.
         """
         recipe = self.recipe
-        set_lr(self.optimizer, lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
         prepared = self.objective.prepare(batch)
         parallel.draw_apart()
         tally = torch.zeros(len(self.objective.columns), device=self.device)
         for part in map(parallel.share, micro_batches(count, self.micro_batch)):
             with autocast(self.device, recipe.precision):
-                loss, sums = self.objective.loss(self.averaging, prepared, part)
+                loss, sums = self.objective.loss(self.replica, prepared, part)
             size = part.stop - part.start
             self.scaler.scale(loss * (size * parallel.size() / count)).backward()
             tally += sums
@@ -75,11 +74,11 @@ class Learner:
         self.scaler.update()
         self.optimizer.zero_grad()
         if self.ema:
-            self.ema.update(self.network)
+            self.ema.update_parameters(self.network)
         return parallel.total(tally)
 
     def halve_micro_batch(self) -> None:
-        """Make do with half the memory from now on; a step is still of as many images.
+        """Use half the images per forward pass from now on; a step still learns from as many.
 
         Raises:
             UserError: the micro-batches cannot be smaller (batch normalisation needs some images), or
@@ -103,7 +102,7 @@ class Learner:
         say(f"out of memory on {self.device}: goes on with {self.micro_batch} images at a time")
 
     def is_finite(self) -> bool:
-        """Whether every weight and statistic is a number."""
+        """True if every weight and statistic is a finite number."""
         tensors = [t for t in self.network.state_dict().values() if t.is_floating_point()]
         return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
 
@@ -129,14 +128,14 @@ class Learner:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or the host in its stead, had no memory left."""
+    """True if the device, or the host where it computes, ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def micro_batches(count: int, most: int) -> Iterator[slice]:
-    """Slices over `count` images of at most `most`, as equal as they can be.
+    """Slices over `count` images of at most `most` each, of equal sizes up to one image.
 
-    So the last one is never a single image, on which batch normalisation has no variance.
+    Equal sizes keep the last slice from being a single image, of which batch normalisation has no variance.
     """
     parts = math.ceil(count / most)
     edges = [count * i // parts for i in range(parts + 1)]

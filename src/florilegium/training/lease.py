@@ -1,7 +1,7 @@
-"""Leases of GPUs: which of a machine's devices a training may use while others run beside it.
+"""Leases of GPUs, so that processes which run side by side on one machine use different devices.
 
-Snakemake counts GPUs and never says which. So each device has a slot file, and whoever holds its lock
-has the device; the kernel frees it when the holder ends, however it ends.
+Snakemake counts GPUs and never says which. So each device has a slot file, and the process that holds its lock
+has the device; the kernel frees the lock when that process ends, however it ends.
 """
 
 import os
@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from florilegium.core.devices import visible_gpus
 from florilegium.core.errors import UserError
-from florilegium.core.locks import lock_file
 from florilegium.core.progress import say
 
 POLL = 0.5  # seconds between two looks for a free device
@@ -22,11 +23,10 @@ POLL = 0.5  # seconds between two looks for a free device
 
 @contextmanager
 def leased(device: str, count: int) -> Iterator[tuple[str, ...]]:
-    """Hold `count` GPUs while the body runs, and show torch no others; yields their names.
+    """Hold `count` GPUs while the body runs and hide all others from torch; yields their names.
 
-    None are leased, and all are shown, where `device` is no CUDA device, where there is no GPU, and in
-    a Slurm job, which was given its own. To be called before anything asks CUDA: it reads
-    CUDA_VISIBLE_DEVICES once.
+    None is leased and none is hidden where `device` is no CUDA device, where there is no GPU, and in a Slurm
+    job, which has GPUs of its own. Call it before anything asks CUDA, which reads CUDA_VISIBLE_DEVICES once.
 
     Raises:
         UserError: the machine has fewer.
@@ -55,30 +55,29 @@ def slots() -> Path:
 
 @contextmanager
 def hold(names: Sequence[str], count: int, folder: Path) -> Iterator[tuple[str, ...]]:
-    """Lock `count` of the slots `names` in `folder`, as soon as so many are free; yields which.
+    """Lock `count` of the slots `names` in `folder`, as soon as so many are free; yields their names.
 
-    All or nothing: two trainings that each kept one of two devices would wait for ever.
+    All or none: two trainings that each held one of two devices would wait for each other for ever.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    told = False
-    with ExitStack() as held:
-        while len(taken := _take(names, count, folder, held)) < count:
-            held.close()
-            if not told:
+    waiting = False
+    with ExitStack() as locks:
+        while len(taken := _take(names, count, folder, locks)) < count:
+            locks.close()
+            if not waiting:
                 say(f"waiting for {count} of the GPUs {', '.join(names)}: other trainings hold them")
-                told = True
-            time.sleep(POLL * random.uniform(0.5, 1.5))  # so that two who want several do not meet again
+                waiting = True
+            time.sleep(POLL * random.uniform(0.5, 1.5))  # at random, so that two that want several part
         yield taken
 
 
-def _take(names: Sequence[str], count: int, folder: Path, held: ExitStack) -> tuple[str, ...]:
-    """Up to `count` of the slots that are free, locked by files that `held` closes."""
+def _take(names: Sequence[str], count: int, folder: Path, locks: ExitStack) -> tuple[str, ...]:
+    """Names of up to `count` slots that were free; `locks` releases them."""
     taken: list[str] = []
     for name in names:
         if len(taken) < count:
             path = folder / f"{name.replace('/', '-')}.lock"  # MIG devices have slashes in their names
-            file = held.enter_context(open(path, "a+", encoding="utf-8"))  # noqa: SIM115
-            with suppress(OSError):
-                lock_file(file)
+            with suppress(Timeout):
+                locks.enter_context(FileLock(path, blocking=False))
                 taken.append(name)
     return tuple(taken)

@@ -1,7 +1,7 @@
 """The training loop: epochs of steps, validation, selection, and a state that survives a kill.
 
-Every draw is derived from (seed, epoch, step) and the state holds the exact step, so that on one kind of
-CPU an interrupted run ends in the same bits as an uninterrupted one.
+All random numbers of a step are derived from (seed, epoch, step) and the state holds the exact step, so that on
+one kind of CPU an interrupted run ends in the same bits as an uninterrupted one.
 """
 
 import time
@@ -26,12 +26,12 @@ from florilegium.training.selection import Row, best_epoch, exploded, stops_earl
 from florilegium.training.state import StateFolder
 from florilegium.training.task import Task
 
-CHECK_EVERY = 50  # steps between two looks at whether the loss is still a number
+CHECK_EVERY = 50  # steps between two checks that the loss is finite
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run leaves. Epochs count from 1; a `best_epoch` of 0 means the first weights."""
+    """The result of a run. Epochs count from 1; a `best_epoch` of 0 means the first weights."""
 
     history: list[Row]
     last_state: Weights
@@ -41,14 +41,19 @@ class Outcome:
     diverged_epoch: int | None
     last_finite_loss: float | None
     resumed_from: int | None
-    """Optimiser steps that were done when the run was taken up again."""
+    """Optimiser steps that were done when the run was resumed; None if it was not."""
     restarts: list[int]
-    """Epochs that diverged and were run again at a lower rate."""
+    """Epochs that diverged and were repeated at a lower rate."""
     micro_batch: int
-    """Images that met in one forward pass at the end: fewer than planned where memory ran out."""
+    """Images per forward pass at the end: fewer than planned where memory ran out."""
     seconds_per_epoch: list[float]
     seconds_validation: float
     images_per_second: float
+
+    @property
+    def selected_is_last(self) -> bool:
+        """True if the selected weights are those after the last epoch."""
+        return self.best_epoch == len(self.history)
 
 
 def fit(
@@ -61,14 +66,14 @@ def fit(
     state: StateFolder,
     on_epoch: Callable[[list[Row]], None] | None = None,
 ) -> Outcome:
-    """Train `network` in place, from its weights or from where the open `state` stands.
+    """Train `network` in place, from its weights or from the step that the open `state` holds.
 
-    A divergence (a non-finite loss, or a training loss above ten times the first epoch's) ends the run
-    as a result, with its last finite weights, unless the recipe restarts it. `on_epoch` is given the
-    whole history after each epoch.
+    A divergence (a non-finite loss, or a training loss above ten times the first epoch's) is a result: it ends
+    the run with its last finite weights, unless the recipe restarts it. `on_epoch` is called with the whole
+    history after each epoch.
 
     Raises:
-        UserError: the recipe needs validation images and there are none; or memory that does not suffice.
+        UserError: the recipe needs validation images and there are none; or memory does not suffice.
         SystemExit: a signal asked to stop; the state holds the step that was reached.
     """
     check_validation(recipe, task)
@@ -104,7 +109,7 @@ def steps_done(progress: Progress, task: Task) -> int:
 
 
 def check_validation(recipe: TrainingRecipe, task: Task) -> None:
-    """A recipe that looks at validation needs some images there."""
+    """Raise `UserError` for a recipe that needs validation images where there are none."""
     needs = {
         "select = best": recipe.select == "best",
         "schedule = plateau": recipe.schedule == "plateau",
@@ -129,15 +134,17 @@ def is_over(progress: Progress, task: Task, recipe: TrainingRecipe) -> bool:
 def train_epoch(
     learner: Learner, task: Task, batches: Sequence[Tensor], progress: Progress, keeper: Keeper, seed: int
 ) -> bool:
-    """Do the steps of `batches` that are left of the epoch; False as soon as a loss or a weight is not finite."""
+    """Do the remaining steps of the epoch; returns False once a loss or a weight is not finite."""
     recipe, epoch = learner.recipe, len(progress.history)
     steps = len(batches)
     tally = torch.zeros(len(task.objective.columns), dtype=exact(learner.device), device=learner.device)
     tally += torch.tensor(progress.tally or 0.0, dtype=tally.dtype, device=learner.device)
     started = time.perf_counter() - progress.elapsed
+    val_losses = [row.get("val_loss") for row in progress.history]
+    factor = recipe.restart_factor ** len(progress.restarts)
     train_mode(learner.network)
     for step in bar(range(progress.step, steps), f"epoch {epoch + 1}/{recipe.epochs}", "step"):
-        progress.lr = learning_rate(recipe, progress, epoch * steps + step, steps)
+        progress.lr = rate(recipe, epoch * steps + step, steps, val_losses) * factor
         tally += step_that_fits(learner, task, batches[step], progress.lr, (seed, epoch, step))
         last = step + 1 == steps
         if (last or (step + 1) % CHECK_EVERY == 0) and not tally.isfinite().all():
@@ -154,8 +161,10 @@ def train_epoch(
 def step_that_fits(
     learner: Learner, task: Task, index: Tensor, lr: float, place: tuple[int, int, int]
 ) -> Tensor:
-    """One step with the draws of `place` (seed, epoch, step); where memory runs out, it is made again,
-    with the same draws, in smaller micro-batches."""
+    """One step with the random numbers of `place` (seed, epoch, step).
+
+    Where memory runs out, the step is repeated with the same random numbers in smaller micro-batches.
+    """
     while True:
         seed_step(*place)
         try:
@@ -168,24 +177,19 @@ def step_that_fits(
 
 
 def exact(device: torch.device) -> torch.dtype:
-    """The widest float of the device; Apple's GPUs have no float64."""
+    """The widest float type of the device; Apple's GPUs have no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def learning_rate(recipe: TrainingRecipe, progress: Progress, step: int, steps: int) -> float:
-    losses = [row["val_loss"] for row in progress.history] if recipe.schedule == "plateau" else []
-    return rate(recipe, step, steps, losses) * recipe.restart_factor ** len(progress.restarts)
-
-
 def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) -> None:
-    """Validate, write the row of the epoch, of `count` images, and remember the weights where they are the best."""
+    """Validate, add the row of the epoch of `count` images, and store the weights if they are the best."""
     recipe, epoch = learner.recipe, len(progress.history) + 1
     row: Row = {"epoch": epoch, "lr": progress.lr}
     row |= {name: total / count for name, total in zip(task.objective.columns, progress.tally, strict=True)}
     row |= dict.fromkeys(task.judged)
     averaged_from = recipe.averaged_from()
     if learner.swa and averaged_from is not None and epoch > averaged_from:
-        learner.swa.update(learner.network)
+        learner.swa.update_parameters(learner.network)
     started = time.perf_counter()
     if task.validate and not parallel.rank():
         row |= task.validate(learner.evaluated)
@@ -198,14 +202,14 @@ def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) ->
         progress.best = progress.last
     if exploded(progress.history):
         progress.diverged_epoch = epoch
-    silent = set() if task.told is None else set(task.judged) - set(task.told)
-    told = {name: value for name, value in row.items() if name not in silent}
-    say(describe(told, recipe, count / progress.elapsed))
+    hidden = set() if task.logged is None else set(task.judged) - set(task.logged)
+    logged = {name: value for name, value in row.items() if name not in hidden}
+    say(describe(logged, recipe, count / progress.elapsed))
     progress.step, progress.tally, progress.elapsed = 0, [], 0.0
 
 
 def describe(row: Row, recipe: TrainingRecipe, images_per_second: float) -> str:
-    """The line that the log gets, such as `epoch 3/20  lr 0.01  train_loss 0.5321  ...  812 images/s`."""
+    """The line for the log, such as `epoch 3/20  lr 0.01  train_loss 0.5321  ...  812 images/s`."""
     scores = [
         f"{name} {value:.4f}"
         for name, value in row.items()

@@ -1,8 +1,8 @@
 """The learning-rate range test: a rate a step, from far too low to far too high (Smith 2017, "Cyclical
 Learning Rates for Training Neural Networks", section 3.3, with rates that rise exponentially).
 
-Where the loss falls fastest, a rate is large enough to learn and small enough not to break. The network that takes
-the test is of no use afterwards.
+Where the loss falls fastest, the rate is large enough to learn and small enough not to diverge. The network of the
+test is of no use afterwards.
 """
 
 import itertools
@@ -24,10 +24,10 @@ from florilegium.training.loop import step_that_fits
 from florilegium.training.seeding import derive
 from florilegium.training.task import Task
 
-SHARE = 0.1  # of the test: its start, which is not judged, and the steps that a smoothed loss remembers
-BLOW_UP = 4.0  # a smoothed loss of so many times the lowest ends the test
-WINDOW = 0.2  # of the test: how far a straight line is laid through the smoothed loss to tell how it falls
-LEAST_FALL = 0.01  # a part of the loss; a smaller fall is chance
+SHARE = 0.1  # of the test's steps: the start, which is ignored, and the span of the moving average
+BLOW_UP = 4.0  # times the lowest smoothed loss: there the test ends
+WINDOW = 0.2  # of the test's steps: length of the straight lines that are fitted to the smoothed loss
+LEAST_FALL = 0.01  # of the loss; a smaller fall counts as noise
 
 
 def range_test(
@@ -39,7 +39,7 @@ def range_test(
         A row a step: `step, lr, loss, smoothed`; the last one may be of a loss that blew up.
     """
     lowest, highest = recipe.finder_rates
-    learner = Learner(network, recipe.model_copy(update={"lr": lowest}), task.objective, device)
+    learner = Learner(network, recipe, task.objective, device)
     train_mode(learner.network)
     rates = exponential(lowest, highest, recipe.finder_steps)
     losses: list[float] = []
@@ -49,11 +49,11 @@ def range_test(
         losses.append(float(tally[0]) / len(index))
         if not math.isfinite(losses[-1]) or blown_up(smoothed(losses, len(rates)), len(rates)):
             break
-    seen = len(losses)
+    done = len(losses)
     return pd.DataFrame(
         {
-            "step": range(1, seen + 1),
-            "lr": rates[:seen],
+            "step": range(1, done + 1),
+            "lr": rates[:done],
             "loss": losses,
             "smoothed": smoothed(losses, len(rates)),
         }
@@ -66,18 +66,18 @@ def _steps(task: Task) -> Iterator[Tensor]:
 
 
 def exponential(lowest: float, highest: float, steps: int) -> list[float]:
-    """Rates at equal ratios, both ends included."""
+    """`steps` rates from `lowest` to `highest`, each the same multiple of the one before."""
     return [lowest * (highest / lowest) ** (step / (steps - 1)) for step in range(steps)]
 
 
 def smoothed(losses: Sequence[float], steps: int) -> list[float]:
-    """The moving average over about a tenth of `steps`, without the pull of its start towards nought."""
+    """The exponential moving average over about a tenth of `steps`, corrected for its start at zero."""
     decay = 1 - 1 / (SHARE * steps)
-    mean, found = 0.0, []
+    mean, means = 0.0, []
     for number, loss in enumerate(losses, start=1):
         mean = decay * mean + (1 - decay) * loss
-        found.append(mean / (1 - decay**number))
-    return found
+        means.append(mean / (1 - decay**number))
+    return means
 
 
 def blown_up(means: Sequence[float], steps: int) -> bool:
@@ -88,7 +88,7 @@ def suggest(table: pd.DataFrame, recipe: TrainingRecipe) -> float:
     """The rate at which the smoothed loss falls fastest, between the test's start and its lowest loss.
 
     Raises:
-        UserError: the loss never fell, so that nothing can be said.
+        UserError: the loss never fell, so that there is no suggestion.
     """
     start = round(SHARE * recipe.finder_steps)
     means = np.asarray(table["smoothed"], dtype=np.float64)
@@ -103,9 +103,9 @@ def suggest(table: pd.DataFrame, recipe: TrainingRecipe) -> float:
 
 
 def steepest(means: NDArray[np.float64], window: int) -> int:
-    """The middle of the `window` steps, up to the lowest of `means`, over which their least-squares line falls most.
+    """The middle of the `window` steps, before the lowest of `means`, whose least-squares line falls most.
 
-    One step's loss is mostly chance, so that the slope between neighbours says little.
+    A single step's loss is mostly noise, so that the slope between neighbours says little.
     """
     falling = means[: int(means.argmin()) + 1]  # two values at least
     width = min(window, len(falling))

@@ -1,4 +1,4 @@
-"""What a process trains on: its device, its precision, its threads, its memory, and arithmetic that repeats."""
+"""Device, precision, threads, memory and determinism of a training process."""
 
 import ctypes
 import sys
@@ -13,7 +13,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes a GPU when there is one; a device that is asked for by name must exist."""
+    """The device of that name; `auto` is a GPU if there is one. Raises `UserError` if torch does not find it."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, usable in there.items() if usable))
@@ -23,7 +23,8 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """`auto` is bf16 where the hardware multiplies in it, else fp32: emulated, it is slower than that."""
+    """The precision of that name; `auto` is bf16 where the hardware supports it, else fp32, which is faster than
+    emulated bf16."""
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -34,8 +35,8 @@ def pick_precision(name: str, device: torch.device) -> str:
 
 
 def configure(device: torch.device, threads: int, *, deterministic: bool = True) -> None:
-    """Set the thread count, which changes the last bits, and on a GPU the kernels: those that repeat theirs,
-    or the fastest. On a CPU, keep freed memory."""
+    """Set the thread count, which changes the last bits, and on a GPU choose deterministic or the fastest kernels.
+    On a CPU, keep freed memory."""
     torch.set_num_threads(threads)
     if device.type == "cpu":
         keep_freed_memory()
@@ -48,8 +49,8 @@ def configure(device: torch.device, threads: int, *, deterministic: bool = True)
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what torch frees, for the next step. Otherwise it hands large tensors back to the kernel, which
-    clears each page before it gives it out again: eleven thousand of them in a step of a slim ResNet-18."""
+    """Make glibc keep freed memory for the next step. By default it returns large blocks to the kernel, which clears
+    each page before it is used again: eleven thousand pages in a step of a slim ResNet-18."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
             libc = ctypes.CDLL("libc.so.6")
@@ -58,5 +59,5 @@ def keep_freed_memory() -> None:
 
 
 def device_name(device: torch.device) -> str:
-    """What receipts call the device."""
+    """The device's name in receipts."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -11,7 +11,7 @@ from florilegium.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels (B,) and the labels mixed in (B,); the first weigh `share`, a fraction of 1."""
+    """Labels (B,) and the labels mixed in (B,); the first have the weight `share`, the others 1 - `share`."""
 
     labels: Tensor
     others: Tensor
@@ -22,10 +22,10 @@ class Targets:
 
 
 def mix(images: Tensor, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Targets]:
-    """Mix images (B, 3, s, s) as the recipe says; when it says both ways, either one half of the time.
+    """Mix images (B, 3, s, s) as the recipe says; if it names both ways, each with probability 1/2.
 
     Mixup: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". CutMix: Yun et al. 2019,
-    "CutMix: Regularization Strategy to Train Strong Classifiers", whose share is the area that is left.
+    "CutMix: Regularization Strategy to Train Strong Classifiers", whose share is the remaining area.
     """
     if not recipe.mixup and not recipe.cutmix:
         return images, Targets(labels, labels)
@@ -43,7 +43,7 @@ def mix(images: Tensor, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Targets
 
 
 def _window(side: int, share: float) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right of a window over 1 - share of the image, cut off at its borders."""
+    """Top, bottom, left and right of a window that covers 1 - share of the image, clipped to its borders."""
     half = side * (1 - share) ** 0.5 / 2
     (y, x) = (torch.rand(2) * side).tolist()
     return tuple(min(max(round(edge), 0), side) for edge in (y - half, y + half, x - half, x + half))
@@ -60,7 +60,7 @@ def loss_of(logits: Tensor, targets: Targets, label_smoothing: float) -> Tensor:
 
 
 def hits_of(logits: Tensor, targets: Targets) -> Tensor:
-    """How many predictions are right, as a scalar on the device; a mixed image counts by shares."""
+    """The number of right predictions, a scalar on the device; a mixed image counts by its shares."""
     predicted = logits.argmax(1)
     right = (predicted == targets.labels).sum()
     if targets.share == 1:

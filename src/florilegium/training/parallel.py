@@ -1,13 +1,13 @@
 """One training in several processes, each on a GPU of its own, by DistributedDataParallel.
 
 The first process is the one that was started. It alone writes files and log lines, holds the lock of the
-state, hears signals and validates; it starts the others, its helpers, and they end with it, however it
-ends. Its decisions (to save, to stop, what validation says) are sent to all, so that none waits for ever.
+state, handles signals and validates; it starts the others, its helpers, and they end with it, however it
+ends. Its decisions (to save, to stop) and validation scores are sent to all, so that none waits for ever.
 
-Every process reads and augments the whole batch from the same draws, then learns from its own rows: crops,
-colours and mixed pairs are those of a single process, at the price of augmenting more than once. What a
-network draws itself (dropout, drop path) differs from process to process. Batch normalisation counts over
-all processes on CUDA (SyncBatchNorm), and on a CPU, where torch has no such thing, over a process's rows.
+Every process reads and augments the whole batch with the same random numbers, then learns from its own rows:
+crops, colours and mixed pairs are those of a single process, at the price of augmenting more than once. The
+network's own random numbers (dropout, drop path) differ from process to process. Batch normalisation counts over
+all processes on CUDA (SyncBatchNorm), and over a process's own rows on a CPU, for which torch has no SyncBatchNorm.
 With accumulation, gradients are averaged after each micro-batch.
 """
 
@@ -35,15 +35,15 @@ from florilegium.core.errors import UserError
 from florilegium.training.seeding import derive
 
 T = TypeVar("T")
-FOREVER = timedelta(days=365)  # who waits is ended when another dies, so no delay is a fault
-GRACE = 60.0  # seconds in which the first process ends a helper that raised what it raises, too
+FOREVER = timedelta(days=365)  # no delay is a fault, since all processes end when one dies
+GRACE = 60.0  # seconds for the first process to end a helper that raised the same error
 
 
 def run(count: int, device: torch.device, body: Callable[..., None], *arguments: object) -> None:
     """Call `body(*arguments)` in `count` processes, of which this is the first.
 
-    `device` without an index is each one's own: that of its rank. A helper that dies ends this process
-    with exit code 1; the state then holds what was saved last.
+    A `device` without an index means the device of each process's rank. A helper that dies ends this process
+    with exit code 1; the state then holds the last save.
 
     Raises:
         UserError: the device cannot be shared out.
@@ -90,11 +90,11 @@ def _help(
     body: Callable[..., None],
     arguments: tuple[object, ...],
 ) -> None:
-    """The life of a helper: silent, deaf to signals, and over when the first process closes `link`."""
+    """Run a helper: without output, ignoring signals, until the first process closes `link`."""
     threading.Thread(target=_end_with, args=(link,), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system's, which a sudden end leaks
+    tqdm.set_lock(threading.RLock())  # the default is a system semaphore, which a sudden end leaks
     errors = sys.stderr
     with open(os.devnull, "w") as nowhere:
         sys.stdout = sys.stderr = nowhere
@@ -103,7 +103,7 @@ def _help(
             body(*arguments)
         except SystemExit:  # all were asked to stop
             pass
-        except UserError:  # the first process raises the same, and says so
+        except UserError:  # the first process raises and reports the same
             time.sleep(GRACE)
             raise
         except Exception:
@@ -131,17 +131,17 @@ def _watch(helper: BaseProcess) -> None:
 
 
 def size() -> int:
-    """In how many processes this training runs."""
+    """The number of processes of this training."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process's place among them; 0 is the first."""
+    """The number of this process among them; 0 is the first."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def shared(value: T) -> T:
-    """The first process's `value`, in all of them."""
+    """The first process's `value`, in every process."""
     if size() == 1:
         return value
     box = [value]
@@ -150,7 +150,7 @@ def shared(value: T) -> T:
 
 
 def agreed(number: int) -> int:
-    """`shared` for a number, cheap enough for every step."""
+    """As `shared`, for a number, and cheap enough for every step."""
     if size() == 1:
         return number
     sent = torch.tensor(number)
@@ -165,8 +165,8 @@ def total(numbers: Tensor) -> Tensor:
     return numbers
 
 
-def averaging(network: nn.Module) -> nn.Module:
-    """What to call in place of `network`, so that `backward` leaves the mean gradient of all processes."""
+def replica(network: nn.Module) -> nn.Module:
+    """This process's replica of `network`, to be called in its place: `backward` leaves the mean gradient of all."""
     if size() == 1:
         return network
     if next(network.parameters()).is_cuda:
@@ -193,6 +193,6 @@ def check_shares(images: int) -> None:
 
 
 def draw_apart() -> None:
-    """Let the helpers draw otherwise from here to the next seed, or dropout would repeat in every share."""
+    """Give the helpers other random numbers until the next seed, or dropout would repeat in every share."""
     if rank() > 0:
         torch.manual_seed(derive(torch.initial_seed(), "process", rank()))

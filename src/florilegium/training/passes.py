@@ -1,4 +1,4 @@
-"""Which images each step learns from, where all are of one size: batches of seeded passes over them."""
+"""Batches of images of one size, from seeded passes over them."""
 
 from collections.abc import Sequence
 
@@ -15,20 +15,20 @@ def batches(epoch: int, *, count: int, recipe: TrainingRecipe, seed: int) -> Seq
     full = steps_per_pass(count, recipe.batch_size)
     steps = recipe.epoch_steps or full
     order: dict[int, Tensor] = {}
-    found = []
+    steps_batches = []
     for number in range(epoch * steps, (epoch + 1) * steps):
         turn, step = divmod(number, full)
         if turn not in order:
             order = {turn: epoch_order(seed, turn, count)}
-        found.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
-    return joined(found, recipe, epoch)
+        steps_batches.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
+    return joined(steps_batches, recipe, epoch)
 
 
 def steps_per_pass(count: int, batch_size: int) -> int:
-    """Batches of a pass over the images; the last may be smaller.
+    """The number of batches in a pass over the images; the last may be smaller.
 
-    A single image left over is not visited in that pass (the order changes, so it is another one
-    each time): batch normalisation has no variance of one value. Nor are fewer than there are processes.
+    A single remaining image is left out, since batch normalisation has no variance of one value; so are fewer
+    images than processes. The order changes from pass to pass, so it is another image each time.
     """
     full, rest = divmod(count, batch_size)
     return full + (rest >= max(2, parallel.size()) or full == 0)

@@ -1,4 +1,4 @@
-"""Linear probes on features: a frozen backbone sees every image once, then its heads learn by themselves."""
+"""Linear probes on cached features: a frozen backbone processes each image once, then its heads train alone."""
 
 from pathlib import Path
 
@@ -20,32 +20,32 @@ ASKED_BY = "recipe.features"
 def extract(
     network: nn.Module, images: Images, config: InputConfig, *, device: torch.device, precision: str
 ) -> Tensor:
-    """What stands before the heads of `network` for every image: float32 (N, H, F), on the CPU.
+    """The features before each of the heads of `network`, for every image: float32 (N, H, F), on the CPU.
 
     The network is left on `device` and in evaluation mode.
 
     Raises:
-        UserError: the network does not tell its heads.
+        UserError: the heads of the network are not known.
     """
     heads = heads_of(network, ASKED_BY)
     network.to(device, memory_format=torch.channels_last).eval()
-    seen: dict[nn.Module, Tensor] = {}
+    inputs: dict[nn.Module, Tensor] = {}
     hooks = [
-        head.register_forward_pre_hook(lambda head, given: seen.update({head: given[0]})) for head in heads
+        head.register_forward_pre_hook(lambda head, given: inputs.update({head: given[0]})) for head in heads
     ]
     transform, batches = EvalTransform(config), []
     for start in bar(range(0, len(images), BATCH), "features", "batch"):
         pixels = images.pixels[start : start + BATCH].to(device, non_blocking=True)
         with torch.inference_mode(), autocast(device, precision):
             network(transform(pixels))
-        batches.append(torch.stack([seen[head].float() for head in heads], dim=1).cpu())  # (B, H, F)
+        batches.append(torch.stack([inputs[head].float() for head in heads], dim=1).cpu())  # (B, H, F)
     for hook in hooks:
         hook.remove()
     return torch.cat(batches)
 
 
 def digest_of(network: nn.Module) -> str:
-    """The hash of all that stands before the heads."""
+    """The hash of the network without its heads."""
     return digest_before(heads_of(network, ASKED_BY), network)
 
 

@@ -1,4 +1,4 @@
-"""Where a run stands, and when that is saved."""
+"""The progress of a run, and when it is saved."""
 
 import copy
 import time
@@ -22,31 +22,31 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Progress:
-    """With the learner, all that a resumption needs."""
+    """Together with the learner, everything that resuming a run needs."""
 
     last: Weights
-    """What is evaluated, as of the end of the last epoch."""
+    """The evaluated weights at the end of the last epoch."""
     best: Weights | None = None
     history: list[Row] = field(default_factory=list)
     step: int = 0
-    """Steps done in the epoch after those of the history."""
+    """Steps done in the current epoch."""
     tally: list[float] = field(default_factory=list)
-    """Of these steps: the sums that the objective counts; empty before the first."""
+    """The objective's sums over these steps; empty before the first."""
     lr: float = 0.0
-    """The rate of the last of them."""
+    """The rate of the last of these steps."""
     elapsed: float = 0.0
     """Seconds that these steps took."""
     seconds: list[float] = field(default_factory=list)
-    """Of the epochs of the history, without validation."""
+    """Seconds of each epoch of the history, without validation."""
     validating: float = 0.0
-    """Seconds that validation took, and the statistics of averaged weights."""
+    """Seconds of all validations, and of the statistics of averaged weights."""
     images: list[int] = field(default_factory=list)
-    """How many each epoch of the history learned from."""
+    """Number of images of each epoch of the history."""
     diverged_epoch: int | None = None
     restarts: list[int] = field(default_factory=list)
-    """The epochs that diverged and were taken back."""
+    """The epochs that diverged and were undone."""
     good: dict[str, Any] | None = None
-    """What `go_back` goes back to; kept only where the recipe may restart."""
+    """The state that `go_back` restores; set only where the recipe may restart."""
 
 
 def snapshot(network: nn.Module) -> Weights:
@@ -54,7 +54,7 @@ def snapshot(network: nn.Module) -> Weights:
 
 
 def restore(folder: StateFolder, learner: Learner) -> tuple[Progress, bool]:
-    """What `folder` holds, loaded into `learner`, or a fresh start; and which of the two it is."""
+    """The progress in `folder`, whose state is loaded into `learner`, or a new one; and True if it was restored."""
     state = folder.load()
     if state is None:
         return Progress(last=snapshot(learner.evaluated)), False
@@ -63,15 +63,15 @@ def restore(folder: StateFolder, learner: Learner) -> tuple[Progress, bool]:
 
 
 def mark_good(learner: Learner, progress: Progress) -> None:
-    """Keep what stands now, at the end of an epoch, for `go_back`."""
+    """Store the present state, at the end of an epoch, for `go_back`."""
     progress.good = {"learner": copy.deepcopy(learner.state_dict()), "best": progress.best}
 
 
 def go_back(learner: Learner, progress: Progress) -> None:
-    """Take back the epoch that diverged, with its row if it has one."""
+    """Undo the epoch that diverged, with its row if it has one."""
     assert progress.good is not None and progress.diverged_epoch is not None
     epoch = progress.diverged_epoch
-    # A copy: the optimiser goes on in the very tensors that it is given.
+    # A copy, since the optimiser keeps and changes the tensors that it loads.
     learner.load_state_dict(copy.deepcopy(progress.good["learner"]))
     progress.last, progress.best = snapshot(learner.evaluated), progress.good["best"]
     del progress.history[epoch - 1 :], progress.seconds[epoch - 1 :], progress.images[epoch - 1 :]
@@ -82,9 +82,9 @@ def go_back(learner: Learner, progress: Progress) -> None:
 
 
 class Keeper:
-    """Saves a run's progress: after epochs, in long epochs from time to time, and when told to stop.
+    """Saves a run's progress: after epochs, in long epochs from time to time, and on a request to stop.
 
-    Of several processes the first decides for all, and each of them asks at the same steps.
+    The first of several processes decides for all, and all of them ask at the same steps.
     """
 
     def __init__(self, folder: StateFolder, learner: Learner, progress: Progress, stop: Stop) -> None:
@@ -92,11 +92,11 @@ class Keeper:
         self.saved, self.cost = time.monotonic(), 0.0
 
     def wants_step(self) -> bool:
-        """Whether this step, in the middle of an epoch, should be saved."""
+        """True if the state should be saved after this step in the middle of an epoch."""
         return bool(parallel.agreed(bool(self.stop.signal) or self._age() >= SAVE_EVERY))
 
     def wants_epoch(self) -> bool:
-        """Whether the end of an epoch should be; epochs shorter than saving are not all."""
+        """True if the end of this epoch should be saved; of epochs shorter than a save only some are."""
         return bool(parallel.agreed(bool(self.stop.signal) or self._age() >= self.cost / SAVE_SHARE))
 
     def save(self) -> None:

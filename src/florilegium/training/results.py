@@ -1,9 +1,11 @@
-"""What a training leaves, whatever its task: its outcome as metrics, its costs, its warnings, its files."""
+"""The results of a training, whatever its task: test scores, metrics, costs, warnings and files."""
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 import torch
@@ -21,6 +23,28 @@ from florilegium.training.machine import device_name
 
 CHECKPOINT = "checkpoint.safetensors"
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Tested(Generic[T]):
+    """Scores of the selected and of the last weights, which may be the same, on the test images."""
+
+    selected: T
+    last: T
+    seconds: float
+
+
+def score_weights(network: nn.Module, outcome: Outcome, score: Callable[[], T]) -> Tested[T]:
+    """Call `score` with the last, then with the selected weights in `network`, which keeps the latter."""
+    started = time.perf_counter()
+    network.load_state_dict(outcome.last_state)
+    last = selected = score()
+    if not outcome.selected_is_last:
+        network.load_state_dict(outcome.selected_state)
+        selected = score()
+    return Tested(selected, last, time.perf_counter() - started)
+
 
 def write_run(
     job: Job[Any, Any],
@@ -36,10 +60,10 @@ def write_run(
     started: float,
     **facts: Any,
 ) -> None:
-    """Write what every run's folder holds beside its `predictions`, which are there; the receipt comes last.
+    """Write the files of a run's folder beside its `predictions`, which exist already; the receipt comes last.
 
-    `columns` are those of the history, `sides` height and width of an image for the cost of a forward
-    pass, `facts` what the receipt tells further.
+    `columns` are those of the history, `sides` the height and width of an image for the cost of a forward pass,
+    `facts` further entries of the receipt.
     """
     folder = job.at(seed).out
     checkpoint = folder / CHECKPOINT
@@ -68,7 +92,7 @@ def write_run(
 
 
 def course(outcome: Outcome) -> dict[str, Any]:
-    """How the training went, as metrics."""
+    """The metrics of the course of a training."""
     return {
         "epochs": len(outcome.history),
         "best_epoch": outcome.best_epoch,
@@ -81,7 +105,7 @@ def course(outcome: Outcome) -> dict[str, Any]:
 def costs(
     outcome: Outcome, seconds_evaluation: float, recipe: TrainingRecipe, device: torch.device
 ) -> dict[str, Any]:
-    """What the run took, whichever processes it ran in: epochs, validation and the tests at the end."""
+    """Time and memory of a run, resumed or not: epochs, validation and the tests at the end."""
     training = sum(outcome.seconds_per_epoch)
     return {
         "device": device_name(device),
@@ -99,28 +123,28 @@ def costs(
 def warnings(
     outcome: Outcome, recipe: TrainingRecipe, classes: Sequence[str], labels: torch.Tensor
 ) -> list[str]:
-    """What a reader of the figures should know; `labels` (N,) are all that was trained on."""
-    found = [
+    """Sentences that a reader of the metrics should know; `labels` (N,) are those of all training images."""
+    sentences = [
         f"training diverged in epoch {epoch} and went on from the end of epoch {epoch - 1} at "
         f"{recipe.restart_factor:g} times the rate"
         for epoch in outcome.restarts
     ]
     if outcome.micro_batch < (planned := recipe.batch_size // recipe.accumulate):
-        found.append(
+        sentences.append(
             f"memory ran out: micro-batches of {outcome.micro_batch} images in place of {planned}, which "
             "batch normalisation took its statistics from"
         )
     if outcome.diverged:
-        found.append(f"training diverged in epoch {outcome.diverged_epoch}")
+        sentences.append(f"training diverged in epoch {outcome.diverged_epoch}")
     averaged_from = recipe.averaged_from()
     if averaged_from is not None and len(outcome.history) <= averaged_from:
-        found.append(f"ended in epoch {len(outcome.history)}, before weights were averaged")
+        sentences.append(f"ended in epoch {len(outcome.history)}, before weights were averaged")
     trained = set(labels.tolist())
-    return found + [f"no training image shows '{n}'" for i, n in enumerate(classes) if i not in trained]
+    return sentences + [f"no training image shows '{n}'" for i, n in enumerate(classes) if i not in trained]
 
 
 def finite(value: float) -> float | None:
-    """JSON has no infinity; the loss of weights that all but diverged can be one."""
+    """`value`, or None for an infinite or undefined loss, for which JSON has no number."""
     return value if math.isfinite(value) else None
 
 

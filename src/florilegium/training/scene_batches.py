@@ -1,4 +1,4 @@
-"""Which scenes meet in a step."""
+"""Batches of scenes, by shape or by aspect ratio."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ Batches = Sequence[Tensor]
 
 
 def batches_of(scenes: BoxedImages, recipe: DetectionRecipe, seed: int) -> Callable[[int], Batches]:
-    """From an epoch, counted from 0, to its batches: as many in each, in an order of its own."""
+    """A function from an epoch, counted from 0, to its batches: equally many in each, in an order of its own."""
     size = recipe.batch_size
     if recipe.grouping == "aspect_ratio":
         groups = by_aspect_ratio(scenes, size, drop_last=recipe.drop_last)
@@ -25,8 +25,11 @@ def batches_of(scenes: BoxedImages, recipe: DetectionRecipe, seed: int) -> Calla
 
 
 def by_shape(scenes: BoxedImages, size: int, order: Tensor, *, drop_last: bool) -> list[Tensor]:
-    """Batches of one shape, filled in `order`; what is left of each shape is put together by width over
-    height, and padded when it is fed. Only the last of those is not full."""
+    """Batches of one shape, filled in `order`.
+
+    The remaining scenes of all shapes are sorted by width over height and batched with padding. Only the last
+    of these batches is not full.
+    """
     full, left = [], []
     buckets = scenes.bucket[order]
     for bucket in scenes.bucket.unique():
@@ -37,12 +40,12 @@ def by_shape(scenes: BoxedImages, size: int, order: Tensor, *, drop_last: bool) 
     sides = scenes.padded()[rest]
     rest = rest[(sides[:, 1] / sides[:, 0]).argsort(stable=True)]
     mixed = rest.split(size) if len(rest) else ()
-    return kept([*full, *mixed], size, drop_last=drop_last)
+    return usable([*full, *mixed], size, drop_last=drop_last)
 
 
 def by_aspect_ratio(scenes: BoxedImages, size: int, *, drop_last: bool) -> list[Tensor]:
-    """Neighbours in width over height of the originals, as published: the last batch is filled up from
-    the first, whose images are then seen twice an epoch."""
+    """Batches of neighbours in the originals' width over height, as published: the last batch is filled up from
+    the first, whose images are then used twice per epoch."""
     ratios = scenes.sizes[:, 1] / scenes.sizes[:, 0]
     order = ratios.argsort(stable=True)
     spare = -len(order) % size
@@ -52,9 +55,9 @@ def by_aspect_ratio(scenes: BoxedImages, size: int, *, drop_last: bool) -> list[
     return list(wrapped.split(size))
 
 
-def kept(batches: list[Tensor], size: int, *, drop_last: bool) -> list[Tensor]:
-    """Without the one that is not full where that is asked, or where processes could not share it; but
-    never without all."""
+def usable(batches: list[Tensor], size: int, *, drop_last: bool) -> list[Tensor]:
+    """`batches` without the one that is not full if `drop_last`, or without one that processes cannot share; all of
+    them if none would remain."""
     least = size if drop_last else parallel.size()
     return [batch for batch in batches if len(batch) >= least] or batches
 

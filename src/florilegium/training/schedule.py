@@ -1,4 +1,4 @@
-"""Learning rates as functions of where a run stands; none has state to save."""
+"""Learning rates as pure functions of the step; none has state to save."""
 
 import math
 from collections.abc import Sequence
@@ -10,42 +10,37 @@ from florilegium.core.training_recipe import TrainingRecipe
 def rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
     """The rate of a step, counted as in `lr_at`, after epochs with these validation losses.
 
-    Once weights are averaged, a half cosine leads from the rate that it finds to `swa_lr`, and that
+    Once weights are averaged, a half cosine leads from the rate at that step to `swa_lr`, which then
     stays (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization",
     with the annealing of torch's `SWALR`).
     """
     averaged = recipe.averaged_from()
     if averaged is None or step < averaged * steps_per_epoch:
-        return _scheduled(recipe, step, steps_per_epoch, val_losses)
+        return lr_at(recipe, step, steps_per_epoch, val_losses)
     start = averaged * steps_per_epoch
-    before = _scheduled(recipe, start, steps_per_epoch, val_losses[:averaged])
+    before = lr_at(recipe, start, steps_per_epoch, val_losses[:averaged])
     anneal = recipe.swa_anneal_epochs * steps_per_epoch
     return _half_cosine(before, recipe.swa_lr, step - start, anneal)
 
 
-def _scheduled(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
-    lr = lr_at(recipe, step, steps_per_epoch)
-    return lr * plateau_factor(recipe, val_losses) if recipe.schedule == "plateau" else lr
-
-
-def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
+def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float] = ()) -> float:
     """The rate of optimiser step `step`, counted from 0 over the whole run; from its end on, the rate there.
 
     The warm-up rises linearly from `warmup_start * lr`; the cosine falls from its end to
     `final_lr * lr` at the end of the run (Loshchilov & Hutter 2017, without restarts); milestones are
     counted from the start of the run. A tail replaces the last epochs by a straight line from the
-    rate that it finds down to 0. `plateau` is constant here: see `plateau_factor`.
+    rate at its start down to 0. `plateau` multiplies the rate by `plateau_factor`.
     """
     total = recipe.epochs * steps_per_epoch
     start = _steps(recipe.epochs - recipe.tail_epochs, steps_per_epoch)
-    if step <= start or start == total:
-        return recipe.base_lr * _shape(recipe, min(step, start), steps_per_epoch)
-    left = max(0, total - step) / (total - start)
-    return recipe.base_lr * _shape(recipe, start, steps_per_epoch) * left
+    lr = recipe.base_lr * _shape(recipe, min(step, start), steps_per_epoch)
+    if start < step and start < total:
+        lr *= max(0, total - step) / (total - start)
+    return lr * plateau_factor(recipe, val_losses)
 
 
 def _shape(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
-    """The rate without a tail, as a part of lr."""
+    """The rate as a fraction of `lr`, without tail and plateau."""
     warmup = _steps(recipe.warmup_epochs, steps_per_epoch)
     if step < warmup:
         return recipe.warmup_start + (1 - recipe.warmup_start) * step / warmup
@@ -58,8 +53,8 @@ def _shape(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
 
 
 def _steps(epochs: float, steps_per_epoch: int) -> int:
-    """The step that is nearest to so many epochs. It grows with them: what ends before a tail begins does so in
-    steps, too."""
+    """The step nearest to so many epochs. Rounding keeps the order, so that a warm-up that ends before the tail
+    begins does so in steps, too."""
     return round(twelve_digits(epochs * steps_per_epoch))
 
 
@@ -70,10 +65,12 @@ def _half_cosine(first: float, last: float, step: int, steps: int) -> float:
 
 
 def plateau_factor(recipe: TrainingRecipe, val_losses: Sequence[float]) -> float:
-    """What `schedule = plateau` multiplies the rate by after epochs with these validation losses.
+    """The factor of the rate after epochs with these validation losses; 1 unless the schedule is `plateau`.
 
     The rate falls by `gamma` when more than `plateau_patience` epochs in a row bring no lower loss.
     """
+    if recipe.schedule != "plateau":
+        return 1.0
     factor, lowest, waited = 1.0, math.inf, 0
     for loss in val_losses:
         if loss < lowest:

@@ -1,6 +1,6 @@
-"""Randomness derived from a place: (seed, epoch, step) alone decides what a step draws.
+"""Seeds of random numbers, derived from (seed, epoch, step) alone.
 
-So no generator's state need be saved, and a step drawn again after an interruption draws the same.
+No generator's state need be saved, and a step that is repeated after an interruption gets the same random numbers.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def derive(seed: int, *parts: int | str) -> int:
-    """A 63-bit seed for one purpose; nearby seeds and parts give unrelated values."""
+    """A 63-bit seed for the purpose that `parts` name; nearby seeds and parts give unrelated values."""
     text = "/".join(map(str, (seed, *parts)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -21,6 +21,6 @@ def seed_step(seed: int, epoch: int, step: int) -> None:
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> Tensor:
-    """The permutation of `count` images that an epoch visits, int64 (count,), on the host."""
+    """The order of `count` images in an epoch: a permutation, int64 (count,), on the host."""
     generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
     return torch.randperm(count, generator=generator)

@@ -1,4 +1,4 @@
-"""What the history of a run decides: the best epoch, an early stop, a divergence. All pure."""
+"""Decisions from the history of a run: the best epoch, an early stop, a divergence. All are pure functions."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def best_epoch(history: Sequence[Row], score: str) -> int:
-    """The epoch (from 1) of highest `score`; of equals, of lowest `val_loss`; of equals, the first."""
+    """The epoch (from 1) of the highest `score`; ties go to the lower `val_loss`, then to the earlier epoch."""
 
     def rank(row: Row) -> tuple[float, float, int]:
         loss = row.get("val_loss")
@@ -21,7 +21,7 @@ def best_epoch(history: Sequence[Row], score: str) -> int:
 
 
 def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> bool:
-    """True when the recipe's patience is over: so many epochs since the best one."""
+    """True if the best epoch is as many epochs ago as the recipe's patience."""
     if recipe.early_stop is None or not history:
         return False
     best = lowest_loss(history) if recipe.early_stop_on == "val_loss" else best_epoch(history, score)
@@ -29,11 +29,11 @@ def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> b
 
 
 def lowest_loss(history: Sequence[Row]) -> int:
-    """The epoch (from 1) of lowest `val_loss`; of equals, the first; of none that is finite, the first of all."""
+    """The epoch (from 1) of the lowest `val_loss`; ties go to the earlier epoch; 1 if no loss is finite."""
     losses = [row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf for row in history]
     return losses.index(min(losses)) + 1
 
 
 def exploded(history: Sequence[Row]) -> bool:
-    """True when the last training loss is above ten times the first epoch's."""
+    """True if the last training loss is more than ten times the first epoch's."""
     return history[-1]["train_loss"] > EXPLOSION * history[0]["train_loss"]

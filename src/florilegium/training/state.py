@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.core.locks import lock_file
 from florilegium.core.progress import say
 from florilegium.training import parallel
 
@@ -17,48 +17,48 @@ from florilegium.training import parallel
 class StateFolder:
     """A folder that holds the state of one run, locked while it is open.
 
-    The lock is a file beside the folder and outlives it: were it inside, a process that waits for it
-    could lock a file that another has just removed. The helpers of a training in several processes
-    neither lock nor write: they load what the first one reads.
+    The lock is a file beside the folder and outlives it: inside, another process could lock a file that has just
+    been removed. The system frees it when its process ends, however that ends. `<folder>.pid` beside it names
+    the process. The helpers of a training in several processes neither lock nor write: they load what the first
+    one reads.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder, self.fingerprint = folder, fingerprint
         self.file = folder / "state.pt"
-        self.lock: IO[str] | None = None
+        self.lock = FileLock(folder.with_name(f"{folder.name}.lock"), blocking=False)
+        self.holder = folder.with_name(f"{folder.name}.pid")
 
     def __enter__(self) -> "StateFolder":
         if parallel.rank():
             return self
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        path = self.folder.with_name(f"{self.folder.name}.lock")
-        lock = open(path, "a+", encoding="utf-8")
         try:
-            lock_file(lock)
-        except OSError:
-            lock.seek(1)
-            holder = lock.read().strip()
-            lock.close()
+            self.lock.acquire()
+        except Timeout:
             raise UserError(
-                f"{self.folder}: another process{f' (pid {holder})' if holder else ''} is training this run; "
-                "wait for it or end it"
+                f"{self.folder}: another process{self._named_holder()} is training this run; wait for it or end it"
             ) from None
-        lock.truncate(0)
-        lock.write(f" {os.getpid()}")
-        lock.flush()
-        self.lock = lock
+        self.holder.write_text(str(os.getpid()), encoding="utf-8")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.lock:
-            self.lock.close()
+        if self.lock.is_locked:
+            self.holder.unlink(missing_ok=True)
+            self.lock.release()
+
+    def _named_holder(self) -> str:
+        try:
+            return f" (pid {self.holder.read_text(encoding='utf-8')})"
+        except OSError:  # it has only just taken the lock, or has ended since
+            return ""
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, its tensors on the host, or None when there is none for this fingerprint.
+        """The saved state, its tensors on the host, or None if there is none of this fingerprint.
 
-        A state of another fingerprint, or one that cannot be read, is renamed aside with its folder.
+        The folder of another fingerprint's state, or of one that cannot be read, is renamed.
         """
         return parallel.shared(None if parallel.rank() else self._read())
 
@@ -83,7 +83,7 @@ class StateFolder:
             torch.save({**state, "fingerprint": self.fingerprint}, file)
 
     def clear(self) -> None:
-        """Remove the state, and what an interrupted write may have left beside it."""
+        """Remove the state, with the remains of an interrupted write."""
         if self.folder.is_dir():
             for path in self.folder.iterdir():
                 path.unlink()

@@ -1,4 +1,4 @@
-"""What the loop is told of a kind of training: in which batches it learns, from what loss, and how it is judged."""
+"""The interface between the training loop and a kind of training: its batches, loss and validation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from florilegium.training.selection import Row
 
 
 class Objective(Protocol):
-    """The loss of a batch. All draws happen in `prepare`, but for those of the network itself."""
+    """The loss of a batch. All random numbers are used in `prepare`, but for those of the network itself."""
 
     columns: tuple[str, ...]
-    """History columns that `loss` tallies, the loss itself first."""
+    """History columns of the sums that `loss` returns, the loss itself first."""
 
     def prepare(self, batch: Any) -> Any:
-        """What a feed gives, augmented, as the network and the loss take it."""
+        """The batch of a feed, augmented, in the form that the network and the loss take."""
 
     def loss(self, network: nn.Module, prepared: Any, part: slice) -> tuple[Tensor, Tensor]:
         """The mean loss over the images of `part`, and (columns,) sums over them, on the device."""
@@ -25,7 +25,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """One training, but for its network and recipe."""
+    """One training without its network and recipe."""
 
     objective: Objective
     feed: Callable[[Tensor], Any]
@@ -35,17 +35,17 @@ class Task:
     batches: Callable[[int], Sequence[Tensor]]
     """From an epoch, counted from 0, to the indices of each of its steps."""
     validate: Callable[[nn.Module], Row] | None
-    """What a network scores on the validation images, by history column; None without any."""
+    """From a network to its scores on the validation images, by history column; None without such images."""
     judged: tuple[str, ...]
     """The columns that `validate` fills."""
     score: str
     """The one of them that selection maximises."""
-    told: tuple[str, ...] | None = None
-    """Those of them that the log's line of an epoch tells; None: all."""
+    logged: tuple[str, ...] | None = None
+    """Those of them that appear in the log; None: all."""
     memory_format: torch.memory_format = torch.channels_last
-    """Of the network's weights: that of the images that `objective` prepares."""
+    """That of the images that `objective` prepares, and so of the network's weights."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of the history, in order."""
+        """The columns of the history, in order."""
         return ("epoch", "lr", *self.objective.columns, *self.judged)
