@@ -13,7 +13,7 @@ from snakemake.utils import min_version, update_config
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import remember
 from florilegium.core.kept import forget
-from florilegium.core.project import load_plan
+from florilegium.plan.project import load_plan
 from florilegium.core.trackers import check_installed
 from florilegium.core.validate import retyped
 from florilegium.models import registry

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from florilegium.core.errors import UserError
-from florilegium.core.inheritance import text
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
 from florilegium.core.validate import retyped
+from florilegium.plan.inheritance import text
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
 
 DATASETS = """
 roses: {layout: folders, folder: pictures/roses}

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from florilegium.core import reasons
 from florilegium.core.fingerprint import canonical, short_hash
-from florilegium.core.reasons import shortened, told
+from florilegium.plan import reasons
+from florilegium.plan.reasons import shortened, told
 
 CODE, OTHER_CODE = short_hash("code"), short_hash("other code")
 SPEC = {

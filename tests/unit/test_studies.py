@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from florilegium.core.errors import UserError
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
 from florilegium.models import registry
 from florilegium.models.blocks import check_frozen
 from florilegium.models.catalogue import look_up, read_catalogue
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -4,9 +4,9 @@ from collections import Counter
 from typing import Any
 
 from florilegium.core.experiment import Experiment
-from florilegium.core.plan import Plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.training_recipe import FROM_FINDER
+from florilegium.plan.plan import Plan
 
 # What the number and size of a training's steps depend on.
 COUNTED = frozenset(

@@ -1,6 +1,6 @@
 """What the report is told about a study: its arms, their parts in the argument, what was published.
 
-The description is plain JSON made from the plan (`core.plan.Plan.description`); everything measured
+The description is plain JSON made from the plan (`plan.plan.Plan.description`); everything measured
 is read from run folders instead.
 """
 
@@ -12,13 +12,13 @@ from pydantic import Field, ValidationError
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
-from florilegium.core.departures import Departure
 from florilegium.core.errors import UserError
 from florilegium.core.figures import ChosenFigure
 from florilegium.core.metrics import SCORING, Scored, Scoring
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sampling import Samples
 from florilegium.core.strict import Name, Strict
+from florilegium.plan.departures import Departure
 
 LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
 CORRECTED = "corrected"

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from florilegium.core.departures import Departure, Kind, elsewhere
 from florilegium.core.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES
 from florilegium.core.published import Published
+from florilegium.plan.departures import Departure, Kind, elsewhere
 from florilegium.report.measures import counted
 from florilegium.report.runs import Run
 from florilegium.report.sizes import allowed

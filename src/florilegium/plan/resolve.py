@@ -12,15 +12,15 @@ from typing import Any
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.inheritance import inherited, spread, task_of
-from florilegium.core.layers import EXTRAS, Layer, extra_of, overlay_layers, section_of, values_of
-from florilegium.core.references import connect
 from florilegium.core.rounding import twelve_digits
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
 from florilegium.core.spec import Init, Model
 from florilegium.core.tasks import TASKS, TaskName
 from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse
+from florilegium.plan.inheritance import inherited, spread, task_of
+from florilegium.plan.layers import EXTRAS, Layer, extra_of, overlay_layers, section_of, values_of
+from florilegium.plan.references import connect
 
 
 def resolve(

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.core.committed import REFERENCE
-from florilegium.core.departures import Paper
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.experiments import every_arm, resolve
 from florilegium.core.figures import choose
 from florilegium.core.metrics import check_metrics
-from florilegium.core.plan import Plan
-from florilegium.core.references import check_tests
 from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset
-from florilegium.core.titles import figure_titled, titled
 from florilegium.core.validate import parse, read_yaml
+from florilegium.plan.departures import Paper
+from florilegium.plan.plan import Plan
+from florilegium.plan.references import check_tests
+from florilegium.plan.resolve import every_arm, resolve
+from florilegium.plan.titles import figure_titled, titled
 
 CONFIG = "config.yaml"
 PAPER = "paper"  # the preset that is as published

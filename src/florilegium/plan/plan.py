@@ -1,6 +1,6 @@
 """The whole plan of one invocation: settings, preset, data sets, experiments, audits.
 
-This is all that the Snakefile asks; `core.project` reads it from the project's YAML files.
+This is all that the Snakefile asks; `plan.project` reads it from the project's YAML files.
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from florilegium.core.departures import Paper, departures, origins
 from florilegium.core.errors import unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.figures import ChosenFigure, asked
@@ -18,6 +17,7 @@ from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.tasks import TaskName
 from florilegium.core.training_recipe import FROM_FINDER
+from florilegium.plan.departures import Paper, departures, origins
 
 
 @dataclass(frozen=True)

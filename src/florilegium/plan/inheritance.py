@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.layers import SECTIONS, Layer, values_of
 from florilegium.core.schema import ArmEntry, ExperimentEntry
 from florilegium.core.tasks import TaskName
+from florilegium.plan.layers import SECTIONS, Layer, values_of
 
 DEFAULT_ARM = "corrected"
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from florilegium.core.departures import Paper
 from florilegium.core.errors import UserError
 from florilegium.core.experiment import Experiment
 from florilegium.core.figures import ChosenFigure
 from florilegium.core.networks import called
 from florilegium.core.spec import Init
+from florilegium.plan.departures import Paper
 
 NETWORK, WEIGHTS = "{network}", "{first_weights}"
 
