@@ -10,7 +10,6 @@ from torch import Tensor
 from florilegium.core.files import atomic, read_json, write_json, write_text
 from florilegium.data.load import Images, Splits
 
-FILES = ("features.npy", "features.csv", "features.json")
 PARTS = ("train", "val", "test")
 
 

@@ -7,8 +7,8 @@ import torch
 
 from florilegium.core.errors import run_main
 from florilegium.core.progress import say
-from florilegium.core.recipe import Recipe
-from florilegium.data.features import FILES, parts_of, write_features
+from florilegium.core.recipe import FEATURE_FILES, Recipe
+from florilegium.data.features import parts_of, write_features
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages import untrained
@@ -37,7 +37,7 @@ def make_features(job: Job, recipe: Recipe, splits: Splits, seed: int) -> None:
     ]
     write_features(folder, splits, torch.cat(features), backbone)
     untrained.write_seed_receipt(
-        folder / "receipt.json", "features", job, recipe, seed, outputs=FILES, started=started
+        folder / "receipt.json", "features", job, recipe, seed, outputs=FEATURE_FILES, started=started
     )
 
 

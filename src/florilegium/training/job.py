@@ -11,11 +11,11 @@ import torch
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.fingerprint import canonical, short_hash
+from florilegium.core.recipe import FEATURE_FILES
 from florilegium.core.spec import Model
 from florilegium.core.strict import Strict
 from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse
-from florilegium.data.features import FILES as FEATURES
 
 S = TypeVar("S", bound=Strict)
 
@@ -82,7 +82,7 @@ class Job:
     def inputs_of(self, seed: int) -> tuple[Path, ...]:
         init, features = self.init_of(seed), self.features_of(seed)
         single = tuple(path for path in (init, self.finder_of(seed)) if path is not None)
-        cached = () if features is None else tuple(features / name for name in FEATURES)
+        cached = () if features is None else tuple(features / name for name in FEATURE_FILES)
         made = self.generated_of(seed)
         generated = () if made is None else (made, made.with_suffix(".csv"))
         return (*self.inputs, *cached, *generated, *single)
