@@ -8,9 +8,9 @@ import yaml
 
 from florilegium.core.errors import UserError
 from florilegium.core.validate import retyped
-from florilegium.plan.inheritance import text
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
+from florilegium.plan.resolve import text
 
 DATASETS = """
 roses: {layout: folders, folder: pictures/roses}

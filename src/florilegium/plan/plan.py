@@ -14,7 +14,7 @@ from florilegium.core.figures import ChosenFigure, asked
 from florilegium.core.networks import described, is_same
 from florilegium.core.recipe import FEATURED, Recipe
 from florilegium.core.schema import Preset, Settings, StudyFile
-from florilegium.core.sources import Dataset, DatasetOverride
+from florilegium.core.sources import Dataset, DatasetOverride, split_names
 from florilegium.core.tasks import TaskName
 from florilegium.core.training_recipe import FROM_FINDER
 from florilegium.plan.departures import Paper, departures, origins
@@ -72,8 +72,8 @@ class Plan:
         """What the learning-rate finder of `e` depends on: nothing that comes after the first steps."""
         return e.spec() | {"recipe": e.recipe.finder_uses()}
 
-    def drawn(self, e: Experiment) -> dict[str, Any]:
-        """What a picture of a run says of its origin."""
+    def caption_facts(self, e: Experiment) -> dict[str, Any]:
+        """The facts that the caption of a run's picture states."""
         return self.origin(e) | {"experiment": e.name}
 
     def origin(self, e: Experiment) -> dict[str, Any]:
@@ -113,8 +113,11 @@ class Plan:
 
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
-        stem, _, k = dataset.rpartition("_split")
-        return (stem, int(k)) if stem in self.datasets and k.isdigit() else (dataset, None)
+        return self._sources.get(dataset, (dataset, None))
+
+    @cached_property
+    def _sources(self) -> dict[str, tuple[str, int | None]]:
+        return split_names(self.datasets)
 
     def override(self, source: str) -> DatasetOverride | None:
         return self.settings.datasets.get(source)
@@ -171,6 +174,7 @@ class Plan:
             "seeds": list(e.seeds),
             "dataset": e.data.dataset,
             "source": self.source(e.data.dataset)[0],
+            "split": e.split,
             "storage_size": getattr(e.data, "storage_size", None),
             "packing": getattr(e.data, "packing", None),
             "test": list(e.data.test),
@@ -179,7 +183,7 @@ class Plan:
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),
-            "lr": 0.0 if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
+            "lr": None if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
             "lr_factor": e.lr_factor,
             "values": self._values(e),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,

@@ -1,7 +1,7 @@
 """A project read from its files: settings, preset, data sets and studies, checked together into a plan."""
 
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +9,18 @@ from florilegium.core.committed import REFERENCE
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.figures import choose
+from florilegium.core.figures import ChosenFigure, choose
 from florilegium.core.metrics import check_metrics
-from florilegium.core.schema import Overlay, Preset, Settings, StudyFile
-from florilegium.core.sources import Dataset
+from florilegium.core.schema import Preset, Settings, StudyFile
+from florilegium.core.sources import Dataset, split_names
 from florilegium.core.validate import parse, read_yaml
-from florilegium.plan.departures import Paper
+from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.plan import Plan
 from florilegium.plan.references import check_tests
-from florilegium.plan.resolve import every_arm, resolve
-from florilegium.plan.titles import figure_titled, titled
+from florilegium.plan.resolve import Change, every_arm, resolve
 
 CONFIG = "config.yaml"
+PRESETS = "workflow/presets"
 PAPER = "paper"  # the preset that is as published
 
 
@@ -34,53 +34,63 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
     Raises:
         UserError: for anything misspelt, of a wrong type, missing or impossible.
     """
+    settings = _settings(config)
+    preset = _preset(project, settings.preset)
+    datasets = _datasets(project, settings)
+    studies = _studies(project, settings)
+
+    experiments = _resolved(project, settings, preset, datasets, studies)
+    _check_data(experiments, datasets)
+    for study in studies.values():
+        check_tests(study.own(experiments), study.where)
+
+    paper = _paper(project, settings, preset, datasets, studies)
+    experiments = [titled(e, paper) for e in experiments]
+    for e in experiments:
+        check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
+    return Plan(
+        settings,
+        preset,
+        datasets,
+        {name: study.file for name, study in studies.items()},
+        tuple(experiments),
+        {name: _figures(study, experiments, paper) for name, study in studies.items()},
+        paper,
+    )
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file: its name, its path for error sentences, its content."""
+
+    name: str
+    where: str
+    file: StudyFile
+
+    def own(self, experiments: Iterable[Experiment]) -> list[Experiment]:
+        """Those of the experiments that are the study's."""
+        return [e for e in experiments if e.study == self.name]
+
+
+def _shown(path: Path, project: Path) -> str:
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+
+
+def _settings(config: Mapping[str, Any]) -> Settings:
     settings = parse(Settings, config, CONFIG)
     if settings.preset == REFERENCE:
         raise UserError(
             f"{CONFIG}: preset: results/{REFERENCE} holds what is committed, so no preset is called {REFERENCE}; "
             "give yours another name"
         )
-    preset_path = project / "workflow" / "presets" / f"{settings.preset}.yaml"
-    if not preset_path.is_file():
-        raise unknown("preset", settings.preset, (p.stem for p in preset_path.parent.glob("*.yaml")), CONFIG)
-    preset = parse(Preset, read_yaml(preset_path), shown(preset_path, project))
-    datasets = _datasets(project, settings)
-    studies = _studies(project, settings)
-    experiments = [
-        experiment
-        for study, (where, file) in studies.items()
-        for experiment in resolve(
-            study,
-            file,
-            where=where,
-            overlays=_overlays(study, preset, shown(preset_path, project), settings),
-            seeds=preset.seeds if settings.seeds is None else settings.seeds,
-            stand_ins=preset.datasets | settings.stand_ins,
-            splits=_splits(datasets, settings),
-        )
-    ]
-    _check_datasets(experiments, datasets, preset)
-    for study, (where, _) in studies.items():
-        check_tests([e for e in experiments if e.study == study], where)
-    paper = _paper(project, settings, datasets, studies, preset.datasets | settings.stand_ins)
-    experiments = [titled(e, paper) for e in experiments]
-    for e in experiments:
-        check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
-    figures = {
-        study: [
-            figure_titled(figure, [e for e in experiments if e.study == study], paper)
-            for figure in choose(
-                file.figures, [e for e in experiments if e.study == study], every_arm(file, where), where
-            )
-        ]
-        for study, (where, file) in studies.items()
-    }
-    files = {study: file for study, (_, file) in studies.items()}
-    return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper)
+    return settings
 
 
-def shown(path: Path, project: Path) -> str:
-    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+def _preset(project: Path, name: str) -> Preset:
+    path = project / PRESETS / f"{name}.yaml"
+    if not path.is_file():
+        raise unknown("preset", name, (p.stem for p in path.parent.glob("*.yaml")), CONFIG)
+    return parse(Preset, read_yaml(path), f"{PRESETS}/{path.name}")
 
 
 def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
@@ -106,100 +116,146 @@ def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
     return every
 
 
-def _studies(project: Path, settings: Settings) -> dict[str, tuple[str, StudyFile]]:
+def _studies(project: Path, settings: Settings) -> dict[str, Study]:
     paths = sorted((project / "workflow" / "studies").glob("*.yaml"))
     paths += [project / own for own in settings.own_studies]
     known = {path.stem: path for path in paths}
-    for study in settings.studies:
-        if study not in known:
-            raise unknown("study", study, known, f"{CONFIG}: studies")
-    chosen = settings.studies or tuple(known)
-    return {
-        study: (shown(path, project), parse(StudyFile, read_yaml(path), shown(path, project)))
-        for study, path in known.items()
-        if study in chosen
-    }
+    for name in settings.studies:
+        if name not in known:
+            raise unknown("study", name, known, f"{CONFIG}: studies")
+    studies = {}
+    for name, path in known.items():
+        if name in (settings.studies or known):
+            where = _shown(path, project)
+            studies[name] = Study(name, where, parse(StudyFile, read_yaml(path), where))
+    return studies
 
 
-def _overlays(
-    study: str, preset: Preset, preset_file: str, settings: Settings
-) -> list[tuple[str, str, Overlay]]:
-    """Changes by experiment name or glob, in rising precedence: the preset's for all, the preset's, the person's."""
-    found = []
-    if study in preset.studies:
-        found.append(("*", preset_file, preset.studies[study].all))
-        found += [(name, preset_file, overlay) for name, overlay in preset.studies[study].experiments.items()]
+def _resolved(
+    project: Path,
+    settings: Settings,
+    preset: Preset,
+    datasets: Mapping[str, Dataset],
+    studies: Mapping[str, Study],
+) -> list[Experiment]:
+    return [
+        experiment
+        for study in studies.values()
+        for experiment in resolve(
+            study.name,
+            study.file,
+            where=study.where,
+            changes=[
+                *_preset_changes(study.name, preset, settings.preset),
+                *_own_changes(study.name, settings),
+            ],
+            seeds=preset.seeds if settings.seeds is None else settings.seeds,
+            stand_ins=preset.datasets | settings.stand_ins,
+            splits=_splits(datasets, settings),
+        )
+    ]
+
+
+def _preset_changes(study: str, preset: Preset, name: str) -> list[Change]:
+    """What a preset changes of a study, in rising precedence: of all experiments, then by name or glob."""
+    if study not in preset.studies:
+        return []
+    overlay, where = preset.studies[study], f"{PRESETS}/{name}.yaml"
+    return [
+        Change("*", where, overlay.all),
+        *(Change(pattern, where, change) for pattern, change in overlay.experiments.items()),
+    ]
+
+
+def _own_changes(study: str, settings: Settings) -> list[Change]:
+    """What `config.yaml` changes of a study."""
+    changes = []
     for key, overlay in settings.experiments.items():
-        owner, slash, name = key.partition("/")
+        owner, slash, pattern = key.partition("/")
         if not slash:
             raise UserError(
                 f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}"
             )
         if owner == study:
-            found.append((name, CONFIG, overlay))
-    return found
+            changes.append(Change(pattern, CONFIG, overlay))
+    return changes
 
 
 def _paper(
     project: Path,
     settings: Settings,
+    preset: Preset,
     datasets: Mapping[str, Dataset],
-    studies: Mapping[str, tuple[str, StudyFile]],
-    stand_ins: Mapping[str, str],
+    studies: Mapping[str, Study],
 ) -> Paper:
     """The same studies in preset `paper`, without a change of the person's: what verdicts and names go by.
 
     A study that preset does not speak of, one of the person's own, is laid beside its own file. A file that cannot
     be run without changes has nothing to be laid beside.
     """
-    path = project / "workflow" / "presets" / f"{PAPER}.yaml"
-    preset = parse(Preset, read_yaml(path), shown(path, project)) if path.is_file() else None
-    found: list[Experiment] = []
+    published = _preset(project, PAPER) if (project / PRESETS / f"{PAPER}.yaml").is_file() else None
+    experiments: dict[str, Experiment] = {}
     left_out: set[str] = set()
-    for study, (where, file) in studies.items():
-        overlays = _overlays(study, preset, shown(path, project), Settings()) if preset else []
-        kept = [
-            (name, source, o.model_copy(update={"skip": False, "skip_arms": ()}))
-            for name, source, o in overlays
-        ]
+    for study in studies.values():
+        changes = _preset_changes(study.name, published, PAPER) if published else []
         try:
             every = resolve(
-                study, file, where=where, overlays=kept, seeds=settings.seeds or (0,), stand_ins={}, splits={}
+                study.name,
+                study.file,
+                where=study.where,
+                changes=[_without_omissions(change) for change in changes],
+                seeds=settings.seeds or (0,),
+                stand_ins={},
+                splits={},
             )
         except UserError:
             continue
-        found += every
-        left_out |= {e.key for e in every for name, _, o in overlays if _leaves_out(name, o, e)}
+        experiments |= {e.key: e for e in every}
+        left_out |= {e.key for e in every if any(_leaves_out(change, e) for change in changes)}
     originals = {
-        (study, name): words for study, (_, f) in studies.items() for name, words in f.stands_in_for.items()
+        (study.name, name): words
+        for study in studies.values()
+        for name, words in study.file.stands_in_for.items()
     }
-    return Paper({e.key: e for e in found}, frozenset(left_out), datasets, stand_ins, originals)
+    stand_ins = preset.datasets | settings.stand_ins
+    return Paper(experiments, frozenset(left_out), datasets, stand_ins, originals)
 
 
-def _leaves_out(pattern: str, overlay: Overlay, e: Experiment) -> bool:
-    return fnmatchcase(e.entry, pattern) and (overlay.skip or e.arm in overlay.skip_arms)
+def _without_omissions(change: Change) -> Change:
+    return replace(change, overlay=change.overlay.model_copy(update={"skip": False, "skip_arms": ()}))
+
+
+def _leaves_out(change: Change, e: Experiment) -> bool:
+    return change.concerns(e.entry) and (change.overlay.skip or e.arm in change.overlay.skip_arms)
+
+
+def _figures(study: Study, experiments: Iterable[Experiment], paper: Paper) -> list[ChosenFigure]:
+    own = study.own(experiments)
+    chosen = choose(study.file.figures, own, every_arm(study.file, study.where), study.where)
+    return [figure_titled(figure, own, paper) for figure in chosen]
 
 
 def _splits(datasets: Mapping[str, Dataset], settings: Settings) -> dict[str, int]:
-    """Data sets of which several official splits are in use: all of them, unless the file that
-    holds the splits is said to be absent."""
-    found = {}
+    """Data sets of which several official splits are in use, and how many: all, unless the file that holds the
+    splits is said to be absent."""
+    counts = {}
     for name, dataset in datasets.items():
         override = settings.datasets.get(name)
         optional = {file.file for file in dataset.files if file.optional}
         absent = override is not None and any(override.files.get(file) == "absent" for file in optional)
         if dataset.official_splits > 1 and not absent:
-            found[name] = dataset.official_splits
-    return found
+            counts[name] = dataset.official_splits
+    return counts
 
 
-def _check_datasets(experiments: list[Experiment], datasets: Mapping[str, Dataset], preset: Preset) -> None:
+def _check_data(experiments: Iterable[Experiment], datasets: Mapping[str, Dataset]) -> None:
+    """Raise `UserError` for an unknown data set, one of another task, or a test image that it does not have."""
+    names = split_names(datasets)
     for e in experiments:
         for name in (e.data.dataset, *e.data.clean):
-            stem, _, k = name.rpartition("_split")
-            if name not in datasets and not (stem in datasets and k.isdigit()):
+            if name not in names:
                 raise unknown("data set", name, datasets, f"{e.key}: data")
-        dataset = datasets.get(e.data.dataset) or datasets[e.data.dataset.rpartition("_split")[0]]
+        dataset = datasets[names[e.data.dataset][0]]
         if dataset.has_boxes != isinstance(e.data, DetectionData):
             what = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
             raise UserError(

@@ -89,7 +89,7 @@ def departures(study: Study, entry: Entry, metric: str, over: Key | None, images
     matters = MATTERS.get(metric)
     found = [d for d in _all(entry, images) if matters is None or d.kind in matters]
     if baseline := study.find(over):
-        found += elsewhere("experiment", baseline.experiment, _all(baseline, images), found)
+        found += elsewhere("experiment", baseline.unsplit_name, _all(baseline, images), found)
     return list({d.words: d for d in found}.values())
 
 
