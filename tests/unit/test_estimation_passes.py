@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from florilegium.core.errors import UserError
-from florilegium.core.estimated import estimated, uncounted
 from florilegium.estimation.passes import ANSWERED, DRAWN, Passes, passes_of
+from florilegium.plan.plan import estimated, uncounted
 from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).parents[2]
