@@ -13,6 +13,7 @@ from florilegium.core.figures import ChosenFigure, choose
 from florilegium.core.metrics import check_metrics
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, split_names
+from florilegium.core.trackers import check_installed
 from florilegium.core.validate import parse, read_yaml
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.plan import Plan
@@ -83,6 +84,7 @@ def _settings(config: Mapping[str, Any]) -> Settings:
             f"{CONFIG}: preset: results/{REFERENCE} holds what is committed, so no preset is called {REFERENCE}; "
             "give yours another name"
         )
+    check_installed(settings.trackers)
     return settings
 
 
