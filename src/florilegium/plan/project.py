@@ -40,7 +40,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
     datasets = _datasets(project, settings)
     studies = _studies(project, settings)
 
-    experiments = _resolved(project, settings, preset, datasets, studies)
+    experiments = _resolved(settings, preset, datasets, studies)
     _check_data(experiments, datasets)
     for study in studies.values():
         check_tests(study.own(experiments), study.where)
@@ -61,7 +61,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
 
 
 @dataclass(frozen=True)
-class Study:
+class LoadedStudy:
     """A study file: its name, its path for error sentences, its content."""
 
     name: str
@@ -118,7 +118,7 @@ def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
     return every
 
 
-def _studies(project: Path, settings: Settings) -> dict[str, Study]:
+def _studies(project: Path, settings: Settings) -> dict[str, LoadedStudy]:
     paths = sorted((project / "workflow" / "studies").glob("*.yaml"))
     paths += [project / own for own in settings.own_studies]
     known = {path.stem: path for path in paths}
@@ -129,16 +129,15 @@ def _studies(project: Path, settings: Settings) -> dict[str, Study]:
     for name, path in known.items():
         if name in (settings.studies or known):
             where = _shown(path, project)
-            studies[name] = Study(name, where, parse(StudyFile, read_yaml(path), where))
+            studies[name] = LoadedStudy(name, where, parse(StudyFile, read_yaml(path), where))
     return studies
 
 
 def _resolved(
-    project: Path,
     settings: Settings,
     preset: Preset,
     datasets: Mapping[str, Dataset],
-    studies: Mapping[str, Study],
+    studies: Mapping[str, LoadedStudy],
 ) -> list[Experiment]:
     return [
         experiment
@@ -188,7 +187,7 @@ def _paper(
     settings: Settings,
     preset: Preset,
     datasets: Mapping[str, Dataset],
-    studies: Mapping[str, Study],
+    studies: Mapping[str, LoadedStudy],
 ) -> Paper:
     """The same studies in preset `paper`, without a change of the person's: what verdicts and names go by.
 
@@ -231,7 +230,7 @@ def _leaves_out(change: Change, e: Experiment) -> bool:
     return change.concerns(e.entry) and (change.overlay.skip or e.arm in change.overlay.skip_arms)
 
 
-def _figures(study: Study, experiments: Iterable[Experiment], paper: Paper) -> list[ChosenFigure]:
+def _figures(study: LoadedStudy, experiments: Iterable[Experiment], paper: Paper) -> list[ChosenFigure]:
     own = study.own(experiments)
     chosen = choose(study.file.figures, own, every_arm(study.file, study.where), study.where)
     return [figure_titled(figure, own, paper) for figure in chosen]
