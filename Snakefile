@@ -13,13 +13,11 @@ from snakemake.utils import min_version, update_config
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import remember
 from florilegium.core.kept import forget
-from florilegium.core.project import load_plan
-from florilegium.core.trackers import check_installed
 from florilegium.core.validate import retyped
 from florilegium.models import registry
-from florilegium.models.blocks import check_attended, check_frozen
-from florilegium.models.catalogue import look_up, read_catalogue
-from florilegium.models.generator_names import check_sampled, check_steps
+from florilegium.models.catalogue import read_catalogue
+from florilegium.models.checks import check_networks
+from florilegium.plan.project import load_plan
 
 min_version("9.20")
 
@@ -31,16 +29,8 @@ update_config(config, retyped(workflow.config_settings.config))
 
 try:
     plan = load_plan(Path(workflow.basedir), config)
-    check_installed(plan.settings.trackers)
-    for experiment in plan.experiments:
-        registry.check(experiment.model, experiment.key, experiment.task)
-        check_frozen(experiment.model, experiment.recipe, experiment.key)
-        check_attended(experiment.model, experiment.attention, experiment.key)
-        check_steps(experiment.model, experiment.recipe, experiment.key)
-        check_sampled(experiment.model, experiment.samples, experiment.key)
     catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml", plan.settings.weights)
-    for name in plan.weights():
-        look_up(name, catalogue)
+    check_networks(plan, catalogue)
 except UserError as error:
     sys.exit(f"error: {error}")
 

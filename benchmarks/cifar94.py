@@ -26,7 +26,6 @@ from measure import interval
 from torch import nn
 
 from florilegium.core.files import write_json
-from florilegium.core.project import load_plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.sources import Dataset, DatasetOverride, LocalFile
 from florilegium.core.spec import DataUse, Model
@@ -38,6 +37,7 @@ from florilegium.data.pack import pack
 from florilegium.data.tables import write_table
 from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
+from florilegium.plan.project import load_plan
 from florilegium.training.classification import task_of
 from florilegium.training.feed import place
 from florilegium.training.loop import fit

@@ -26,12 +26,12 @@ from machine import machine
 from florilegium.core.experiment import Experiment
 from florilegium.core.files import write_json
 from florilegium.core.fingerprint import canonical
-from florilegium.core.project import load_plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.evaluation import cost
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
+from florilegium.plan.project import load_plan
 from florilegium.training.classification import CrossEntropy
 from florilegium.training.learner import Learner
 from florilegium.training.machine import configure, pick_device, pick_precision

@@ -17,12 +17,12 @@ from measure import interleave, summarise
 
 from florilegium.core.files import write_json
 from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.project import load_plan
 from florilegium.core.sampling import Sampling
 from florilegium.core.spec import Model
 from florilegium.generation.sampling import make, steps_of
 from florilegium.models import registry
 from florilegium.models.generators import own_input
+from florilegium.plan.project import load_plan
 from florilegium.training.machine import configure, pick_device
 
 PROJECT = Path(__file__).parents[1]

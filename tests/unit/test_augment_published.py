@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from florilegium.core.errors import UserError
-from florilegium.core.project import load_plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.core.validate import parse, read_yaml
 from florilegium.data.augment import EvalTransform
 from florilegium.models import registry
 from florilegium.models.trained import input_of
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = {

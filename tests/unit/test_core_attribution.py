@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from florilegium.core.errors import UserError
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
 
 STUDY = """
 title: A study

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from florilegium.core.errors import UserError
-from florilegium.core.estimated import estimated, uncounted
-from florilegium.core.project import load_plan
 from florilegium.estimation.passes import ANSWERED, DRAWN, Passes, passes_of
+from florilegium.plan.plan import estimated, uncounted
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).parents[2]
 VIT = {"name": "vit_tiny_patch16_224", "arguments": {"img_size": 32, "depth": 2}}

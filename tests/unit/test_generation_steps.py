@@ -9,12 +9,12 @@ from test_generation_training import UNET, network, recipe
 from torch import nn
 
 from florilegium.core.errors import UserError
-from florilegium.core.project import load_plan
 from florilegium.core.sampling import Samples, Sampling
 from florilegium.core.spec import Model
 from florilegium.core.validate import read_yaml
 from florilegium.generation.diffusion import denoise
 from florilegium.models.generator_names import check_sampled
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHAPE = (2, 3, 8, 8)

@@ -9,11 +9,11 @@ from torch.nn import functional as F
 
 from florilegium.core.errors import UserError
 from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.project import load_plan
 from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.conditional_unet import ConditionalUnet, Double, Halve, PixelAttention, step_table
 from florilegium.models.generator_names import check_steps
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -7,9 +7,9 @@ import torch
 
 from florilegium.core.experiment import Experiment
 from florilegium.core.fingerprint import canonical
-from florilegium.core.project import load_plan
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 

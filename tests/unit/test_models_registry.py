@@ -10,11 +10,11 @@ import torch
 
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import canonical
-from florilegium.core.project import load_plan
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import Model
 from florilegium.models import registry, timm_names, torch_pair
 from florilegium.models.freeze import freeze
+from florilegium.plan.project import load_plan
 
 
 def recipe(**changes: object) -> Recipe:

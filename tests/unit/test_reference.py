@@ -20,9 +20,9 @@ from test_report_page import AUDIT
 from florilegium.__main__ import command_line
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
-from florilegium.core.project import load_plan
 from florilegium.core.receipts import write_receipt
 from florilegium.core.validate import read_yaml
+from florilegium.plan.project import load_plan
 from florilegium.report import readme
 from florilegium.report.arms import Arms
 from florilegium.report.document import OF_MORE, WITH_PICTURES, document, plots_of, tables_of

@@ -9,7 +9,7 @@ import report_world as world
 
 from florilegium.core.files import write_json
 from florilegium.core.fingerprint import canonical
-from florilegium.core.project import load_plan
+from florilegium.plan.project import load_plan
 from florilegium.report.generated import generated, readable_generated
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read

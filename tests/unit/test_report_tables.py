@@ -6,7 +6,7 @@ import math
 import pytest
 import report_world as world
 
-from florilegium.report.study import Study, labels, read
+from florilegium.report.study import Entry, Study, labels, read
 from florilegium.report.tables import number, p_value, points
 
 
@@ -41,3 +41,24 @@ def test_points_are_signed() -> None:
 )  # fmt: skip
 def test_amounts_are_written_in_units_of_their_size(metric: str, value: float, text: str) -> None:
     assert number(metric, value) == text
+
+
+def test_older_descriptions_tell_their_split_by_the_name_and_an_unknown_rate_by_nought() -> None:
+    old = world.entry("vit_split2", lr=0.0)
+    entry = Entry.model_validate(old, strict=False)
+    assert (entry.split, entry.unsplit_name, entry.lr) == (2, "vit", None)
+    named = Entry.model_validate({**old, "split": None, "lr": None}, strict=False)
+    assert (named.split, named.unsplit_name) == (None, "vit_split2")
+
+
+def test_rates_are_of_arms_whose_baseline_has_one() -> None:
+    beside = {"role": "rate", "baseline": {"experiment": "vit", "arm": "corrected"}}
+    fast = world.entry("vit", "fast", lr=0.03, lr_factor=3.0, **beside)
+    slow = world.entry("vit", "slow", lr=0.003, lr_factor=0.3, **beside)
+
+    def rates(lr: float | None) -> list[list[float]]:
+        study = read(Study, json.dumps(world.study([world.entry("vit", lr=lr), fast, slow])))
+        return [[entry.rate for entry in family] for family in study.rates()]
+
+    assert rates(0.01) == [[0.003, 0.01, 0.03]]
+    assert rates(None) == []

@@ -10,11 +10,11 @@ import pytest
 import report_world as world
 
 from florilegium.core.errors import UserError
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
 from florilegium.core.published import Published, meant_by
 from florilegium.core.spec import Model
 from florilegium.core.validate import parse, read_yaml
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
 from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare
 from florilegium.report.runs import read_study

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from florilegium.core.errors import UserError
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
 from florilegium.models import registry
-from florilegium.models.blocks import check_frozen
-from florilegium.models.catalogue import look_up, read_catalogue
+from florilegium.models.catalogue import read_catalogue
+from florilegium.models.checks import check_networks
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -38,11 +38,12 @@ def published(study: str, arm: str, metric: str, source: str) -> dict[str, float
 
 @pytest.mark.parametrize("preset", ["demo", "mini", "paper"])
 def test_every_model_and_every_weight_is_known(preset):
-    catalogue = read_catalogue(PROJECT / "workflow" / "weights.yaml")
-    for e in plan(preset).experiments:
-        registry.check(e.model, e.key, e.task)
-    for name in plan(preset).weights():
-        look_up(name, catalogue)
+    check_networks(plan(preset), read_catalogue(PROJECT / "workflow" / "weights.yaml"))
+
+
+def test_weights_that_no_catalogue_has_are_refused():
+    with pytest.raises(UserError, match="unknown weights"):
+        check_networks(plan("paper"), {})
 
 
 @pytest.mark.parametrize("preset", ["demo", "mini"])
@@ -176,6 +177,9 @@ BAD = {
     "a block": ("normalization/cifar10_b16_bn", {"model": {"arguments": {"norm": "bn", "depth": 8}}}, "block 9"),
     "frozen blocks": ("normalization/cifar10_b16_bn", {"recipe": {"freeze_blocks": 13}}, "norm_vit_b16 has 12 blocks; give at most 12"),
     "frozen stages": ("flowers/tiny_vit_frozen_all", {"model": {"arguments": {"depths": [1, 1]}}}, "has 2 blocks"),
+    "attention of nodes": ("tiny_imagenet/deit", {"arms": {"finetune": {"attention": {"of": "nodes"}}}}, "has no attention of nodes; set it to tokens"),
+    "steps of diffusion": ("generation/diffusion", {"recipe": {"timesteps": 2000}}, "tells 500 steps apart"),
+    "a sampler": ("generation/acgan", {"samples": {"sets": {"added": {"sampler": "ddim", "steps": 50}}}}, "acgan takes no steps; set it to direct"),
     "augmented features": ("tiny_imagenet/deit", {"arms": {"probe_cached": {"recipe": {"flip": 0.5}}}}, "cached features"),
 }  # fmt: skip
 
@@ -185,9 +189,7 @@ def test_what_cannot_be_is_told_before_anything_runs(what):
     name, change, sentence = BAD[what]
     config = {**read_yaml(PROJECT / "config.yaml"), "preset": "paper", "experiments": {name: change}}
     with pytest.raises(UserError, match=sentence) as told:
-        for e in load_plan(PROJECT, config).experiments:
-            registry.check(e.model, e.key, e.task)
-            check_frozen(e.model, e.recipe, e.key)
+        check_networks(load_plan(PROJECT, config), {})
     assert name in str(told.value) and "\n" not in str(told.value)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from florilegium.core.experiment import Experiment
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
 from florilegium.models import registry
 from florilegium.models.start import load_detector_weights
 from florilegium.models.weights import save
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")

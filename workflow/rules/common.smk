@@ -5,9 +5,10 @@ import re
 
 from functools import partial
 
-from florilegium.core import reasons, trackers
+from florilegium.core import trackers
 from florilegium.core.ancestry import MARK
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
+from florilegium.plan import reasons
 
 reasons.install()
 os.environ[MARK] = "1"

@@ -1,5 +1,5 @@
 # the plan alone -> how many GPU hours it takes
-from florilegium.core.estimated import estimated, uncounted
+from florilegium.plan.plan import estimated, uncounted
 
 ESTIMATED = canonical(
     {

@@ -1,6 +1,6 @@
 # frozen backbone and packed pixels -> what stands before the heads, once for all epochs and rates of a probe
 
-from florilegium.data.features import FILES as FEATURE_FILES
+from florilegium.core.recipe import FEATURE_FILES
 
 
 def is_cached(w):

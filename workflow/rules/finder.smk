@@ -93,7 +93,7 @@ rule draw_finder:
     localrule: True
     params:
         **traced("draw_finder"),
-        spec=lambda w: canonical(plan.drawn(experiment_of(w))),
+        spec=lambda w: canonical(plan.caption_facts(experiment_of(w))),
     message:
         "Drawing the finder of {wildcards.run}, seed {wildcards.seed}"
     shell:
@@ -118,7 +118,7 @@ rule find_batch_size:
         mem_mb=lambda w: 4000 + round(1024 * plan.settings.batch_finder_gib),
     params:
         **traced(partial(finder_modules, stage="find_batch_size")),
-        spec=lambda w: canonical(plan.finder_spec(experiment_of(w)) | plan.drawn(experiment_of(w))),
+        spec=lambda w: canonical(plan.finder_spec(experiment_of(w)) | plan.caption_facts(experiment_of(w))),
         options=features_options,
         gib=plan.settings.batch_finder_gib,
         device=plan.settings.device,

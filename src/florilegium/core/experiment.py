@@ -7,6 +7,7 @@ from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sampling import Samples
+from florilegium.core.sources import split_name
 from florilegium.core.spec import Init, Model
 from florilegium.core.tasks import TaskName
 from florilegium.core.training_recipe import TrainingRecipe
@@ -33,6 +34,8 @@ class Experiment:
     lr_factor: float
     published: tuple[Published, ...]
     baseline: Baseline | None
+    split: int | None = None
+    """The official split that it is run on, where it is run on each; its name then ends in it."""
     entry: str = ""
     """The entry of the study file that it comes from; of a grid, without the point's values."""
     network: str = ""
@@ -47,6 +50,15 @@ class Experiment:
     def key(self) -> str:
         """`study/experiment/arm`: the experiment's place below a preset's results."""
         return f"{self.study}/{self.name}/{self.arm}"
+
+    @property
+    def unsplit_name(self) -> str:
+        """The name without the official split."""
+        return self.without_split(self.name)
+
+    def without_split(self, name: str) -> str:
+        """The name of an experiment on the same official split, without the split."""
+        return name.removesuffix(split_name("", self.split))
 
     def spec(self) -> dict[str, Any]:
         """What a training depends on, as JSON values: no title, no name, no published figure."""

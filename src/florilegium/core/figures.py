@@ -5,7 +5,7 @@ here; what is measured is drawn in the report.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Self
 
@@ -25,7 +25,6 @@ TAKEN = re.compile(
 )
 NAMED = ("experiment", "arm")  # what an arm is called, beside what it is specified by
 SECTIONS = ("data", "model", "recipe", "init")
-SPLIT = re.compile(r"_split[0-9]+$")
 
 
 class FigureKind(Strict):
@@ -112,22 +111,24 @@ def choose(
             value of the arms that does not exist.
     """
     by_arm = {(e.name, e.arm): e for e in experiments}
-    here = list(by_arm)
-    everywhere = known.union(here)
+    here = {arm: _texts(*arm) | _texts(e.unsplit_name, e.arm) for arm, e in by_arm.items()}
+    everywhere = {arm: _texts(*arm) for arm in known} | here
     chosen: list[ChosenFigure] = []
     for entry in entries:
         place = f"{where}: figures.{entry.name}"
         if any(entry.name == other.name for other in chosen):
             raise UserError(f"{place}: the name stands twice; choose another for one of them")
         for glob in entry.experiments:
-            if not any(_fits(glob, arm) for arm in everywhere):
+            if not any(_fits(glob, texts) for texts in everywhere.values()):
                 names = {name for name, _ in everywhere} | {"/".join(arm) for arm in everywhere}
                 raise unknown("experiment", glob, names, f"{place}: experiments")
         for beside in entry.published:
             if tuple(beside.experiment.split("/")) not in everywhere:
                 names = {"/".join(arm) for arm in everywhere}
                 raise unknown("experiment", beside.experiment, names, f"{place}: published")
-        arms = dict.fromkeys(arm for glob in entry.experiments for arm in here if _fits(glob, arm))
+        arms = dict.fromkeys(
+            arm for glob in entry.experiments for arm, texts in here.items() if _fits(glob, texts)
+        )
         for task in dict.fromkeys(by_arm[arm].task for arm in arms) or [None]:
             check_metrics(_measured(entry), task, f"{place}: metrics")
         values = entry.model_dump(exclude={"experiments"})
@@ -170,7 +171,11 @@ def _value(experiment: Experiment, path: str, where: str) -> Any:
     return found
 
 
-def _fits(glob: str, arm: tuple[str, str]) -> bool:
-    """An experiment that is run on each official split is meant with and without the split's number."""
-    names = {arm[0], SPLIT.sub("", arm[0])}
-    return any(fnmatchcase(text, glob) for name in names for text in (name, f"{name}/{arm[1]}"))
+def _texts(experiment: str, arm: str) -> set[str]:
+    """The texts that a glob may mean an arm by; an experiment that is run on each official split has them with and
+    without the split's number."""
+    return {experiment, f"{experiment}/{arm}"}
+
+
+def _fits(glob: str, texts: Iterable[str]) -> bool:
+    return any(fnmatchcase(text, glob) for text in texts)

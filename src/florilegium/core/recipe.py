@@ -32,6 +32,8 @@ FEATURED = (
     "allow_missing",
     "allow_unexpected",
 )
+# What they are written to, in this order.
+FEATURE_FILES = ("features.npy", "features.csv", "features.json")
 
 
 class Recipe(TrainingRecipe):

@@ -69,6 +69,31 @@ class Dataset(Strict):
         return self
 
 
+def split_name(name: str, split: int | None) -> str:
+    """The name of a data set or an experiment on one of several official splits; without one, `name`."""
+    return name if split is None else f"{name}_split{split}"
+
+
+def split_of(name: str) -> tuple[str, int | None]:
+    """The inverse of `split_name`, for names that a person types and files that hold no more than the name."""
+    stem, _, number = name.rpartition("_split")
+    return (stem, int(number)) if stem and number.isdigit() else (name, None)
+
+
+def split_names(datasets: Mapping[str, Dataset]) -> dict[str, tuple[str, int | None]]:
+    """Every name by which an experiment may use a data set: its own, and one for each of its official splits.
+
+    Returns:
+        name: (data set, number of the official split or None)
+    """
+    on_splits = {
+        split_name(name, k): (name, k)
+        for name, dataset in datasets.items()
+        for k in range(1, dataset.official_splits + 1)
+    }
+    return on_splits | {name: (name, None) for name in datasets}
+
+
 class LocalFile(Strict):
     """A file that stands in for a published one; without a checksum it is taken as it is."""
 

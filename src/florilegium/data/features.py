@@ -11,7 +11,6 @@ from florilegium.core.files import atomic, read_json, write_json
 from florilegium.data.load import Images, Splits
 from florilegium.data.tables import write_table
 
-FILES = ("features.npy", "features.csv", "features.json")
 PARTS = ("train", "val", "test")
 
 

@@ -36,7 +36,7 @@ def table_of(entries: Iterable[dict[str, Any]], card: Card) -> pd.DataFrame:
 
 
 def row(entry: dict[str, Any], card: Card) -> dict[str, Any]:
-    """One arm with all its runs, as `core.estimated` describes it; images are those of one run.
+    """One arm with all its runs, as `plan.plan` describes it; images are those of one run.
 
     Raises:
         UserError: see `passes_of` and `kernels_of`.

@@ -67,7 +67,7 @@ class Passes:
 
 
 def passes_of(entry: dict[str, Any]) -> list[Passes]:
-    """All passes of an experiment, as `core.estimated` describes it.
+    """All passes of an experiment, as `plan.plan` describes it.
 
     Raises:
         UserError: a section that is no section of its task, or an image size that the network does not take.

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from florilegium.core.errors import UserError
+from florilegium.core.sources import split_of
 from florilegium.data.layouts import recognise
 from florilegium.data.load import Images
 from florilegium.data.splits import SPLITS
@@ -73,8 +74,7 @@ def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
 
 def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     """A split of a data set in `resources/`, packed at the size that the classifier was trained at."""
-    stem, _, number = name.rpartition("_split")
-    source = stem if stem and number.isdigit() else name
+    source, _ = split_of(name)
     table_path = RESOURCES / name / "images.csv"
     pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
     check_packed(name, [table_path, pixels_path])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from florilegium.core.figures import SPLIT, ChosenFigure
+from florilegium.core.figures import ChosenFigure
 from florilegium.core.metrics import WORDS
 from florilegium.report.study import Entry, Key, Study
 
@@ -181,12 +181,12 @@ def _paths(chosen: ChosenFigure) -> list[str]:
 
 def _value(entry: Entry, path: str) -> Any:
     """What an arm is called, whatever split it is run on, or a value that it is specified by."""
-    named = {"experiment": SPLIT.sub("", entry.experiment), "arm": entry.arm}
+    named = {"experiment": entry.unsplit_name, "arm": entry.arm}
     return named.get(path, entry.values.get(path))
 
 
 def _n_arms(entries: Sequence[Entry]) -> int:
-    return len({(SPLIT.sub("", entry.experiment), entry.arm) for entry in entries})
+    return len({(entry.unsplit_name, entry.arm) for entry in entries})
 
 
 def _is_published(study: Study) -> bool:

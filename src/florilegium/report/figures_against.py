@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from florilegium.core.figures import SPLIT
 from florilegium.core.metrics import DIVERGENCE, WORDS
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
@@ -92,10 +91,9 @@ def lines_of(entries: Sequence[Entry], by: str | None) -> dict[str, list[Entry]]
     """The arms of each line, by the line's name; an experiment on each official split has a line a split."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
-        split = SPLIT.search(entry.experiment)
         parts = [f"{by.split('.')[-1].replace('_', ' ')} {text(said(entry, by))}" if by and "." in by else ""]
         parts += [text(said(entry, by)) if by and "." not in by else ""]
-        parts += [split[0].removeprefix("_").replace("split", "split ") if split else ""]
+        parts += [f"split {entry.split}" if entry.split is not None else ""]
         found.setdefault(", ".join(filter(None, parts)), []).append(entry)
     return found
 

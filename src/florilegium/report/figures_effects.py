@@ -141,9 +141,9 @@ def draw_rates(material: Material, figure: Planned) -> Figure:
         aside = 1.13 ** (index - (len(families) - 1) / 2)  # families stand side by side
         _rate_curve(ax, material, family, style.colour(index), aside)
     arms = [entry for family in families for entry in family]
-    rates = {entry.lr: f"{entry.lr:.4g}\n{entry.lr_factor:g}×" for entry in arms}
+    rates = {entry.rate: f"{entry.rate:.4g}\n{entry.lr_factor:g}×" for entry in arms}
     ax.set_xscale("log")
-    ax.set_xticks(sorted(rates), [rates[lr] for lr in sorted(rates)])
+    ax.set_xticks(sorted(rates), [rates[rate] for rate in sorted(rates)])
     ax.set_xticks([], minor=True)
     ax.margins(x=0.12)
     ax.set_xlabel("learning rate, and its ratio to the baseline's")
@@ -168,7 +168,7 @@ def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, 
         mean, low, high = (100 * v for v in material.summary(entry.scoring.main, entry))
         if not np.isfinite(mean):
             continue
-        x = entry.lr * aside
+        x = entry.rate * aside
         look: dict[str, Any] = {"color": colour, "zorder": 3}
         ax.plot([x, x], [low, high], linewidth=2.6, **look)
         ax.plot(

@@ -1,24 +1,26 @@
 """What the report is told about a study: its arms, their parts in the argument, what was published.
 
-The description is plain JSON made from the plan (`core.plan.Plan.description`); everything measured
+The description is plain JSON made from the plan (`plan.plan.Plan.description`); everything measured
 is read from run folders instead.
 """
 
+import math
 from collections import Counter
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
-from florilegium.core.departures import Departure
 from florilegium.core.errors import UserError
 from florilegium.core.figures import ChosenFigure
 from florilegium.core.metrics import SCORING, Scored, Scoring
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sampling import Samples
+from florilegium.core.sources import split_name, split_of
 from florilegium.core.strict import Name, Strict
+from florilegium.plan.departures import Departure
 
 LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
 CORRECTED = "corrected"
@@ -51,6 +53,10 @@ class Entry(Strict):
     seeds: tuple[int, ...]
     dataset: Name
     source: Name = Field(description="where the data set's pixels are packed")
+    split: int | None = Field(
+        default_factory=lambda known: split_of(known.get("experiment", ""))[1],
+        description="the official split, where the experiment is run on each; older descriptions have it in its name alone",
+    )
     storage_size: int | None
     packing: str | None = Field(None, description="how a detector's pictures are packed: scenes<packing>.npy")
     test: tuple[Name, ...] = Field((), description="the splits that it is tested on")
@@ -63,7 +69,7 @@ class Entry(Strict):
     published: tuple[Published, ...]
     baseline: Baseline | None
     role: Literal["scratch", "pretrain", "transfer", "rate"]
-    lr: float = Field(description="0 where a finder gives it, run by run")
+    lr: float | None = Field(description="null where a finder gives it, run by run")
     lr_factor: float
     attention: Attention | None = None
     attribution: Attribution | None = None
@@ -74,6 +80,22 @@ class Entry(Strict):
     values: dict[str, Any] = Field(
         default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"
     )
+
+    @field_validator("lr")
+    @classmethod
+    def _known(cls, rate: float | None) -> float | None:
+        """Older descriptions have 0 in place of null."""
+        return rate or None
+
+    @property
+    def unsplit_name(self) -> str:
+        """The experiment's name without the official split."""
+        return self.experiment.removesuffix(split_name("", self.split))
+
+    @property
+    def rate(self) -> float:
+        """The learning rate; NaN where a finder gives it."""
+        return math.nan if self.lr is None else self.lr
 
     @property
     def scoring(self) -> Scoring:
@@ -165,13 +187,14 @@ class Study(Strict):
         return list(most.values())
 
     def rates(self) -> list[list[Entry]]:
-        """Arms that differ in the learning rate alone, the baseline among them, in rising order."""
+        """Arms that differ in the learning rate alone, the baseline among them, in rising order; none of a baseline
+        whose rate a finder gives."""
         families: dict[Key, list[Entry]] = {}
         for entry in self.entries:
             start = self.find(entry.baseline_key)
-            if entry.role == "rate" and start is not None:
+            if entry.role == "rate" and start is not None and start.lr is not None:
                 families.setdefault(start.key, [start]).append(entry)
-        return [sorted(family, key=lambda entry: entry.lr) for family in families.values()]
+        return [sorted(family, key=lambda entry: entry.rate) for family in families.values()]
 
 
 class Source(Strict):
@@ -220,9 +243,8 @@ def labels(study: Study) -> dict[Key, str]:
     found: dict[Key, str] = {}
     for entry in study.entries:
         name = _name(entry, arms)
-        split = entry.experiment.rpartition("_split")[2]
-        if titles[name] > 1 and split.isdigit():
-            name = f"{name}, split\u00a0{split}"
+        if titles[name] > 1 and entry.split is not None:
+            name = f"{name}, split\u00a0{entry.split}"
         found[entry.key] = name
     repeated = {name for name, count in Counter(found.values()).items() if count > 1}
     return {key: "/".join(key) if name in repeated else name for key, name in found.items()}

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from florilegium.core.departures import Departure, Kind, elsewhere
 from florilegium.core.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES
 from florilegium.core.published import Published
+from florilegium.plan.departures import Departure, Kind, elsewhere
 from florilegium.report.measures import counted
 from florilegium.report.runs import Run
 from florilegium.report.sizes import allowed
@@ -89,7 +89,7 @@ def departures(study: Study, entry: Entry, metric: str, over: Key | None, images
     matters = MATTERS.get(metric)
     found = [d for d in _all(entry, images) if matters is None or d.kind in matters]
     if baseline := study.find(over):
-        found += elsewhere("experiment", baseline.experiment, _all(baseline, images), found)
+        found += elsewhere("experiment", baseline.unsplit_name, _all(baseline, images), found)
     return list({d.words: d for d in found}.values())
 
 

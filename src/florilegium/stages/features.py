@@ -9,9 +9,9 @@ import torch
 
 from florilegium.core.errors import run_main
 from florilegium.core.progress import say
-from florilegium.core.recipe import Recipe
+from florilegium.core.recipe import FEATURE_FILES, Recipe
 from florilegium.core.spec import DataUse
-from florilegium.data.features import FILES, parts_of, write_features
+from florilegium.data.features import parts_of, write_features
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
@@ -30,7 +30,7 @@ def main() -> None:
             folder = job.at(seed).out / "features"
             with stage("features", arguments, job.at(seed).inputs, path=folder / "receipt.json") as receipt:
                 make_features(job, splits, seed)
-                receipt.outputs += [folder / name for name in FILES]
+                receipt.outputs += [folder / name for name in FEATURE_FILES]
                 receipt.facts |= seed_facts(job, seed)
 
 

@@ -11,10 +11,10 @@ import torch
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.fingerprint import canonical, short_hash
+from florilegium.core.recipe import FEATURE_FILES
 from florilegium.core.spec import Model
 from florilegium.core.strict import Strict
 from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
-from florilegium.data.features import FILES as FEATURE_FILES
 from florilegium.training.machine import pick_precision
 
 Data = TypeVar("Data", bound=Strict)

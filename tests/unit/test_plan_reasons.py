@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from florilegium.core import reasons
 from florilegium.core.fingerprint import canonical, short_hash
-from florilegium.core.reasons import shortened, told
+from florilegium.plan import reasons
+from florilegium.plan.reasons import compare, shorten
 
 CODE, OTHER_CODE = short_hash("code"), short_hash("other code")
 SPEC = {
@@ -41,17 +41,17 @@ def texts(*values: object) -> set[str]:
     ],
 )  # fmt: skip
 def test_only_what_differs_is_told(old, new, said):
-    assert told(old, new) == said
+    assert compare(old, new) == said
 
 
 def test_documents_are_held_against_the_one_that_is_like_them():
     before = texts(SPEC, {"versions": {"torch": "2.14.0"}})
     now = texts(changed(epochs=8), {"versions": {"torch": "2.15.0"}})
-    assert told(before, now) == "recipe.epochs: 16 → 8; versions.torch: 2.14.0 → 2.15.0"
+    assert compare(before, now) == "recipe.epochs: 16 → 8; versions.torch: 2.14.0 → 2.15.0"
 
 
 def test_outputs_of_different_ages_tell_all_their_changes():
-    assert told(texts(SPEC, changed(lr=0.03)), texts(changed(lr=0.02))) == (
+    assert compare(texts(SPEC, changed(lr=0.03)), texts(changed(lr=0.02))) == (
         "recipe.lr: 0.01 → 0.02; recipe.lr: 0.03 → 0.02"
     )
 
@@ -59,33 +59,33 @@ def test_outputs_of_different_ages_tell_all_their_changes():
 def test_members_of_a_list_are_known_by_their_names():
     arms = [{"experiment": "a", "arm": "x", "lr": 1.0}, {"experiment": "b", "arm": "x", "lr": 1.0}]
     more = [{"experiment": "new", "arm": "x", "lr": 1.0}, *arms[:1], {**arms[1], "lr": 2.0}]
-    said = told(texts({"entries": arms}), texts({"entries": more}))
+    said = compare(texts({"entries": arms}), texts({"entries": more}))
     assert said.startswith("entries.b/x.lr: 1.0 → 2.0; entries.new/x: new, {")
 
 
 def test_four_changes_are_told_and_the_others_counted():
     old, new = ({"recipe": dict.fromkeys("abcdef", value)} for value in (1, 2))
-    assert told(texts(old), texts(new)).endswith("recipe.d: 1 → 2 and 2 more")
+    assert compare(texts(old), texts(new)).endswith("recipe.d: 1 → 2 and 2 more")
 
 
 def test_long_values_are_cut_where_they_begin_to_differ():
     start = "a note that goes on and on and on for more than the width of a line, and ends "
-    said = told(texts({"note": start + "well"}), texts({"note": start + "badly"}))
+    said = compare(texts({"note": start + "well"}), texts({"note": start + "badly"}))
     assert said == "note: …well → …badly"
     options = ["--dropped", "results/demo/audit/a__b/dropped.csv", "results/demo/audit/a__a/dropped.csv"]
-    assert told(texts(options), texts([*options, "--pairs"])) == "+ --pairs"
+    assert compare(texts(options), texts([*options, "--pairs"])) == "+ --pairs"
 
 
 def test_lists_of_files_are_cut():
     files = ", ".join(f"results/demo/{i}/metrics.json" for i in range(9))
-    said = shortened(f"Updated input files: {files}; Set of input files has changed since last execution")
+    said = shorten(f"Updated input files: {files}; Set of input files has changed since last execution")
     assert said == (
         "Updated input files: 9 in results/demo; Set of input files has changed since last execution"
     )
-    said = shortened(f"Missing output files: z.csv, {files}")
+    said = shorten(f"Missing output files: z.csv, {files}")
     assert said == "Missing output files: results/demo/0/metrics.json and 9 more"
-    assert shortened("Missing output files: a, b") == "Missing output files: a, b"
-    assert shortened("Forced execution") == "Forced execution"
+    assert shorten("Missing output files: a, b") == "Missing output files: a, b"
+    assert shorten("Forced execution") == "Forced execution"
 
 
 class Stub:
@@ -97,9 +97,9 @@ class Stub:
 
 def test_another_version_of_snakemake_keeps_its_own_words(monkeypatch):
     kind = type("Change", (Stub,), {})
-    reasons._retell(kind, lambda change, own: told(change.only_old, change.only_new))
+    reasons.replace_text(kind, lambda change, own: compare(change.only_old, change.only_new))
     assert str(kind()) == "recipe.lr: 0.01 → 0.02"
-    reasons._retell(kind, lambda change, own: change.no_such_attribute)
+    reasons.replace_text(kind, lambda change, own: change.no_such_attribute)
     assert str(kind()) == "recipe.lr: 0.01 → 0.02"
     monkeypatch.setitem(sys.modules, "snakemake.persistence", None)
     reasons.install()
@@ -110,4 +110,4 @@ def test_a_terminal_without_arrows_gets_plain_characters(monkeypatch):
         encoding = "ascii"
 
     monkeypatch.setattr(sys, "stderr", Old())
-    assert reasons._printable("lr: 1 → 2…") == "lr: 1 -> 2..."
+    assert reasons.printable("lr: 1 → 2…") == "lr: 1 -> 2..."

@@ -8,6 +8,7 @@ from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.published import Baseline, Published
+from florilegium.core.sources import split_name
 from florilegium.core.spec import Init
 
 Target = TypeVar("Target", Init, Baseline)
@@ -57,8 +58,7 @@ def _published(e: Experiment, arms: set[Arm], known: set[Arm], where: str) -> It
 
 
 def _on_same_split(e: Experiment, target: Target, arms: set[Arm]) -> Target | None:
-    split = e.name.rpartition("_split")[2]
-    for name in (f"{target.experiment}_split{split}", str(target.experiment)):
+    for name in (split_name(str(target.experiment), e.split), str(target.experiment)):
         if (name, target.arm) in arms:
             return target.model_copy(update={"experiment": name})
     return None

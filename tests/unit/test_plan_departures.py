@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from florilegium.core.departures import departures
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
 from florilegium.core.validate import read_yaml
+from florilegium.plan.departures import departures
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -1,23 +1,32 @@
 """The whole plan of one invocation: settings, preset, data sets, experiments, audits.
 
-This is all that the Snakefile asks; `core.project` reads it from the project's YAML files.
+The workflow reads nothing but this; `plan.project` makes it from the project's YAML files.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from florilegium.core.departures import Paper, departures, origins
 from florilegium.core.errors import unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.figures import ChosenFigure, asked
 from florilegium.core.networks import described, is_same
 from florilegium.core.recipe import FEATURED, Recipe
 from florilegium.core.schema import Preset, Settings, StudyFile
-from florilegium.core.sources import Dataset, DatasetOverride
+from florilegium.core.sources import Dataset, DatasetOverride, split_names
 from florilegium.core.tasks import TaskName
 from florilegium.core.training_recipe import FROM_FINDER
+from florilegium.plan.departures import Paper, departures, origins
+
+# Keys of a recipe that the number and size of its steps depend on.
+COUNTED = frozenset(
+    {
+        *("epochs", "epoch_steps", "batch_size", "accumulate", "drop_last", "precision", "select"),
+        *("image_size", "freeze", "freeze_blocks", "timesteps"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -49,17 +58,17 @@ class Plan:
         return {e.key: e for e in self.experiments}
 
     def groups(self) -> dict[tuple[TaskName, tuple[int, ...]], list[str]]:
-        """Which runs share a process: task and seeds to `Experiment.key`s. One seed each, unless the
-        preset says that the seeds of an experiment share one."""
-        found: dict[tuple[TaskName, tuple[int, ...]], list[str]] = {}
+        """Task and seeds that share a process, to the `Experiment.key`s that have them: one seed each, unless the
+        preset says that the seeds of an experiment share a process."""
+        groups: dict[tuple[TaskName, tuple[int, ...]], list[str]] = {}
         for e in self.experiments:
             for seeds in [e.seeds] if self.preset.share_process else [(seed,) for seed in e.seeds]:
-                found.setdefault((e.task, seeds), []).append(e.key)
-        return found
+                groups.setdefault((e.task, seeds), []).append(e.key)
+        return groups
 
     def spec(self, e: Experiment) -> dict[str, Any]:
-        """What a training of `e` depends on, as JSON values. Several processes add up other last bits
-        than one does; one is not named."""
+        """What a training of `e` depends on, as JSON values. The number of processes is named from two on: their
+        gradients are added in another order, so that the last bits differ."""
         processes = self.settings.gpus_per_training
         return e.spec() | ({"processes": processes} if processes > 1 else {})
 
@@ -72,16 +81,16 @@ class Plan:
         """What the learning-rate finder of `e` depends on: nothing that comes after the first steps."""
         return e.spec() | {"recipe": e.recipe.finder_uses()}
 
-    def drawn(self, e: Experiment) -> dict[str, Any]:
-        """What a picture of a run says of its origin."""
+    def caption_facts(self, e: Experiment) -> dict[str, Any]:
+        """The facts that the caption of a run's picture states."""
         return self.origin(e) | {"experiment": e.name}
 
     def origin(self, e: Experiment) -> dict[str, Any]:
-        """The preset of a run, and whether its pictures are a demo's: all drawn by the project."""
+        """The preset of a run, and whether the project renders all of its images, as in a demo."""
         return {"preset": self.settings.preset, "rendered": self.rendered([e])}
 
     def rendered(self, experiments: Iterable[Experiment]) -> bool:
-        """Whether all images that the experiments use are drawn by the project."""
+        """Whether the project renders all images that the experiments use."""
         used = {self.source(e.data.dataset)[0] for e in experiments}
         return bool(used) and all(self.datasets[name].rendered is not None for name in used)
 
@@ -91,8 +100,8 @@ class Plan:
         return e.seeds[0] if e.init and not e.init.experiment else None
 
     def feature_groups(self) -> dict[tuple[int, ...], list[str]]:
-        """Which features are made in one process: seeds to `Experiment.key`s, as in `groups`."""
-        found: dict[tuple[int, ...], list[str]] = {}
+        """The features that are made in one process: seeds to `Experiment.key`s, as in `groups`."""
+        groups: dict[tuple[int, ...], list[str]] = {}
         cached = {
             e.key for e in self.experiments if isinstance(e.recipe, Recipe) and e.recipe.features == "cached"
         }
@@ -100,8 +109,8 @@ class Plan:
             for e in (self._by_key[key] for key in keys if key in cached):
                 first = self.features_seed(e)
                 if first is None or first in seeds:
-                    found.setdefault(seeds if first is None else (first,), []).append(e.key)
-        return found
+                    groups.setdefault(seeds if first is None else (first,), []).append(e.key)
+        return groups
 
     def with_attention(self) -> dict[str, Experiment]:
         """The experiments whose attention is looked at, by their key."""
@@ -113,14 +122,17 @@ class Plan:
 
     def source(self, dataset: str) -> tuple[str, int | None]:
         """The source of a data set and the number of its official split, if it is one of several."""
-        stem, _, k = dataset.rpartition("_split")
-        return (stem, int(k)) if stem in self.datasets and k.isdigit() else (dataset, None)
+        return self._sources.get(dataset, (dataset, None))
+
+    @cached_property
+    def _sources(self) -> dict[str, tuple[str, int | None]]:
+        return split_names(self.datasets)
 
     def override(self, source: str) -> DatasetOverride | None:
         return self.settings.datasets.get(source)
 
     def weights(self) -> list[str]:
-        """The published weights that experiments start from, by their name in `workflow/weights.yaml`."""
+        """The names, in `workflow/weights.yaml`, of the published weights that experiments start from."""
         return sorted({e.init.weights for e in self.experiments if e.init and e.init.weights})
 
     def audits(self, study: str | None = None) -> list[tuple[str, str]]:
@@ -136,17 +148,12 @@ class Plan:
 
     def _origins(self, experiment: Experiment) -> list[Experiment]:
         """The experiments whose weights, or generated images, this one learns from, directly or not."""
-        found: list[Experiment] = []
-        made = getattr(experiment.data, "generated", None)
-        for start in (experiment.init, made):
-            if start is not None and start.experiment:
-                origin = self.find(experiment.study, start.experiment, start.arm)
-                found += [origin, *self._origins(origin)]
-        return found
+        direct = origins(experiment, self._by_key)
+        return [origin for start in direct for origin in (start, *self._origins(start))]
 
     @cached_property
     def _starts(self) -> set[str]:
-        """The keys of all experiments whose weights others start from."""
+        """The keys of all experiments whose weights or images others learn from."""
         return {start.key for e in self.experiments for start in self._origins(e)}
 
     def description(self, study: str) -> dict[str, Any]:
@@ -171,6 +178,7 @@ class Plan:
             "seeds": list(e.seeds),
             "dataset": e.data.dataset,
             "source": self.source(e.data.dataset)[0],
+            "split": e.split,
             "storage_size": getattr(e.data, "storage_size", None),
             "packing": getattr(e.data, "packing", None),
             "test": list(e.data.test),
@@ -179,7 +187,7 @@ class Plan:
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
             "role": self._role(e),
-            "lr": 0.0 if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
+            "lr": None if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
             "lr_factor": e.lr_factor,
             "values": self._values(e),
             "attention": e.attention.model_dump(mode="json") if e.attention else None,
@@ -189,7 +197,8 @@ class Plan:
         }
 
     def _values(self, e: Experiment) -> dict[str, Any]:
-        """What figures draw an arm by; a network in place of the published one has no claim to its name."""
+        """The values that figures lay an arm out by; a network in place of the published one is not called by its
+        name."""
         values = asked(e, self.figures[e.study], e.key)
         reference = self.paper.model_of(e)
         if "model.name" in values and reference and not is_same(e.model, reference.model):
@@ -203,14 +212,14 @@ class Plan:
         source = self.source(e.data.dataset)[0]
         name = theirs.data.dataset if theirs else source
         original = self.datasets[name]
-        found = {
+        own = {
             "dataset": e.data.dataset,
             "stands_in": name != source,
             "classes": len(original.classes) or None,
             "images": sum(original.images.values()) if original.images else None,
         }
         before = [of for start in origins(e, self._by_key) for of in self._learned_from(start)]
-        return list({of["dataset"]: of for of in [found, *before][::-1]}.values())[::-1]
+        return list({of["dataset"]: of for of in [own, *before][::-1]}.values())[::-1]
 
     def _role(self, e: Experiment) -> str:
         """An experiment that others start from, and of which nothing was published, is only a part of them."""
@@ -219,3 +228,51 @@ class Plan:
         if e.lr_factor != 1:
             return "rate"
         return "transfer" if e.init else "scratch"
+
+
+def estimated(plan: Plan) -> list[dict[str, Any]]:
+    """The experiments whose data set tells how many images it has, as JSON values."""
+    return [_counted(plan, e) for e in plan.experiments if _images(plan, e) is not None]
+
+
+def uncounted(plan: Plan) -> dict[str, int]:
+    """How many arms the others are, by data set."""
+    return dict(Counter(plan.source(e.data.dataset)[0] for e in plan.experiments if _images(plan, e) is None))
+
+
+def _images(plan: Plan, e: Experiment) -> dict[str, int] | None:
+    images = plan.datasets[plan.source(e.data.dataset)[0]].images
+    return None if images is None else {str(split): count for split, count in images.items()}
+
+
+def _counted(plan: Plan, e: Experiment) -> dict[str, Any]:
+    source = plan.datasets[plan.source(e.data.dataset)[0]]
+    cached = isinstance(e.recipe, Recipe) and e.recipe.features == "cached"
+    return {
+        "experiment": e.key,
+        "task": e.task,
+        "runs": len(e.seeds),
+        "images": _images(plan, e),
+        "sides": source.sides,
+        "classes": len(source.classes),
+        "model": e.model.model_dump(mode="json"),
+        "recipe": e.recipe.model_dump(mode="json", include=set(COUNTED)),
+        "data": e.data.model_dump(mode="json", exclude={"storage_size", "clean"}),
+        "cached": cached,
+        "features": 1 if plan.features_seed(e) is not None else len(e.seeds),
+        "finder": e.recipe.finder_steps if e.recipe.lr == FROM_FINDER else None,
+        "attention": e.attention.model_dump(mode="json") if e.attention else None,
+        "attribution": e.attribution.model_dump(mode="json") if e.attribution else None,
+        "sets": {name: s.model_dump(mode="json") for name, s in e.samples.sets.items()} if e.samples else {},
+        "judge": _judge(plan, e),
+    }
+
+
+def _judge(plan: Plan, e: Experiment) -> dict[str, Any] | None:
+    if e.samples is None or e.samples.judge is None:
+        return None
+    judge = plan.find(e.study, e.samples.judge.experiment, e.samples.judge.arm)
+    return {
+        "model": judge.model.model_dump(mode="json"),
+        "recipe": judge.recipe.model_dump(mode="json", include={"epochs", "image_size"}),
+    }

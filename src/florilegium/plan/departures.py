@@ -1,4 +1,4 @@
-"""How an experiment departs from the same one in preset `paper`: each departure in words, and by kind.
+"""How an experiment departs from the same one in preset `paper`: each departure in words and by kind, and in titles.
 
 A published figure is held against ours only where no departure can matter to it. What a run cannot matter by (its
 seed, its name, how closely it is looked at) is no departure. What is known once the data are there, such as absent
@@ -6,13 +6,15 @@ classes, is added in the report (`report.verdicts`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
+from florilegium.core.errors import UserError
 from florilegium.core.experiment import Experiment
-from florilegium.core.figures import SPLIT
-from florilegium.core.networks import described, is_same, own_size
-from florilegium.core.sources import Dataset
+from florilegium.core.figures import ChosenFigure
+from florilegium.core.networks import called, described, is_same, own_size
+from florilegium.core.sources import Dataset, split_names
 from florilegium.core.spec import Init
 from florilegium.core.strict import Strict
 
@@ -21,6 +23,7 @@ Kind = Literal["experiment", "data", "classes", "network", "weights", "image_siz
 PLUMBING = frozenset({"threads", "allow_missing", "allow_unexpected"})
 SIDES = frozenset({"image_size", "short_side", "long_side", "storage_size"})
 FREEZING = frozenset({"freeze", "freeze_blocks"})
+NETWORK, WEIGHTS = "{network}", "{first_weights}"  # placeholders of titles
 FIRST = ("epochs", "epoch_steps", "batch_size", "optimizer", "lr", "schedule")  # what a reader looks for
 
 
@@ -59,16 +62,24 @@ class Paper:
         exact = self._find(e)
         if exact is not None:
             return exact
-        names = (f"{e.study}/{name}/" for name in (e.name, SPLIT.sub("", e.name)))
+        names = (f"{e.study}/{name}/" for name in (e.name, e.unsplit_name))
         return next((self.experiments[k] for n in names for k in self.experiments if k.startswith(n)), None)
 
     def of(self, e: Experiment) -> Experiment | None:
         """The same experiment and arm in `paper`; None where `paper` has none."""
-        found = self._find(e)
-        return None if found is None or found.key in self.left_out else found
+        same = self._find(e)
+        return None if same is None or same.key in self.left_out else same
+
+    def source(self, dataset: str) -> str:
+        """The data set of which `dataset` is an official split, or itself."""
+        return self._sources[dataset][0]
+
+    @cached_property
+    def _sources(self) -> dict[str, tuple[str, int | None]]:
+        return split_names(self.datasets)
 
     def _find(self, e: Experiment) -> Experiment | None:
-        names = (e.name, SPLIT.sub("", e.name))
+        names = (e.name, e.unsplit_name)
         keys = (f"{e.study}/{name}/{e.arm}" for name in names)
         return next((self.experiments[key] for key in keys if key in self.experiments), None)
 
@@ -81,18 +92,19 @@ def departures(e: Experiment, paper: Paper, others: Mapping[str, Experiment]) ->
     own = [*_own(e, theirs, paper)]
     for before in origins(e, others):
         if _same_origin(theirs, before):
-            found = [*departures(before, paper, others), *_samples(e, before, paper)]
-            own += elsewhere("weights", before.name, found, own)
+            theirs_too = [*departures(before, paper, others), *_samples(e, before, paper)]
+            own += elsewhere("weights", before.unsplit_name, theirs_too, own)
     return tuple(own)
 
 
 def elsewhere(
-    kind: Kind, name: str, found: Iterable[Departure], known: Iterable[Departure]
+    kind: Kind, name: str, there: Iterable[Departure], here: Iterable[Departure]
 ) -> list[Departure]:
-    """What departs in another experiment, as one; without what departs here in the same way."""
-    said = {d.words for d in known}
-    words = list(dict.fromkeys(d.words for d in found if d.words not in said))
-    return [Departure(kind=kind, words=f"in {SPLIT.sub('', name)}: {', '.join(words)}")] if words else []
+    """The departures of another experiment (its name without an official split) as a single one, without those that
+    are the same here."""
+    same = {d.words for d in here}
+    words = list(dict.fromkeys(d.words for d in there if d.words not in same))
+    return [Departure(kind=kind, words=f"in {name}: {', '.join(words)}")] if words else []
 
 
 def origins(e: Experiment, others: Mapping[str, Experiment]) -> list[Experiment]:
@@ -105,7 +117,7 @@ def origins(e: Experiment, others: Mapping[str, Experiment]) -> list[Experiment]
 def _same_origin(theirs: Experiment, before: Experiment) -> bool:
     """Whether the study starts from the same experiment; where it does not, that is the departure."""
     starts = (theirs.init, getattr(theirs.data, "generated", None))
-    return any(s is not None and s.experiment == SPLIT.sub("", before.name) for s in starts)
+    return any(s is not None and s.experiment == before.unsplit_name for s in starts)
 
 
 def _own(e: Experiment, theirs: Experiment, paper: Paper) -> Iterator[Departure]:
@@ -114,7 +126,7 @@ def _own(e: Experiment, theirs: Experiment, paper: Paper) -> Iterator[Departure]
         name = theirs.network or theirs.model.name
         words = f"network: {described(e.model, theirs.model, name)} for {name}"
         yield Departure(kind="network", words=words)
-    yield from _weights(e.init, theirs.init)
+    yield from _weights(e, theirs)
     yield from _sides(e, theirs)
     ours, published = e.recipe.used(), theirs.recipe.used()
     for key in sorted(ours.keys() & published.keys(), key=_rank):
@@ -129,36 +141,37 @@ def _rank(key: str) -> tuple[int, str]:
 
 def _data(e: Experiment, theirs: Experiment, paper: Paper) -> Iterator[Departure]:
     """Another data set, one that stands in for the study's in `paper` already, and other use of it."""
-    ours, published = SPLIT.sub("", e.data.dataset), theirs.data.dataset
+    ours, published = paper.source(e.data.dataset), theirs.data.dataset
     original = paper.originals.get((e.study, published))
     if ours != published or original:
         wanted = original or paper.datasets[published].title or published
         yield Departure(kind="data", words=f"stand-in: {ours} for {wanted}")
     elif paper.datasets[published].official_splits > 1 and ours == e.data.dataset:
         yield Departure(kind="data", words="data: a split of our own for the makers'")
-    replaced = {**flat(theirs.data.model_dump(mode="json"))}
+    replaced = flat(theirs.data.model_dump(mode="json"))
     replaced["clean"] = [paper.stand_ins.get(name, name) for name in theirs.data.clean]
     used = flat(e.data.model_dump(mode="json"))
-    used["clean"] = [SPLIT.sub("", name) for name in e.data.clean]
+    used["clean"] = [paper.source(name) for name in e.data.clean]
     for key, value in used.items():
         if key == "dataset" or key in SIDES:
             continue
-        if _unsplit(value) != replaced.get(key, value):
+        if value != replaced.get(key, value):
             yield Departure(kind="data", words=f"{key}: {text(value)} for {text(replaced[key])}")
 
 
-def _weights(ours: Init | None, theirs: Init | None) -> Iterator[Departure]:
-    if _start(ours) != _start(theirs):
-        yield Departure(kind="weights", words=f"weights: {_start(ours)} for {_start(theirs)}")
+def _weights(e: Experiment, theirs: Experiment) -> Iterator[Departure]:
+    if _start(e) != _start(theirs):
+        yield Departure(kind="weights", words=f"weights: {_start(e)} for {_start(theirs)}")
 
 
-def _start(init: Init | None) -> str:
-    if init is None:
+def _start(e: Experiment) -> str:
+    """The first weights of an experiment in words."""
+    if e.init is None:
         return "random"
-    if init.experiment:
-        arm = "" if init.arm == "corrected" else f"/{init.arm}"
-        return f"{SPLIT.sub('', init.experiment)}{arm} of ours"
-    return str(init.weights or init.file)
+    if e.init.experiment:
+        arm = "" if e.init.arm == "corrected" else f"/{e.init.arm}"
+        return f"{e.without_split(e.init.experiment)}{arm} of ours"
+    return str(e.init.weights or e.init.file)
 
 
 def _sides(e: Experiment, theirs: Experiment) -> Iterator[Departure]:
@@ -172,11 +185,11 @@ def _sides(e: Experiment, theirs: Experiment) -> Iterator[Departure]:
 
 
 def _sizes_of(e: Experiment) -> dict[str, int | None]:
-    found = {key: value for key, value in e.data.model_dump(mode="json").items() if key in SIDES}
-    if hasattr(e.recipe, "image_size"):
-        return {"image_size": e.recipe.image_size or own_size(e.model), **found}
+    sides = {key: value for key, value in e.data.model_dump(mode="json").items() if key in SIDES}
     own = own_size(e.model)
-    return {"image_size": own, **found} if own else found
+    if hasattr(e.recipe, "image_size"):
+        return {"image_size": e.recipe.image_size or own, **sides}
+    return {"image_size": own, **sides} if own else sides
 
 
 def _samples(e: Experiment, generator: Experiment, paper: Paper) -> Iterator[Departure]:
@@ -193,15 +206,11 @@ def _samples(e: Experiment, generator: Experiment, paper: Paper) -> Iterator[Dep
 
 def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values by their dotted path."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in section.items():
         path = f"{prefix}{key}"
-        found |= flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
-    return found
-
-
-def _unsplit(value: Any) -> Any:
-    return SPLIT.sub("", value) if isinstance(value, str) else value
+        values |= flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return values
 
 
 def text(value: Any) -> str:
@@ -214,3 +223,56 @@ def text(value: Any) -> str:
         parts = [text(v) if isinstance(v, str | int | float) else f"[{text(v)}]" for v in value]
         return ", ".join(parts) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def titled(e: Experiment, paper: Paper) -> Experiment:
+    """The experiment with a title that names what it is; raises `UserError` where there is nothing to name."""
+    for placeholder in (NETWORK, WEIGHTS):
+        key = placeholder.strip("{}")
+        if placeholder in e.title and not getattr(e, key):
+            raise UserError(
+                f"{e.key}: title has {placeholder}, and the experiment has no `{key}`; give it one"
+            )
+    title = e.title.replace(NETWORK, network_of(e, paper)).replace(WEIGHTS, _weights_of(e, paper))
+    return replace(e, title=title)
+
+
+def figure_titled(figure: ChosenFigure, experiments: Sequence[Experiment], paper: Paper) -> ChosenFigure:
+    """The figure with a title that names the network of its first arm, and of all others that stand for the same one.
+
+    Raises:
+        UserError: the title asks for a network, and the first arm has none.
+    """
+    if NETWORK not in figure.title:
+        return figure
+    if not figure.arms:
+        return figure.model_copy(update={"title": figure.title.replace(NETWORK, "a network")})
+    of_key = {(e.name, e.arm): e for e in experiments}
+    arms = [of_key[key] for key in figure.arms]
+    published = arms[0].network
+    if not published:
+        raise UserError(
+            f"figures.{figure.name}: title has {NETWORK}, and {arms[0].key} has no `network`; give it one"
+        )
+    names = {network_of(e, paper) for e in arms if e.network == published}
+    name = names.pop() if len(names) == 1 else f"networks in place of {published}"
+    return figure.model_copy(update={"title": figure.title.replace(NETWORK, name)})
+
+
+def network_of(e: Experiment, paper: Paper) -> str:
+    """What the network of an experiment is called."""
+    reference = paper.model_of(e)
+    return called(e.model, reference.model if reference else None, e.network)
+
+
+def _weights_of(e: Experiment, paper: Paper) -> str:
+    reference = paper.model_of(e)
+    if reference is None or e.init == reference.init:
+        return e.first_weights
+    return _said(e.init)
+
+
+def _said(init: Init | None) -> str:
+    if init is None:
+        return "random weights"
+    return "weights of our own" if init.experiment else str(init.weights or init.file)

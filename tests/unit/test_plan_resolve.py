@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from florilegium.core.errors import UserError
-from florilegium.core.inheritance import text
-from florilegium.core.plan import Plan
-from florilegium.core.project import load_plan
 from florilegium.core.validate import retyped
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import load_plan
+from florilegium.plan.resolve import text
 
 DATASETS = """
 roses: {layout: folders, folder: pictures/roses}
@@ -341,3 +341,38 @@ def test_a_claim_over_another_arm_follows_its_official_split_and_goes_with_the_a
     assert found == {f"after_split{k}": f"scratch_split{k}" for k in (1, 2, 3)}
     without = make("experiments: {bloom/scratch: {skip: true}}", study=study)
     assert all(e.published == () for e in without.experiments)
+
+
+def test_a_split_is_a_field_beside_the_name(make):
+    study = STUDY.replace("dataset: roses", "dataset: many").replace("clean: [roses]", "clean: [many]")
+    plan = make(study=study)
+    after = plan.find("bloom", "after_split2", "corrected")
+    assert (after.split, after.unsplit_name) == (2, "after")
+    assert plan.source("many_split2") == ("many", 2)
+    assert [
+        (e["experiment"], e["split"]) for e in plan.description("bloom")["entries"] if e["arm"] == "slow"
+    ] == [(f"after_split{k}", k) for k in (1, 2, 3)]
+
+
+def test_a_name_that_only_looks_like_a_split_is_left_whole(make):
+    """`tulips_split1` is a data set of nobody's, and `before_split7` an experiment's own name."""
+    plan = make(study=STUDY.replace("before", "before_split7"))
+    before = plan.find("bloom", "before_split7", "corrected")
+    assert (before.split, before.unsplit_name) == (None, "before_split7")
+    assert plan.source("tulips_split1") == ("tulips_split1", None)
+    with pytest.raises(UserError, match="unknown data set 'many_split4'"):
+        make(study=STUDY.replace("dataset: tulips", "dataset: many_split4"))
+
+
+def test_one_split_alone_may_be_named(make):
+    plan = make(study=STUDY.replace("dataset: tulips", "dataset: many_split2"))
+    before = plan.find("bloom", "before", "corrected")
+    assert (before.data.dataset, before.split) == ("many_split2", None)
+    assert plan.source(before.data.dataset) == ("many", 2)
+
+
+def test_a_rate_that_a_finder_gives_is_unknown(make):
+    plan = make("experiments: {bloom/before: {recipe: {lr: from_finder}}}")
+    rates = {(e["experiment"], e["arm"]): e["lr"] for e in plan.description("bloom")["entries"]}
+    assert rates["before", "corrected"] is None
+    assert rates["scratch", "corrected"] == 0.1

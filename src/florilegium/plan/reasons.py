@@ -1,0 +1,197 @@
+"""Why a job is due, in one line that a person can read.
+
+Snakemake knows which parameters of a job changed, but prints them whole, before and now: two JSON documents of a
+thousand characters that differ in one rate. Here they are compared, and only what differs is printed:
+`recipe.lr: 0.01 → 0.02`.
+"""
+
+import ast
+import itertools
+import json
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from typing import Any
+
+CHANGES = 4  # in one line
+ITEMS = 2  # of a list
+WIDTH = 40  # characters of one value
+CODE = re.compile(r"'[0-9a-f]{16}'")  # of a hash as `core.fingerprint.short_hash` writes it
+NAMES = ("experiment", "arm", "file", "metric")  # keys that tell the members of a list apart
+FILES = re.compile(
+    r"((?:Missing|Incomplete) output files|Updated input files|Input files updated by another job): ([^;]+)"
+)
+PLAIN = str.maketrans({"→": "->", "…": "...", "−": "-"})
+ABSENT = object()
+
+
+def install() -> None:
+    """Have Snakemake print its reasons in this way.
+
+    There is no hook for it, so the texts of two of its classes are replaced; in a version that has no such classes,
+    or whose classes hold something else, Snakemake's own words stay.
+    """
+    try:
+        from snakemake.jobs import Reason
+        from snakemake.persistence import ParamsChange
+    except ImportError:
+        return
+    replace_text(
+        ParamsChange, lambda change, own: compare(change.only_old, change.only_new) if change else own
+    )
+    replace_text(Reason, lambda _, own: shorten(own))
+
+
+def replace_text(kind: type, text_of: Callable[[Any, str], str]) -> None:
+    """Have `str` of a class give `text_of(object, its own text)`; its own text where that fails or is empty."""
+    own: Callable[[Any], str] = kind.__str__  # type: ignore[assignment]
+
+    def text(self: Any) -> str:
+        before = own(self)
+        try:
+            return printable(text_of(self, before)) or before
+        except Exception:  # whatever another version of Snakemake may hold there
+            return before
+
+    kind.__str__ = text  # type: ignore[method-assign, assignment]
+
+
+def printable(text: str) -> str:
+    """`text` without arrows and dots that standard error, where Snakemake writes, could not take."""
+    try:
+        text.encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode("ascii", "replace").decode()
+    return text
+
+
+def shorten(reason: str) -> str:
+    """Snakemake's text with a count in place of every long list of files in it."""
+    return FILES.sub(lambda match: f"{match[1]}: {_files(sorted(match[2].split(', ')))}", reason)
+
+
+def _files(names: list[str]) -> str:
+    """One or two files by name, more by their common folder or after the first of them."""
+    if len(names) <= ITEMS:
+        return ", ".join(names)
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    common = [level[0] for level in itertools.takewhile(lambda level: len(set(level)) == 1, levels)]
+    return f"{len(names)} in {'/'.join(common)}" if len(common) > 1 else _first(names, 1)
+
+
+def _first(items: Collection[str], most: int, separator: str = ", ") -> str:
+    """The first `most` items, and how many there are beyond."""
+    more = len(items) - most
+    return separator.join(list(items)[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def compare(only_old: Collection[str], only_new: Collection[str]) -> str:
+    """What changed between two sets of parameters.
+
+    Args:
+        only_old: `repr` of each value that the job had and no longer has.
+        only_new: the same of each that it did not have.
+    """
+    codes = {text for text in (*only_old, *only_new) if CODE.fullmatch(text)}
+    old, new = (
+        [_value(text) for text in sorted(texts) if text not in codes] for texts in (only_old, only_new)
+    )
+    changes = [
+        *_of_documents(old, new),
+        *_of_plain_values(old, new),
+        *(["code of the stage"] if codes else []),
+    ]
+    return _first(dict.fromkeys(changes), CHANGES, "; ")
+
+
+def _value(text: str) -> Any:
+    """A parameter from its `repr`; JSON objects become dictionaries."""
+    value: Any = text
+    with suppress(ValueError, SyntaxError):
+        value = ast.literal_eval(text)
+        if isinstance(value, str) and value.startswith("{"):
+            value = json.loads(value)
+    return value
+
+
+def _of_documents(old: list[Any], new: list[Any]) -> Iterator[str]:
+    """Changes between JSON documents, each compared with the most similar one of the other side."""
+    before, now = ([value for value in side if isinstance(value, dict)] for side in (old, new))
+    for document in before:
+        yield from _changes(document, _nearest(document, now))
+    for document in now:
+        yield from _changes(_nearest(document, before), document)
+
+
+def _nearest(document: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
+    """The document with the fewest differences of those that share a key with this one; an empty one if none does."""
+    related = [other for other in others if other.keys() & document.keys()]
+    return min(related, key=lambda other: len(list(_changes(document, other))), default={})
+
+
+def _changes(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    """Every difference by its dotted key."""
+    if isinstance(old, list) and isinstance(new, list):
+        old, new = _by_name(old), _by_name(new)
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in {**old, **new}:
+            yield from _changes(
+                old.get(name, ABSENT), new.get(name, ABSENT), f"{key}.{name}" if key else name
+            )
+    elif old is ABSENT:
+        yield f"{key}: new, {_short(new)}"
+    elif new is ABSENT:
+        yield f"{key}: gone, was {_short(old)}"
+    elif type(old) is not type(new) or old != new:
+        yield f"{key}: {_pair(old, new)}"
+
+
+def _by_name(items: list[Any]) -> Any:
+    """A list of named objects as a dictionary, so that one more of them does not shift the others."""
+    names = [
+        "/".join(str(item[key]) for key in NAMES if key in item) if isinstance(item, dict) else ""
+        for item in items
+    ]
+    return dict(zip(names, items, strict=True)) if all(names) and len(set(names)) == len(names) else items
+
+
+def _of_plain_values(old: list[Any], new: list[Any]) -> Iterator[str]:
+    """Changes of values whose names Snakemake does not keep."""
+    before, now = ([v for v in side if v != "" and not isinstance(v, dict)] for side in (old, new))
+    if len(before) == len(now) == 1:
+        yield _pair(before[0], now[0])
+    else:
+        for word, values in (("no longer", before), ("now", now)):
+            if values:
+                yield f"{word} {_first([_short(value) for value in values], ITEMS)}"
+
+
+def _pair(old: Any, new: Any) -> str:
+    """`old → new`; of two long lists what one alone holds, of two long texts what follows where they part."""
+    a, b = _text(old), _text(new)
+    if max(len(a), len(b)) > WIDTH:
+        if isinstance(old, list | tuple) and isinstance(new, list | tuple):
+            parts = [f"− {_text(x)}" for x in old if x not in new] + [
+                f"+ {_text(x)}" for x in new if x not in old
+            ]
+            return _first(parts, ITEMS) or "another order"
+        common = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+        start = a.rfind(" ", 0, common) + 1
+        if start:
+            a, b = f"…{a[start:]}", f"…{b[start:]}"
+    return f"{_short(a)} → {_short(b)}"
+
+
+def _short(value: Any) -> str:
+    text = _text(value)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value or "''"
+    if isinstance(value, tuple):
+        value = list(value)
+    is_json = value is None or isinstance(value, dict | list | bool)
+    return json.dumps(value, ensure_ascii=False) if is_json else str(value)
