@@ -11,7 +11,7 @@ from pathlib import Path
 from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
-from florilegium.core.fingerprint import remember
+from florilegium.core.fingerprint import save_code_cache
 from florilegium.core.kept import forget
 from florilegium.core.project import load_plan
 from florilegium.core.trackers import check_installed
@@ -62,7 +62,8 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 
 
-remember()
+onstart:
+    save_code_cache()
 
 
 onsuccess:
