@@ -6,14 +6,14 @@ the module or imports by itself, anywhere in it: in decorators, bases, defaults,
 methods, nested functions. A local variable hides a name of the module, as in Python.
 
 An *effect* is a statement that does more than bind names when the module is imported: a call, an `if`, a loop, a `try`, an
-assignment to an attribute or an item, a decorator that is not in `PASSIVE`, a value for which something of the package is
+assignment to an attribute or an item, `import *`, a decorator that is not in `PASSIVE`, a value for which something of the package is
 called. Calls of other packages in a value (`re.compile`) are taken to have no effect. Statements that are a text
 (docstrings), comments, layout and the body of `if TYPE_CHECKING` never count.
 """
 
 import ast
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 PASSIVE = ("contextlib.", "dataclasses.", "functools.", "torch.inference_mode", "torch.no_grad", "typing.")
@@ -69,11 +69,6 @@ class Module(NamedTuple):
     stars: Sequence[str]
 
 
-def short_hash(text: str) -> str:
-    """The first 16 hexadecimal digits of SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def read_module(text: str, package: str) -> Module:
     """The parts of the module with this source; `package` is what its relative imports start from."""
     body = ast.parse(text).body
@@ -91,7 +86,7 @@ def read_module(text: str, package: str) -> Module:
     return Module(
         definitions={name: _definition(group, name) for name, group in bound.items()},
         aliases=aliases,
-        effects=_definition(effects)._replace(imports=sorted(set().union(*(part.imports for part in parts)))),
+        effects=_definition(effects)._replace(imports=sorted(set().union(*(part.at_once for part in parts)))),
         program=_definition(_Part(s, package) for s in body if _is_main(s)),
         stars=sorted(set().union(*(part.stars for part in parts))),
     )
@@ -100,12 +95,12 @@ def read_module(text: str, package: str) -> Module:
 def _definition(parts: Iterable["_Part"], name: str = "") -> Definition:
     """One definition of several statements; of an import, only what it imports as `name` counts."""
     parts = list(parts)
-    names, paths, imports = (
-        sorted(set().union(*(getattr(part, kind) for part in parts)))
-        for kind in ("names", "paths", "imports")
-    )
+    text = "\n".join(part.text(name) for part in parts)
     return Definition(
-        short_hash("\n".join(part.text(name) for part in parts)) if parts else "", names, paths, imports
+        digest=blake2b(text.encode(), digest_size=8).hexdigest() if parts else "",
+        names=sorted(set().union(*(part.names for part in parts))),
+        paths=sorted(set().union(*(part.paths for part in parts))),
+        imports=sorted(set().union(*(part.imports for part in parts))),
     )
 
 
@@ -118,13 +113,14 @@ class _Part:
         self.names: set[str] = set()
         self.paths: set[str] = set()
         self.imports: set[str] = set()
+        self.at_once: set[str] = set()  # of `imports`, those outside functions
         self.stars: set[str] = set()
         self._scopes: list[Paths] = []  # local names, each with the absolute names that it is imported as
         self._scan([statement], self.bound)
 
     def text(self, name: str) -> str:
         """The statement without layout; of an import, what it binds as `name`."""
-        if isinstance(self.statement, ast.Import | ast.ImportFrom):
+        if isinstance(self.statement, ast.Import | ast.ImportFrom) and name:
             return f"import {self.bound[name]}"
         return repr(_plain(self.statement))
 
@@ -196,6 +192,8 @@ class _Part:
             elif everything_of is None or _bound_name(alias) in everything_of:
                 self.paths.add(path)
             self.imports.add(path)
+            if not self._scopes:
+                self.at_once.add(path)
 
     def _use(self, chain: list[str]) -> None:
         if not chain:
@@ -273,7 +271,9 @@ def _target(node: ast.Import | ast.ImportFrom, alias: ast.alias, package: str) -
 
 def _acts(statement: ast.stmt, aliases: Mapping[str, Sequence[str]], inside: set[str]) -> bool:
     """Whether a statement has an effect; `inside` are the names of the module that are of its package."""
-    if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass) or _is_text(statement):
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return any(alias.name == WHOLE for alias in statement.names)
+    if isinstance(statement, ast.Pass) or _is_text(statement):
         return False
     if isinstance(statement, Function):
         return not all(_is_passive(decorator, aliases) for decorator in statement.decorator_list)

@@ -12,6 +12,7 @@ definition it goes on to what that uses: names of its module, imported names, at
 - Modules that are imported by a text (registries) are not followed: the caller hands them over as further roots.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from florilegium.core.definitions import WHOLE, Definition, Module, read_module, short_hash
+from florilegium.core.definitions import WHOLE, Definition, Module, read_module
 from florilegium.core.files import read_json, write_text
 from florilegium.core.versions import versions_of
 
@@ -32,6 +33,11 @@ VERSION = f"2 {sys.version_info[:2]}"  # of what the cache holds, and of the syn
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal for equal values, whatever their key order."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def short_hash(text: str) -> str:
+    """The first 16 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def code_hash(*roots: str) -> str:
@@ -90,7 +96,7 @@ class Code:
 
     def __init__(self, root: Path, package: str, saved: Saved | None = None) -> None:
         self.package = package
-        self._files = dict(_modules_below(root, package))
+        self._files = dict(sorted(_modules_below(root, package)))
         self._texts = {
             name: file.read_text(encoding="utf-8") if file else "" for name, file in self._files.items()
         }
@@ -110,9 +116,13 @@ class Code:
         key = " ".join((self._all, *roots))
         if key not in self._saved.hashes and key not in self._new.hashes:
             nodes = sorted(self.reached(*roots))
-            lines = (f"{node} {digest}" for node in nodes if (digest := self._digests.get(node)))
+            lines = (f"{node} {digest}" for node in nodes if (digest := self.digest(node)))
             self._new.hashes[key] = short_hash("\n".join(lines))
         return self._saved.hashes.get(key) or self._new.hashes[key]
+
+    def digest(self, node: str) -> str:
+        """The hash of what a node that was reached consists of by itself; empty where that is nothing."""
+        return self._digests.get(node, "")
 
     def libraries(self, *roots: str) -> set[str]:
         """Other packages of which a definition or an effect that `roots` reach uses a name."""
@@ -162,9 +172,13 @@ class Code:
             if definition not in module.definitions:
                 raise AttributeError(f"{name} does not define {definition}")
             return set(self._look_up(name, definition))
-        modules = {own for own, paths in module.aliases.items() if any(path in self._files for path in paths)}
-        own = (self._look_up(name, each) for each in module.definitions.keys() - modules)
+        # Of what it imports, definitions of the package may be asked for; modules count for what is used of them.
+        imported = {own for own, paths in module.aliases.items() if not all(map(self._is_definition, paths))}
+        own = (self._look_up(name, each) for each in module.definitions.keys() - imported)
         return {f"{name}:", f"{name}:__main__"}.union(*own)
+
+    def _is_definition(self, path: str) -> bool:
+        return path not in self._files and bool(self._through(path))
 
     def _edges_of(self, node: str) -> frozenset[str]:
         if node not in self._edges:
@@ -183,6 +197,8 @@ class Code:
         self._digests[node] = definition.digest
         paths = definition.paths if own else (*definition.paths, *module.stars)
         imports = {f"{each}:" for path in definition.imports for each in self._through(path)}
+        if own:  # what a function imports when it runs counts, used or not
+            imports |= {path.partition(".")[0] for path in definition.imports if not self._through(path)}
         around = {f"{each}:" for each in (self._through(name) if own == "" else [name])}
         names = (self._look_up(name, used) for used in definition.names)
         return (imports | around).union(*names, *(self._lead(path) for path in paths))
@@ -203,21 +219,24 @@ class Code:
     def _steps(self, start: str) -> Iterator[str]:
         seen: set[str] = set()
         waiting = {start}
-        while waiting:
-            path = waiting.pop()
-            seen.add(path)
+        while path := waiting.pop() if waiting else "":
+            if path in seen:
+                continue
             modules = self._through(path)
             yield f"{modules[-1]}:" if modules else path.partition(".")[0]
             for name in modules:
                 module = self.module(name)
                 first, _, more = path[len(name) + 1 :].partition(".")
                 if first in module.definitions:
-                    yield f"{name}:{first}"
-                    waiting |= {
-                        f"{alias}.{more}".rstrip(".") for alias in module.aliases.get(first, ())
-                    } - seen
+                    node = f"{name}:{first}"
+                    yield node
+                    # Of a name that leads to itself again what follows it is dropped, or it would grow for ever.
+                    rest = f".{more}" if more and node not in seen else ""
+                    waiting |= {f"{alias}{rest}" for alias in module.aliases.get(first, ())}
+                    seen.add(node)
                 elif name == modules[-1]:
                     yield f"{name}:{WHOLE}"  # the module itself, or what it does not define
+            seen.add(path)
 
     def _through(self, path: str) -> list[str]:
         """The modules of the package that a dotted name leads through, outermost first."""
@@ -236,7 +255,7 @@ def _modules_below(folder: Path, name: str) -> Iterator[tuple[str, Path | None]]
     for path in folder.iterdir():
         if path.suffix == ".py" and path != own:
             yield f"{name}.{path.stem}", path
-        elif path.is_dir() and path.name != "__pycache__":
+        elif path.name.isidentifier() and path.name != "__pycache__" and path.is_dir():
             yield from _modules_below(path, f"{name}.{path.name}")
 
 
