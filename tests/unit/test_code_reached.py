@@ -12,7 +12,7 @@ from florilegium.core.definitions import Module, read_module
 from florilegium.core.fingerprint import Code, package_code
 from florilegium.models import registry
 
-SAMPLE = 20  # definitions that are changed one after another, in files, for all programs
+SAMPLE = 50  # definitions that are changed one after another, in files, for all programs
 # What nothing here follows. A class that hears of its subclasses is one that a module may join without being named.
 REFUSED = {"__init_subclass__", "__subclasses__", "getmembers", "iter_modules", "walk_packages", "__import__"}
 NAME = package_code().package

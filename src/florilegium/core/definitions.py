@@ -12,7 +12,7 @@ called. Calls of other packages in a value (`re.compile`) are taken to have no e
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -125,11 +125,8 @@ class _Part:
         return repr(_plain(self.statement))
 
     def _scan(self, roots: Iterable[ast.AST], bound: Paths, *, used: bool = False) -> None:
-        """Read one scope, and those inside it. `bound` gains what it binds.
-
-        Args:
-            used: count an import as used, whoever asks for it: an attribute of a class.
-        """
+        """Read one scope, and those inside it. `bound` gains what it binds; with `used`, all that it imports counts as
+        used: in a class these are attributes, as a global name is everybody's, and who asks for them is not known."""
         own = list(_own(roots))
         elsewhere = {
             name for node in own if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names
@@ -148,7 +145,7 @@ class _Part:
             elif isinstance(node, ast.ClassDef):
                 self._scan(node.body, {}, used=True)
             elif isinstance(node, IMPORTS):
-                self._import(node, everything_of=None if used else elsewhere)
+                self._import(node, lambda name: used or name in elsewhere)
             elif isinstance(node, ANNOTATED):
                 self._annotation(node.annotation)
             elif isinstance(node, OPENING) and _opens_all(node):
@@ -183,13 +180,13 @@ class _Part:
                 except SyntaxError:
                     continue  # a text that is a value: Literal["not a name"]
 
-    def _import(self, node: ast.Import | ast.ImportFrom, everything_of: set[str] | None) -> None:
+    def _import(self, node: ast.Import | ast.ImportFrom, is_used: Callable[[str], bool]) -> None:
         for alias in node.names:
             path = _target(node, alias, self.package)
             if alias.name == WHOLE:
                 path = path.removesuffix(f".{WHOLE}")
                 self.stars.add(path)
-            elif everything_of is None or _bound_name(alias) in everything_of:
+            elif is_used(_bound_name(alias)):
                 self.paths.add(path)
             self.imports.add(path)
             if not self._scopes:
