@@ -11,7 +11,7 @@ from pathlib import Path
 from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
-from florilegium.core.fingerprint import remember
+from florilegium.core.fingerprint import save_code_cache
 from florilegium.core.kept import forget
 from florilegium.core.validate import retyped
 from florilegium.models import registry
@@ -52,7 +52,8 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 
 
-remember()
+onstart:
+    save_code_cache()
 
 
 onsuccess:

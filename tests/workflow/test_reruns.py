@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from florilegium.core.fingerprint import CACHE
 from tests.workflow.conftest import configure, copy_project, environment, narrow, planned, snakemake
 
 FLOWERS = "results/demo/flowers"
@@ -112,6 +113,14 @@ def test_a_comment_and_a_docstring_in_a_deep_helper_rerun_nothing(copy: Path):
     assert planned(copy, "all") == set()
 
 
+def test_what_is_known_of_the_code_is_saved_by_a_run_and_not_by_a_plan(copy: Path):
+    (copy / CACHE).unlink(missing_ok=True)
+    snakemake(copy, "-n", "--cores", "1", "all")
+    assert not (copy / CACHE).exists()
+    snakemake(copy, "--cores", "1", "--touch", "--forceall", "all")
+    assert (copy / CACHE).exists()
+
+
 def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
     path = copy / DEMO
     preset = yaml.safe_load(path.read_text())
@@ -126,23 +135,28 @@ def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
 
 
 HELPERS = {
-    "a part of the audit": ("audit/matching.py", "", ("results/",)),
-    "a part of training": ("training/schedule.py", "", (*STUDIES, "results/demo/report.")),
-    "a statistic": ("report/statistics.py", "", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
+    "a part of the audit": ("audit/matching.py", "FAR = 255", ("results/",)),
+    "a part of training": ("training/schedule.py", "return 1.0", (*STUDIES, "results/demo/report.")),
+    "a statistic": ("report/statistics.py", "scatter > 1e-12", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
     "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
-    "a part of packing": ("data/pack.py", "", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
+    "a part of packing": ("data/pack.py", "CHUNK = 32", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("helper", HELPERS)
 def test_a_constant_reruns_its_users_and_what_follows(copy: Path, everything: set[str], helper: str):
     module, constant, due = HELPERS[helper]
-    path = copy / "src/florilegium" / module
-    if constant:
-        edit(path, constant, f"{constant} + 1")
-    else:
-        path.write_text(f"{path.read_text()}\nANOTHER_CONSTANT = 1\n")
+    edit(copy / "src/florilegium" / module, constant, f"{constant} + 1")
     assert planned(copy, "all") == below(everything, *due)
+
+
+def test_a_definition_that_nothing_uses_reruns_nothing(copy: Path):
+    for module, _, _ in HELPERS.values():
+        path = copy / "src/florilegium" / module
+        path.write_text(
+            f"{path.read_text()}\nANOTHER_CONSTANT = 1\n\n\ndef another():\n    return ANOTHER_CONSTANT\n"
+        )
+    assert planned(copy, "all") == set()
 
 
 def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set[str]):

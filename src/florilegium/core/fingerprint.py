@@ -1,26 +1,33 @@
 """What a result depends on: canonical JSON of its spec, and a hash of the code that made it.
 
-The code hash covers the syntax trees of a module's import closure inside the package, without
-comments, docstrings and layout, so that a comment edit re-runs nothing and a change in a deep
-helper re-runs exactly its users. Imports by name (registries) are not seen by this walk: the
-caller hands those modules over as further roots.
+The code hash covers the *definitions* that a program reaches inside the package (see `core.definitions`), without comments,
+docstrings and layout: a comment edit re-runs nothing, and a change in a deep helper re-runs exactly its users. From each
+definition it goes on to what that uses: names of its module, imported names, attributes of imported modules. In particular:
+
+- A root that is a module counts as a whole, for it is run as a program or asked for any of its names. A root
+  `module:name` is that definition alone.
+- Of every module that is imported on the way, all effects count, with what they use: they run, whoever asks.
+- A whole module counts where a name cannot be followed: `import *`, `globals()`, `eval`, `sys.modules[...]`, an attribute that
+  the module does not define, a module that is passed on as a value (`getattr(module, name)`).
+- Modules that are imported by a text (registries) are not followed: the caller hands them over as further roots.
 """
 
-import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from florilegium.core.files import read_json, write_json
+from florilegium.core.definitions import WHOLE, Definition, Module, read_module
+from florilegium.core.files import read_json, write_text
 from florilegium.core.versions import versions_of
 
 PACKAGE = "florilegium"
 ROOT = Path(__file__).resolve().parents[1]
-MEMORY = Path(".snakemake") / "florilegium-code.json"
+CACHE = Path(".snakemake") / "florilegium-code.json"
+VERSION = f"2 {sys.version_info[:2]}"  # of what the cache holds, and of the syntax trees
 
 
 def canonical(value: Any) -> str:
@@ -33,99 +40,227 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@cache
-def code_hash(*modules: str) -> str:
-    """Hash of the code that `modules` (dotted names inside the package) reach by import."""
-    return short_hash("\n".join(f"{name}:{_facts(name)[1]}" for name in sorted(_reached(modules))))
+def code_hash(*roots: str) -> str:
+    """Hash of the code that `roots` reach, each a module (`florilegium.stages.train`) or a definition
+    (`florilegium.models.norm_vit:NormViT`).
 
-
-def package_versions(*modules: str) -> dict[str, str]:
-    """Versions of the packages of `core.versions` that `modules` reach by import."""
-    return versions_of(name for module in _reached(modules) for name in _imported(module))
-
-
-def _reached(modules: Iterable[str]) -> frozenset[str]:
-    return frozenset().union(*(_closure(module) for module in modules))
-
-
-@cache
-def _closure(module: str) -> frozenset[str]:
-    seen: set[str] = set()
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(_imports(name))
-    return frozenset(seen)
-
-
-def _path(module: str) -> Path | None:
-    stem = ROOT.joinpath(*module.split(".")[1:])
-    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-@cache
-def _imports(module: str) -> tuple[str, ...]:
-    """Modules of the package that `module` imports anywhere in its body, functions included."""
-    inside = {name for name in _facts(module)[0] if name.split(".")[0] == PACKAGE}
-    return tuple(sorted(name for name in inside if _path(name)))
-
-
-@cache
-def _imported(module: str) -> frozenset[str]:
-    """Packages that `module` imports, by the first part of their names."""
-    return frozenset(name.split(".")[0] for name in _facts(module)[0])
-
-
-@cache
-def _facts(module: str) -> tuple[list[str], str]:
-    """The dotted names in all import statements of `module`, and the hash of its syntax tree.
-
-    To write trees down takes longer than all else that is planned, so both are remembered by the text
-    that they are of, and by the Python, another of which may see another tree.
+    Raises:
+        ModuleNotFoundError: a module that is not of the package.
+        AttributeError: a name that its module does not define.
     """
-    path = _path(module)
-    if path is None:
-        raise ModuleNotFoundError(f"{module} is not a module of {PACKAGE}")
-    text = path.read_text(encoding="utf-8")
-    key = short_hash(f"{sys.version_info[:2]}{text}")
-    _in_use[key] = _remembered().get(key) or _analysed(ast.parse(text))
-    names, tree = _in_use[key]
-    return names, tree
+    return package_code().hash(*roots)
 
 
-_in_use: dict[str, Any] = {}
+def package_versions(*roots: str) -> dict[str, str]:
+    """Versions of the packages of `core.versions` that a definition reached from `roots` uses."""
+    return versions_of(package_code().libraries(*roots))
+
+
+def save_code_cache() -> None:
+    """Keep what this process has read of the code, so that the next plan need not read it again."""
+    if saved := package_code().to_save():
+        write_text(CACHE, canonical(saved))
 
 
 @cache
-def _remembered() -> dict[str, Any]:
+def package_code() -> "Code":
+    """The code of this package, with what an earlier process kept of it."""
+    return Code(ROOT, PACKAGE, _read_cache())
+
+
+class Saved(NamedTuple):
+    """What is known of code that has been read: parts of modules by their source, hashes by the source of all and the roots."""
+
+    modules: dict[str, Any]
+    hashes: dict[str, str]
+
+
+def _read_cache() -> Saved | None:
     try:
-        found: dict[str, Any] = read_json(MEMORY)
-    except (OSError, ValueError):
-        return {}
-    return found
+        return Saved(*read_json(CACHE))
+    except (OSError, ValueError, TypeError):
+        return None  # none yet, or of another version, or damaged
 
 
-def remember() -> None:
-    """Keep what this process knows of the code for the next one."""
-    if _in_use.keys() - _remembered().keys():
-        write_json(MEMORY, _in_use)
+class Code:
+    """The code of a package of Python files: its definitions, and what each of them reaches.
+
+    They are the nodes of a graph, by name: `module:name` is a definition, `module:` what runs when a module is imported,
+    `module:*` all of a module, and a name without a colon another package.
+
+    Args:
+        root: the folder of the package.
+        package: its name.
+        saved: what `to_save` gave to another process.
+    """
+
+    def __init__(self, root: Path, package: str, saved: Saved | None = None) -> None:
+        self.package = package
+        self._files = dict(sorted(_modules_below(root, package)))
+        self._texts = {
+            name: file.read_text(encoding="utf-8") if file else "" for name, file in self._files.items()
+        }
+        self._keys = {name: short_hash(f"{VERSION} {name} {text}") for name, text in self._texts.items()}
+        self._all = short_hash(" ".join(self._keys.values()))
+        self._saved = saved or Saved({}, {})
+        self._new = Saved({}, {})
+        self._modules: dict[str, Module] = {}
+        self._digests: dict[str, str] = {}
+        self._edges: dict[str, frozenset[str]] = {}
+        self._leads: dict[str, frozenset[str]] = {}
+        self._throughs: dict[str, list[str]] = {}
+        self._reached: dict[tuple[str, ...], frozenset[str]] = {}
+
+    def hash(self, *roots: str) -> str:
+        """Hash of all definitions and effects that `roots` reach."""
+        key = " ".join((self._all, *roots))
+        if key not in self._saved.hashes and key not in self._new.hashes:
+            nodes = sorted(self.reached(*roots))
+            lines = (f"{node} {digest}" for node in nodes if (digest := self.digest(node)))
+            self._new.hashes[key] = short_hash("\n".join(lines))
+        return self._saved.hashes.get(key) or self._new.hashes[key]
+
+    def digest(self, node: str) -> str:
+        """The hash of what a node that was reached consists of by itself; empty where that is nothing."""
+        return self._digests.get(node, "")
+
+    def libraries(self, *roots: str) -> set[str]:
+        """Other packages of which a definition or an effect that `roots` reach uses a name."""
+        return {node for node in self.reached(*roots) if ":" not in node}
+
+    def reached(self, *roots: str) -> frozenset[str]:
+        """The nodes that `roots` reach."""
+        if roots not in self._reached:
+            seen: set[str] = set()
+            waiting = {node for root in roots for node in self._start(root)}
+            while waiting:
+                node = waiting.pop()
+                seen.add(node)
+                waiting |= self._edges_of(node) - seen
+            self._reached[roots] = frozenset(seen)
+        return self._reached[roots]
+
+    def to_save(self) -> Saved | None:
+        """What this process and those before it have read of the files as they are; None where nothing is new."""
+        if not self._new.hashes and not self._new.modules:
+            return None
+        modules, current = {**self._saved.modules, **self._new.modules}, set(self._keys.values())
+        hashes = {**self._saved.hashes, **self._new.hashes}
+        return Saved(
+            {key: module for key, module in modules.items() if key in current},
+            {key: value for key, value in hashes.items() if key.startswith(self._all)},
+        )
+
+    def module(self, name: str) -> Module:
+        """The parts of a module; nothing of a folder without `__init__.py`."""
+        if name not in self._modules:
+            key, file = self._keys[name], self._files[name]
+            if key not in self._saved.modules:
+                inner = file is not None and file.name != "__init__.py"
+                self._new.modules[key] = read_module(
+                    self._texts[name], name.rpartition(".")[0] if inner else name
+                )
+            self._modules[name] = _loaded(self._saved.modules.get(key) or self._new.modules[key])
+        return self._modules[name]
+
+    def _start(self, root: str) -> set[str]:
+        name, _, definition = root.partition(":")
+        if name not in self._files:
+            raise ModuleNotFoundError(f"{name} is not a module of {self.package}")
+        module = self.module(name)
+        if definition:
+            if definition not in module.definitions:
+                raise AttributeError(f"{name} does not define {definition}")
+            return set(self._look_up(name, definition))
+        # Of what it imports, definitions of the package may be asked for; modules count for what is used of them.
+        imported = {own for own, paths in module.aliases.items() if not all(map(self._is_definition, paths))}
+        own = (self._look_up(name, each) for each in module.definitions.keys() - imported)
+        return {f"{name}:", f"{name}:__main__"}.union(*own)
+
+    def _is_definition(self, path: str) -> bool:
+        return path not in self._files and bool(self._through(path))
+
+    def _edges_of(self, node: str) -> frozenset[str]:
+        if node not in self._edges:
+            self._edges[node] = frozenset(self._follow(node))
+        return self._edges[node]
+
+    def _follow(self, node: str) -> set[str]:
+        name, colon, own = node.partition(":")
+        if not colon:
+            return set()
+        module = self.module(name)
+        if own == WHOLE:
+            return {f"{name}:"}.union(*(self._look_up(name, each) for each in module.definitions))
+        special = {"": module.effects, "__main__": module.program}
+        definition = special[own] if own in special else module.definitions[own]
+        self._digests[node] = definition.digest
+        paths = definition.paths if own else (*definition.paths, *module.stars)
+        imports = {f"{each}:" for path in definition.imports for each in self._through(path)}
+        if own:  # what a function imports when it runs counts, used or not
+            imports |= {path.partition(".")[0] for path in definition.imports if not self._through(path)}
+        around = {f"{each}:" for each in (self._through(name) if own == "" else [name])}
+        names = (self._look_up(name, used) for used in definition.names)
+        return (imports | around).union(*names, *(self._lead(path) for path in paths))
+
+    def _look_up(self, name: str, used: str) -> set[str] | frozenset[str]:
+        """The nodes of a dotted name that is loaded in a module; none for a built-in name."""
+        module, first = self.module(name), used.partition(".")[0]
+        if first in module.definitions and first not in module.aliases:
+            return {f"{name}:{first}"}
+        return self._lead(f"{name}.{used}") if first in module.definitions or used == WHOLE else set()
+
+    def _lead(self, path: str) -> frozenset[str]:
+        """The nodes that an absolute dotted name leads to, through names that are imports themselves."""
+        if path not in self._leads:
+            self._leads[path] = frozenset(self._steps(path))
+        return self._leads[path]
+
+    def _steps(self, start: str) -> Iterator[str]:
+        seen: set[str] = set()
+        waiting = {start}
+        while path := waiting.pop() if waiting else "":
+            if path in seen:
+                continue
+            modules = self._through(path)
+            yield f"{modules[-1]}:" if modules else path.partition(".")[0]
+            for name in modules:
+                module = self.module(name)
+                first, _, more = path[len(name) + 1 :].partition(".")
+                if first in module.definitions:
+                    node = f"{name}:{first}"
+                    yield node
+                    # Of a name that leads to itself again what follows it is dropped, or it would grow for ever.
+                    rest = f".{more}" if more and node not in seen else ""
+                    waiting |= {f"{alias}{rest}" for alias in module.aliases.get(first, ())}
+                    seen.add(node)
+                elif name == modules[-1]:
+                    yield f"{name}:{WHOLE}"  # the module itself, or what it does not define
+            seen.add(path)
+
+    def _through(self, path: str) -> list[str]:
+        """The modules of the package that a dotted name leads through, outermost first."""
+        if path not in self._throughs:
+            above, _, _ = path.rpartition(".")
+            outer = self._through(above) if above else []
+            inside = path in self._files and outer[-1:] == ([above] if above else [])
+            self._throughs[path] = [*outer, path] if inside else outer
+        return self._throughs[path]
 
 
-def _analysed(tree: ast.Module) -> tuple[list[str], str]:
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-    return sorted(names), short_hash(ast.dump(tree))
+def _modules_below(folder: Path, name: str) -> Iterator[tuple[str, Path | None]]:
+    """The modules in a folder by their dotted names, the folder's own first: None without an `__init__.py`."""
+    own = folder / "__init__.py"
+    yield name, own if own.is_file() else None
+    for path in folder.iterdir():
+        if path.suffix == ".py" and path != own:
+            yield f"{name}.{path.stem}", path
+        elif path.name.isidentifier() and path.name != "__pycache__" and path.is_dir():
+            yield from _modules_below(path, f"{name}.{path.name}")
+
+
+def _loaded(parts: Any) -> Module:
+    """A module from its parts, which JSON knows as lists."""
+    definitions, aliases, effects, program, stars = parts
+    named = {name: Definition(*definition) for name, definition in definitions.items()}
+    return Module(named, aliases, Definition(*effects), Definition(*program), stars)
