@@ -23,14 +23,14 @@ from florilegium.core.files import digest, read_json
 from florilegium.core.project import load_plan
 from florilegium.core.receipts import write_receipt
 from florilegium.core.validate import read_yaml
-from florilegium.report import readme
+from florilegium.report import reference
 from florilegium.report.arms import Arms
-from florilegium.report.document import OF_MORE, WITH_PICTURES, document, plots_of, tables_of
 from florilegium.report.evidence import check_answers, kept, live
 from florilegium.report.figures import DRAW
-from florilegium.report.hits import pack, read_hits
-from florilegium.report.recomputed import DOCUMENTS, README, ROWS, recompute, tables_by_file
+from florilegium.report.page import OF_MORE, WITH_PICTURES, document, plots_of
+from florilegium.report.recomputed import CLOSING, DOCUMENTS, OPENING, README, ROWS, recompute
 from florilegium.report.reference import folder_name, write_reference
+from florilegium.report.runs import pack, read_hits
 
 ROOT = Path(__file__).parents[2]
 HARDWARE = "2 cores of an AMD EPYC"
@@ -124,7 +124,7 @@ def write_readme(here: Path, **changes: str) -> None:
     blocks = [{"reference": KEPT.name, "heading": "Flowers.", "rows": [row]}]
     (here / ROWS).parent.mkdir(parents=True, exist_ok=True)
     (here / ROWS).write_text(yaml.safe_dump({"blocks": blocks}))
-    (here / README).write_text(f"# Mine\n\n{readme.OPENING}\nold\n{readme.CLOSING}\n\nThe rest.\n")
+    (here / README).write_text(f"# Mine\n\n{OPENING}\nold\n{CLOSING}\n\nThe rest.\n")
 
 
 # What is kept
@@ -188,12 +188,12 @@ def test_a_reference_holds_what_it_should_and_nothing_of_this_machine(project: P
 
 def test_tables_from_a_reference_are_those_of_the_live_run(project: Path) -> None:
     with contextlib.chdir(project):
-        ours, theirs = tables_of(kept(KEPT)), tables_of(live(RESULTS, HARDWARE))
+        ours, theirs = kept(KEPT).tables, live(RESULTS, HARDWARE).tables
         assert list(ours) == ["flowers", "detection"]
         for study in ours:
             for name, table in ours[study].by_file().items():
                 assert len(table) and csv_of(table) == csv_of(theirs[study].by_file()[name]), name
-        assert document(kept(KEPT), ours, "x") == document(live(RESULTS, HARDWARE), theirs, "x")
+        assert document(kept(KEPT), "x") == document(live(RESULTS, HARDWARE), "x")
 
 
 def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
@@ -298,7 +298,7 @@ def test_a_run_that_is_not_there_or_has_no_receipt_is_refused(here: Path) -> Non
 
 
 def test_what_is_too_large_for_git_is_refused(here: Path, monkeypatch) -> None:
-    monkeypatch.setattr("florilegium.report.reference.LIMIT", 2**16)
+    monkeypatch.setattr(reference, "LIMIT", 2**16)
     with pytest.raises(UserError, match=r"0.1 MiB"):
         write_reference(live(RESULTS, HARDWARE), KEPT, "c0de")
     assert kept(KEPT)
@@ -420,8 +420,9 @@ def test_readme_and_documents_are_what_the_references_say() -> None:
 
 
 def test_tables_beside_the_documents_are_what_the_references_say() -> None:
-    for name, (evidence, tables) in recompute(ROOT).references.items():
-        for study, by_file in tables_by_file(evidence, tables).items():
+    for name, evidence in recompute(ROOT).references.items():
+        for study, tables in evidence.tables.items():
+            by_file = tables.by_file()
             folder = ROOT / DOCUMENTS / name / study
             assert {path.name for path in folder.glob("*.csv")} == set(by_file)
             for file, table in by_file.items():

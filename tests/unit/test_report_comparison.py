@@ -15,10 +15,9 @@ from scipy import stats
 from florilegium.core.errors import UserError
 from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare, read_tables
-from florilegium.report.csv_file import write_csv
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
 from florilegium.report.study import Study, read
-from florilegium.report.tables import markdown, readable
+from florilegium.report.tables import markdown, readable, write_csv
 
 CONTRACT = (
     "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
-from florilegium.report.intervals import arm_interval, own_variance, share_interval
-from florilegium.report.scatter import MOST, Scatter, scatter_of
-from florilegium.report.statistics import wilson
+from florilegium.report.spread import MOST_DF, Scatter, scatter_of
+from florilegium.report.statistics import arm_interval, own_variance, share_interval, wilson
 
 
 def test_moderation_is_the_posterior_mean_of_smyth() -> None:
@@ -16,7 +15,7 @@ def test_moderation_is_the_posterior_mean_of_smyth() -> None:
 def test_arms_that_are_alike_lend_all_that_is_allowed() -> None:
     random = np.random.default_rng(0)
     found = scatter_of([(float(v), 5) for v in 0.02**2 * random.chisquare(4, 12) / 4])
-    assert found is not None and found.df == MOST and found.n_arms == 12
+    assert found is not None and found.df == MOST_DF and found.n_arms == 12
     assert 0.01**2 < found.variance < 0.03**2
 
 
@@ -85,6 +84,6 @@ def test_the_prior_degrees_of_freedom_solve_smyths_equation() -> None:
     """Section 6.2: trigamma(d0 / 2) is what scatter of log variances is left beside that of the seeds."""
     variances = np.array([1e-4, 4e-4, 3e-5, 2e-3, 9e-5, 6e-4])
     found = scatter_of([(float(v), 21) for v in variances])
-    assert found is not None and found.df < MOST
+    assert found is not None and found.df < MOST_DF
     left = np.var(np.log(variances), ddof=1) - polygamma(1, 10)
     assert polygamma(1, found.df / 2) == pytest.approx(left)

@@ -1,4 +1,4 @@
-"""What the numbers say, in sentences that are made from them and hold back when they must."""
+"""The headlines of a study: sentences made from its numbers, which claim no effect that its tests do not show."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ JUDGED = ("reproduced", "higher", "lower", "inconclusive")
 
 @dataclass(frozen=True)
 class Finding:
-    """A figure, what it is of, and the sentence that qualifies it."""
+    """A number, its subject, and the sentence that qualifies it."""
 
-    figure: str
+    headline: str
     subject: str
     sentence: str
 
@@ -72,14 +72,14 @@ def _effect(
 
 
 def none_shown(row: Any) -> str:
-    """What is said of a test that shows nothing, with what it could have shown; else nothing."""
+    """A sentence on a test that is not significant, with its power; empty for one that is."""
     if shown(row):
         return ""
     return f" No effect is shown; {detected(row.detectable)}."
 
 
 def detected(detectable: float) -> str:
-    """What a test would have found in four of five repetitions."""
+    """The power of a test in words: the difference that it would have found in four of five repetitions."""
     if not detectable < 1:
         return "so few runs show no difference at all"
     return (
@@ -136,7 +136,7 @@ def _published(comparison: pd.DataFrame) -> Iterator[Finding]:
         parts = [f"{counts[word]} {word}" for word in JUDGED if word in counts]
         yield Finding(
             f"{counts.get('reproduced', 0)} of {len(judged)}",
-            "published figures reproduced",
+            "published values reproduced",
             f"By our 95\u00a0% intervals: {', '.join(parts)}.",
         )
 
