@@ -27,7 +27,7 @@ from scipy.special import stdtr
 
 from florilegium.core.files import write_json, write_text
 from florilegium.report.average_precision import coco_scores, error_covariance, resampled
-from florilegium.report.spread import paired_spread, scatter_of, seed_variance
+from florilegium.report.spread import paired_spread, pooled_scatter, seed_variance
 from florilegium.report.statistics import mcnemar, own_variance, resampled_difference
 
 SEEDS, IMAGES, SCATTER = (2, 3, 5, 10), (97, 340, 680, 10_000), (0.0, 0.02, 0.06)
@@ -155,7 +155,7 @@ def studies(random: np.random.Generator, job: dict[str, Any], draws: int) -> dic
         accuracies = [accuracy + effect * (n == 1) for n in range(n_arms)]
         arms = [arm_of(a, round(s, 3)) for a, s in zip(accuracies, scatters, strict=True)]
         hits = [of[0] for of in draw(random, arms, job["seeds"], n_images, 1)]
-        lent = scatter_of([seed_variance(of.mean(axis=1), own_variance(of)) for of in hits])
+        lent = pooled_scatter([seed_variance(of.mean(axis=1), own_variance(of)) for of in hits])
         for arm in hits[1:2] if effect else hits[1:]:
             centre, spread = paired_spread(arm.view(np.int8) - hits[0].view(np.int8), lent)
             tally.add(np.array([[abs(centre) > spread.half_width(1 - p)] for p in LEVELS]))

@@ -148,6 +148,22 @@ def test_page_and_document_say_which_figures_were_left_out_and_why(
     assert "Not drawn" not in html_of(results)
 
 
+def test_page_and_document_say_the_same_of_a_study(
+    results: tuple[Path, dict[str, Any], list[Path]],
+) -> None:
+    """Headlines, and the cells of the comparison: the page reads tables that the document computes."""
+    here, page, images = results
+    evidence = Evidence(read(Page, json.dumps(page)), here, {path.parent.name: path for path in images})
+    html, text = Elements(render_page(evidence)).text, document(evidence, "p")
+    headlines = [line for line in text.splitlines() if line.startswith("- **")]
+    assert len(headlines) >= 3
+    for line in headlines:
+        number, qualified = line.removeprefix("- **").split("** ")
+        assert all(part in html for part in (number, *qualified.split(". ", 1))), line
+    rows = [line for line in text.splitlines() if line.startswith("| from102_leaky | leaky |")]
+    assert rows and all(cell.strip() in html for row in rows for cell in row.strip("| ").split(" | "))
+
+
 def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
     here, page, images = results
     told = here / "page.json"

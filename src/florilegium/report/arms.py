@@ -16,7 +16,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.metrics import SCORING, Scored
 from florilegium.report.average_precision import error_covariance, resampled
 from florilegium.report.runs import NOWHERE, Run, finite, over_seeds, value
-from florilegium.report.spread import Scatter, one_image, scatter_of, seed_variance
+from florilegium.report.spread import Scatter, one_image, pooled_scatter, seed_variance
 from florilegium.report.statistics import (
     Difference,
     Hits,
@@ -71,7 +71,7 @@ class TestSet:
 
     @cached_property
     def hits(self) -> dict[Key, Hits]:
-        """Of classifiers, by arm, (S, N): is image n classified rightly in run s?"""
+        """Right and wrong answers of classifiers, by arm: (runs, images)."""
         return {key: np.stack(answers) for key, answers in self.answers.items()}
 
     def values(self, metric: str, key: Key) -> Floats:
@@ -79,7 +79,7 @@ class TestSet:
         return np.array([value(run, metric) for run in self.runs[key]])
 
     def draws(self, metric: str, key: Key) -> Floats:
-        """Of detectors: a COCO score of each run of an arm on resampled images, (draws, S)."""
+        """A COCO score of each run of an arm of detectors on resampled images, (draws, S)."""
         return np.asarray(self._draws[key][:, :, COCO.index(metric)])
 
     @cached_property
@@ -104,7 +104,7 @@ class TestSet:
         """The prior for the variance of a metric between seeds, from all arms together; see `report.spread`."""
         if metric not in self._scatters:
             known = {key: self.values(metric, key) for key, runs in self.runs.items() if len(runs) > 1}
-            self._scatters[metric] = scatter_of(
+            self._scatters[metric] = pooled_scatter(
                 [
                     seed_variance(values, self.own_variance(metric, key))
                     for key, values in known.items()
@@ -138,7 +138,7 @@ class Arms:
 
     @cached_property
     def _test_sets(self) -> dict[Key, TestSet]:
-        """By arm; an arm without a finished run has none."""
+        """The test set of each arm; an arm without a finished run has none."""
         by_images: dict[tuple[Scored, str], TestSet] = {}
         by_arm: dict[Key, TestSet] = {}
         for key, runs in self.runs.items():

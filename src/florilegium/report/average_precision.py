@@ -42,21 +42,21 @@ class Recall:
     limit: int = LIMIT
 
 
-ALL, SMALL, MEDIUM, LARGE = range(len(AREAS))
-DEFINED: dict[str, Precision | Recall] = dict(
-    zip(
-        FIGURES,
-        (
-            Precision(),
-            Precision(ious=(HALF,)),
-            Precision(ious=(THREE_QUARTERS,)),
-            *(Precision(area) for area in (SMALL, MEDIUM, LARGE)),
-            *(Recall(limit=limit) for limit in (1, 10, LIMIT)),
-            *(Recall(area) for area in (SMALL, MEDIUM, LARGE)),
-        ),
-        strict=True,
-    )
-)
+_, SMALL, MEDIUM, LARGE = range(len(AREAS))
+DEFINED: dict[str, Precision | Recall] = {
+    "AP": Precision(),
+    "AP50": Precision(ious=(HALF,)),
+    "AP75": Precision(ious=(THREE_QUARTERS,)),
+    "APs": Precision(SMALL),
+    "APm": Precision(MEDIUM),
+    "APl": Precision(LARGE),
+    "AR1": Recall(limit=1),
+    "AR10": Recall(limit=10),
+    "AR100": Recall(),
+    "ARs": Recall(SMALL),
+    "ARm": Recall(MEDIUM),
+    "ARl": Recall(LARGE),
+}
 
 
 def coco_scores(matches: Matches, weights: Floats | None = None) -> dict[str, float | None]:
@@ -158,7 +158,7 @@ class _Ranking:
         self.longest = int(max(1, counts.max()))
 
     def _curves(self, matches: Matches) -> dict[int, list["_Curves"]]:
-        """By area, those of each class, at the IoUs of the scores."""
+        """The curves of each class, by area, at the IoUs of the scores."""
         bounds = np.searchsorted(matches.label, np.arange(len(matches.classes) + 1)).tolist()
         ious: dict[int, set[int]] = {}
         for of in self.wanted:

@@ -51,8 +51,8 @@ class StudyTables:
 
     def by_file(self) -> dict[str, pd.DataFrame]:
         """The tables by the name of their file in a study's folder."""
-        found = {f"{field.name}.csv": getattr(self, field.name) for field in fields(self)}
-        return {name: table for name, table in found.items() if table is not None}
+        tables = {f"{field.name}.csv": getattr(self, field.name) for field in fields(self)}
+        return {name: table for name, table in tables.items() if table is not None}
 
 
 def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images) -> StudyTables:

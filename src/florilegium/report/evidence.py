@@ -103,7 +103,7 @@ def live(results: Path, hardware: str) -> Evidence:
     )
 
 
-def kept(folder: Path) -> Evidence:
+def read_reference(folder: Path) -> Evidence:
     """The evidence of a reference, after each of its files was checked against its receipt.
 
     Raises:
@@ -137,8 +137,8 @@ def check(folder: Path) -> None:
         raise UserError(
             f"{folder / RECEIPT}: names files of another folder; give this one its old name, or write it anew"
         )
-    found = verify(ledger, start)
-    refuse(folder, found.faults + [f"{name}: no receipt names this file" for name in found.unnamed])
+    result = verify(ledger, start)
+    refuse(folder, result.faults + [f"{name}: no receipt names this file" for name in result.unnamed])
 
 
 def refuse(folder: Path, faults: Sequence[str]) -> None:

@@ -46,7 +46,7 @@ def findings(
         found += _effect(subject, added, real, differences, names)
     used = {entry.dataset for entry in study.entries}
     own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
-    return [*found, *_shown_again(own), *_published(comparison)]
+    return [*found, *_repeated(own), *_published(comparison)]
 
 
 def _effect(
@@ -67,7 +67,7 @@ def _effect(
         f"{_seeds(row.n_seeds)}, {row.n_test:,} test images."
     )
     if row.n_seeds == 1:
-        sentence += " One seed: it speaks of these two networks alone."
+        sentence += " With one seed, this holds for these two networks alone."
     yield Finding(f"{points(row.difference)} points", subject, sentence + none_shown(row))
 
 
@@ -81,7 +81,7 @@ def none_shown(row: Any) -> str:
 def detected(detectable: float) -> str:
     """The power of a test in words: the difference that it would have found in four of five repetitions."""
     if not detectable < 1:
-        return "so few runs show no difference at all"
+        return "so few runs cannot show any difference"
     return (
         f"one of {points(detectable).removeprefix('+')} points would have been, in four of five repetitions"
     )
@@ -110,20 +110,18 @@ def _convergence(arm: Entry, baseline: Entry, comparison: pd.DataFrame) -> Itera
         yield Finding(
             f"{number(EPOCHS, theirs)} → {number(EPOCHS, ours)} epochs",
             f"to 90 % of the final accuracy ({arm.dataset})",
-            "From scratch, then transferred; each held against its own final validation accuracy, means over seeds.",
+            "From scratch, then transferred; each relative to its own final validation accuracy, means over seeds.",
         )
 
 
-def _shown_again(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _repeated(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for audit in audits:
         inside = audit["a"] == audit["b"]
-        shown = (
-            audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
-        )
-        if shown:
+        n = audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
+        if n:
             yield Finding(
-                f"{shown:,} test {'picture' if shown == 1 else 'pictures'}",
-                f"of {audit['b']} shown again in {'its own training split' if inside else audit['a']}",
+                f"{n:,} test {'picture' if n == 1 else 'pictures'}",
+                f"of {audit['b']} repeated in {'its own training split' if inside else audit['a']}",
                 f"Found by perceptual hash, confirmed on pixels. The clean split of {audit['a']} drops "
                 f"{audit['n_dropped']:,} of its {audit['n_a']:,} images.",
             )

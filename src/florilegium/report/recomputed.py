@@ -14,7 +14,7 @@ from florilegium.core.metrics import WORDS
 from florilegium.core.strict import Name, Strict
 from florilegium.core.validate import parse, read_yaml
 from florilegium.report.comparison import differences_of, write_tables
-from florilegium.report.evidence import Evidence, kept, provenance
+from florilegium.report.evidence import Evidence, provenance, read_reference
 from florilegium.report.figures import draw
 from florilegium.report.material import Material
 from florilegium.report.page import document, plots_of
@@ -73,7 +73,7 @@ def recompute(project: Path) -> Recomputed:
         raise UserError(
             f"results/{REFERENCE}: there is no reference; `python -m florilegium reference results/demo` writes one"
         )
-    references = {folder.name: kept(folder) for folder in folders}
+    references = {folder.name: read_reference(folder) for folder in folders}
     texts = {f"{DOCUMENTS}/{name}.md": document(evidence, name) for name, evidence in references.items()}
     blocks = parse(Blocks, read_yaml(project / ROWS), str(project / ROWS)).blocks
     parts = [part for block in blocks for part in _block(block, references)]

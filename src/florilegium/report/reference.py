@@ -20,9 +20,8 @@ from florilegium.core.lineage import open_ledger
 from florilegium.core.receipts import write_receipt
 from florilegium.core.verification import verify
 from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, provenance, refuse
-from florilegium.report.runs import PACKED, PREDICTIONS, Run, pack
+from florilegium.report.runs import PACKED, PREDICTIONS, RUN_FILES, Run, pack
 
-RUN_FILES = ("metrics.json", "history.csv", "cost.json")
 ANSWERS = ("detection.json", "matches.npz")  # of a detector
 SAMPLES = ("cost.json", "judge.json")  # of each set of generated images
 LIMIT = 10 * 2**20  # bytes of all references together

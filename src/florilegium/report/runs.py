@@ -42,6 +42,7 @@ from florilegium.evaluation.matches import Matches, read_matches
 from florilegium.report.statistics import Interval, student, wilson
 from florilegium.report.study import Entry, Key, Study
 
+RUN_FILES = ("metrics.json", "history.csv", "cost.json")  # of every task
 PREDICTIONS, PACKED = "predictions.csv", "hits.json"
 SHARE_OF_FINAL = 0.9
 HOSTS = ("cpu", "mps")  # devices where peak memory is that of the process or driver, not of the training

@@ -27,10 +27,10 @@ TITLES = {
     ERRORS: "Kinds of errors: detections a run, and objects missed",
 }  # by kind, in the order of the page
 READING = (
-    "Means over an arm's seeds, without those that diverged, with the 95\u00a0% interval over seeds and test images; by class, by "
-    "kind of error, after the last epoch, and of training less test, over seeds alone. Errors are counted at an IoU of "
-    "0.5, from the score on at which F1 is best: another class, a bad box, an object found twice, nothing there, and "
-    "objects that nothing points at."
+    "Means over an arm's seeds, without those that diverged. The 95\u00a0% intervals are over seeds and test images; those by "
+    "class, by kind of error, after the last epoch and of training less test are over seeds alone. Errors are counted at an "
+    "IoU of 0.5, among the detections from the score of the best F1 on: a wrong class, a bad box, a duplicate of a correct detection, "
+    "background, and objects that were missed."
 )
 COSTS = {
     "params": "Parameters",
@@ -47,7 +47,7 @@ SETTINGS = ("precision", "device", "threads")
 COST_READING = (
     "Means over an arm's seeds, without those that diverged. MACs are the multiply-accumulates of one forward pass. "
     "Peak memory is the device's; on a CPU, the process's. Minutes include evaluation, whose share counts validation "
-    "and the tests at the end; images a second are those trained on. In brackets: as published, on the study's own hardware."
+    "and the tests at the end; images a second are training images. In brackets: as published, on the study's own hardware."
 )
 MEASURES = {"deletion": -1, "insertion": 1}  # of attribution methods, with the sign of better
 RANDOM = ("random_pixels", "random_squares")
@@ -170,10 +170,10 @@ def costs_markdown(study: Study, table: pd.DataFrame) -> str:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """How well attribution methods order the pixels: a row for each measure and method of the table of `Attributions`.
+    """The quality of pixel orders by attribution methods: a row for each measure and method of the table of `Attributions`.
 
     `mean, ci_low, ci_high`: area under the curve, over images; `against`: the random order that is better by
-    that measure; `gain, gain_low, gain_high`: how much better than that on the same images, empty for random orders; `n_images`.
+    that measure; `gain, gain_low, gain_high`: the improvement over it on the same images, empty for random orders; `n_images`.
     Intervals are Student's, at 95 %, and empty for a single image and where all are alike.
     """
     rows = []

@@ -51,7 +51,7 @@ def seed_variance(values: Any, least: float) -> tuple[float, int]:
     return max(float(np.var(values, ddof=1)), least), len(values)
 
 
-def scatter_of(arms: Sequence[tuple[float, int]]) -> Scatter | None:
+def pooled_scatter(arms: Sequence[tuple[float, int]]) -> Scatter | None:
     """The prior from the `seed_variance` of each arm with two seeds or more; None from too few arms.
 
     Variances are above zero: no less than the variance that images alone give one seed's score.

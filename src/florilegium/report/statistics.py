@@ -89,16 +89,17 @@ def paired_difference(a: Hits, b: Hits, level: float = LEVEL, scatter: Scatter |
         centre, spread = paired_spread(d, scatter)
         return _difference(float(d.mean()), float(centre), spread, _method(scatter), level)
     centre, spread = paired_spread(d[:1])
-    found = _difference(float(d.mean()), float(centre), spread, ALONE if len(d) == 1 else ALIKE, level)
-    return _as_exact(found, float(mcnemar(a[0], b[0])), level)
+    method = ALONE if len(d) == 1 else ALIKE
+    difference = _difference(float(d.mean()), float(centre), spread, method, level)
+    return _as_exact(difference, float(mcnemar(a[0], b[0])), level)
 
 
-def _as_exact(found: Difference, exact: float, level: float) -> Difference:
+def _as_exact(d: Difference, exact: float, level: float) -> Difference:
     """The difference with the larger of its p and the `exact` one, and an interval that agrees with it."""
-    p_value = max(found.p_value, exact)
+    p_value = max(d.p_value, exact)
     if p_value < 1 - level:
-        return replace(found, p_value=p_value)
-    return replace(found, low=min(found.low, 0.0), high=max(found.high, 0.0), p_value=p_value)
+        return replace(d, p_value=p_value)
+    return replace(d, low=min(d.low, 0.0), high=max(d.high, 0.0), p_value=p_value)
 
 
 def resampled_difference(
@@ -205,7 +206,7 @@ def student(values: Numbers, least: float = -math.inf, most: float = math.inf) -
 
 
 def _variance(values: Numbers) -> float:
-    """Of two or more values; zero where they differ by the rounding of floats alone."""
+    """Variance of two or more values; zero where they differ by the rounding of floats alone."""
     scatter = float(np.std(values, ddof=1))
     return scatter**2 if scatter > 1e-12 * float(np.max(np.abs(values))) else 0.0
 
@@ -247,7 +248,7 @@ def _method(scatter: Scatter | None) -> str:
 
 
 def _difference(mean: float, centre: float, spread: Spread, method: str, level: float) -> Difference:
-    """Of fractions, so cut at [-1, 1]."""
+    """A difference of fractions, its interval cut at [-1, 1]."""
     half = float(spread.half_width(level))
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     return Difference(mean, low, high, spread.p_value(centre), min(spread.detectable(), 1.0), method)

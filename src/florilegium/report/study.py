@@ -35,10 +35,6 @@ class Learned(Strict):
     images: int | None
 
 
-def key_of(arm: Baseline) -> Key:
-    return arm.experiment, arm.arm
-
-
 class Entry(Strict):
     """One arm of one experiment."""
 
@@ -85,11 +81,12 @@ class Entry(Strict):
 
     @property
     def baseline_key(self) -> Key | None:
-        return key_of(self.baseline) if self.baseline else None
+        return (self.baseline.experiment, self.baseline.arm) if self.baseline else None
 
     def over(self, published: Published) -> Key | None:
         """The arm that a gain or a factor is relative to: the one that it names, or the baseline."""
-        return key_of(published.against) if published.against else self.baseline_key
+        against = published.against
+        return (against.experiment, against.arm) if against else self.baseline_key
 
     @property
     def compared_with(self) -> tuple[Key, ...]:
@@ -216,15 +213,15 @@ def labels(study: Study) -> dict[Key, str]:
     """A short name for people, unique inside the study, for each arm."""
     arms = Counter(entry.experiment for entry in study.entries)
     titles = Counter(_name(entry, arms) for entry in study.entries)
-    found: dict[Key, str] = {}
+    names: dict[Key, str] = {}
     for entry in study.entries:
         name = _name(entry, arms)
         split = entry.experiment.rpartition("_split")[2]
         if titles[name] > 1 and split.isdigit():
             name = f"{name}, split\u00a0{split}"
-        found[entry.key] = name
-    repeated = {name for name, count in Counter(found.values()).items() if count > 1}
-    return {key: "/".join(key) if name in repeated else name for key, name in found.items()}
+        names[entry.key] = name
+    repeated = {name for name, count in Counter(names.values()).items() if count > 1}
+    return {key: "/".join(key) if name in repeated else name for key, name in names.items()}
 
 
 def _name(entry: Entry, arms: Counter[str]) -> str:

@@ -11,9 +11,8 @@ from florilegium.core.receipts import write_receipt
 from florilegium.report.catalogue import planned
 from florilegium.report.evidence import Evidence
 from florilegium.report.page import TEMPLATES, render_page
+from florilegium.report.runs import RUN_FILES
 from florilegium.report.study import Page, read
-
-READ = ("metrics.json", "history.csv", "cost.json", "receipt.json")
 
 
 def main() -> None:
@@ -50,14 +49,17 @@ def sources(evidence: Evidence) -> Iterator[Path]:
             yield evidence.root / "audit" / f"{a}__{b}" / name
     for name, study in evidence.page.studies.items():
         folder = evidence.root / name
-        yield from (
-            folder / table for table in ("comparison.csv", "differences.csv", "costs.csv", "scores.csv")
+        tables = (
+            "comparison",
+            "differences",
+            "costs",
+            "scores",
+            *(("generated",) if study.makes_images() else ()),
         )
-        if study.makes_images():
-            yield folder / "generated.csv"
+        yield from (folder / f"{table}.csv" for table in tables)
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
         for runs in evidence.runs[name].values():
-            yield from (run.folder / file for run in runs for file in READ)
+            yield from (run.folder / file for run in runs for file in (*RUN_FILES, "receipt.json"))
 
 
 if __name__ == "__main__":
