@@ -26,7 +26,7 @@ def test_findings_hold_back_where_no_effect_is_shown_and_say_what_would_have_bee
     table, differences = compared(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), table, differences, [])
     detectable = f"{100 * differences['detectable'].iloc[0]:.1f} points"
-    assert f"No effect is shown; one of {detectable}" in found[0].sentence
+    assert f"The difference is not significant: one of {detectable} would be" in found[0].sentence
     assert found[0].subject.startswith("gain by transfer")
 
 

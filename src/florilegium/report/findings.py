@@ -68,23 +68,16 @@ def _effect(
     )
     if row.n_seeds == 1:
         sentence += " With one seed, this holds for these two networks alone."
-    yield Finding(f"{points(row.difference)} points", subject, sentence + none_shown(row))
+    if not shown(row):
+        sentence += f" The difference is not significant: {_power(row.detectable)}."
+    yield Finding(f"{points(row.difference)} points", subject, sentence)
 
 
-def none_shown(row: Any) -> str:
-    """A sentence on a test that is not significant, with its power; empty for one that is."""
-    if shown(row):
-        return ""
-    return f" No effect is shown; {detected(row.detectable)}."
-
-
-def detected(detectable: float) -> str:
-    """The power of a test in words: the difference that it would have found in four of five repetitions."""
+def _power(detectable: float) -> str:
+    """The power of a test in words: the difference that is significant in four of five repetitions."""
     if not detectable < 1:
-        return "so few runs cannot show any difference"
-    return (
-        f"one of {points(detectable).removeprefix('+')} points would have been, in four of five repetitions"
-    )
+        return "so few runs cannot show any"
+    return f"one of {points(detectable).removeprefix('+')} points would be, in four of five repetitions"
 
 
 def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding]:
@@ -94,13 +87,13 @@ def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding
         low, high = min(row.difference for row in rows), max(row.difference for row in rows)
         above = sum(shown(row) and row.difference > 0 for row in rows)
         below = sum(shown(row) and row.difference < 0 for row in rows)
-        smallest = max(row.detectable for row in rows)
-        rest = f"; of the others {detected(smallest)}" if above + below < len(rows) else ""
+        largest = max(row.detectable for row in rows)
+        rest = f"; of the other differences, {_power(largest)}" if above + below < len(rows) else ""
         yield Finding(
             f"{points(low)} to {points(high)} points",
             f"gain by transfer ({len(rows)} pairs)",
-            f"Adjusted for the study's {len(differences)} tests, {above} gains and {below} losses are shown{rest}. The table of "
-            "differences has each.",
+            f"Adjusted for the study's {len(differences)} tests, {above} gains and {below} losses are significant{rest}. The "
+            "table of differences has each.",
         )
 
 
