@@ -207,13 +207,14 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
 def differences_of(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
     """The row of an arm against another (without `other` its baseline) in the table of differences; None when the two
     have no paired test."""
-    over = other or entry.baseline_key
-    rows = differences[
-        (differences["experiment"] == entry.experiment)
-        & (differences["arm"] == entry.arm)
-        & (differences["baseline"] == "/".join(over or ()))
-    ]
+    rows = arm_rows(differences, entry.key)
+    rows = rows[rows["baseline"] == "/".join(other or entry.baseline_key or ())]
     return next(rows.itertuples(), None)
+
+
+def arm_rows(table: pd.DataFrame, key: Key) -> pd.DataFrame:
+    """The rows of one arm in a table of its study."""
+    return table[(table["experiment"] == key[0]) & (table["arm"] == key[1])]
 
 
 def shown(row: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from florilegium.core.metrics import EPOCHS
-from florilegium.report.comparison import differences_of, shown
+from florilegium.report.comparison import arm_rows, differences_of, shown
 from florilegium.report.study import SHARE, Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
@@ -133,8 +133,8 @@ def _published(comparison: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _mean(comparison: pd.DataFrame, entry: Entry, metric: str) -> float | None:
-    of_arm = (comparison["experiment"] == entry.experiment) & (comparison["arm"] == entry.arm)
-    means = comparison[of_arm & (comparison["metric"] == metric)]["mean"].dropna()
+    rows = arm_rows(comparison, entry.key)
+    means = rows[rows["metric"] == metric]["mean"].dropna()
     return float(means.iloc[0]) if len(means) else None
 
 
