@@ -5,7 +5,7 @@
 
 Four parts. `null`: two arms of one accuracy, over seeds, images, the scatter of seeds and how hard images are;
 beside the test stand Student's paired t over seeds and McNemar on one seed. `power`: the same with effects.
-`studies`: a baseline and other arms that lend each other what they know of their seeds (`report.scatter`), alike
+`studies`: a baseline and other arms that lend each other what they know of their seeds (`report.spread.Scatter`), alike
 and unlike. `precision`: detectors, compared by average precision on resampled images.
 """
 
@@ -27,10 +27,8 @@ from scipy.special import stdtr
 
 from florilegium.core.files import write_json, write_text
 from florilegium.report.average_precision import coco_scores, error_covariance, resampled
-from florilegium.report.intervals import own_variance
-from florilegium.report.scatter import scatter_of
-from florilegium.report.spread import paired_spread
-from florilegium.report.statistics import mcnemar, resampled_difference
+from florilegium.report.spread import paired_spread, pooled_scatter, seed_variance
+from florilegium.report.statistics import mcnemar, own_variance, resampled_difference
 
 SEEDS, IMAGES, SCATTER = (2, 3, 5, 10), (97, 340, 680, 10_000), (0.0, 0.02, 0.06)
 EFFECTS = (0.01, 0.02, 0.05, 0.10)
@@ -157,7 +155,7 @@ def studies(random: np.random.Generator, job: dict[str, Any], draws: int) -> dic
         accuracies = [accuracy + effect * (n == 1) for n in range(n_arms)]
         arms = [arm_of(a, round(s, 3)) for a, s in zip(accuracies, scatters, strict=True)]
         hits = [of[0] for of in draw(random, arms, job["seeds"], n_images, 1)]
-        lent = scatter_of([(seed_variance(of), len(of)) for of in hits])
+        lent = pooled_scatter([seed_variance(of.mean(axis=1), own_variance(of)) for of in hits])
         for arm in hits[1:2] if effect else hits[1:]:
             centre, spread = paired_spread(arm.view(np.int8) - hits[0].view(np.int8), lent)
             tally.add(np.array([[abs(centre) > spread.half_width(1 - p)] for p in LEVELS]))
@@ -182,11 +180,6 @@ def precision(random: np.random.Generator, job: dict[str, Any], draws: int) -> d
         "ours": tally.shares(),
         "AP_between_seeds": round(float(np.sqrt(np.mean(apart))), 4),
     }
-
-
-def seed_variance(hits: NDArray[np.bool_]) -> float:
-    """As `report.test_set` has it."""
-    return max(float(np.var(hits.mean(axis=1), ddof=1)), own_variance(hits))
 
 
 class Tally:

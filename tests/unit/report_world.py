@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from florilegium.report.comparison import tabulate
 from florilegium.report.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
-from florilegium.report.study_tables import tabulate
 
 CLASSES = [
     "bluebell",

@@ -20,7 +20,7 @@ from florilegium.explanation.explicit import PoolByReLU, explicit
 from florilegium.explanation.perturbation import POINTS, area, blurred, curves, ranks
 from florilegium.explanation.survey import rollout
 from florilegium.models import registry
-from florilegium.report.scores_attribution import summarise
+from florilegium.report.scores import summarise
 
 SIDE = 8
 

@@ -23,14 +23,14 @@ from florilegium.core.files import digest, read_json
 from florilegium.core.receipts import write_receipt
 from florilegium.core.validate import read_yaml
 from florilegium.plan.project import load_plan
-from florilegium.report import readme
+from florilegium.report import reference
 from florilegium.report.arms import Arms
-from florilegium.report.document import OF_MORE, WITH_PICTURES, document, plots_of, tables_of
-from florilegium.report.evidence import check_answers, kept, live
+from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.figures import DRAW
-from florilegium.report.hits import pack, read_hits
-from florilegium.report.recomputed import DOCUMENTS, README, ROWS, recompute, tables_by_file
+from florilegium.report.page import OF_MORE, WITH_PICTURES, document, plots_of
+from florilegium.report.recomputed import CLOSING, DOCUMENTS, OPENING, README, ROWS, recompute
 from florilegium.report.reference import folder_name, write_reference
+from florilegium.report.runs import pack, read_hits
 
 ROOT = Path(__file__).parents[2]
 HARDWARE = "2 cores of an AMD EPYC"
@@ -124,7 +124,7 @@ def write_readme(here: Path, **changes: str) -> None:
     blocks = [{"reference": KEPT.name, "heading": "Flowers.", "rows": [row]}]
     (here / ROWS).parent.mkdir(parents=True, exist_ok=True)
     (here / ROWS).write_text(yaml.safe_dump({"blocks": blocks}))
-    (here / README).write_text(f"# Mine\n\n{readme.OPENING}\nold\n{readme.CLOSING}\n\nThe rest.\n")
+    (here / README).write_text(f"# Mine\n\n{OPENING}\nold\n{CLOSING}\n\nThe rest.\n")
 
 
 # What is kept
@@ -162,7 +162,7 @@ def test_any_number_of_images_is_packed(tmp_path: Path, n: int) -> None:
 
 
 def test_arms_of_other_images_are_not_compared(here: Path) -> None:
-    runs = kept(KEPT).runs["flowers"]
+    runs = read_reference(KEPT).runs["flowers"]
     arm, baseline = (tuple(name.split("/")) for name in LEAK)
     assert Arms(runs).paired(arm, baseline) is not None
     path = runs[baseline][0].folder / "hits.json"
@@ -188,12 +188,12 @@ def test_a_reference_holds_what_it_should_and_nothing_of_this_machine(project: P
 
 def test_tables_from_a_reference_are_those_of_the_live_run(project: Path) -> None:
     with contextlib.chdir(project):
-        ours, theirs = tables_of(kept(KEPT)), tables_of(live(RESULTS, HARDWARE))
+        ours, theirs = read_reference(KEPT).tables, live(RESULTS, HARDWARE).tables
         assert list(ours) == ["flowers", "detection"]
         for study in ours:
             for name, table in ours[study].by_file().items():
                 assert len(table) and csv_of(table) == csv_of(theirs[study].by_file()[name]), name
-        assert document(kept(KEPT), ours, "x") == document(live(RESULTS, HARDWARE), theirs, "x")
+        assert document(read_reference(KEPT), "x") == document(live(RESULTS, HARDWARE), "x")
 
 
 def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
@@ -226,7 +226,7 @@ def test_a_flipped_byte_is_named(here: Path, name: str) -> None:
     path = KEPT / "flowers/scratch/corrected/seed1" / name
     flip(path)
     with pytest.raises(UserError, match=rf"{path.resolve().name}: (has changed since {KEPT}/|is no receipt)"):
-        kept(KEPT)
+        read_reference(KEPT)
 
 
 def test_a_missing_file_and_one_too_many_are_named(here: Path) -> None:
@@ -234,11 +234,11 @@ def test_a_missing_file_and_one_too_many_are_named(here: Path) -> None:
     content = path.read_text()
     path.unlink()
     with pytest.raises(UserError, match=r"seed1/hits.json: is missing"):
-        kept(KEPT)
+        read_reference(KEPT)
     path.write_text(content)
     shutil.copytree(path.parent, path.parent.with_name("seed3"))
     with pytest.raises(UserError, match=r"seed3/cost.json: no receipt names this file"):
-        kept(KEPT)
+        read_reference(KEPT)
 
 
 def test_a_reference_under_another_name_or_with_a_cut_receipt_is_one_sentence(here: Path) -> None:
@@ -246,11 +246,11 @@ def test_a_reference_under_another_name_or_with_a_cut_receipt_is_one_sentence(he
     with pytest.raises(
         UserError, match=r"other/receipt.json: names files of another folder; give this one its old"
     ):
-        kept(moved)
+        read_reference(moved)
     moved.rename(KEPT)
     (KEPT / "receipt.json").write_text('{"outputs": ')
     with pytest.raises(UserError, match=r"mini-laptop/receipt.json: is no receipt that can be read"):
-        kept(KEPT)
+        read_reference(KEPT)
 
 
 def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) -> None:
@@ -262,7 +262,7 @@ def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) 
         KEPT / "receipt.json", stage="reference", spec={}, code="", inputs=[], outputs=files, started=0
     )
     with pytest.raises(UserError, match=rf"{seed1}: is not the file that receipt.json beside it names"):
-        kept(KEPT)
+        read_reference(KEPT)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'])
@@ -298,17 +298,19 @@ def test_a_run_that_is_not_there_or_has_no_receipt_is_refused(here: Path) -> Non
 
 
 def test_what_is_too_large_for_git_is_refused(here: Path, monkeypatch) -> None:
-    monkeypatch.setattr("florilegium.report.reference.LIMIT", 2**16)
+    monkeypatch.setattr(reference, "LIMIT", 2**16)
     with pytest.raises(UserError, match=r"0.1 MiB"):
         write_reference(live(RESULTS, HARDWARE), KEPT, "c0de")
-    assert kept(KEPT)
+    assert read_reference(KEPT)
 
 
 @pytest.mark.parametrize("run", ["flowers/scratch/corrected/seed0", "detection/r18/corrected/seed0"])
 def test_answers_of_another_run_are_named(here: Path, run: str) -> None:
     """As if they had been copied from another seed, and its receipt with them."""
     study, folder = run.partition("/")[0], KEPT / run
-    (found,) = (r for of_arm in kept(KEPT).runs[study].values() for r in of_arm if r.folder == folder)
+    (found,) = (
+        r for of_arm in read_reference(KEPT).runs[study].values() for r in of_arm if r.folder == folder
+    )
     check_answers(found)
     main = "top1" if study == "flowers" else "AP"
     found.metrics[main] += 1 / 340
@@ -340,7 +342,7 @@ def test_the_command_writes_a_reference_and_tells_its_size(here: Path, monkeypat
     assert re.search(r"flowers: 9 runs, \d+ KiB, [\d,]+ bytes a run", said)
     assert "several versions of the code (classification resnet18 0ther, c0de); the record names them" in said
     out = Path("results/reference/mini-2-cores-of-an-amd-epyc-zen-3")
-    assert kept(out).hardware == "2 cores of an AMD EPYC (Zen 3)"
+    assert read_reference(out).hardware == "2 cores of an AMD EPYC (Zen 3)"
     code = {"classification resnet18": ["0ther", "c0de"], "detection resnet18": ["c0de"]}
     assert read_json(out / "reference.json")["code"] == code
     assert folder_name("demo", "One H200") == "demo-one-h200"
@@ -420,8 +422,9 @@ def test_readme_and_documents_are_what_the_references_say() -> None:
 
 
 def test_tables_beside_the_documents_are_what_the_references_say() -> None:
-    for name, (evidence, tables) in recompute(ROOT).references.items():
-        for study, by_file in tables_by_file(evidence, tables).items():
+    for name, evidence in recompute(ROOT).references.items():
+        for study, tables in evidence.tables.items():
+            by_file = tables.by_file()
             folder = ROOT / DOCUMENTS / name / study
             assert {path.name for path in folder.glob("*.csv")} == set(by_file)
             for file, table in by_file.items():

@@ -13,12 +13,12 @@ from PIL import Image
 from florilegium.explanation.attributions import Attributions
 from florilegium.report import style
 from florilegium.report.catalogue import ATTRIBUTION, planned
-from florilegium.report.document import plots_of
 from florilegium.report.figures import DRAW
 from florilegium.report.figures_attribution import READ, sources
 from florilegium.report.material import Material
+from florilegium.report.page import plots_of
 from florilegium.report.pictures_attribution import draw, tinted
-from florilegium.report.scores_attribution import RANDOM, summarise
+from florilegium.report.scores import RANDOM, summarise
 from florilegium.report.study import Study, read
 
 CNN = ("saliency", "integrated_gradients", "deeplift", "occlusion", "grad_cam")

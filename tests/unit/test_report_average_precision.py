@@ -144,7 +144,7 @@ def test_runs_of_other_images_or_annotations_are_told_in_a_sentence() -> None:
     edited = {**truth, "annotations": truth["annotations"][1:]}
     with pytest.raises(UserError, match="different annotations"):
         resampled([runs[0], matched(edited, results[0])], ["AP"], draws=2)
-    with pytest.raises(UserError, match="unknown figure of COCO 'AP5', did you mean"):
+    with pytest.raises(UserError, match="unknown score of COCO 'AP5', did you mean"):
         resampled(runs, ["AP5"], draws=2)
     with pytest.raises(UserError, match="no run"):
         resampled([], ["AP"], draws=2)

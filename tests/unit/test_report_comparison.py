@@ -14,11 +14,10 @@ from scipy import stats
 
 from florilegium.core.errors import UserError
 from florilegium.report.arms import Arms
-from florilegium.report.comparison import compare, read_tables
-from florilegium.report.csv_file import write_csv
+from florilegium.report.comparison import StudyTables, compare, read_tables, tabulate, write_tables
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
 from florilegium.report.study import Study, read
-from florilegium.report.tables import markdown, readable
+from florilegium.report.tables import markdown, readable, write_csv
 
 CONTRACT = (
     "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "
@@ -204,6 +203,24 @@ def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path
     kept, differences = read_tables(tmp_path)
     assert readable(kept) == readable(tables[0])
     assert kept["n_test"].isna().any() and len(differences) == len(tables[1])
+
+
+def test_a_studys_tables_are_read_back_as_they_were_written(
+    whole: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    study = read(Study, json.dumps(whole[0]))
+    tables = tabulate(study, read_study(whole[1], study), {})
+    files = write_tables(tables.by_file(), tmp_path)
+    assert {path.name for path in files} == {
+        f"{n}.csv" for n in ("comparison", "differences", "costs", "scores")
+    }
+    again = StudyTables.read(tmp_path, study)
+    assert again.generated is None and list(again.by_file()) == list(tables.by_file())
+    for name, table in again.by_file().items():
+        before = tables.by_file()[name]
+        assert list(table) == list(before) and len(table) == len(before) > 0
+        write_csv(table, tmp_path / "again.csv")
+        assert (tmp_path / "again.csv").read_bytes() == (tmp_path / name).read_bytes(), name
 
 
 def detectors(root: Path, arms: dict[str, list[float]], **changes: Any) -> list[dict[str, Any]]:

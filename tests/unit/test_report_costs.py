@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import report_world as world
 
-from florilegium.report.costs import costs, costs_markdown, readable_costs
 from florilegium.report.runs import read_study
+from florilegium.report.scores import costs, costs_markdown, readable_costs
 from florilegium.report.study import Study, read
 
 CONTRACT = (

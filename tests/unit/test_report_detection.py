@@ -18,15 +18,14 @@ from florilegium.data.boxed_pack import BoxedPictures
 from florilegium.report import style
 from florilegium.report.arms import Arms
 from florilegium.report.catalogue import DETECTOR, planned
-from florilegium.report.csv_file import write_csv
-from florilegium.report.document import WITH_PICTURES
 from florilegium.report.figures import DRAW
 from florilegium.report.material import Material
-from florilegium.report.page import DATASET_HEADER, dataset_row
+from florilegium.report.page import DATASET_HEADER, WITH_PICTURES, dataset_row
 from florilegium.report.runs import epochs_to_90_percent
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Page, read
+from florilegium.report.tables import write_csv
 
 DEPTHS = [
     world.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)
@@ -207,12 +206,13 @@ def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material
 
 def test_scores_are_read_back_as_tables_for_people(whole: Material, tmp_path: Path) -> None:
     write_csv(scores(whole.study, Arms(whole.runs)), tmp_path / "scores.csv")
-    detectors, last, by_class, errors = readable_scores(whole.study, read_scores(tmp_path))
-    assert detectors["header"] == ("Arm", *COCO, "AP, last epoch", "Seeds")
-    assert last["header"] == ("Arm", *COCO, "Seeds")
-    assert by_class["header"] == ("Arm", *world.CLASSES, "Seeds")
-    assert errors["rows"][0][0] == "ResNet-18" and errors["rows"][0][-1] == "3"
-    assert len({len(row) for row in errors["rows"]} | {len(errors["header"])}) == 1
+    tables = [table for _, table in readable_scores(whole.study, read_scores(tmp_path))]
+    (detectors, _), (last, _), (by_class, _), (errors, rows) = tables
+    assert detectors == ("Arm", *COCO, "AP, last epoch", "Seeds")
+    assert last == ("Arm", *COCO, "Seeds")
+    assert by_class == ("Arm", *world.CLASSES, "Seeds")
+    assert rows[0][0] == "ResNet-18" and rows[0][-1] == "3"
+    assert len({len(row) for row in rows} | {len(errors)}) == 1
 
 
 def test_only_what_was_published_stands_beside_it(whole: Material) -> None:

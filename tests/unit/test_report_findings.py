@@ -26,7 +26,7 @@ def test_findings_hold_back_where_no_effect_is_shown_and_say_what_would_have_bee
     table, differences = compared(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), table, differences, [])
     detectable = f"{100 * differences['detectable'].iloc[0]:.1f} points"
-    assert f"No effect is shown; one of {detectable}" in found[0].sentence
+    assert f"The difference is not significant: one of {detectable} would be" in found[0].sentence
     assert found[0].subject.startswith("gain by transfer")
 
 
@@ -44,7 +44,7 @@ def test_what_most_generated_images_do_is_a_finding_of_each_generator(tmp_path: 
     table, differences = compared(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), table, differences, [])
     said = [finding for finding in found if "by 100 % generated images" in finding.subject]
-    assert len(said) == 2 and all(finding.figure.startswith("−") for finding in said)
+    assert len(said) == 2 and all(finding.headline.startswith("−") for finding in said)
     assert not [finding for finding in found if "25 %" in finding.subject]
 
 
@@ -59,4 +59,4 @@ def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> Non
         summary = audit | {"across_splits": {"train/test": {"pairs": 2 * shown, "images": shown}}}
         found = findings(read(Study, json.dumps(description)), table, differences, [summary])
         said = [finding for finding in found if "its own training split" in finding.subject]
-        assert [finding.figure for finding in said] == ["1 test picture"] * shown
+        assert [finding.headline for finding in said] == ["1 test picture"] * shown

@@ -13,8 +13,7 @@ from scipy import stats
 from florilegium.core.metrics import WORDS, metrics_of
 from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare, differences_of
-from florilegium.report.measures import factor, over_seeds, value
-from florilegium.report.runs import Run, read_runs, read_study
+from florilegium.report.runs import Run, factor, over_seeds, read_runs, read_study, value
 from florilegium.report.study import Study, read
 
 

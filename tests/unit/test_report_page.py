@@ -11,9 +11,8 @@ import pytest
 import report_world as world
 from PIL import Image
 
-from florilegium.report.document import document, tables_of
 from florilegium.report.evidence import Evidence
-from florilegium.report.page import render_page
+from florilegium.report.page import document, render_page
 from florilegium.report.study import Page, read
 
 AUDIT = {
@@ -90,7 +89,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
 def html_of(results: tuple[Path, dict[str, Any], list[Path]], **changes: Any) -> str:
     here, page, images = results
     model = read(Page, json.dumps({**page, **changes}))
-    return render_page(model, here, {path.parent.name: path for path in images})
+    return render_page(Evidence(model, here, {path.parent.name: path for path in images}))
 
 
 def test_nothing_is_loaded_from_elsewhere(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
@@ -145,8 +144,24 @@ def test_page_and_document_say_which_figures_were_left_out_and_why(
     paths = {path.parent.name: path for path in images}
     model = read(Page, json.dumps(changed))
     evidence = Evidence(model, here, paths, "h", "2026-01-02")
-    assert f"- {line}" in document(evidence, tables_of(evidence), "p")
+    assert f"- {line}" in document(evidence, "p")
     assert "Not drawn" not in html_of(results)
+
+
+def test_page_and_document_say_the_same_of_a_study(
+    results: tuple[Path, dict[str, Any], list[Path]],
+) -> None:
+    """Headlines, and the cells of the comparison: the page reads tables that the document computes."""
+    here, page, images = results
+    evidence = Evidence(read(Page, json.dumps(page)), here, {path.parent.name: path for path in images})
+    html, text = Elements(render_page(evidence)).text, document(evidence, "p")
+    headlines = [line for line in text.splitlines() if line.startswith("- **")]
+    assert len(headlines) >= 3
+    for line in headlines:
+        number, qualified = line.removeprefix("- **").split("** ")
+        assert all(part in html for part in (number, *qualified.split(". ", 1))), line
+    rows = [line for line in text.splitlines() if line.startswith("| from102_leaky | leaky |")]
+    assert rows and all(cell.strip() in html for row in rows for cell in row.strip("| ").split(" | "))
 
 
 def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str, Any], list[Path]]) -> None:

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
-from florilegium.report.intervals import arm_interval, own_variance, share_interval
-from florilegium.report.scatter import MOST, Scatter, scatter_of
-from florilegium.report.statistics import wilson
+from florilegium.report.spread import MOST_DF, Scatter, pooled_scatter
+from florilegium.report.statistics import arm_interval, own_variance, share_interval, wilson
 
 
 def test_moderation_is_the_posterior_mean_of_smyth() -> None:
@@ -15,25 +14,25 @@ def test_moderation_is_the_posterior_mean_of_smyth() -> None:
 
 def test_arms_that_are_alike_lend_all_that_is_allowed() -> None:
     random = np.random.default_rng(0)
-    found = scatter_of([(float(v), 5) for v in 0.02**2 * random.chisquare(4, 12) / 4])
-    assert found is not None and found.df == MOST and found.n_arms == 12
+    found = pooled_scatter([(float(v), 5) for v in 0.02**2 * random.chisquare(4, 12) / 4])
+    assert found is not None and found.df == MOST_DF and found.n_arms == 12
     assert 0.01**2 < found.variance < 0.03**2
 
 
 def test_arms_that_are_unlike_lend_less() -> None:
-    found = scatter_of([(10.0**-k, 9) for k in range(2, 12)])
+    found = pooled_scatter([(10.0**-k, 9) for k in range(2, 12)])
     assert found is not None and found.df < 1
 
 
 def test_no_arm_counts_for_more_than_the_others_know() -> None:
-    found = scatter_of([(1e-4, 2), (1.1e-4, 2), (0.9e-4, 2)])
+    found = pooled_scatter([(1e-4, 2), (1.1e-4, 2), (0.9e-4, 2)])
     assert found is not None and found.df == 1  # half of what the two others have, a degree each
     assert found.variance == pytest.approx(1e-4)
 
 
 def test_few_arms_or_lone_seeds_lend_nothing() -> None:
-    assert scatter_of([(1e-4, 3), (1e-4, 3)]) is None
-    assert scatter_of([(1e-4, 3), (1e-4, 3), (0.0, 1)]) is None
+    assert pooled_scatter([(1e-4, 3), (1e-4, 3)]) is None
+    assert pooled_scatter([(1e-4, 3), (1e-4, 3), (0.0, 1)]) is None
 
 
 def test_an_arm_of_one_seed_has_wilsons_interval() -> None:
@@ -84,7 +83,7 @@ def test_the_least_variance_between_seeds_is_that_of_their_own_images() -> None:
 def test_the_prior_degrees_of_freedom_solve_smyths_equation() -> None:
     """Section 6.2: trigamma(d0 / 2) is what scatter of log variances is left beside that of the seeds."""
     variances = np.array([1e-4, 4e-4, 3e-5, 2e-3, 9e-5, 6e-4])
-    found = scatter_of([(float(v), 21) for v in variances])
-    assert found is not None and found.df < MOST
+    found = pooled_scatter([(float(v), 21) for v in variances])
+    assert found is not None and found.df < MOST_DF
     left = np.var(np.log(variances), ddof=1) - polygamma(1, 10)
     assert polygamma(1, found.df / 2) == pytest.approx(left)

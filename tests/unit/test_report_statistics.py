@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from florilegium.report.scatter import Scatter
+from florilegium.report.spread import Scatter
 from florilegium.report.statistics import (
     Difference,
     holm,

@@ -1,36 +1,127 @@
-"""The arms of a study: how their runs scored on the test images, and how they compare."""
+"""The arms of a study: the scores of their runs on the test images, and paired tests between them.
+
+Runs that were tested on the same images form a `TestSet`: their answers are read once, for intervals and tests alike.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from florilegium.core.coco import FIGURES as COCO
 from florilegium.core.errors import UserError
 from florilegium.core.metrics import SCORING, Scored
-from florilegium.report.average_precision import error_covariance
-from florilegium.report.intervals import arm_interval, resampled_interval, share_interval
-from florilegium.report.measures import NOWHERE, over_seeds
-from florilegium.report.runs import Run, finite
+from florilegium.report.average_precision import error_covariance, resampled
+from florilegium.report.runs import NOWHERE, Run, finite, over_seeds, value
+from florilegium.report.spread import Scatter, one_image, pooled_scatter, seed_variance
 from florilegium.report.statistics import (
     Difference,
+    Hits,
     Interval,
+    arm_interval,
     one_more_seed,
+    own_variance,
     paired_difference,
     paired_t,
     resampled_difference,
+    resampled_interval,
+    share_interval,
     student,
 )
 from florilegium.report.study import Key
-from florilegium.report.test_set import Floats, TestSet, answers_of
 
-Chosen = tuple[Key, list[int] | slice]
+DRAWS = 1000
+Floats = NDArray[np.float64]
+Chosen = tuple[Key, list[int] | slice]  # an arm and the places of its runs
+
+
+def _answers(run: Run) -> tuple[str, Any]:
+    """A digest of a run's test images, and its answers: hits (N,), `Matches`, or None of a generator."""
+    if run.task == "classification":
+        return run.hits()
+    if run.task == "detection":
+        matches = run.matches()
+        return matches.images, matches
+    return "", None
+
+
+class TestSet:
+    """The finished runs that were tested on the same images, by arm; arms without one are left out.
+
+    Attributes:
+        task: of all arms.
+        runs: of each arm.
+        answers: of each arm those of its runs, in the order of `runs`: hits (N,), `Matches`, or None of a generator.
+    """
+
+    __test__ = False  # pytest takes every class of such a name for its own
+
+    def __init__(self, task: Scored) -> None:
+        self.task = task
+        self.runs: dict[Key, list[Run]] = {}
+        self.answers: dict[Key, list[Any]] = {}
+        self._scatters: dict[str, Scatter | None] = {}
+
+    @cached_property
+    def n_images(self) -> int:
+        return int(next(iter(self.runs.values()))[0].metrics.get("n_test", 0))
+
+    @cached_property
+    def hits(self) -> dict[Key, Hits]:
+        """Right and wrong answers of classifiers, by arm: (runs, images)."""
+        return {key: np.stack(answers) for key, answers in self.answers.items()}
+
+    def values(self, metric: str, key: Key) -> Floats:
+        """A metric of each run of an arm, (S,); NaN where a run has none."""
+        return np.array([value(run, metric) for run in self.runs[key]])
+
+    def draws(self, metric: str, key: Key) -> Floats:
+        """A COCO score of each run of an arm of detectors on resampled images, (draws, S)."""
+        return np.asarray(self._draws[key][:, :, COCO.index(metric)])
+
+    @cached_property
+    def _draws(self) -> dict[Key, Floats]:
+        every = [matches for answers in self.answers.values() for matches in answers]
+        ends = np.cumsum([len(runs) for runs in self.runs.values()])
+        of_arms = np.split(resampled(every, COCO, draws=DRAWS), ends[:-1], axis=1)
+        return dict(zip(self.runs, of_arms, strict=True))
+
+    def own_variance(self, metric: str, key: Key) -> float:
+        """The least variance of a metric between seeds: that which the choice of images causes in each seed on its own,
+        as far as it is known."""
+        least = one_image(self.n_images)
+        if metric == "top1" and len(self.runs[key]) > 1:
+            return max(least, own_variance(self.hits[key]))
+        if metric in COCO:
+            variance, covariance = error_covariance(self.draws(metric, key))
+            return max(least, variance - max(covariance, 0.0))
+        return least
+
+    def scatter(self, metric: str) -> Scatter | None:
+        """The prior for the variance of a metric between seeds, from all arms together; see `report.spread`."""
+        if metric not in self._scatters:
+            known = {key: self.values(metric, key) for key, runs in self.runs.items() if len(runs) > 1}
+            self._scatters[metric] = pooled_scatter(
+                [
+                    seed_variance(values, self.own_variance(metric, key))
+                    for key, values in known.items()
+                    if not np.isnan(values).any()
+                ]
+            )
+        return self._scatters[metric]
+
+    def rows(self, key: Key, seeds: Sequence[int]) -> list[int]:
+        """The places of some seeds among an arm's runs."""
+        own = [run.seed for run in self.runs[key]]
+        return [own.index(seed) for seed in seeds]
 
 
 @dataclass(frozen=True)
 class Paired:
-    """An arm against another, over the seeds that both have: their means over these alone, and the difference."""
+    """An arm against another: their means over the seeds that both have, and the difference."""
 
     difference: Difference
     mean: float
@@ -47,24 +138,24 @@ class Arms:
 
     @cached_property
     def _test_sets(self) -> dict[Key, TestSet]:
-        """By arm; an arm without a finished run has none."""
-        alike: dict[tuple[Scored, str], TestSet] = {}
-        found: dict[Key, TestSet] = {}
+        """The test set of each arm; an arm without a finished run has none."""
+        by_images: dict[tuple[Scored, str], TestSet] = {}
+        by_arm: dict[Key, TestSet] = {}
         for key, runs in self.runs.items():
             for run in finite(runs):
-                images, answers = answers_of(run)
-                tests = alike.setdefault((run.task, images), TestSet(run.task))
-                if found.setdefault(key, tests) is not tests:
+                images, answers = _answers(run)
+                tests = by_images.setdefault((run.task, images), TestSet(run.task))
+                if by_arm.setdefault(key, tests) is not tests:
                     raise UserError(
                         f"{'/'.join(key)}: its seeds were tested on different images; run all of them on the same data"
                     )
                 tests.runs.setdefault(key, []).append(run)
                 tests.answers.setdefault(key, []).append(answers)
-        return found
+        return by_arm
 
     def summary(self, metric: str, key: Key) -> Interval:
-        """Mean of a metric and its 95 % interval. Of a score on test images it holds seeds and images; with one seed
-        the images alone, where they are known."""
+        """Mean of a metric and its 95 % interval: over seeds and images for a score on test images (over images alone
+        with one seed, where the answers are known), over seeds for anything else."""
         tests = self._test_sets.get(key)
         if tests is None or metric not in SCORING[tests.task].scores:
             return over_seeds(metric, self.runs[key])
@@ -74,7 +165,7 @@ class Arms:
         if metric == "top1":
             return arm_interval(tests.hits[key], scatter=tests.scatter(metric))
         if metric in SCORING[tests.task].on_test:
-            # Which images are right is not known, so as if all seeds had the same ones.
+            # The right images are not known by name: assume the same ones for all seeds.
             return share_interval(values, tests.n_images, scatter=tests.scatter(metric))
         if metric in COCO:
             errors = error_covariance(tests.draws(metric, key))
@@ -82,10 +173,10 @@ class Arms:
         return student(values, 0.0, 1.0)
 
     def paired(self, key: Key, other: Key) -> Paired | None:
-        """An arm against another; None where there is no test, and `untested` says why.
+        """The paired test of an arm against another; None where there is none, for the reason that `untested` gives.
 
         Classifiers are compared image by image, detectors on the same resampled images, others seed by seed. Without
-        a common seed a single run is held against all runs of the other arm, as one draw more.
+        a common seed, a single run is compared with all runs of the other arm, as a further draw of theirs.
         """
         tests = self._test_sets.get(key)
         if tests is None or tests is not self._test_sets.get(other):
@@ -97,19 +188,16 @@ class Arms:
         a, b = (tests.values(main, arm)[rows[arm]] for arm in (key, other))
         if np.isnan([*a, *b]).any():
             return None
-        found = (
-            _difference(tests, (key, rows[key]), (other, rows[other]), a - b)
-            if seeds
-            else _one_more(tests, key, other, a, b)
-        )
-        return (
-            Paired(found, float(a.mean()), float(b.mean()), len(seeds) or 1, tests.n_images)
-            if found
-            else None
-        )
+        if seeds:
+            difference = _difference(tests, (key, rows[key]), (other, rows[other]), a - b)
+        else:
+            difference = _one_more(tests, key, other, a, b)
+        if difference is None:
+            return None
+        return Paired(difference, float(a.mean()), float(b.mean()), len(seeds) or 1, tests.n_images)
 
     def untested(self, key: Key, other: Key) -> str:
-        """Why an arm has no test against another, where both were run to an end."""
+        """The reason why an arm has no test against another, if both have a finished run; else empty."""
         tests, others = self._test_sets.get(key), self._test_sets.get(other)
         if tests is None or others is None:
             return ""
@@ -119,14 +207,14 @@ class Arms:
 
 
 def _difference(tests: TestSet, ours: Chosen, theirs: Chosen, differences: Floats) -> Difference | None:
-    """Of two arms over the same seeds, each an arm and the places of its runs; `differences` (S,) of their scores."""
+    """Two arms over the same seeds; `differences` (S,) are those of their scores."""
     main = SCORING[tests.task].main
     if tests.task == "classification":
         a, b = (tests.hits[arm][rows] for arm, rows in (ours, theirs))
         return paired_difference(a, b, scatter=tests.scatter(main))
     if tests.task == "detection":
-        drawn, other = (tests.draws(main, arm)[:, rows] for arm, rows in (ours, theirs))
-        errors = error_covariance(drawn - other)
+        draws, other = (tests.draws(main, arm)[:, rows] for arm, rows in (ours, theirs))
+        errors = error_covariance(draws - other)
         return resampled_difference(differences, *errors, tests.n_images, scatter=tests.scatter(main))
     return paired_t(differences, np.zeros_like(differences)) if len(differences) > 1 else None
 
@@ -137,6 +225,6 @@ def _one_more(tests: TestSet, key: Key, other: Key, a: Floats, b: Floats) -> Dif
     if len(a) == 1 < len(b):
         return one_more_seed(float(a[0]), b, tests.own_variance(main, other))
     if len(b) == 1 < len(a):
-        found = one_more_seed(float(b[0]), a, tests.own_variance(main, key))
-        return replace(found, mean=-found.mean, low=-found.high, high=-found.low)
+        d = one_more_seed(float(b[0]), a, tests.own_variance(main, key))
+        return replace(d, mean=-d.mean, low=-d.high, high=-d.low)
     return None

@@ -1,11 +1,10 @@
-"""The figures of COCO on resampled test images, from matches that were made once.
+"""COCO's twelve scores on resampled test images, from matches that were made once.
 
-Average precision is no mean over images: which detection stands where in the ranking depends on all of
-them. Its error is therefore found by drawing images anew (Efron 1979, "Bootstrap methods: another look at
-the jackknife", Annals of Statistics 7:1-26), all runs on the same draws, so that seeds and arms are paired by
-image. An image that is drawn w times counts as w images: what pycocotools gives for a set in which it stands
-w times with ids that follow one another, but that the w copies of a detection stand together in the ranking
-even where an image has equal scores of one class.
+Average precision is no mean over images: the rank of each detection depends on all of them. Its error is therefore
+estimated by the bootstrap (Efron 1979, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7:1-26),
+with the same resamples for all runs, so that seeds and arms are paired by image. An image that is drawn w times has the
+weight w. This equals pycocotools on a set that holds the image w times with successive ids, except that the w copies of a
+detection stay together in the ranking even where an image has equal scores of one class.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,65 +42,60 @@ class Recall:
     limit: int = LIMIT
 
 
-ALL, SMALL, MEDIUM, LARGE = range(len(AREAS))
-DEFINED: dict[str, Precision | Recall] = dict(
-    zip(
-        FIGURES,
-        (
-            Precision(),
-            Precision(ious=(HALF,)),
-            Precision(ious=(THREE_QUARTERS,)),
-            *(Precision(area) for area in (SMALL, MEDIUM, LARGE)),
-            *(Recall(limit=limit) for limit in (1, 10, LIMIT)),
-            *(Recall(area) for area in (SMALL, MEDIUM, LARGE)),
-        ),
-        strict=True,
-    )
-)
+_, SMALL, MEDIUM, LARGE = range(len(AREAS))
+DEFINED: dict[str, Precision | Recall] = {
+    "AP": Precision(),
+    "AP50": Precision(ious=(HALF,)),
+    "AP75": Precision(ious=(THREE_QUARTERS,)),
+    "APs": Precision(SMALL),
+    "APm": Precision(MEDIUM),
+    "APl": Precision(LARGE),
+    "AR1": Recall(limit=1),
+    "AR10": Recall(limit=10),
+    "AR100": Recall(),
+    "ARs": Recall(SMALL),
+    "ARm": Recall(MEDIUM),
+    "ARl": Recall(LARGE),
+}
 
 
 def coco_scores(matches: Matches, weights: Floats | None = None) -> dict[str, float | None]:
-    """The twelve figures; `weights` (I,) say how often each image counts, once each without them.
-
-    None stands where no object is left to count.
+    """The twelve scores; `weights` (I,) are those of the images, one each by default. None where no object counts.
 
     Raises:
         ValueError: the weights do not fit the images, or one is negative.
     """
-    drawn = np.ones(matches.n_images) if weights is None else np.asarray(weights, dtype=np.float64)
-    if drawn.shape != (matches.n_images,) or (drawn < 0).any():
-        raise ValueError(f"weights of shape {drawn.shape} are not one for each of {matches.n_images} images")
-    values = _Ranking(matches, FIGURES).figures(drawn[:, None])[0]
+    weights = np.ones(matches.n_images) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weights.shape != (matches.n_images,) or (weights < 0).any():
+        raise ValueError(
+            f"weights of shape {weights.shape} are not one for each of {matches.n_images} images"
+        )
+    values = _Ranking(matches, FIGURES).scores(weights[:, None])[0]
     return {
         name: None if np.isnan(value) else float(value) for name, value in zip(FIGURES, values, strict=True)
     }
 
 
 def resampled(runs: Sequence[Matches], names: Sequence[str], draws: int = 2000, seed: int = 0) -> Floats:
-    """The figures `names` of every run on the same resampled images: (draws, R, F).
+    """The scores `names` of every run on the same resampled images: (draws, R, F), NaN where no object counts.
 
-    NaN stands where a draw has no object to count. The draws depend on `seed` and on the number of images
-    alone.
+    The resamples depend on `seed` and on the number of images alone.
 
     Raises:
-        UserError: the runs were tested on different images or objects, or COCO has no such figure.
+        UserError: the runs were tested on different images or objects, or COCO has no such score.
     """
     for name in names:
         if name not in DEFINED:
-            raise unknown("figure of COCO", name, FIGURES)
-    check_same_images(runs)
+            raise unknown("score of COCO", name, FIGURES)
+    _check_same_images(runs)
     rankings = [_Ranking(run, names) for run in runs]
     longest = max(ranking.longest for ranking in rankings)
-    found = np.empty((draws, len(runs), len(names)))
-    done = 0
-    for weights in _resamples(runs[0].n_images, draws, max(1, BLOCK // longest), seed):
-        block = slice(done, done := done + weights.shape[1])
-        for place, ranking in enumerate(rankings):
-            found[block, place] = ranking.figures(weights)
-    return found
+    blocks = _resamples(runs[0].n_images, draws, max(1, BLOCK // longest), seed)
+    scores = [np.stack([ranking.scores(weights) for ranking in rankings], axis=1) for weights in blocks]
+    return np.concatenate(scores)
 
 
-def check_same_images(runs: Sequence[Matches]) -> None:
+def _check_same_images(runs: Sequence[Matches]) -> None:
     """Raise `UserError` unless there are runs, all tested on the same objects in the same images."""
     if not runs:
         raise UserError("no run of a detector was given; average precision is resampled over one at least")
@@ -119,9 +113,9 @@ def check_same_images(runs: Sequence[Matches]) -> None:
 
 
 def error_covariance(draws: Floats) -> tuple[float, float]:
-    """How the error that the choice of images gives varies in a run, and together in two of them.
+    """The variance of a run's error by the choice of images, and the covariance of the errors of two runs.
 
-    `draws` (B, R) are a figure of R runs, or its difference between two arms by seed, on B resamples.
+    `draws` (B, R) are a score of R runs, or its difference between two arms by seed, on B resamples.
     Returns the mean over runs of the variance and the mean over pairs of runs of the covariance: the error
     covariances of Obuchowski and Rockette (1995, "Hypothesis testing of diagnostic accuracy for multiple
     readers and multiple tests", Communications in Statistics B 24:285-308) by resampling of cases, as in
@@ -143,16 +137,16 @@ def error_covariance(draws: Floats) -> tuple[float, float]:
 
 
 def _resamples(n_images: int, draws: int, block: int, seed: int) -> Iterator[Floats]:
-    """How often each image is drawn, (I, b): as many images as there are, with replacement."""
+    """Weights of the images, (I, b): as many images as there are, drawn with replacement."""
     generator = np.random.default_rng(seed)
     for start in range(0, draws, block):
         size = min(block, draws - start)
-        drawn = generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=size)
-        yield np.ascontiguousarray(drawn.T, dtype=np.float64)
+        counts = generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=size)
+        yield np.ascontiguousarray(counts.T, dtype=np.float64)
 
 
 class _Ranking:
-    """What some figures need of a run's matches, laid out for many weightings of the images."""
+    """A run's matches, laid out for some scores under many weightings of the images."""
 
     def __init__(self, matches: Matches, names: Sequence[str]) -> None:
         self.wanted = [DEFINED[name] for name in names]
@@ -164,51 +158,48 @@ class _Ranking:
         self.longest = int(max(1, counts.max()))
 
     def _curves(self, matches: Matches) -> dict[int, list["_Curves"]]:
-        """By area, those of each class; at the IoUs that some figure is about."""
-        found: dict[int, list[_Curves]] = {}
-        bounds = np.searchsorted(matches.label, np.arange(len(matches.classes) + 1))
-        for area in {of.area for of in self.wanted if isinstance(of, Precision)}:
-            ious = {
-                iou for of in self.wanted if isinstance(of, Precision) and of.area == area for iou in of.ious
-            }
-            found[area] = [
-                _Curves(matches, area, slice(low, high), sorted(ious))
-                for low, high in pairwise(bounds.tolist())
-            ]
-        return found
+        """The curves of each class, by area, at the IoUs of the scores."""
+        bounds = np.searchsorted(matches.label, np.arange(len(matches.classes) + 1)).tolist()
+        ious: dict[int, set[int]] = {}
+        for of in self.wanted:
+            if isinstance(of, Precision):
+                ious.setdefault(of.area, set()).update(of.ious)
+        return {
+            area: [_Curves(matches, area, slice(*ends), sorted(own)) for ends in pairwise(bounds)]
+            for area, own in ious.items()
+        }
 
-    def figures(self, weights: Floats) -> Floats:
-        """The figures for each of B weightings (I, B) of the images: (B, F), NaN without objects."""
+    def scores(self, weights: Floats) -> Floats:
+        """The scores for each of B weightings (I, B) of the images: (B, F), NaN without objects."""
         areas = {of.area for of in self.wanted}
         objects = {area: self.objects[:, area] @ weights for area in areas}  # (K, B)
         precision = {
             area: np.stack([curve.areas(weights, n) for curve, n in zip(curves, objects[area], strict=True)])
             for area, curves in self.curves.items()
         }  # (K, 10, B)
-        found = np.empty((weights.shape[1], len(self.wanted)))
+        scores = np.empty((weights.shape[1], len(self.wanted)))
         for place, of in enumerate(self.wanted):
             n = objects[of.area]
             if isinstance(of, Recall):
                 values = _ratio(self.hits[of] @ weights, n * IOUS)
             else:
                 values = precision[of.area][:, list(of.ious)].mean(axis=1)
-            found[:, place] = _mean_over_classes(values, n > 0)
-        return found
+            scores[:, place] = _mean_over_classes(values, n > 0)
+        return scores
 
 
 class _Curves:
     """Precision against recall of one class and area, at several IoUs.
 
     Only the places of right detections matter: precision is highest there, and recall grows nowhere else.
-    Between them the weights are but summed up.
+    Between them only the sums of the weights are needed.
     """
 
     def __init__(self, matches: Matches, area: int, own: slice, ious: Sequence[int]) -> None:
         right, ignored = matches.right[area][ious, own], matches.ignored[area][ious, own]  # (T, D)
         counts = ~ignored.all(axis=0)
-        counts &= (
-            np.cumsum(right.any(axis=0)[::-1])[::-1] > 0
-        )  # what follows the last right one lowers nothing
+        # Detections after the last right one lower nothing.
+        counts &= np.cumsum(right.any(axis=0)[::-1])[::-1] > 0
         right, ignored = right[:, counts], ignored[:, counts]
         self.ious = ious
         self.image = matches.image[own][counts]
@@ -217,15 +208,15 @@ class _Curves:
         self.levels = [_Level.of(r, i, steps) for r, i in zip(right, ignored, strict=True)]
 
     def areas(self, weights: Floats, objects: Floats) -> Floats:
-        """Average precision (10, B), zero at IoUs that are not asked for; `objects` (B,)."""
-        found = np.zeros((IOUS, weights.shape[1]))
+        """Average precision (10, B), zero at other IoUs than `ious`; `objects` (B,)."""
+        areas = np.zeros((IOUS, weights.shape[1]))
         if not len(self.image):
-            return found
+            return areas
         ranked = np.take(weights, self.image, axis=0)  # (D, B)
         counted = np.cumsum(np.add.reduceat(ranked, self.starts, axis=0), axis=0)  # at each step
         for iou, level in zip(self.ious, self.levels, strict=True):
-            found[iou] = level.area(ranked, counted, objects)
-        return found
+            areas[iou] = level.area(ranked, counted, objects)
+        return areas
 
 
 @dataclass(frozen=True)
@@ -246,20 +237,20 @@ class _Level:
         """Mean precision at RECALLS, (B,), as pycocotools interpolates; see `_Curves.areas`."""
         if not len(self.right):
             return np.zeros(ranked.shape[1])
-        found = np.cumsum(ranked[self.right], axis=0)  # (P, B)
+        right = np.cumsum(ranked[self.right], axis=0)  # (P, B)
         total = counted[self.step]
         if len(self.ignored):
             apart = np.cumsum(ranked[self.ignored], axis=0)
             total -= np.concatenate([np.zeros_like(apart[:1]), apart])[self.before]
-        precision = _ratio(found, total)
+        precision = _ratio(right, total)
         best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]  # from each place on
-        reached = _recalls_reached(_ratio(found, objects))
+        reached = _recalls_reached(_ratio(right, objects))
         reached[1:] -= reached[:-1].copy()  # recalls that are reached here first
         return np.asarray(np.einsum("pb,pb->b", best, reached)) / len(RECALLS)
 
 
 def _recalls_reached(recall: Floats) -> Floats:
-    """How many of RECALLS are not above each value."""
+    """The number of RECALLS that are not above each value."""
     below = (recall * (len(RECALLS) - 1)).astype(np.intp)  # right but for rounding
     below += ABOVE[below + 1] <= recall
     below -= ABOVE[below] > recall
@@ -268,19 +259,19 @@ def _recalls_reached(recall: Floats) -> Floats:
 
 def _hits(matches: Matches, rank: NDArray[np.intp], of: Recall) -> Floats:
     """Right detections of each class and image that `of` counts, summed over IoUs: (K, I)."""
-    found = matches.right[of.area].sum(axis=0) * (rank < of.limit)
+    right = matches.right[of.area].sum(axis=0) * (rank < of.limit)
     hits = np.zeros((len(matches.classes), matches.n_images))
-    np.add.at(hits, (matches.label, matches.image), found)
+    np.add.at(hits, (matches.label, matches.image), right)
     return hits
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Zero where there is nothing to divide by."""
+    """A quotient, zero where the divisor is."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def _mean_over_classes(values: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Of (K, B), over the classes that are known: (B,), NaN without any."""
+    """The mean of (K, B) over the classes that have objects, `known`: (B,), NaN without any."""
     n = known.sum(axis=0)
     total = np.where(known, values, 0).sum(axis=0)
     return np.where(n > 0, total / np.maximum(n, 1), np.nan)

@@ -1,7 +1,8 @@
-"""The comparison of a study: what was published, what we measured, and how far the two agree."""
+"""The tables of one study, computed from its runs: published and measured values side by side, and paired differences."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pandas as pd
 from florilegium.core.metrics import BETWEEN, BY_HARDWARE, DIVERGENCE, EPOCHS, GAIN
 from florilegium.core.published import Published
 from florilegium.report.arms import Arms
-from florilegium.report.measures import BLANK, NOWHERE, counted, factor
-from florilegium.report.runs import Run, epochs_to_90_percent, finite
+from florilegium.report.runs import BLANK, NOWHERE, Run, counted, epochs_to_90_percent, factor, finite
+from florilegium.report.scores import costs, read_costs, read_scores, scores
 from florilegium.report.statistics import Interval, holm
 from florilegium.report.study import Entry, Key, Study
+from florilegium.report.tables import NOTE_SEPARATOR, write_csv
 from florilegium.report.verdicts import Images, judge
 
 COLUMNS = (
@@ -28,30 +30,43 @@ DIFFERENCE_COLUMNS = (
 TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
 SIGNIFICANT = 0.05
 OWN_SPLIT = "project's own"
-NOTE_SEPARATOR = " | "
 COUNTS = {"n_seeds": "Int64", "n_test": "Int64"}  # integers that may be absent
 
 
-def compare(study: Study, arms: Arms, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two tables: `COLUMNS`, the contract of `comparison.csv`, and the paired differences behind its p-values.
+@dataclass(frozen=True)
+class StudyTables:
+    """The tables of a study: those of `compare`, `scores.costs` and `scores.scores`, and that of generated images, if any."""
 
-    Means of the first are over all seeds of an arm, those of the second over the seeds that both arms have. p-values
-    are adjusted over all tests of the study.
+    comparison: pd.DataFrame
+    differences: pd.DataFrame
+    costs: pd.DataFrame
+    scores: pd.DataFrame
+    generated: pd.DataFrame | None = None
 
-    Args:
-        study: the study's description.
-        arms: its arms with their finished runs, see `report.runs.read_study`.
-        images: `images.json` of the study's data sets, by data set.
+    @classmethod
+    def read(cls, folder: Path, study: Study) -> "StudyTables":
+        """The tables as stages wrote them below a study's `folder`."""
+        generated = pd.read_csv(folder / "generated.csv") if study.makes_images() else None
+        return cls(*read_tables(folder), read_costs(folder), read_scores(folder), generated)
 
-    Raises:
-        UserError: a published figure names a metric that the runs do not have, or the seeds of an arm were tested
-            on different images.
-    """
-    differences = pd.DataFrame(_differences(study, arms), columns=list(DIFFERENCE_COLUMNS))
-    differences["p_adjusted"] = holm(differences["p_value"].tolist())
-    rows = [row for entry in study.entries for row in _rows(study, entry, arms, differences, images)]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.astype(COUNTS), differences
+    def by_file(self) -> dict[str, pd.DataFrame]:
+        """The tables by the name of their file in a study's folder."""
+        tables = {f"{field.name}.csv": getattr(self, field.name) for field in fields(self)}
+        return {name: table for name, table in tables.items() if table is not None}
+
+
+def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images) -> StudyTables:
+    """All tables but that of generated images, from the finished runs of each arm; `images` as in `compare`."""
+    arms = Arms(runs)
+    comparison, differences = compare(study, arms, images)
+    return StudyTables(comparison, differences, costs(study, runs), scores(study, arms))
+
+
+def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """Write tables as CSV, by the name of their file; returns the files."""
+    for name, table in tables.items():
+        write_csv(table, folder / name)
+    return [folder / name for name in tables]
 
 
 def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -61,25 +76,44 @@ def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return comparison, differences
 
 
+def compare(study: Study, arms: Arms, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table of `comparison.csv` (`COLUMNS`), and the table of paired differences that its p-values come from.
+
+    Means of the first are over all seeds of an arm, those of the second over the seeds that both arms have. p-values
+    are adjusted for all tests of the study.
+
+    Args:
+        study: the study's description.
+        arms: its arms with their finished runs, see `report.runs.read_study`.
+        images: `images.json` of the study's data sets, by data set.
+
+    Raises:
+        UserError: a published value is of a metric that the runs do not have, or the seeds of an arm were tested
+            on different images.
+    """
+    differences = pd.DataFrame(_differences(study, arms), columns=list(DIFFERENCE_COLUMNS))
+    differences["p_adjusted"] = holm(differences["p_value"].tolist())
+    rows = [row for entry in study.entries for row in _rows(study, entry, arms, differences, images)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype(COUNTS), differences
+
+
 def _differences(study: Study, arms: Arms) -> Iterator[tuple[Any, ...]]:
     """Rows under `DIFFERENCE_COLUMNS`, p not yet adjusted."""
     for entry in study.entries:
         for other in entry.compared_with:
-            found = arms.paired(entry.key, other) if study.find(other) else None
-            if found:
-                d = found.difference
-                means = (found.mean, found.other_mean, d.mean, d.low, d.high)
-                counts = (found.n_seeds, found.n_test, d.method)
+            paired = arms.paired(entry.key, other) if study.find(other) else None
+            if paired:
+                d = paired.difference
+                means = (paired.mean, paired.other_mean, d.mean, d.low, d.high)
+                counts = (paired.n_seeds, paired.n_test, d.method)
                 yield *entry.key, "/".join(other), *means, d.p_value, d.p_value, d.detectable, *counts
 
 
 def _rows(
-    study: Study,
-    entry: Entry,
-    arms: Arms,
-    differences: pd.DataFrame,
-    images: Images,
+    study: Study, entry: Entry, arms: Arms, differences: pd.DataFrame, images: Images
 ) -> Iterator[dict[str, Any]]:
+    """The rows of one arm, by column."""
     own = arms.runs[entry.key]
     notes = _notes(study, entry, own, str(images.get(entry.dataset, {}).get("split_origin", "")))
     for metric, published in _wanted(entry, own):
@@ -88,15 +122,14 @@ def _rows(
         difference = differences_of(differences, entry, over)
         tested = metric in (entry.scoring.main, GAIN) and difference is not None
         (mean, low, high), n_seeds = _measured(metric, entry.key, over, arms, difference)
-        found = judge(study, entry, metric, published, own, (mean, low, high), images)
+        judgement = judge(study, entry, metric, published, own, (mean, low, high), images)
+        is_untested = over and metric == entry.scoring.main and difference is None
         parts = [
             *notes,
-            arms.untested(entry.key, over)
-            if over and metric == entry.scoring.main and difference is None
-            else "",
+            arms.untested(entry.key, over) if over and is_untested else "",
             _hardware(own) if metric in BY_HARDWARE else "",
             published.note if published else "",
-            *found.notes,
+            *judgement.notes,
         ]
         yield {
             "experiment": entry.experiment,
@@ -112,20 +145,16 @@ def _rows(
             "n_test": used[0].metrics.get("n_test", pd.NA) if used else pd.NA,
             "baseline": "/".join(over) if over and (tested or metric in BETWEEN) else "",
             **{column: getattr(difference, column) if tested else BLANK for column in TESTED},
-            "verdict": found.verdict,
-            "differs": found.differs,
+            "verdict": judgement.verdict,
+            "differs": judgement.differs,
             "note": NOTE_SEPARATOR.join(dict.fromkeys(part for part in parts if part)),
         }
 
 
 def _measured(
-    metric: str,
-    key: Key,
-    over: Key | None,
-    arms: Arms,
-    difference: Any | None,
+    metric: str, key: Key, over: Key | None, arms: Arms, difference: Any | None
 ) -> tuple[Interval, int]:
-    """A metric of an arm, or of it over another, and of how many seeds; nothing where two could not be compared."""
+    """Interval and number of seeds of a metric of an arm, alone or `over` another; `NOWHERE` where the two have no test."""
     if metric == GAIN:
         if difference is None:
             return NOWHERE, 0
@@ -136,17 +165,17 @@ def _measured(
 
 
 def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
-    """What is always told of the task, every published figure, how often it diverged if it did, and the speed of
-    convergence where it was validated."""
+    """The metrics of an arm's rows, each with its published value if there is one: those of its task, all that were
+    published, the rate of divergence if a run diverged, and the speed of convergence where it was validated."""
     published_metrics = {published.metric for published in entry.published}
-    shown = entry.scoring.shown
-    for metric in shown:
+    always = entry.scoring.shown
+    for metric in always:
         if metric not in published_metrics:
             yield metric, None
         yield from ((metric, published) for published in entry.published if published.metric == metric)
-    for published in entry.published:
-        if published.metric not in shown:
-            yield published.metric, published
+    yield from (
+        (published.metric, published) for published in entry.published if published.metric not in always
+    )
     if DIVERGENCE not in published_metrics and any(run.diverged for run in runs):
         yield DIVERGENCE, None
     if EPOCHS not in published_metrics and any(epochs_to_90_percent(run) is not None for run in finite(runs)):
@@ -154,12 +183,13 @@ def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published 
 
 
 def _hardware(runs: Sequence[Run]) -> str:
-    """What a clock or a device decided is held against no figure from other hardware."""
+    """A note on times and memory: they are not compared with values from other hardware."""
     machines = sorted({f"{cost['device']} in {cost['precision']}" for run in runs for cost in [run.cost()]})
     return f"decided by the hardware (here {', '.join(machines)}), so it is not judged" if machines else ""
 
 
 def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[str]:
+    """The notes that all rows of an arm share."""
     notes = [entry.note, study.preset_note]
     if OWN_SPLIT in split:
         notes.append(f"splits: {split}")
@@ -175,17 +205,18 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
 
 
 def differences_of(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
-    """The row of an arm against another, its baseline unless told, in the table of differences; None when the two
+    """The row of an arm against another (without `other` its baseline) in the table of differences; None when the two
     have no paired test."""
-    over = other or entry.baseline_key
-    rows = differences[
-        (differences["experiment"] == entry.experiment)
-        & (differences["arm"] == entry.arm)
-        & (differences["baseline"] == "/".join(over or ()))
-    ]
+    rows = arm_rows(differences, entry.key)
+    rows = rows[rows["baseline"] == "/".join(other or entry.baseline_key or ())]
     return next(rows.itertuples(), None)
 
 
+def arm_rows(table: pd.DataFrame, key: Key) -> pd.DataFrame:
+    """The rows of one arm in a table of its study."""
+    return table[(table["experiment"] == key[0]) & (table["arm"] == key[1])]
+
+
 def shown(row: Any) -> bool:
-    """Whether a row of the table of differences shows one, among all tests of its study."""
+    """True if a row of the table of differences is significant among all tests of its study."""
     return bool(row.p_adjusted < SIGNIFICANT)

@@ -1,13 +1,13 @@
-"""A finished preset with its runs, whether it lies in `results/<preset>` or is kept in git, below `results/reference`.
+"""The evidence of a preset: its runs and audits, from `results/<preset>` or from a reference in `results/reference`.
 
-Both are laid out alike, so that tables, plots and documents are made from either by the same code. A reference holds in place of
-a run's predictions whether each image was right (`report.hits`), and neither weights nor pictures.
+Both have the same layout, so the same code makes tables, plots and documents from either. In place of a run's predictions
+a reference holds one bit for each test image (right or wrong, see `report.runs`); it holds neither weights nor pictures.
 """
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,31 +19,34 @@ from florilegium.core.metrics import SCORING
 from florilegium.core.receipts import read_receipt
 from florilegium.core.verification import verify
 from florilegium.report.average_precision import coco_scores
+from florilegium.report.comparison import StudyTables, tabulate
+from florilegium.report.generated import generated
 from florilegium.report.runs import Run, read_study
 from florilegium.report.study import Key, Page, Study, read
+from florilegium.report.tables import EMPTY
 
 RECEIPT, RECORD, STUDY = "receipt.json", "reference.json", "study.json"
-SAME = 1e-6  # scores that differ by less are one; float32 rounds them
+SAME = 1e-6  # scores that differ by less are equal: they were rounded to float32
 PAGE_RECEIPT = "report.receipt.json"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What tables, plots and documents are made from.
+    """The source of tables, plots and documents.
 
     Attributes:
-        page: what the preset's report shows, its studies among it.
+        page: the description of the preset's report, its studies included.
         root: the folder that holds `<study>/<experiment>/<arm>/seed<seed>` and `audit`.
         images: `images.json` of each data set in use, by data set.
-        hardware: what the runs were made on, in words.
-        date: of the runs, ISO 8601.
+        hardware: of the runs, in words; documents need it.
+        date: of the runs, ISO 8601; documents need it.
     """
 
     page: Page
     root: Path
     images: Mapping[str, Path]
-    hardware: str
-    date: str
+    hardware: str = ""
+    date: str = ""
 
     @cached_property
     def runs(self) -> dict[str, dict[Key, list[Run]]]:
@@ -55,8 +58,19 @@ class Evidence:
             yield from ((self.page.studies[name], run) for of_arm in of_study.values() for run in of_arm)
 
     @cached_property
+    def tables(self) -> dict[str, StudyTables]:
+        """The tables of each study, computed from its runs."""
+        return {
+            name: replace(
+                tabulate(study, self.runs[name], self.summaries),
+                generated=generated(study, self.runs[name]) if study.makes_images() else None,
+            )
+            for name, study in self.page.in_order()
+        }
+
+    @cached_property
     def summaries(self) -> dict[str, dict[str, Any]]:
-        """What is told of each data set, by data set."""
+        """The content of each `images.json`, by data set."""
         return {name: read_json(path) for name, path in sorted(self.images.items())}
 
     @cached_property
@@ -70,7 +84,7 @@ def audit_files(page: Page, root: Path) -> list[Path]:
 
 
 def live(results: Path, hardware: str) -> Evidence:
-    """A preset that was run to its end; `resources` lies beside `results`.
+    """The evidence of a preset that was run to its end; `resources` lies beside `results`.
 
     Raises:
         UserError: it has no report yet.
@@ -89,12 +103,12 @@ def live(results: Path, hardware: str) -> Evidence:
     )
 
 
-def kept(folder: Path) -> Evidence:
-    """A reference, after each of its files was held against its receipt.
+def read_reference(folder: Path) -> Evidence:
+    """The evidence of a reference, after each of its files was checked against its receipt.
 
     Raises:
-        UserError: a file has changed, is missing, or is one that the receipt does not name; or a run's own receipt names
-            other metrics than those that lie beside it.
+        UserError: a file has changed, is missing, or is not named in the receipt; or a run's own receipt names other
+            metrics than those beside it.
     """
     if not (folder / RECEIPT).is_file():
         raise UserError(
@@ -117,18 +131,18 @@ def kept(folder: Path) -> Evidence:
 
 
 def check(folder: Path) -> None:
-    """Raise `UserError` for the first file below a reference that is not what its receipt says, or that none names."""
+    """Raise `UserError` for the first file below a reference that does not fit its receipt, or is in none."""
     ledger, start = open_ledger(folder)
     if ledger.maker(f"{start}/{RECEIPT}") is None and not ledger.unreadable:
         raise UserError(
             f"{folder / RECEIPT}: names files of another folder; give this one its old name, or write it anew"
         )
-    found = verify(ledger, start)
-    refuse(folder, found.faults + [f"{name}: no receipt names this file" for name in found.unnamed])
+    result = verify(ledger, start)
+    refuse(folder, result.faults + [f"{name}: no receipt names this file" for name in result.unnamed])
 
 
 def refuse(folder: Path, faults: Sequence[str]) -> None:
-    """Raise `UserError` for the first of what is wrong below `folder`, if anything is."""
+    """Raise `UserError` for the first of the faults below `folder`, if there are any."""
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise UserError(f"{faults[0]}{more}; `python -m florilegium verify {folder.as_posix()}` tells all")
@@ -151,13 +165,39 @@ def check_answers(run: Run) -> None:
     """Raise `UserError` where the answers of a run do not give the main score that its metrics say."""
     main = SCORING[run.task].main
     if run.task == "classification":
-        found: float | None = float(run.hits()[1].mean())
+        ours: float | None = float(run.hits()[1].mean())
     elif run.task == "detection":
-        found = coco_scores(run.matches())[main]
+        ours = coco_scores(run.matches())[main]
     else:
         return
-    said = run.metrics[main]
-    if (found is None) != (said is None) or (found is not None and abs(found - said) > SAME):
+    recorded = run.metrics[main]
+    if (ours is None) != (recorded is None) or (ours is not None and abs(ours - recorded) > SAME):
         raise UserError(
-            f"{run.folder}: its answers give {main} = {found}, and metrics.json says {said}; take both from the same run"
+            f"{run.folder}: its answers give {main} = {ours}, and metrics.json says {recorded}; "
+            "take both from the same run"
         )
+
+
+def provenance(runs: Iterable[Run]) -> list[tuple[str, str]]:
+    """Pairs of a fact and its value, from receipts and costs; where runs differ, every value, so that a mixture is seen."""
+    runs = list(runs)
+    receipts = [run.receipt() for run in runs]
+    rows = [
+        ("runs", str(len(runs))),
+        ("commit", _joined(_commit(receipt) for receipt in receipts)),
+        ("device", _joined(str(run.cost()["device"]) for run in runs)),
+    ]
+    packages = sorted({name for receipt in receipts for name in receipt["versions"]})
+    rows += [(name, _joined(str(r["versions"].get(name, "absent")) for r in receipts)) for name in packages]
+    return rows
+
+
+def _commit(receipt: Mapping[str, Any]) -> str:
+    git = receipt["git"]
+    if git["commit"] is None:
+        return "no repository"
+    return f"{git['commit'][:12]}{', edited since' if git['dirty'] else ''}"
+
+
+def _joined(values: Iterable[str]) -> str:
+    return " · ".join(sorted(set(values))) or EMPTY

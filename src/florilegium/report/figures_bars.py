@@ -10,7 +10,7 @@ from florilegium.core.metrics import FRACTIONS
 from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.material import Material
-from florilegium.report.measures import counted, value
+from florilegium.report.runs import counted, value
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis
 

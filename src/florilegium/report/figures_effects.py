@@ -12,8 +12,7 @@ from florilegium.report import style
 from florilegium.report.catalogue import CONVERGENCE_ROLES, Planned
 from florilegium.report.comparison import differences_of, shown
 from florilegium.report.material import Material
-from florilegium.report.measures import value
-from florilegium.report.runs import finite
+from florilegium.report.runs import finite, value
 from florilegium.report.study import LEAKY, Entry
 from florilegium.report.tables import equals, p_value, points
 

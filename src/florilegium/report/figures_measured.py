@@ -13,7 +13,7 @@ from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.figures_against import WIDE, lines_of
 from florilegium.report.material import Material
-from florilegium.report.measures import counted, value
+from florilegium.report.runs import counted, value
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis
 

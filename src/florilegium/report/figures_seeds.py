@@ -13,7 +13,7 @@ from florilegium.report import style
 from florilegium.report.catalogue import Planned, members
 from florilegium.report.comparison import differences_of
 from florilegium.report.material import Material
-from florilegium.report.measures import value
+from florilegium.report.runs import value
 from florilegium.report.statistics import one_more, student
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis, equals, p_value

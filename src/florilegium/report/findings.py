@@ -1,4 +1,4 @@
-"""What the numbers say, in sentences that are made from them and hold back when they must."""
+"""The headlines of a study: sentences made from its numbers, which claim no effect that its tests do not show."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from florilegium.core.metrics import EPOCHS
-from florilegium.report.comparison import differences_of, shown
+from florilegium.report.comparison import arm_rows, differences_of, shown
 from florilegium.report.study import SHARE, Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
@@ -17,9 +17,9 @@ JUDGED = ("reproduced", "higher", "lower", "inconclusive")
 
 @dataclass(frozen=True)
 class Finding:
-    """A figure, what it is of, and the sentence that qualifies it."""
+    """A number, its subject, and the sentence that qualifies it."""
 
-    figure: str
+    headline: str
     subject: str
     sentence: str
 
@@ -46,7 +46,7 @@ def findings(
         found += _effect(subject, added, real, differences, names)
     used = {entry.dataset for entry in study.entries}
     own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
-    return [*found, *_shown_again(own), *_published(comparison)]
+    return [*found, *_repeated(own), *_published(comparison)]
 
 
 def _effect(
@@ -67,24 +67,17 @@ def _effect(
         f"{_seeds(row.n_seeds)}, {row.n_test:,} test images."
     )
     if row.n_seeds == 1:
-        sentence += " One seed: it speaks of these two networks alone."
-    yield Finding(f"{points(row.difference)} points", subject, sentence + none_shown(row))
+        sentence += " With one seed, this holds for these two networks alone."
+    if not shown(row):
+        sentence += f" The difference is not significant: {_power(row.detectable)}."
+    yield Finding(f"{points(row.difference)} points", subject, sentence)
 
 
-def none_shown(row: Any) -> str:
-    """What is said of a test that shows nothing, with what it could have shown; else nothing."""
-    if shown(row):
-        return ""
-    return f" No effect is shown; {detected(row.detectable)}."
-
-
-def detected(detectable: float) -> str:
-    """What a test would have found in four of five repetitions."""
+def _power(detectable: float) -> str:
+    """The power of a test in words: the difference that is significant in four of five repetitions."""
     if not detectable < 1:
-        return "so few runs show no difference at all"
-    return (
-        f"one of {points(detectable).removeprefix('+')} points would have been, in four of five repetitions"
-    )
+        return "so few runs cannot show any"
+    return f"one of {points(detectable).removeprefix('+')} points would be, in four of five repetitions"
 
 
 def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding]:
@@ -94,13 +87,13 @@ def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding
         low, high = min(row.difference for row in rows), max(row.difference for row in rows)
         above = sum(shown(row) and row.difference > 0 for row in rows)
         below = sum(shown(row) and row.difference < 0 for row in rows)
-        smallest = max(row.detectable for row in rows)
-        rest = f"; of the others {detected(smallest)}" if above + below < len(rows) else ""
+        largest = max(row.detectable for row in rows)
+        rest = f"; of the other differences, {_power(largest)}" if above + below < len(rows) else ""
         yield Finding(
             f"{points(low)} to {points(high)} points",
             f"gain by transfer ({len(rows)} pairs)",
-            f"Adjusted for the study's {len(differences)} tests, {above} gains and {below} losses are shown{rest}. The table of "
-            "differences has each.",
+            f"Adjusted for the study's {len(differences)} tests, {above} gains and {below} losses are significant{rest}. The "
+            "table of differences has each.",
         )
 
 
@@ -110,20 +103,18 @@ def _convergence(arm: Entry, baseline: Entry, comparison: pd.DataFrame) -> Itera
         yield Finding(
             f"{number(EPOCHS, theirs)} → {number(EPOCHS, ours)} epochs",
             f"to 90 % of the final accuracy ({arm.dataset})",
-            "From scratch, then transferred; each held against its own final validation accuracy, means over seeds.",
+            "From scratch, then transferred; each relative to its own final validation accuracy, means over seeds.",
         )
 
 
-def _shown_again(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _repeated(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for audit in audits:
         inside = audit["a"] == audit["b"]
-        shown = (
-            audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
-        )
-        if shown:
+        n = audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
+        if n:
             yield Finding(
-                f"{shown:,} test {'picture' if shown == 1 else 'pictures'}",
-                f"of {audit['b']} shown again in {'its own training split' if inside else audit['a']}",
+                f"{n:,} test {'picture' if n == 1 else 'pictures'}",
+                f"of {audit['b']} repeated in {'its own training split' if inside else audit['a']}",
                 f"Found by perceptual hash, confirmed on pixels. The clean split of {audit['a']} drops "
                 f"{audit['n_dropped']:,} of its {audit['n_a']:,} images.",
             )
@@ -136,14 +127,14 @@ def _published(comparison: pd.DataFrame) -> Iterator[Finding]:
         parts = [f"{counts[word]} {word}" for word in JUDGED if word in counts]
         yield Finding(
             f"{counts.get('reproduced', 0)} of {len(judged)}",
-            "published figures reproduced",
+            "published values reproduced",
             f"By our 95\u00a0% intervals: {', '.join(parts)}.",
         )
 
 
 def _mean(comparison: pd.DataFrame, entry: Entry, metric: str) -> float | None:
-    of_arm = (comparison["experiment"] == entry.experiment) & (comparison["arm"] == entry.arm)
-    means = comparison[of_arm & (comparison["metric"] == metric)]["mean"].dropna()
+    rows = arm_rows(comparison, entry.key)
+    means = rows[rows["metric"] == metric]["mean"].dropna()
     return float(means.iloc[0]) if len(means) else None
 
 

@@ -1,4 +1,4 @@
-"""What generated images are worth: `generated.csv`, a row a set of images, from their judges and their costs."""
+"""The quality and cost of generated images: `generated.csv`, a row for each set of images, from its judge and its costs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,38 +9,35 @@ import numpy as np
 import pandas as pd
 
 from florilegium.core.files import read_json
-from florilegium.report.intervals import share_interval
 from florilegium.report.runs import Run
-from florilegium.report.statistics import Interval
+from florilegium.report.statistics import Interval, share_interval
 from florilegium.report.study import Entry, Key, Study, labels
-from florilegium.report.tables import markdown_table
+from florilegium.report.tables import Table, markdown_table
 
 COLUMNS = (
-    "experiment",
-    "arm",
-    "samples",
-    "sampler",
-    "steps",
-    "guidance",
-    "accuracy",
-    "ci_low",
-    "ci_high",
-    "copies",
-    "median_distance",
-    "median_distance_of_test_images",
-    "images_per_second",
-    "n_images",
-    "n_seeds",
+    *(
+        "experiment",
+        "arm",
+        "samples",
+        "sampler",
+        "steps",
+        "guidance",
+        "accuracy",
+        "ci_low",
+        "ci_high",
+        "copies",
+    ),
+    *("median_distance", "median_distance_of_test_images", "images_per_second", "n_images", "n_seeds"),
 )
-HEADS = (
-    "Generator", "Set", "Sampler", "Steps", "Guidance", "Recognised (%)", "Copies", "Distance", "of test images",
-    "Images/s", "Images", "Seeds",
-)  # fmt: skip
+HEADER = (
+    *("Generator", "Set", "Sampler", "Steps", "Guidance", "Recognised (%)", "Copies"),
+    *("Distance", "of test images", "Images/s", "Images", "Seeds"),
+)
 READING = (
-    "Recognised: the share of images in which a classifier of real images sees the class that was asked for, with a "
-    "95 % interval (over seeds; of one, Wilson's over its images). Copies: images that the audit calls the same picture as "
-    "one that the generator learned from. Distance: mean squared difference to the nearest of those, the median over "
-    "images; beside it the same of real test images, which no generator has copied."
+    "Recognised: the share of images in which a classifier of real images sees the requested class, with a 95 % interval over "
+    "seeds (of a single one Wilson's, over its images). Copies: images that the audit calls the same picture as one of the "
+    "generator's training images. Distance: the mean squared difference to the nearest training image, the median over images; "
+    "beside it the same of real test images, which no generator has copied."
 )
 
 
@@ -54,7 +51,7 @@ class Set:
 
     @property
     def files(self) -> list[Path]:
-        """What tables and figures are made of."""
+        """The files that tables and figures are made from."""
         judged = ("judge.json",) if self.entry.samples and self.entry.samples.judge else ()
         names = ("samples.npy", "samples.csv", "cost.json", *judged)
         return [folder / name for folder in self.folders for name in names]
@@ -67,7 +64,7 @@ class Set:
 
 
 def sets_of(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[Set]:
-    """The sets of images that were made, in the order of the study."""
+    """The sets of images that exist, in the order of the study."""
     for entry in study.entries:
         for name in entry.sets:
             places = (run.folder / "samples" / name for run in runs[entry.key])
@@ -77,18 +74,18 @@ def sets_of(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[Set]:
 
 
 def generated(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
-    """A row a set of images: `COLUMNS`. What a judge says is empty where there was none."""
-    return pd.DataFrame([_row(found) for found in sets_of(study, runs)], columns=list(COLUMNS))
+    """A row for each set of images: `COLUMNS`. Without a judge, the columns that it fills are empty."""
+    return pd.DataFrame([_row(images) for images in sets_of(study, runs)], columns=list(COLUMNS))
 
 
-def _row(found: Set) -> dict[str, Any]:
-    entry, costs = found.entry, found.costs()
+def _row(images: Set) -> dict[str, Any]:
+    entry, costs = images.entry, images.costs()
     assert entry.samples is not None
-    sampling = entry.samples.sets[found.name]
+    sampling = entry.samples.sets[images.name]
     row: dict[str, Any] = {
         "experiment": entry.experiment,
         "arm": entry.arm,
-        "samples": found.name,
+        "samples": images.name,
         "sampler": sampling.sampler,
         "steps": costs[0]["steps"],
         "guidance": sampling.guidance,
@@ -96,7 +93,7 @@ def _row(found: Set) -> dict[str, Any]:
         "n_seeds": len(costs),
     }
     if entry.samples.judge:
-        judged = found.judged()
+        judged = images.judged()
         mean, low, high = recognised(judged)
         row |= {"accuracy": mean, "ci_low": low, "ci_high": high}
         row |= {"copies": sum(j["copies"] for j in judged), "n_images": sum(j["n"] for j in judged)}
@@ -106,34 +103,24 @@ def _row(found: Set) -> dict[str, Any]:
 
 
 def recognised(judged: Sequence[Mapping[str, Any]]) -> Interval:
-    """Mean accuracy of the judge over seeds, with its 95 % interval."""
+    """Mean accuracy by the judge over seeds, with its 95 % interval."""
     values = [j["accuracy"] for j in judged]
     n = int(judged[0]["n"])
     own = max(value * (1 - value) / n for value in values)  # each seed makes images of its own
     return share_interval(np.array(values), n, own, 0.0)
 
 
-Readable = tuple[tuple[str, ...], list[tuple[str, ...]]]
-"""Header and rows for people."""
-
-
-def read_generated(study: Study, folder: Path) -> Readable | None:
-    """The table of generated images in a study's `folder`, where it makes any."""
-    if not study.makes_images():
-        return None
-    return readable_generated(study, pd.read_csv(folder / "generated.csv"))
-
-
-def readable_generated(study: Study, table: pd.DataFrame) -> Readable:
+def readable_generated(study: Study, table: pd.DataFrame) -> Table:
+    """The table of generated images for people."""
     names = labels(study)
-    return HEADS, [
+    return HEADER, [
         (
             names[row["experiment"], row["arm"]],
             row["samples"].replace("_", " "),
             row["sampler"],
             str(row["steps"]),
             f"{row['guidance']:g}",
-            *_verdict(row),
+            *_judgement(row),
             _rate(row["images_per_second"]),
             "" if pd.isna(row["n_images"]) else f"{row['n_images']:,.0f}",
             str(row["n_seeds"]),
@@ -146,7 +133,7 @@ def _rate(images_per_second: float) -> str:
     return f"{images_per_second:,.0f}" if images_per_second >= 100 else f"{images_per_second:.3g}"
 
 
-def _verdict(row: Mapping[Any, Any]) -> tuple[str, str, str, str]:
+def _judgement(row: Mapping[Any, Any]) -> tuple[str, str, str, str]:
     if pd.isna(row["accuracy"]):
         return "not judged", "", "", ""
     low, high = 100 * row["ci_low"], 100 * row["ci_high"]

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from florilegium.report.measures import NOWHERE, over_seeds
-from florilegium.report.runs import Run, finite
+from florilegium.report.runs import NOWHERE, Run, finite, over_seeds
 from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Key, Study, labels
 

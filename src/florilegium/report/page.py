@@ -1,115 +1,142 @@
-"""One self-contained page of a preset's results: no script, no network, every picture inside."""
+"""The page and the document of a preset, from one context: `page.html` for a browser, `document.md.j2` for git.
+
+The page is one file without scripts or network, with every picture inside. The document has numbers and plots and no
+picture of a data set: it needs no more than a reference holds, so that a live run and its reference give the same text.
+"""
 
 import base64
 import io
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
-from florilegium.core.files import read_json
-from florilegium.report.catalogue import left_out, planned
-from florilegium.report.comparison import read_tables
-from florilegium.report.costs import READING as COST_READING
-from florilegium.report.costs import read_costs, readable_costs
+from florilegium.report import generated, scores, tables
+from florilegium.report.catalogue import Planned, left_out, planned
+from florilegium.report.comparison import StudyTables
+from florilegium.report.evidence import Evidence, provenance
 from florilegium.report.findings import findings
-from florilegium.report.generated import READING as GENERATED_READING
-from florilegium.report.generated import read_generated
-from florilegium.report.provenance import provenance
-from florilegium.report.runs import Run, read_study
-from florilegium.report.scores import READING as SCORE_READING
-from florilegium.report.scores import read_scores, readable_scores
 from florilegium.report.study import Page, Study
-from florilegium.report.tables import EMPTY, READING, readable
 
-TEMPLATE = "page.html"
-TEMPLATES = [Path(__file__).with_name(name) for name in (TEMPLATE, "page.css")]
+PAGE, DOCUMENT = "page.html", "document.md.j2"
+TEMPLATES = [Path(__file__).with_name(name) for name in (PAGE, "page.css")]
 DATASET_HEADER = (
-    "Data set",
-    "Title",
-    "Images",
-    "Classes",
-    "Train",
-    "Validation",
-    "Test",
-    "Splits",
-    "Absent classes",
-    "Boxes",
+    *("Data set", "Title", "Images", "Classes", "Train", "Validation", "Test", "Splits"),
+    *("Absent classes", "Boxes"),
 )
 AUDIT_HEADER = (
-    "Searched", "for pictures of", "Images", "of", "Near in hash", "Same picture",
-    "Exposed: train", "validation", "test", "Dropped",
-)  # fmt: skip
+    *("Searched", "for pictures of", "Images", "of", "Near in hash", "Same picture"),
+    *("Exposed: train", "validation", "test", "Dropped"),
+)
+READING = {
+    "comparison": tables.READING,
+    "scores": scores.READING,
+    "costs": scores.COST_READING,
+    "generated": generated.READING,
+}
+# Figures that show images of the data sets, whose terms may forbid it.
+WITH_PICTURES = (
+    *("samples", "generated", "detections", "misses"),
+    *("attention_rollout", "attention_nodes", "attribution_maps"),
+)
+# Figures of what a reference does not hold: single predictions, attention and attributions.
+OF_MORE = (
+    "confusion",
+    *("attention_maps", "attention_depth", "attention_heads", "attention_change", "attribution_scores"),
+)
 
 
-def render_page(page: Page, results: Path, images: Mapping[str, Path]) -> str:
-    """The page as HTML.
+def render_page(evidence: Evidence) -> str:
+    """The page as HTML, from the tables and figures below the folder of a live run."""
+    root, studies = evidence.root, evidence.page.in_order()
+    figures = {
+        name: [(embedded(root / name / "figures" / f"{f.name}.png"), f.question) for f in planned(study)]
+        for name, study in studies
+    }
+    files = {name: StudyTables.read(root / name, study) for name, study in studies}
+    folders = [root / "audit" / f"{a}__{b}" for a, b in evidence.page.audits]
+    audits = [
+        {
+            **summary,
+            "sheet": embedded_photographs(folder / "contact_sheet.png"),
+            "histograms": embedded(folder / "distances.png"),
+        }
+        for folder, summary in zip(folders, evidence.audits, strict=True)
+    ]
+    return _rendered(PAGE, evidence, files, figures, audits=audits, sources=_sources(evidence.page))
 
-    Args:
-        page: what it shows.
-        results: the preset's folder, `results/<preset>`.
-        images: `images.json` of each data set that a study uses, by data set.
-    """
-    audits = [_audit(results / "audit" / f"{a}__{b}") for a, b in page.audits]
-    sections = [_study(study, results / name, audits) for name, study in page.in_order()]
-    runs = [run for section in sections for run in section["runs"]]
+
+def document(evidence: Evidence, plots: str) -> str:
+    """The document as Markdown, from tables that are computed; `plots` is the folder of its plots, as links name it."""
+    figures = {
+        name: [(f"{plots}/{name}/figures/{figure.name}.png", figure.question) for figure in plots_of(study)]
+        for name, study in evidence.page.in_order()
+    }
+    facts = {"hardware": evidence.hardware, "date": evidence.date}
+    text = _rendered(DOCUMENT, evidence, evidence.tables, figures, **facts)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def plots_of(study: Study) -> list[Planned]:
+    """The figures of a study that can be drawn from a reference and committed."""
+    return [figure for figure in planned(study) if figure.kind not in (*WITH_PICTURES, *OF_MORE)]
+
+
+def _rendered(
+    template: str,
+    evidence: Evidence,
+    of_studies: Mapping[str, StudyTables],
+    figures: Mapping[str, Sequence[tuple[str, str]]],
+    **more: Any,
+) -> str:
+    """A template with the context that page and document share; `figures`: by study, (address, text) of each."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
+        autoescape=select_autoescape(("html",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(
+    environment.filters |= {
+        "markdown": lambda table: tables.markdown_table(*table),
+        "numbered": tables.numbered,
+    }
+    page, summaries = evidence.page, evidence.summaries
+    return environment.get_template(template).render(
         page=page,
         reading=READING,
-        studies=sections,
-        audits=audits,
-        audit_header=AUDIT_HEADER,
-        dataset_header=DATASET_HEADER,
-        datasets=[dataset_row(page, name, read_json(path)) for name, path in sorted(images.items())],
-        sources=_sources(page),
-        cost_reading=COST_READING,
-        score_reading=SCORE_READING,
-        generated_reading=GENERATED_READING,
-        provenance=provenance(runs),
+        studies=[
+            _study(study, of_studies[name], evidence.audits, figures[name]) for name, study in page.in_order()
+        ],
+        audit_table=(AUDIT_HEADER, [audit_row(summary) for summary in evidence.audits]),
+        dataset_table=(DATASET_HEADER, [dataset_row(page, name, of) for name, of in summaries.items()]),
+        provenance=provenance(run for _, run in evidence.every_run()),
+        **more,
     )
 
 
-def _study(study: Study, folder: Path, audits: list[dict[str, Any]]) -> dict[str, Any]:
-    comparison, differences = read_tables(folder)
-    runs = read_study(folder, study)
-    summaries = [audit["summary"] for audit in audits]
+def _study(
+    study: Study,
+    own: StudyTables,
+    audits: Sequence[Mapping[str, Any]],
+    figures: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
+    """The context of one study; tables are pairs of a header and rows."""
+    comparison = tables.readable(own.comparison)
     return {
         "study": study,
-        "findings": findings(study, comparison, differences, summaries),
-        "table": readable(comparison),
-        "figures": [
-            {"source": embedded(folder / "figures" / f"{figure.name}.png"), "alt": figure.question}
-            for figure in planned(study)
-        ],
+        "findings": findings(study, own.comparison, own.differences, audits),
+        "comparison": (comparison.header, comparison.rows),
+        "notes": comparison.notes,
+        "differences": tables.readable_differences(own.differences),
+        "scores": scores.readable_scores(study, own.scores),
+        "costs": scores.readable_costs(study, own.costs),
+        "generated": None if own.generated is None else generated.readable_generated(study, own.generated),
+        "figures": figures,
         "left_out": left_out(study),
-        "generated": read_generated(study, folder),
-        "scores": readable_scores(study, read_scores(folder)),
-        "costs": readable_costs(study, read_costs(folder)),
-        "runs": _all(runs),
-    }
-
-
-def _all(runs: Mapping[tuple[str, str], list[Run]]) -> list[Run]:
-    return [run for of_arm in runs.values() for run in of_arm]
-
-
-def _audit(folder: Path) -> dict[str, Any]:
-    summary = read_json(folder / "summary.json")
-    return {
-        "summary": summary,
-        "inside": summary["a"] == summary["b"],
-        "row": audit_row(summary),
-        "sheet": embedded_photographs(folder / "contact_sheet.png"),
-        "distances": embedded(folder / "distances.png"),
     }
 
 
@@ -123,19 +150,19 @@ def audit_row(summary: Mapping[str, Any]) -> tuple[str, ...]:
 def dataset_row(page: Page, name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
     """A row under `DATASET_HEADER` from a data set's summary."""
     counts = (f"{summary[key]:,}" for key in ("n_images", "n_classes", "n_train", "n_val", "n_test"))
-    absent = ", ".join(summary["absent_classes"]) or EMPTY
+    absent = ", ".join(summary["absent_classes"]) or tables.EMPTY
     return (name, page.datasets[name].title, *counts, summary["split_origin"], absent, _boxes(summary))
 
 
 def _boxes(summary: Mapping[str, Any]) -> str:
-    """How many there are, how many were left out as bad, and how many ended outside their image."""
+    """Counts of the boxes: all, bad ones that were left out, and those that reached beyond their image."""
     if "n_boxes" not in summary:
-        return EMPTY
+        return tables.EMPTY
     return "{n_boxes:,}; {n_bad_boxes:,} bad, left out; {n_cut_boxes:,} cut at the border".format(**summary)
 
 
 def _sources(page: Page) -> list[dict[str, str]]:
-    """Each title once, with what to cite and on what terms it may be used."""
+    """Each title once, with its citation and terms of use."""
     by_title = {source.title: source for _, source in sorted(page.datasets.items())}
     return [source.model_dump() for source in by_title.values()]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from florilegium.explanation.attributions import Attributions
 from florilegium.report import style
-from florilegium.report.scores_attribution import MEASURES, RANDOM
+from florilegium.report.scores import MEASURES, RANDOM
 
 TITLES = {
     "saliency": "Saliency",
@@ -50,7 +50,7 @@ def draw(
 ) -> Iterator[Path]:
     """Write `image1.png` and so on, and `scores.png`, of one run into `folder`; `place` says which run.
 
-    Yields paths. `scores` is what `report.scores_attribution.summarise` makes.
+    Yields paths. `scores` is what `report.scores.summarise` makes.
     """
     for number in range(len(attributions.images)):
         path = folder / f"image{number + 1}.png"

@@ -1,4 +1,4 @@
-"""Write a reference: of a finished preset what its numbers are made from, small enough for git.
+"""Write a reference: the part of a finished preset that its numbers are made from, small enough for git.
 
 `results/reference/<preset>-<hardware>/` holds `reference.json` (hardware, date, versions of the code, what the page shows),
 `receipt.json` (the sha256 of every file), the summaries of data sets and audits, and of each study its description
@@ -19,12 +19,9 @@ from florilegium.core.files import read_json, replacing, write_json
 from florilegium.core.lineage import open_ledger
 from florilegium.core.receipts import write_receipt
 from florilegium.core.verification import verify
-from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, refuse
-from florilegium.report.hits import PACKED, PREDICTIONS, pack
-from florilegium.report.provenance import provenance
-from florilegium.report.runs import Run
+from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, provenance, refuse
+from florilegium.report.runs import PACKED, PREDICTIONS, RUN_FILES, Run, pack
 
-RUN_FILES = ("metrics.json", "history.csv", "cost.json")
 ANSWERS = ("detection.json", "matches.npz")  # of a detector
 SAMPLES = ("cost.json", "judge.json")  # of each set of generated images
 LIMIT = 10 * 2**20  # bytes of all references together
@@ -32,7 +29,7 @@ LIMIT = 10 * 2**20  # bytes of all references together
 
 @dataclass(frozen=True)
 class Size:
-    """How much of a study is kept."""
+    """The size of a study in a reference."""
 
     study: str
     n_runs: int
@@ -40,12 +37,12 @@ class Size:
 
 
 def folder_name(preset: str, hardware: str) -> str:
-    """`<preset>-<hardware>` with the letters and digits of the hardware's words: `demo-2-cores-of-an-amd-epyc`."""
+    """`<preset>-<hardware>`, the hardware in letters and digits: `demo-2-cores-of-an-amd-epyc`."""
     return "-".join([preset, *re.findall(r"[a-z0-9.]+", hardware.lower())])
 
 
 def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
-    """Write the reference of a finished preset to `out`, in place of an older one; what each study takes.
+    """Write the reference of a finished preset to `out`, in place of an older one; returns the size of each study.
 
     Raises:
         UserError: a receipt of the preset does not fit its files, a run is not finished, or all references would be too
@@ -57,7 +54,7 @@ def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
             "copy it from there"
         )
     started = time.time()
-    check_live(evidence)
+    _check_live(evidence)
     with replacing(out) as fresh:
         sizes = [_study(evidence, name, fresh / name) for name, _ in evidence.page.in_order()]
         for name, summary in evidence.summaries.items():
@@ -71,15 +68,15 @@ def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
         stage="reference",
         spec={"preset": evidence.page.preset, "hardware": evidence.hardware},
         code=code,
-        inputs=[],  # they are not kept: the runs' own receipts name them
+        inputs=[],  # not in the reference: the runs' own receipts name them
         outputs=files_below(out),
         started=started,
     )
     return sizes
 
 
-def check_live(evidence: Evidence) -> None:
-    """Raise `UserError` unless every receipt fits, every run is there, and its own receipt names what is taken of it."""
+def _check_live(evidence: Evidence) -> None:
+    """Raise `UserError` unless every receipt fits, every run is there, and its own receipt names the files that are copied."""
     ledger, start = open_ledger(evidence.root)
     refuse(evidence.root, verify(ledger, start).faults)
     for name, study in evidence.page.in_order():
@@ -90,7 +87,7 @@ def check_live(evidence: Evidence) -> None:
                 place = evidence.root / name / entry.experiment / entry.arm / f"seed{missing[0]}"
                 raise UserError(f"{place}: there is no finished run; run the preset to its end first")
     for study, run in evidence.every_run():
-        for file in _taken(run):
+        for file in _files(run):
             name = file.absolute().relative_to(ledger.root).as_posix()
             maker = ledger.maker(name)
             if maker is None or maker.name.rpartition("/")[0] != name.rpartition("/")[0]:
@@ -99,8 +96,8 @@ def check_live(evidence: Evidence) -> None:
                 )
 
 
-def _taken(run: Run) -> list[Path]:
-    """The files of a run that evidence is made from, without its receipt."""
+def _files(run: Run) -> list[Path]:
+    """The files of a run that belong to a reference, without its receipt."""
     answers = {"classification": (PREDICTIONS,), "detection": ANSWERS, "generation": ()}[run.task]
     always = [run.folder / name for name in RUN_FILES]
     return always + [run.folder / name for name in answers if (run.folder / name).is_file()]
@@ -117,7 +114,7 @@ def _study(evidence: Evidence, name: str, out: Path) -> Size:
 
 def _run(run: Run, out: Path) -> None:
     out.mkdir(parents=True)
-    for path in _taken(run):
+    for path in _files(run):
         if path.name == PREDICTIONS:
             pack(run.hits(), out / PACKED)
         else:
@@ -129,7 +126,7 @@ def _run(run: Run, out: Path) -> None:
 
 
 def _record(evidence: Evidence) -> dict[str, Any]:
-    """Where and when, with every version of the code and of what it stands on, so that a mixture is seen."""
+    """`reference.json`: hardware and date, with every version of code and packages, so that a mixture is seen."""
     page = evidence.page.model_dump(mode="json", exclude={"studies"})
     return {
         "hardware": evidence.hardware,
@@ -143,27 +140,27 @@ def _record(evidence: Evidence) -> dict[str, Any]:
 
 def _code(evidence: Evidence) -> dict[str, list[str]]:
     """The hashes of the code by task and network: a training's code is its stage and the family of its network."""
-    found: dict[str, set[str]] = {}
+    hashes: dict[str, set[str]] = {}
     for _, run in evidence.every_run():
         receipt = run.receipt()
-        found.setdefault(f"{run.task} {receipt['model']['name']}", set()).add(receipt["code"])
-    return {what: sorted(hashes) for what, hashes in sorted(found.items())}
+        hashes.setdefault(f"{run.task} {receipt['model']['name']}", set()).add(receipt["code"])
+    return {network: sorted(of_network) for network, of_network in sorted(hashes.items())}
 
 
 def mixture(record: dict[str, Any]) -> str:
-    """One sentence when runs of one task and network are of more than one version of the code, else nothing."""
-    mixed = [f"{what} {', '.join(hashes)}" for what, hashes in record["code"].items() if len(hashes) > 1]
-    return (
-        f"the runs are of several versions of the code ({'; '.join(mixed)}); the record names them"
-        if mixed
-        else ""
-    )
+    """A sentence when runs of one task and network are of more than one version of the code, else empty."""
+    mixed = [
+        f"{network} {', '.join(hashes)}" for network, hashes in record["code"].items() if len(hashes) > 1
+    ]
+    if not mixed:
+        return ""
+    return f"the runs are of several versions of the code ({'; '.join(mixed)}); the record names them"
 
 
 def _check_size(fresh: Path, out: Path) -> None:
     others = [path for path in out.parent.glob("*") if path.is_dir() and not path.name.startswith(".")]
-    kept = [path for folder in others if folder.name != out.name for path in files_below(folder)]
-    n_bytes = sum(path.stat().st_size for path in [*kept, *files_below(fresh)])
+    older = [path for folder in others if folder.name != out.name for path in files_below(folder)]
+    n_bytes = sum(path.stat().st_size for path in [*older, *files_below(fresh)])
     if n_bytes > LIMIT:
         raise UserError(
             f"{out}: all references would take {n_bytes / 2**20:.1f} MiB, and {LIMIT >> 20} MiB are the most that is "

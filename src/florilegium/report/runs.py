@@ -1,6 +1,15 @@
-"""Runs as they lie on disk: `<experiment>/<arm>/seed<seed>/` below a study's results."""
+"""Runs on disk (`<experiment>/<arm>/seed<seed>/` below a study's results), their answers, and their metrics.
 
-from collections.abc import Mapping, Sequence
+A classifier's answers are one bit for each test image: right or wrong. A paired test needs no more. They are read from the
+run's predictions, or from packed bits, which are small enough for git and disclose nothing of the data set: its image names
+are there as a digest alone, which tells whether two runs were tested on the same images.
+"""
+
+import base64
+import binascii
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +18,84 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.core.files import read_json
-from florilegium.core.metrics import SCORING, Scored
+from florilegium.core.errors import UserError, unknown
+from florilegium.core.files import read_json, write_json
+from florilegium.core.metrics import (
+    BEST_VALIDATION,
+    CLOCKED,
+    DIVERGENCE,
+    EPOCHS,
+    FACTORS,
+    FIRST_AT_99,
+    FRACTIONS,
+    GAP,
+    MEMORY_FACTOR,
+    SCORING,
+    SIGNED,
+    SIZES,
+    SPEED_FACTOR,
+    Scored,
+    metrics_of,
+)
 from florilegium.core.receipts import read_receipt
 from florilegium.evaluation.matches import Matches, read_matches
-from florilegium.report.hits import Answers, read_hits
+from florilegium.report.statistics import Interval, student, wilson
 from florilegium.report.study import Entry, Key, Study
 
+RUN_FILES = ("metrics.json", "history.csv", "cost.json")  # of every task
+PREDICTIONS, PACKED = "predictions.csv", "hits.json"
 SHARE_OF_FINAL = 0.9
+HOSTS = ("cpu", "mps")  # devices where peak memory is that of the process or driver, not of the training
+BLANK = math.nan
+NOWHERE: Interval = (BLANK, BLANK, BLANK)
+Answers = tuple[str, NDArray[np.bool_]]
+"""The digest of the test images' names, and for each image, in the order of names, if it was right: shape (images,)."""
+
+
+def read_hits(folder: Path) -> Answers:
+    """The answers of the run in `folder`, from its predictions if they are there, else from the packed bits.
+
+    Raises:
+        UserError: there is neither, or the packed bits cannot be read.
+    """
+    predictions = folder / PREDICTIONS
+    return _of_predictions(predictions) if predictions.is_file() else _unpack(folder / PACKED)
+
+
+def _of_predictions(path: Path) -> Answers:
+    """The answers in a table `image, target, prediction`, all read as texts: a class may be called 01, or NA."""
+    columns = ["image", "target", "prediction"]
+    table = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False)
+    table = table.sort_values("image", kind="stable")
+    names = hashlib.sha256("\0".join(table["image"]).encode())  # no name holds a NUL
+    return names.hexdigest(), (table["target"] == table["prediction"]).to_numpy(np.bool_)
+
+
+def pack(answers: Answers, path: Path) -> None:
+    """Write answers as JSON: the digest, the number of images, and eight images a byte, in base64."""
+    images, right = answers
+    packed = base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+    write_json(path, {"images": images, "n": len(right), "right": packed})
+
+
+def _unpack(path: Path) -> Answers:
+    """The answers that `pack` wrote; raises `UserError` when the file is missing, no such record, or of the wrong length."""
+    if not path.is_file():
+        raise UserError(
+            f"{path}: there is no such file, nor {PREDICTIONS} beside it; which images were right is unknown"
+        )
+    try:
+        record = read_json(path)
+        images, n = str(record["images"]), int(record["n"])
+        packed = np.frombuffer(base64.b64decode(record["right"], validate=True), np.uint8)
+        bits = np.unpackbits(packed)
+        if len(packed) != -(-n // 8) or bits[n:].any():
+            raise ValueError
+        return images, bits[:n].astype(np.bool_)
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        raise UserError(
+            f"{path}: is cut, or no record of which images were right; take it from git again, or write the reference anew"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -34,25 +113,25 @@ class Run:
         return bool(self.metrics["diverged"])
 
     def cost(self) -> dict[str, Any]:
-        """What a clock and a device decided; read when asked for, since no score depends on it."""
-        found: dict[str, Any] = read_json(self.folder / "cost.json")
-        return found
+        """Times, memory and devices; read on demand, since no score depends on them."""
+        cost: dict[str, Any] = read_json(self.folder / "cost.json")
+        return cost
 
     def receipt(self) -> dict[str, Any]:
         return read_receipt(self.folder / "receipt.json")
 
     def detections(self) -> list[dict[str, Any]]:
-        """What a detector found on the test images, in COCO's results form."""
-        found: list[dict[str, Any]] = read_json(self.folder / "predictions.json")
-        return found
+        """A detector's detections on the test images, in COCO's results form."""
+        detections: list[dict[str, Any]] = read_json(self.folder / "predictions.json")
+        return detections
 
     def detail(self) -> dict[str, Any]:
-        """A detector's figures by class, its precision-recall curves and its kinds of errors."""
-        found: dict[str, Any] = read_json(self.folder / "detection.json")
-        return found
+        """A detector's scores by class, its precision-recall curves and its kinds of errors."""
+        detail: dict[str, Any] = read_json(self.folder / "detection.json")
+        return detail
 
     def hits(self) -> Answers:
-        """Whether a classifier was right, image by image, with the digest of the test images' names."""
+        """A classifier's answers."""
         return read_hits(self.folder)
 
     def matches(self) -> Matches:
@@ -70,6 +149,7 @@ def read_study(root: Path, study: Study) -> dict[Key, list[Run]]:
 
 
 def read_runs(root: Path, entry: Entry) -> list[Run]:
+    """The finished runs of one arm, by seed."""
     folders = [(seed, root / entry.experiment / entry.arm / f"seed{seed}") for seed in entry.seeds]
     return [
         Run(
@@ -85,7 +165,7 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
 
 
 def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Path]:
-    """The files `names` of every run, and what it answered."""
+    """The files `names` and the answers of every run."""
     every = [run for of_arm in runs.values() for run in of_arm]
     return [run.folder / name for run in every for name in (*names, *SCORING[run.task].answers)]
 
@@ -105,8 +185,8 @@ def curve(run: Run, column: str) -> NDArray[np.float64]:
 def epochs_to_90_percent(run: Run) -> int | None:
     """The first epoch, counted from one, whose validation (main metric) reaches 90 % of the last one's.
 
-    None without a validation split, where its end is nothing, or for a task whose main metric is a loss. Each run is held against its own end, so that a slow arm is not
-    called fast for ending low; read it beside the accuracy itself.
+    None without a validation split, for a last value of zero, and for a task whose main metric is a loss. The level is each
+    run's own last value, so a slow arm that ends low can look fast: read it beside the accuracy itself.
     """
     accuracy = validated(run)
     if not len(accuracy) or not accuracy[-1] > 0:
@@ -122,11 +202,100 @@ def first_epoch_at(run: Run, level: float) -> int | None:
 
 def best_validation(run: Run) -> float | None:
     """The highest validation (main metric) of all epochs; None without a validation split."""
-    found = validated(run)
-    return float(np.nanmax(found)) if np.isfinite(found).any() else None
+    values = validated(run)
+    return float(np.nanmax(values)) if np.isfinite(values).any() else None
 
 
 def validated(run: Run) -> NDArray[np.float64]:
     """The main metric on the validation split, epoch by epoch; empty for a task whose main metric is a loss."""
     scoring = SCORING[run.task]
     return curve(run, scoring.validated) if scoring.main in scoring.scores else np.empty(0)
+
+
+FROM_HISTORY: dict[str, Callable[[Run], float | None]] = {
+    EPOCHS: epochs_to_90_percent,
+    FIRST_AT_99: lambda run: first_epoch_at(run, 0.99),
+    BEST_VALIDATION: best_validation,
+}
+
+
+def counted(metric: str, runs: Sequence[Run]) -> list[Run]:
+    """The runs of an arm that a metric is taken over: those that did not diverge, unless they are counted."""
+    return list(runs) if metric == DIVERGENCE else finite(runs)
+
+
+def value(run: Run, metric: str) -> float:
+    """One metric of one run; NaN where the run has none (no validation, say).
+
+    Raises:
+        UserError: the run's files hold no such metric.
+    """
+    if metric in FROM_HISTORY:
+        return _number(FROM_HISTORY[metric](run))
+    if metric == GAP:
+        return _number(run.metrics.get("train_top1")) - _number(run.metrics.get("top1"))
+    if metric == DIVERGENCE:
+        return float(run.diverged)
+    if metric in CLOCKED:
+        return _clocked(run, metric)
+    if metric not in run.metrics:
+        raise unknown("metric", metric, metrics_of(run.task), str(run.folder / "metrics.json"))
+    return _number(run.metrics[metric])
+
+
+def _clocked(run: Run, metric: str) -> float:
+    cost = run.cost()
+    if metric == "minutes":
+        return float(cost["seconds_total"]) / 60
+    if metric == "evaluation_share":
+        # Unknown, not small, where the validations were not timed.
+        spent = _number(cost.get("seconds_validation")) + _number(cost["seconds_evaluation"])
+        return spent / cost["seconds_total"] if cost["seconds_total"] else BLANK
+    return _number(cost.get(metric))
+
+
+def _number(value: float | None) -> float:
+    return BLANK if value is None else float(value)
+
+
+def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
+    """Mean and 95 % t interval of an arm over its seeds, for a metric that is no score on test images.
+
+    Diverged runs are left out. The share of runs that diverged has Wilson's interval over all of them. A size is the
+    same in every run. A number of epochs is at least 1; seeds that all agree on it have no interval.
+    """
+    values = [value(run, metric) for run in counted(metric, runs)]
+    if not values or any(math.isnan(v) for v in values):
+        return NOWHERE
+    if metric == DIVERGENCE:
+        return sum(values) / len(values), *wilson(sum(values), len(values))
+    if metric in SIZES:
+        return values[0], values[0], values[0]
+    return student(values, *_bounds(metric))
+
+
+def _bounds(metric: str) -> tuple[float, float]:
+    """The least and the greatest value of a metric."""
+    if metric in FRACTIONS - SIGNED:
+        return 0.0, 1.0
+    if metric in SIGNED:
+        return -1.0, 1.0
+    return (1.0 if metric in (EPOCHS, FIRST_AT_99) else 0.0), math.inf
+
+
+def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:
+    """The ratio of an arm's memory to that of a baseline, or of its speed (epochs per second): the mean over the seeds that
+    both have, with its 95 % t interval from two seeds on, and the number of those seeds.
+
+    Memory is compared on CUDA devices alone: elsewhere the measured memory is not the training's.
+    """
+    ours, theirs = ({run.seed: run for run in finite(arm)} for arm in (runs, baseline))
+    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    if metric == MEMORY_FACTOR and any(run.cost()["device"] in HOSTS for pair in pairs for run in pair):
+        return NOWHERE, len(pairs)
+    ratios = [value(one, FACTORS[metric]) / value(other, FACTORS[metric]) for one, other in pairs]
+    if metric == SPEED_FACTOR:
+        ratios = [1 / ratio for ratio in ratios]
+    if not ratios or any(math.isnan(ratio) for ratio in ratios):
+        return NOWHERE, len(pairs)
+    return student(ratios, least=0.0), len(ratios)

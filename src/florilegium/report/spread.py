@@ -1,20 +1,90 @@
-"""The variance of a mean score: from seeds, from images, and the half-width and p-value that both give.
+"""The sources of variation of a mean score: seeds and test images.
 
-`Spread` takes arrays of many simulated comparisons as well as the numbers of one.
+`Spread` has the variance that each source gives the mean, and makes the half-width and the p-value from both. It takes
+arrays of many simulated comparisons as well as the numbers of one.
+
+`Scatter` is a prior for the variance between seeds. Two seeds say next to nothing about their own variance, and the arms
+of a study are much alike. So each arm's variance is moderated towards that of all arms, as Smyth (2004, "Linear models
+and empirical Bayes methods for assessing differential expression", SAGMB 3:3, sections 4 and 6.2) does it for genes: with
+a prior variance of d0 degrees of freedom, which are few where arms differ much. Unlike his, the prior variance is the
+arithmetic mean of the arms' variances, not the geometric, and d0 is at most `MOST_DF`, and at most half the degrees of
+freedom of the other arms: a study has a dozen arms, not thousands of genes, too few to see that one is unlike the others.
+`benchmarks/calibration.py` simulates whole studies, with arms that are alike and with arms that are not.
 """
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import nctdtrinc, ndtri, stdtrit
+from scipy.special import digamma, nctdtrinc, ndtri, polygamma, stdtrit
 
-from florilegium.report.scatter import Scatter
 
+@dataclass(frozen=True)
+class Scatter:
+    """A prior for the variance of one arm's score between seeds.
+
+    Attributes:
+        variance: of one seed's score.
+        df: the prior's degrees of freedom.
+        n_arms: the number of arms that it was estimated from.
+    """
+
+    variance: float
+    df: float
+    n_arms: int
+
+    def moderate(self, variance: Any, df: float) -> tuple[Any, float]:
+        """A variance estimated with `df` degrees of freedom, moderated towards the prior's: (variance, df)."""
+        return (self.df * self.variance + df * variance) / (self.df + df), self.df + df
+
+    def of_differences(self) -> "Scatter":
+        """The prior for differences of two arms, as if independent: arms that share a seed's choices differ less."""
+        return Scatter(2 * self.variance, self.df, self.n_arms)
+
+
+def seed_variance(values: Any, least: float) -> tuple[float, int]:
+    """The variance of an arm's scores (S,) between its seeds, no less than `least`, and the number of seeds."""
+    return max(float(np.var(values, ddof=1)), least), len(values)
+
+
+def pooled_scatter(arms: Sequence[tuple[float, int]]) -> Scatter | None:
+    """The prior from the `seed_variance` of each arm with two seeds or more; None from too few arms.
+
+    Variances are above zero: no less than the variance that images alone give one seed's score.
+    """
+    arms = [(variance, n_seeds) for variance, n_seeds in arms if n_seeds > 1]
+    if len(arms) < FEWEST_ARMS:
+        return None
+    variances = np.array([variance for variance, _ in arms])
+    df = np.array([n_seeds - 1.0 for _, n_seeds in arms])
+    others = float(df.sum() - df.max())
+    return Scatter(
+        float(np.average(variances, weights=df)),
+        min(_prior_df(variances, df), SHARE_OF_OTHERS * others, MOST_DF),
+        len(arms),
+    )
+
+
+def _prior_df(variances: Any, df: Any) -> float:
+    """Smyth's d0, from the variance of the log variances that few seeds do not explain; infinite where none is left."""
+    logs = np.log(variances) - digamma(df / 2) + np.log(df / 2)
+    left = float(np.var(logs, ddof=1) - np.mean(polygamma(1, df / 2)))
+    if left <= float(polygamma(1, MOST_DF / 2)):
+        return math.inf  # above MOST_DF, so no matter how large
+    low, high = 0.0, MOST_DF / 2  # of d0 / 2: the trigamma function falls
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if polygamma(1, middle) > left else (low, middle)
+    return 2 * high
+
+
+MOST_DF = 3.0  # of a prior
+SHARE_OF_OTHERS = 0.5  # of the degrees of freedom of the other arms
+FEWEST_ARMS = 3
 LEVEL = 0.95
 POWER = 0.8  # four of five repetitions
 SMALLEST = sys.float_info.min  # no p-value is nothing
@@ -23,7 +93,7 @@ SMALLEST = sys.float_info.min  # no p-value is nothing
 @dataclass(frozen=True)
 class Spread:
     """Variances of a mean, from seeds and from images, each with its degrees of freedom; arrays of one shape, too.
-    Infinite degrees are the normal distribution's."""
+    Infinite degrees of freedom mean the normal distribution."""
 
     seeds: Any
     seeds_df: float
@@ -31,7 +101,7 @@ class Spread:
     images_df: float
 
     def half_width(self, level: float = LEVEL) -> Any:
-        """Of the interval about the mean; the two parts' own half-widths, added as squares."""
+        """Half-width of the interval about the mean: those of the two parts, added in quadrature."""
         tail = (1 - level) / 2
         return np.sqrt(
             quantile(self.seeds_df, tail) ** 2 * self.seeds
@@ -39,7 +109,7 @@ class Spread:
         )
 
     def p_value(self, centre: float) -> float:
-        """Two-sided: one less the level at which the interval about `centre` reaches zero."""
+        """Two-sided p: one minus the level at which the interval about `centre` just reaches zero."""
         low, high = math.log(SMALLEST), 0.0  # of log p, which falls as |centre| grows
         for _ in range(100):
             middle = (low + high) / 2
@@ -52,25 +122,25 @@ class Spread:
         return self._added(lambda df: quantile(df, p / 2))
 
     def detectable(self) -> float:
-        """The effect that p < 0.05 shows with a probability of `POWER`, were the variances these.
+        """The effect that is found at p < 0.05 with a probability of `POWER`, if these are the true variances.
 
-        Each part's noncentrality (Student's noncentral t), added as squares; exact where one part is all.
+        The noncentralities of both parts (Student's noncentral t), added in quadrature; exact for a single part.
         """
         return self._added(noncentrality)
 
     def _added(self, errors: Callable[[float], float]) -> float:
-        """So many standard errors of each part, added as squares; a part without a variance has none."""
+        """A multiple of each part's standard error, `errors` by degrees of freedom, added in quadrature."""
         parts = ((self.seeds, self.seeds_df), (self.images, self.images_df))
         return math.sqrt(sum(errors(df) ** 2 * variance for variance, df in parts if variance > 0))
 
 
 def quantile(df: float, tail: float) -> float:
-    """Student's t (the normal distribution's at infinite `df`) that `tail` lies below."""
+    """The quantile of Student's t (of the normal distribution at infinite `df`) at the probability `tail`."""
     return float(ndtri(tail) if np.isinf(df) else stdtrit(df, tail))
 
 
 def noncentrality(df: float) -> float:
-    """How many standard errors an effect must be for p < 0.05 with a probability of `POWER`."""
+    """The effect in standard errors that gives p < 0.05 with a probability of `POWER`."""
     critical = -quantile(df, (1 - LEVEL) / 2)
     return critical + float(ndtri(POWER)) if np.isinf(df) else float(nctdtrinc(df, 1 - POWER, critical))
 
@@ -102,7 +172,7 @@ def _with_two_images(of_image: Any, mean: Any) -> tuple[Any, Any]:
 
 
 def image_parts(squares: Any, of_seed: Any, of_image: Any, mean: Any) -> tuple[Any, Any]:
-    """Variances that the choice of images gives a mean score: of one seed alone, and of all seeds in common.
+    """Variances of a mean score by the choice of images: each seed's own part, and the part that all seeds share.
 
     Mean squares of the two-way table of seeds and images, from its sum of squares (...,) and its means by seed
     (..., S), by image (..., N) and over all (...,): the second is (MS_image - MS_rest) / (S N), where it is positive.
@@ -116,17 +186,17 @@ def image_parts(squares: Any, of_seed: Any, of_image: Any, mean: Any) -> tuple[A
 
 
 def _exact(variance: Any) -> Any:
-    """Without what the rounding of floats leaves of nothing."""
+    """A variance, zero where only the rounding of floats is left of it."""
     return np.where(variance < 1e-18, 0.0, variance)
 
 
 def one_image(n_images: int) -> float:
-    """The variance of a score that is known to one image in all."""
+    """The variance of a score whose standard error is one image of all."""
     return 1.0 / (n_images + 2) ** 2
 
 
 def combined(values: Any, own: Any, shared: Any, images_df: float, scatter: Scatter | None) -> Spread:
-    """Variances of the mean of `values` (..., S): between seeds, no less than `own`; and of images."""
+    """Variances of the mean of `values` (..., S): between seeds, no less than `own`, and from images, `shared`."""
     n_seeds = values.shape[-1]
     between, df = _exact(np.var(values, axis=-1, ddof=1)), n_seeds - 1.0
     if scatter is not None:
@@ -137,7 +207,7 @@ def combined(values: Any, own: Any, shared: Any, images_df: float, scatter: Scat
 def resampled_spread(
     values: NDArray[np.float64], variance: float, covariance: float, n_images: int, scatter: Scatter | None
 ) -> Spread:
-    """Variances of the mean of `values` (S,), from the errors that resampled images give them."""
+    """Variances of the mean of `values` (S,), from the variance and covariance of their errors on resampled images."""
     variance = max(variance, one_image(n_images))
     if len(values) == 1:
         return Spread(0.0, 1.0, variance, np.inf)

@@ -6,10 +6,10 @@ a sum is estimated from the intervals of its parts: Howe 1974, JASA 69:789-794; 
 Statistics in Medicine 27:1693-1702). A p-value is the level at which the interval just reaches zero, so that
 the two cannot disagree.
 
-Few seeds say little about their own scatter, and by chance they agree. So the scatter of seeds is never taken
-to be less than what images alone would make it, and has as many degrees of freedom as there are seeds, less
-one; `report.scatter` adds what the other arms of a study know of it. `benchmarks/calibration.py` simulates
-how often all this errs without an effect, and how much it sees of one.
+Few seeds say little about their own scatter, and by chance they agree. So the variance between seeds is never
+taken to be less than images alone would make it, and has as many degrees of freedom as there are seeds, less
+one; a `report.spread.Scatter` adds the evidence of the study's other arms. `benchmarks/calibration.py` simulates
+the rate of false positives of all this, and its power.
 """
 
 import math
@@ -20,8 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
-from florilegium.report.scatter import Scatter
-from florilegium.report.spread import LEVEL, SMALLEST, Spread, noncentrality, paired_spread, resampled_spread
+from florilegium.report.spread import (
+    LEVEL,
+    SMALLEST,
+    Scatter,
+    Spread,
+    combined,
+    image_parts,
+    noncentrality,
+    one_image,
+    paired_spread,
+    resampled_spread,
+)
 
 Hits = NDArray[np.bool_]  # (S, N): is image n classified rightly in the run with seed s?
 Numbers = Sequence[float] | NDArray[np.float64]
@@ -38,7 +48,7 @@ class Difference:
     Attributes:
         detectable: the smallest difference that as many seeds and images would have shown (p < 0.05) in four of
             five repetitions.
-        method: what varies in the interval.
+        method: the sources of variation in the interval.
     """
 
     mean: float
@@ -64,7 +74,7 @@ def paired_difference(a: Hits, b: Hits, level: float = LEVEL, scatter: Scatter |
 
     Args:
         level: of the interval.
-        scatter: what other arms of the study know of how seeds scatter; None: these seeds alone.
+        scatter: the prior from the study's other arms; None: these seeds alone.
 
     Raises:
         ValueError: shapes that are not two equal (seeds, images).
@@ -79,16 +89,17 @@ def paired_difference(a: Hits, b: Hits, level: float = LEVEL, scatter: Scatter |
         centre, spread = paired_spread(d, scatter)
         return _difference(float(d.mean()), float(centre), spread, _method(scatter), level)
     centre, spread = paired_spread(d[:1])
-    found = _difference(float(d.mean()), float(centre), spread, ALONE if len(d) == 1 else ALIKE, level)
-    return _as_exact(found, float(mcnemar(a[0], b[0])), level)
+    method = ALONE if len(d) == 1 else ALIKE
+    difference = _difference(float(d.mean()), float(centre), spread, method, level)
+    return _as_exact(difference, float(mcnemar(a[0], b[0])), level)
 
 
-def _as_exact(found: Difference, exact: float, level: float) -> Difference:
-    """With the larger p of the two, and an interval that says the same."""
-    p_value = max(found.p_value, exact)
+def _as_exact(d: Difference, exact: float, level: float) -> Difference:
+    """The difference with the larger of its p and the `exact` one, and an interval that agrees with it."""
+    p_value = max(d.p_value, exact)
     if p_value < 1 - level:
-        return replace(found, p_value=p_value)
-    return replace(found, low=min(found.low, 0.0), high=max(found.high, 0.0), p_value=p_value)
+        return replace(d, p_value=p_value)
+    return replace(d, low=min(d.low, 0.0), high=max(d.high, 0.0), p_value=p_value)
 
 
 def resampled_difference(
@@ -107,9 +118,9 @@ def resampled_difference(
 
     Args:
         differences: of the scores, a seed each, shape (S,).
-        variance: of one seed's difference when the images are drawn again.
-        covariance: of two seeds' differences when the images are drawn again.
-        n_images: how many test images there are.
+        variance: of one seed's difference over resamples of the images.
+        covariance: of two seeds' differences over resamples of the images.
+        n_images: the number of test images.
         level, scatter: as in `paired_difference`.
     """
     values = np.asarray(differences, dtype=np.float64)
@@ -139,11 +150,10 @@ def paired_t(a: Numbers, b: Numbers, level: float = LEVEL) -> Difference:
 
 
 def one_more(values: Numbers, value: float, level: float = LEVEL, floor: float = 0.0) -> Interval:
-    """Whether one more value could be of the same normal population as two or more: (low, high, p).
+    """Prediction interval of the next value of a normal population, and the two-sided p of `value`: (low, high, p).
 
-    `low` and `high` bound where the next value falls with that probability, which is wider than the
-    interval of the mean; p is two-sided. Student's t with n - 1 degrees of freedom and the error
-    s * sqrt(1 + 1/n) (Hahn 1969, JASA 64:878-888). Values without scatter can hold nothing against one more:
+    It is wider than the interval of the mean. Student's t with n - 1 degrees of freedom and the error
+    s * sqrt(1 + 1/n) (Hahn 1969, JASA 64:878-888). Values that are all alike tell nothing about the next one:
     no bounds, p = 1.
 
     Args:
@@ -164,7 +174,7 @@ def one_more(values: Numbers, value: float, level: float = LEVEL, floor: float =
 
 
 def one_more_seed(value: float, others: Numbers, floor: float = 0.0) -> Difference:
-    """How far a run of one seed lies from the mean of two or more others, as one draw more; see `one_more`."""
+    """The distance of one run from the mean of two or more others, as a further draw of theirs; see `one_more`."""
     low, high, p_value = one_more(others, value, floor=floor)
     mean = value - float(np.mean(others))
     error = math.sqrt(max(_variance(others), floor) * (1 + 1 / len(others)))
@@ -186,8 +196,8 @@ def t_interval(values: Numbers, level: float = LEVEL) -> Interval:
 
 
 def student(values: Numbers, least: float = -math.inf, most: float = math.inf) -> Interval:
-    """Mean of values with Student's 95 % interval, cut at what can be; it has no bounds where there is a single value,
-    or where all agree and so say nothing of their scatter."""
+    """Mean of values with Student's 95 % interval, cut at `least` and `most`; without bounds for a single value, and
+    where all values agree and so tell nothing about their scatter."""
     mean = float(np.mean(values))
     if len(values) == 1:
         return mean, math.nan, math.nan
@@ -196,7 +206,7 @@ def student(values: Numbers, least: float = -math.inf, most: float = math.inf) -
 
 
 def _variance(values: Numbers) -> float:
-    """Of two or more values; nothing where they differ by the rounding of floats alone."""
+    """Variance of two or more values; zero where they differ by the rounding of floats alone."""
     scatter = float(np.std(values, ddof=1))
     return scatter**2 if scatter > 1e-12 * float(np.max(np.abs(values))) else 0.0
 
@@ -223,7 +233,7 @@ def mcnemar(a: Hits, b: Hits) -> NDArray[np.float64]:
 
 
 def holm(p_values: Numbers) -> list[float]:
-    """p-values adjusted for being that many (Holm 1979, Scandinavian Journal of Statistics 6:65-70)."""
+    """p-values adjusted for their number (Holm 1979, Scandinavian Journal of Statistics 6:65-70)."""
     order = np.argsort(p_values, kind="stable")
     adjusted = np.empty(len(p_values))
     factors = np.arange(len(p_values), 0, -1)
@@ -238,7 +248,82 @@ def _method(scatter: Scatter | None) -> str:
 
 
 def _difference(mean: float, centre: float, spread: Spread, method: str, level: float) -> Difference:
-    """In fractions, so within [-1, 1]."""
+    """A difference of fractions, its interval cut at [-1, 1]."""
     half = float(spread.half_width(level))
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     return Difference(mean, low, high, spread.p_value(centre), min(spread.detectable(), 1.0), method)
+
+
+def arm_interval(hits: Hits, level: float = LEVEL, scatter: Scatter | None = None) -> Interval:
+    """Accuracy of an arm with its interval over seeds and images, from hits of shape (S, N).
+
+    With one seed it is Wilson's, of the images alone.
+    """
+    return share_interval(hits.mean(axis=1), hits.shape[1], *_image_parts(hits), level, scatter)
+
+
+def own_variance(hits: Hits) -> float:
+    """The least variance of an arm's accuracy between seeds: that by the choice of images in each seed on its own."""
+    return max(one_image(hits.shape[1]), _image_parts(hits)[0])
+
+
+def _image_parts(hits: Hits) -> tuple[float, float | None]:
+    """Variances of accuracy by images: a seed's own part and the shared part (see `image_parts`); zero and None with one
+    seed or one image, which cannot tell them apart."""
+    if min(hits.shape) == 1:
+        return 0.0, None
+    of_seed, of_image = hits.mean(axis=1), hits.mean(axis=0)
+    own, shared = image_parts(hits.sum(), of_seed, of_image, of_seed.mean())
+    return float(own), float(shared)
+
+
+def share_interval(
+    shares: NDArray[np.float64],
+    n_images: int,
+    own: float = 0.0,
+    shared: float | None = None,
+    level: float = LEVEL,
+    scatter: Scatter | None = None,
+) -> Interval:
+    """Mean of shares of N images with its interval over seeds and images, in [0, 1]; of one seed over images alone.
+
+    The part of the images is Wilson's interval at as many images as have the variance `shared` (a design
+    effect: Kish 1965, Survey Sampling), which keeps its bounds where nearly all images are right.
+
+    Args:
+        shares: (S,), a seed each.
+        own, shared: variances of one seed's share by images: its own part, and the part that all seeds have in common;
+            `shared` None: unknown, so all of it.
+    """
+    mean = float(shares.mean())
+    if len(shares) == 1:
+        return mean, *wilson(round(mean * n_images), n_images, level)
+    binomial = mean * (1 - mean)
+    if shared is None or binomial <= 0:
+        n_effective = float(n_images)
+    else:
+        n_effective = binomial / shared if shared > binomial * 1e-9 else math.inf
+    spread = combined(shares, own, 0.0, math.inf, scatter)
+    of_seeds = float(spread.half_width(level))
+    low, high = (mean, mean) if math.isinf(n_effective) else wilson(mean * n_effective, n_effective, level)
+    return (
+        mean,
+        max(0.0, mean - math.hypot(of_seeds, mean - low)),
+        min(1.0, mean + math.hypot(of_seeds, high - mean)),
+    )
+
+
+def resampled_interval(
+    values: Sequence[float] | NDArray[np.float64],
+    variance: float,
+    covariance: float,
+    n_images: int,
+    level: float = LEVEL,
+    scatter: Scatter | None = None,
+) -> Interval:
+    """Mean score of an arm over its seeds, in [0, 1], with its interval over seeds and images; the arguments are
+    those of `resampled_difference`, of scores in place of differences."""
+    scores = np.asarray(values, dtype=np.float64)
+    mean = float(scores.mean())
+    half = float(resampled_spread(scores, variance, covariance, n_images, scatter).half_width(level))
+    return mean, max(0.0, mean - half), min(1.0, mean + half)

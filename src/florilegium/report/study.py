@@ -1,7 +1,7 @@
-"""What the report is told about a study: its arms, their parts in the argument, what was published.
+"""The description of a study for its report: its arms, their parts in the argument, and the published values.
 
-The description is plain JSON made from the plan (`plan.plan.Plan.description`); everything measured
-is read from run folders instead.
+It is plain JSON made from the plan (`plan.plan.Plan.description`); everything measured is read from run
+folders instead.
 """
 
 import math
@@ -30,16 +30,12 @@ S = TypeVar("S", bound=Strict)
 
 
 class Learned(Strict):
-    """A data set that an arm learns from, and how many classes and images the study's own has, where that is known."""
+    """A data set that an arm learns from, with the numbers of classes and images of the study's own, if known."""
 
     dataset: Name
     stands_in: bool = Field(description="for the study's own")
     classes: int | None
     images: int | None
-
-
-def key_of(arm: Baseline) -> Key:
-    return arm.experiment, arm.arm
 
 
 class Entry(Strict):
@@ -99,7 +95,7 @@ class Entry(Strict):
 
     @property
     def scoring(self) -> Scoring:
-        """What its task is judged by."""
+        """The metrics of its task."""
         return SCORING[self.task]
 
     @property
@@ -108,17 +104,18 @@ class Entry(Strict):
 
     @property
     def baseline_key(self) -> Key | None:
-        return key_of(self.baseline) if self.baseline else None
+        return (self.baseline.experiment, self.baseline.arm) if self.baseline else None
 
-    def over(self, figure: Published) -> Key | None:
-        """The arm that a gain or a factor is over: the one that it names, or the baseline."""
-        return key_of(figure.against) if figure.against else self.baseline_key
+    def over(self, published: Published) -> Key | None:
+        """The arm that a gain or a factor is relative to: the one that it names, or the baseline."""
+        against = published.against
+        return (against.experiment, against.arm) if against else self.baseline_key
 
     @property
     def compared_with(self) -> tuple[Key, ...]:
-        """The arms that it is held against, its baseline first."""
-        found = (self.baseline_key, *map(self.over, self.published))
-        return tuple(dict.fromkeys(key for key in found if key is not None))
+        """The arms that it is compared with, its baseline first."""
+        keys = (self.baseline_key, *map(self.over, self.published))
+        return tuple(dict.fromkeys(key for key in keys if key is not None))
 
 
 class Study(Strict):
@@ -145,15 +142,15 @@ class Study(Strict):
         return (transfers or list(self.entries))[0]
 
     def classifier(self) -> Entry | None:
-        """The arm whose single predictions are shown, or None in a study without classification."""
-        found = [e for e in self.entries if e.task == "classification"]
-        return next((e for e in found if e == self.main()), found[0] if found else None)
+        """The arm whose predictions the figures show, or None in a study without classification."""
+        arms = [e for e in self.entries if e.task == "classification"]
+        return self.main() if self.main() in arms else next(iter(arms), None)
 
     def detector(self) -> Entry | None:
-        """The arm whose single detections are shown: a corrected one, and transferred where there is such; None in a
+        """The arm whose detections the figures show: a corrected one if there is one, best a transferred one; None in a
         study without detection."""
-        found = [e for e in self.entries if e.task == "detection"]
-        return min(found, key=lambda e: (e.arm != CORRECTED, e.role != "transfer"), default=None)
+        arms = [e for e in self.entries if e.task == "detection"]
+        return min(arms, key=lambda e: (e.arm != CORRECTED, e.role != "transfer"), default=None)
 
     def leaks(self) -> list[tuple[Entry, Entry]]:
         """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""
@@ -174,11 +171,11 @@ class Study(Strict):
         ]
 
     def makes_images(self) -> bool:
-        """Whether it has sets of generated images."""
+        """True if it has sets of generated images."""
         return any(entry.samples for entry in self.entries)
 
     def additions(self) -> list[tuple[Entry, Entry]]:
-        """Pairs (with generated images, without), of each experiment the arm that most are added to."""
+        """Pairs (with generated images, without): of each experiment the arm with the largest share of them."""
         most: dict[str, tuple[Entry, Entry]] = {}
         for entry in sorted(self.entries, key=lambda entry: entry.values.get(SHARE) or 0.0):
             without = self.find(entry.baseline_key)
@@ -198,7 +195,7 @@ class Study(Strict):
 
 
 class Source(Strict):
-    """A data set as the report names it."""
+    """A data set with its credits."""
 
     title: str
     citation: str
@@ -207,7 +204,7 @@ class Source(Strict):
 
 
 class Page(Strict):
-    """What the page of one preset shows."""
+    """The description of the page of one preset."""
 
     preset: Name
     title: str
@@ -240,14 +237,14 @@ def labels(study: Study) -> dict[Key, str]:
     """A short name for people, unique inside the study, for each arm."""
     arms = Counter(entry.experiment for entry in study.entries)
     titles = Counter(_name(entry, arms) for entry in study.entries)
-    found: dict[Key, str] = {}
+    names: dict[Key, str] = {}
     for entry in study.entries:
         name = _name(entry, arms)
         if titles[name] > 1 and entry.split is not None:
             name = f"{name}, split\u00a0{entry.split}"
-        found[entry.key] = name
-    repeated = {name for name, count in Counter(found.values()).items() if count > 1}
-    return {key: "/".join(key) if name in repeated else name for key, name in found.items()}
+        names[entry.key] = name
+    repeated = {name for name, count in Counter(names.values()).items() if count > 1}
+    return {key: "/".join(key) if name in repeated else name for key, name in names.items()}
 
 
 def _name(entry: Entry, arms: Counter[str]) -> str:

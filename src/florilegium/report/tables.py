@@ -1,15 +1,19 @@
-"""`comparison.csv` as a page for people: percentages, intervals, p-values and footnotes."""
+"""Tables as CSV and Markdown, and values as people read them: percentages, units, intervals, p-values and footnotes."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
+from florilegium.core.files import atomic
 from florilegium.core.metrics import FRACTIONS, WORDS
-from florilegium.report.comparison import NOTE_SEPARATOR
 
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""A header and rows of texts, for people."""
 EMPTY = "–"
+NOTE_SEPARATOR = " | "  # between the parts of a note in `comparison.csv`
 BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 UNITS = {
@@ -29,21 +33,26 @@ TESTED = {
     "detectable": "Detectable",
     "n_seeds": "Seeds",
     "n_test": "Images",
-}  # of a paired difference, in reading order; a table without one of these columns is shown without it
+}  # columns of a paired difference with their heads, in reading order; a table may lack some of them
 DEMO = "all pictures are drawn by this project, so nothing here speaks for or against the study."
 READING = (
-    "Accuracies are percentages of the test images, and of the training images where that is said; average "
-    "precision is in per cent, too. Intervals are "
-    "at 95\u00a0% and hold seeds and test images; those of a single run hold the test images alone (Wilson), and those "
-    "of anything but test scores the seeds alone (Student's t). Arms that were tested on the same images lend each "
-    "other what they know of how seeds scatter. p is two-sided, of a paired test on the same test images against the "
-    "arm that is named; adjusted, for all tests of the study (Holm). Detectable is the smallest difference, in points, "
-    "that as many seeds and images would have shown in four of five repetitions. Epochs to 90\u00a0%: until the validation "
-    "accuracy, or AP, first reaches 90\u00a0% of "
-    "the same run's last. First epoch at 99\u00a0%: of the validation accuracy itself. Training less test: by how much "
-    "accuracy on the training images is above that on the test images. How many times the memory of another arm, or as "
-    "fast, is the mean of the ratios over the seeds that both have; memory is compared on GPUs alone."
+    "Accuracies are percentages of the test images, or of the training images where the metric says so; average precision "
+    "is in per cent, too. Intervals are at 95\u00a0%, over seeds and test images; of a single run they are over the test "
+    "images alone (Wilson), and of a metric that is no test score over the seeds alone (Student's t). The variance between "
+    "seeds is estimated with the help of all arms that were tested on the same images. p is two-sided, of a paired test on "
+    "the same test images against the arm that is named; p adjusted allows for all tests of the study (Holm). Detectable is "
+    "the smallest difference, in points, that as many seeds and images would have shown in four of five repetitions. Epochs "
+    "to 90\u00a0%: the first epoch whose validation accuracy, or AP, reaches 90\u00a0% of the same run's last. First epoch at "
+    "99\u00a0%: the first whose validation accuracy reaches 99\u00a0%. Training less test: accuracy on the training images "
+    "minus that on the test images. Times the memory, and times as fast: the mean of the ratios over the seeds that both arms "
+    "have; memory is compared on GPUs alone."
 )
+
+
+def write_csv(table: pd.DataFrame, path: Path, *, digits: int = 10) -> None:
+    """Write `table`, fractions with `digits` that count, with the same line ends on every system."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{digits}g")
 
 
 @dataclass(frozen=True)
@@ -81,17 +90,17 @@ def readable(table: pd.DataFrame) -> Readable:
     return Readable(HEADER, rows, list(notes))
 
 
-def readable_differences(table: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows for people of the paired differences, in percentage points."""
-    shown = [column for column in TESTED if column in table]
-    header = ("Arm", "Against", "Difference in points", "95\u00a0% interval", *(TESTED[c] for c in shown))
+def readable_differences(table: pd.DataFrame) -> Table:
+    """The table of paired differences for people, in percentage points."""
+    columns = [column for column in TESTED if column in table]
+    header = ("Arm", "Against", "Difference in points", "95\u00a0% interval", *(TESTED[c] for c in columns))
     return header, [
         (
             f"{row['experiment']}/{row['arm']}",
             row["baseline"],
             points(row["difference"]),
             f"{points(row['ci_low'])} to {points(row['ci_high'])}",
-            *(tested(column, row[column]) for column in shown),
+            *(tested(column, row[column]) for column in columns),
         )
         for row in table.to_dict("records")
     ]
@@ -108,14 +117,15 @@ def tested(column: str, value: float) -> str:
 
 def markdown(table: pd.DataFrame, *, title: str, preset: str, rendered: bool) -> str:
     """The Markdown twin of a comparison."""
-    shown = readable(table)
-    lines = [f"# {title}: comparison ({preset})", ""]
-    if rendered:
-        lines += [f"**DEMO**: {DEMO}", ""]
-    lines += [READING, "", markdown_table(shown.header, shown.rows)]
-    if shown.notes:
-        lines += ["", "Notes", "", numbered(shown.notes)]
-    return "\n".join(lines) + "\n"
+    texts = readable(table)
+    parts = [
+        f"# {title}: comparison ({preset})",
+        f"**DEMO**: {DEMO}" if rendered else "",
+        READING,
+        markdown_table(texts.header, texts.rows),
+        f"Notes\n\n{numbered(texts.notes)}" if texts.notes else "",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -150,7 +160,7 @@ def number(metric: str, value: float) -> str:
 
 def unit(metric: str, value: float) -> tuple[str, float]:
     """The largest unit of a metric that `value` reaches, with its size; `("", 1.0)` for a plain number."""
-    return next((found for found in UNITS.get(metric, ()) if value >= found[1]), ("", 1.0))
+    return next((unit for unit in UNITS.get(metric, ()) if value >= unit[1]), ("", 1.0))
 
 
 def axis(metric: str, largest: float) -> tuple[str, float]:
@@ -174,7 +184,7 @@ def measured(metric: str, mean: float, low: float, high: float) -> str:
 
 
 def judged(verdict: str, published_low: float) -> str:
-    """The verdict for people; nothing where there was no published figure to compare with."""
+    """The verdict for people; empty where nothing was published to compare with."""
     unpublished = verdict == "not_comparable" and math.isnan(published_low)
     return "" if unpublished else verdict.replace("_", " ")
 

@@ -1,7 +1,8 @@
-"""One word on each row of a comparison, and what keeps it from being judged.
+"""The verdict on each row of a comparison, and the departures from the study that prevent one.
 
-A row is judged where nothing that can matter to its metric departs from the study: a network's size does not
-depend on how long it was trained, an accuracy depends on everything.
+A row is judged if no departure matters to its metric: a network's size does not depend on the length of training, an
+accuracy depends on everything. Sizes are judged with allowances for other ways of counting, so that the identical network
+is not called another; each allowance is put into words beside its row.
 """
 
 import math
@@ -12,26 +13,29 @@ from typing import Any
 from florilegium.core.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES
 from florilegium.core.published import Published
 from florilegium.plan.departures import Departure, Kind, elsewhere
-from florilegium.report.measures import counted
-from florilegium.report.runs import Run
-from florilegium.report.sizes import allowed
+from florilegium.report.runs import Run, counted
 from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Key, Learned, Study
 
-WIDEST = 0.10  # an interval of a fraction that is wider than this decides nothing by overlapping
+WIDEST = 0.10  # of a fraction's interval; that a wider one overlaps the published range decides nothing
 SEPARATOR = "; "
 SHAPE: frozenset[Kind] = frozenset({"experiment", "classes", "network", "image_size"})
 MATTERS: dict[str, frozenset[Kind]] = {
     **dict.fromkeys(SIZES, SHAPE),
     "params_trainable": SHAPE | {"freezing"},
 }
-"""The kinds of departures that can matter to a metric; to one that is not here, all can."""
+"""The kinds of departures that matter to a metric; to a metric that is not here, all of them do."""
+BYTES = 4  # of a weight, in fp32
+MOMENTS = 2  # numbers that Adam and AdamW keep of each trained weight
+COUNTERS = 0.005
+"""The allowed relative difference between counters of multiply-accumulates. All count products; some leave out the tokens
+beside an image's patches (of 577 tokens at 384 pixels one, 0.2 %), some count normalisation as well (0.2 % of CaiT-S36)."""
 Images = Mapping[str, Mapping[str, Any]]  # `images.json` by data set
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, what departs from the study and can matter to the metric, and what was allowed for."""
+    """A verdict, the departures from the study that matter to the metric, and notes on what was allowed for."""
 
     verdict: str
     differs: str
@@ -49,30 +53,31 @@ def judge(
 ) -> Judgement:
     """The verdict on a row.
 
-    `not_run`; `diverged` (every run did); `not_comparable` where what was run is not what was published, where nothing
-    was published, or where the hardware decides (times, memory); `higher` and `lower` when our interval lies wholly
-    outside the published range; `inconclusive` when there is no interval, when it overlaps that range but is wider
-    than 10 points of a fraction, or when of two arms together (a gain, a factor) it does not lie wholly inside: a
-    claim such as "better" is a range without an end, which nearly every interval overlaps; else `reproduced`.
+    `not_run`; `diverged` (every run did); `not_comparable` where departures matter, where nothing was published, or
+    where the hardware decides (times, memory); `higher` and `lower` when our interval lies wholly outside the published
+    range; `inconclusive` without an interval, for a fraction whose interval overlaps that range but is wider than 10
+    points, and for a metric of two arms (a gain, a factor) whose interval does not lie wholly inside: a claim such as
+    "better" is a range without an end, which nearly every interval overlaps; else `reproduced`.
     """
     over = (entry.over(published) if published else entry.baseline_key) if metric in BETWEEN else None
     differs = departures(study, entry, metric, over, images)
-    said = SEPARATOR.join(d.words for d in differs)
+    words = SEPARATOR.join(d.words for d in differs)
     if not runs:
-        return Judgement("not_run", said)
+        return Judgement("not_run", words)
     if not counted(metric, runs):
-        return Judgement("diverged", said)
+        return Judgement("diverged", words)
     if differs or published is None or metric in BY_HARDWARE:
-        return Judgement("not_comparable", said)
+        return Judgement("not_comparable", words)
     _, low, high = interval
     notes: list[str] = []
     if metric in SIZES:
         of_ours = counted(metric, runs)[0].metrics
-        low, high, notes = allowed(published, of_ours, _n_classes(entry.dataset, images))
-    return Judgement(_word(metric, published, low, high), said, tuple(notes))
+        n_classes = images.get(entry.dataset, {}).get("n_classes")
+        low, high, notes = _allowed(published, of_ours, n_classes)
+    return Judgement(_verdict(metric, published, low, high), words, tuple(notes))
 
 
-def _word(metric: str, published: Published, low: float, high: float) -> str:
+def _verdict(metric: str, published: Published, low: float, high: float) -> str:
     if math.isnan(low):
         return "inconclusive"
     if low > published.high:
@@ -85,45 +90,85 @@ def _word(metric: str, published: Published, low: float, high: float) -> str:
 
 
 def departures(study: Study, entry: Entry, metric: str, over: Key | None, images: Images) -> list[Departure]:
-    """What departs from the study and can matter to a metric of an arm, or of it and the one that it is held `over`."""
+    """The departures that matter to a metric of an arm, or of the arm and the one that it is compared with (`over`)."""
     matters = MATTERS.get(metric)
-    found = [d for d in _all(entry, images) if matters is None or d.kind in matters]
+    own = [d for d in _all(entry, images) if matters is None or d.kind in matters]
     if baseline := study.find(over):
-        found += elsewhere("experiment", baseline.unsplit_name, _all(baseline, images), found)
-    return list({d.words: d for d in found}.values())
+        own += elsewhere("experiment", baseline.unsplit_name, _all(baseline, images), own)
+    return list({d.words: d for d in own}.values())
 
 
 def _all(entry: Entry, images: Images) -> list[Departure]:
-    """Those that are known before the run, and those that the data sets showed."""
+    """Departures of the data sets, then those that are known before the run."""
     if any(d.kind == "experiment" for d in entry.departures):
         return list(entry.departures)
-    found = [d for learned in entry.learns_from for d in of_data(learned, entry.dataset, images)]
-    return [*found, *entry.departures]
+    of_data = [d for learned in entry.learns_from for d in _of_data(learned, entry.dataset, images)]
+    return [*of_data, *entry.departures]
 
 
-def of_data(learned: Learned, own: str, images: Images) -> list[Departure]:
-    """How a data set as it was found departs from the study's: in classes, in images, in files.
+def _of_data(learned: Learned, own: str, images: Images) -> list[Departure]:
+    """The departures of a data set from the study's: in classes, in images, in files.
 
-    The data set that an arm answers on is its `own`; the classes of another are no matter of its network's size.
+    The data set that an arm is tested on is its `own`; the classes of another do not affect its network's size.
     """
-    found = images.get(learned.dataset)
-    if found is None:
+    summary = images.get(learned.dataset)
+    if summary is None:
         return []
     of = "" if learned.dataset == own else f" of {learned.dataset}"
-    said: list[Departure] = []
-    if learned.classes and found["n_classes"] != learned.classes:
-        count, published = f"{found['n_classes']:,}", f"{learned.classes:,}"
+    departures: list[Departure] = []
+    if learned.classes and summary["n_classes"] != learned.classes:
+        count, published = f"{summary['n_classes']:,}", f"{learned.classes:,}"
         words = f"{count} classes for {published}" if learned.stands_in else f"{count} of {published} classes"
-        said.append(Departure(kind="data" if of else "classes", words=f"data: {words}{of}"))
-    elif learned.images and not learned.stands_in and found["n_images"] != learned.images:
-        words = f"data: {found['n_images']:,} of {learned.images:,} images{of}"
-        said.append(Departure(kind="data", words=words))
-    if found.get("other_files"):
-        files = ", ".join(found["other_files"])
-        said.append(Departure(kind="data", words=f"data: another file in place of {files}"))
-    return said
+        departures.append(Departure(kind="data" if of else "classes", words=f"data: {words}{of}"))
+    elif learned.images and not learned.stands_in and summary["n_images"] != learned.images:
+        words = f"data: {summary['n_images']:,} of {learned.images:,} images{of}"
+        departures.append(Departure(kind="data", words=words))
+    if summary.get("other_files"):
+        files = ", ".join(summary["other_files"])
+        departures.append(Departure(kind="data", words=f"data: another file in place of {files}"))
+    return departures
 
 
-def _n_classes(dataset: str, images: Images) -> int | None:
-    found = images.get(dataset)
-    return int(found["n_classes"]) if found else None
+def _allowed(
+    published: Published, metrics: Mapping[str, Any], n_classes: int | None
+) -> tuple[float, float, list[str]]:
+    """The range of our size by the study's way of counting, with notes on what was allowed for.
+
+    Args:
+        published: the study's value, of a metric in `core.metrics.SIZES`.
+        metrics: of one of our runs: the metric itself, and `params_per_class` and `buffer_bytes`, if known.
+        n_classes: of our data set, if known.
+    """
+    ours = float(metrics[published.metric])
+    notes = [f"printed as {published.printed}, rounded or cut"] if published.printed else []
+    more, note = _head(published, metrics, n_classes)
+    low = high = ours + more
+    notes += note
+    if published.metric == "macs":
+        low, high = (1 - COUNTERS) * low, (1 + COUNTERS) * high
+        notes.append(f"counters of operations differ; {100 * COUNTERS:g} % is allowed")
+    if published.metric == "checkpoint_bytes":
+        state, note = _state(metrics)
+        high += state
+        notes += note
+    return low, high, notes
+
+
+def _head(published: Published, metrics: Mapping[str, Any], n_classes: int | None) -> tuple[float, list[str]]:
+    """The difference in size by the number of classes that the study counted its head with.
+
+    A parameter of a linear head is one multiply-accumulate (but for its bias) and four bytes.
+    """
+    each = metrics.get("params_per_class")
+    if published.classes is None or n_classes is None or each is None or published.classes == n_classes:
+        return 0.0, []
+    more = each * (published.classes - n_classes) * (BYTES if published.metric == "checkpoint_bytes" else 1)
+    return float(more), [f"counted with a head of {published.classes:,} classes; ours has {n_classes:,}"]
+
+
+def _state(metrics: Mapping[str, Any]) -> tuple[float, list[str]]:
+    """The bytes that a checkpoint may hold beside weights; ours holds weights alone."""
+    buffers = int(metrics.get("buffer_bytes", 0))
+    more = buffers + MOMENTS * BYTES * int(metrics["params_trainable"])
+    words = f"the optimiser's two moments of what is trained{', and buffers' if buffers else ''}"
+    return float(more), [f"a checkpoint may hold {words} (up to {more / 2**20:.1f} MiB here)"]

@@ -16,10 +16,10 @@ from florilegium.explanation.attributions import Attributions
 from florilegium.explanation.choice import choose, spread
 from florilegium.explanation.interpretation import interpret
 from florilegium.models.trained import load_trained
-from florilegium.report.csv_file import write_csv
 from florilegium.report.pictures_attribution import draw
-from florilegium.report.scores_attribution import summarise
+from florilegium.report.scores import summarise
 from florilegium.report.study import read
+from florilegium.report.tables import write_csv
 from florilegium.stages.arguments import (
     PictureOrigin,
     explanation_files,

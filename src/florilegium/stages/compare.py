@@ -9,10 +9,10 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_text
-from florilegium.report.costs import costs_markdown
+from florilegium.report.comparison import tabulate, write_tables
 from florilegium.report.runs import files_of, read_study
+from florilegium.report.scores import costs_markdown
 from florilegium.report.study import Study, read
-from florilegium.report.study_tables import tabulate, write_tables
 from florilegium.report.tables import markdown
 from florilegium.stages.stage import stage, stage_parser
 

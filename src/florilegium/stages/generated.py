@@ -9,10 +9,10 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
-from florilegium.report.csv_file import write_csv
 from florilegium.report.generated import generated, generated_markdown, sets_of
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
+from florilegium.report.tables import write_csv
 from florilegium.stages.stage import stage, stage_parser
 
 

@@ -9,11 +9,10 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
 from florilegium.core.receipts import write_receipt
 from florilegium.report.catalogue import planned
+from florilegium.report.evidence import Evidence
 from florilegium.report.page import TEMPLATES, render_page
-from florilegium.report.runs import read_study
+from florilegium.report.runs import RUN_FILES
 from florilegium.report.study import Page, read
-
-READ = ("metrics.json", "history.csv", "cost.json", "receipt.json")
 
 
 def main() -> None:
@@ -29,34 +28,38 @@ def main() -> None:
     arguments = parser.parse_args()
     page = read(Page, arguments.spec.read_text(encoding="utf-8"))
     images = {path.parent.name: path for path in arguments.images}
-    write_text(arguments.out, render_page(page, arguments.results, images))
+    evidence = Evidence(page, arguments.results, images)
+    write_text(arguments.out, render_page(evidence))
     write_receipt(
         arguments.out.with_suffix(".receipt.json"),
         stage="page",
         spec=page.model_dump(mode="json"),
         code=arguments.code,
-        inputs=[*sources(page, arguments.results), *arguments.images],
+        inputs=[*sources(evidence), *arguments.images],
         outputs=[arguments.out],
         started=started,
     )
 
 
-def sources(page: Page, results: Path) -> Iterator[Path]:
-    """Every file below `results`, and every template, that the page is made of."""
+def sources(evidence: Evidence) -> Iterator[Path]:
+    """The templates of the page, and its files below `results`."""
     yield from TEMPLATES
-    for a, b in page.audits:
+    for a, b in evidence.page.audits:
         for name in ("summary.json", "contact_sheet.png", "distances.png"):
-            yield results / "audit" / f"{a}__{b}" / name
-    for name, study in page.studies.items():
-        folder = results / name
-        yield from (
-            folder / table for table in ("comparison.csv", "differences.csv", "costs.csv", "scores.csv")
+            yield evidence.root / "audit" / f"{a}__{b}" / name
+    for name, study in evidence.page.studies.items():
+        folder = evidence.root / name
+        tables = (
+            "comparison",
+            "differences",
+            "costs",
+            "scores",
+            *(("generated",) if study.makes_images() else ()),
         )
-        if study.makes_images():
-            yield folder / "generated.csv"
+        yield from (folder / f"{table}.csv" for table in tables)
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
-        for runs in read_study(folder, study).values():
-            yield from (run.folder / file for run in runs for file in READ)
+        for runs in evidence.runs[name].values():
+            yield from (run.folder / file for run in runs for file in (*RUN_FILES, "receipt.json"))
 
 
 if __name__ == "__main__":
