@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from florilegium.report.material import Material
+from florilegium.figures.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
 from florilegium.report.study_tables import tabulate

@@ -23,11 +23,11 @@ from florilegium.core.files import digest, read_json
 from florilegium.core.project import load_plan
 from florilegium.core.receipts import write_receipt
 from florilegium.core.validate import read_yaml
+from florilegium.figures.draw import DRAW
 from florilegium.report import readme
 from florilegium.report.arms import Arms
 from florilegium.report.document import OF_MORE, WITH_PICTURES, document, plots_of, tables_of
 from florilegium.report.evidence import check_answers, kept, live
-from florilegium.report.figures import DRAW
 from florilegium.report.hits import pack, read_hits
 from florilegium.report.recomputed import DOCUMENTS, README, ROWS, recompute, tables_by_file
 from florilegium.report.reference import folder_name, write_reference

@@ -15,13 +15,13 @@ from scipy import stats
 
 from florilegium.core.metrics import COCO
 from florilegium.data.scene_pictures import ScenePictures
-from florilegium.report import style
+from florilegium.figures import style
+from florilegium.figures.draw import DRAW
+from florilegium.figures.material import Material
+from florilegium.figures.registry import DETECTOR, planned
 from florilegium.report.arms import Arms
-from florilegium.report.catalogue import DETECTOR, planned
 from florilegium.report.csv_file import write_csv
 from florilegium.report.document import WITH_PICTURES
-from florilegium.report.figures import DRAW
-from florilegium.report.material import Material
 from florilegium.report.page import DATASET_HEADER, dataset_row
 from florilegium.report.runs import epochs_to_90_percent
 from florilegium.report.scores import read_scores, readable_scores, scores

@@ -1,7 +1,7 @@
 # metrics and receipts -> comparison with what was published, and costs -> figures -> one page
 
 from florilegium.core.files import write_text
-from florilegium.report.catalogue import planned
+from florilegium.figures.registry import planned
 from florilegium.report.study import Study
 
 TEMPLATES = os.path.relpath(f"{workflow.basedir}/src/florilegium/report")

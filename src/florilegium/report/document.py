@@ -6,15 +6,15 @@ It needs no more than a reference holds, and says of a live run what it will say
 from collections.abc import Mapping
 from pathlib import Path
 
-from florilegium.report.catalogue import Planned, left_out, planned
+from florilegium.figures.draw import draw
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, left_out, planned
 from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import readable_costs
 from florilegium.report.evidence import Evidence
-from florilegium.report.figures import draw
 from florilegium.report.findings import findings
 from florilegium.report.generated import READING as GENERATED_READING
 from florilegium.report.generated import generated, readable_generated
-from florilegium.report.material import Material
 from florilegium.report.page import AUDIT_HEADER, DATASET_HEADER, audit_row, dataset_row
 from florilegium.report.provenance import provenance
 from florilegium.report.scores import READING as SCORE_READING

@@ -7,10 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from florilegium.explanation.attended import FILES, Attended
-from florilegium.report import gallery, style
-from florilegium.report.catalogue import Planned, attentive
-from florilegium.report.material import Material
-from florilegium.report.pictures_attention import (
+from florilegium.figures import marks as gallery
+from florilegium.figures import style
+from florilegium.figures.attention import (
     ROLLOUT_NOTE,
     draw_images,
     draw_maps,
@@ -19,6 +18,8 @@ from florilegium.report.pictures_attention import (
     images_measured,
     map_note,
 )
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, attentive
 from florilegium.report.study import Entry
 
 FLOOR = 1e-4  # of the diagonal's axis

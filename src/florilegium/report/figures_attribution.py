@@ -6,10 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from florilegium.explanation.attributions import FILES, Attributions
-from florilegium.report import gallery, style
-from florilegium.report.catalogue import Planned, explained
-from florilegium.report.material import Material
-from florilegium.report.pictures_attribution import (
+from florilegium.figures import marks as gallery
+from florilegium.figures import style
+from florilegium.figures.attribution import (
     JUDGED_NOTE,
     MAP_NOTE,
     SCORES_NOTE,
@@ -18,6 +17,8 @@ from florilegium.report.pictures_attribution import (
     draw_map,
     draw_scores,
 )
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, explained
 
 READ = (*FILES, "scores.csv")
 IMAGES = 2  # of each arm: the first right and the first wrong one, where both are there

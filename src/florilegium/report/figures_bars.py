@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from florilegium.core.metrics import FRACTIONS
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, members
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, members
 from florilegium.report.measures import counted, value
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, members
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, members
 from florilegium.report.runs import Run, curve
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from florilegium.core.metrics import WORDS
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, members
-from florilegium.report.figures_against import called, said, text
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.arms import called, said, text
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, members
 from florilegium.report.measures import counted
 from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from florilegium.data.packed import read_pixels
-from florilegium.report import style
-from florilegium.report.catalogue import Planned
-from florilegium.report.figures_confusion import coded
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.classifier import coded
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned
 
 COLUMNS = 6
 

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from florilegium.report import style
-from florilegium.report.catalogue import Planned
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned
 from florilegium.report.statistics import student
 
 NAMES = {

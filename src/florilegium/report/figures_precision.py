@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from florilegium.report import style
-from florilegium.report.catalogue import LINES, Planned
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import LINES, Planned
 from florilegium.report.statistics import student
 
 

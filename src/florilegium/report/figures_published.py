@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from florilegium.core.metrics import SCORES, SCORING, WORDS
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, members
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, members
 from florilegium.report.study import labels
 from florilegium.report.tables import judged, measured
 

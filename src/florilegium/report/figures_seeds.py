@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from florilegium.core.metrics import FRACTIONS
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, members
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, members
 from florilegium.report.comparison import differences_of
-from florilegium.report.material import Material
 from florilegium.report.measures import value
 from florilegium.report.statistics import one_more, student
 from florilegium.report.study import Entry

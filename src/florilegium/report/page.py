@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from florilegium.core.files import read_json
-from florilegium.report.catalogue import left_out, planned
+from florilegium.figures.registry import left_out, planned
 from florilegium.report.comparison import read_tables
 from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import read_costs, readable_costs

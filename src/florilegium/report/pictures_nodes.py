@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from florilegium.explanation.attended_nodes import AttendedNodes
-from florilegium.report import style
+from florilegium.figures import style
 
 NODE_NOTE = (
     "Each quarter of a map belongs to the quarter of the image that asks, and is itself a small map of the image: red "

@@ -12,8 +12,9 @@ from florilegium.data.packed import read_pixels
 from florilegium.explanation.choice import spread
 from florilegium.explanation.nodes import survey_nodes
 from florilegium.explanation.survey import survey
+from florilegium.figures import attention as pictures_attention
 from florilegium.models.trained import load_trained
-from florilegium.report import pictures_attention, pictures_nodes
+from florilegium.report import pictures_nodes
 from florilegium.report.study import read
 from florilegium.stages import explained
 from florilegium.training.machine import configure, pick_device

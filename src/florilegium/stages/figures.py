@@ -7,16 +7,13 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.report import (
-    figures_attention,
-    figures_attribution,
-    figures_detections,
-    figures_generation,
-    figures_nodes,
-)
+from florilegium.figures import detector as figures_detections
+from florilegium.figures import generation as figures_generation
+from florilegium.figures import nodes as figures_nodes
+from florilegium.figures.draw import render
+from florilegium.figures.material import Material
+from florilegium.report import figures_attention, figures_attribution
 from florilegium.report.comparison import read_tables
-from florilegium.report.figures import render
-from florilegium.report.material import Material
 from florilegium.report.runs import files_of, read_study
 from florilegium.report.scores import read_scores
 from florilegium.report.study import Study, read

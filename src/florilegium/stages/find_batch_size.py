@@ -9,9 +9,9 @@ from florilegium.core.files import write_json
 from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
+from florilegium.figures import style
+from florilegium.figures.finders import Origin, draw_memory
 from florilegium.models import registry
-from florilegium.report import style
-from florilegium.report.figures_finders import Origin, draw_memory
 from florilegium.stages import untrained
 from florilegium.training.batch_finder import memory_limit, memory_of_batches
 from florilegium.training.classification import task_of

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from florilegium.core.figures import SPLIT
 from florilegium.core.metrics import DIVERGENCE, WORDS
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, members
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, members
 from florilegium.report.measures import counted, value
 from florilegium.report.study import SHARE, Entry, Key
 from florilegium.report.tables import axis

@@ -5,10 +5,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from florilegium.explanation.attended_nodes import FILES, AttendedNodes
-from florilegium.report import gallery, style
-from florilegium.report.catalogue import Planned, attentive
-from florilegium.report.material import Material
-from florilegium.report.pictures_attention import either
+from florilegium.figures import marks as gallery
+from florilegium.figures import style
+from florilegium.figures.attention import either
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, attentive
 from florilegium.report.pictures_nodes import (
     NUMBER_NOTE,
     draw_image,

@@ -6,9 +6,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from florilegium.report import style
-from florilegium.report.catalogue import Planned
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned
 from florilegium.report.study import Entry
 
 NAMES = 1.5  # inches that the names of rows take

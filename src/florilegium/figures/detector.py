@@ -11,9 +11,9 @@ from matplotlib.patches import Rectangle
 
 from florilegium.data.scene_pictures import ScenePictures
 from florilegium.evaluation.detection_errors import Judged, judge
-from florilegium.report import style
-from florilegium.report.catalogue import Planned
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned
 from florilegium.report.study import Entry
 
 ANNOTATIONS = "annotations.json"  # what packed pictures show, beside them

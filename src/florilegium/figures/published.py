@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from florilegium.core.metrics import EPOCHS
-from florilegium.report import style
-from florilegium.report.catalogue import CONVERGENCE_ROLES, Planned
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import CONVERGENCE_ROLES, Planned
 from florilegium.report.comparison import differences_of, shown
-from florilegium.report.material import Material
 from florilegium.report.measures import value
 from florilegium.report.runs import finite
 from florilegium.report.study import LEAKY, Entry

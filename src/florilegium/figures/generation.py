@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from florilegium.report import style
-from florilegium.report.catalogue import Planned
-from florilegium.report.gallery import empty
+from florilegium.figures import style
+from florilegium.figures.marks import empty
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned
 from florilegium.report.generated import Set, recognised, sets_of
-from florilegium.report.material import Material
 
 CLASSES = 10  # shown at most
 EACH = 2  # images of a class

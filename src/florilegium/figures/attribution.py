@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from florilegium.explanation.attributions import Attributions
-from florilegium.report import style
+from florilegium.figures import style
 from florilegium.report.scores_attribution import MEASURES, RANDOM
 
 TITLES = {

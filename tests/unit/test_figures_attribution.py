@@ -11,13 +11,13 @@ import report_world as world
 from PIL import Image
 
 from florilegium.explanation.attributions import Attributions
-from florilegium.report import style
-from florilegium.report.catalogue import ATTRIBUTION, planned
+from florilegium.figures import style
+from florilegium.figures.attribution import draw, tinted
+from florilegium.figures.draw import DRAW
+from florilegium.figures.material import Material
+from florilegium.figures.registry import ATTRIBUTION, planned
 from florilegium.report.document import plots_of
-from florilegium.report.figures import DRAW
 from florilegium.report.figures_attribution import READ, sources
-from florilegium.report.material import Material
-from florilegium.report.pictures_attribution import draw, tinted
 from florilegium.report.scores_attribution import RANDOM, summarise
 from florilegium.report.study import Study, read
 

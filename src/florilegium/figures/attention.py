@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from florilegium.explanation.attended import Attended
-from florilegium.report import style
+from florilegium.figures import style
 
 MAP_NOTE = (
     "Each row of a map is a token that asks, each column one that it attends to: a class, distillation "

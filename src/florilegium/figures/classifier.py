@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from florilegium.report import style
-from florilegium.report.catalogue import Planned
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned
 
 ANNOTATED = 20  # classes up to which each cell shows its count
 MATRIX = 50  # classes up to which a matrix can be read

@@ -10,11 +10,11 @@ import report_world as world
 from PIL import Image
 
 from florilegium.explanation.attended_nodes import AttendedNodes
-from florilegium.report import style
-from florilegium.report.catalogue import ATTENTION, NODES, planned
-from florilegium.report.figures import DRAW
-from florilegium.report.figures_nodes import attended_of, sources
-from florilegium.report.material import Material
+from florilegium.figures import style
+from florilegium.figures.draw import DRAW
+from florilegium.figures.material import Material
+from florilegium.figures.nodes import attended_of, sources
+from florilegium.figures.registry import ATTENTION, NODES, planned
 from florilegium.report.pictures_nodes import draw, draw_map
 
 ASKED = {"of": "nodes", "images": 100, "shown": 4}

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, members
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import Planned, members
 from florilegium.report.figures_curves import Pen, draw_runs
-from florilegium.report.material import Material
 from florilegium.report.runs import Run
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from florilegium.report import style
+from florilegium.figures import style
 
 GIB = 2**30
 

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from florilegium.core.figures import TAKEN
-from florilegium.report import style
-from florilegium.report.catalogue import LINES, left_out, members, planned
-from florilegium.report.figures import DRAW, render
-from florilegium.report.figures_against import lines_of, start_of
-from florilegium.report.figures_confusion import coded, confusion, most_confused
+from florilegium.figures import style
+from florilegium.figures.arms import lines_of, start_of
+from florilegium.figures.classifier import coded, confusion, most_confused
+from florilegium.figures.draw import DRAW, render
+from florilegium.figures.material import Material
+from florilegium.figures.registry import LINES, left_out, members, planned
 from florilegium.report.figures_curves import mean_curve
 from florilegium.report.figures_images import choose
-from florilegium.report.material import Material
 from florilegium.report.study import Study, read
 
 

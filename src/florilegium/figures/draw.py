@@ -5,9 +5,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from florilegium.report import style
-from florilegium.report.catalogue import Planned, planned
-from florilegium.report.figures_against import draw_against
+from florilegium.figures import style
+from florilegium.figures.arms import draw_against
+from florilegium.figures.classifier import draw_confusion
+from florilegium.figures.curves import draw_panels
+from florilegium.figures.detector import draw_detections, draw_misses
+from florilegium.figures.generation import draw_generated, draw_recognised
+from florilegium.figures.material import Material
+from florilegium.figures.nodes import draw_attention_change, draw_attention_heads, draw_attention_nodes
+from florilegium.figures.published import draw_convergence, draw_leak, draw_rates
+from florilegium.figures.registry import Planned, planned
 from florilegium.report.figures_attention import (
     draw_attention_depth,
     draw_attention_maps,
@@ -15,21 +22,14 @@ from florilegium.report.figures_attention import (
 )
 from florilegium.report.figures_attribution import draw_attribution_maps, draw_attribution_scores
 from florilegium.report.figures_bars import draw_bars
-from florilegium.report.figures_confusion import draw_confusion
 from florilegium.report.figures_curves import draw_curves
-from florilegium.report.figures_detections import draw_detections, draw_misses
-from florilegium.report.figures_effects import draw_convergence, draw_leak, draw_rates
-from florilegium.report.figures_generation import draw_generated, draw_recognised
 from florilegium.report.figures_heatmap import draw_heatmap
 from florilegium.report.figures_images import draw_samples
 from florilegium.report.figures_measured import draw_measured
 from florilegium.report.figures_mistakes import draw_errors
-from florilegium.report.figures_nodes import draw_attention_change, draw_attention_heads, draw_attention_nodes
-from florilegium.report.figures_panels import draw_panels
 from florilegium.report.figures_precision import draw_precision_recall
 from florilegium.report.figures_published import draw_published
 from florilegium.report.figures_seeds import draw_seeds
-from florilegium.report.material import Material
 
 DRAW: dict[str, Callable[[Material, Planned], Figure]] = {
     "published": draw_published,

@@ -13,11 +13,11 @@ import report_world as world
 from PIL import Image
 
 from florilegium.explanation.attended import Attended
-from florilegium.report import style
-from florilegium.report.catalogue import ATTENTION, planned
-from florilegium.report.figures import DRAW
+from florilegium.figures import style
+from florilegium.figures.draw import DRAW
+from florilegium.figures.material import Material
+from florilegium.figures.registry import ATTENTION, planned
 from florilegium.report.figures_attention import attended_of, sources
-from florilegium.report.material import Material
 from florilegium.report.study import Study, read
 
 ASKED = {"blocks": [0, 3, 6, 9], "head": 0, "images": 100, "shown": 4}
