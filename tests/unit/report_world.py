@@ -33,6 +33,11 @@ CLASSES = [
 ]
 
 
+def class_names(n: int) -> list[str]:
+    """Names of `n` classes, in label order."""
+    return [*CLASSES, *(f"class_{i}" for i in range(len(CLASSES), n))][:n]
+
+
 def entry(
     experiment: str, arm: str = "corrected", *, role: str = "scratch", **changes: Any
 ) -> dict[str, Any]:
@@ -141,12 +146,13 @@ def write_run(
     hard = np.random.default_rng(1).random(n_test) + own.normal(0, 0.03, n_test)
     targets = np.arange(n_test) % n_classes
     right = np.argsort(np.argsort(hard)) < round(accuracy * n_test)
+    names = np.array(class_names(n_classes))
     wrong = (targets + own.integers(1, min(4, n_classes), n_test)) % n_classes
     predictions = pd.DataFrame(
         {
             "image": [f"jpg/image_{i:04d}.jpg" for i in range(n_test)],
-            "target": targets,
-            "prediction": np.where(right, targets, wrong),
+            "target": names[targets],
+            "prediction": names[np.where(right, targets, wrong)],
             "probability": np.where(right, 1 - 0.4 * own.random(n_test), 0.3 + 0.5 * own.random(n_test)),
         }
     )

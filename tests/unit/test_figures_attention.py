@@ -14,12 +14,13 @@ from PIL import Image
 
 from florilegium.explanation.attended import Attended
 from florilegium.figures import style
+from florilegium.figures.attention import attended_of, sources
 from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
-from florilegium.figures.registry import ATTENTION, planned
-from florilegium.report.figures_attention import attended_of, sources
+from florilegium.figures.registry import KINDS, planned
 from florilegium.report.study import Study, read
 
+ATTENTION = [name for name, kind in KINDS.items() if kind.module == "attention"]
 ASKED = {"blocks": [0, 3, 6, 9], "head": 0, "images": 100, "shown": 4}
 NORMS = ("LN", "LN, pretrained", "BN", "GN", "Rescale")
 

@@ -12,15 +12,15 @@ from PIL import Image
 
 from florilegium.explanation.attributions import Attributions
 from florilegium.figures import style
-from florilegium.figures.attribution import draw, tinted
+from florilegium.figures.attribution import READ, draw, sources, tinted
 from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
-from florilegium.figures.registry import ATTRIBUTION, planned
+from florilegium.figures.registry import KINDS, planned
 from florilegium.report.document import plots_of
-from florilegium.report.figures_attribution import READ, sources
 from florilegium.report.scores_attribution import RANDOM, summarise
 from florilegium.report.study import Study, read
 
+ATTRIBUTION = [name for name, kind in KINDS.items() if kind.module == "attribution"]
 CNN = ("saliency", "integrated_gradients", "deeplift", "occlusion", "grad_cam")
 VIT = ("saliency", "integrated_gradients", "attention_rollout")
 ASKED = {

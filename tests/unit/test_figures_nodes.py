@@ -13,10 +13,11 @@ from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.figures import style
 from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
-from florilegium.figures.nodes import attended_of, sources
-from florilegium.figures.registry import ATTENTION, NODES, planned
-from florilegium.report.pictures_nodes import draw, draw_map
+from florilegium.figures.nodes import attended_of, draw, draw_map, sources
+from florilegium.figures.registry import KINDS, planned
 
+ATTENTION = [name for name, kind in KINDS.items() if kind.module == "attention"]
+NODES = [name for name, kind in KINDS.items() if kind.module == "nodes"]
 ASKED = {"of": "nodes", "images": 100, "shown": 4}
 ARMS = ("GAT", "GATv2")
 

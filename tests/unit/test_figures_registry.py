@@ -1,6 +1,8 @@
 """Every planned figure is drawn, whatever the runs came to, and is equal to the byte when drawn again."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,22 +14,22 @@ import report_world as world
 from matplotlib.figure import Figure
 from PIL import Image
 
-from florilegium.core.figures import TAKEN
-from florilegium.figures import style
+from florilegium.core.errors import UserError
+from florilegium.figures import draw, marks, registry, style
 from florilegium.figures.arms import lines_of, start_of
-from florilegium.figures.classifier import coded, confusion, most_confused
+from florilegium.figures.classifier import choose, coded, confusion, most_confused
+from florilegium.figures.curves import mean_curve
 from florilegium.figures.draw import DRAW, render
 from florilegium.figures.material import Material
-from florilegium.figures.registry import LINES, left_out, members, planned
-from florilegium.report.figures_curves import mean_curve
-from florilegium.report.figures_images import choose
+from florilegium.figures.plots import LINES, members
+from florilegium.figures.registry import KINDS, captions, left_out, planned
 from florilegium.report.study import Study, read
 
 
 def material(
     root: Path, description: dict[str, Any], pixels: Path | None = None, n_classes: int = 17
 ) -> Material:
-    classes = (world.CLASSES + [f"class {i}" for i in range(17, n_classes)])[:n_classes]
+    classes = world.class_names(n_classes)
     packed = {"flowers17": pixels} if pixels else {}
     return world.material_of(root, description, {"flowers17": classes, "flowers102": classes}, packed)
 
@@ -140,20 +142,87 @@ def test_automatic_figures_do_not_write_over_those_that_a_study_asks_for(
     norms: Study, flowers: Material
 ) -> None:
     for study in (norms, flowers.study):
-        own = {figure.name for figure in planned(study) if not figure.chosen}
-        assert all(TAKEN.fullmatch(name) for name in own)
+        own = [figure for figure in planned(study) if not figure.choice]
+        assert all(KINDS[figure.kind].takes(figure.name) for figure in own)
+
+
+@pytest.mark.parametrize("name", ["misses", "leak", "published_2", "curves_rates_flowers17"])
+def test_a_study_may_not_give_a_figure_the_name_of_an_automatic_one(name: str) -> None:
+    arms = [world.entry("a"), world.entry("b")]
+    study = read(Study, json.dumps(world.study(arms, figures=[world.chosen(name, "bars", arms)])))
+    with pytest.raises(UserError, match=f"'{name}' is the name of a figure that the report draws by itself"):
+        planned(study)
+
+
+def test_names_that_no_automatic_figure_has_are_free() -> None:
+    assert not [
+        kind.name
+        for kind in KINDS.values()
+        for name in ("bars", "curves", "published_too")
+        if kind.takes(name)
+    ]
+
+
+def test_every_kind_is_drawn_by_a_function_of_its_name_and_has_a_caption() -> None:
+    for name, kind in KINDS.items():
+        assert DRAW[name].__name__ == f"draw_{name}"
+        assert DRAW[name].__module__ == draw.MODULES[kind.module].__name__
+        assert kind.caption.endswith(".")
+    functions = {
+        name for module in draw.MODULES.values() for name in vars(module) if name.startswith("draw_")
+    }
+    assert {f"draw_{name}" for name in KINDS} <= functions
+
+
+def test_the_registry_is_read_without_torch_pandas_or_matplotlib() -> None:
+    heavy = "{'torch', 'pandas', 'matplotlib', 'numpy'}"
+    code = f"import sys, {registry.__name__}; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_captions_go_by_the_names_of_figures(flowers: Material) -> None:
+    found = captions(planned(flowers.study))
+    assert list(found) == [figure.name.replace("_", " ") for figure in planned(flowers.study)]
+    assert found["curves target flowers17"] == KINDS["curves"].caption
+
+
+def test_a_band_of_a_single_number_can_be_seen_and_an_interval_without_ends_is_not_drawn(
+    tmp_path: Path,
+) -> None:
+    for upright in (False, True):
+        ax = Figure().subplots()
+        marks.band(ax, 70.0, 70.0, 0.0, 0.3, upright=upright)
+        (line,) = ax.lines
+        along, across = line.get_data()[::-1] if upright else line.get_data()
+        assert list(along) == [70.0, 70.0] and list(across) == [-0.3, 0.3] and line.get_linewidth() == 3
+        ax = Figure().subplots()
+        marks.estimate(ax, (50.0, np.nan, np.nan), 2.0, "black", upright=upright)
+        bar, dot = ax.lines
+        assert not np.isfinite(bar.get_data()[upright]).any()
+        assert (dot.get_xdata()[0], dot.get_ydata()[0]) == ((2.0, 50.0) if upright else (50.0, 2.0))
+
+
+def test_metrics_that_no_run_has_say_so_in_their_panel(tmp_path: Path) -> None:
+    arms = [world.entry(f"vit_{blocks}", values={"recipe.freeze_blocks": blocks}) for blocks in (0, 6)]
+    asked = world.chosen("frozen", "against", arms, x="recipe.freeze_blocks", metrics=["top1"])
+    found = material(tmp_path, world.study(arms, figures=[asked]))
+    (figure,) = [figure for figure in planned(found.study) if figure.choice]
+    with style.applied():
+        ax = DRAW["against"](found, figure).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["test top-1: no finished run"]
 
 
 def test_of_200_classes_the_pairs_confused_most_are_named_in_words(tmp_path: Path) -> None:
-    codes = [f"n{i:04d}" for i in range(200)]
+    codes = world.class_names(200)
     of = world.entry("net", seeds=[0], dataset="words200")
     world.write_run(tmp_path / "runs", of, 0, accuracy=0.5, n_test=600, n_classes=200)
     found = replace(
         material(tmp_path / "runs", world.study([of])),
         classes={"words200": codes},
-        words={"words200": {"n0000": "goldfish, Carassius auratus", "n0001": "fire_salamander"}},
+        words={"words200": {codes[0]: "goldfish, Carassius auratus", codes[1]: "fire_salamander"}},
     )
-    assert found.called("words200")[:3] == ["goldfish", "fire salamander", "n0002"]
+    assert found.called("words200")[:3] == ["goldfish", "fire salamander", "colts foot"]
     assert margin(saved(found, "confusion", tmp_path / "pairs.png")) == 255
     with Image.open(tmp_path / "pairs.png") as picture:
         assert picture.height < 1400
@@ -195,7 +264,7 @@ def test_what_a_study_asks_for_is_drawn_and_legible(tmp_path: Path) -> None:
             diverged = (of["experiment"], seed) == ("vit_12", 1)
             world.write_run(tmp_path / "runs", of, seed, accuracy=0.9, n_test=40, diverged=diverged)
     found = material(tmp_path / "runs", world.study(FROZEN, figures=ASKED))
-    asked = [figure for figure in planned(found.study) if figure.chosen]
+    asked = [figure for figure in planned(found.study) if figure.choice]
     assert [figure.name for figure in asked] == ["frozen", "arms", "cost", "learning"]
     for figure in asked:
         path = tmp_path / f"{figure.name}.png"
@@ -209,7 +278,7 @@ def drawn_against(tmp_path: Path, **changes: Any) -> Figure:
         for seed, accuracy in zip(of["seeds"], (0.8, 0.9), strict=True):
             world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=40)
     found = material(tmp_path, world.study(FROZEN, figures=[{**ASKED[0], **changes}]))
-    (figure,) = [figure for figure in planned(found.study) if figure.chosen]
+    (figure,) = [figure for figure in planned(found.study) if figure.choice]
     return DRAW["against"](found, figure)
 
 

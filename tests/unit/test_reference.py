@@ -23,10 +23,10 @@ from florilegium.core.files import digest, read_json
 from florilegium.core.project import load_plan
 from florilegium.core.receipts import write_receipt
 from florilegium.core.validate import read_yaml
-from florilegium.figures.draw import DRAW
+from florilegium.figures.registry import KINDS
 from florilegium.report import readme
 from florilegium.report.arms import Arms
-from florilegium.report.document import OF_MORE, WITH_PICTURES, document, plots_of, tables_of
+from florilegium.report.document import document, plots_of, tables_of
 from florilegium.report.evidence import check_answers, kept, live
 from florilegium.report.hits import pack, read_hits
 from florilegium.report.recomputed import DOCUMENTS, README, ROWS, recompute, tables_by_file
@@ -197,7 +197,22 @@ def test_tables_from_a_reference_are_those_of_the_live_run(project: Path) -> Non
 
 
 def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
-    assert set(DRAW) >= {*WITH_PICTURES, *OF_MORE}
+    pictures = {
+        "samples",
+        "generated",
+        "detections",
+        "misses",
+        "attention_rollout",
+        "attention_nodes",
+        "attribution_maps",
+    }
+    more = {
+        "confusion",
+        "attribution_scores",
+        *(f"attention_{name}" for name in ("maps", "depth", "heads", "change")),
+    }
+    assert {name for name, kind in KINDS.items() if kind.shows_pictures} == pictures
+    assert {name for name, kind in KINDS.items() if kind.reads} == pictures | more
 
 
 def test_a_reference_is_verified_with_all_other_results(here: Path, monkeypatch, capsys) -> None:

@@ -18,10 +18,9 @@ from florilegium.data.scene_pictures import ScenePictures
 from florilegium.figures import style
 from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
-from florilegium.figures.registry import DETECTOR, planned
+from florilegium.figures.registry import KINDS, planned
 from florilegium.report.arms import Arms
 from florilegium.report.csv_file import write_csv
-from florilegium.report.document import WITH_PICTURES
 from florilegium.report.page import DATASET_HEADER, dataset_row
 from florilegium.report.runs import epochs_to_90_percent
 from florilegium.report.scores import read_scores, readable_scores, scores
@@ -85,6 +84,7 @@ def texts(figure: matplotlib.figure.Figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
+DETECTOR = [name for name, kind in KINDS.items() if kind.module == "detector"]
 NAMES = [*(figure["name"] for figure in ASKED), *DETECTOR, "published"]
 
 
@@ -126,7 +126,7 @@ def test_the_worst_images_come_first(whole: Material) -> None:
 
 
 def test_pictures_of_data_sets_are_not_put_into_documents() -> None:
-    assert {"detections", "misses"} <= set(WITH_PICTURES)
+    assert KINDS["detections"].shows_pictures and KINDS["misses"].shows_pictures
 
 
 def test_a_marked_seed_is_held_against_the_others(whole: Material) -> None:

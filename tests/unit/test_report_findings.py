@@ -44,7 +44,7 @@ def test_what_most_generated_images_do_is_a_finding_of_each_generator(tmp_path: 
     table, differences = compared(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), table, differences, [])
     said = [finding for finding in found if "by 100 % generated images" in finding.subject]
-    assert len(said) == 2 and all(finding.figure.startswith("−") for finding in said)
+    assert len(said) == 2 and all(finding.headline.startswith("−") for finding in said)
     assert not [finding for finding in found if "25 %" in finding.subject]
 
 
@@ -59,4 +59,4 @@ def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> Non
         summary = audit | {"across_splits": {"train/test": {"pairs": 2 * shown, "images": shown}}}
         found = findings(read(Study, json.dumps(description)), table, differences, [summary])
         said = [finding for finding in found if "its own training split" in finding.subject]
-        assert [finding.figure for finding in said] == ["1 test picture"] * shown
+        assert [finding.headline for finding in said] == ["1 test picture"] * shown

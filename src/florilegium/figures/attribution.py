@@ -1,4 +1,4 @@
-"""Attribution of one network in pictures: an image with the maps of all methods, and how these are judged."""
+"""Attribution in pictures: of one run the maps of all methods and how they are judged, and all arms of a study together."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from florilegium.explanation.attributions import Attributions
-from florilegium.figures import style
+from florilegium.explanation.attributions import FILES, Attributions
+from florilegium.figures import marks, style
+from florilegium.figures.attention import nothing_yet
+from florilegium.figures.material import Material
+from florilegium.figures.plots import Plot, explained
 from florilegium.report.scores_attribution import MEASURES, RANDOM
 
 TITLES = {
@@ -43,6 +46,12 @@ JUDGED_NOTE = (
 GAP_NOTE = (
     "Gap: how far a map is from adding up to the change of the score from its baseline, as a share of it."
 )
+SCORES_NOTE = (
+    "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in points, and its "
+    "95 % interval."
+)
+READ = (*FILES, "scores.csv")
+IMAGES = 2  # of each arm: the first right and the first wrong one, where both are there
 
 
 def draw(
@@ -89,12 +98,6 @@ def _scores(attributions: Attributions, scores: pd.DataFrame, label: style.Label
     return fig
 
 
-SCORES_NOTE = (
-    "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in points, and its "
-    "95 % interval."
-)
-
-
 def unfit_note(attributions: Attributions) -> list[str]:
     """What is said of the methods that were asked for and are missing."""
     missing = zip(attributions.unfit, attributions.reasons, strict=True)
@@ -105,9 +108,7 @@ def draw_image(ax: Axes, attributions: Attributions, number: int) -> None:
     """A shown image as the network is fed it: its class above, the answer below."""
     row = attributions.of(number).iloc[0]
     colour = style.RIGHT if row["target"] == row["prediction"] else style.WRONG
-    _picture(ax, attributions.images[number])
-    for spine in ax.spines.values():
-        spine.set(color=colour, linewidth=2.5)
+    marks.picture(ax, attributions.images[number], edge=colour)
     _title(ax, _short(row["target"]))
     answer = f"{style.wrapped(_short(row['prediction']), 12)} {100 * row['probability']:.0f} %"
     ax.set_xlabel(answer, fontsize=7.5, color=colour)
@@ -118,7 +119,7 @@ def draw_map(ax: Axes, attributions: Attributions, number: int, method: str) -> 
     values = attributions.maps[number, list(attributions.methods).index(method)].astype(np.float64)
     row = attributions.of(number).loc[method]
     grey = attributions.images[number].mean(axis=2)
-    _picture(ax, 128 + 0.45 * grey, cmap="gray", vmin=0, vmax=255)
+    marks.picture(ax, 128 + 0.45 * grey, cmap="gray", vmin=0, vmax=255)
     side = len(grey)
     ax.imshow(tinted(values), extent=(-0.5, side - 0.5, side - 0.5, -0.5), interpolation="nearest")
     _title(ax, TITLES[method])
@@ -154,13 +155,11 @@ def draw_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
     for ax, (measure, rows) in zip(axes, scores.groupby("measure", sort=True), strict=True):
         for place, row in enumerate(rows.itertuples()):
             colour = _look(row.method)["color"]
-            ax.plot([row.ci_low, row.ci_high], [place, place], color=colour, linewidth=2.6)
-            ax.plot(row.mean, place, "o", color=colour, markersize=7, markeredgecolor="white")
+            marks.estimate(ax, (row.mean, row.ci_low, row.ci_high), place, colour, size=7)
             if not np.isnan(row.gain):
-                said = f"{100 * row.gain:+.0f} [{100 * row.gain_low:+.0f}, {100 * row.gain_high:+.0f}]"
-                ax.annotate(
-                    said.replace("-", "−") + "  ", (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=7.5
-                )  # fmt: skip
+                gain = f"{100 * row.gain:+.0f} [{100 * row.gain_low:+.0f}, {100 * row.gain_high:+.0f}]  "
+                look = {"fontsize": 7.5, "color": style.INK}
+                marks.remark(ax, gain.replace("-", "−"), (1.02, place), gap=0, at_edge=True, **look)
         for order in RANDOM:
             ax.axvline(
                 rows[rows["method"] == order]["mean"].iloc[0], color=style.SOFT, linewidth=1, linestyle=":"
@@ -182,17 +181,64 @@ def _look(order: str) -> dict[str, Any]:
 
 
 def _title(ax: Axes, text: str) -> None:
-    ax.set_title(style.wrapped(text, 12), fontsize=8.5, fontweight="normal", loc="center", pad=4)
-
-
-def _picture(ax: Axes, image: NDArray[Any], **look: Any) -> None:
-    ax.imshow(image, interpolation="nearest", **look)
-    ax.set(xticks=[], yticks=[])
-    ax.grid(visible=False)
-    for spine in ax.spines.values():
-        spine.set(visible=True, linewidth=0.6)
+    marks.heading(ax, style.wrapped(text, 12), 8.5, pad=4)
 
 
 def _short(name: str, width: int = 18) -> str:
     name = name.replace("_", " ")
     return name if len(name) <= width else name[: width - 1] + "…"
+
+
+def folders(material: Material) -> dict[str, Path]:
+    """The folder of the attributions of each arm's first seed, by the arm's name for people."""
+    arms = material.first_seeds(explained(material.study), "attribution", READ[0])
+    return {name: folder for name, (_, folder) in arms.items()}
+
+
+def sources(material: Material) -> list[Path]:
+    """The files that the figures of attribution are drawn from."""
+    return [folder / file for folder in folders(material).values() for file in READ]
+
+
+def draw_attribution_scores(material: Material, plot: Plot) -> Figure:
+    """A row an arm: area under the deletion and the insertion curve of each method, beside random orders."""
+    arms = {name: pd.read_csv(folder / READ[-1]) for name, folder in folders(material).items()}
+    if not arms:
+        return nothing_yet(material, plot)
+    lengths = [scores["method"].nunique() for scores in arms.values()]
+    fig = style.figure(sum(0.9 + 0.26 * length for length in lengths))
+    grid = fig.subplots(len(arms), 2, squeeze=False, height_ratios=[3 + length for length in lengths])
+    for row, (name, scores) in zip(grid, arms.items(), strict=True):
+        draw_scores(row, scores)
+        row[0].set_title(name)
+    counts = sorted({int(n) for scores in arms.values() for n in scores["n_images"]})
+    images = " or ".join(map(str, counts))
+    style.frame(
+        fig,
+        material.study,
+        plot.question,
+        f"First seed, {images} test images. {JUDGED_NOTE} {SCORES_NOTE} Dotted: random orders of pixels and of 8 x 8 squares.",
+    )
+    return fig
+
+
+def draw_attribution_maps(material: Material, plot: Plot) -> Figure:
+    """Two rows an arm, an image each; a column a method."""
+    arms = {name: Attributions.load(folder) for name, folder in folders(material).items()}
+    if not arms:
+        return nothing_yet(material, plot)
+    methods = [method for method in TITLES if any(method in a.methods for a in arms.values())]
+    lines = [(name, a, number) for name, a in arms.items() for number in range(min(IMAGES, len(a.images)))]
+    columns = max(2, 1 + len(methods))
+    fig = style.figure(len(lines) * marks.row_height(columns, 0.8))
+    grid = fig.subplots(len(lines), columns, squeeze=False)
+    for row, (name, attributions, number) in zip(grid, lines, strict=True):
+        draw_image(row[0], attributions, number)
+        marks.name_row(row[0], name)
+        for ax, method in zip(row[1:], methods, strict=False):
+            if method in attributions.methods:
+                draw_map(ax, attributions, number, method)
+            else:
+                style.nothing(ax, "not available\nfor this network")
+    style.frame(fig, material.study, plot.question, f"First seed. {MAP_NOTE} {JUDGED_NOTE}")
+    return fig

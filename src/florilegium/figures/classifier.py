@@ -1,7 +1,8 @@
-"""Which classes are mistaken for which: a matrix, or of many classes the pairs that are confused most."""
+"""A classifier's answers: which classes are mistaken for which, and test images with what was seen in them."""
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,21 +10,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from florilegium.figures import style
+from florilegium.data.packed import read_pixels
+from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.registry import Planned
+from florilegium.figures.plots import Plot
 
 ANNOTATED = 20  # classes up to which each cell shows its count
 MATRIX = 50  # classes up to which a matrix can be read
 PAIRS = 25
+COLUMNS = 6  # of sample images
 
 
-def draw_confusion(material: Material, figure: Planned) -> Figure:
-    """Errors of the study's main arm, summed over seeds, in shares of the true class."""
+def sources(material: Material) -> list[Path]:
+    """The packed pictures that sample images are taken from."""
+    entry = material.study.classifier()
+    pixels = material.pixels.get(entry.dataset) if entry else None
+    return [pixels, pixels.with_suffix(".csv")] if pixels else []
+
+
+def coded(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Predictions with places in label order for the names of classes."""
+    places = {name: place for place, name in enumerate(classes)}
+    return predictions.assign(**{key: predictions[key].map(places) for key in ("target", "prediction")})
+
+
+def draw_confusion(material: Material, plot: Plot) -> Figure:
+    """Errors of the study's main arm, summed over seeds, in shares of the true class: a matrix, or of many classes the
+    pairs that are confused most."""
     entry = material.study.classifier() or material.study.main()
     runs = material.finished(entry)
     classes = material.classes.get(entry.dataset, ())
-    called = material.called(entry.dataset)
+    names = material.called(entry.dataset)
     n = len(classes)
     is_matrix = n <= MATRIX
     side = float(np.clip(2.6 + 0.3 * n, 5.5, 12.0))
@@ -32,9 +49,9 @@ def draw_confusion(material: Material, figure: Planned) -> Figure:
     if runs and n:
         counts = confusion([coded(run.predictions(), classes) for run in runs], n)
         if is_matrix:
-            _matrix(fig, ax, counts, called)
+            _matrix(fig, ax, counts, names)
         else:
-            _pairs(ax, counts, called)
+            _pairs(ax, counts, names)
     else:
         style.nothing(ax, "no finished run")
     reading = (
@@ -45,20 +62,11 @@ def draw_confusion(material: Material, figure: Planned) -> Figure:
     style.frame(
         fig,
         material.study,
-        f"{figure.question} {material.label(entry)}",
+        f"{plot.question} {material.label(entry)}",
         f"Test images of {entry.dataset}, {material.n_seeds([entry])} together ({material.n_tests([entry])} each). "
         f"{reading}",
     )
     return fig
-
-
-def coded(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Predictions with classes as places in label order, also where the file names them."""
-    if pd.api.types.is_integer_dtype(predictions["target"]):
-        return predictions
-    places = {name: place for place, name in enumerate(classes)}
-    columns = {key: predictions[key].map(places) for key in ("target", "prediction")}
-    return predictions.assign(**columns)
 
 
 def confusion(tables: Sequence[pd.DataFrame], n_classes: int) -> NDArray[np.int64]:
@@ -71,26 +79,21 @@ def confusion(tables: Sequence[pd.DataFrame], n_classes: int) -> NDArray[np.int6
 
 def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
     n = len(classes)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    drawn = ax.imshow(100 * share, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
+    cells = marks.counted_cells(counts, most=ANNOTATED)
+    marks.heatmap(
+        fig, ax, 100 * marks.shares(counts), cells, limits=(0, 100), aspect="equal", shrink=0.7,
+        label="share of the true class (%)",
+    )  # fmt: skip
     size = float(np.clip(170 / n, 4.2, 9))
     ax.set_xticks(range(n), classes, rotation=90, fontsize=size)
     ax.set_yticks(range(n), classes, fontsize=size)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
-    ax.grid(visible=False)
-    ax.tick_params(length=0)
-    fig.colorbar(drawn, ax=ax, shrink=0.7, label="share of the true class (%)")
-    if n > ANNOTATED:
-        return
-    for i, j in zip(*np.nonzero(counts), strict=True):
-        tint = "white" if share[i, j] > 0.55 else style.INK
-        ax.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7.5, color=tint)
 
 
 def most_confused(counts: NDArray[np.int64], n: int) -> list[tuple[int, int]]:
     """The `n` pairs (target, prediction) off the diagonal with the largest share of the target's images."""
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (C, C)
+    share = marks.shares(counts)  # (C, C)
     np.fill_diagonal(share, 0)
     places = np.argsort(-share, axis=None, kind="stable")[:n]
     pairs = zip(*np.unravel_index(places, share.shape), strict=True)
@@ -106,18 +109,58 @@ def _pairs(ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
     for row, (i, j) in enumerate(pairs):
         share = 100 * counts[i, j] / totals[i]
         ax.barh(-row, share, height=0.62, color=style.PALETTE[0])
-        ax.annotate(
-            f"{counts[i, j]} of {totals[i]}", (share, -row), xytext=(5, 0), textcoords="offset points",
-            va="center", fontsize=8, color=style.SOFT,
-        )  # fmt: skip
-    names = [f"{_short(classes[i])} \u2192 {_short(classes[j])}" for i, j in pairs]
-    ax.set_yticks([-row for row in range(len(pairs))], names, fontsize=8.5)
-    ax.set_ylim(-len(pairs) + 0.4, 0.6)
+        marks.remark(ax, f"{counts[i, j]} of {totals[i]}", (share, -row))
+    names = [f"{_short(classes[i], 28)} \u2192 {_short(classes[j], 28)}" for i, j in pairs]
+    marks.rows(ax, names, fontsize=8.5)
     ax.set_xlabel("images of the true class that are taken for the other (%)")
     ax.margins(x=0.12)
-    ax.grid(axis="y", visible=False)
-    ax.tick_params(axis="y", length=0)
 
 
-def _short(name: str) -> str:
-    return textwrap.shorten(name, 28, placeholder="…")
+def draw_samples(material: Material, plot: Plot) -> Figure:
+    """Test images with class, prediction and probability: right ones and the surest errors."""
+    entry = material.study.classifier() or material.study.main()
+    runs = material.finished(entry)
+    fig = Figure(figsize=(style.WIDTH, 7.6))
+    places = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.06, "hspace": 0.36}
+    grid = fig.subplots(4, COLUMNS, gridspec_kw=places)
+    for ax in grid.flat:
+        ax.set_axis_off()
+    if runs and entry.dataset in material.pixels:
+        names = material.called(entry.dataset)
+        predictions = coded(runs[0].predictions(), material.classes[entry.dataset])
+        halves = choose(predictions, 2 * COLUMNS)
+        pixels = read_pixels(material.pixels[entry.dataset], list(pd.concat(halves)["image"]))
+        for axes, half in zip((grid[:2].flat, grid[2:].flat), halves, strict=True):
+            for ax, row in zip(axes, half.itertuples(), strict=False):
+                _sample(ax, pixels[row.image], names[row.target], names[row.prediction], row.probability)
+    else:
+        style.nothing(grid[1, 2], "no finished run")
+    style.frame(
+        fig,
+        material.study,
+        f"{plot.question} {material.label(entry)}",
+        "Test images of the first seed. Upper half: right, spread evenly over the test set. Lower half: the errors "
+        "that it was surest of. True class above, prediction and its probability below.",
+    )
+    return fig
+
+
+def choose(predictions: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`n` right rows, evenly spread in the order of classes, and the `n` surest wrong ones."""
+    is_right = predictions["target"] == predictions["prediction"]
+    right = predictions[is_right].sort_values(["target", "image"])
+    spread = np.unique(np.linspace(0, len(right) - 1, min(n, len(right))).astype(int))
+    wrong = predictions[~is_right].sort_values(["probability", "image"], ascending=[False, True])
+    return right.iloc[spread], wrong.head(n)
+
+
+def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, probability: float) -> None:
+    colour = style.RIGHT if target == prediction else style.WRONG
+    ax.set_axis_on()
+    marks.picture(ax, pixels, edge=colour)
+    marks.heading(ax, _short(target, 19), 8.5, pad=4)
+    ax.set_xlabel(f"{_short(prediction, 14)} {100 * probability:.0f} %", fontsize=8.5, color=colour)
+
+
+def _short(name: str, width: int) -> str:
+    return textwrap.shorten(name, width, placeholder="…")

@@ -7,10 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from florilegium.figures import style
-from florilegium.figures.marks import empty
+from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.registry import Planned
+from florilegium.figures.plots import Plot
 from florilegium.report.generated import Set, recognised, sets_of
 
 CLASSES = 10  # shown at most
@@ -19,42 +18,42 @@ EACH = 2  # images of a class
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of generated images are drawn from."""
-    return [file for found in sets_of(material.study, material.runs) for file in found.files]
+    return [file for images in sets_of(material.study, material.runs) for file in images.files]
 
 
-def name_of(material: Material, found: Set) -> str:
-    return f"{material.label(found.entry)}: {found.name.replace('_', ' ')}"
+def name_of(material: Material, images: Set) -> str:
+    return f"{material.label(images.entry)}: {images.name.replace('_', ' ')}"
 
 
-def draw_generated(material: Material, figure: Planned) -> Figure:
+def draw_generated(material: Material, plot: Plot) -> Figure:
     """A row a set: the first images of each class, from the first seed."""
     sets = list(sets_of(material.study, material.runs))
     if not sets:
-        return empty(material, figure, "no generated images", "")
+        return style.empty(material.study, plot.question, "no generated images", "")
     fig = style.figure(0.3 + 0.95 * len(sets))
     axes = fig.subplots(len(sets), 1, squeeze=False)[:, 0]
-    for ax, found in zip(axes, sets, strict=True):
-        _strip(ax, found)
-        ax.set_title(name_of(material, found), fontsize=9)
+    for ax, images in zip(axes, sets, strict=True):
+        _strip(ax, images)
+        ax.set_title(name_of(material, images), fontsize=9)
     style.frame(
         fig,
         material.study,
-        figure.question,
+        plot.question,
         f"The first {EACH} images of each class that were drawn; none was chosen. A row is one set of one generator, of "
         "its first seed.",
     )
     return fig
 
 
-def _strip(ax: Axes, found: Set) -> None:
-    images = np.load(found.folders[0] / "samples.npy", mmap_mode="r")
-    labels = pd.read_csv(found.folders[0] / "samples.csv", dtype=str)["class"]
+def _strip(ax: Axes, of: Set) -> None:
+    images = np.load(of.folders[0] / "samples.npy", mmap_mode="r")
+    labels = pd.read_csv(of.folders[0] / "samples.csv", dtype=str)["class"]
     classes = list(dict.fromkeys(labels))[:CLASSES]
-    shown = [np.flatnonzero(labels == name)[:EACH] for name in classes]
+    chosen = [np.flatnonzero(labels == name)[:EACH] for name in classes]
     side = images.shape[1]
     gap = max(1, side // 16)
     strip = np.full((side, len(classes) * (EACH * (side + gap) + 2 * gap), 3), 255, np.uint8)
-    for number, rows in enumerate(shown):
+    for number, rows in enumerate(chosen):
         left = number * (EACH * (side + gap) + 2 * gap)
         for place, row in enumerate(rows):
             strip[:, left + place * (side + gap) : left + place * (side + gap) + side] = images[row]
@@ -69,27 +68,18 @@ def _strip(ax: Axes, found: Set) -> None:
         spine.set_visible(False)
 
 
-def draw_recognised(material: Material, figure: Planned) -> Figure:
+def draw_recognised(material: Material, plot: Plot) -> Figure:
     """How many images a judge recognises, against the seconds that one takes to draw."""
     sets = [s for s in sets_of(material.study, material.runs) if s.entry.samples and s.entry.samples.judge]
     if not sets:
-        return empty(material, figure, "no generated images", "")
+        return style.empty(material.study, plot.question, "no generated images", "")
     fig = style.figure(3.8)
     ax = fig.subplots()
-    for number, found in enumerate(sets):
-        mean, low, high = (100 * v for v in recognised(found.judged()))
-        seconds = float(np.mean([1 / cost["images_per_second"] for cost in found.costs()]))
-        colour = style.colour(number)
-        ax.plot([seconds, seconds], [low, high], color=colour, linewidth=2.6)
-        ax.plot(
-            seconds,
-            mean,
-            "o",
-            markersize=8,
-            color=colour,
-            markeredgecolor="white",
-            label=name_of(material, found),
-        )
+    for number, images in enumerate(sets):
+        mean, low, high = (100 * v for v in recognised(images.judged()))
+        seconds = float(np.mean([1 / cost["images_per_second"] for cost in images.costs()]))
+        label = name_of(material, images)
+        marks.estimate(ax, (mean, low, high), seconds, style.colour(number), upright=True, label=label)
     ax.set_xscale("log")
     ax.margins(x=0.15)
     ax.set_ylim(0, 100)
@@ -100,7 +90,7 @@ def draw_recognised(material: Material, figure: Planned) -> Figure:
     style.frame(
         fig,
         material.study,
-        figure.question,
+        plot.question,
         f"Dots: mean over {material.n_seeds(entries)}; bars: 95 % interval (over seeds; of one: Wilson's over its images). "
         "Seconds are those of the hardware that drew them. An image that is recognised need not be new: the table "
         "counts copies.",

@@ -47,6 +47,16 @@ class Material:
         """The arm's runs that did not diverge."""
         return finite(self.runs[entry.key])
 
+    def first_seeds(self, entries: Sequence[Entry], stage: str, file: str) -> dict[str, tuple[Entry, Path]]:
+        """The folder where `stage` left its `file` of each arm's first seed, by the arm's name for people."""
+        folders = {}
+        for entry in entries:
+            for run in self.runs[entry.key]:
+                folder = run.folder / stage
+                if run.seed == entry.seeds[0] and (folder / file).is_file():
+                    folders[self.label(entry) + (" (diverged)" if run.diverged else "")] = entry, folder
+        return folders
+
     def summary(self, metric: str, entry: Entry) -> Interval:
         """Mean and interval of a metric of an arm; of its scores those that its table says."""
         if metric not in entry.scoring.scores:
@@ -57,9 +67,9 @@ class Material:
         return next(rows[["mean", "ci_low", "ci_high"]].itertuples(index=False, name=None), NOWHERE)
 
     def not_alike(self, entries: Sequence[Entry]) -> str:
-        """A warning for captions where published figures stand beside arms that are not what was published."""
+        """A warning for captions where published numbers stand beside arms that are not what was published."""
         return (
-            "Published figures are of something else than was run here: the table says what differs. "
+            "Published numbers are of something else than was run here: the table says what differs. "
             if any(entry.departures for entry in entries)
             else ""
         )

@@ -1,257 +1,276 @@
-"""Which figures a study has: known from its description, before anything is measured.
+"""Every kind of figure: its question, its caption, what it reads, and when a study has one.
 
-Snakemake declares them from here, so nothing heavy is imported.
+A new figure is a function `draw_<kind>` in one of the files beside this one, and an entry here. Which figures a study
+has follows from its description, before anything is measured. Snakemake declares them from here, so nothing heavy is imported.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, replace
 from typing import Any
 
-from florilegium.core.figures import SPLIT, ChosenFigure
-from florilegium.core.metrics import WORDS
-from florilegium.report.study import Entry, Key, Study
-
-GROUPS = {
-    "target": ("scratch", "transfer"),
-    "pretraining": ("pretrain",),
-    "rates": ("rate",),
-}
-QUESTIONS = {
-    "published": "How do our figures stand beside the published ones?",
-    "unpublished": "How do the arms stand beside one another?",
-    "leak": "How much does a leak flatter the test accuracy?",
-    "convergence": "Does transfer converge faster?",
-    "rates": "Is the baseline's learning rate the best one to fine-tune with?",
-    "curves_target": "How do the arms learn the target data set?",
-    "curves_pretraining": "How does the pretraining go?",
-    "curves_rates": "How does the fine-tuning go at each learning rate?",
-    "attention_maps": "What does each token attend to?",
-    "attention_depth": "How sparse and how diagonal is attention, block by block?",
-    "attention_rollout": "Where in the image does the answer come from?",
-    "attention_nodes": "What does each quarter of an image attend to?",
-    "attention_heads": "What does each head of attention look at, over many images?",
-    "attention_change": "Does attention depend on who asks, and on the image?",
-    "attribution_scores": "Which explanation finds the pixels that the answer depends on?",
-    "attribution_maps": "Which pixels does the answer depend on?",
-    "generated": "What do the generators make?",
-    "recognised": "Are the images what they should be, and what does a better one cost?",
-    "confusion": "Which classes are mistaken for which?",
-    "samples": "What does it see?",
-    "detections": "What does it find?",
-    "misses": "Where does it fail most?",
-    "precision_recall": "Which classes does it find, and how surely?",
-    "errors": "What does it get wrong?",
-}
-ANSWERS = ("confusion", "samples")
-DETECTOR = ("precision_recall", "errors", "detections", "misses")
-ATTENTION = ("attention_maps", "attention_depth", "attention_rollout")
-ATTRIBUTION = ("attribution_scores", "attribution_maps")
-GENERATED = ("generated", "recognised")
-NODES = ("attention_nodes", "attention_heads", "attention_change")
-CONVERGENCE_ROLES = ("scratch", "transfer")
-KINDS = {"curves": "panels"}  # of a study file's figures, where it is drawn by another name
-ROWS = 24  # that fit on one figure of published figures
-LINES = 7  # arms that one pair of axes can tell apart: the colours of `style.PALETTE`
+from florilegium.core.errors import UserError
+from florilegium.figures.plots import (
+    CURVES,
+    Plot,
+    curve_plots,
+    kind_of,
+    lacking,
+    members,
+    methods_of,
+    one_block,
+    one_method,
+    one_set,
+    score_plots,
+    sets_of,
+    with_nodes,
+    with_tokens,
+)
+from florilegium.report.study import Study
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A figure that is to be drawn.
+class Kind:
+    """A kind of figure.
 
     Attributes:
-        name: its file is `<name>.png`.
-        question: what it answers; its title, and its text for those who cannot see it.
-        arms: what it shows, where it does not show the whole study.
-        chosen: what the study file says of it, if that asks for it.
+        module: the file beside this one whose `draw_<name>` draws it.
+        caption: how to read it, for Snakemake's report.
+        question: what it answers; empty where each figure of the kind has its own.
+        reads: what it is drawn from beside the numbers of runs: predictions, attention, attribution, or pictures, which
+            are images of a data set or generated ones. A reference holds none of them.
+        exists: whether a study has one, of a kind that each study has once.
+        lacks: what such a study is missing for the figure to compare anything, or nothing.
+        plots: the figures of a kind that a study can have several of.
+        files: a pattern of the file names that the kind takes for itself; empty: its name alone.
     """
 
     name: str
-    kind: str
-    question: str
-    arms: tuple[Key, ...] = ()
-    chosen: ChosenFigure | None = None
+    module: str
+    caption: str
+    question: str = ""
+    reads: tuple[str, ...] = ()
+    exists: Callable[[Study], Any] | None = None
+    lacks: Callable[[Study], str] | None = None
+    plots: Callable[[Study], Iterator[Plot]] | None = None
+    files: str = ""
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether it shows images of a data set, whose terms may forbid to pass them on, or generated ones."""
+        return "pictures" in self.reads
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of this name would be written over; study files name the figures that they ask for."""
+        is_automatic = self.exists is not None or self.plots is not None
+        return is_automatic and bool(re.fullmatch(self.files or re.escape(self.name), name))
+
+    def of(self, study: Study) -> Iterator[Plot]:
+        """The figures of this kind in a study, those among them that lack something."""
+        if self.plots:
+            yield from self.plots(study)
+        elif self.exists and self.exists(study):
+            lacks = self.lacks(study) if self.lacks else ""
+            yield Plot(self.name, self.name, self.question, lacks=lacks)
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A figure that would compare nothing, and what it lacks."""
+OVERVIEW = (
+    Kind(
+        "published", "published", plots=score_plots, files=r"published(_\d+)?",
+        caption="Ours beside what was published: the dot is our mean, the bar its 95 % interval, the grey band the published "
+        "range, and the word at the right the verdict. Rows without a band have no published score. Where what was run is "
+        "not what was published, as in ``demo``, a band is no target; the comparison says what differs.",
+    ),
+    Kind(
+        "leak", "published", exists=Study.leaks, question="How much does a leak flatter the test accuracy?",
+        caption="The same fine-tuning from two pretrainings: one kept the pictures that the target's validation and test "
+        "splits show again, one dropped them. Left, each seed's pair of accuracies; right, their mean difference with its "
+        "95 % interval over seeds and images.",
+    ),
+    Kind(
+        "convergence", "published", exists=Study.gains, question="Does transfer converge faster?",
+        caption="Epochs until the validation accuracy first reaches 90 % of the same run's last value, from scratch and "
+        "transferred. Each run is held against its own end, so an arm that ends low can be fast here: read it beside the "
+        "accuracies.",
+    ),
+    Kind(
+        "rates", "published", exists=Study.rates,
+        question="Is the baseline's learning rate the best one to fine-tune with?",
+        caption="Test accuracy after fine-tuning at 0.1, 0.3, 1 and 3 times the baseline's learning rate. The study claims "
+        "that the baseline's own rate is best; these are test accuracies that answer the claim, and no rate was chosen by "
+        "them.",
+    ),
+)  # fmt: skip
+# Kinds that study files ask for; `config.figures` says what they may ask.
+ASKED = (
+    Kind(
+        "against", "arms",
+        caption="A metric against a value that the arms were given: single runs as small dots, their mean with its 95 % "
+        "interval over seeds, the published range as a band.",
+    ),
+    Kind(
+        "measured", "arms",
+        caption="One metric against another, both measured: an arm a point, its single runs as small dots, 95 % intervals "
+        "over seeds in both directions.",
+    ),
+    Kind(
+        "heatmap", "arms",
+        caption="A metric over two values of the arms: mean over seeds, the 95 % interval below it, and how many runs "
+        "stand behind each cell.",
+    ),
+    Kind(
+        "seeds", "arms",
+        caption="Single seeds held against all others, as one more draw from the same population: the others as dots with "
+        "the interval of their mean and the band where 95 % of further seeds fall; for each marked seed its rank and "
+        "two-sided p.",
+    ),
+    Kind(
+        "bars", "arms",
+        caption="Several metrics arm by arm: fractions as dots, amounts as bars from zero with their ratio to the first "
+        "arm. Times and memory are those of the hardware that the table of costs names.",
+    ),
+    Kind(
+        "panels", "curves",
+        caption="Loss and main metric by epoch, a column an arm, all on the same scales: every seed as a thin line, their "
+        "mean bold. A cross marks where a run diverged.",
+    ),
+)  # fmt: skip
+DETAILS = (
+    Kind(
+        "curves", "curves", plots=curve_plots, files=rf"curves_({'|'.join(CURVES)})_.*",
+        caption="Validation accuracy and training loss against the epoch: every seed as a thin line, their mean bold. A "
+        "cross marks where a run diverged. An arm without a validation split has no accuracy curve.",
+    ),
+    Kind(
+        "attention_maps", "attention", reads=("attention",), exists=with_tokens,
+        question="What does each token attend to?",
+        caption="Attention weights of one head for the first test image: each row is a token that asks, each column one "
+        "that it attends to. Entropy (as a share of uniform attention's log N) and diagonal are means over test images.",
+    ),
+    Kind(
+        "attention_depth", "attention", reads=("attention",), exists=with_tokens, lacks=one_block,
+        question="How sparse and how diagonal is attention, block by block?",
+        caption="Entropy of attention rows (as a share of uniform attention's log N) and the weight of a token on itself, "
+        "against the block: a dot a head, a line their mean.",
+    ),
+    Kind(
+        "attention_rollout", "attention", reads=("attention", "pictures"), exists=with_tokens,
+        question="Where in the image does the answer come from?",
+        caption="Attention rollout (Abnar and Zuidema 2020) over test images: bright patches are those that the answer "
+        "comes from.",
+    ),
+    Kind(
+        "attention_nodes", "nodes", reads=("attention", "pictures"), exists=with_nodes,
+        question="What does each quarter of an image attend to?",
+        caption="What each quarter of a test image attends to, by a head of attention on a ResNet: at the quarter's place "
+        "stands a small map of the image, red where more is taken from than an even share, blue where less.",
+    ),
+    Kind(
+        "attention_heads", "nodes", reads=("attention",), exists=with_nodes,
+        question="What does each head of attention look at, over many images?",
+        caption="What each quarter attends to, by head, as a mean over test images; entropy of the rows, and how much of "
+        "the weight moves with the node that asks and with the image.",
+    ),
+    Kind(
+        "attention_change", "nodes", reads=("attention",), exists=with_nodes,
+        question="Does attention depend on who asks, and on the image?",
+        caption="Entropy of attention over nodes, how much of it moves from node to node and from image to image, and in "
+        "how many images all nodes take most from the same one: a dot a head, a bar their mean.",
+    ),
+    Kind(
+        "attribution_scores", "attribution", reads=("attribution",), exists=methods_of, lacks=one_method,
+        question="Which explanation finds the pixels that the answer depends on?",
+        caption="Deletion and insertion (Petsiuk et al. 2018) of each method of attribution, with 95 % intervals over test "
+        "images, beside random orders of pixels and of squares.",
+    ),
+    Kind(
+        "attribution_maps", "attribution", reads=("attribution", "pictures"), exists=methods_of,
+        question="Which pixels does the answer depend on?",
+        caption="Test images, a right and a wrong answer of each arm, and the maps of all methods: red speaks for the "
+        "predicted class, blue against it.",
+    ),
+    Kind(
+        "generated", "generation", reads=("pictures",), exists=sets_of, question="What do the generators make?",
+        caption="The first images of each class that every set holds; none was chosen.",
+    ),
+    Kind(
+        "recognised", "generation", exists=sets_of, lacks=one_set,
+        question="Are the images what they should be, and what does a better one cost?",
+        caption="The share of generated images that a classifier of real images recognises, against the seconds that one "
+        "takes.",
+    ),
+    Kind(
+        "confusion", "classifier", reads=("predictions",), exists=Study.classifier,
+        question="Which classes are mistaken for which?",
+        caption="Errors of the study's main arm on the test images, all seeds together: a matrix whose rows are true "
+        "classes and add up to 100 %, or, of more than 50 classes, the pairs that are confused most.",
+    ),
+    Kind(
+        "samples", "classifier", reads=("predictions", "pictures"), exists=Study.classifier,
+        question="What does it see?",
+        caption="Test images with the true class above, prediction and probability below: right ones, spread evenly over "
+        "the test set, then the errors that the network was surest of. First seed of the study's main arm.",
+    ),
+    Kind(
+        "precision_recall", "detector", exists=Study.detector,
+        question="Which classes does it find, and how surely?",
+        caption="Precision at each recall at an IoU of 0.5, a colour a class: single runs thin, their mean bold; and the "
+        "average precision of each class with its 95 % interval over seeds.",
+    ),
+    Kind(
+        "errors", "detector", exists=Study.detector, question="What does it get wrong?",
+        caption="Detections by kind: right, of another class, with a bad box, found twice, where nothing is; and objects "
+        "missed. Beside it objects by class against what they were taken for, all seeds together.",
+    ),
+    Kind(
+        "detections", "detector", reads=("predictions", "pictures"), exists=Study.detector,
+        question="What does it find?",
+        caption="Test images, evenly spread: what there is left, what was found right, with class and score. Missed "
+        "objects are dashed; detections that are wrong name their kind of error. First seed of the arm that the study "
+        "shows, at the score where F1 is best.",
+    ),
+    Kind(
+        "misses", "detector", reads=("predictions", "pictures"), exists=Study.detector,
+        question="Where does it fail most?",
+        caption="The test images with most objects missed, then with most wrong detections: what there is left, what was "
+        "found right. First seed of the arm that the study shows, at the score where F1 is best.",
+    ),
+)  # fmt: skip
+KINDS = {kind.name: kind for kind in (*OVERVIEW, *ASKED, *DETAILS)}
 
-    question: str
-    lacks: str
+
+def planned(study: Study) -> list[Plot]:
+    """The figures of a study, in reading order; a study that a preset leaves empty has none.
+
+    Raises:
+        UserError: the study file gives a figure the name of one that every study may have.
+    """
+    return [plot for plot in _candidates(study) if not plot.lacks]
 
 
-def planned(study: Study) -> list[Planned]:
-    """The figures of a study, in reading order; a study that a preset leaves empty has none."""
-    return [figure for figure, lacks in _candidates(study) if not lacks]
-
-
-def left_out(study: Study) -> list[LeftOut]:
+def left_out(study: Study) -> list[Plot]:
     """The figures that a study would have, were there anything to compare, in reading order."""
-    return [LeftOut(figure.question, lacks) for figure, lacks in _candidates(study) if lacks]
+    return [plot for plot in _candidates(study) if plot.lacks]
 
 
-def _candidates(study: Study) -> Iterator[tuple[Planned, str]]:
-    """Each figure with what it lacks to be one; nothing in most."""
+def captions(plots: Sequence[Plot]) -> dict[str, str]:
+    """How to read each figure, by its name for people."""
+    return {plot.name.replace("_", " "): KINDS[plot.kind].caption for plot in plots}
+
+
+def _candidates(study: Study) -> Iterator[Plot]:
+    for choice in study.figures:
+        if any(kind.takes(choice.name) for kind in KINDS.values()):
+            raise UserError(
+                f"{study.study}: figures: '{choice.name}' is the name of a figure that the report draws by itself; "
+                "choose another"
+            )
     if not study.entries:
         return
-    beside = "published" if _is_published(study) else "unpublished"
-    lone = "" if _is_published(study) or _n_arms(study.entries) > 1 else "one arm, and no published figure"
-    for figure in _paged("published", "published", QUESTIONS[beside], study.entries, ROWS, _rows):
-        yield figure, lone
-    parts = {"leak": study.leaks(), "convergence": study.gains(), "rates": study.rates()}
-    for kind, part in parts.items():
-        if part:
-            yield Planned(kind, kind, QUESTIONS[kind]), ""
-    for chosen in study.figures:
-        figure = Planned(chosen.name, _kind(chosen), chosen.title, chosen.arms, chosen)
-        yield figure, lacking(chosen, members(study, figure))
-    for group in GROUPS:
-        for dataset, entries in _by_dataset(study, group).items():
-            name = f"curves_{group}"
-            lacks = "one arm" if _n_arms(entries) == 1 < _n_arms(study.entries) else ""
-            for figure in _paged(
-                f"{name}_{dataset}", "curves", QUESTIONS[name], entries, LINES, about=dataset
-            ):
-                yield figure, lacks
-    yield from ((Planned(kind, kind, QUESTIONS[kind]), lacks) for kind, lacks in _looks(study))
-
-
-def _looks(study: Study) -> Iterator[tuple[str, str]]:
-    """The kinds of figures that look into networks and at their answers, each with what it lacks."""
-    lacks = {}
-    tokens = attentive(study, "tokens")
-    depths = {block for entry in tokens if entry.attention for block in entry.attention.blocks}
-    methods = [m for entry in explained(study) if entry.attribution for m in entry.attribution.methods]
-    sets = [name for entry in study.entries if entry.samples for name in entry.samples.sets]
-    if len(depths) == 1:
-        lacks["attention_depth"] = "one block"
-    if len(methods) == 1:
-        lacks["attribution_scores"] = "one method of one arm"
-    if len(sets) == 1:
-        lacks["recognised"] = "one set of images"
-    kinds = {
-        ATTENTION: tokens,
-        NODES: attentive(study, "nodes"),
-        ATTRIBUTION: methods,
-        GENERATED: sets,
-        ANSWERS: study.classifier(),
-        DETECTOR: study.detector(),
-    }
-    yield from ((kind, lacks.get(kind, "")) for group, there in kinds.items() if there for kind in group)
-
-
-def lacking(chosen: ChosenFigure, arms: Sequence[Entry]) -> str:
-    """What a figure that a study asks for lacks to compare anything: arms, or values of what it is drawn over.
-
-    An experiment on several official splits is one arm here: which split it was is no question of any study's.
-    """
-    n_arms = _n_arms(arms)
-    if not n_arms:
-        return "none of its arms is in this preset"
-    if chosen.kind == "seeds":
-        return _lacking_seeds(chosen, arms)
-    if n_arms == 1 and not _has_losses(chosen, arms):
-        return "one arm"
-    values = {path: {str(_value(entry, path)) for entry in arms} for path in _paths(chosen)}
-    if chosen.kind == "against" and len(values.get(chosen.x or "", ())) == 1:
-        return f"one value of {chosen.x}"
-    if chosen.kind == "heatmap" and all(len(found) == 1 for found in values.values()):
-        return f"one value of {chosen.x} and of {chosen.by}"
-    return ""
-
-
-def _lacking_seeds(chosen: ChosenFigure, arms: Sequence[Entry]) -> str:
-    seeds = {seed for entry in arms for seed in entry.seeds}
-    if not seeds & set(chosen.marked):
-        return f"no run of seed {', '.join(map(str, chosen.marked))}"
-    return "" if seeds - set(chosen.marked) else "no other seed"
-
-
-def _has_losses(chosen: ChosenFigure, arms: Sequence[Entry]) -> bool:
-    """Whether published losses stand beside an arm's own."""
-    drawn = {"/".join(entry.key) for entry in arms}
-    return any(losses.experiment in drawn for losses in chosen.published)
-
-
-def _paths(chosen: ChosenFigure) -> list[str]:
-    """The values of arms that a figure is drawn over; what is measured is not known before."""
-    return [path for path in (chosen.x, chosen.by) if path and path not in WORDS]
-
-
-def _value(entry: Entry, path: str) -> Any:
-    """What an arm is called, whatever split it is run on, or a value that it is specified by."""
-    named = {"experiment": SPLIT.sub("", entry.experiment), "arm": entry.arm}
-    return named.get(path, entry.values.get(path))
-
-
-def _n_arms(entries: Sequence[Entry]) -> int:
-    return len({(SPLIT.sub("", entry.experiment), entry.arm) for entry in entries})
-
-
-def _is_published(study: Study) -> bool:
-    """Whether any score was published that ours can stand beside."""
-    return any(p.metric in entry.scoring.scores for entry in study.entries for p in entry.published)
-
-
-def attentive(study: Study, of: str) -> list[Entry]:
-    """The arms whose attention is looked at: that of tokens, or that of nodes."""
-    return [entry for entry in study.entries if entry.attention and entry.attention.of == of]
-
-
-def explained(study: Study) -> list[Entry]:
-    """The arms whose answers are explained."""
-    return [entry for entry in study.entries if entry.attribution]
-
-
-def members(study: Study, figure: Planned) -> list[Entry]:
-    """The arms that a figure shows."""
-    found = [study.find(key) for key in figure.arms]
-    return [entry for entry in found if entry is not None]
-
-
-def _kind(chosen: ChosenFigure) -> str:
-    return "measured" if chosen.x in WORDS else KINDS.get(chosen.kind, chosen.kind)
-
-
-def _by_dataset(study: Study, group: str) -> dict[str, list[Entry]]:
-    """The arms of a group by their data set; beside other rates stands the baseline's own."""
-    entries = [entry for entry in study.entries if entry.role in GROUPS[group]]
-    if group == "rates":
-        entries = [entry for family in study.rates() for entry in family]
-    return {
-        dataset: [entry for entry in entries if entry.dataset == dataset]
-        for dataset in dict.fromkeys(entry.dataset for entry in entries)
-    }
-
-
-def _rows(entry: Entry) -> int:
-    """How many scores of an arm stand beside published ones: its main metric is always among them."""
-    return len({entry.scoring.main, *(p.metric for p in entry.published)} & set(entry.scoring.scores))
-
-
-def _paged(
-    name: str,
-    kind: str,
-    question: str,
-    entries: Sequence[Entry],
-    limit: int,
-    weight: Callable[[Entry], int] = lambda entry: 1,
-    about: str = "",
-) -> Iterator[Planned]:
-    """One figure, or several that share the arms evenly when their weights exceed `limit`."""
-    total = sum(map(weight, entries))
-    n_pages = max(1, ceil(total / limit))
-    pages: list[list[Key]] = [[] for _ in range(n_pages)]
-    before = 0
-    for entry in entries:
-        pages[min(before * n_pages // max(total, 1), n_pages - 1)].append(entry.key)
-        before += weight(entry)
-    for number, page in enumerate(pages, 1):
-        parts = ", ".join(filter(None, (about, f"{number} of {n_pages}" if n_pages > 1 else "")))
-        yield Planned(
-            name=f"{name}_{number}" if n_pages > 1 else name,
-            kind=kind,
-            question=f"{question} ({parts})" if parts else question,
-            arms=tuple(page),
-        )
+    for kind in OVERVIEW:
+        yield from kind.of(study)
+    for choice in study.figures:
+        plot = Plot(choice.name, kind_of(choice), choice.title, choice.arms, choice)
+        yield replace(plot, lacks=lacking(choice, members(study, plot)))
+    for kind in DETAILS:
+        yield from kind.of(study)

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 
 from florilegium.core.files import atomic
 
-# Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
 INTERVAL = (
     "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
 )
+# Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 DASHES = ("-", "--", ":")
 INK = "#1F2328"
@@ -130,6 +130,14 @@ def nothing(ax: Axes, why: str) -> None:
     """Say in an empty panel why it is empty."""
     ax.set_axis_off()
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=SOFT)
+
+
+def empty(label: Label, question: str, why: str, caption: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    fig = figure(2.0)
+    nothing(fig.subplots(), why)
+    frame(fig, label, question, caption)
+    return fig
 
 
 def wrapped(label: str, width: int = 34) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from florilegium.figures.draw import draw
 from florilegium.figures.material import Material
-from florilegium.figures.registry import Planned, left_out, planned
+from florilegium.figures.plots import Plot
+from florilegium.figures.registry import KINDS, left_out, planned
 from florilegium.report.costs import READING as COST_READING
 from florilegium.report.costs import readable_costs
 from florilegium.report.evidence import Evidence
@@ -22,17 +23,6 @@ from florilegium.report.scores import readable_scores
 from florilegium.report.study import Study
 from florilegium.report.study_tables import StudyTables, tabulate
 from florilegium.report.tables import READING, markdown_table, numbered, readable, readable_differences
-
-# Figures that show images of the data sets, whose terms may forbid it.
-WITH_PICTURES = (
-    *("samples", "generated", "detections", "misses"),
-    *("attention_rollout", "attention_nodes", "attribution_maps"),
-)
-# Figures of what a reference does not hold: single predictions, attention and attributions.
-OF_MORE = (
-    "confusion",
-    *("attention_maps", "attention_depth", "attention_heads", "attention_change", "attribution_scores"),
-)
 
 
 def tables_of(evidence: Evidence) -> dict[str, StudyTables]:
@@ -73,9 +63,9 @@ def document(evidence: Evidence, tables: Mapping[str, StudyTables], plots: str) 
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def plots_of(study: Study) -> list[Planned]:
+def plots_of(study: Study) -> list[Plot]:
     """The figures of a study that its numbers alone suffice for."""
-    return [figure for figure in planned(study) if figure.kind not in (*WITH_PICTURES, *OF_MORE)]
+    return [plot for plot in planned(study) if not KINDS[plot.kind].reads]
 
 
 def draw_plots(evidence: Evidence, tables: Mapping[str, StudyTables], out: Path) -> list[Path]:
@@ -104,7 +94,7 @@ def _material(evidence: Evidence, name: str, tables: StudyTables) -> Material:
 def _study(study: Study, evidence: Evidence, tables: StudyTables, plots: str) -> list[str]:
     shown = readable(tables.comparison)
     headlines = [
-        f"- **{found.figure}** {found.subject}. {found.sentence}"
+        f"- **{found.headline}** {found.subject}. {found.sentence}"
         for found in findings(study, tables.comparison, tables.differences, evidence.audits)
     ]
     drawn = [f"![{figure.question}]({plots}/{figure.name}.png)" for figure in plots_of(study)]

@@ -17,9 +17,9 @@ JUDGED = ("reproduced", "higher", "lower", "inconclusive")
 
 @dataclass(frozen=True)
 class Finding:
-    """A figure, what it is of, and the sentence that qualifies it."""
+    """A number in words, what it is of, and the sentence that qualifies it."""
 
-    figure: str
+    headline: str
     subject: str
     sentence: str
 

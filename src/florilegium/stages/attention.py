@@ -12,9 +12,8 @@ from florilegium.data.packed import read_pixels
 from florilegium.explanation.choice import spread
 from florilegium.explanation.nodes import survey_nodes
 from florilegium.explanation.survey import survey
-from florilegium.figures import attention as pictures_attention
+from florilegium.figures import attention, nodes
 from florilegium.models.trained import load_trained
-from florilegium.report import pictures_nodes
 from florilegium.report.study import read
 from florilegium.stages import explained
 from florilegium.training.machine import configure, pick_device
@@ -41,11 +40,13 @@ def main() -> None:
     }
     place = explained.run_of(arguments)
     if asked.attention.of == "nodes":
-        nodes = survey_nodes(trained.network, trained.config, **pictures, device=device)
-        written = [*nodes.save(arguments.out), *pictures_nodes.draw(nodes, arguments.out, asked, place)]
+        between_nodes = survey_nodes(trained.network, trained.config, **pictures, device=device)
+        written = between_nodes.save(arguments.out)
+        written += nodes.draw(between_nodes, arguments.out, asked, place)
     else:
         tokens = survey(trained.network, trained.config, asked.attention, **pictures, device=device)
-        written = [*tokens.save(arguments.out), *pictures_attention.draw(tokens, arguments.out, asked, place)]
+        written = tokens.save(arguments.out)
+        written += attention.draw(tokens, arguments.out, asked, place)
     write_receipt(
         arguments.out / "receipt.json",
         stage="attention",
