@@ -6,8 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
+from florilegium.figures import style
+from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
+from florilegium.figures.plots import Plot
+from florilegium.figures.registry import planned
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
 from florilegium.report.study_tables import tabulate
@@ -296,3 +301,24 @@ def material_of(
     return Material(
         study, runs, tables.comparison, tables.differences, tables.scores, classes, pixels or {}, **more
     )
+
+
+def drawn(found: Material, plot: Plot) -> Figure:
+    """A figure as it is saved: with its question above and its caption below."""
+    with style.applied():
+        fig, caption = DRAW[plot.kind](found, plot)
+        style.frame(fig, found.study, plot.question, caption)
+    return fig
+
+
+def drawn_kind(found: Material, kind: str) -> Figure:
+    """The only figure of its kind in a study."""
+    (plot,) = [plot for plot in planned(found.study) if plot.kind == kind]
+    return drawn(found, plot)
+
+
+def saved(found: Material, kind: str, path: Path) -> Path:
+    """The same as a file."""
+    with style.applied():
+        style.save(drawn_kind(found, kind), path)
+    return path

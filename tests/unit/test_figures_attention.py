@@ -13,9 +13,7 @@ import report_world as world
 from PIL import Image
 
 from florilegium.explanation.attended import Attended
-from florilegium.figures import style
 from florilegium.figures.attention import attended_of, sources
-from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned
 from florilegium.report.study import Study, read
@@ -75,11 +73,6 @@ def norms(tmp_path_factory: pytest.TempPathFactory) -> Material:
     )
 
 
-def drawn(found: Material, kind: str) -> Any:
-    (figure,) = [figure for figure in planned(found.study) if figure.kind == kind]
-    return DRAW[kind](found, figure)
-
-
 def test_a_study_without_it_has_no_such_figure():
     study = read(Study, json.dumps(world.study([world.entry("net")])))
     assert not {figure.kind for figure in planned(study)} & set(ATTENTION)
@@ -94,8 +87,7 @@ def test_what_is_drawn_is_of_the_first_seed_of_the_arms_that_ask(norms: Material
 @pytest.mark.parametrize("kind", ATTENTION)
 def test_figures_are_drawn_and_legible(norms: Material, kind: str, tmp_path: Path):
     path = tmp_path / f"{kind}.png"
-    with style.applied():
-        style.save(drawn(norms, kind), path)
+    world.saved(norms, kind, path)
     with Image.open(path) as picture:
         assert 1000 < picture.width < 1800 and picture.height > 400
         grey = np.asarray(picture.convert("L"))
@@ -103,8 +95,7 @@ def test_figures_are_drawn_and_legible(norms: Material, kind: str, tmp_path: Pat
 
 
 def test_each_map_carries_its_numbers(norms: Material):
-    with style.applied():
-        titles = [ax.get_title(loc="center") for ax in drawn(norms, "attention_maps").axes]
+    titles = [ax.get_title(loc="center") for ax in world.drawn_kind(norms, "attention_maps").axes]
     assert len(titles) == 5 * 4
     assert re.fullmatch(r"block 6 \(max 0\.\d\d\)\nentropy 0\.60  diagonal 0\.035", titles[2])
 
@@ -112,8 +103,7 @@ def test_each_map_carries_its_numbers(norms: Material):
 @pytest.mark.parametrize("kind", ATTENTION)
 def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
     found = make(tmp_path, [world.entry("vit", attention=ASKED)], run=False)
-    with style.applied():
-        assert any(text.get_text() == "no finished run" for text in drawn(found, kind).axes[0].texts)
+    assert any(text.get_text() == "no finished run" for text in world.drawn_kind(found, kind).axes[0].texts)
 
 
 def test_files_are_read_as_they_were_written(tmp_path: Path):

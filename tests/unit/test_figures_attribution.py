@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,7 @@ import report_world as world
 from PIL import Image
 
 from florilegium.explanation.attributions import Attributions
-from florilegium.figures import style
 from florilegium.figures.attribution import READ, draw, sources, tinted
-from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned
 from florilegium.report.document import plots_of
@@ -88,11 +85,6 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make(tmp_path_factory.mktemp("attribution"))
 
 
-def drawn(found: Material, kind: str) -> Any:
-    (figure,) = [figure for figure in planned(found.study) if figure.kind == kind]
-    return DRAW[kind](found, figure)
-
-
 def legible(path: Path) -> bool:
     """Whether a picture is of a sensible size, and nothing is cut at an edge."""
     with Image.open(path) as picture:
@@ -110,14 +102,14 @@ def test_what_is_drawn_is_of_the_first_seed_of_the_arms_that_ask(material: Mater
 
 @pytest.mark.parametrize("kind", ATTRIBUTION)
 def test_figures_of_a_study_are_drawn_and_legible(material: Material, kind: str, tmp_path: Path):
-    with style.applied():
-        style.save(drawn(material, kind), tmp_path / f"{kind}.png")
+    world.saved(material, kind, tmp_path / f"{kind}.png")
     assert legible(tmp_path / f"{kind}.png")
 
 
 def test_a_method_that_does_not_fit_one_network_is_said_to(material: Material):
-    with style.applied():
-        texts = [text.get_text() for ax in drawn(material, "attribution_maps").axes for text in ax.texts]
+    texts = [
+        text.get_text() for ax in world.drawn_kind(material, "attribution_maps").axes for text in ax.texts
+    ]
     assert texts.count("not available\nfor this network") == 2 * (1 + 3)  # two images of either network
 
 
@@ -131,11 +123,10 @@ def test_a_run_has_a_figure_an_image_and_one_of_scores(tmp_path: Path):
 
 @pytest.mark.parametrize("kind", ATTRIBUTION)
 def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
-    with style.applied():
-        assert any(
-            text.get_text() == "no finished run"
-            for text in drawn(make(tmp_path, run=False), kind).axes[0].texts
-        )
+    assert any(
+        text.get_text() == "no finished run"
+        for text in world.drawn_kind(make(tmp_path, run=False), kind).axes[0].texts
+    )
 
 
 def test_pictures_of_data_sets_and_what_no_reference_holds_stay_out_of_the_document(material: Material):

@@ -11,9 +11,8 @@ from PIL import Image
 
 from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.figures import style
-from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
-from florilegium.figures.nodes import attended_of, draw, draw_map, sources
+from florilegium.figures.nodes import add_map, attended_of, draw, sources
 from florilegium.figures.registry import KINDS, planned
 
 ATTENTION = [name for name, kind in KINDS.items() if kind.module == "attention"]
@@ -71,19 +70,12 @@ def test_heads_have_figures_of_their_own(heads: Material):
 
 @pytest.mark.parametrize("kind", NODES)
 def test_figures_are_drawn_and_legible(heads: Material, kind: str, tmp_path: Path):
-    (figure,) = [figure for figure in planned(heads.study) if figure.kind == kind]
-    path = tmp_path / f"{kind}.png"
-    with style.applied():
-        style.save(DRAW[kind](heads, figure), path)
-    legible(path)
+    legible(world.saved(heads, kind, tmp_path / f"{kind}.png"))
 
 
 @pytest.mark.parametrize("kind", NODES)
 def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
-    found = make(tmp_path, run=False)
-    (figure,) = [figure for figure in planned(found.study) if figure.kind == kind]
-    with style.applied():
-        fig = DRAW[kind](found, figure)
+    fig = world.drawn_kind(make(tmp_path, run=False), kind)
     assert any(text.get_text() == "no finished run" for text in fig.axes[0].texts)
 
 
@@ -97,7 +89,7 @@ def test_a_node_s_row_is_a_small_map_at_the_node_s_place():
     """Node 1, top right, looks at node 2, bottom left: its square is row 1, column 2 of the picture."""
     with style.applied():
         ax = style.figure(2).subplots()
-        draw_map(ax, np.eye(4)[[0, 2, 1, 3]], 1.0)
+        add_map(ax, np.eye(4)[[0, 2, 1, 3]], 1.0)
     (picture,) = ax.images
     seen = {tuple(map(int, place)) for place in np.argwhere(np.asarray(picture.get_array()) == 1)}
     assert seen == {(0, 0), (1, 2), (2, 1), (3, 3)}

@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from florilegium.core.errors import UserError
-from florilegium.figures import draw, marks, registry, style
+from florilegium.figures import draw, marks, registry
 from florilegium.figures.arms import lines_of, start_of
 from florilegium.figures.classifier import choose, coded, confusion, most_confused
 from florilegium.figures.curves import mean_curve
 from florilegium.figures.draw import DRAW, render
 from florilegium.figures.material import Material
 from florilegium.figures.plots import LINES, members
-from florilegium.figures.registry import KINDS, captions, left_out, planned
+from florilegium.figures.registry import KINDS, left_out, planned
 from florilegium.report.study import Study, read
 
 
@@ -72,23 +72,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return material(root, description, world.write_pixels(root))
 
 
-def saved(found: Material, kind: str, path: Path) -> Path:
-    (figure,) = [figure for figure in planned(found.study) if figure.kind == kind]
-    with style.applied():
-        style.save(DRAW[kind](found, figure), path)
-    return path
-
-
 @pytest.mark.parametrize("kind", ["published", "curves"])
 def test_the_same_runs_give_the_same_bytes(kind: str, alone: Material, tmp_path: Path) -> None:
-    once, again = (saved(alone, kind, tmp_path / name).read_bytes() for name in ("once.png", "again.png"))
+    once, again = (
+        world.saved(alone, kind, tmp_path / name).read_bytes() for name in ("once.png", "again.png")
+    )
     assert once == again
 
 
 def test_a_demo_wears_a_badge(alone: Material, tmp_path: Path) -> None:
     demo = alone.study.model_copy(update={"rendered": True, "preset": "demo"})
     for study, has_badge in ((alone.study, False), (demo, True)):
-        path = saved(replace(alone, study=study), "curves", tmp_path / f"{study.preset}.png")
+        path = world.saved(replace(alone, study=study), "curves", tmp_path / f"{study.preset}.png")
         with Image.open(path) as picture:
             colours = np.asarray(picture.convert("RGB")).reshape(-1, 3)
         assert (colours == (0xB4, 0x53, 0x09)).all(axis=1).any() == has_badge
@@ -109,15 +104,9 @@ def test_unlucky_runs_are_drawn_too(case: str, tmp_path: Path) -> None:
                 validated=case != "no validation",
             )  # fmt: skip
     found = material(tmp_path / "runs", world.study(entries), world.write_pixels(tmp_path, n=40))
-    with style.applied():
-        for figure in planned(found.study):
-            assert (
-                DRAW[figure.kind](found, figure)
-                .texts[0]
-                .get_text()
-                .replace("\n", " ")
-                .startswith(figure.question)
-            )
+    for figure in planned(found.study):
+        title = world.drawn(found, figure).texts[0].get_text()
+        assert title.replace("\n", " ") == figure.question
 
 
 @pytest.fixture(scope="module")
@@ -163,15 +152,14 @@ def test_names_that_no_automatic_figure_has_are_free() -> None:
     ]
 
 
-def test_every_kind_is_drawn_by_a_function_of_its_name_and_has_a_caption() -> None:
+def test_every_kind_is_drawn_by_a_function_of_its_name() -> None:
     for name, kind in KINDS.items():
         assert DRAW[name].__name__ == f"draw_{name}"
         assert DRAW[name].__module__ == draw.MODULES[kind.module].__name__
-        assert kind.caption.endswith(".")
     functions = {
         name for module in draw.MODULES.values() for name in vars(module) if name.startswith("draw_")
     }
-    assert {f"draw_{name}" for name in KINDS} <= functions
+    assert {f"draw_{name}" for name in KINDS} == functions
 
 
 def test_the_registry_is_read_without_torch_pandas_or_matplotlib() -> None:
@@ -181,10 +169,10 @@ def test_the_registry_is_read_without_torch_pandas_or_matplotlib() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_captions_go_by_the_names_of_figures(flowers: Material) -> None:
-    found = captions(planned(flowers.study))
-    assert list(found) == [figure.name.replace("_", " ") for figure in planned(flowers.study)]
-    assert found["curves target flowers17"] == KINDS["curves"].caption
+def test_a_figure_of_one_arm_names_it(flowers: Material) -> None:
+    (samples,) = [figure for figure in planned(flowers.study) if figure.kind == "samples"]
+    assert samples.question == "What does it see? ResNet-18 from clean Oxford 102"
+    assert samples.arms == (("from102_clean", "corrected"),)
 
 
 def test_a_band_of_a_single_number_can_be_seen_and_an_interval_without_ends_is_not_drawn(
@@ -207,9 +195,7 @@ def test_metrics_that_no_run_has_say_so_in_their_panel(tmp_path: Path) -> None:
     arms = [world.entry(f"vit_{blocks}", values={"recipe.freeze_blocks": blocks}) for blocks in (0, 6)]
     asked = world.chosen("frozen", "against", arms, x="recipe.freeze_blocks", metrics=["top1"])
     found = material(tmp_path, world.study(arms, figures=[asked]))
-    (figure,) = [figure for figure in planned(found.study) if figure.choice]
-    with style.applied():
-        ax = DRAW["against"](found, figure).axes[0]
+    ax = world.drawn_kind(found, "against").axes[0]
     assert [text.get_text() for text in ax.texts] == ["test top-1: no finished run"]
 
 
@@ -223,7 +209,7 @@ def test_of_200_classes_the_pairs_confused_most_are_named_in_words(tmp_path: Pat
         words={"words200": {codes[0]: "goldfish, Carassius auratus", codes[1]: "fire_salamander"}},
     )
     assert found.called("words200")[:3] == ["goldfish", "fire salamander", "colts foot"]
-    assert margin(saved(found, "confusion", tmp_path / "pairs.png")) == 255
+    assert margin(world.saved(found, "confusion", tmp_path / "pairs.png")) == 255
     with Image.open(tmp_path / "pairs.png") as picture:
         assert picture.height < 1400
 
@@ -254,8 +240,7 @@ ASKED = [
 def test_what_a_study_asks_for_is_drawn_before_anything_is_run(tmp_path: Path) -> None:
     found = material(tmp_path, world.study(FROZEN, figures=ASKED))
     for figure in planned(found.study):
-        with style.applied():
-            assert DRAW[figure.kind](found, figure).texts
+        assert world.drawn(found, figure).texts
 
 
 def test_what_a_study_asks_for_is_drawn_and_legible(tmp_path: Path) -> None:
@@ -267,10 +252,7 @@ def test_what_a_study_asks_for_is_drawn_and_legible(tmp_path: Path) -> None:
     asked = [figure for figure in planned(found.study) if figure.choice]
     assert [figure.name for figure in asked] == ["frozen", "arms", "cost", "learning"]
     for figure in asked:
-        path = tmp_path / f"{figure.name}.png"
-        with style.applied():
-            style.save(DRAW[figure.kind](found, figure), path)
-        assert margin(path) == 255, f"{figure.name} is cut at an edge"
+        assert margin(draw.draw(found, figure, tmp_path)) == 255, f"{figure.name} is cut at an edge"
 
 
 def drawn_against(tmp_path: Path, **changes: Any) -> Figure:
@@ -278,8 +260,7 @@ def drawn_against(tmp_path: Path, **changes: Any) -> Figure:
         for seed, accuracy in zip(of["seeds"], (0.8, 0.9), strict=True):
             world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=40)
     found = material(tmp_path, world.study(FROZEN, figures=[{**ASKED[0], **changes}]))
-    (figure,) = [figure for figure in planned(found.study) if figure.choice]
-    return DRAW["against"](found, figure)
+    return world.drawn_kind(found, "against")
 
 
 def test_numbers_stand_to_scale_and_lines_beside_each_other(tmp_path: Path) -> None:
@@ -452,7 +433,5 @@ def test_bands_that_are_no_target_are_called_so(tmp_path: Path) -> None:
     for changed, said in ((0, ""), (1, "Some bands"), (2, "All bands")):
         entries = [{**arm, "departures": smaller if i < changed else []} for i, arm in enumerate(arms)]
         found = material(tmp_path, world.study(entries))
-        (figure,) = [figure for figure in planned(found.study) if figure.kind == "published"]
-        with style.applied():
-            caption = DRAW["published"](found, figure).texts[-1].get_text()
+        caption = world.drawn_kind(found, "published").texts[-1].get_text()
         assert caption.startswith(said) and ("no target" in caption.replace("\n", " ")) == bool(said)

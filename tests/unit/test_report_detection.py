@@ -16,7 +16,6 @@ from scipy import stats
 from florilegium.core.metrics import COCO
 from florilegium.data.scene_pictures import ScenePictures
 from florilegium.figures import style
-from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned
 from florilegium.report.arms import Arms
@@ -76,8 +75,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 def drawn(found: Material, name: str) -> matplotlib.figure.Figure:
     (figure,) = [figure for figure in planned(found.study) if figure.name == name]
-    with style.applied():
-        return DRAW[figure.kind](found, figure)
+    return report_world.drawn(found, figure)
 
 
 def texts(figure: matplotlib.figure.Figure) -> list[str]:
@@ -101,8 +99,7 @@ def test_every_figure_is_drawn_and_legible(whole: Material, name: str, tmp_path:
 def test_every_figure_is_drawn_before_anything_is_run(tmp_path: Path) -> None:
     found = material(tmp_path, described(), None)
     for figure in planned(found.study):
-        with style.applied():
-            assert DRAW[figure.kind](found, figure).texts
+        assert report_world.drawn(found, figure).texts
 
 
 def test_what_is_there_stands_beside_what_was_found(whole: Material) -> None:

@@ -1,7 +1,7 @@
 # metrics and receipts -> comparison with what was published, and costs -> figures -> one page
 
 from florilegium.core.files import write_text
-from florilegium.figures.registry import captions, planned
+from florilegium.figures.registry import planned
 from florilegium.report.study import Study
 
 TEMPLATES = os.path.relpath(f"{workflow.basedir}/src/florilegium/report")
@@ -152,7 +152,7 @@ for study in plan.studies:
                     path,
                     caption="../report/figures.rst",
                     category=plan.studies[study].title,
-                    labels={"figure": figure.name.replace("_", " ")},
+                    labels={"figure": figure.name.replace("_", " "), "question": figure.question},
                 )
                 for path, figure in figures_of(study).items()
             ],
@@ -163,7 +163,6 @@ for study in plan.studies:
         params:
             **traced("figures"),
             spec=canonical(DESCRIPTIONS[study]),
-            captions=captions(FIGURES[study]),
             runs=f"{RESULTS}/{study}",
             out=f"{RESULTS}/{study}/figures",
             told=told(study, canonical(DESCRIPTIONS[study])),

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from florilegium.core.figures import SPLIT, PlotChoice
 from florilegium.core.metrics import CLOCKED, DIVERGENCE, FRACTIONS, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, members
+from florilegium.figures.style import Drawing
 from florilegium.report.comparison import differences_of
 from florilegium.report.measures import counted, value
 from florilegium.report.statistics import Interval, one_more, student
@@ -31,7 +31,7 @@ NAMES = {
 }
 
 
-def draw_against(material: Material, plot: Plot) -> Figure:
+def draw_against(material: Material, plot: Plot) -> Drawing:
     """Metrics over a value of the arms: a panel a metric, a line for each value of `by` and each official split."""
     choice, entries, metrics = _asked(material, plot)
     lines = lines_of(entries, choice.by)
@@ -56,15 +56,11 @@ def draw_against(material: Material, plot: Plot) -> Figure:
     _name_lines(axes[0], lines)
     marks.key(axes[0], has_band=bool(_published(entries, metrics)))
     style.legend(fig, columns=3)
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"{material.not_alike(_published(entries, metrics))}"
         f"Small dots: single runs ({material.n_seeds(entries)}, {material.n_tests(entries)}); large: mean; bars: "
-        f"{style.INTERVAL}.",
+        f"{style.INTERVAL}."
     )
-    return fig
 
 
 def _asked(material: Material, plot: Plot) -> tuple[PlotChoice, list[Entry], tuple[str, ...]]:
@@ -214,7 +210,7 @@ def _name_lines(ax: Axes, lines: Iterable[str]) -> None:
             ax.plot([], [], linewidth=2, label=style.wrapped(name, 40), **look)
 
 
-def draw_measured(material: Material, plot: Plot) -> Figure:
+def draw_measured(material: Material, plot: Plot) -> Drawing:
     """One metric over another, both measured: a panel a metric, the arms of one value of `by` joined in their order."""
     choice, entries, metrics = _asked(material, plot)
     fig, axes = marks.panels(len(metrics), 3.8)
@@ -226,14 +222,10 @@ def draw_measured(material: Material, plot: Plot) -> Figure:
     style.legend(fig, columns=3)
     is_clocked = choice.x in CLOCKED
     clock = " Times and memory are those of the hardware that the table of costs names." if is_clocked else ""
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Small dots: single runs ({material.n_seeds(entries)}, {material.n_tests(entries)}); large: mean; bars: "
-        f"{style.INTERVAL}, of both.{clock}",
+        f"{style.INTERVAL}, of both.{clock}"
     )
-    return fig
 
 
 def _measured(ax: Axes, material: Material, lines: Sequence[Sequence[Entry]], x: str, y: str) -> None:
@@ -266,7 +258,7 @@ def _measured(ax: Axes, material: Material, lines: Sequence[Sequence[Entry]], x:
     ax.margins(x=0.16, y=0.12)
 
 
-def draw_bars(material: Material, plot: Plot) -> Figure:
+def draw_bars(material: Material, plot: Plot) -> Drawing:
     """Metrics arm by arm: fractions as dots; all that can be said to be so many times another as bars from zero."""
     _, entries, metrics = _asked(material, plot)
     fig = style.figure(0.9 + (0.5 if len(entries) <= DENSE else 0.34) * max(len(entries), 2))
@@ -278,16 +270,12 @@ def draw_bars(material: Material, plot: Plot) -> Figure:
     marks.rows(axes[0], [style.wrapped(material.label(e), width) for e in entries])
     marks.key(axes[0], has_band=bool(_published(entries, metrics)))
     style.legend(fig)
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"{material.not_alike(_published(entries, metrics))}"
         f"Small dots: single runs ({material.n_seeds(entries)}); bars and large dots: their mean, with the "
         f"{style.INTERVAL}. × : as a multiple of {material.label(entries[0])}. Times and memory are those of the hardware "
-        "that the table of costs names.",
+        "that the table of costs names."
     )
-    return fig
 
 
 def _bars(ax: Axes, material: Material, entries: Sequence[Entry], metric: str) -> None:
@@ -325,7 +313,7 @@ def _amount(metric: str, mean: float, first: float) -> str:
     return f"{mean:.3g} ({mean / first:.2f}×)" if isfinite(first) and first > 0 else f"{mean:.3g}"
 
 
-def draw_heatmap(material: Material, plot: Plot) -> Figure:
+def draw_heatmap(material: Material, plot: Plot) -> Drawing:
     """A metric over two values of the arms, a panel a metric; each cell has its mean, interval and number of seeds."""
     choice, entries, metrics = _asked(material, plot)
     x, by = choice.x or "", choice.by or ""
@@ -348,14 +336,10 @@ def draw_heatmap(material: Material, plot: Plot) -> Figure:
         else:
             style.nothing(ax, f"{WORDS[metric]}: no finished run")
         ax.set(xlabel=name_of(x), ylabel=name_of(by))
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Means over seeds ({material.n_seeds(entries)}, {material.n_tests(entries)}) with the 95 % interval below, and how many "
-        "runs stand behind a cell. Runs that diverged are left out and counted.",
+        "runs stand behind a cell. Runs that diverged are left out and counted."
     )
-    return fig
 
 
 def _order(entries: Sequence[Entry], path: str) -> list[Any]:
@@ -373,7 +357,7 @@ def _cell(metric: str, summary: Interval, n_used: int, n_runs: int) -> str:
     return f"{number(metric, mean)}{interval}\nn = {n_used}{gone}"
 
 
-def draw_seeds(material: Material, plot: Plot) -> Figure:
+def draw_seeds(material: Material, plot: Plot) -> Drawing:
     """Seeds that people take for lucky beside seeds drawn at random: a panel a metric, a row for each marked seed."""
     choice, entries, metrics = _asked(material, plot)
     runs = {run.seed: run for entry in entries for run in material.finished(entry)}
@@ -389,14 +373,10 @@ def draw_seeds(material: Material, plot: Plot) -> Figure:
     axes[0].plot([], [], color=style.INK, linewidth=2.4, label="mean of the others, 95 % interval")
     axes[0].fill_between([], [], color=style.BAND, label="where 95 % of further seeds fall")
     style.legend(fig, columns=2)
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"A marked seed is one more draw beside the {n_others} others ({material.n_tests(entries)}). p is that of the table of differences, "
-        f"adjusted for the study's {len(material.differences)} tests. Rank 1 is the largest of it and the others.",
+        f"adjusted for the study's {len(material.differences)} tests. Rank 1 is the largest of it and the others."
     )
-    return fig
 
 
 def _tests(material: Material, entries: Sequence[Entry]) -> dict[int, Any]:

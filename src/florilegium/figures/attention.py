@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from florilegium.explanation.attended import FILES, Attended
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, with_tokens
+from florilegium.figures.style import Drawing
 from florilegium.report.study import Entry
 
 MAP_NOTE = (
@@ -34,29 +34,26 @@ FLOOR = 1e-4  # of the diagonal's axis
 
 def draw(attended: Attended, folder: Path, label: style.Label, place: str) -> Iterator[Path]:
     """Write `maps.png` and `rollout.png` of one run into `folder`; `place` says which run. Yields paths."""
-    for name, drawing in (("maps", _maps), ("rollout", _rollouts)):
-        path = folder / f"{name}.png"
-        with style.applied():
-            style.save(drawing(attended, label, place), path)
-        yield path
+    question = f"What head {attended.head} attends to: {place}"
+    yield style.write(folder / "maps.png", label, question, lambda: _maps(attended))
+    question = f"Where the answer comes from: {place}"
+    yield style.write(folder / "rollout.png", label, question, lambda: _rollouts(attended))
 
 
-def _maps(attended: Attended, label: style.Label, place: str) -> Figure:
+def _maps(attended: Attended) -> Drawing:
     columns = max(len(attended.blocks), 2)
     fig = style.figure(0.5 + style.WIDTH / columns)
-    draw_maps(fig.subplots(1, columns), attended)
-    style.frame(fig, label, f"What head {attended.head} attends to: {place}", map_note([attended]))
-    return fig
+    add_maps(fig.subplots(1, columns), attended)
+    return fig, map_note([attended])
 
 
-def _rollouts(attended: Attended, label: style.Label, place: str) -> Figure:
+def _rollouts(attended: Attended) -> Drawing:
     columns = max(len(attended.images), 2)
     fig = style.figure(0.4 + 2 * style.WIDTH / columns)
     grid = fig.subplots(2, columns, squeeze=False)
-    draw_images(grid[0], attended)
-    draw_rollouts(grid[1], attended)
-    style.frame(fig, label, f"Where the answer comes from: {place}", ROLLOUT_NOTE)
-    return fig
+    add_images(grid[0], attended)
+    add_rollouts(grid[1], attended)
+    return fig, ROLLOUT_NOTE
 
 
 def map_note(runs: Sequence[Attended]) -> str:
@@ -76,7 +73,7 @@ def either(values: Iterable[object]) -> str:
     return " or ".join(dict.fromkeys(map(str, values)))
 
 
-def draw_maps(axes: NDArray[np.object_], attended: Attended) -> None:
+def add_maps(axes: NDArray[np.object_], attended: Attended) -> None:
     """A head's map at each block, one an axes; axes that are left over are hidden."""
     for ax in axes[len(attended.blocks) :]:
         ax.set_axis_off()
@@ -96,7 +93,7 @@ def draw_maps(axes: NDArray[np.object_], attended: Attended) -> None:
         marks.framed(ax)
 
 
-def draw_images(axes: NDArray[np.object_], attended: Attended) -> None:
+def add_images(axes: NDArray[np.object_], attended: Attended) -> None:
     """The shown images as the network is fed them, one an axes."""
     for ax in axes[len(attended.images) :]:
         ax.set_axis_off()
@@ -104,7 +101,7 @@ def draw_images(axes: NDArray[np.object_], attended: Attended) -> None:
         marks.picture(ax, image)
 
 
-def draw_rollouts(axes: NDArray[np.object_], attended: Attended) -> None:
+def add_rollouts(axes: NDArray[np.object_], attended: Attended) -> None:
     """The shown images, dimmed where little of the answer comes from, one an axes."""
     for ax in axes[len(attended.images) :]:
         ax.set_axis_off()
@@ -133,33 +130,27 @@ def attended_of(material: Material) -> dict[str, tuple[Entry, Attended]]:
     return {name: (entry, Attended.load(folder)) for name, (entry, folder) in folders(material).items()}
 
 
-def nothing_yet(material: Material, plot: Plot) -> Figure:
-    """The figure of arms that have not been run."""
-    return style.empty(material.study, plot.question, "no finished run", "Nothing has been looked at yet.")
-
-
-def draw_attention_maps(material: Material, plot: Plot) -> Figure:
+def draw_attention_maps(material: Material, plot: Plot) -> Drawing:
     """A row an arm, a column a block: the weights of one head for the first test image."""
     arms = {name: attended for name, (_, attended) in attended_of(material).items()}
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     columns = max(2, *(len(attended.blocks) for attended in arms.values()))
     fig = style.figure(len(arms) * marks.row_height(columns, 0.45))
     grid = fig.subplots(len(arms), columns, squeeze=False)
     for row, (name, attended) in zip(grid, arms.items(), strict=True):
-        draw_maps(row, attended)
+        add_maps(row, attended)
         marks.name_row(row[0], name)
     heads = either(attended.head for attended in arms.values())
     note = f"Head {heads}, first seed. {map_note([*arms.values()])}"
-    style.frame(fig, material.study, plot.question, note)
-    return fig
+    return fig, note
 
 
-def draw_attention_depth(material: Material, plot: Plot) -> Figure:
+def draw_attention_depth(material: Material, plot: Plot) -> Drawing:
     """Entropy share and diagonal against the block, one colour an arm, a dot a head."""
     arms = {name: attended for name, (_, attended) in attended_of(material).items()}
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     fig = style.figure(3.4)
     axes = dict(zip(("entropy_share", "diagonal"), fig.subplots(1, 2), strict=True))
     for index, (name, attended) in enumerate(arms.items()):
@@ -180,15 +171,11 @@ def draw_attention_depth(material: Material, plot: Plot) -> Figure:
     axes["diagonal"].yaxis.set_major_formatter("{x:g}")
     axes["diagonal"].yaxis.set_minor_locator(NullLocator())
     style.legend(fig)
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Dots: heads; lines: their mean; first seed, means over {images_measured(arms.values())}. Grey: "
         "uniform attention, whose entropy is log N and whose diagonal is 1/N for N tokens. Low entropy is "
-        "sparse attention; a diagonal near 1 looks at nothing but the token itself.",
+        "sparse attention; a diagonal near 1 looks at nothing but the token itself."
     )
-    return fig
 
 
 def _depth_axes(ax: Axes, title: str, unit: str, even: list[float]) -> None:
@@ -200,11 +187,11 @@ def _depth_axes(ax: Axes, title: str, unit: str, even: list[float]) -> None:
         ax.axhline(value, color=style.SOFT, linewidth=1, linestyle=":")
 
 
-def draw_attention_rollout(material: Material, plot: Plot) -> Figure:
+def draw_attention_rollout(material: Material, plot: Plot) -> Drawing:
     """A row an arm, a column a test image, dimmed where little of the answer comes from."""
     arms = attended_of(material)
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     datasets = list(dict.fromkeys(entry.dataset for entry, _ in arms.values()))
     columns = max(2, *(len(attended.images) for _, attended in arms.values()))
     n_rows = len(arms) + len(datasets)
@@ -213,10 +200,9 @@ def draw_attention_rollout(material: Material, plot: Plot) -> Figure:
     for dataset in datasets:
         of_dataset = {name: a for name, (entry, a) in arms.items() if entry.dataset == dataset}
         first = next(rows)
-        draw_images(first, next(iter(of_dataset.values())))
+        add_images(first, next(iter(of_dataset.values())))
         marks.name_row(first[0], f"test images of {dataset}")
         for (name, attended), row in zip(of_dataset.items(), rows, strict=False):
-            draw_rollouts(row, attended)
+            add_rollouts(row, attended)
             marks.name_row(row[0], name)
-    style.frame(fig, material.study, plot.question, f"First seed. {ROLLOUT_NOTE}")
-    return fig
+    return fig, f"First seed. {ROLLOUT_NOTE}"

@@ -1,6 +1,7 @@
 """Attribution in pictures: of one run the maps of all methods and how they are judged, and all arms of a study together."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from florilegium.explanation.attributions import FILES, Attributions
 from florilegium.figures import marks, style
-from florilegium.figures.attention import nothing_yet
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, explained
+from florilegium.figures.style import Drawing
 from florilegium.report.scores_attribution import MEASURES, RANDOM
 
 TITLES = {
@@ -62,40 +62,35 @@ def draw(
     Yields paths. `scores` is what `report.scores_attribution.summarise` makes.
     """
     for number in range(len(attributions.images)):
+        name = attributions.of(number)["image"].iloc[0]
+        question = f"Which pixels does the answer depend on? {name}, {place}"
         path = folder / f"image{number + 1}.png"
-        with style.applied():
-            style.save(_image(attributions, number, label, place), path)
-        yield path
-    path = folder / "scores.png"
-    with style.applied():
-        style.save(_scores(attributions, scores, label, place), path)
-    yield path
+        yield style.write(path, label, question, partial(_image, attributions, number))
+    question = f"Which explanation is to be preferred? {place}"
+    yield style.write(folder / "scores.png", label, question, partial(_scores, attributions, scores))
 
 
-def _image(attributions: Attributions, number: int, label: style.Label, place: str) -> Figure:
+def _image(attributions: Attributions, number: int) -> Drawing:
     rows = -(-(1 + len(attributions.methods)) // COLUMNS)
     fig = style.figure(rows * (style.WIDTH / COLUMNS + 0.4))
     axes = list(fig.subplots(rows, COLUMNS, squeeze=False).flat)
-    draw_image(axes[0], attributions, number)
+    add_image(axes[0], attributions, number)
     for ax, method in zip(axes[1:], attributions.methods, strict=False):
-        draw_map(ax, attributions, number, method)
+        add_map(ax, attributions, number, method)
     for ax in axes[1 + len(attributions.methods) :]:
         ax.set_axis_off()
-    name = attributions.of(number)["image"].iloc[0]
     notes = [MAP_NOTE, JUDGED_NOTE, GAP_NOTE, *unfit_note(attributions)]
-    style.frame(fig, label, f"Which pixels does the answer depend on? {name}, {place}", " ".join(notes))
-    return fig
+    return fig, " ".join(notes)
 
 
-def _scores(attributions: Attributions, scores: pd.DataFrame, label: style.Label, place: str) -> Figure:
+def _scores(attributions: Attributions, scores: pd.DataFrame) -> Drawing:
     fig = style.figure(3.2 + 0.26 * len(attributions.orders))
     grid = fig.subplots(2, 2, height_ratios=[3.2, 0.26 * len(attributions.orders)])
-    draw_curves(grid[0], attributions)
-    draw_scores(grid[1], scores)
+    add_curves(grid[0], attributions)
+    add_scores(grid[1], scores)
     count = len(attributions.curves)
     notes = [f"Above: means over {count} test images. {JUDGED_NOTE}", SCORES_NOTE, *unfit_note(attributions)]
-    style.frame(fig, label, f"Which explanation is to be preferred? {place}", " ".join(notes))
-    return fig
+    return fig, " ".join(notes)
 
 
 def unfit_note(attributions: Attributions) -> list[str]:
@@ -104,7 +99,7 @@ def unfit_note(attributions: Attributions) -> list[str]:
     return [f"Not available for this network: {TITLES[method]} ({reason})." for method, reason in missing]
 
 
-def draw_image(ax: Axes, attributions: Attributions, number: int) -> None:
+def add_image(ax: Axes, attributions: Attributions, number: int) -> None:
     """A shown image as the network is fed it: its class above, the answer below."""
     row = attributions.of(number).iloc[0]
     colour = style.RIGHT if row["target"] == row["prediction"] else style.WRONG
@@ -114,7 +109,7 @@ def draw_image(ax: Axes, attributions: Attributions, number: int) -> None:
     ax.set_xlabel(answer, fontsize=7.5, color=colour)
 
 
-def draw_map(ax: Axes, attributions: Attributions, number: int, method: str) -> None:
+def add_map(ax: Axes, attributions: Attributions, number: int, method: str) -> None:
     """A method's map over its image in grey, with its numbers."""
     values = attributions.maps[number, list(attributions.methods).index(method)].astype(np.float64)
     row = attributions.of(number).loc[method]
@@ -136,7 +131,7 @@ def tinted(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([colours, opacity[..., None]], axis=2)
 
 
-def draw_curves(axes: NDArray[np.object_], attributions: Attributions) -> None:
+def add_curves(axes: NDArray[np.object_], attributions: Attributions) -> None:
     """Mean deletion and mean insertion curve of each order of pixels, one axes each."""
     means = attributions.curves.astype(np.float64).mean(axis=0)  # (o, 2, p)
     shares = 100 * np.linspace(0, 1, means.shape[-1])
@@ -150,7 +145,7 @@ def draw_curves(axes: NDArray[np.object_], attributions: Attributions) -> None:
     axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
 
 
-def draw_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
+def add_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
     """Area under the curves of each order, a row each, with its interval; deletion and insertion, one axes each."""
     for ax, (measure, rows) in zip(axes, scores.groupby("measure", sort=True), strict=True):
         for place, row in enumerate(rows.itertuples()):
@@ -200,45 +195,40 @@ def sources(material: Material) -> list[Path]:
     return [folder / file for folder in folders(material).values() for file in READ]
 
 
-def draw_attribution_scores(material: Material, plot: Plot) -> Figure:
+def draw_attribution_scores(material: Material, plot: Plot) -> Drawing:
     """A row an arm: area under the deletion and the insertion curve of each method, beside random orders."""
     arms = {name: pd.read_csv(folder / READ[-1]) for name, folder in folders(material).items()}
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     lengths = [scores["method"].nunique() for scores in arms.values()]
     fig = style.figure(sum(0.9 + 0.26 * length for length in lengths))
     grid = fig.subplots(len(arms), 2, squeeze=False, height_ratios=[3 + length for length in lengths])
     for row, (name, scores) in zip(grid, arms.items(), strict=True):
-        draw_scores(row, scores)
+        add_scores(row, scores)
         row[0].set_title(name)
     counts = sorted({int(n) for scores in arms.values() for n in scores["n_images"]})
     images = " or ".join(map(str, counts))
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
-        f"First seed, {images} test images. {JUDGED_NOTE} {SCORES_NOTE} Dotted: random orders of pixels and of 8 x 8 squares.",
+    return fig, (
+        f"First seed, {images} test images. {JUDGED_NOTE} {SCORES_NOTE} Dotted: random orders of pixels and of 8 x 8 squares."
     )
-    return fig
 
 
-def draw_attribution_maps(material: Material, plot: Plot) -> Figure:
+def draw_attribution_maps(material: Material, plot: Plot) -> Drawing:
     """Two rows an arm, an image each; a column a method."""
     arms = {name: Attributions.load(folder) for name, folder in folders(material).items()}
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     methods = [method for method in TITLES if any(method in a.methods for a in arms.values())]
     lines = [(name, a, number) for name, a in arms.items() for number in range(min(IMAGES, len(a.images)))]
     columns = max(2, 1 + len(methods))
     fig = style.figure(len(lines) * marks.row_height(columns, 0.8))
     grid = fig.subplots(len(lines), columns, squeeze=False)
     for row, (name, attributions, number) in zip(grid, lines, strict=True):
-        draw_image(row[0], attributions, number)
+        add_image(row[0], attributions, number)
         marks.name_row(row[0], name)
         for ax, method in zip(row[1:], methods, strict=False):
             if method in attributions.methods:
-                draw_map(ax, attributions, number, method)
+                add_map(ax, attributions, number, method)
             else:
                 style.nothing(ax, "not available\nfor this network")
-    style.frame(fig, material.study, plot.question, f"First seed. {MAP_NOTE} {JUDGED_NOTE}")
-    return fig
+    return fig, f"First seed. {MAP_NOTE} {JUDGED_NOTE}"

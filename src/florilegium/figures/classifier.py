@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from florilegium.data.packed import read_pixels
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot
+from florilegium.figures.plots import Plot, members
+from florilegium.figures.style import Drawing
 
 ANNOTATED = 20  # classes up to which each cell shows its count
 MATRIX = 50  # classes up to which a matrix can be read
@@ -34,10 +35,10 @@ def coded(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return predictions.assign(**{key: predictions[key].map(places) for key in ("target", "prediction")})
 
 
-def draw_confusion(material: Material, plot: Plot) -> Figure:
+def draw_confusion(material: Material, plot: Plot) -> Drawing:
     """Errors of the study's main arm, summed over seeds, in shares of the true class: a matrix, or of many classes the
     pairs that are confused most."""
-    entry = material.study.classifier() or material.study.main()
+    (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     classes = material.classes.get(entry.dataset, ())
     names = material.called(entry.dataset)
@@ -59,14 +60,10 @@ def draw_confusion(material: Material, plot: Plot) -> Figure:
         if is_matrix
         else f"The {PAIRS} pairs of {n} classes that are confused most, as shares of the true class; numbers: images."
     )
-    style.frame(
-        fig,
-        material.study,
-        f"{plot.question} {material.label(entry)}",
+    return fig, (
         f"Test images of {entry.dataset}, {material.n_seeds([entry])} together ({material.n_tests([entry])} each). "
-        f"{reading}",
+        f"{reading}"
     )
-    return fig
 
 
 def confusion(tables: Sequence[pd.DataFrame], n_classes: int) -> NDArray[np.int64]:
@@ -116,9 +113,9 @@ def _pairs(ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
     ax.margins(x=0.12)
 
 
-def draw_samples(material: Material, plot: Plot) -> Figure:
+def draw_samples(material: Material, plot: Plot) -> Drawing:
     """Test images with class, prediction and probability: right ones and the surest errors."""
-    entry = material.study.classifier() or material.study.main()
+    (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     fig = Figure(figsize=(style.WIDTH, 7.6))
     places = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.06, "hspace": 0.36}
@@ -135,14 +132,10 @@ def draw_samples(material: Material, plot: Plot) -> Figure:
                 _sample(ax, pixels[row.image], names[row.target], names[row.prediction], row.probability)
     else:
         style.nothing(grid[1, 2], "no finished run")
-    style.frame(
-        fig,
-        material.study,
-        f"{plot.question} {material.label(entry)}",
+    return fig, (
         "Test images of the first seed. Upper half: right, spread evenly over the test set. Lower half: the errors "
-        "that it was surest of. True class above, prediction and its probability below.",
+        "that it was surest of. True class above, prediction and its probability below."
     )
-    return fig
 
 
 def choose(predictions: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFrame]:

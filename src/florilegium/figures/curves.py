@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from florilegium.figures import style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, members
+from florilegium.figures.style import Drawing
 from florilegium.report.runs import Run, curve
 from florilegium.report.study import Entry
 from florilegium.report.tables import axis
@@ -36,7 +37,7 @@ LARGE = Pen(thin=0.9, bold=2.4, cross=8)
 SMALL = Pen(thin=0.8, bold=2, cross=7, cross_colour=style.WRONG)
 
 
-def draw_runs(
+def add_runs(
     ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], pen: Pen
 ) -> None:
     """A column of the history by epoch: single runs thin, their mean bold, a cross where a run diverged."""
@@ -67,7 +68,7 @@ def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.where(counts > 0, np.nansum(padded, axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def draw_curves(material: Material, plot: Plot) -> Figure:
+def draw_curves(material: Material, plot: Plot) -> Drawing:
     """Validation accuracy and training loss against the epoch, one colour an arm."""
     entries = members(material.study, plot)
     fig = style.figure(3.4)
@@ -75,22 +76,18 @@ def draw_curves(material: Material, plot: Plot) -> Figure:
     for index, entry in enumerate(entries):
         look = {"color": style.colour(index), "linestyle": style.dashes(index)}
         runs = material.runs[entry.key]
-        draw_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look, LARGE)
-        draw_runs(loss, runs, "train_loss", 1, look, LARGE)
+        add_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look, LARGE)
+        add_runs(loss, runs, "train_loss", 1, look, LARGE)
         loss.plot([], [], linewidth=LARGE.bold, label=_legend(material, entry), **look)
     label = axis(entries[0].scoring.main, 1.0)[0].removeprefix("test ")
     _describe(accuracy, "Validation", label, "no validation split, so no curve")
     _describe(loss, "Training loss", "loss", "no finished run")
     style.legend(fig)
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Thin lines: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where "
         "a run diverged. The loss is the one that was minimised, on augmented images, so that it can stay "
-        "above the validation loss.",
+        "above the validation loss."
     )
-    return fig
 
 
 def _legend(material: Material, entry: Entry) -> str:
@@ -114,7 +111,7 @@ def _describe(ax: Axes, title: str, unit: str, empty: str) -> None:
     ax.set_ylim(bottom=0)
 
 
-def draw_panels(material: Material, plot: Plot) -> Figure:
+def draw_panels(material: Material, plot: Plot) -> Drawing:
     """For each arm its loss above and its main metric below, every panel of a kind on the same scale."""
     entries = members(material.study, plot)
     published = plot.choice.published if plot.choice else ()
@@ -136,16 +133,12 @@ def draw_panels(material: Material, plot: Plot) -> Figure:
     _same_limits([ax for row in axes[1::2] for ax in row if ax.get_visible()])
     _key(fig, has_published=bool(losses))
     sources = "; ".join(dict.fromkeys(of.source for of in published))
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"{material.not_alike([e for e in entries if '/'.join(e.key) in losses])}One column an arm, all on the same scales. "
         f"Thin: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where a run "
         "diverged. The training loss is the one that was minimised, on augmented images, so that it can stay above the "
-        f"validation loss.{f' Published training losses: {sources}.' if sources else ''}",
+        f"validation loss.{f' Published training losses: {sources}.' if sources else ''}"
     )
-    return fig
 
 
 def _losses(ax: Axes, runs: Sequence[Run], losses: Sequence[float]) -> None:
@@ -160,8 +153,8 @@ def _arm(material: Material, entry: Entry, loss: Axes, score: Axes, *, is_first:
     label, scale = axis(entry.scoring.main, 1.0)
     for ax, name, factor in ((loss, "loss", 1.0), (score, entry.scoring.main, scale)):
         ax.set_visible(True)
-        draw_runs(ax, runs, f"train_{name}", factor, TRAINING, SMALL)
-        draw_runs(ax, runs, f"val_{name}", factor, VALIDATION, SMALL)
+        add_runs(ax, runs, f"train_{name}", factor, TRAINING, SMALL)
+        add_runs(ax, runs, f"val_{name}", factor, VALIDATION, SMALL)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
         if not ax.lines:
             style.nothing(ax, "not run" if not runs else "not validated")

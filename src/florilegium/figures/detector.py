@@ -14,7 +14,8 @@ from florilegium.data.scene_pictures import ScenePictures
 from florilegium.evaluation.detection_errors import Judged, judge
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import LINES, Plot
+from florilegium.figures.plots import LINES, Plot, members
+from florilegium.figures.style import Drawing
 from florilegium.report.statistics import student
 from florilegium.report.study import Entry
 
@@ -42,9 +43,9 @@ def sources(material: Material) -> list[Path]:
     return [packed, packed.with_suffix(".csv"), packed.with_name(ANNOTATIONS)] if packed else []
 
 
-def draw_errors(material: Material, plot: Plot) -> Figure:
+def draw_errors(material: Material, plot: Plot) -> Drawing:
     """The kinds of `evaluation.detection_errors` left, objects against detections right."""
-    entry = material.study.detector() or material.study.main()
+    (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     classes = material.called(entry.dataset)
     fig = style.figure(max(3.8, 1.8 + 0.26 * (len(classes) + 1)))
@@ -56,16 +57,12 @@ def draw_errors(material: Material, plot: Plot) -> Figure:
     else:
         style.nothing(kinds, "no finished run")
         matrix.set_visible(False)
-    style.frame(
-        fig,
-        material.study,
-        f"{plot.question} {material.label(entry)}",
+    return fig, (
         "Detections from the score on at which F1 is best, at an IoU of 0.5. Left: detections of each kind, and objects "
         f"that nothing points at, a run; dots: single runs ({material.n_seeds([entry])}, {material.n_tests([entry])}); lines: 95 % t "
         "interval. Right: objects by class (rows) against what they were taken for, summed over seeds; colour: share "
-        "of the row.",
+        "of the row."
     )
-    return fig
 
 
 def _kinds(ax: Axes, counts: Sequence[Mapping[str, int]]) -> None:
@@ -98,9 +95,9 @@ def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[
     ax.axvline(n - 1.5, color="white", linewidth=2)
 
 
-def draw_precision_recall(material: Material, plot: Plot) -> Figure:
+def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
     """Curves at an IoU of 0.5 of the shown arm, of the classes it finds worst where there are many; areas beside them."""
-    entry = material.study.detector() or material.study.main()
+    (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     details = [run.detail() for run in runs]
     classes = [name for name in details[0]["classes"] if name in details[0]["precision"]] if details else []
@@ -119,15 +116,11 @@ def draw_precision_recall(material: Material, plot: Plot) -> Figure:
         style.nothing(curves, "no finished run" if not runs else "no object to find")
         areas.set_visible(False)
     fewer = f" The {LINES} classes with the lowest area are drawn." if len(classes) > LINES else ""
-    style.frame(
-        fig,
-        material.study,
-        f"{plot.question} {material.label(entry)}",
+    return fig, (
         f"Left: precision at each recall at an IoU of 0.5; thin: single runs ({material.n_seeds([entry])}, "
         f"{material.n_tests([entry])}); bold: their mean.{fewer} Right: average precision, mean and 95 % t interval over "
-        "seeds alone; large: over IoU 0.5 to 0.95; small: at 0.5.",
+        "seeds alone; large: over IoU 0.5 to 0.95; small: at 0.5."
     )
-    return fig
 
 
 def _percentages(details: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[float]:
@@ -156,12 +149,12 @@ def _areas(
     marks.without_rules(ax)
 
 
-def draw_detections(material: Material, plot: Plot) -> Figure:
+def draw_detections(material: Material, plot: Plot) -> Drawing:
     """Test images with objects, evenly spread, whatever came of them."""
     return _images(material, plot, _spread, "evenly spread over the test set")
 
 
-def draw_misses(material: Material, plot: Plot) -> Figure:
+def draw_misses(material: Material, plot: Plot) -> Drawing:
     """The test images with most objects missed, and of equal ones those with most wrong detections."""
     return _images(material, plot, _worst, "with most objects missed, then with most errors")
 
@@ -184,8 +177,8 @@ def _n_wrong(image: Judged) -> int:
 
 def _images(
     material: Material, plot: Plot, choose: Callable[[Mapping[int, Judged]], list[int]], which: str
-) -> Figure:
-    entry = material.study.detector() or material.study.main()
+) -> Drawing:
+    (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     numbers: list[int] = []
     if runs and material.scenes:
@@ -193,9 +186,8 @@ def _images(
         score = runs[0].detail()["errors"]["score"]
         images = judge(pictures.truth, runs[0].detections(), score)
         numbers = choose(images)
-    question = f"{plot.question} {material.label(entry)}"
     if not numbers:
-        return style.empty(material.study, question, _why(material, entry), READING)
+        return style.empty(_why(material, entry), READING)
     fig = _grid(numbers, images, pictures)
     least = (
         "all detections, none of which is right"
@@ -203,8 +195,7 @@ def _images(
         else f"detections from a score of {100 * score:.0f} % on, where F1 is best"
     )
     caption = f"Test images of the first seed, {which}; {least}. {READING}"
-    style.frame(fig, material.study, question, caption)
-    return fig
+    return fig, caption
 
 
 def _why(material: Material, entry: Entry) -> str:

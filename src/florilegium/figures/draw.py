@@ -1,9 +1,8 @@
 """Draw the figures of a study: the functions behind the kinds of `figures.registry`."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from florilegium.figures import (
     arms,
@@ -20,6 +19,7 @@ from florilegium.figures import (
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot
 from florilegium.figures.registry import KINDS, planned
+from florilegium.figures.style import Drawing
 
 # Modules, not functions: so the code hash of a stage takes each of them whole, and misses none that is looked up by name.
 MODULES = {
@@ -34,7 +34,7 @@ MODULES = {
     "published": published,
 }
 READ = (attention, attribution, classifier, detector, generation, nodes)
-DRAW: dict[str, Callable[[Material, Plot], Figure]] = {
+DRAW: dict[str, Callable[[Material, Plot], Drawing]] = {
     kind.name: getattr(MODULES[kind.module], f"draw_{kind.name}") for kind in KINDS.values()
 }
 
@@ -47,10 +47,8 @@ def render(material: Material, out: Path) -> Iterator[Path]:
 
 def draw(material: Material, plot: Plot, out: Path) -> Path:
     """Draw one figure into `out`; its file."""
-    path = out / f"{plot.name}.png"
-    with style.applied():
-        style.save(DRAW[plot.kind](material, plot), path)
-    return path
+    function = partial(DRAW[plot.kind], material, plot)
+    return style.write(out / f"{plot.name}.png", material.study, plot.question, function)
 
 
 def sources(material: Material) -> list[Path]:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot
+from florilegium.figures.style import Drawing
 from florilegium.report.generated import Set, recognised, sets_of
 
 CLASSES = 10  # shown at most
@@ -25,24 +25,20 @@ def name_of(material: Material, images: Set) -> str:
     return f"{material.label(images.entry)}: {images.name.replace('_', ' ')}"
 
 
-def draw_generated(material: Material, plot: Plot) -> Figure:
+def draw_generated(material: Material, plot: Plot) -> Drawing:
     """A row a set: the first images of each class, from the first seed."""
     sets = list(sets_of(material.study, material.runs))
     if not sets:
-        return style.empty(material.study, plot.question, "no generated images", "")
+        return style.empty("no generated images", "")
     fig = style.figure(0.3 + 0.95 * len(sets))
     axes = fig.subplots(len(sets), 1, squeeze=False)[:, 0]
     for ax, images in zip(axes, sets, strict=True):
         _strip(ax, images)
         ax.set_title(name_of(material, images), fontsize=9)
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"The first {EACH} images of each class that were drawn; none was chosen. A row is one set of one generator, of "
-        "its first seed.",
+        "its first seed."
     )
-    return fig
 
 
 def _strip(ax: Axes, of: Set) -> None:
@@ -68,11 +64,11 @@ def _strip(ax: Axes, of: Set) -> None:
         spine.set_visible(False)
 
 
-def draw_recognised(material: Material, plot: Plot) -> Figure:
+def draw_recognised(material: Material, plot: Plot) -> Drawing:
     """How many images a judge recognises, against the seconds that one takes to draw."""
     sets = [s for s in sets_of(material.study, material.runs) if s.entry.samples and s.entry.samples.judge]
     if not sets:
-        return style.empty(material.study, plot.question, "no generated images", "")
+        return style.empty("no generated images", "")
     fig = style.figure(3.8)
     ax = fig.subplots()
     for number, images in enumerate(sets):
@@ -87,12 +83,8 @@ def draw_recognised(material: Material, plot: Plot) -> Figure:
     ax.set_ylabel("recognised by a classifier\nof real images (%)")
     style.legend(fig)
     entries = list({s.entry.key: s.entry for s in sets}.values())
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Dots: mean over {material.n_seeds(entries)}; bars: 95 % interval (over seeds; of one: Wilson's over its images). "
         "Seconds are those of the hardware that drew them. An image that is recognised need not be new: the table "
-        "counts copies.",
+        "counts copies."
     )
-    return fig

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from florilegium.explanation.attended_nodes import FILES, AttendedNodes
 from florilegium.figures import marks, style
-from florilegium.figures.attention import either, nothing_yet
+from florilegium.figures.attention import either
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, with_nodes
+from florilegium.figures.style import Drawing
 from florilegium.report.study import Entry
 
 NODE_NOTE = (
@@ -36,13 +36,11 @@ PANELS = {
 
 def draw(attended: AttendedNodes, folder: Path, label: style.Label, place: str) -> Iterator[Path]:
     """Write `nodes.png` of one run into `folder`; `place` says which run. Yields its path."""
-    path = folder / "nodes.png"
-    with style.applied():
-        style.save(_nodes(attended, label, place), path)
-    yield path
+    question = f"What each quarter attends to: {place}"
+    yield style.write(folder / "nodes.png", label, question, lambda: _nodes(attended))
 
 
-def _nodes(attended: AttendedNodes, label: style.Label, place: str) -> Figure:
+def _nodes(attended: AttendedNodes) -> Drawing:
     """A row a shown image, a column a head; at last the mean over all images."""
     count, heads = attended.maps.shape[:2]
     largest = largest_of([attended])
@@ -51,10 +49,10 @@ def _nodes(attended: AttendedNodes, label: style.Label, place: str) -> Figure:
     for row, image, weights in zip(grid, attended.images, attended.maps, strict=False):
         marks.picture(row[0], image)
         for ax, map_ in zip(row[1:], with_mean(weights), strict=True):
-            draw_map(ax, map_, largest)
+            add_map(ax, map_, largest)
     grid[-1][0].set_axis_off()
     for ax, map_ in zip(grid[-1][1:], with_mean(attended.mean), strict=True):
-        draw_map(ax, map_, largest)
+        add_map(ax, map_, largest)
     for ax, name in zip(grid[0][1:], ["mean", *(f"head {head}" for head in range(heads))], strict=True):
         marks.heading(ax, name)
     for ax, row in zip(grid[-1][2:], attended.table.to_dict("records"), strict=True):
@@ -62,8 +60,7 @@ def _nodes(attended: AttendedNodes, label: style.Label, place: str) -> Figure:
     images = int(attended.table["n_images"].iloc[0])
     grid[-1][1].set_ylabel(f"{images} images", fontsize=7.5)
     note = f"{node_note([attended], largest)} Last row: means over {images} images. {NUMBER_NOTE.format(images=images)}"
-    style.frame(fig, label, f"What each quarter attends to: {place}", note)
-    return fig
+    return fig, note
 
 
 def numbers(row: Mapping[str, float]) -> str:
@@ -94,7 +91,7 @@ def with_mean(weights: NDArray[np.float16]) -> NDArray[np.float64]:
     return np.concatenate([exact.mean(0, keepdims=True), exact])
 
 
-def draw_map(ax: Axes, weights: NDArray[np.float64], largest: float) -> None:
+def add_map(ax: Axes, weights: NDArray[np.float64], largest: float) -> None:
     """Weights (N, N) of g x g nodes, the row of each node as a g x g map at the node's own place."""
     side = round(len(weights) ** 0.5)
     tiles = weights.reshape(side, side, side, side).transpose(0, 2, 1, 3)  # asking row, its map's row, ...
@@ -122,11 +119,11 @@ def attended_of(material: Material) -> dict[str, AttendedNodes]:
     return {name: AttendedNodes.load(folder) for name, (_, folder) in folders(material).items()}
 
 
-def draw_attention_nodes(material: Material, plot: Plot) -> Figure:
+def draw_attention_nodes(material: Material, plot: Plot) -> Drawing:
     """A row an arm, a column a test image: the mean over heads."""
     arms = attended_of(material)
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     columns = max(4, *(len(attended.images) for attended in arms.values()))
     fig = style.figure((len(arms) + 1) * min(marks.row_height(columns, 0.1), TALLEST))
     grid = fig.subplots(len(arms) + 1, columns, squeeze=False)
@@ -136,20 +133,19 @@ def draw_attention_nodes(material: Material, plot: Plot) -> Figure:
     marks.name_row(grid[0][0], "test images")
     for row, (name, attended) in zip(grid[1:], arms.items(), strict=True):
         for ax, weights in zip(row, attended.maps, strict=False):
-            draw_map(ax, with_mean(weights)[0], largest)
+            add_map(ax, with_mean(weights)[0], largest)
         marks.name_row(row[0], name)
     for ax in fig.axes:
         ax.set_axis_on() if ax.images else ax.set_axis_off()
     note = node_note([*arms.values()], largest)
-    style.frame(fig, material.study, plot.question, f"First seed, mean over heads. {note}")
-    return fig
+    return fig, f"First seed, mean over heads. {note}"
 
 
-def draw_attention_heads(material: Material, plot: Plot) -> Figure:
+def draw_attention_heads(material: Material, plot: Plot) -> Drawing:
     """A row an arm, a column a head: the mean over images, and numbers under it."""
     arms = attended_of(material)
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     columns = max(4, *(len(attended.mean) for attended in arms.values()))
     fig = style.figure(len(arms) * marks.row_height(columns, 0.6))
     largest = largest_in(attended.mean for attended in arms.values())
@@ -157,7 +153,7 @@ def draw_attention_heads(material: Material, plot: Plot) -> Figure:
         fig.subplots(len(arms), columns, squeeze=False), arms.items(), strict=True
     ):
         for ax, weights, head in zip(row, attended.mean, attended.table.to_dict("records"), strict=False):
-            draw_map(ax, weights.astype(float), largest)
+            add_map(ax, weights.astype(float), largest)
             marks.heading(ax, f"head {head['head']}")
             ax.set_xlabel(numbers(head), fontsize=7)
         for ax in row[len(attended.mean) :]:
@@ -165,15 +161,14 @@ def draw_attention_heads(material: Material, plot: Plot) -> Figure:
         marks.name_row(row[0], name)
     images = either(attended.table["n_images"].iloc[0] for attended in arms.values())
     note = f"{node_note([*arms.values()], largest)} {NUMBER_NOTE.format(images=images)}"
-    style.frame(fig, material.study, plot.question, f"First seed, means over {images} test images. {note}")
-    return fig
+    return fig, f"First seed, means over {images} test images. {note}"
 
 
-def draw_attention_change(material: Material, plot: Plot) -> Figure:
+def draw_attention_change(material: Material, plot: Plot) -> Drawing:
     """A row an arm, a panel a number: a dot a head, a bar their mean."""
     arms = attended_of(material)
     if not arms:
-        return nothing_yet(material, plot)
+        return style.empty()
     fig = style.figure(1.2 + 0.36 * len(arms))
     axes = fig.subplots(1, len(PANELS), sharey=True)
     rows = range(len(arms))
@@ -188,13 +183,9 @@ def draw_attention_change(material: Material, plot: Plot) -> Figure:
     axes[0].set_yticks(rows, [style.wrapped(name, 30) for name in arms])
     axes[0].set_ylim(len(arms) - 0.5, -0.5)
     images = either(attended.table["n_images"].iloc[0] for attended in arms.values())
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Dots: heads; bars: their mean; first seed, over {images} test images. Static attention has all nodes take "
         "most from the same node in every image (Brody et al. 2022, definition 3.1), as graph attention must whose "
         "activation rises throughout; weight that moves is the total variation from the mean row of the image, and from "
-        "the mean over images.",
+        "the mean over images."
     )
-    return fig

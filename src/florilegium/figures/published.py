@@ -5,13 +5,13 @@ from math import isfinite
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from florilegium.core.metrics import EPOCHS, SCORES, SCORING, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import CONVERGENCE_ROLES, Plot, members
+from florilegium.figures.style import Drawing
 from florilegium.report.comparison import differences_of, shown
 from florilegium.report.measures import value
 from florilegium.report.study import LEAKY, Entry, labels
@@ -27,7 +27,7 @@ MAIN = {task.main for task in SCORING.values()}
 MANY = 16  # arms that one figure of convergence shows, if need be
 
 
-def draw_published(material: Material, plot: Plot) -> Figure:
+def draw_published(material: Material, plot: Plot) -> Drawing:
     """Dot and interval: ours; band: the published range; word: the verdict."""
     table = material.comparison
     keys = zip(table["experiment"], table["arm"], strict=True)
@@ -51,14 +51,10 @@ def draw_published(material: Material, plot: Plot) -> Figure:
     if not_alike.any():
         which = "All" if not_alike.all() else "Some"
         warning = f"{which} bands are of something else than was run here, and no target: the table says what differs. "
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"{warning}{style.INTERVAL}; {material.n_seeds(arms)}. "
-        f"{material.n_tests(arms)}. Rows without a band have no published score.",
+        f"{material.n_tests(arms)}. Rows without a band have no published score."
     )
-    return fig
 
 
 def _row(ax: Axes, row: pd.Series, y: float) -> None:
@@ -91,7 +87,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     return max(0.0, low - air), min(100.0 + air / 2, high + air)
 
 
-def draw_leak(material: Material, plot: Plot) -> Figure:
+def draw_leak(material: Material, plot: Plot) -> Drawing:
     """Leaky against clean, seeds paired, and the paired difference with its interval."""
     leaks = material.study.leaks()
     fig = style.figure(max(3.2, 1.8 + 0.7 * len(leaks)))
@@ -111,15 +107,11 @@ def draw_leak(material: Material, plot: Plot) -> Figure:
     forest.set_xlabel("percentage points of test accuracy")
     forest.grid(axis="y", visible=False)
     arms = [entry for pair in leaks for entry in pair]
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Leaky: pretrained on pictures that the test set shows again; clean: without them. {material.n_seeds(arms)}, "
         f"{material.n_tests(arms)}. Dot and bar: mean paired difference and its 95 % interval, over seeds and "
-        f"images both; p adjusted for the study's {len(material.differences)} tests.",
+        f"images both; p adjusted for the study's {len(material.differences)} tests."
     )
-    return fig
 
 
 def _target(entry: Entry) -> str:
@@ -151,7 +143,7 @@ def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -
     ax.annotate(remark, (summary[0], y), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=9)
 
 
-def draw_convergence(material: Material, plot: Plot) -> Figure:
+def draw_convergence(material: Material, plot: Plot) -> Drawing:
     """Epochs until 90 % of an arm's own final validation accuracy."""
     entries = [e for e in _learners(material) if isfinite(material.summary(EPOCHS, e)[0])]
     fig = style.figure(1.3 + 0.5 * max(len(entries), 2))
@@ -171,15 +163,11 @@ def draw_convergence(material: Material, plot: Plot) -> Figure:
         style.legend(fig)
     else:
         style.nothing(ax, "no finished run with a validation split")
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Epochs until the validation accuracy first reaches 90 % of the same run's last. Small dots: single runs "
         f"({material.n_seeds(entries)}); large: mean and 95 % t interval over seeds. Every arm is held against its own "
-        "end, so read this beside the accuracy. Epochs spent on pretraining do not count.",
+        "end, so read this beside the accuracy. Epochs spent on pretraining do not count."
     )
-    return fig
 
 
 def _learners(material: Material) -> list[Entry]:
@@ -191,7 +179,7 @@ def _learners(material: Material) -> list[Entry]:
     return [e for e in entries if e.key in pairs]
 
 
-def draw_rates(material: Material, plot: Plot) -> Figure:
+def draw_rates(material: Material, plot: Plot) -> Drawing:
     """Test accuracy against the fine-tuning rate."""
     families = material.study.rates()
     fig = style.figure(3.6)
@@ -209,15 +197,11 @@ def draw_rates(material: Material, plot: Plot) -> Figure:
     ax.set_ylabel("test top-1 accuracy (%)")
     if len(families) > 1:
         style.legend(fig)
-    style.frame(
-        fig,
-        material.study,
-        plot.question,
+    return fig, (
         f"Small dots: single runs ({material.n_seeds(arms)}, {material.n_tests(arms)}); large: mean; bars: "
         f"{style.INTERVAL}. These are test accuracies, shown to answer the study's claim; no rate was "
-        "chosen by them.",
+        "chosen by them."
     )
-    return fig
 
 
 def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, aside: float) -> None:

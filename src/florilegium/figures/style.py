@@ -5,7 +5,7 @@ changes from day to day.
 """
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,6 +55,9 @@ RC: Any = {
     "lines.solid_capstyle": "round",
     "savefig.facecolor": "white",
 }
+
+
+Drawing = tuple[Figure, str]  # a figure, and the caption that goes under it
 
 
 class Label(Protocol):
@@ -132,16 +135,24 @@ def nothing(ax: Axes, why: str) -> None:
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=SOFT)
 
 
-def empty(label: Label, question: str, why: str, caption: str) -> Figure:
+def empty(why: str = "no finished run", caption: str = "Nothing has been looked at yet.") -> Drawing:
     """A figure that says why there is nothing to draw."""
     fig = figure(2.0)
     nothing(fig.subplots(), why)
-    frame(fig, label, question, caption)
-    return fig
+    return fig, caption
 
 
 def wrapped(label: str, width: int = 34) -> str:
     return textwrap.fill(label, width)
+
+
+def write(path: Path, label: Label, question: str, draw: Callable[[], Drawing]) -> Path:
+    """Draw a figure and write it, with its question above and its caption below, to `path`, which is returned."""
+    with applied():
+        fig, caption = draw()
+        frame(fig, label, question, caption)
+        save(fig, path)
+    return path
 
 
 def save(fig: Figure, path: Path) -> None:
