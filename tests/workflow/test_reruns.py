@@ -129,7 +129,7 @@ HELPERS = {
     "a part of the audit": ("audit/matching.py", "", ("results/",)),
     "a part of training": ("training/schedule.py", "", (*STUDIES, "results/demo/report.")),
     "a statistic": ("report/statistics.py", "", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
-    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
+    "the look of plots": ("figures/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
     "a part of packing": ("data/pack.py", "", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
 }  # fmt: skip
 

@@ -68,26 +68,22 @@ class Material:
 
     def not_alike(self, entries: Sequence[Entry]) -> str:
         """A warning for captions where published numbers stand beside arms that are not what was published."""
-        return (
-            "Published numbers are of something else than was run here: the table says what differs. "
-            if any(entry.departures for entry in entries)
-            else ""
-        )
+        is_warned = any(entry.departures for entry in entries)
+        warning = "Published numbers are of something else than was run here: the table says what differs. "
+        return warning if is_warned else ""
 
     def n_tests(self, entries: Sequence[Entry]) -> str:
         """`340 test images`, or a range where the arms differ."""
-        counts = sorted({run.metrics["n_test"] for entry in entries for run in self.finished(entry)})
-        if not counts:
-            return "no test images"
-        return (
-            f"{counts[0]:,} test images"
-            if len(counts) == 1
-            else f"{counts[0]:,} to {counts[-1]:,} test images"
+        return _range(
+            {run.metrics["n_test"] for entry in entries for run in self.finished(entry)}, "test image"
         )
 
     def n_seeds(self, entries: Sequence[Entry]) -> str:
         """`3 seeds`, or a range where the arms differ."""
-        counts = sorted({len(self.finished(entry)) for entry in entries} - {0})
-        if not counts or counts == [1]:
-            return "1 seed" if counts else "no seeds"
-        return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+        return _range({len(self.finished(entry)) for entry in entries} - {0}, "seed")
+
+
+def _range(counts: set[int], unit: str) -> str:
+    """`no seeds`, `1 seed`, `3 seeds` or `2 to 3 seeds`."""
+    ends = " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)})) if counts else "no"
+    return f"{ends} {unit}{'' if counts == {1} else 's'}"

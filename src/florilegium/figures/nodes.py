@@ -43,7 +43,7 @@ def draw(attended: AttendedNodes, folder: Path, label: style.Label, place: str) 
 def _nodes(attended: AttendedNodes) -> Drawing:
     """A row a shown image, a column a head; at last the mean over all images."""
     count, heads = attended.maps.shape[:2]
-    largest = largest_of([attended])
+    largest = largest_in([attended.maps, attended.mean])
     fig = style.figure((count + 1) * COLUMN + 0.9, max(style.WIDTH, (heads + 2) * COLUMN))
     grid = fig.subplots(count + 1, heads + 2, squeeze=False)
     for row, image, weights in zip(grid, attended.images, attended.maps, strict=False):
@@ -73,11 +73,6 @@ def node_note(runs: Sequence[AttendedNodes], largest: float) -> str:
     """How to read the maps of these networks, whose darkest square stands for `largest`."""
     even = runs[0].table["diagonal_uniform"].iloc[0]
     return NODE_NOTE.format(largest=largest, even=even)
-
-
-def largest_of(runs: Iterable[AttendedNodes]) -> float:
-    """The largest weight in any of their maps, so that one scale holds for all."""
-    return largest_in(weights for attended in runs for weights in (attended.maps, attended.mean))
 
 
 def largest_in(maps: Iterable[NDArray[np.floating]]) -> float:
