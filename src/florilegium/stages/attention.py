@@ -12,7 +12,8 @@ from florilegium.data.packed import read_pixels
 from florilegium.explanation.choice import spread
 from florilegium.explanation.nodes import survey_nodes
 from florilegium.explanation.survey import survey
-from florilegium.figures import attention, nodes
+from florilegium.figures.attention import draw as draw_tokens
+from florilegium.figures.nodes import draw as draw_nodes
 from florilegium.models.trained import load_trained
 from florilegium.report.study import read
 from florilegium.stages import explained
@@ -40,13 +41,11 @@ def main() -> None:
     }
     place = explained.run_of(arguments)
     if asked.attention.of == "nodes":
-        between_nodes = survey_nodes(trained.network, trained.config, **pictures, device=device)
-        written = between_nodes.save(arguments.out)
-        written += nodes.draw(between_nodes, arguments.out, asked, place)
+        nodes = survey_nodes(trained.network, trained.config, **pictures, device=device)
+        written = [*nodes.save(arguments.out), *draw_nodes(nodes, arguments.out, asked, place)]
     else:
         tokens = survey(trained.network, trained.config, asked.attention, **pictures, device=device)
-        written = tokens.save(arguments.out)
-        written += attention.draw(tokens, arguments.out, asked, place)
+        written = [*tokens.save(arguments.out), *draw_tokens(tokens, arguments.out, asked, place)]
     write_receipt(
         arguments.out / "receipt.json",
         stage="attention",
