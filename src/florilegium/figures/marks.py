@@ -132,10 +132,10 @@ def heatmap(
     shrink: float = 1.0,
 ) -> None:
     """Values (rows, columns) as shades, with the texts of `cells` by (row, column); `label` says the values' unit."""
-    drawn = ax.imshow(
+    shades = ax.imshow(
         values, cmap="Blues", vmin=limits[0], vmax=limits[1], interpolation="nearest", aspect=aspect
     )
-    low, high = drawn.get_clim()
+    low, high = shades.get_clim()
     for (row, column), text in cells.items():
         value = values[row, column]
         is_dark = isfinite(value) and high > low and (value - low) / (high - low) > DARK
@@ -145,7 +145,7 @@ def heatmap(
         )  # fmt: skip
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    fig.colorbar(drawn, ax=ax, shrink=shrink, label=label)
+    fig.colorbar(shades, ax=ax, shrink=shrink, label=label)
 
 
 def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
