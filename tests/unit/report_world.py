@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
+from florilegium.figures import style
+from florilegium.figures.draw import DRAW
+from florilegium.figures.material import Material
+from florilegium.figures.plots import Plot
+from florilegium.figures.registry import planned
 from florilegium.report.comparison import tabulate
-from florilegium.report.material import Material
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
 
@@ -31,6 +36,11 @@ CLASSES = [
     "tulip",
     "windflower",
 ]
+
+
+def class_names(n: int) -> list[str]:
+    """Names of `n` classes, in label order."""
+    return [*CLASSES, *(f"class_{i}" for i in range(len(CLASSES), n))][:n]
 
 
 def entry(
@@ -141,12 +151,13 @@ def write_run(
     hard = np.random.default_rng(1).random(n_test) + own.normal(0, 0.03, n_test)
     targets = np.arange(n_test) % n_classes
     right = np.argsort(np.argsort(hard)) < round(accuracy * n_test)
+    names = np.array(class_names(n_classes))
     wrong = (targets + own.integers(1, min(4, n_classes), n_test)) % n_classes
     predictions = pd.DataFrame(
         {
             "image": [f"jpg/image_{i:04d}.jpg" for i in range(n_test)],
-            "target": targets,
-            "prediction": np.where(right, targets, wrong),
+            "target": names[targets],
+            "prediction": names[np.where(right, targets, wrong)],
             "probability": np.where(right, 1 - 0.4 * own.random(n_test), 0.3 + 0.5 * own.random(n_test)),
         }
     )
@@ -290,3 +301,24 @@ def material_of(
     return Material(
         study, runs, tables.comparison, tables.differences, tables.scores, classes, pixels or {}, **more
     )
+
+
+def drawn(found: Material, plot: Plot) -> Figure:
+    """A figure as it is saved: with its question above and its caption below."""
+    with style.applied():
+        fig, caption = DRAW[plot.kind](found, plot)
+        style.frame(fig, found.study, plot.question, caption)
+    return fig
+
+
+def drawn_kind(found: Material, kind: str) -> Figure:
+    """The only figure of its kind in a study."""
+    (plot,) = [plot for plot in planned(found.study) if plot.kind == kind]
+    return drawn(found, plot)
+
+
+def saved(found: Material, kind: str, path: Path) -> Path:
+    """The same as a file."""
+    with style.applied():
+        style.save(drawn_kind(found, kind), path)
+    return path

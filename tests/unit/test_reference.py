@@ -22,12 +22,12 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.receipts import write_receipt
 from florilegium.core.validate import read_yaml
+from florilegium.figures.registry import KINDS
 from florilegium.plan.project import load_plan
 from florilegium.report import reference
 from florilegium.report.arms import Arms
 from florilegium.report.evidence import check_answers, live, read_reference
-from florilegium.report.figures import DRAW
-from florilegium.report.page import OF_MORE, WITH_PICTURES, document, plots_of
+from florilegium.report.page import document, plots_of
 from florilegium.report.recomputed import CLOSING, DOCUMENTS, OPENING, README, ROWS, recompute
 from florilegium.report.reference import folder_name, write_reference
 from florilegium.report.runs import pack, read_hits
@@ -197,7 +197,22 @@ def test_tables_from_a_reference_are_those_of_the_live_run(project: Path) -> Non
 
 
 def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
-    assert set(DRAW) >= {*WITH_PICTURES, *OF_MORE}
+    pictures = {
+        "samples",
+        "generated",
+        "detections",
+        "misses",
+        "attention_rollout",
+        "attention_nodes",
+        "attribution_maps",
+    }
+    more = {
+        "confusion",
+        "attribution_scores",
+        *(f"attention_{name}" for name in ("maps", "depth", "heads", "change")),
+    }
+    assert {name for name, kind in KINDS.items() if kind.shows_pictures} == pictures
+    assert {name for name, kind in KINDS.items() if kind.reads} == pictures | more
 
 
 def test_a_reference_is_verified_with_all_other_results(here: Path, monkeypatch, capsys) -> None:

@@ -15,12 +15,11 @@ from scipy import stats
 
 from florilegium.core.metrics import COCO
 from florilegium.data.boxed_pack import BoxedPictures
-from florilegium.report import style
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.registry import KINDS, planned
 from florilegium.report.arms import Arms
-from florilegium.report.catalogue import DETECTOR, planned
-from florilegium.report.figures import DRAW
-from florilegium.report.material import Material
-from florilegium.report.page import DATASET_HEADER, WITH_PICTURES, dataset_row
+from florilegium.report.page import DATASET_HEADER, dataset_row
 from florilegium.report.runs import epochs_to_90_percent
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
@@ -76,14 +75,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 def drawn(found: Material, name: str) -> matplotlib.figure.Figure:
     (figure,) = [figure for figure in planned(found.study) if figure.name == name]
-    with style.applied():
-        return DRAW[figure.kind](found, figure)
+    return report_world.drawn(found, figure)
 
 
 def texts(figure: matplotlib.figure.Figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
+DETECTOR = [name for name, kind in KINDS.items() if kind.module == "detector"]
 NAMES = [*(figure["name"] for figure in ASKED), *DETECTOR, "published"]
 
 
@@ -100,8 +99,7 @@ def test_every_figure_is_drawn_and_legible(whole: Material, name: str, tmp_path:
 def test_every_figure_is_drawn_before_anything_is_run(tmp_path: Path) -> None:
     found = material(tmp_path, described(), None)
     for figure in planned(found.study):
-        with style.applied():
-            assert DRAW[figure.kind](found, figure).texts
+        assert report_world.drawn(found, figure).texts
 
 
 def test_what_is_there_stands_beside_what_was_found(whole: Material) -> None:
@@ -125,7 +123,7 @@ def test_the_worst_images_come_first(whole: Material) -> None:
 
 
 def test_pictures_of_data_sets_are_not_put_into_documents() -> None:
-    assert {"detections", "misses"} <= set(WITH_PICTURES)
+    assert KINDS["detections"].shows_pictures and KINDS["misses"].shows_pictures
 
 
 def test_a_marked_seed_is_held_against_the_others(whole: Material) -> None:

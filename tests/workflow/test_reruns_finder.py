@@ -53,7 +53,7 @@ def test_what_the_finder_alone_uses_reruns_it_and_what_follows(copy: Path, every
 
 
 def test_another_look_draws_the_finder_again_and_trains_nothing(copy: Path):
-    edit(copy / "src/florilegium/report/style.py", "WIDTH = 9.0", "WIDTH = 9.0 + 1")
+    edit(copy / "src/florilegium/figures/style.py", "WIDTH = 9.0", "WIDTH = 9.0 + 1")
     pictures = {f"{finder}finder.{kind}" for finder in FINDERS for kind in ("png", "receipt.json")}
     due = planned(copy, "all")
     assert below(due, EXPERIMENT) == pictures

@@ -1,14 +1,17 @@
 # metrics and receipts -> comparison with what was published, and costs -> figures -> one page
 
 from florilegium.core.files import write_text
-from florilegium.report.catalogue import planned
+from florilegium.figures.registry import planned
 from florilegium.report.study import Study
 
 TEMPLATES = os.path.relpath(f"{workflow.basedir}/src/florilegium/report")
 TABLES = ("comparison", "differences", "costs", "scores")
 DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
 STUDIES = {study: Study.model_validate(d, strict=False) for study, d in DESCRIPTIONS.items()}
-FIGURES = {study: planned(STUDIES[study]) for study in plan.studies}
+try:
+    FIGURES = {study: planned(STUDIES[study]) for study in plan.studies}
+except UserError as error:
+    sys.exit(f"error: {error}")
 
 
 def figures_of(study):
@@ -147,9 +150,9 @@ for study in plan.studies:
             *[
                 report(
                     path,
-                    caption=f"../report/{figure.kind}.rst",
+                    caption="../report/figures.rst",
                     category=plan.studies[study].title,
-                    labels={"figure": figure.name.replace("_", " ")},
+                    labels={"figure": figure.name.replace("_", " "), "question": figure.question},
                 )
                 for path, figure in figures_of(study).items()
             ],

@@ -4,12 +4,11 @@ They are data, so that a study argues its own question without code of its own. 
 here; what is measured is drawn in the report.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
@@ -17,18 +16,12 @@ from florilegium.core.metrics import WORDS, check_metrics
 from florilegium.core.published import PublishedLosses
 from florilegium.core.strict import Count, Name, Strict
 
-# Names of the figures that every study may have (report.catalogue), and would write over.
-TAKEN = re.compile(
-    r"published(_\d+)?|leak|convergence|rates|confusion|samples|curves_(target|pretraining|rates)_.*"
-    r"|attention_(maps|depth|rollout|nodes|heads|change)|attribution_(maps|scores)|generated|recognised|precision_recall|errors"
-    r"|detections|misses"
-)
 NAMED = ("experiment", "arm")  # what an arm is called, beside what it is specified by
 SECTIONS = ("data", "model", "recipe", "init")
 
 
-class FigureKind(Strict):
-    """What is drawn, whichever arms it is drawn of."""
+class PlotFields(Strict):
+    """What is drawn, of any arms."""
 
     name: Name = Field(description="its file: results/<preset>/<study>/figures/<name>.png")
     kind: Literal["against", "bars", "curves", "heatmap", "seeds"] = Field(
@@ -56,15 +49,6 @@ class FigureKind(Strict):
         (), strict=False, description="curves: training losses as published, drawn under an arm's own"
     )
 
-    @field_validator("name")
-    @classmethod
-    def _free(cls, name: str) -> str:
-        if TAKEN.fullmatch(name):
-            raise ValueError(
-                f"'{name}' is the name of a figure that the report draws by itself; choose another"
-            )
-        return name
-
     @model_validator(mode="after")
     def _fits_kind(self) -> Self:
         is_map = self.kind == "heatmap"
@@ -83,7 +67,7 @@ class FigureKind(Strict):
         return self
 
 
-class FigureEntry(FigureKind):
+class PlotEntry(PlotFields):
     """A figure as a study file writes it."""
 
     experiments: tuple[str, ...] = Field(
@@ -91,15 +75,15 @@ class FigureEntry(FigureKind):
     )
 
 
-class ChosenFigure(FigureKind):
+class PlotChoice(PlotFields):
     """A figure with its arms, each as (experiment, arm); none where a preset leaves all of them out."""
 
     arms: tuple[tuple[str, str], ...]
 
 
 def choose(
-    entries: Sequence[FigureEntry], experiments: Sequence[Experiment], known: set[tuple[str, str]], where: str
-) -> list[ChosenFigure]:
+    entries: Sequence[PlotEntry], experiments: Sequence[Experiment], known: set[tuple[str, str]], where: str
+) -> list[PlotChoice]:
     """The figures that can be drawn of `experiments`, the arms of one study in one preset.
 
     Args:
@@ -113,7 +97,7 @@ def choose(
     by_arm = {(e.name, e.arm): e for e in experiments}
     here = {arm: _texts(*arm) | _texts(e.unsplit_name, e.arm) for arm, e in by_arm.items()}
     everywhere = {arm: _texts(*arm) for arm in known} | here
-    chosen: list[ChosenFigure] = []
+    chosen: list[PlotChoice] = []
     for entry in entries:
         place = f"{where}: figures.{entry.name}"
         if any(entry.name == other.name for other in chosen):
@@ -132,22 +116,22 @@ def choose(
         for task in dict.fromkeys(by_arm[arm].task for arm in arms) or [None]:
             check_metrics(_measured(entry), task, f"{place}: metrics")
         values = entry.model_dump(exclude={"experiments"})
-        chosen.append(ChosenFigure(**values, arms=tuple(arms)))
+        chosen.append(PlotChoice(**values, arms=tuple(arms)))
     for e in experiments:
         asked(e, chosen, f"{where}: figures")
     return chosen
 
 
-def _measured(figure: FigureKind) -> tuple[str, ...]:
+def _measured(plot: PlotFields) -> tuple[str, ...]:
     """The metrics that a figure draws, those on its axis of x among them."""
-    return (*figure.metrics, *(x for x in (figure.x,) if x in WORDS))
+    return (*plot.metrics, *(x for x in (plot.x,) if x in WORDS))
 
 
-def asked(experiment: Experiment, figures: Sequence[ChosenFigure], where: str) -> dict[str, Any]:
+def asked(experiment: Experiment, plots: Sequence[PlotChoice], where: str) -> dict[str, Any]:
     """The values of an arm that figures draw it by: `{"recipe.batch_size": 32}`. What is measured is not
     among them."""
     key = (experiment.name, experiment.arm)
-    paths = [path for figure in figures if key in figure.arms for path in (figure.x, figure.by)]
+    paths = [path for plot in plots if key in plot.arms for path in (plot.x, plot.by)]
     return {
         path: _value(experiment, path, where)
         for path in paths

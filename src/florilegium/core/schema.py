@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from florilegium.core.audit_settings import Audit
-from florilegium.core.figures import FigureEntry
+from florilegium.core.figures import PlotEntry
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Positive, Strict
@@ -77,7 +77,7 @@ class StudyFile(Strict):
         "no figure is held against what was measured on others",
     )
     experiments: dict[Name, ExperimentEntry]
-    figures: tuple[FigureEntry, ...] = Field(
+    figures: tuple[PlotEntry, ...] = Field(
         (), strict=False, description="what the study argues from, beside the figures that every study has"
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from florilegium.core.errors import UserError
 from florilegium.core.experiment import Experiment
-from florilegium.core.figures import ChosenFigure
+from florilegium.core.figures import PlotChoice
 from florilegium.core.networks import called, described, is_same, own_size
 from florilegium.core.sources import Dataset, split_names
 from florilegium.core.spec import Init
@@ -237,7 +237,7 @@ def titled(e: Experiment, paper: Paper) -> Experiment:
     return replace(e, title=title)
 
 
-def figure_titled(figure: ChosenFigure, experiments: Sequence[Experiment], paper: Paper) -> ChosenFigure:
+def figure_titled(figure: PlotChoice, experiments: Sequence[Experiment], paper: Paper) -> PlotChoice:
     """The figure with a title that names the network of its first arm, and of all others that stand for the same one.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 
 from florilegium.core.errors import unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.figures import ChosenFigure, asked
+from florilegium.core.figures import PlotChoice, asked
 from florilegium.core.networks import described, is_same
 from florilegium.core.recipe import FEATURED, Recipe
 from florilegium.core.schema import Preset, Settings, StudyFile
@@ -38,7 +38,7 @@ class Plan:
     datasets: dict[str, Dataset]
     studies: dict[str, StudyFile]
     experiments: tuple[Experiment, ...]
-    figures: dict[str, list[ChosenFigure]]
+    figures: dict[str, list[PlotChoice]]
     paper: Paper
 
     def of(self, study: str) -> list[Experiment]:

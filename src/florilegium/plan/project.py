@@ -9,7 +9,7 @@ from florilegium.core.committed import REFERENCE
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.figures import ChosenFigure, choose
+from florilegium.core.figures import PlotChoice, choose
 from florilegium.core.metrics import check_metrics
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, check_overrides, split_names
@@ -223,7 +223,7 @@ def _leaves_out(change: Change, e: Experiment) -> bool:
     return change.concerns(e.entry) and (change.overlay.skip or e.arm in change.overlay.skip_arms)
 
 
-def _figures(study: LoadedStudy, experiments: Iterable[Experiment], paper: Paper) -> list[ChosenFigure]:
+def _figures(study: LoadedStudy, experiments: Iterable[Experiment], paper: Paper) -> list[PlotChoice]:
     own = study.own(experiments)
     chosen = choose(study.file.figures, own, every_arm(study.file, study.where), study.where)
     return [figure_titled(figure, own, paper) for figure in chosen]

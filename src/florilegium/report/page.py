@@ -14,8 +14,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
+from florilegium.figures.plots import Plot
+from florilegium.figures.registry import KINDS, left_out, planned
 from florilegium.report import generated, scores, tables
-from florilegium.report.catalogue import Planned, left_out, planned
 from florilegium.report.comparison import StudyTables
 from florilegium.report.evidence import Evidence, provenance
 from florilegium.report.findings import findings
@@ -37,16 +38,6 @@ READING = {
     "costs": scores.COST_READING,
     "generated": generated.READING,
 }
-# Figures that show images of the data sets, whose terms may forbid it.
-WITH_PICTURES = (
-    *("samples", "generated", "detections", "misses"),
-    *("attention_rollout", "attention_nodes", "attribution_maps"),
-)
-# Figures of what a reference does not hold: single predictions, attention and attributions.
-OF_MORE = (
-    "confusion",
-    *("attention_maps", "attention_depth", "attention_heads", "attention_change", "attribution_scores"),
-)
 
 
 def render_page(evidence: Evidence) -> str:
@@ -80,9 +71,9 @@ def document(evidence: Evidence, plots: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def plots_of(study: Study) -> list[Planned]:
+def plots_of(study: Study) -> list[Plot]:
     """The figures of a study that can be drawn from a reference and committed."""
-    return [figure for figure in planned(study) if figure.kind not in (*WITH_PICTURES, *OF_MORE)]
+    return [plot for plot in planned(study) if not KINDS[plot.kind].reads]
 
 
 def _rendered(

@@ -13,10 +13,10 @@ from florilegium.core.files import replacing, write_text
 from florilegium.core.metrics import WORDS
 from florilegium.core.strict import Name, Strict
 from florilegium.core.validate import parse, read_yaml
+from florilegium.figures.draw import draw
+from florilegium.figures.material import Material
 from florilegium.report.comparison import differences_of, write_tables
 from florilegium.report.evidence import Evidence, provenance, read_reference
-from florilegium.report.figures import draw
-from florilegium.report.material import Material
 from florilegium.report.page import document, plots_of
 from florilegium.report.study import Entry
 from florilegium.report.tables import markdown_table, number, readable_differences

@@ -140,7 +140,11 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """`image, target, prediction, probability`, a row a test image, sorted by image."""
-        return pd.read_csv(self.folder / "predictions.csv").sort_values("image", ignore_index=True)
+        texts = dict.fromkeys(
+            ("image", "target", "prediction"), str
+        )  # also where a class is called by a number
+        table = pd.read_csv(self.folder / "predictions.csv", dtype=texts, keep_default_na=False)
+        return table.sort_values("image", ignore_index=True)
 
 
 def read_study(root: Path, study: Study) -> dict[Key, list[Run]]:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import UserError
-from florilegium.core.figures import ChosenFigure
+from florilegium.core.figures import PlotChoice
 from florilegium.core.metrics import SCORING, Scored, Scoring
 from florilegium.core.published import Baseline, Published
 from florilegium.core.sampling import Samples
@@ -127,7 +127,7 @@ class Study(Strict):
     rendered: bool = Field(description="a demo: all its images are drawn by the project")
     preset_note: str
     entries: tuple[Entry, ...]
-    figures: tuple[ChosenFigure, ...] = ()
+    figures: tuple[PlotChoice, ...] = ()
 
     def find(self, key: Key | None) -> Entry | None:
         return self._by_key.get(key) if key else None

@@ -13,8 +13,9 @@ from florilegium.data.packed import read_pixels
 from florilegium.explanation.choice import spread
 from florilegium.explanation.nodes import survey_nodes
 from florilegium.explanation.survey import survey
+from florilegium.figures.attention import draw as draw_tokens
+from florilegium.figures.nodes import draw as draw_nodes
 from florilegium.models.trained import load_trained
-from florilegium.report import pictures_attention, pictures_nodes
 from florilegium.report.study import read
 from florilegium.stages.arguments import (
     PictureOrigin,
@@ -48,10 +49,10 @@ def main() -> None:
         }
         if spec.attention.of == "nodes":
             nodes = survey_nodes(trained.network, trained.config, **pixels, device=device)
-            receipt.outputs += [*nodes.save(out), *pictures_nodes.draw(nodes, out, spec, run)]
+            receipt.outputs += [*nodes.save(out), *draw_nodes(nodes, out, spec, run)]
         else:
             tokens = survey(trained.network, trained.config, spec.attention, **pixels, device=device)
-            receipt.outputs += [*tokens.save(out), *pictures_attention.draw(tokens, out, spec, run)]
+            receipt.outputs += [*tokens.save(out), *draw_tokens(tokens, out, spec, run)]
         receipt.spec = spec.model_dump(mode="json")
         receipt.facts["device"] = device.type
 

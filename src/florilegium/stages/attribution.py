@@ -15,8 +15,8 @@ from florilegium.data.packed import read_pixels
 from florilegium.explanation.attributions import Attributions
 from florilegium.explanation.choice import choose, spread
 from florilegium.explanation.interpretation import interpret
+from florilegium.figures.attribution import draw
 from florilegium.models.trained import load_trained
-from florilegium.report.pictures_attribution import draw
 from florilegium.report.scores import summarise
 from florilegium.report.study import read
 from florilegium.report.tables import write_csv

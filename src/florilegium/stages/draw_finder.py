@@ -11,8 +11,8 @@ import pandas as pd
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
-from florilegium.report import style
-from florilegium.report.figures_finders import Origin, draw_rates
+from florilegium.figures import style
+from florilegium.figures.finders import Origin, draw_rates
 from florilegium.stages.stage import stage, stage_parser
 
 

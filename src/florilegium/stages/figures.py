@@ -7,16 +7,9 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.report import (
-    figures_attention,
-    figures_attribution,
-    figures_detections,
-    figures_generation,
-    figures_nodes,
-)
+from florilegium.figures import draw
+from florilegium.figures.material import Material
 from florilegium.report.comparison import read_tables
-from florilegium.report.figures import render
-from florilegium.report.material import Material
 from florilegium.report.runs import files_of, read_study
 from florilegium.report.scores import read_scores
 from florilegium.report.study import Study, read
@@ -63,10 +56,7 @@ def main() -> None:
         pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
         scenes=next(iter(arguments.scenes), None),
     )
-    written = list(render(material, arguments.out))
-    seen = study.classifier()
-    shown = material.pixels.get(seen.dataset) if seen else None
-    pixels = [shown, shown.with_suffix(".csv")] if shown else []
+    written = list(draw.render(material, arguments.out))
     write_receipt(
         arguments.out / "receipt.json",
         stage="figures",
@@ -77,13 +67,8 @@ def main() -> None:
             arguments.comparison.with_name("differences.csv"),
             arguments.comparison.with_name("scores.csv"),
             *arguments.images,
-            *pixels,
             *files_of(material.runs, READ),
-            *figures_attention.sources(material),
-            *figures_nodes.sources(material),
-            *figures_attribution.sources(material),
-            *figures_detections.sources(material),
-            *figures_generation.sources(material),
+            *draw.sources(material),
         ],
         outputs=written,
         started=started,

@@ -8,7 +8,7 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
 from florilegium.core.receipts import write_receipt
-from florilegium.report.catalogue import planned
+from florilegium.figures.registry import planned
 from florilegium.report.evidence import Evidence
 from florilegium.report.page import TEMPLATES, render_page
 from florilegium.report.runs import RUN_FILES

@@ -1,0 +1,189 @@
+"""Training by epoch: every seed thin, their mean bold; all arms in one pair of panels, or a pair of panels an arm."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from florilegium.figures import style
+from florilegium.figures.material import Material
+from florilegium.figures.plots import Plot, members
+from florilegium.figures.style import Drawing
+from florilegium.report.runs import Run, curve
+from florilegium.report.study import Entry
+from florilegium.report.tables import axis
+
+ACROSS = 5  # arms a row of panels
+VALIDATION: dict[str, Any] = {"color": style.PALETTE[0], "linestyle": "-"}
+TRAINING: dict[str, Any] = {"color": style.SOFT, "linestyle": "--"}
+PUBLISHED: dict[str, Any] = {"color": style.BAND, "linewidth": 4, "zorder": 1}
+
+
+class Pen(NamedTuple):
+    """Widths of single runs and of their mean, and size and colour of a divergence's cross (None: the arm's)."""
+
+    thin: float
+    bold: float
+    cross: float
+    cross_colour: str | None = None
+
+
+LARGE = Pen(thin=0.9, bold=2.4, cross=8)
+SMALL = Pen(thin=0.8, bold=2, cross=7, cross_colour=style.WRONG)
+
+
+def add_runs(
+    ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], pen: Pen
+) -> None:
+    """A column of the history by epoch: single runs thin, their mean bold, a cross where a run diverged."""
+    curves = []
+    for run in runs:
+        values = scale * curve(run, column)
+        values[~np.isfinite(values)] = np.nan
+        finite = np.flatnonzero(~np.isnan(values))
+        if not len(finite):
+            continue
+        ax.plot(np.arange(1, len(values) + 1), values, linewidth=pen.thin, alpha=0.4, **look)
+        if run.diverged:
+            colour = pen.cross_colour or look["color"]
+            ax.plot(finite[-1] + 1, values[finite[-1]], marker="x", markersize=pen.cross, color=colour, mew=2)
+        else:
+            curves.append(values)
+    if curves:
+        mean = mean_curve(curves)
+        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=pen.bold, **look)
+
+
+def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean over runs at each epoch, over those that got so far; shape (longest,)."""
+    padded = np.full((len(curves), max(len(c) for c in curves)), np.nan)
+    for row, values in zip(padded, curves, strict=True):
+        row[: len(values)] = values
+    counts = np.sum(~np.isnan(padded), axis=0)
+    return np.where(counts > 0, np.nansum(padded, axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def draw_curves(material: Material, plot: Plot) -> Drawing:
+    """Validation accuracy and training loss against the epoch, one colour an arm."""
+    entries = members(material.study, plot)
+    fig = style.figure(3.4)
+    accuracy, loss = fig.subplots(1, 2)
+    for index, entry in enumerate(entries):
+        look = {"color": style.colour(index), "linestyle": style.dashes(index)}
+        runs = material.runs[entry.key]
+        add_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look, LARGE)
+        add_runs(loss, runs, "train_loss", 1, look, LARGE)
+        loss.plot([], [], linewidth=LARGE.bold, label=_legend(material, entry), **look)
+    label = axis(entries[0].scoring.main, 1.0)[0].removeprefix("test ")
+    _describe(accuracy, "Validation", label, "no validation split, so no curve")
+    _describe(loss, "Training loss", "loss", "no finished run")
+    style.legend(fig)
+    return fig, (
+        f"Thin lines: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where "
+        "a run diverged. The loss is the one that was minimised, on augmented images, so that it can stay "
+        "above the validation loss."
+    )
+
+
+def _legend(material: Material, entry: Entry) -> str:
+    runs = material.runs[entry.key]
+    label = material.label(entry)
+    if not runs:
+        return f"{label}: not run"
+    is_validated = any(np.isfinite(curve(run, entry.scoring.validated)).any() for run in runs)
+    return style.wrapped(label if is_validated else f"{label}: no validation", 64)
+
+
+def _describe(ax: Axes, title: str, unit: str, empty: str) -> None:
+    """Title and axes of a panel; `empty` is what it says without a curve."""
+    ax.set_title(title)
+    if not any(len(line.get_xdata()) for line in ax.lines):  # type: ignore[arg-type]
+        style.nothing(ax, empty)
+        return
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(unit)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.set_ylim(bottom=0)
+
+
+def draw_panels(material: Material, plot: Plot) -> Drawing:
+    """For each arm its loss above and its main metric below, every panel of a kind on the same scale."""
+    entries = members(material.study, plot)
+    published = plot.choice.published if plot.choice else ()
+    losses = {of.experiment: of.losses for of in published}
+    n_blocks = ceil(len(entries) / ACROSS)
+    n_across = ceil(len(entries) / n_blocks)
+    fig = style.figure(
+        0.4 + 3.7 * n_blocks, style.WIDTH if n_across > 2 else 0.35 * style.WIDTH * (1 + n_across)
+    )
+    axes = fig.subplots(2 * n_blocks, n_across, squeeze=False)
+    for ax in axes.flat:
+        ax.set_visible(False)
+    for index, entry in enumerate(entries):
+        block, column = divmod(index, n_across)
+        loss, score = axes[2 * block, column], axes[2 * block + 1, column]
+        _losses(loss, material.runs[entry.key], losses.get("/".join(entry.key), ()))
+        _arm(material, entry, loss, score, is_first=column == 0)
+    _same_limits([ax for row in axes[0::2] for ax in row if ax.get_visible()])
+    _same_limits([ax for row in axes[1::2] for ax in row if ax.get_visible()])
+    _key(fig, has_published=bool(losses))
+    sources = "; ".join(dict.fromkeys(of.source for of in published))
+    return fig, (
+        f"{material.not_alike([e for e in entries if '/'.join(e.key) in losses])}One column an arm, all on the same scales. "
+        f"Thin: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where a run "
+        "diverged. The training loss is the one that was minimised, on augmented images, so that it can stay above the "
+        f"validation loss.{f' Published training losses: {sources}.' if sources else ''}"
+    )
+
+
+def _losses(ax: Axes, runs: Sequence[Run], losses: Sequence[float]) -> None:
+    """Published losses, as far as our own runs go: the epochs beyond would squeeze them."""
+    known = losses[: max((len(run.history) for run in runs), default=len(losses))]
+    if known:
+        ax.plot(np.arange(1, len(known) + 1), known, **PUBLISHED)
+
+
+def _arm(material: Material, entry: Entry, loss: Axes, score: Axes, *, is_first: bool) -> None:
+    runs = material.runs[entry.key]
+    label, scale = axis(entry.scoring.main, 1.0)
+    for ax, name, factor in ((loss, "loss", 1.0), (score, entry.scoring.main, scale)):
+        ax.set_visible(True)
+        add_runs(ax, runs, f"train_{name}", factor, TRAINING, SMALL)
+        add_runs(ax, runs, f"val_{name}", factor, VALIDATION, SMALL)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+        if not ax.lines:
+            style.nothing(ax, "not run" if not runs else "not validated")
+    loss.set_title(style.wrapped(material.label(entry), 22), fontsize=9)
+    score.set_xlabel("epoch")
+    loss.tick_params(labelbottom=False)
+    if is_first:
+        loss.set_ylabel("loss")
+        score.set_ylabel(label.removeprefix("test "))
+    else:
+        loss.tick_params(labelleft=False)
+        score.tick_params(labelleft=False)
+
+
+def _same_limits(axes: Sequence[Axes]) -> None:
+    """One scale for all; a few values far above the rest, as before a divergence, do not set it."""
+    lines = [line.get_ydata() for ax in axes for line in ax.lines]
+    if not lines:
+        return
+    values = np.concatenate([np.asarray(y, dtype=float).ravel() for y in lines])
+    values = values[np.isfinite(values)]
+    top = min(values.max(), 3 * np.quantile(values, 0.95)) if len(values) else 1.0
+    for ax in axes:
+        ax.set_ylim(0, 1.06 * top if top > 0 else 1.0)
+
+
+def _key(fig: Figure, *, has_published: bool) -> None:
+    ax = fig.axes[0]
+    beside = [("published training", PUBLISHED)] if has_published else []
+    for name, look in (("validation", VALIDATION), ("training", TRAINING), *beside):
+        ax.plot([], [], label=name, **{"linewidth": 2, **look})
+    style.legend(fig, columns=3)

@@ -1,0 +1,192 @@
+"""The marks that figures are made of, each drawn in one place: a mean with its interval, single runs, the published
+range, rows of names, grids of panels, heat maps and pictures."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil, isfinite
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from florilegium.figures import style
+from florilegium.report.statistics import Interval
+
+NAMES = 1.5  # inches that the names of rows of pictures take
+DARK = 0.6  # share of a heat map's range from which on its cells are written in white
+
+
+def _line(ax: Axes, along: Any, across: Any, marker: str, *, upright: bool, **look: Any) -> None:
+    """A line whose values lie along the x axis, or along the y axis where the mark stands upright."""
+    ax.plot(*((across, along) if upright else (along, across)), marker, **look)
+
+
+def interval(
+    ax: Axes, ends: Sequence[float], at: float, colour: str, *, upright: bool = False, width: float = 2.6
+) -> None:
+    """A bar from the lower to the upper end; none where an end is not finite."""
+    _line(ax, ends, [at, at], "-", upright=upright, color=colour, linewidth=width, zorder=3)
+
+
+def estimate(
+    ax: Axes,
+    summary: Interval,
+    at: float,
+    colour: str,
+    *,
+    upright: bool = False,
+    width: float = 2.6,
+    size: float = 8,
+    label: str | None = None,
+) -> None:
+    """A mean as a dot on the bar of its interval.
+
+    Args:
+        summary: mean, lower and upper end, in units of the axis.
+        at: the place on the other axis.
+        upright: the values lie along the y axis.
+        width, size: of the bar and of the dot, in points.
+        label: of the dot in the legend.
+    """
+    mean, *ends = summary
+    interval(ax, ends, at, colour, upright=upright, width=width)
+    look: dict[str, Any] = {"color": colour, "markeredgecolor": "white", "zorder": 4, "label": label}
+    _line(ax, mean, at, "o", upright=upright, markersize=size, **look)
+
+
+def dots(
+    ax: Axes,
+    values: Sequence[float],
+    at: float,
+    colour: str,
+    *,
+    upright: bool = False,
+    size: float = 4,
+    alpha: float = 0.45,
+    **look: Any,
+) -> None:
+    """Single runs as small dots, all at the same place on the other axis."""
+    look = {"markersize": size, "alpha": alpha, "color": colour, "zorder": 3, **look}
+    _line(ax, values, [at] * len(values), "o", upright=upright, **look)
+
+
+def band(ax: Axes, low: float, high: float, at: float, half: float, *, upright: bool = False) -> None:
+    """A published range, `half` wide to both sides of `at` on the other axis."""
+    across = [at - half, at + half]
+    (ax.fill_between if upright else ax.fill_betweenx)(across, low, high, color=style.BAND, zorder=1)
+    # A single number has no width of its own, and still has to be seen.
+    look: dict[str, Any] = {"color": style.BAND, "linewidth": 3, "solid_capstyle": "butt", "zorder": 1}
+    _line(ax, [(low + high) / 2] * 2, across, "-", upright=upright, **look)
+
+
+def key(ax: Axes, *, mean: str = "mean, 95 % interval", has_band: bool) -> None:
+    """What the legend says of means, and of published ranges where there are any."""
+    ax.plot([], [], "o", color=style.INK, label=mean)
+    if has_band:
+        ax.fill_between([], [], color=style.BAND, label="published")
+
+
+def rows(ax: Axes, names: Sequence[str], **font: Any) -> None:
+    """A row for each name, the first at height 0 and each next one lower by 1."""
+    ax.set_yticks([-row for row in range(len(names))], names, **font)
+    ax.set_ylim(-len(names) + 0.4, 0.6)
+    without_rules(ax)
+
+
+def without_rules(ax: Axes) -> None:
+    """Neither ticks nor grid lines across, since each row has a name."""
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+
+
+def remark(
+    ax: Axes, text: str, place: tuple[float, float], *, gap: float = 5, at_edge: bool = False, **look: Any
+) -> None:
+    """Small text right of a place in data units; `at_edge`, its x is a fraction of the axes' width. `gap` is in points."""
+    ax.annotate(
+        text, place, xycoords=("axes fraction", "data") if at_edge else "data", xytext=(gap, 0),
+        textcoords="offset points", va="center", **{"fontsize": 8, "color": style.SOFT, **look},
+    )  # fmt: skip
+
+
+def panels(count: int, height: float, beside: float = 0.4) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, two a row; `height` of a row and `beside` for what is around all, in inches."""
+    n_rows = ceil(count / 2)
+    fig = style.figure(beside + height * n_rows)
+    axes = list(fig.subplots(n_rows, min(count, 2), squeeze=False).flat)
+    for ax in axes[count:]:
+        ax.set_visible(False)
+    return fig, axes[:count]
+
+
+def heatmap(
+    fig: Figure,
+    ax: Axes,
+    values: NDArray[Any],
+    cells: Mapping[tuple[int, int], str],
+    *,
+    label: str,
+    limits: tuple[float | None, float | None] = (None, None),
+    aspect: Literal["auto", "equal"] = "auto",
+    shrink: float = 1.0,
+) -> None:
+    """Values (rows, columns) as shades, with the texts of `cells` by (row, column); `label` says the values' unit."""
+    shades = ax.imshow(
+        values, cmap="Blues", vmin=limits[0], vmax=limits[1], interpolation="nearest", aspect=aspect
+    )
+    low, high = shades.get_clim()
+    for (row, column), text in cells.items():
+        value = values[row, column]
+        is_dark = isfinite(value) and high > low and (value - low) / (high - low) > DARK
+        ax.text(
+            column, row, text, ha="center", va="center", fontsize=7.5, linespacing=1.3,
+            color="white" if is_dark else style.INK,
+        )  # fmt: skip
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    fig.colorbar(shades, ax=ax, shrink=shrink, label=label)
+
+
+def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Counts (rows, columns) as shares of their row; a row of zeros stays one."""
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), dtype=np.float64)
+
+
+def counted_cells(counts: NDArray[Any], most: int) -> dict[tuple[int, int], str]:
+    """The counts above zero by cell, or none where there are more than `most` rows, too many to be read."""
+    if len(counts) > most:
+        return {}
+    return {(int(i), int(j)): str(counts[i, j]) for i, j in zip(*np.nonzero(counts), strict=True)}
+
+
+def picture(ax: Axes, image: NDArray[Any], *, edge: str | None = None, **look: Any) -> None:
+    """An image without ticks, in a thin frame, or in a thick one of the colour `edge`."""
+    ax.imshow(image, interpolation="nearest", **look)
+    ax.set(xticks=[], yticks=[])
+    framed(ax)
+    if edge:
+        for spine in ax.spines.values():
+            spine.set(color=edge, linewidth=2.5)
+
+
+def framed(ax: Axes) -> None:
+    """Without a grid, in a thin frame."""
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set(visible=True, linewidth=0.6)
+
+
+def heading(ax: Axes, text: str, size: float = 7.5, **look: Any) -> None:
+    """A small title in the middle above a picture."""
+    ax.set_title(text, fontsize=size, fontweight="normal", loc="center", **look)
+
+
+def name_row(ax: Axes, name: str) -> None:
+    """The name of a row of pictures, left of its first axes."""
+    ax.set_ylabel(style.wrapped(name, 20), rotation=0, ha="right", va="center", fontsize=8.5, labelpad=10)
+
+
+def row_height(columns: int, beside: float) -> float:
+    """Height in inches of a row of square pictures, with `beside` for what stands over and under them."""
+    return (style.WIDTH - NAMES) / columns + beside

@@ -1,0 +1,222 @@
+"""What the studies claim: our scores beside the published ones, the leak, the speed of convergence, the fine-tuning rate."""
+
+from math import isfinite
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from florilegium.core.metrics import EPOCHS, SCORES, SCORING, WORDS
+from florilegium.figures import marks, style
+from florilegium.figures.material import Material
+from florilegium.figures.plots import CONVERGENCE_ROLES, Plot, members
+from florilegium.figures.style import Drawing
+from florilegium.report.comparison import differences_of, shown
+from florilegium.report.runs import value
+from florilegium.report.study import LEAKY, Entry, labels
+from florilegium.report.tables import equals, judged, measured, p_value, points
+
+COLOURS = {
+    "reproduced": style.RIGHT,
+    "higher": "#0072B2",
+    "lower": style.WRONG,
+    "diverged": "#B91C1C",
+}
+MAIN = {task.main for task in SCORING.values()}
+MANY = 16  # arms that one figure of convergence shows, if need be
+
+
+def draw_published(material: Material, plot: Plot) -> Drawing:
+    """Dot and interval: ours; band: the published range; word: the verdict."""
+    table = material.comparison
+    keys = zip(table["experiment"], table["arm"], strict=True)
+    is_member = pd.Series([key in plot.arms for key in keys], index=table.index, dtype=bool)
+    is_row = table["metric"].isin(MAIN) | np.isfinite(table["published_low"])
+    rows = table[table["metric"].isin(SCORES) & is_row & is_member].reset_index(drop=True)
+    names = labels(material.study)
+    entries = members(material.study, plot)
+    fig = style.figure(1.0 + 0.46 * max(len(rows), 2))
+    ax = fig.subplots()
+    for row in rows.itertuples():
+        _row(ax, row, -row.Index)
+    marks.rows(ax, [_label(names[(row.experiment, row.arm)], row.metric) for row in rows.itertuples()])
+    ax.set_xlabel(f"{' or '.join(dict.fromkeys(entry.scoring.axis for entry in entries))} (%)")
+    ax.set_xlim(*_limits(rows))
+    marks.key(ax, mean="ours, 95 % interval", has_band=True)
+    style.legend(fig)
+    arms = [entry for entry in entries if material.finished(entry)]
+    not_alike = rows[np.isfinite(rows["published_low"])]["differs"].fillna("").ne("")
+    warning = ""
+    if not_alike.any():
+        which = "All" if not_alike.all() else "Some"
+        warning = f"{which} bands are of something else than was run here, and no target: the table says what differs. "
+    return fig, (
+        f"{warning}{style.INTERVAL}; {material.n_seeds(arms)}. "
+        f"{material.n_tests(arms)}. Rows without a band have no published score."
+    )
+
+
+def _row(ax: Axes, row: pd.Series, y: float) -> None:
+    colour = COLOURS.get(row.verdict, style.INK)
+    if isfinite(row.published_low):
+        marks.band(ax, 100 * row.published_low, 100 * row.published_high, y, 0.31)
+    if isfinite(row.mean):
+        summary = 100 * row.mean, 100 * row.ci_low, 100 * row.ci_high
+        marks.estimate(ax, summary, y, colour, size=7.5)
+    numbers = measured(row.metric, row.mean, row.ci_low, row.ci_high) if isfinite(row.mean) else ""
+    verdict = "\n".join(filter(None, (numbers, judged(row.verdict, row.published_low))))
+    colour = colour if row.verdict in COLOURS else style.SOFT
+    marks.remark(ax, verdict, (1, y), gap=8, at_edge=True, color=colour, linespacing=1.3)
+
+
+def _label(name: str, metric: str) -> str:
+    text = style.wrapped(name, 46)
+    return text if metric in MAIN else f"{text}\n{WORDS[metric]}"
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Wide enough for every interval and band, with air, inside 0 to 100 %."""
+    values = 100 * rows[["published_low", "published_high", "mean", "ci_low", "ci_high"]].to_numpy(
+        dtype=float
+    )
+    if not np.isfinite(values).any():
+        return 0.0, 100.0
+    low, high = np.nanmin(values), np.nanmax(values)
+    air = max(0.06 * (high - low), 1.0)
+    return max(0.0, low - air), min(100.0 + air / 2, high + air)
+
+
+def draw_leak(material: Material, plot: Plot) -> Drawing:
+    """Leaky against clean, seeds paired, and the paired difference with its interval."""
+    leaks = material.study.leaks()
+    fig = style.figure(max(3.2, 1.8 + 0.7 * len(leaks)))
+    slopes, forest = fig.subplots(1, 2, width_ratios=(1, 1.25))
+    for index, (leaky, clean) in enumerate(leaks):
+        _slope(slopes, material, leaky, clean, style.colour(index))
+        _effect(forest, material, leaky, -index, style.colour(index))
+    slopes.set_title("Each line is a seed")
+    slopes.set_xticks([0, 1], ["clean", "leaky"])
+    slopes.set_xlim(-0.25, 1.25)
+    slopes.set_ylabel("test top-1 accuracy (%)")
+    slopes.grid(axis="x", visible=False)
+    forest.set_title("Leaky minus clean")
+    forest.axvline(0, color=style.SOFT, linewidth=1)
+    forest.set_ylim(-len(leaks) + 0.35, 0.65)
+    forest.set_yticks([-i for i in range(len(leaks))], [_target(leaky) for leaky, _ in leaks])
+    forest.set_xlabel("percentage points of test accuracy")
+    forest.grid(axis="y", visible=False)
+    arms = [entry for pair in leaks for entry in pair]
+    return fig, (
+        f"Leaky: pretrained on pictures that the test set shows again; clean: without them. {material.n_seeds(arms)}, "
+        f"{material.n_tests(arms)}. Dot and bar: mean paired difference and its 95 % interval, over seeds and "
+        f"images both; p adjusted for the study's {len(material.differences)} tests."
+    )
+
+
+def _target(entry: Entry) -> str:
+    return style.wrapped(entry.dataset.replace("_", " "), 18)
+
+
+def _slope(ax: Axes, material: Material, leaky: Entry, clean: Entry, colour: str) -> None:
+    accuracy = [
+        {run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for e in (clean, leaky)
+    ]
+    both = sorted(accuracy[0].keys() & accuracy[1].keys())
+    if not both:
+        return
+    ends = np.array([[arm[seed] for seed in both] for arm in accuracy])  # (2, seeds)
+    ax.plot([0, 1], ends, color=colour, alpha=0.45, linewidth=1.2, marker="o", markersize=4)
+    ax.plot([0, 1], ends.mean(axis=1), color=colour, linewidth=3, marker="o", markersize=7)
+
+
+def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -> None:
+    test = differences_of(material.differences, entry)
+    if test is None:
+        ax.text(0, y, "  no paired test", va="center", color=style.SOFT)
+        return
+    summary = 100 * test.difference, 100 * test.ci_low, 100 * test.ci_high
+    marks.estimate(ax, summary, y, colour, width=3)
+    remark = f"{points(test.difference)} points, p {equals(p_value(test.p_adjusted))}"
+    if not shown(test):
+        remark += f": none shown (detectable: {points(test.detectable).removeprefix('+')})"
+    ax.annotate(remark, (summary[0], y), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=9)
+
+
+def draw_convergence(material: Material, plot: Plot) -> Drawing:
+    """Epochs until 90 % of an arm's own final validation accuracy."""
+    entries = [e for e in _learners(material) if isfinite(material.summary(EPOCHS, e)[0])]
+    fig = style.figure(1.3 + 0.5 * max(len(entries), 2))
+    ax = fig.subplots()
+    for row, entry in enumerate(entries):
+        colour = style.PALETTE[1] if entry.role == "scratch" else style.PALETTE[0]
+        marks.estimate(ax, material.summary(EPOCHS, entry), -row, colour, width=3)
+        seeds = [value(run, EPOCHS) for run in material.finished(entry)]
+        marks.dots(ax, seeds, -row + 0.22, colour, size=4.5, alpha=0.6, clip_on=False)
+    if entries:
+        marks.rows(ax, [style.wrapped(material.label(e)) for e in entries])
+        ax.set_xlim(left=0)
+        ax.set_xlabel("epochs of training on the target")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.plot([], [], "o", color=style.PALETTE[1], label="from scratch")
+        ax.plot([], [], "o", color=style.PALETTE[0], label="transferred")
+        style.legend(fig)
+    else:
+        style.nothing(ax, "no finished run with a validation split")
+    return fig, (
+        f"Epochs until the validation accuracy first reaches 90 % of the same run's last. Small dots: single runs "
+        f"({material.n_seeds(entries)}); large: mean and 95 % t interval over seeds. Every arm is held against its own "
+        "end, so read this beside the accuracy. Epochs spent on pretraining do not count."
+    )
+
+
+def _learners(material: Material) -> list[Entry]:
+    """All arms without a leak, or in a large study those that differ in their first weights alone."""
+    entries = [e for e in material.study.entries if e.role in CONVERGENCE_ROLES and e.arm != LEAKY]
+    if len(entries) <= MANY:
+        return entries
+    pairs = {e.key for pair in material.study.gains() for e in pair}
+    return [e for e in entries if e.key in pairs]
+
+
+def draw_rates(material: Material, plot: Plot) -> Drawing:
+    """Test accuracy against the fine-tuning rate."""
+    families = material.study.rates()
+    fig = style.figure(3.6)
+    ax = fig.subplots()
+    for index, family in enumerate(families):
+        aside = 1.13 ** (index - (len(families) - 1) / 2)  # families stand side by side
+        _rate_curve(ax, material, family, style.colour(index), aside)
+    arms = [entry for family in families for entry in family]
+    rates = {entry.rate: f"{entry.rate:.4g}\n{entry.lr_factor:g}×" for entry in arms}
+    ax.set_xscale("log")
+    ax.set_xticks(sorted(rates), [rates[lr] for lr in sorted(rates)])
+    ax.set_xticks([], minor=True)
+    ax.margins(x=0.12)
+    ax.set_xlabel("learning rate, and its ratio to the baseline's")
+    ax.set_ylabel("test top-1 accuracy (%)")
+    if len(families) > 1:
+        style.legend(fig)
+    return fig, (
+        f"Small dots: single runs ({material.n_seeds(arms)}, {material.n_tests(arms)}); large: mean; bars: "
+        f"{style.INTERVAL}. These are test accuracies, shown to answer the study's claim; no rate was "
+        "chosen by them."
+    )
+
+
+def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, aside: float) -> None:
+    """The arms of one family, joined, each a little aside of its rate by this factor."""
+    means: list[tuple[float, float]] = []
+    for entry in family:
+        main, x = entry.scoring.main, entry.rate * aside
+        mean, low, high = (100 * v for v in material.summary(main, entry))
+        if not isfinite(mean):
+            continue
+        scores = [100 * run.metrics[main] for run in material.finished(entry)]
+        marks.dots(ax, scores, x * 1.045, colour, upright=True, alpha=0.5)
+        marks.estimate(ax, (mean, low, high), x, colour, upright=True)
+        means.append((x, mean))
+    if means:
+        label = material.label(family[[e.lr_factor for e in family].index(1.0)])
+        x_values, y_values = zip(*means, strict=True)
+        ax.plot(x_values, y_values, color=colour, linewidth=1, alpha=0.6, label=label)

@@ -1,0 +1,162 @@
+"""One look for every figure: colours, type, title, caption, and the badge of a demo.
+
+Figures are made without pyplot, so there is no global state, and are saved with nothing in them that
+changes from day to day.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from florilegium.core.files import atomic
+
+INTERVAL = (
+    "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
+)
+# Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+DASHES = ("-", "--", ":")
+INK = "#1F2328"
+SOFT = "#6B7280"
+GRID = "#E5E7EB"
+BAND = "#C9CED6"
+RIGHT = "#009E73"
+WRONG = "#D55E00"
+WIDTH = 9.0  # inches
+DPI = 144
+MARGIN = 0.15  # inches
+RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9CA3AF",
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.solid_capstyle": "round",
+    "savefig.facecolor": "white",
+}
+
+
+Drawing = tuple[Figure, str]  # a figure, and the caption that goes under it
+
+
+class Label(Protocol):
+    """What a figure says of its origin: a study, or whatever else knows whether its pictures are a demo's."""
+
+    @property
+    def rendered(self) -> bool: ...
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Draw and save inside this context."""
+    with mpl.rc_context(RC):
+        yield
+
+
+def figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure whose axes make room for their labels; sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def colour(index: int) -> str:
+    return PALETTE[index % len(PALETTE)]
+
+
+def dashes(index: int) -> str:
+    return DASHES[index // len(PALETTE) % len(DASHES)]
+
+
+def legend(fig: Figure, columns: int = 2) -> None:
+    """One legend of all axes, under everything drawn so far."""
+    left, bottom, _ = _extent(fig)
+    anchor = (left, bottom - 0.1 / fig.get_figheight())
+    fig.legend(
+        loc="upper left", bbox_to_anchor=anchor, ncols=columns, borderpad=0, borderaxespad=0, handlelength=2.6
+    )
+
+
+def frame(fig: Figure, label: Label, question: str, caption: str) -> None:
+    """Put the question above the drawing, the caption below it, and a badge on a demo.
+
+    Call it last: it measures what was drawn.
+    """
+    left, bottom, top = _extent(fig)
+    width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
+    room = width - (0.9 if label.rendered else 0)
+    fig.text(
+        left, top + 0.16 * inch, textwrap.fill(question, int(room * 9)),
+        ha="left", va="bottom", fontsize=13, fontweight="bold",
+    )  # fmt: skip
+    fig.text(
+        left, bottom - 0.16 * inch, textwrap.fill(caption, int(width * 16)),
+        ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
+    )  # fmt: skip
+    if label.rendered:
+        fig.text(
+            1.0, top + 0.2 * inch, "DEMO", ha="right", va="bottom", fontsize=10,
+            fontweight="bold", color="white", bbox={"boxstyle": "round,pad=0.4", "fc": "#B45309", "ec": "none"},
+        )  # fmt: skip
+
+
+def _extent(fig: Figure) -> tuple[float, float, float]:
+    """Left, bottom and top of what is drawn, as fractions of the figure; settles the axes' places."""
+    engine = fig.get_layout_engine()
+    if engine is not None:
+        engine.execute(fig)
+        fig.set_layout_engine("none")  # what is added from now on lies outside the axes
+    box = fig.get_tightbbox()  # inches
+    return box.x0 / fig.get_figwidth(), box.y0 / fig.get_figheight(), box.y1 / fig.get_figheight()
+
+
+def nothing(ax: Axes, why: str) -> None:
+    """Say in an empty panel why it is empty."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=SOFT)
+
+
+def empty(why: str = "no finished run", caption: str = "Nothing has been looked at yet.") -> Drawing:
+    """A figure that says why there is nothing to draw."""
+    fig = figure(2.0)
+    nothing(fig.subplots(), why)
+    return fig, caption
+
+
+def wrapped(label: str, width: int = 34) -> str:
+    return textwrap.fill(label, width)
+
+
+def write(path: Path, label: Label, question: str, draw: Callable[[], Drawing]) -> Path:
+    """Draw a figure and write it, with its question above and its caption below, to `path`, which is returned."""
+    with applied():
+        fig, caption = draw()
+        frame(fig, label, question, caption)
+        save(fig, path)
+    return path
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a PNG that is equal to the byte for equal content; nothing is clipped."""
+    box = fig.get_tightbbox().padded(MARGIN)
+    with atomic(path) as temporary:
+        fig.savefig(temporary, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})
