@@ -7,8 +7,6 @@ from matplotlib.figure import Figure
 
 from florilegium.figures import style
 
-GIB = 2**30
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -46,26 +44,5 @@ def draw_rates(table: pd.DataFrame, suggestion: float, label: style.Label, name:
         f"Which rate does {name} learn at?",
         f"Range test of {len(table)} steps, one a rate. The dot marks where the smoothed loss falls fastest (by a line "
         "through a fifth of the steps), not its lowest point, beyond which the loss soon grows. Losses above the picture are cut off.",
-    )
-    return fig
-
-
-def draw_memory(table: pd.DataFrame, suggestion: int, limit: int, label: style.Label, name: str) -> Figure:
-    """Peak memory against batch size; `table` is `batch_size.csv`, `limit` in bytes."""
-    fig = style.figure(3.2)
-    ax = fig.subplots()
-    ax.plot(table["batch_size"], table["peak_memory_bytes"] / GIB, "o-", color=style.colour(0))
-    ax.axhline(limit / GIB, color=style.colour(1), linestyle="--", linewidth=1.4)
-    ax.axvline(suggestion, color=style.BAND, linewidth=6, zorder=0)
-    ax.set_xscale("log", base=2)
-    ax.set_xlabel("images a step")
-    ax.set_ylabel("peak memory (GiB)")
-    ax.set_ylim(bottom=0)
-    style.frame(
-        fig,
-        label,
-        f"How large a batch of {name} fits into memory?",
-        f"The grey bar marks the largest that fits, {suggestion}; the dashed line is the limit. It is reported, and "
-        "no recipe takes it by itself: another batch size is another training.",
     )
     return fig

@@ -10,13 +10,11 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_text
 from florilegium.report.comparison import tabulate, write_tables
-from florilegium.report.runs import files_of, read_study
+from florilegium.report.runs import RUN_FILES, files_of, read_study
 from florilegium.report.scores import costs_markdown
 from florilegium.report.study import Study, read
 from florilegium.report.tables import markdown
 from florilegium.stages.stage import stage, stage_parser
-
-RUN_FILES = ("metrics.json", "history.csv", "cost.json", "receipt.json")
 
 
 def main() -> None:
@@ -42,7 +40,7 @@ def main() -> None:
         write_text(out.with_suffix(".md"), comparison)
         write_text(out.with_name("costs.md"), costs_markdown(study, tables.costs))
         receipt.spec = study.model_dump(mode="json")
-        receipt.inputs += files_of(runs, RUN_FILES)
+        receipt.inputs += files_of(runs, (*RUN_FILES, "receipt.json"))
         receipt.outputs += write_tables(tables.by_file(), out.parent)
         receipt.outputs += [out.with_suffix(".md"), out.with_name("costs.md")]
 
