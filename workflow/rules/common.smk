@@ -10,6 +10,7 @@ import shlex
 
 from functools import partial
 
+from snakemake.cli import get_argument_parser
 from snakemake.settings.types import DeploymentMethod
 
 from florilegium.core import outputs, reasons, trackers
@@ -42,7 +43,7 @@ def any_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
-def traced(stage, spec, models=None):
+def traced(stage, spec, models=()):
     """The parameters that decide whether a job runs again, for `params: **traced(...)`.
 
     `spec` is what its stage is asked for, as JSON values. `code` is a hash of the code that the stage reaches, and
@@ -54,21 +55,23 @@ def traced(stage, spec, models=None):
         models: names of the networks whose families the stage reaches, or a function from wildcards to them.
     """
 
-    def roots(w=None):
-        names = models(w) if callable(models) else models or ()
-        families = {module for name in names for module in registry.modules(name)}
-        return f"florilegium.stages.{stage}", *sorted(families)
+    def roots(names):
+        return f"florilegium.stages.{stage}", *(module for name in names for module in registry.modules(name))
 
-    def versions(w=None):
-        return canonical({"versions": package_versions(*roots(w))})
+    def code(names):
+        return code_hash(*roots(names))
 
-    counted = plan.settings.rerun_on_versions
-    by_run = callable(models)
-    return {
-        "spec": (lambda w: canonical(spec(w))) if callable(spec) else canonical(spec),
-        "code": (lambda w: code_hash(*roots(w))) if by_run else code_hash(*roots()),
-        "versions": (versions if by_run else versions()) if counted else "",
-    }
+    def versions(names):
+        return (
+            canonical({"versions": package_versions(*roots(names))})
+            if plan.settings.rerun_on_versions
+            else ""
+        )
+
+    def of(function, value):
+        return (lambda w: function(value(w))) if callable(value) else function(value)
+
+    return {"spec": of(canonical, spec), "code": of(code, models), "versions": of(versions, models)}
 
 
 def experiment_of(w):
@@ -121,11 +124,14 @@ def check_study_names():
 
 
 def check_targets():
-    """Refuse what is asked for on the command line and neither exists nor is made by a rule, with the nearest right
-    names: Snakemake would only say that there is no rule."""
-    asked = workflow.dag_settings.targets if workflow.dag_settings else ()
-    for target in asked or ():
-        if not (workflow.is_rule(target) or os.path.exists(target) or is_made(os.path.relpath(target))):
+    """Refuse what the command line asks for and no rule makes, with the nearest right names: Snakemake would only say
+    that there is no rule. It tells a Snakefile nothing of its targets, so that the command line is parsed again.
+    """
+    if "snakemake" not in Path(sys.argv[0]).with_suffix("").parts:
+        return
+    for target in get_argument_parser().parse_args(sys.argv[1:]).targets or ():
+        path = target if os.path.isabs(target) else os.path.relpath(target)
+        if not (workflow.is_rule(target) or is_made(path)):
             targets = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
             refuse(paths.unknown_target(target, targets))
 

@@ -1,17 +1,21 @@
 """The files that each stage leaves in its folder, by name, each beside a receipt.
 
-The rules declare them and the stages write them, so they stand here once. Nothing heavy is imported: the Snakefile
-reads this.
+The rules declare them and the stages write them, so they stand here once. Nothing is imported: a training depends on
+this, and should on nothing else by it.
 """
 
-from florilegium.core.metrics import SCORING
-from florilegium.core.tasks import TaskName
-
 RECEIPT = "receipt.json"
-RUN: dict[TaskName, tuple[str, ...]] = {
-    task: ("metrics.json", "history.csv", *SCORING[task].answers, "cost.json", "checkpoint.safetensors")
-    for task in ("classification", "detection", "generation")
+ANSWERS: dict[str, tuple[str, ...]] = {
+    "classification": ("predictions.csv",),
+    "detection": ("predictions.json", "detection.json", "matches.npz"),
+    "generation": (),
 }
+"""What a run answered, by its task, its predictions first."""
+RUN = {
+    task: ("metrics.json", "history.csv", *answers, "cost.json", "checkpoint.safetensors")
+    for task, answers in ANSWERS.items()
+}
+"""The files of a run, by its task."""
 FEATURES = ("features.npy", "features.csv", "features.json")
 FINDER = ("finder.csv", "finder.json")
 SAMPLES = ("samples.npy", "samples.csv", "grid.png", "noise.png", "animation.gif", "cost.json")

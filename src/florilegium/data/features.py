@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from florilegium.core.files import atomic, read_json, write_json, write_text
+from florilegium.core.outputs import FEATURES
 from florilegium.data.load import Images, Splits
 
-FILES = ("features.npy", "features.csv", "features.json")
+FILES = FEATURES
 PARTS = ("train", "val", "test")
 
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from florilegium.core import outputs
 from florilegium.core.experiment import Experiment
-from florilegium.core.metrics import SCORING
 from florilegium.core.plan import Plan
 from florilegium.core.training_recipe import FROM_FINDER
 from florilegium.plan.phases import Phase, phase_of
 
-NEAREST = 3  # right paths that stand beside a wrong one
-Files = dict[str, str | list[str]]
-"""Paths by the role that a rule reads them in."""
+NEAREST = 3  # most right paths that are named for a wrong one
+TIE = 0.01  # difference of two ratios of `difflib` that are as good as equal
+Files = dict[str, Any]
+"""Paths by the role that a rule reads them in: one, or a list."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Paths:
         """`image_inputs` as arguments of a stage."""
         files = self.image_inputs(e)
         named = ("pixels", "images", "annotations", "pairs")
-        options = [text for name in named if name in files for text in (f"--{name}", str(files[name]))]
+        options = [text for name in named if name in files for text in (f"--{name}", files[name])]
         return [*options, "--dropped", *files["dropped"]] if files["dropped"] else options
 
     def tested_inputs(self, e: Experiment) -> Files:
@@ -134,7 +134,7 @@ class Paths:
         found = self.start_inputs(e, seeds)
         if is_cached(e):
             features = _of_seeds([f"{self.features(e)}/{file}" for file in outputs.FEATURES], seeds)
-            found = {"features": features} | {role: found[role] for role in ("init",) if role in found}
+            found = {"features": features} | ({"init": found["init"]} if "init" in found else {})
         elif made := self.generated_images(e):
             found["generated"] = _of_seeds([made, f"{made.removesuffix('.npy')}.csv"], seeds)
         if takes_finder(e):
@@ -162,7 +162,9 @@ class Paths:
         """The classifier that judges the images of a generator."""
         judge = e.samples.judge if e.samples else None
         assert judge is not None, f"{e.key} is not judged"
-        return f"{self.run(self.plan.find(e.study, judge.experiment, judge.arm), seed)}/checkpoint.safetensors"
+        return (
+            f"{self.run(self.plan.find(e.study, judge.experiment, judge.arm), seed)}/checkpoint.safetensors"
+        )
 
     # What is asked for: everything of one kind, of one study or of all
 
@@ -175,7 +177,7 @@ class Paths:
             f"{self.run(e, seed)}/{file}"
             for e in self.experiments(study)
             for seed in e.seeds
-            for file in (*files, *(SCORING[e.task].answers if answers else ()))
+            for file in (*files, *(outputs.ANSWERS[e.task] if answers else ()))
         ]
 
     def trained(self, phase: Phase) -> list[str]:
@@ -258,11 +260,12 @@ class Paths:
             target: as it was asked for.
             named: the targets that have names.
         """
-        known = self._known() if "/" in target else named
-        close = difflib.get_close_matches(target, sorted(set(known)), n=NEAREST, cutoff=0.6)
-        what = "nothing makes this file" if "/" in target else "there is no target of this name"
-        hint = f"did you mean {' or '.join(close)}?" if close else "snakemake --list-target-rules names what can be asked for"
-        return f"{target}: {what}; {hint}"
+        is_path = "/" in target
+        close = _nearest(target, set(self._known() if is_path else named))
+        what = "nothing makes this file" if is_path else "there is no target of this name"
+        if not close:
+            return f"{target}: {what}; snakemake --list-target-rules names what can be asked for"
+        return f"{target}: {what}, did you mean {' or '.join(close)}?"
 
     def is_run(self, run: str) -> bool:
         """Whether there is an experiment with the key `run`, `study/experiment/arm`."""
@@ -282,6 +285,15 @@ def is_cached(e: Experiment) -> bool:
 def takes_finder(e: Experiment) -> bool:
     """Whether a run takes its rate from a finder."""
     return e.recipe.lr == FROM_FINDER
+
+
+def _nearest(target: str, known: set[str]) -> list[str]:
+    """The paths, or names, that are most like `target`, most often one: those of the same seed and file first."""
+    ending = "/".join(target.split("/")[-2:])
+    same_file = {path for path in known if path.endswith(f"/{ending}")}
+    close = difflib.get_close_matches(target, same_file or known, n=NEAREST, cutoff=0.6)
+    likeness = {path: difflib.SequenceMatcher(None, path, target).ratio() for path in close}
+    return sorted(path for path in close if likeness[path] > max(likeness.values()) - TIE)
 
 
 def _of_seeds(templates: Iterable[str], seeds: Sequence[int]) -> list[str]:

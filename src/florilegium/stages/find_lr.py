@@ -5,6 +5,7 @@ import time
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
+from florilegium.core.outputs import FINDER
 from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
@@ -16,7 +17,7 @@ from florilegium.training.job import Job
 from florilegium.training.lr_finder import range_test, suggest
 from florilegium.training.results import write_table
 
-FILES = ("finder.csv", "finder.json")
+FILES = FINDER
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from florilegium.core.errors import run_main
 from florilegium.core.files import atomic, write_json
 from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.core.outputs import SAMPLES
 from florilegium.core.receipts import read_receipt, write_receipt
 from florilegium.core.sampling import Sampling
 from florilegium.core.spec import Model
@@ -24,7 +25,7 @@ from florilegium.training.lease import leased
 from florilegium.training.machine import configure, pick_device
 from florilegium.training.results import device_name
 
-FILES = ("samples.npy", "samples.csv", "grid.png", "noise.png", "animation.gif", "cost.json")
+FILES = SAMPLES
 
 
 def main() -> None:

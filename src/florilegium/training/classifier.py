@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, replace
 from functools import partial
 
+from florilegium.core.outputs import RUN
 from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
@@ -20,7 +21,7 @@ from florilegium.training.run import train_run
 from florilegium.training.state import StateFolder
 from florilegium.training.trackers import trackers_of
 
-FILES = ("metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpoint.safetensors")
+FILES = RUN["classification"]
 
 
 def train_classifier(job: Job, splits: Splits, seed: int) -> None:

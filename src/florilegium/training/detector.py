@@ -10,6 +10,7 @@ import torch
 from florilegium.core.detection import STRIDE, DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.files import write_json, write_text
+from florilegium.core.outputs import ANSWERS, RUN
 from florilegium.core.progress import say
 from florilegium.data.scenes import SceneSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
@@ -27,8 +28,7 @@ from florilegium.training.run import train_run
 from florilegium.training.state import StateFolder
 from florilegium.training.trackers import trackers_of
 
-ANSWERS = ("predictions.json", "detection.json", "matches.npz")
-FILES = ("metrics.json", "history.csv", *ANSWERS, "cost.json", "checkpoint.safetensors")
+FILES = RUN["detection"]
 
 
 def train_detector(job: Job, splits: SceneSplits, annotations: Path, seed: int) -> None:
@@ -73,7 +73,7 @@ def make_run(job: Job, splits: SceneSplits, annotations: Path, seed: int, state:
         metrics=metrics(tested, len(splits.test)),
         costs=results.costs(outcome, tested.seconds, recipe, job.device),
         sides=largest_input(data),
-        predictions=[folder / name for name in ANSWERS],
+        predictions=[folder / name for name in ANSWERS["detection"]],
         started=started,
         classes=list(splits.classes),
         category_ids=list(splits.category_ids),

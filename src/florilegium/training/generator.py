@@ -10,6 +10,7 @@ from torch import nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.core.outputs import RUN
 from florilegium.core.progress import say
 from florilegium.data.augment import InputConfig
 from florilegium.data.load import Splits
@@ -29,7 +30,7 @@ from florilegium.training.state import StateFolder
 from florilegium.training.task import Task
 from florilegium.training.trackers import trackers_of
 
-FILES = ("metrics.json", "history.csv", "cost.json", "checkpoint.safetensors")
+FILES = RUN["generation"]
 
 
 def train_generator(job: Job, splits: Splits, seed: int) -> None:
