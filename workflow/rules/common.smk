@@ -44,7 +44,7 @@ def any_of(names):
 
 
 def traced(stage, spec, models=()):
-    """The parameters that decide whether a job runs again, for `params: **traced(...)`.
+    """The parameters that decide whether a job runs again: what every rule that runs a stage unpacks into `params`.
 
     `spec` is what its stage is asked for, as JSON values. `code` is a hash of the code that the stage reaches, and
     `versions` are those of the packages there, where they are to count: both of the same roots.
@@ -62,16 +62,16 @@ def traced(stage, spec, models=()):
         return code_hash(*roots(names))
 
     def versions(names):
-        return (
-            canonical({"versions": package_versions(*roots(names))})
-            if plan.settings.rerun_on_versions
-            else ""
-        )
+        return canonical({"versions": package_versions(*roots(names))})
 
     def of(function, value):
         return (lambda w: function(value(w))) if callable(value) else function(value)
 
-    return {"spec": of(canonical, spec), "code": of(code, models), "versions": of(versions, models)}
+    return {
+        "spec": of(canonical, spec),
+        "code": of(code, models),
+        "versions": of(versions, models) if plan.settings.rerun_on_versions else "",
+    }
 
 
 def experiment_of(w):
