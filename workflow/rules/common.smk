@@ -18,7 +18,7 @@ from florilegium.core.ancestry import MARK
 from florilegium.core.devices import gpu_wanted
 from florilegium.core.files import write_text
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
-from florilegium.plan.paths import Paths, is_cached
+from florilegium.plan.paths import Paths
 from florilegium.plan.phases import groups, shares_seeds
 
 reasons.install()
@@ -75,6 +75,7 @@ def traced(stage, spec, models=()):
 
 
 def experiment_of(w):
+    """The experiment of the wildcard `run`, `study/experiment/arm`."""
     return plan.find(*w.run.split("/"))
 
 
@@ -130,7 +131,7 @@ def check_targets():
     if "snakemake" not in Path(sys.argv[0]).with_suffix("").parts:
         return
     for target in get_argument_parser().parse_args(sys.argv[1:]).targets or ():
-        path = target if os.path.isabs(target) else os.path.relpath(target)
+        path = target if os.path.isabs(target) else Path(os.path.relpath(target)).as_posix()
         if not (workflow.is_rule(target) or is_made(path)):
             targets = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
             refuse(paths.unknown_target(target, targets))

@@ -61,11 +61,11 @@ for group in TRAININGS:
             " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
-classifiers = {seeds: keys for (task, seeds), keys in plan.groups().items() if task == "classification"}
+CLASSIFIERS = {seeds: keys for (task, seeds), keys in plan.groups().items() if task == "classification"}
 # What is learned before a training: by folder and stage, with the seeds that share a process and their runs.
 BEFORE = [
     ("features", "features", outputs.FEATURES, 240, plan.features_spec, plan.feature_groups()),
-    ("finder", "find_lr", outputs.FINDER, 60, plan.finder_spec, classifiers),
+    ("finder", "find_lr", outputs.FINDER, 60, plan.finder_spec, CLASSIFIERS),
 ]
 
 for folder, stage, files, minutes, spec, runs in BEFORE:
