@@ -34,26 +34,24 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
-PYTHON = sys.executable
 RESULTS = f"results/{plan.settings.preset}"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/scenes.smk"
-include: "workflow/rules/audit.smk"
-include: "workflow/rules/classify.smk"
-include: "workflow/rules/detect.smk"
-include: "workflow/rules/features.smk"
+include: "workflow/rules/download.smk"
+include: "workflow/rules/dedup.smk"
+include: "workflow/rules/pack.smk"
+include: "workflow/rules/train.smk"
 include: "workflow/rules/generate.smk"
-include: "workflow/rules/finder.smk"
 include: "workflow/rules/explain.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/plot.smk"
 include: "workflow/rules/estimate.smk"
 
 
 onstart:
     save_code_cache()
+    write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
 
 
 onsuccess:
@@ -65,33 +63,115 @@ wildcard_constraints:
 
 
 rule all:
+    """Everything of the studies chosen: comparisons, figures, audits and the report."""
     default_target: True
     input:
-        audit_files(plan.audits()),
+        paths.audits(),
         [study_files(study) for study in plan.studies],
         f"{RESULTS}/report.html",
 
 
-rule audit:
-    input:
-        audit_files(plan.audits()),
-
-
-rule explanation:
-    input:
-        [attention_of(study, *ATTENTION_FILES, pictures=True) for study in plan.studies],
-        [attribution_of(study, *ATTRIBUTION_FILES, figures=True) for study in plan.studies],
-
-
 rule report:
+    """One page with every figure and table."""
     input:
         f"{RESULTS}/report.html",
 
 
+rule download:
+    """Data sets, fetched and verified or rendered, with their tables; and the weights that experiments start from."""
+    input:
+        paths.downloads(),
+
+
+rule dedup:
+    """Audits of every pair of data sets that meet: which pictures they share."""
+    input:
+        paths.audits(),
+
+
+rule audit:
+    """The same as dedup."""
+    input:
+        paths.audits(),
+
+
+rule pack:
+    """Packed pixels of every data set, as its experiments read them."""
+    input:
+        paths.pixels_of_all(),
+
+
+rule pretrain:
+    """Runs that others of their study learn from, and of which nothing is published."""
+    input:
+        paths.trained("pretrain"),
+
+
+rule sweep:
+    """Runs at another learning rate than their experiment's, or at a point of a grid, but for those of pretrain."""
+    input:
+        paths.trained("sweep"),
+
+
+rule ablate:
+    """Runs with frozen blocks, or with another norm than the transformer's own, but for those of pretrain and sweep."""
+    input:
+        paths.trained("ablate"),
+
+
+rule finetune:
+    """Runs that start from weights, but for those of pretrain, sweep and ablate."""
+    input:
+        paths.trained("finetune"),
+
+
+rule train:
+    """Runs that are none of pretrain, sweep, ablate and finetune."""
+    input:
+        paths.trained("train"),
+
+
+rule generate:
+    """Images that generators make, and what they are worth."""
+    input:
+        paths.samples(None, *outputs.SAMPLES, *outputs.JUDGEMENT),
+
+
+rule explain:
+    """What networks attend to, and which pixels their answers depend on."""
+    input:
+        paths.attention(None, *outputs.ATTENTION, pictures=True),
+        paths.attribution(None, *outputs.ATTRIBUTION, pictures=True),
+
+
+rule explanation:
+    """The same as explain."""
+    input:
+        rules.explain.input,
+
+
+rule compare:
+    """Tables of every study: ours beside what was published, differences, costs, scores."""
+    input:
+        [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in tables_of(study)],
+
+
+rule plots:
+    """Figures of every study."""
+    input:
+        [[*FIGURES[study], *paths.finders(study)] for study in plan.studies],
+
+
+check_study_names()
+
 for study in plan.studies:
 
     rule:
+        """Everything of one study: tables and figures, and what they need."""
         name:
             study
         input:
             study_files(study),
+
+
+check_targets()

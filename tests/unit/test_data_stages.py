@@ -45,7 +45,7 @@ def run(
         monkeypatch,
         "pack",
         {"layout": entry["layout"], "corrupt": "stop"},
-        *("--files", listing, "--size", 8, "--corrupt", "stop", "--workers", 1, "--out", pixels),
+        *("--files", listing, "--size", 8, "--workers", 1, "--out", pixels),
     )
     for output in (listing, table, pixels):
         receipt = read_json(output.with_suffix(".receipt.json"))

@@ -1,5 +1,7 @@
 """The workflow as its users meet it: targets, contracts, reruns, mistakes, kills."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -26,6 +28,57 @@ def test_every_target_can_be_planned(fresh, targets):
     assert due
     made = {path.split("/")[2] for path in due if path.endswith("/comparison.csv")}
     assert made == set(targets) & set(STUDIES)
+
+
+PHASES = {
+    "download": {"download"},
+    "dedup": {"download", "dedup"},
+    "pack": {"download", "pack"},
+    "pretrain": {"download", "dedup", "pack", "pretrain"},
+    "sweep": {"download", "dedup", "pack", "pretrain", "sweep"},
+    "ablate": {"download", "dedup", "pack", "pretrain", "ablate"},
+    "finetune": {
+        "download",
+        "dedup",
+        "pack",
+        "pretrain",
+        "train",
+        "finetune",
+    },  # train: a frozen backbone's features
+    "generate": {
+        "download",
+        "dedup",
+        "pack",
+        "pretrain",
+        "train",
+        "generate",
+    },  # train: who judges the images
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_phase_plans_its_jobs_and_what_they_need(fresh, phase):
+    assert {rule.split("_")[0] for rule in rules(fresh, phase)} - {"total"} == PHASES[phase]
+
+
+def rules(folder, target):
+    """The rules of which jobs are planned."""
+    done = snakemake(folder, "-n", "--cores", "1", target)
+    return set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, flags=re.MULTILINE))
+
+
+def test_every_target_and_rule_explains_itself(fresh):
+    listed = snakemake(fresh, "--list").stdout.splitlines()
+    assert set(PHASES) < {line.split(" (")[0] for line in listed}
+    assert all(re.fullmatch(r"\w+ \(.+\.\)", line) for line in listed), listed
+
+
+def test_planning_writes_nothing(fresh):
+    before = {path for path in fresh.rglob("*") if ".snakemake" not in path.parts}
+    snakemake(fresh, "-n", "--cores", "1", "all", "gpu_hours")
+    after = {path for path in fresh.rglob("*") if not {".snakemake", "__pycache__"} & set(path.parts)}
+    assert after <= before
+    assert not (fresh / ".snakemake/florilegium-code.json").exists()
 
 
 def test_finished_means_nothing_to_be_done(finished):
@@ -156,3 +209,43 @@ def test_a_mistake_stops_before_anything_runs(fresh, mistake):
     assert done.returncode != 0
     assert MISTAKES[mistake] in said
     assert "Traceback" not in said
+
+
+MISSING = {
+    "results/demo/flowers/resnet18_scratch/published/seed0/metrics.json": "results/demo/flowers/resnet18_scratch/corrected/seed0/metrics.json",
+    "results/demo/flowers/comparson.csv": "results/demo/flowers/comparison.csv",
+    "pretran": "pretrain",
+}
+
+
+@pytest.mark.parametrize("target", MISSING)
+def test_a_target_that_nothing_makes_is_answered_with_the_nearest(fresh, target):
+    done = snakemake(fresh, "-n", "--cores", "1", target, code=None)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert f"error: {target}: " in said and f"did you mean {MISSING[target]}?" in said
+    assert "MissingRuleException" not in said and "Traceback" not in said
+
+
+def test_a_path_without_its_split_is_answered_with_every_split(fresh):
+    path = "results/paper/flowers/{}/corrected/seed0/metrics.json"
+    asked = path.format("resnet18_scratch")
+    done = snakemake(fresh, "-n", "--cores", "1", asked, "--config", "preset=paper", code=None)
+    splits = " or ".join(path.format(f"resnet18_scratch_split{k}") for k in (1, 2, 3))
+    assert f"error: {asked}: nothing makes this file, did you mean {splits}?" in done.stdout + done.stderr
+
+
+def test_a_file_that_no_target_names_can_be_asked_for(fresh):
+    """Of any classifier's learning-rate finder, by a path of whatever notation."""
+    finder = "results/demo/flowers/resnet18_scratch/corrected/seed0/finder/finder.png"
+    assert {path for path in planned(fresh, f"./{finder}") if path.endswith("finder.png")} == {finder}
+
+
+def test_a_study_cannot_take_the_name_of_a_target(fresh):
+    (fresh / "pack.yaml").write_bytes((fresh / "workflow/studies/techniques.yaml").read_bytes())
+    done = snakemake(fresh, "-n", "--cores", "1", "all", "--config", "own_studies=[pack.yaml]", code=None)
+    assert done.returncode != 0
+    assert (
+        "error: pack: a study cannot have the name of one of the workflow's own targets"
+        in done.stdout + done.stderr
+    )

@@ -1,22 +1,42 @@
-# What several phases ask: parameters that decide a re-run, names, and places.
+# What several phases ask: parameters that decide a re-run, names, places, and the environment of the jobs.
+#
+# Rules are named by their phase and what they make: pack_images, train_seed0, plot_flowers. The phases alone are the
+# targets of the Snakefile (a target and a rule with wildcards cannot share a name), so that `snakemake --list`, which
+# sorts by name, reads phase by phase, each target above the rules that it is made by.
 
 import os
 import re
+import shlex
 
 from functools import partial
 
-from florilegium.core import trackers
+from snakemake.cli import get_argument_parser
+from snakemake.settings.types import DeploymentMethod
+
+from florilegium.core import outputs, trackers
 from florilegium.core.ancestry import MARK
+from florilegium.core.devices import gpu_wanted
+from florilegium.core.files import write_text
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
 from florilegium.plan import reasons
+from florilegium.plan.paths import Paths
+from florilegium.plan.phases import groups, shares_seeds
 
 reasons.install()
 os.environ[MARK] = "1"
 trackers.ask_for(plan.settings.trackers)
 
+paths = Paths(plan)
+RUN = f"{RESULTS}/{{run}}/seed{{seed}}"
+GPU = gpu_wanted(plan.settings.device)
 
-# What a training computes on, as arguments of its stage.
-DEVICE = plan.settings.device + ("" if plan.settings.deterministic else " --fastest-kernels")
+# Of every rule that starts a program: inert without `--sdm conda`. There, Snakemake takes PYTHONPATH out of a job's
+# environment, and the package stands in the checkout.
+ENVIRONMENT = "../../envs/environment.yaml"
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    PYTHON = f"PYTHONPATH={shlex.quote(os.path.join(workflow.basedir, 'src'))} python"
+else:
+    PYTHON = sys.executable
 
 
 def any_of(names):
@@ -24,66 +44,102 @@ def any_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
-def stage_code(stage, *modules):
-    """A hash over all code that the stage reaches."""
-    return code_hash(f"florilegium.stages.{stage}", *modules)
+def traced(stage, spec, models=()):
+    """The parameters that decide whether a job runs again: what every rule that runs a stage unpacks into `params`.
 
+    `spec` is what its stage is asked for, as JSON values. `code` is a hash of the code that the stage reaches, and
+    `versions` are those of the packages there, where they are to count: both of the same roots.
 
-def stage_versions(stage, *modules):
-    """The versions of the packages that the stage reaches, if they are to count."""
-    if not plan.settings.rerun_on_versions:
-        return ""
-    return canonical({"versions": package_versions(f"florilegium.stages.{stage}", *modules)})
-
-
-def traced(stage, *modules):
-    """The parameters `code` and `versions` of a rule, which so can only be of the same roots: a stage and what
-    modules its experiment names, or a function from wildcards to both."""
-    if not callable(stage):
-        return {"code": stage_code(stage, *modules), "versions": stage_versions(stage, *modules)}
-    versions = (lambda w: stage_versions(*stage(w))) if plan.settings.rerun_on_versions else ""
-    return {"code": lambda w: stage_code(*stage(w)), "versions": versions}
-
-
-GROUPS = plan.groups()
-
-
-def seeds_of(task):
-    """Which seeds share a process in the trainings of a task."""
-    return [seeds for kind, seeds in GROUPS if kind == task]
-
-
-def runs_together(task, seeds):
-    """The runs of a rule: any, or these by name where another rule makes one of the same seeds, too.
-
-    Snakemake repeats a constraint in every pattern of every job, so that a list of all runs would make
-    planning cost the square of their number.
+    Args:
+        stage: a module of `florilegium.stages`.
+        spec: the values, or a function from wildcards to them.
+        models: names of the networks whose families the stage reaches, or a function from wildcards to them.
     """
-    others = {seed for group in GROUPS if group != (task, seeds) for seed in group[1]}
-    return any_of(GROUPS[task, seeds]) if others & set(seeds) else r"[^/]+/[^/]+/[^/]+"
+
+    def roots(names):
+        return f"florilegium.stages.{stage}", *(module for name in names for module in registry.modules(name))
+
+    def code(names):
+        return code_hash(*roots(names))
+
+    def versions(names):
+        return canonical({"versions": package_versions(*roots(names))})
+
+    def of(function, value):
+        return (lambda w: function(value(w))) if callable(value) else function(value)
+
+    return {
+        "spec": of(canonical, spec),
+        "code": of(code, models),
+        "versions": of(versions, models) if plan.settings.rerun_on_versions else "",
+    }
 
 
 def experiment_of(w):
+    """The experiment of the wildcard `run`, `study/experiment/arm`."""
     return plan.find(*w.run.split("/"))
 
 
-def files_of(dataset):
-    """The table of verified files behind a data set."""
-    return f"resources/{plan.source(dataset)[0]}/files.json"
+def by_run(function, **more):
+    """A function of an experiment as one of the wildcards that name it."""
+    return lambda w: function(experiment_of(w), **more)
 
 
-def audit_folder(a, b):
-    return f"{RESULTS}/audit/{a}__{b}"
+def network_of(w):
+    """The network of a run, for `traced`."""
+    return [experiment_of(w).model.name]
 
 
-def audit_files(pairs):
-    return [
-        f"{audit_folder(a, b)}/{name}"
-        for a, b in pairs
-        for name in ("summary.json", "contact_sheet.png", "distances.png")
-    ]
+def seeds_in(name):
+    """A rule's or a log's name for the seeds that share a process."""
+    return f"seed{'_'.join(map(str, name))}"
+
+
+def description_file(name):
+    """Where a study, or what spans all, is described to a stage: of many arms it is too long for a command line."""
+    return f"state/{plan.settings.preset}/report/{name}.json"
+
+
+def write_descriptions(descriptions):
+    """Write the descriptions that changed. `onstart` does so, since nothing is written while this is only parsed."""
+    for name, description in descriptions.items():
+        path, text = Path(description_file(name)), canonical(description)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
 
 
 def study_files(study):
-    tables = [f"{RESULTS}/{study}/{table}.csv" for table in ("comparison", "costs", *extra_tables(study))]
-    return [*tables, *figures_of(study), *finders_of(study)]
+    """What is made of one study: its tables and figures."""
+    tables = [f"{RESULTS}/{study}/{table}.csv" for table in tables_of(study)]
+    return [*tables, *FIGURES[study], *paths.finders(study)]
+
+
+def refuse(sentence):
+    """Stop before anything is planned."""
+    sys.exit(f"error: {sentence}")
+
+
+def check_study_names():
+    """Refuse a study whose name is that of a rule."""
+    for name in {rule.name for rule in workflow.rules} & set(plan.studies):
+        refuse(f"{name}: a study cannot have the name of one of the workflow's own targets; rename its file")
+
+
+def check_targets():
+    """Refuse what the command line asks for and no rule makes, with the nearest right names: Snakemake would only say
+    that there is no rule. It tells a Snakefile nothing of its targets, so that the command line is parsed again.
+    """
+    if "snakemake" not in Path(sys.argv[0]).with_suffix("").parts:
+        return
+    for target in get_argument_parser().parse_args(sys.argv[1:]).targets or ():
+        path = target if os.path.isabs(target) else Path(os.path.relpath(target)).as_posix()
+        if not (workflow.is_rule(target) or is_made(path)):
+            targets = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+            refuse(paths.unknown_target(target, targets))
+
+
+def is_made(path):
+    """Whether a rule makes a file; a rule of trainings, only of an experiment that there is."""
+    makers = [rule for rule in workflow.rules if rule.is_producer(path)]
+    runs = [rule.get_wildcards(path).get("run") for rule in makers]
+    return any(run is None or paths.is_run(run) for run in runs)

@@ -1,17 +1,10 @@
 # the plan alone -> how many GPU hours it takes
-from florilegium.plan.plan import estimated, uncounted
 
-ESTIMATED = canonical(
-    {
-        "preset": plan.settings.preset,
-        "card": plan.settings.estimates.model_dump(mode="json"),
-        "experiments": estimated(plan),
-        "uncounted": uncounted(plan),
-    }
-)
+HOURS = specs.hours()
 
 
-rule estimate:
+rule estimate_hours:
+    """Estimate the GPU hours of every study, before anything of it is run."""
     output:
         table=f"{RESULTS}/gpu_hours.csv",
         text=f"{RESULTS}/gpu_hours.txt",
@@ -19,21 +12,24 @@ rule estimate:
     log:
         f"logs/estimate/{plan.settings.preset}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
-        **traced("estimate", *{m for e in plan.experiments for m in registry.modules(e.model.name)}),
-        spec=ESTIMATED,
-        told=told("gpu_hours", ESTIMATED),
+        **traced("estimate", HOURS, {e.model.name for e in plan.experiments}),
+        description=description_file("gpu_hours"),
     message:
         "Estimating the GPU hours of every study"
     shell:
-        "{PYTHON} -m florilegium.stages.estimate --out {output.table} --spec {params.told}"
+        "{PYTHON} -m florilegium.stages.estimate --out {output.table} --spec {params.description}"
         " --code {params.code} > {log} 2>&1"
 
 
-# Without an output of its own, so that it shows the table each time.
 rule gpu_hours:
+    """How many GPU hours the studies take, as a table; without an output of its own, so that it is printed each time."""
     input:
         f"{RESULTS}/gpu_hours.txt",
     localrule: True
+    conda:
+        ENVIRONMENT
     shell:
         "cat {input}"

@@ -1,82 +1,15 @@
 # trained classifier and test pixels -> what its attention looks at, and which pixels its answers depend on
 
 ATTENTION = f"{RUN}/attention"
-ATTENTION_FILES = ("maps.npz", "attention.csv", "receipt.json")
-ATTENTION_PICTURES = {"tokens": ("maps.png", "rollout.png"), "nodes": ("nodes.png",)}
 ATTENTIVE = plan.with_attention()
 ATTRIBUTION = f"{RUN}/attribution"
-ATTRIBUTION_FILES = ("maps.npz", "attribution.csv", "scores.csv", "cost.json", "scores.png", "receipt.json")
 EXPLAINED = plan.with_attribution()
 
 
-def attention_of(study, *files, pictures=False):
-    """What is seen of the attention of a study's networks, in the first seed of each arm."""
-    return [
-        f"{ATTENTION}/{file}".format(run=e.key, seed=e.seeds[0])
-        for e in ATTENTIVE.values()
-        if e.study == study
-        for file in [*files, *(ATTENTION_PICTURES[e.attention.of] if pictures else [])]
-    ]
-
-
-def tested_pixels(w):
-    """The packed images that a run was tested on, and their names."""
-    data = experiment_of(w).data
-    source, _ = plan.source(data.dataset)
-    return {
-        "pixels": f"resources/{source}/pixels{data.storage_size}.npy",
-        "packed": f"resources/{source}/pixels{data.storage_size}.csv",
-    }
-
-
-def attention_spec(w):
-    """What is looked at. Network and images stand in the run's receipt, which is an input."""
-    return canonical(
-        {
-            "attention": experiment_of(w).attention.model_dump(mode="json"),
-            **plan.origin(experiment_of(w)),
-        }
-    )
-
-
-def attention_modules(w):
-    """The roots of the code: the stage, and the family of the network."""
-    return "attention", *registry.modules(experiment_of(w).model.name)
-
-
-def attribution_of(study, *files, figures=False):
-    """What explains the answers of a study's classifiers, in the first seed of each arm."""
-    return [
-        f"{ATTRIBUTION}/{file}".format(run=e.key, seed=e.seeds[0])
-        for e in EXPLAINED.values()
-        if e.study == study
-        for file in [*files, *(attribution_figures(e.attribution.figures) if figures else [])]
-    ]
-
-
-def attribution_figures(count):
-    """A figure for each of `count` images."""
-    return [f"image{number + 1}.png" for number in range(count)]
-
-
-def attribution_spec(w):
-    """What is explained, and how. Network and images stand in the run's receipt, which is an input."""
-    return canonical(
-        {
-            "attribution": experiment_of(w).attribution.model_dump(mode="json"),
-            **plan.origin(experiment_of(w)),
-        }
-    )
-
-
-def attribution_modules(w):
-    """The roots of the code: the stage, and the family of the network."""
-    return "attribution", *registry.modules(experiment_of(w).model.name)
-
-
-rule attention:
+rule explain_attention:
+    """Look at what the tokens of a trained transformer attend to."""
     input:
-        unpack(tested_pixels),
+        unpack(by_run(paths.tested_inputs)),
         checkpoint=f"{RUN}/checkpoint.safetensors",
         receipt=f"{RUN}/receipt.json",
         predictions=f"{RUN}/predictions.csv",
@@ -101,13 +34,14 @@ rule attention:
     wildcard_constraints:
         run=any_of(key for key, e in ATTENTIVE.items() if e.attention.of == "tokens"),
         seed=r"\d+",
+    conda:
+        ENVIRONMENT
     resources:
-        gpu=gpu_wanted(plan.settings.device),
+        gpu=GPU,
         runtime=30,
         mem_mb=8000,
     params:
-        **traced(attention_modules),
-        spec=attention_spec,
+        **traced("attention", by_run(specs.attention), network_of),
         device=plan.settings.device,
         out=lambda w: ATTENTION.format(run=w.run, seed=w.seed),
     message:
@@ -117,7 +51,8 @@ rule attention:
         " --device {params.device} --out {params.out} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
-use rule attention as attention_of_nodes with:
+use rule explain_attention as explain_nodes with:
+    """Look at what the nodes of a trained graph head attend to."""
     output:
         arrays=f"{ATTENTION}/maps.npz",
         table=f"{ATTENTION}/attention.csv",
@@ -137,10 +72,11 @@ use rule attention as attention_of_nodes with:
 for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
 
     rule:
+        """Explain answers of a trained classifier by the pixels that they depend on, and test each explanation."""
         name:
-            f"attribution_{count}"
+            f"explain_attribution_{count}"
         input:
-            unpack(tested_pixels),
+            unpack(by_run(paths.tested_inputs)),
             checkpoint=f"{RUN}/checkpoint.safetensors",
             receipt=f"{RUN}/receipt.json",
             predictions=f"{RUN}/predictions.csv",
@@ -152,7 +88,7 @@ for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
                     category="Explanation",
                     labels={"run": "{run}, seed {seed}", "figure": file.removesuffix(".png")},
                 )
-                for file in attribution_figures(count)
+                for file in outputs.attribution_images(count)
             ],
             arrays=f"{ATTRIBUTION}/maps.npz",
             table=f"{ATTRIBUTION}/attribution.csv",
@@ -170,13 +106,14 @@ for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
         wildcard_constraints:
             run=any_of(key for key, e in EXPLAINED.items() if e.attribution.figures == count),
             seed=r"\d+",
+        conda:
+            ENVIRONMENT
         resources:
-            gpu=gpu_wanted(plan.settings.device),
+            gpu=GPU,
             runtime=120,
             mem_mb=16000,
         params:
-            **traced(attribution_modules),
-            spec=attribution_spec,
+            **traced("attribution", by_run(specs.attribution), network_of),
             device=plan.settings.device,
             out=lambda w: ATTRIBUTION.format(run=w.run, seed=w.seed),
         message:

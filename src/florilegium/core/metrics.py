@@ -10,6 +10,7 @@ from typing import Literal
 
 from florilegium.core.coco import FIGURES as COCO
 from florilegium.core.errors import UserError, unknown
+from florilegium.core.outputs import ANSWERS
 
 Scored = Literal["classification", "detection", "generation"]
 
@@ -54,7 +55,7 @@ SCORING: dict[Scored, Scoring] = {
         derived=(*ON_VALIDATION, GAP),
         on_test=("top1", "top5", "last_top1"),
         shown=("top1",),
-        answers=("predictions.csv",),
+        answers=ANSWERS["classification"],
         axis="accuracy",
     ),
     "detection": Scoring(
@@ -63,12 +64,18 @@ SCORING: dict[Scored, Scoring] = {
         derived=ON_VALIDATION,
         on_test=(),
         shown=("AP", "AP50", "AP75"),
-        answers=("predictions.json", "detection.json", "matches.npz"),
+        answers=ANSWERS["detection"],
         axis="average precision or recall",
     ),
     # Every run has a loss; a generator has nothing else of its own until its samples are judged.
     "generation": Scoring(
-        main="loss", scores=(), derived=(), on_test=(), shown=("loss",), answers=(), axis="loss"
+        main="loss",
+        scores=(),
+        derived=(),
+        on_test=(),
+        shown=("loss",),
+        answers=ANSWERS["generation"],
+        axis="loss",
     ),
 }
 SCORES = frozenset(name for task in SCORING.values() for name in task.scores)

@@ -33,7 +33,6 @@ FEATURED = (
     "allow_unexpected",
 )
 # What they are written to, in this order.
-FEATURE_FILES = ("features.npy", "features.csv", "features.json")
 
 
 class Recipe(TrainingRecipe):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from florilegium.core.files import atomic
 from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.core.outputs import SAMPLES
 from florilegium.core.progress import bar
 from florilegium.core.sampling import Sampling
 from florilegium.data.tables import write_table
@@ -161,8 +162,9 @@ def recorder(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tenso
 
 def save_samples(samples: Made, classes: Sequence[str], shown: int, folder: Path) -> list[Path]:
     """Write the images, their table and their pictures, with `shown` images a class; the files."""
-    names = ("samples.npy", "samples.csv", "grid.png", "noise.png", "animation.gif")
-    pixels, table, sheet, noise, animation = files = [folder / name for name in names]
+    pixels, table, sheet, noise, animation = files = [
+        folder / name for name in SAMPLES if name != "cost.json"
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(pixels) as temporary, open(temporary, "wb") as file:
         np.save(file, samples.pixels)

@@ -186,7 +186,7 @@ class Plan:
             "departures": [d.model_dump() for d in departures(e, self.paper, self._by_key)],
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": e.baseline.model_dump(mode="json") if e.baseline else None,
-            "role": self._role(e),
+            "role": self.role(e),
             "lr": None if e.recipe.lr == FROM_FINDER else e.recipe.base_lr,
             "lr_factor": e.lr_factor,
             "values": self._values(e),
@@ -221,7 +221,7 @@ class Plan:
         before = [of for start in origins(e, self._by_key) for of in self._learned_from(start)]
         return list({of["dataset"]: of for of in [own, *before][::-1]}.values())[::-1]
 
-    def _role(self, e: Experiment) -> str:
+    def role(self, e: Experiment) -> str:
         """An experiment that others start from, and of which nothing was published, is only a part of them."""
         if e.key in self._starts and not e.published:
             return "pretrain"

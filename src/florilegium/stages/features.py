@@ -8,8 +8,9 @@ Why:    heads on a frozen backbone train on features many times faster than on i
 import torch
 
 from florilegium.core.errors import run_main
+from florilegium.core.outputs import FEATURES
 from florilegium.core.progress import say
-from florilegium.core.recipe import FEATURE_FILES, Recipe
+from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
 from florilegium.data.features import parts_of, write_features
 from florilegium.data.load import Splits
@@ -30,7 +31,7 @@ def main() -> None:
             folder = job.at(seed).out / "features"
             with stage("features", arguments, job.at(seed).inputs, path=folder / "receipt.json") as receipt:
                 make_features(job, splits, seed)
-                receipt.outputs += [folder / name for name in FEATURE_FILES]
+                receipt.outputs += [folder / name for name in FEATURES]
                 receipt.facts |= seed_facts(job, seed)
 
 

@@ -7,6 +7,7 @@ Why:    some studies took their rate from such a test; `recipe.lr: from_finder` 
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
+from florilegium.core.outputs import FINDER
 from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
@@ -20,8 +21,6 @@ from florilegium.training.job import Job
 from florilegium.training.lr_finder import range_test, suggest
 from florilegium.training.results import write_table
 
-FILES = ("finder.csv", "finder.json")
-
 
 def main() -> None:
     parser = job_parser(__doc__)
@@ -32,7 +31,7 @@ def main() -> None:
             folder = job.at(seed).out / "finder"
             with stage("find_lr", arguments, job.at(seed).inputs, path=folder / "receipt.json") as receipt:
                 find(job, splits, seed)
-                receipt.outputs += [folder / name for name in FILES]
+                receipt.outputs += [folder / name for name in FINDER]
                 receipt.facts |= seed_facts(job, seed)
 
 

@@ -15,17 +15,17 @@ from florilegium.stages.stage import listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="hashes.npz", spec="JSON: layout")
+    parser = stage_parser(__doc__, out="hashes.npz", spec="JSON: layout, corrupt")
     parser.add_argument("--files", type=Path, required=True, help="files.json of the data set")
     parser.add_argument("--workers", type=int, default=1, help="processes that decode")
-    parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop")
     arguments = parser.parse_args()
     with stage("hash", arguments, inputs=[arguments.files]) as receipt:
         root, files = listed_files(arguments.files)
         images = recognise(receipt.spec["layout"], files)
         if not images:
             raise UserError(f"{root}: no images among its {len(files)} files")
-        hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt)
+        corrupt = receipt.spec["corrupt"]
+        hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=corrupt)
         hashes.save(arguments.out)
         receipt.outputs += [arguments.out]
         receipt.facts |= {"n_images": len(hashes), "skipped": skipped}

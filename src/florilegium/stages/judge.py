@@ -14,6 +14,7 @@ from florilegium.audit.hashing import Hashes
 from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
+from florilegium.core.outputs import JUDGEMENT
 from florilegium.core.receipts import read_receipt
 from florilegium.core.spec import DataUse
 from florilegium.core.validate import parse
@@ -66,7 +67,7 @@ def main() -> None:
         write_table(out / "neighbours.csv", neighbours(splits, labels, scores, near, copied))
         write_json(out / "judge.json", summary(scores, near, usual, len(copied)) | interval)
         save_picture(closest_pairs(samples, real.numpy(), near), out / "neighbours.png")
-        receipt.outputs += [out / name for name in ("judge.json", "neighbours.csv", "neighbours.png")]
+        receipt.outputs += [out / name for name in JUDGEMENT]
 
 
 if __name__ == "__main__":

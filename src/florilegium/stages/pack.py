@@ -14,17 +14,16 @@ from florilegium.stages.stage import listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="pixels<size>.npy", spec="JSON: layout")
+    parser = stage_parser(__doc__, out="pixels<size>.npy", spec="JSON: layout, corrupt")
     parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
     parser.add_argument("--size", required=True, type=int, help="side of the packed images in pixels")
-    parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help="what bad images do")
     parser.add_argument("--workers", type=int, default=1, help="processes that decode")
     arguments = parser.parse_args()
     out, size = arguments.out, arguments.size
     with stage("pack", arguments, inputs=[arguments.files]) as receipt:
         root, files = listed_files(arguments.files)
         images = recognise(receipt.spec["layout"], files)
-        packed = pack(root, images, size, out, workers=arguments.workers, corrupt=arguments.corrupt)
+        packed = pack(root, images, size, out, workers=arguments.workers, corrupt=receipt.spec["corrupt"])
         receipt.outputs += [out, out.with_suffix(".csv"), out.with_suffix(".skipped.csv")]
         receipt.facts |= {"n_packed": len(packed.images), "n_skipped": len(packed.skipped)}
 

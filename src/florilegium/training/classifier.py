@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from florilegium.core.outputs import ANSWERS
 from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
 from florilegium.models import registry
@@ -15,7 +16,7 @@ from florilegium.training.loop import Outcome
 from florilegium.training.probe import heads_for
 from florilegium.training.run import Result, Training, train_run
 
-PREDICTIONS = "predictions.csv"
+(PREDICTIONS,) = ANSWERS["classification"]
 
 
 def train_classifier(job: Job[Any, Recipe], splits: Splits, seed: int) -> None:

@@ -8,6 +8,7 @@ import torch
 from florilegium.core.detection import STRIDE, DetectionData
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.files import write_json, write_text
+from florilegium.core.outputs import ANSWERS
 from florilegium.data.boxed_load import BoxedSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
@@ -20,7 +21,6 @@ from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
 from florilegium.training.run import Result, Training, train_run
 
-PREDICTIONS = ("predictions.json", "detection.json", "matches.npz")
 DetectionJob = Job[DetectionData, DetectionRecipe]
 
 
@@ -31,7 +31,7 @@ def train_detector(job: DetectionJob, splits: BoxedSplits, annotations: Path, se
         splits,
         seed,
         lambda recipe: prepare(job, splits, annotations, recipe, seed),
-        predictions=PREDICTIONS,
+        predictions=ANSWERS["detection"],
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.fingerprint import canonical, short_hash
-from florilegium.core.recipe import FEATURE_FILES
+from florilegium.core.outputs import FEATURES
 from florilegium.core.spec import Model
 from florilegium.core.strict import Strict
 from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
@@ -76,7 +76,7 @@ class Job(Generic[Data, R]):
         init, features, finder = path(self.init), path(self.features), path(self.finder)
         generated = path(self.generated)
         inputs = list(self.inputs)
-        inputs += [features / name for name in FEATURE_FILES] if features else []
+        inputs += [features / name for name in FEATURES] if features else []
         inputs += [generated, generated.with_suffix(".csv")] if generated else []
         inputs += [single for single in (init, finder) if single]
         return SeedPaths(

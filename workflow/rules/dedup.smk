@@ -1,19 +1,8 @@
 # verified files -> perceptual hashes -> leaks between every pair of data sets that meet
 
-PAIRS = plan.audits()
 
-
-def audit_inputs(w):
-    found = {}
-    for side in "ab":
-        name = w[side]
-        found[f"files_{side}"] = files_of(name)
-        found[f"hashes_{side}"] = f"resources/{plan.source(name)[0]}/hashes.npz"
-        found[f"images_{side}"] = f"resources/{name}/images.csv"
-    return found
-
-
-rule hash:
+rule dedup_hash:
+    """Hash every original image of a data set, in eight orientations."""
     input:
         files="resources/{source}/files.json",
     output:
@@ -24,24 +13,25 @@ rule hash:
     wildcard_constraints:
         source=any_of(plan.datasets),
     priority: 10
+    conda:
+        ENVIRONMENT
     threads: 16  # or as many as there are
     resources:
         runtime=60,
         mem_mb=8000,
     params:
-        **traced("hash"),
-        spec=reading_spec,
-        corrupt=plan.settings.corrupt_images,
+        **traced("hash", lambda w: specs.reading(w.source)),
     message:
         "Hashing the original images of {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.hash --files {input.files} --corrupt {params.corrupt}"
+        "{PYTHON} -m florilegium.stages.hash --files {input.files}"
         " --workers {threads} --out {output.hashes} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
 
 
-rule audit_pair:
+rule dedup_audit:
+    """Find the pictures that two data sets share, or one holds twice, and list those that the clean split drops."""
     input:
-        unpack(audit_inputs),
+        unpack(lambda w: paths.audit_inputs(w.a, w.b)),
     output:
         pairs=f"{RESULTS}/audit/{{a}}__{{b}}/pairs.csv",
         dropped=f"{RESULTS}/audit/{{a}}__{{b}}/dropped.csv",
@@ -62,16 +52,17 @@ rule audit_pair:
     log:
         "logs/audit/{a}__{b}.log",
     wildcard_constraints:
-        a=any_of({a for a, _ in PAIRS}),
-        b=any_of({b for _, b in PAIRS}),
+        a=any_of({a for a, _ in plan.audits()}),
+        b=any_of({b for _, b in plan.audits()}),
     priority: 10
+    conda:
+        ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=4000,
     params:
-        **traced("audit"),
-        spec=canonical({"audit": plan.settings.audit.model_dump(mode="json")}),
-        out=lambda w: audit_folder(w.a, w.b),
+        **traced("audit", specs.audit()),
+        out=lambda w: paths.audit(w.a, w.b),
     message:
         "Looking for pictures of {wildcards.b} in {wildcards.a}"
     shell:

@@ -1,0 +1,89 @@
+# metrics and receipts -> comparison with what was published, scores and costs
+
+DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
+
+
+def tables_of(study):
+    """The tables of a study: those of all, and what only those with generated images have."""
+    return [*outputs.TABLES, *(["generated"] if any(e.samples for e in plan.of(study)) else [])]
+
+
+rule compare_study:
+    """Hold the runs of a study against what was published, and against one another."""
+    input:
+        lambda w: paths.runs(
+            w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True
+        ),
+        images=lambda w: paths.tables(w.study),
+    output:
+        table=report(
+            f"{RESULTS}/{{study}}/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "ours and published"},
+        ),
+        text=f"{RESULTS}/{{study}}/comparison.md",
+        differences=report(
+            f"{RESULTS}/{{study}}/differences.csv",
+            caption="../report/differences.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "arms against their baselines"},
+        ),
+        costs=report(
+            f"{RESULTS}/{{study}}/costs.csv",
+            caption="../report/costs.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "what each arm cost"},
+        ),
+        costs_text=f"{RESULTS}/{{study}}/costs.md",
+        scores=report(
+            f"{RESULTS}/{{study}}/scores.csv",
+            caption="../report/scores.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "every score"},
+        ),
+        receipt=f"{RESULTS}/{{study}}/comparison.receipt.json",
+    log:
+        f"logs/compare/{plan.settings.preset}/{{study}}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        **traced("compare", lambda w: DESCRIPTIONS[w.study]),
+        runs=lambda w: f"{RESULTS}/{w.study}",
+        description=lambda w: description_file(w.study),
+    message:
+        "Comparing {wildcards.study} with what was published"
+    shell:
+        "{PYTHON} -m florilegium.stages.compare --runs {params.runs} --images {input.images} --out {output.table}"
+        " --spec {params.description} --code {params.code} > {log} 2>&1"
+
+
+rule compare_generated:
+    """Tabulate what the generated images of a study are worth."""
+    input:
+        lambda w: paths.samples(w.study, "samples.npy", "cost.json", "judge.json"),
+        lambda w: paths.runs(w.study, "metrics.json", "history.csv"),
+    output:
+        table=report(
+            f"{RESULTS}/{{study}}/generated.csv",
+            caption="../report/generated_table.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "what generated images are worth"},
+        ),
+        text=f"{RESULTS}/{{study}}/generated.md",
+        receipt=f"{RESULTS}/{{study}}/generated.receipt.json",
+    log:
+        f"logs/generated/{plan.settings.preset}/{{study}}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        **traced("generated", lambda w: DESCRIPTIONS[w.study]),
+        runs=lambda w: f"{RESULTS}/{w.study}",
+        description=lambda w: description_file(w.study),
+    message:
+        "Tabulating the generated images of {wildcards.study}"
+    shell:
+        "{PYTHON} -m florilegium.stages.generated --runs {params.runs} --out {output.table}"
+        " --spec {params.description} --code {params.code} > {log} 2>&1"

@@ -1,0 +1,108 @@
+# packed pixels and clean split -> a trained and tested network, by phase and task
+#
+# One job is one run, but in a preset whose runs are shorter than their imports.
+
+TRAININGS = groups(plan)
+# Of each task: its stage, what tells its rules from a classifier's, and minutes on a cluster.
+TASKS = {
+    "classification": ("train", "", 480),
+    "detection": ("train_detector", "_detector", 1440),
+    "generation": ("train_generator", "_generator", 1440),
+}
+FASTEST_KERNELS = "" if plan.settings.deterministic else " --fastest-kernels"
+
+
+def runs_together(group):
+    """The runs of a rule: any, or these by name where another rule makes one of the same seeds, too.
+
+    Snakemake repeats a constraint in every pattern of every job, so that a list of all runs would make planning cost
+    the square of their number.
+    """
+    return any_of(TRAININGS[group]) if shares_seeds(group, TRAININGS) else r"[^/]+/[^/]+/[^/]+"
+
+
+for group in TRAININGS:
+    phase, task, seeds = group
+    stage, kind, minutes = TASKS[task]
+
+    rule:
+        """Train and test runs that are in their study what the first word says; the target of that name defines it."""
+        name:
+            f"{phase}{kind}_{seeds_in(seeds)}"
+        input:
+            unpack(by_run(paths.training_inputs, seeds=seeds)),
+        output:
+            expand(
+                f"{RUN}/{{file}}", seed=seeds, file=(*outputs.RUN[task], outputs.RECEIPT), allow_missing=True
+            ),
+        log:
+            f"logs/train/{plan.settings.preset}/{{run}}/{seeds_in(seeds)}.log",
+        wildcard_constraints:
+            run=runs_together(group),
+        retries: 1
+        conda:
+            ENVIRONMENT
+        threads: plan.settings.gpus_per_training
+        resources:
+            gpu=plan.settings.gpus_per_training * GPU,
+            runtime=minutes,
+            mem_mb=16000,
+        params:
+            **traced(stage, by_run(plan.spec), network_of),
+            stage=stage,
+            seeds=seeds,
+            options=by_run(paths.training_options),
+            device=plan.settings.device + FASTEST_KERNELS,
+        message:
+            f"{phase.capitalize()} {{wildcards.run}}, seeds {{params.seeds}}"
+        shell:
+            "{PYTHON} -m florilegium.stages.{params.stage} --seeds {params.seeds}"
+            " {params.options:q} --device {params.device}"
+            " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+
+
+CLASSIFIERS = {seeds: keys for (task, seeds), keys in plan.groups().items() if task == "classification"}
+# What is learned before a training: by folder and stage, with the seeds that share a process and their runs.
+BEFORE = [
+    ("features", "features", outputs.FEATURES, 240, plan.features_spec, plan.feature_groups()),
+    ("finder", "find_lr", outputs.FINDER, 60, plan.finder_spec, CLASSIFIERS),
+]
+
+for folder, stage, files, minutes, spec, runs in BEFORE:
+    for seeds, keys in runs.items():
+
+        rule:
+            """Compute what a training may read: features of a frozen backbone, or a finder's learning rate."""
+            name:
+                f"train_{folder}_{seeds_in(seeds)}"
+            input:
+                unpack(by_run(paths.start_inputs, seeds=seeds)),
+            output:
+                expand(
+                    f"{RUN}/{folder}/{{file}}",
+                    seed=seeds,
+                    file=(*files, outputs.RECEIPT),
+                    allow_missing=True,
+                ),
+            log:
+                f"logs/{stage}/{plan.settings.preset}/{{run}}/{seeds_in(seeds)}.log",
+            wildcard_constraints:
+                run=any_of(keys),
+            retries: 1
+            conda:
+                ENVIRONMENT
+            resources:
+                gpu=GPU,
+                runtime=minutes,
+                mem_mb=16000,
+            params:
+                **traced(stage, by_run(spec), network_of),
+                stage=stage,
+                seeds=seeds,
+                options=by_run(paths.start_options),
+                device=plan.settings.device,
+            message:
+                f"{folder.capitalize()} of {{wildcards.run}}, seeds {{params.seeds}}"
+            shell:
+                "{PYTHON} -m florilegium.stages.{params.stage} --seeds {params.seeds} {params.options:q}"
+                " --device {params.device} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
