@@ -13,8 +13,9 @@ called. Calls of other packages in a value (`re.compile`) are taken to have no e
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PASSIVE = ("contextlib.", "dataclasses.", "functools.", "torch.inference_mode", "torch.no_grad", "typing.")
 WHOLE = "*"  # stands for all names of a module
@@ -225,7 +226,7 @@ def _below(node: ast.AST) -> Iterable[ast.AST]:
         return (*node.decorator_list, *node.bases, *node.keywords)
     if isinstance(node, COMPREHENSIONS):
         return (node.generators[0].iter,)
-    values = [getattr(node, field) for field in node._fields]
+    values = [getattr(node, field) for field in _fields(type(node))]
     return [
         part
         for value in values
@@ -355,8 +356,13 @@ def _is_text(statement: ast.AST) -> bool:
 def _plain(value: object) -> object:
     """A tree as tuples, without its places in the file and without statements that do nothing."""
     if isinstance(value, ast.AST):
-        fields = (field for field in value._fields if field not in UNSEEN)
-        return (type(value).__name__, *(_plain(getattr(value, field)) for field in fields))
+        kind = type(value)
+        return (kind.__name__, *(_plain(getattr(value, field)) for field in _fields(kind)))
     if isinstance(value, list):
         return [_plain(part) for part in value if not (_is_text(part) or isinstance(part, ast.Pass))]
     return value
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field for field in kind._fields if field not in UNSEEN)
