@@ -21,6 +21,11 @@ WHOLE = "*"  # stands for all names of a module
 OPENS_ALL = {"eval", "exec", "globals"}  # built-in functions that reach any name of their module
 OPENS_ALL_ALONE = {"dir", "locals", "vars"}  # those that do so without an argument
 UNSEEN = {"ctx", "kind", "type_comment", "type_ignores"}  # fields of trees that change nothing
+FIELDS = {
+    kind: tuple(field for field in kind._fields if field not in UNSEEN)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
 
 Paths = dict[str, list[str]]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -225,7 +230,7 @@ def _below(node: ast.AST) -> Iterable[ast.AST]:
         return (*node.decorator_list, *node.bases, *node.keywords)
     if isinstance(node, COMPREHENSIONS):
         return (node.generators[0].iter,)
-    values = [getattr(node, field) for field in node._fields]
+    values = [getattr(node, field) for field in FIELDS[type(node)]]
     return [
         part
         for value in values
@@ -355,8 +360,8 @@ def _is_text(statement: ast.AST) -> bool:
 def _plain(value: object) -> object:
     """A tree as tuples, without its places in the file and without statements that do nothing."""
     if isinstance(value, ast.AST):
-        fields = (field for field in value._fields if field not in UNSEEN)
-        return (type(value).__name__, *(_plain(getattr(value, field)) for field in fields))
+        kind = type(value)
+        return (kind.__name__, *(_plain(getattr(value, field)) for field in FIELDS[kind]))
     if isinstance(value, list):
         return [_plain(part) for part in value if not (_is_text(part) or isinstance(part, ast.Pass))]
     return value

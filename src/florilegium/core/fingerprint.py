@@ -164,6 +164,7 @@ class Code:
         return self._modules[name]
 
     def _start(self, root: str) -> set[str]:
+        """The nodes that a root consists of."""
         name, _, definition = root.partition(":")
         if name not in self._files:
             raise ModuleNotFoundError(f"{name} is not a module of {self.package}")
@@ -186,6 +187,7 @@ class Code:
         return self._edges[node]
 
     def _follow(self, node: str) -> set[str]:
+        """The nodes that one node names, and those of the modules that it imports."""
         name, colon, own = node.partition(":")
         if not colon:
             return set()
