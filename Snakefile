@@ -12,7 +12,7 @@ from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import save_code_cache
-from florilegium.core.kept import forget
+from florilegium.core.receipts import forget
 from florilegium.core.validate import retyped
 from florilegium.models import registry
 from florilegium.models.catalogue import read_catalogue

@@ -17,8 +17,8 @@ from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from florilegium.core.progress import bar
 from florilegium.core.recipe import Recipe
+from florilegium.core.system import bar
 from florilegium.data.augment import InputConfig, TrainTransform
 from florilegium.data.load import Images
 from florilegium.training.feed import Feed

@@ -25,7 +25,7 @@ from machine import machine
 from measure import interval
 from torch import nn
 
-from florilegium.core.files import write_json
+from florilegium.core.files import write_json, write_table
 from florilegium.core.recipe import Recipe
 from florilegium.core.sources import Dataset, DatasetOverride, LocalFile
 from florilegium.core.spec import DataUse, Model
@@ -34,7 +34,6 @@ from florilegium.data.fetch import fetch
 from florilegium.data.layouts import index
 from florilegium.data.load import Images, Splits, load_splits
 from florilegium.data.pack import pack
-from florilegium.data.tables import write_table
 from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
 from florilegium.plan.project import load_plan

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.receipts import git_state
-from florilegium.core.versions import versions_in_use
+from florilegium.core.receipts import git_state, versions_in_use
 
 
 def hardware() -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from florilegium.core import kept
+from florilegium.core import receipts
 from florilegium.core.files import write_text
 from florilegium.core.receipts import write_receipt
 
@@ -22,7 +22,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
         results / "receipt.json", stage="train", spec={}, code="c0de", inputs=[],
         outputs=[results / "metrics.json"], started=0.0,
     )  # fmt: skip
-    kept.keep(results, NAMES, state, "print")
+    receipts.keep(results, NAMES, state, "print")
     return results, state
 
 
@@ -30,45 +30,45 @@ def test_deleted_results_come_back_without_taking_room_before(run):
     results, state = run
     assert (results / "metrics.json").samefile(state.with_name("seed0.done") / "metrics.json")
     shutil.rmtree("results")
-    assert kept.take_over(results, state, "print")
+    assert receipts.take_over(results, state, "print")
     assert sorted(path.name for path in results.iterdir()) == list(NAMES)
 
 
 def test_what_nobody_waits_for_is_withdrawn_and_taken_over_later(run):
     results, state = run
-    kept.withdraw(results, state)
+    receipts.withdraw(results, state)
     assert not list(results.iterdir())
-    assert kept.take_over(results, state, "print")
+    assert receipts.take_over(results, state, "print")
     assert (results / "metrics.json").exists()
 
 
 def test_results_of_another_configuration_do_not(run):
-    assert not kept.take_over(*run, "other")
+    assert not receipts.take_over(*run, "other")
 
 
 def test_nor_do_damaged_ones(run):
     results, state = run
     (state.with_name("seed0.done") / "metrics.json").write_text("[]")
-    assert not kept.take_over(results, state, "print")
+    assert not receipts.take_over(results, state, "print")
 
 
 def test_without_links_they_are_copied(run, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(kept.os, "link", refuse)
+    monkeypatch.setattr(receipts.os, "link", refuse)
     results, state = run
-    kept.keep(results, NAMES, state, "print")
+    receipts.keep(results, NAMES, state, "print")
     shutil.rmtree("results")
-    assert kept.take_over(results, state, "print")
+    assert receipts.take_over(results, state, "print")
     assert (results / "metrics.json").read_text() == "{}"
 
 
 def test_only_what_is_in_its_place_is_forgotten(run):
     results, state = run
     (results / "receipt.json").unlink()
-    kept.forget(Path("state"), Path("results"))
-    assert kept.take_over(results, state, "print")
-    kept.forget(Path("state"), Path("results"))
+    receipts.forget(Path("state"), Path("results"))
+    assert receipts.take_over(results, state, "print")
+    receipts.forget(Path("state"), Path("results"))
     assert not list(Path("state").rglob("*.done"))
-    kept.forget(Path("nowhere"), Path("results"))
+    receipts.forget(Path("nowhere"), Path("results"))

@@ -10,8 +10,8 @@ from tiny_training import splits
 
 from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.recipe import Recipe
-from florilegium.core.rounding import twelve_digits
 from florilegium.core.spec import Model
+from florilegium.core.system import twelve_digits
 from florilegium.data.generated import with_generated
 from florilegium.data.load import held_out
 from florilegium.data.splits import carve

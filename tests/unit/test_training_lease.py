@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from florilegium.core import devices
+from florilegium.core import system
 from florilegium.core.errors import UserError
 from florilegium.training import lease
 from florilegium.training.lease import hold, leased
@@ -131,15 +131,15 @@ def test_the_gpus_are_counted_by_the_driver_unless_the_variable_names_them(monke
         return subprocess.CompletedProcess([], 0, stdout=listing)
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(devices.subprocess, "run", smi)
-    assert devices.visible_gpus() == ("0", "1")
+    monkeypatch.setattr(system.subprocess, "run", smi)
+    assert system.visible_gpus() == ("0", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2, MIG-1")
-    assert devices.visible_gpus() == ("GPU-2", "MIG-1")
+    assert system.visible_gpus() == ("GPU-2", "MIG-1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert devices.visible_gpus() == ()
+    assert system.visible_gpus() == ()
 
 
 def test_a_machine_without_the_driver_has_none(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert devices.visible_gpus() == ()
+    assert system.visible_gpus() == ()

@@ -14,8 +14,8 @@ from snakemake.cli import get_argument_parser
 from snakemake.settings.types import DeploymentMethod
 
 from florilegium.core import outputs, trackers
-from florilegium.core.ancestry import MARK
-from florilegium.core.devices import gpu_wanted
+from florilegium.core.system import MARK
+from florilegium.core.system import gpu_wanted
 from florilegium.core.files import write_text
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
 from florilegium.plan import reasons

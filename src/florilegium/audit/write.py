@@ -7,8 +7,7 @@ from florilegium.audit.comparison import Comparison
 from florilegium.audit.distances import distance_histograms
 from florilegium.audit.pictures import contact_sheet
 from florilegium.audit.summary import summarise
-from florilegium.core.files import atomic, write_json
-from florilegium.data.tables import write_frame
+from florilegium.core.files import atomic, write_frame, write_json
 
 FILES = ("pairs.csv", "dropped.csv", "contact_sheet.png", "distances.png", "summary.json")
 

@@ -12,7 +12,7 @@ from florilegium.audit.hashing import hash_images
 from florilegium.audit.write import write_audit
 from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import UserError
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.data.decode import is_image
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"

@@ -29,8 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    from florilegium.core.lineage import open_ledger
-    from florilegium.core.origins import origins
+    from florilegium.core.lineage import open_ledger, origins
 
     print("\n".join(origins(*open_ledger(args.file), row=args.row)))
     return 0

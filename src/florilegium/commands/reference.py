@@ -23,9 +23,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Write the reference; prints what each study takes, and whether the runs are of several versions of the code."""
-    from florilegium.core.committed import REFERENCE
     from florilegium.core.files import read_json
     from florilegium.core.fingerprint import code_hash
+    from florilegium.core.receipts import REFERENCE
     from florilegium.report.evidence import RECORD, live
     from florilegium.report.reference import folder_name, mixture, write_reference
 

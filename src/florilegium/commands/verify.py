@@ -26,8 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print what does not fit, what no receipt names, and a count; 1 when something does not fit."""
-    from florilegium.core.lineage import open_ledger
-    from florilegium.core.verification import verify
+    from florilegium.core.lineage import open_ledger, verify
 
     result = verify(*open_ledger(args.path))
     for fault in result.faults:

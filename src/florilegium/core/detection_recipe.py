@@ -4,8 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from florilegium.core.rounding import twelve_digits
 from florilegium.core.strict import AtLeastOne, Fraction, NotNegative
+from florilegium.core.system import twelve_digits
 from florilegium.core.training_recipe import FROM_FINDER, Idle, TrainingRecipe
 
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]

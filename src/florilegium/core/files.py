@@ -1,14 +1,18 @@
-"""Whole files and folders or none: atomic writes and content hashes."""
+"""Files: written whole or not at all, read, digested."""
 
+import csv
 import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK = 1 << 20
 
@@ -76,3 +80,17 @@ def digest(path: Path | str, algorithm: str = "sha256") -> str:
         while block := file.read(CHUNK):
             hasher.update(block)
     return hasher.hexdigest()
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a header and `rows`, quoted where needed, with `\\n` line ends on every system."""
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_frame(path: Path, frame: "pd.DataFrame", *, float_format: str | None = None) -> None:
+    """Write the columns of `frame` in the same form; fractions in full, or as `float_format` ("%.6f") says."""
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)

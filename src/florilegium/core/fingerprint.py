@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from florilegium.core.definitions import WHOLE, Definition, Module, read_module
 from florilegium.core.files import read_json, write_text
-from florilegium.core.versions import versions_of
+from florilegium.core.receipts import versions_of
 
 PACKAGE = "florilegium"
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ def code_hash(*roots: str) -> str:
 
 
 def package_versions(*roots: str) -> dict[str, str]:
-    """Versions of the packages of `core.versions` that a definition reached from `roots` uses."""
+    """Versions of the packages of `core.receipts` that a definition reached from `roots` uses."""
     return versions_of(package_code().libraries(*roots))
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from florilegium.core.rounding import twelve_digits
 from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive, Strict
+from florilegium.core.system import twelve_digits
 
 FROM_FINDER = "from_finder"
 Idle = dict[str, dict[Any, tuple[str, ...]]]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from florilegium.core.errors import UserError
-from florilegium.core.progress import bar
 from florilegium.core.sources import Dataset
+from florilegium.core.system import bar
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture
 from florilegium.data.boxes import BadBox, sift
 from florilegium.data.coco import read_coco

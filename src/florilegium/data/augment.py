@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from florilegium.core.recipe import Recipe
-from florilegium.core.rounding import twelve_digits
+from florilegium.core.system import twelve_digits
 from florilegium.data import crops
 from florilegium.data.erasing import erase
 from florilegium.data.randaugment import randaugment

@@ -16,10 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.core.files import atomic, read_json
+from florilegium.core.files import atomic, read_json, write_table
 from florilegium.data.fit import Fit, padded, resized
 from florilegium.data.pack import Packed, check_skipped, decode_all, write_header, write_skipped
-from florilegium.data.tables import write_table
 
 PLACE = ("bucket", "row", "padded_height", "padded_width")
 SIDES = ("height", "width", "scale", "original_height", "original_width")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from florilegium.core.errors import UserError
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture
 
 LEAST = 1.0  # pixels: a narrower or lower box has no centre that a network could learn

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from florilegium.core.progress import bar
+from florilegium.core.system import bar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from florilegium.core.progress import bar
+from florilegium.core.system import bar
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte

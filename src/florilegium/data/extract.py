@@ -15,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import CHUNK
-from florilegium.core.progress import bar
+from florilegium.core.system import bar
 
 SUFFIXES = (".tar", ".tgz", ".tar.gz", ".txz", ".tar.xz", ".tbz2", ".tar.bz2", ".zip")
 DAMAGE = (

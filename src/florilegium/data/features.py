@@ -7,9 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from florilegium.core.files import atomic, read_json, write_json
+from florilegium.core.files import atomic, read_json, write_json, write_table
 from florilegium.data.load import Images, Splits
-from florilegium.data.tables import write_table
 
 PARTS = ("train", "val", "test")
 

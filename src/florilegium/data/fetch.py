@@ -17,9 +17,9 @@ from typing import Any
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json, replacing, write_json
-from florilegium.core.places import disclosed
-from florilegium.core.progress import bar
+from florilegium.core.receipts import disclosed
 from florilegium.core.sources import Dataset, DatasetOverride, LocalFile, RemoteFile
+from florilegium.core.system import bar
 from florilegium.data import cifar
 from florilegium.data.download import Unavailable, download
 from florilegium.data.extract import extract, is_archive

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from florilegium.core.errors import UserError
-from florilegium.core.rounding import twelve_digits
+from florilegium.core.system import twelve_digits
 from florilegium.data.crops import at_side
 from florilegium.data.load import Images, Splits
 

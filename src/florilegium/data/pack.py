@@ -12,9 +12,8 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from florilegium.core.errors import UserError
-from florilegium.core.files import atomic
+from florilegium.core.files import atomic, write_table
 from florilegium.data.decode import BadImage, in_processes, square
-from florilegium.data.tables import write_table
 
 CHUNK = 32  # images that a worker takes at a time
 NAMED = 5  # bad images that an error sentence names

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from florilegium.core.errors import UserError
-from florilegium.core.rounding import twelve_digits
+from florilegium.core.system import twelve_digits
 
 SPLITS = ("train", "val", "test")
 SEED = 0

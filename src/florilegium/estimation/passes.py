@@ -16,9 +16,9 @@ from florilegium.core.detection_recipe import DetectionRecipe
 from florilegium.core.fingerprint import canonical
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.recipe import Recipe
-from florilegium.core.rounding import twelve_digits
 from florilegium.core.sampling import Sampling
 from florilegium.core.spec import DataUse, Model
+from florilegium.core.system import twelve_digits
 from florilegium.core.tasks import TASKS
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.core.validate import parse

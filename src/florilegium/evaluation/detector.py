@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.progress import bar
+from florilegium.core.system import bar
 from florilegium.data.boxed_feed import BoxedBatch, gather, normalise
 from florilegium.evaluation.precision import autocast
 from florilegium.evaluation.suppression import Found, Suppression, suppress

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from florilegium.core.progress import bar
+from florilegium.core.system import bar
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
 from florilegium.models.trained import Trained

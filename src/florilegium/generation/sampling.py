@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from florilegium.core.files import atomic
+from florilegium.core.files import atomic, write_table
 from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.outputs import SAMPLES
-from florilegium.core.progress import bar
 from florilegium.core.sampling import Sampling
-from florilegium.data.tables import write_table
+from florilegium.core.system import bar
 from florilegium.generation.diffusion import denoise
 from florilegium.generation.pictures import to_pixels
 from florilegium.generation.sheets import grid, save_animation, save_picture

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.rounding import twelve_digits
 from florilegium.core.spec import Model
+from florilegium.core.system import twelve_digits
 from florilegium.data.augment import InputConfig
 from florilegium.models.norm_vit_methods import METHODS
 from florilegium.models.norm_vit_sizes import Arguments, arguments_of

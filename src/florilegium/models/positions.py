@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.progress import say
+from florilegium.core.system import say
 
 
 def fit_positions(

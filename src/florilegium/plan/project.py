@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.committed import REFERENCE
 from florilegium.core.detection import DetectionData
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
 from florilegium.core.figures import PlotChoice, choose
 from florilegium.core.metrics import check_metrics
+from florilegium.core.receipts import REFERENCE
 from florilegium.core.schema import Preset, Settings, StudyFile
 from florilegium.core.sources import Dataset, check_overrides, split_names
 from florilegium.core.trackers import check_installed

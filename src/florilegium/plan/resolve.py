@@ -15,12 +15,12 @@ from florilegium.core.attention_settings import Attention
 from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.experiment import Experiment
-from florilegium.core.rounding import twelve_digits
 from florilegium.core.sampling import Samples
 from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
 from florilegium.core.sources import split_name
 from florilegium.core.spec import Init, Model
 from florilegium.core.strict import Strict
+from florilegium.core.system import twelve_digits
 from florilegium.core.tasks import TASKS, TaskName
 from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.validate import parse

@@ -19,8 +19,8 @@ from random import Random
 
 import numpy as np
 
-from florilegium.core.progress import bar
 from florilegium.core.sources import Rendering
+from florilegium.core.system import bar
 from florilegium.rendering import png
 from florilegium.rendering.picture import (
     OUTLINES,

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.committed import without_folders
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, replacing, write_json
-from florilegium.core.lineage import open_ledger
-from florilegium.core.receipts import write_receipt
-from florilegium.core.verification import verify
+from florilegium.core.lineage import open_ledger, verify
+from florilegium.core.receipts import without_folders, write_receipt
 from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, provenance, refuse
 from florilegium.report.runs import PACKED, PREDICTIONS, RUN_FILES, Run, pack
 

@@ -8,14 +8,13 @@ Why:    each format is read and checked once, and all later stages read COCO's.
 from pathlib import Path
 
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json, write_json, write_text
+from florilegium.core.files import read_json, write_json, write_table, write_text
 from florilegium.core.fingerprint import canonical
-from florilegium.core.progress import say
 from florilegium.core.sources import Dataset
+from florilegium.core.system import say
 from florilegium.data.annotations import check
 from florilegium.data.boxes import rows
 from florilegium.data.layouts import other_files
-from florilegium.data.tables import write_table
 from florilegium.stages.stage import listed_files, stage, stage_parser
 
 

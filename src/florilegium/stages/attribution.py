@@ -10,7 +10,7 @@ import pandas as pd
 from florilegium.core.attribution_settings import Attribution
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.data.packed import read_pixels
 from florilegium.explanation.attributions import Attributions
 from florilegium.explanation.choice import choose, spread

@@ -16,7 +16,7 @@ from florilegium.audit.write import write_audit
 from florilegium.core.audit_settings import Audit
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.stages.stage import stage, stage_parser
 
 KINDS = ("hashes", "images", "files")

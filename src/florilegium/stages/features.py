@@ -9,9 +9,9 @@ import torch
 
 from florilegium.core.errors import run_main
 from florilegium.core.outputs import FEATURES
-from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
+from florilegium.core.system import say
 from florilegium.data.features import parts_of, write_features
 from florilegium.data.load import Splits
 from florilegium.models import registry

@@ -8,9 +8,9 @@ Why:    some studies took their rate from such a test; `recipe.lr: from_finder` 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.outputs import FINDER
-from florilegium.core.progress import say
 from florilegium.core.recipe import Recipe
 from florilegium.core.spec import DataUse
+from florilegium.core.system import say
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job

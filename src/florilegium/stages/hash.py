@@ -9,7 +9,7 @@ from pathlib import Path
 
 from florilegium.audit.hashing import hash_images
 from florilegium.core.errors import UserError, run_main
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.data.layouts import recognise
 from florilegium.stages.stage import listed_files, stage, stage_parser
 

@@ -8,10 +8,9 @@ Why:    all later stages agree on what an image shows and which split it is in.
 from pathlib import Path
 
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json, write_json
+from florilegium.core.files import read_json, write_json, write_table
 from florilegium.core.sources import Dataset
 from florilegium.data.layouts import index, other_files
-from florilegium.data.tables import write_table
 from florilegium.stages.stage import listed_files, stage, stage_parser
 
 

@@ -5,7 +5,7 @@ import time
 import torch
 from torch import nn
 
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.evaluation.precision import autocast
 from florilegium.models.freeze import train_mode
 from florilegium.training.learner import Learner, micro_batches

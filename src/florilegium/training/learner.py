@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.evaluation.precision import autocast
 from florilegium.training import parallel

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from florilegium.core.devices import visible_gpus
 from florilegium.core.errors import UserError
-from florilegium.core.progress import say
+from florilegium.core.system import say, visible_gpus
 
 POLL = 0.5  # seconds between two looks for a free device
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
-from florilegium.core.progress import bar, say
+from florilegium.core.system import bar, say
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.freeze import train_mode
 from florilegium.training import parallel

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
-from florilegium.core.progress import bar
+from florilegium.core.system import bar
 from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.freeze import train_mode
 from florilegium.training.learner import Learner

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
-from florilegium.core.progress import bar
+from florilegium.core.system import bar
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
 from florilegium.evaluation.precision import autocast

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.training import parallel
 from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner

@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from florilegium.core.ancestry import orphaned
-from florilegium.core.kept import keep, take_over, withdraw
-from florilegium.core.progress import say
+from florilegium.core.receipts import keep, take_over, withdraw
+from florilegium.core.system import orphaned, say
 from florilegium.data.augment import InputConfig
 from florilegium.training import parallel, results
 from florilegium.training.job import Job, R

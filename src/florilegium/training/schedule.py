@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from florilegium.core.rounding import twelve_digits
+from florilegium.core.system import twelve_digits
 from florilegium.core.training_recipe import TrainingRecipe
 
 

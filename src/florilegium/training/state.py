@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.training import parallel
 
 

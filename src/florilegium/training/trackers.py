@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from florilegium.core.fingerprint import short_hash
-from florilegium.core.progress import say
+from florilegium.core.system import say
 from florilegium.core.trackers import asked_for
 from florilegium.training import parallel
 from florilegium.training.events import Events, tag_of
