@@ -13,7 +13,7 @@ from snakemake.utils import min_version, update_config
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import save_code_cache
 from florilegium.core.receipts import forget
-from florilegium.core.validate import retyped
+from florilegium.config.base import retyped
 from florilegium.models import registry
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks

@@ -26,9 +26,9 @@ from machine import machine
 from measure import interval
 from published_vit import NORMS, train_for
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.evaluation import cost
 from florilegium.models import registry
 from florilegium.training.machine import configure, pick_device

@@ -15,9 +15,9 @@ import torch
 from machine import machine
 from measure import interleave, summarise
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.explanation.attribution import METHODS, Subject, Unfit
 from florilegium.explanation.perturbation import curves, random_pixels, ranks
 from florilegium.models import registry

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from machine import machine
 
-from florilegium.core.coco import FIGURES
+from florilegium.config.metrics import FIGURES
 from florilegium.core.files import write_json
 from florilegium.evaluation.coco import accumulated
 from florilegium.evaluation.matches import Matches, matches_of, read_matches, write_matches

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 from florilegium.core.system import bar
 from florilegium.data.augment import InputConfig, TrainTransform
 from florilegium.data.load import Images

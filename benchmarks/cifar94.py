@@ -25,10 +25,9 @@ from machine import machine
 from measure import interval
 from torch import nn
 
+from florilegium.config.data import Dataset, DatasetOverride, DataUse, LocalFile, Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json, write_table
-from florilegium.core.recipe import Recipe
-from florilegium.core.sources import Dataset, DatasetOverride, LocalFile
-from florilegium.core.spec import DataUse, Model
 from florilegium.data.augment import EvalTransform
 from florilegium.data.fetch import fetch
 from florilegium.data.layouts import index

@@ -13,9 +13,8 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from florilegium.core.detection import DetectionData
-from florilegium.core.detection_recipe import DetectionRecipe
-from florilegium.core.spec import Model
+from florilegium.config.data import DetectionData, Model
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.data import boxed_feed
 from florilegium.data.boxed_feed import BoxedBatch
 from florilegium.data.boxed_load import BoxedImages, pack_boxed

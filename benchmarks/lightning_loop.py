@@ -25,8 +25,8 @@ import yaml
 from measure import interleave, report
 from torch import Tensor
 
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import Images, Splits
 from florilegium.models import registry

@@ -15,8 +15,8 @@ import torch
 from measure import interleave, report
 from torch.nn import functional as F
 
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.precision import autocast
 from florilegium.models import registry

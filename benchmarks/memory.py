@@ -19,8 +19,8 @@ from machine import machine
 from measure import interleave, interval, summarise
 from torch.nn import functional as F
 
+from florilegium.config.data import Model
 from florilegium.core.files import write_json
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.training.machine import keep_freed_memory
 

@@ -14,9 +14,9 @@ from loop import sides
 from machine import machine
 from measure import interleave, summarise
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.training.machine import configure, pick_device
 
 NORMS = ("ln", "bn", "gn", "rescale", "rescale_full")

@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from machine import machine
 
-from florilegium.core.experiment import Experiment
+from florilegium.config.data import Model
+from florilegium.config.experiment import Experiment
+from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json
 from florilegium.core.fingerprint import canonical
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.evaluation import cost
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode

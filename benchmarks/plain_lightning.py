@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import functional as T
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 
 EPOCHS = 2  # of a block: one in which workers start, and one that is timed
 

@@ -15,10 +15,9 @@ import torch
 from machine import machine
 from measure import interleave, summarise
 
+from florilegium.config.data import Model, Sampling
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.files import write_json
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.sampling import Sampling
-from florilegium.core.spec import Model
 from florilegium.generation.sampling import make, steps_of
 from florilegium.models import registry
 from florilegium.models.generators import own_input

@@ -16,9 +16,9 @@ import torch
 from machine import machine
 from measure import interleave, median_interval, summarise
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.data.load import Images, Splits
 from florilegium.models import registry
 from florilegium.models.freeze import freeze

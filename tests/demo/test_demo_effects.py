@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from florilegium.config.base import parse, read_yaml
+from florilegium.config.data import Dataset
 from florilegium.core.files import read_json
-from florilegium.core.sources import Dataset
-from florilegium.core.validate import parse, read_yaml
 from florilegium.rendering.flowers import planted, shots
 
 EFFECTS = {

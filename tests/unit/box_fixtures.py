@@ -12,7 +12,7 @@ import pytest
 from data_fixtures import encoded
 from PIL import Image
 
-from florilegium.core.sources import Dataset
+from florilegium.config.data import Dataset
 
 CATEGORIES = [{"id": 3, "name": "dog"}, {"id": 1, "name": "cat"}]
 

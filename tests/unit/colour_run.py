@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.receipts import write_receipt
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.data.augment import EvalTransform
 from florilegium.models import registry
 from florilegium.models.weights import save

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from florilegium.core.sources import Dataset
-from florilegium.core.validate import parse, read_yaml
+from florilegium.config.base import parse, read_yaml
+from florilegium.config.data import Dataset
 
 
 def dataset(project: Path, name: str) -> Dataset:

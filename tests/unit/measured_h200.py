@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from florilegium.config.study import Card
 from florilegium.core.fingerprint import canonical
-from florilegium.core.schema import Card
 from florilegium.estimation.kernels import COUNTED, Kernels, Network, kernels_of
 from florilegium.estimation.passes import DRAWN
 from florilegium.estimation.step_time import Kind, kind_of, seconds

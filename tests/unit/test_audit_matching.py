@@ -9,7 +9,7 @@ from florilegium.audit.hashing import Hashes, hash_images
 from florilegium.audit.matching import FAR, search
 from florilegium.audit.transforms import NAMES, transformed_hashes
 from florilegium.audit.verification import confirm
-from florilegium.core.audit_settings import Audit
+from florilegium.config.products import Audit
 
 
 def random_hashes(n: int, seed: int) -> Hashes:

@@ -14,7 +14,7 @@ from florilegium.audit.comparison import compare
 from florilegium.audit.pictures import SHOWN_DIFFERENT, SHOWN_SAME, choose
 from florilegium.audit.summary import summarise
 from florilegium.audit.write import FILES, write_audit
-from florilegium.core.audit_settings import Audit
+from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 
 CONTRACT = ["image_a", "split_a", "class_a", "image_b", "split_b", "class_b"]

@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 from florilegium.data import crops
 from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 

@@ -9,10 +9,10 @@ import timm
 import torch
 from PIL import Image
 
+from florilegium.config.base import parse, read_yaml
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
-from florilegium.core.validate import parse, read_yaml
 from florilegium.data.augment import EvalTransform
 from florilegium.models import registry
 from florilegium.models.trained import input_of

@@ -9,9 +9,9 @@ from box_fixtures import photo, write
 from data_fixtures import encoded
 from PIL import Image
 
-from florilegium.core.detection import DetectionData
+from florilegium.config.base import parse
+from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
-from florilegium.core.validate import parse
 from florilegium.data.boxed_pack import COLUMNS, open_packed, pack_buckets
 from florilegium.data.fit import fit, padded
 

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 from box_fixtures import coco, photo, stage, write
 
-from florilegium.core.detection import DetectionData
+from florilegium.config.data import Dataset, DetectionData
 from florilegium.core.files import read_json
-from florilegium.core.sources import Dataset
 from florilegium.data.boxed_load import BoxedStore, load_boxed
 
 COUNTS = {"train": 8, "val": 4, "test": 3}

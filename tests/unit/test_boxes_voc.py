@@ -8,9 +8,9 @@ from box_fixtures import photo, stage
 from data_fixtures import dataset, encoded, tar
 from PIL import Image
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
-from florilegium.core.sources import Dataset
 from florilegium.data.annotations import check
 from florilegium.data.layouts import recognise
 from florilegium.data.voc import read_voc

@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_scenes import CATEGORY_IDS, TINY, scenes, truth
 
 from florilegium.commands import check_submission, evaluate, predict, submit
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.data.boxed_load import BoxedImages, BoxedSplits
 from florilegium.stages import train_detector as stage

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from florilegium.config.json_schema import FILES, schema
 from florilegium.core.files import atomic, digest, write_json, write_text
-from florilegium.core.json_schema import FILES, schema
 from florilegium.core.receipts import read_receipt, write_receipt
 
 
@@ -79,4 +79,4 @@ def test_a_receipt_names_files_by_content_and_holds_no_absolute_path(tmp_path, m
 @pytest.mark.parametrize("name", FILES)
 def test_exported_schemas_are_current(project, name):
     exported = json.loads((project / "workflow" / "schemas" / f"{name}.schema.json").read_text())
-    assert exported == schema(name), "run: python -m florilegium.core.json_schema workflow/schemas"
+    assert exported == schema(name), "run: python -m florilegium.config.json_schema workflow/schemas"

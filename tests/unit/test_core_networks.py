@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from florilegium.core.networks import called, is_same, own_size
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
+from florilegium.config.networks import called, is_same, own_size
 
 
 def model(name: str, **arguments: Any) -> Model:

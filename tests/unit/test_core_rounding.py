@@ -8,9 +8,8 @@ import pytest
 import torch
 from tiny_training import splits
 
-from florilegium.core.detection_recipe import DetectionRecipe
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
+from florilegium.config.recipes import DetectionRecipe, Recipe
 from florilegium.core.system import twelve_digits
 from florilegium.data.generated import with_generated
 from florilegium.data.load import held_out

@@ -21,8 +21,8 @@ from data_fixtures import dataset, picture, tar
 from PIL import Image
 from test_data_stages import run
 
+from florilegium.config.data import DatasetOverride
 from florilegium.core.errors import UserError
-from florilegium.core.sources import DatasetOverride
 from florilegium.data.fetch import fetch
 from florilegium.data.layouts import index
 from florilegium.data.plain_pickle import read_plain

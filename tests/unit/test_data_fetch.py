@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from data_fixtures import Site, own, picture, serving, tar
 
+from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering, Weights
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering, Weights
 from florilegium.data import fetch as fetching
 from florilegium.data.fetch import fetch
 from florilegium.models import catalogue

@@ -12,8 +12,8 @@ import pytest
 import scipy.io
 from data_fixtures import dataset, picture, tar, zipped
 
+from florilegium.config.data import Dataset, DatasetOverride
 from florilegium.core.files import read_json
-from florilegium.core.sources import Dataset, DatasetOverride
 
 SHOWN = {"title", "citation", "terms", "homepage"}
 

@@ -10,8 +10,8 @@ from benchmark_fixtures import tiny_archive, tiny_files
 from data_fixtures import dataset
 from test_data_stages import run
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset
 from florilegium.data.layouts import index, recognise
 
 WORDS = {"n01443537": "goldfish, Carassius auratus", "n02124075": "Egyptian cat", "n07753592": "banana"}

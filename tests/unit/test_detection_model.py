@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from florilegium.config.data import Model
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.anchors import anchors_of
 from florilegium.models.residual import Residual

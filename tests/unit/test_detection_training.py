@@ -10,9 +10,9 @@ import pytest
 import torch
 from tiny_scenes import CATEGORY_IDS, CONFIG, CPU, TINY, detector, scene_splits, scenes, truth
 
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.base import parse
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.validate import parse
 from florilegium.data.boxed_feed import gather
 from florilegium.data.boxed_load import BoxedSplits
 from florilegium.evaluation.coco import FIGURES, coco_figures

@@ -10,9 +10,9 @@ from data_fixtures import dataset
 
 from florilegium.audit.comparison import Collection, compare
 from florilegium.audit.hashing import hash_images
-from florilegium.core.audit_settings import Audit
+from florilegium.config.data import Rendering
+from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Rendering
 from florilegium.data.layouts import index
 from florilegium.rendering import png
 from florilegium.rendering.emblems import CLASSES, KINDS, OUTLINES, PATTERNS, Shot, draw, kinds, shots

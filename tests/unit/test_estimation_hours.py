@@ -9,7 +9,7 @@ import pytest
 from measured_h200 import measured
 from test_estimation_passes import PROJECT, entry
 
-from florilegium.core.schema import Card
+from florilegium.config.study import Card
 from florilegium.estimation.hours import row
 from florilegium.estimation.kernels import build, kernels_of
 from florilegium.estimation.passes import ANSWERED, passes_of

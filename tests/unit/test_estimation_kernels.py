@@ -7,8 +7,8 @@ import torch
 from measured_h200 import measured, network
 from torch import nn
 
-from florilegium.core.schema import Card
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
+from florilegium.config.study import Card
 from florilegium.estimation.kernels import Kernels, Network, build, kernels_of
 from florilegium.estimation.step_time import AROUND, CASTS, RANGES, kind_of, seconds
 from florilegium.evaluation import cost

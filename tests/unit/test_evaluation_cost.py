@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.evaluation import cost
 from florilegium.models import registry
 from florilegium.models.freeze import freeze

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.attention_settings import Attention
+from florilegium.config.data import Model
+from florilegium.config.products import Attention
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
 from florilegium.explanation.attention import Rollout, diagonal, entropy, observed
 from florilegium.explanation.survey import head_maps, measure, rollout
 from florilegium.models import registry

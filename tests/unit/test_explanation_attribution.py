@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.attribution_settings import METHODS as KNOWN
-from florilegium.core.attribution_settings import Attribution
+from florilegium.config.data import Model
+from florilegium.config.products import METHODS as KNOWN
+from florilegium.config.products import Attribution
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
 from florilegium.explanation.attribution import METHODS, Subject, Unfit, last_stage
 from florilegium.explanation.choice import choose
 from florilegium.explanation.explicit import PoolByReLU, explicit

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from florilegium.core.attention_settings import Attention
+from florilegium.config.data import Model
+from florilegium.config.products import Attention
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.explanation.nodes import measure, survey_nodes
 from florilegium.models import registry

@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.explanation.attended import Attended
 from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.models import registry

@@ -10,10 +10,10 @@ from tiny_training import splits
 from torch import nn
 
 from florilegium.audit.hashing import hashes_of, thumbnails
-from florilegium.core.audit_settings import Audit
+from florilegium.config.base import parse
+from florilegium.config.data import Sampling
+from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
-from florilegium.core.sampling import Sampling
-from florilegium.core.validate import parse
 from florilegium.data.generated import with_generated
 from florilegium.generation.diffusion import denoise, guided
 from florilegium.generation.judging import copies, nearest

@@ -8,10 +8,9 @@ from diffusers import DDIMScheduler
 from test_generation_training import UNET, network, recipe
 from torch import nn
 
+from florilegium.config.base import read_yaml
+from florilegium.config.data import Model, Samples, Sampling
 from florilegium.core.errors import UserError
-from florilegium.core.sampling import Samples, Sampling
-from florilegium.core.spec import Model
-from florilegium.core.validate import read_yaml
 from florilegium.generation.diffusion import denoise
 from florilegium.models.generator_names import check_sampled
 from florilegium.plan.project import load_plan

@@ -7,10 +7,10 @@ from tiny_training import CPU, images, same_bits
 from torch import nn
 from torch.nn import functional as F
 
+from florilegium.config.base import parse
+from florilegium.config.data import Model
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.spec import Model
-from florilegium.core.validate import parse
 from florilegium.data.load import Splits
 from florilegium.evaluation import cost
 from florilegium.generation.adversarial import Duel

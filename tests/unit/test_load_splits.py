@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
+from florilegium.config.data import DataUse
 from florilegium.core.errors import UserError
-from florilegium.core.spec import DataUse
 from florilegium.data.load import Images, fits, held_out, load_splits
 from florilegium.data.splits import carve
 

@@ -10,9 +10,9 @@ from threading import Thread
 
 import pytest
 
+from florilegium.config.data import DatasetOverride, Weights
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
-from florilegium.core.sources import DatasetOverride, Weights
 from florilegium.models import registry
 from florilegium.models.catalogue import look_up, obtain, read_catalogue
 from florilegium.stages import weights as stage

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
 from florilegium.models.node_attention import KINDS, ClassicalAttention, GraphAttention, GraphAttention2

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.conditional_unet import ConditionalUnet, Double, Halve, PixelAttention, step_table
 from florilegium.models.generator_names import check_steps

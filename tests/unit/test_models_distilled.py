@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.models import registry
 
 TINY = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}

@@ -13,9 +13,8 @@ import torch
 from tests.unit.flax_file import write_flax
 from torch import nn
 
+from florilegium.config.data import Model, Weights
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Weights
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.flax_vit import read_flax
 from florilegium.models.weights import load_into, save

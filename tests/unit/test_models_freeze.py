@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
 

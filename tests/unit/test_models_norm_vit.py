@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.models.norm_vit_methods import METHODS, PublishedRecentre, Recentre

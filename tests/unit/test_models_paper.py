@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from florilegium.core.experiment import Experiment
+from florilegium.config.experiment import Experiment
 from florilegium.core.fingerprint import canonical
 from florilegium.models import registry
 from florilegium.models.freeze import freeze

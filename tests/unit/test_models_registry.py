@@ -8,10 +8,10 @@ import pytest
 import timm
 import torch
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import canonical
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.models import registry, timm_names, torch_pair
 from florilegium.models.freeze import freeze
 from florilegium.plan.project import load_plan
@@ -27,7 +27,7 @@ def test_every_name_of_timm_is_known():
 
 def test_a_configuration_is_checked_without_torch():
     code = (
-        "import sys, time; from florilegium.core.spec import Model; from florilegium.models import registry; "
+        "import sys, time; from florilegium.config.data import Model; from florilegium.models import registry; "
         "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.modules('vit_base_patch16_224'); "
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from florilegium.config.data import Model
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
 from florilegium.models import registry
 from florilegium.models.weights import load_into, save
 

@@ -10,10 +10,10 @@ from box_fixtures import boxes
 
 from florilegium.audit.comparison import Collection, compare
 from florilegium.audit.hashing import hash_images
-from florilegium.core.audit_settings import Audit
+from florilegium.config.data import Rendering
+from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
-from florilegium.core.sources import Rendering
 from florilegium.data.annotations import check
 from florilegium.data.decode import decode
 from florilegium.rendering.objects import NAMES, draw, shots

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from florilegium.core.validate import read_yaml
+from florilegium.config.base import read_yaml
 from florilegium.plan.departures import departures
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan

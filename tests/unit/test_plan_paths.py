@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from florilegium.core.project import load_plan
 
+from florilegium.config.base import read_yaml
 from florilegium.core import outputs
-from florilegium.core.validate import read_yaml
 from florilegium.plan.paths import Paths
 from florilegium.plan.phases import PHASES
 from florilegium.plan.plan import Plan

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from florilegium.core.project import load_plan
 
-from florilegium.core.validate import read_yaml
+from florilegium.config.base import read_yaml
 from florilegium.plan.phases import PHASES, groups, phase_of, shares_seeds
 from florilegium.plan.plan import Plan
 

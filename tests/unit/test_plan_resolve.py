@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from florilegium.config.base import retyped
 from florilegium.core.errors import UserError
-from florilegium.core.validate import retyped
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 from florilegium.plan.resolve import text

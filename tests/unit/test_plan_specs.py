@@ -4,7 +4,7 @@ from pathlib import Path
 
 from florilegium.core.project import load_plan
 
-from florilegium.core.validate import read_yaml
+from florilegium.config.base import read_yaml
 from florilegium.plan.plan import Plan
 from florilegium.plan.specs import READERS_ONLY, Specs
 

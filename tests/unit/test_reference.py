@@ -18,10 +18,10 @@ import yaml
 from test_report_page import AUDIT
 
 from florilegium.__main__ import command_line
+from florilegium.config.base import read_yaml
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.core.validate import read_yaml
 from florilegium.figures.registry import KINDS
 from florilegium.plan.project import load_plan
 from florilegium.report import reference

@@ -8,7 +8,7 @@ import coco_world as world
 import numpy as np
 import pytest
 
-from florilegium.core.coco import FIGURES
+from florilegium.config.metrics import FIGURES
 from florilegium.core.errors import UserError
 from florilegium.evaluation.coco import accumulated
 from florilegium.evaluation.matches import Matches, matches_of

@@ -13,7 +13,7 @@ import report_world
 from PIL import Image
 from scipy import stats
 
-from florilegium.core.metrics import COCO
+from florilegium.config.metrics import COCO
 from florilegium.data.boxed_pack import BoxedPictures
 from florilegium.figures import style
 from florilegium.figures.material import Material

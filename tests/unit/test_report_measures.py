@@ -10,7 +10,7 @@ import pytest
 import report_world as world
 from scipy import stats
 
-from florilegium.core.metrics import WORDS, metrics_of
+from florilegium.config.metrics import WORDS, metrics_of
 from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare, differences_of
 from florilegium.report.runs import Run, factor, over_seeds, read_runs, read_study, value

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import report_world as world
 
+from florilegium.config.base import parse, read_yaml
+from florilegium.config.data import Model
+from florilegium.config.metrics import Published, meant_by
 from florilegium.core.errors import UserError
-from florilegium.core.published import Published, meant_by
-from florilegium.core.spec import Model
-from florilegium.core.validate import parse, read_yaml
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 from florilegium.report.arms import Arms

@@ -13,7 +13,7 @@ from box_fixtures import boxes, coco, photo, write
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from florilegium.core.detection import DetectionData
+from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import write_json
 from florilegium.data.annotations import check

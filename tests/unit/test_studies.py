@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from florilegium.config.base import read_yaml
 from florilegium.core.errors import UserError
-from florilegium.core.validate import read_yaml
 from florilegium.models import registry
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks

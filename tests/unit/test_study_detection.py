@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from florilegium.core.experiment import Experiment
-from florilegium.core.validate import read_yaml
+from florilegium.config.base import read_yaml
+from florilegium.config.experiment import Experiment
 from florilegium.models import registry
 from florilegium.models.start import load_detector_weights
 from florilegium.models.weights import save

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from florilegium.config.data import Rendering
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Rendering
 from florilegium.rendering import png
 from florilegium.rendering.flowers import COPIES, Shot, class_names, planted, shots, take
 from florilegium.rendering.render import render

@@ -7,8 +7,8 @@ import torch
 from tiny_training import CONFIG, CPU, network, recipe, splits
 from torch import nn
 
+from florilegium.config.data import DataUse, Model
 from florilegium.core.errors import UserError
-from florilegium.core.spec import DataUse, Model
 from florilegium.training.classification import task_of
 from florilegium.training.job import Job
 from florilegium.training.lr_finder import exponential, range_test, smoothed, suggest

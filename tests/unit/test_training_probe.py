@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.packed import pack_here
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.data.features import load_features
 from florilegium.models import registry
 from florilegium.models.freeze import freeze

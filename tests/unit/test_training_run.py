@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from tests.packed import pack_here
 from tiny_training import CONFIG, CPU
 
+from florilegium.config.data import DataUse, Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import DataUse, Model
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import load_splits
 from florilegium.evaluation.classification import evaluate

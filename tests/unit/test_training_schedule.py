@@ -2,7 +2,7 @@
 
 import pytest
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 from florilegium.training.schedule import lr_at, plateau_factor, rate
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from tiny_training import CPU
 
-from florilegium.core import trackers as asked
+from florilegium.config import study as asked
+from florilegium.config.data import DataUse, Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import DataUse, Model
 from florilegium.training.determinism import guarantee
 from florilegium.training.job import Job
 from florilegium.training.trackers import Trackers, WeightsAndBiases, trackers_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
 from florilegium.data.augment import InputConfig
 from florilegium.data.boxed_load import BoxedImages, BoxedSplits
 from florilegium.models import registry

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 from florilegium.data.augment import InputConfig
 from florilegium.data.load import Images, Splits
 from florilegium.training.classification import task_of

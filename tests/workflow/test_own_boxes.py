@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from florilegium.config.data import Rendering
 from florilegium.core.files import read_json
-from florilegium.core.sources import Rendering
 from florilegium.rendering.render import render
 from tests.workflow.conftest import snakemake
 from tests.workflow.test_readme import BLOCKS

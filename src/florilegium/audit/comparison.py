@@ -11,7 +11,7 @@ from florilegium.audit.hashing import Hashes
 from florilegium.audit.matching import search
 from florilegium.audit.transforms import NAMES
 from florilegium.audit.verification import confirm
-from florilegium.core.audit_settings import Audit
+from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 
 SAME, DIFFERENT = "same_picture", "different"

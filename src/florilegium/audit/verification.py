@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from florilegium.audit.hashing import Hashes
 from florilegium.audit.matching import Candidates
 from florilegium.audit.transforms import NAMES, apply
-from florilegium.core.audit_settings import Audit
+from florilegium.config.products import Audit
 
 CHUNK = 4096  # pairs compared at once: 24 MiB of pixels
 

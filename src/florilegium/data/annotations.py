@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset
 from florilegium.core.system import bar
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture
 from florilegium.data.boxes import BadBox, sift

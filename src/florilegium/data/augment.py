@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 from florilegium.core.system import twelve_digits
 from florilegium.data import crops
 from florilegium.data.erasing import erase

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from florilegium.core.detection import DetectionData
+from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.boxed_pack import open_packed, pack_buckets

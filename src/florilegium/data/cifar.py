@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset
 from florilegium.core.system import bar
 from florilegium.data.folders import label_folders
 from florilegium.data.plain_pickle import read_plain

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.decode import is_image
 from florilegium.data.splits import SPLITS

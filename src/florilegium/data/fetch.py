@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json, replacing, write_json
 from florilegium.core.receipts import disclosed
-from florilegium.core.sources import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.core.system import bar
 from florilegium.data import cifar
 from florilegium.data.download import Unavailable, download

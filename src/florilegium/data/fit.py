@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from florilegium.core.detection import STRIDE
+from florilegium.config.data import STRIDE
 from florilegium.data.decode import BadImage, decode
 
 

@@ -7,8 +7,8 @@ have no folder are drawn from train.
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.sources import Dataset
 from florilegium.data.splits import OWN, SPLITS, Labelled, carve
 
 PARTS = {"val": 0.15, "test": 0.15}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset
 from florilegium.data.cifar import label_cifar
 from florilegium.data.decode import is_image
 from florilegium.data.folders import label_folders

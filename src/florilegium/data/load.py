@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from florilegium.config.data import DataUse
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
-from florilegium.core.spec import DataUse
 from florilegium.data.splits import share, shuffled
 
 SAME_PICTURE = "same_picture"

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset
 from florilegium.data.splits import OWN, Labelled, carve
 
 IMAGE_17 = re.compile(r"image_(\d{4})\.jpg")

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.sources import Dataset
 from florilegium.data.decode import is_image
 from florilegium.data.splits import OWN, Labelled, carve
 

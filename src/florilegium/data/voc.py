@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.sources import Dataset
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.sizes import measured
 from florilegium.data.splits import SPLITS

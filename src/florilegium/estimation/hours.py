@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import pandas as pd
 
+from florilegium.config.study import Card
 from florilegium.core.errors import UserError
-from florilegium.core.schema import Card
 from florilegium.estimation.kernels import Network, build, kernels_of
 from florilegium.estimation.passes import Passes, Work, passes_of
 from florilegium.estimation.step_time import RANGES, Kind, kind_of, seconds

@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
 

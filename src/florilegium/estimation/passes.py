@@ -9,19 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from florilegium.core.attention_settings import Attention
-from florilegium.core.attribution_settings import Attribution, Method
-from florilegium.core.detection import DetectionData
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.base import parse
+from florilegium.config.data import DataUse, DetectionData, Model, Sampling
+from florilegium.config.experiment import TASKS
+from florilegium.config.products import Attention, Attribution, Method
+from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.fingerprint import canonical
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.recipe import Recipe
-from florilegium.core.sampling import Sampling
-from florilegium.core.spec import DataUse, Model
 from florilegium.core.system import twelve_digits
-from florilegium.core.tasks import TASKS
-from florilegium.core.training_recipe import TrainingRecipe
-from florilegium.core.validate import parse
 from florilegium.data.fit import fit, padded
 from florilegium.estimation.kernels import Network
 from florilegium.evaluation.detector import BATCH as DETECTED

@@ -11,7 +11,7 @@ holds them to it.
 
 from typing import Literal
 
-from florilegium.core.schema import Card
+from florilegium.config.study import Card
 from florilegium.estimation.kernels import Kernels
 
 Kind = Literal["transformer", "convolutional", "detector", "generator"]

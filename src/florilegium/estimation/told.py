@@ -5,7 +5,7 @@ from textwrap import wrap
 
 import pandas as pd
 
-from florilegium.core.schema import Card
+from florilegium.config.study import Card
 from florilegium.estimation.hours import WORKS
 from florilegium.estimation.step_time import RANGES
 from florilegium.evaluation.console import aligned

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Dataset
 from florilegium.data.annotations import check
 from florilegium.data.boxed_load import BoxedImages, BoxedStore, coco_ground_truth, pack_boxed
 from florilegium.evaluation.coco import Coco

@@ -14,7 +14,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from florilegium.core.coco import FIGURES
+from florilegium.config.metrics import FIGURES
 
 CURVE_IOU = 0.5
 

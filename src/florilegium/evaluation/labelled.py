@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from florilegium.config.data import split_of
 from florilegium.core.errors import UserError
-from florilegium.core.sources import split_of
 from florilegium.data.layouts import recognise
 from florilegium.data.load import Images
 from florilegium.data.splits import SPLITS

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.models.boxes import clip, decode
 
 GRID = 2**16  # steps per pixel at which boxes are compared: float32 has no finer ones from 128 pixels on

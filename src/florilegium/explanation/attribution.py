@@ -23,7 +23,7 @@ from captum.attr import (
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.attribution_settings import Method
+from florilegium.config.products import Method
 from florilegium.core.errors import UserError
 from florilegium.explanation.explicit import explicit
 from florilegium.explanation.survey import patch_grid, rollout
@@ -47,7 +47,7 @@ class Subject:
 
     Attributes:
         background: images (n, 3, s, s) that GradientSHAP compares with.
-        steps: see `core.attribution_settings.Attribution`.
+        steps: see `config.products.Attribution`.
     """
 
     network: nn.Module

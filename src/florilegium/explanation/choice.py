@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from florilegium.core.attribution_settings import Attribution
+from florilegium.config.products import Attribution
 from florilegium.core.errors import UserError, unknown
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.attribution_settings import Attribution
+from florilegium.config.products import Attribution
 from florilegium.core.errors import UserError
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.explanation.attribution import METHODS, Attributed, Subject, Unfit

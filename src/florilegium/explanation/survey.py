@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from florilegium.core.attention_settings import Attention
+from florilegium.config.products import Attention
 from florilegium.core.errors import UserError
 from florilegium.data.augment import EvalTransform, InputConfig, centre
 from florilegium.data.crops import Buffers

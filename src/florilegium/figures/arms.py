@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from florilegium.core.figures import PlotChoice
-from florilegium.core.metrics import CLOCKED, DIVERGENCE, FRACTIONS, WORDS
+from florilegium.config.figures import PlotChoice
+from florilegium.config.metrics import CLOCKED, DIVERGENCE, FRACTIONS, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, members

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from florilegium.core.figures import PlotChoice
-from florilegium.core.metrics import WORDS
+from florilegium.config.figures import PlotChoice
+from florilegium.config.metrics import WORDS
 from florilegium.report.study import Entry, Key, Study
 
 CONVERGENCE_ROLES = ("scratch", "transfer")

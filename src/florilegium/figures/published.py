@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from florilegium.core.metrics import EPOCHS, SCORES, SCORING, WORDS
+from florilegium.config.metrics import EPOCHS, SCORES, SCORING, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import CONVERGENCE_ROLES, Plot, members

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.data.augment import InputConfig
 from florilegium.generation.pictures import TrainPictures
 from florilegium.models.generators import Acgan

@@ -10,8 +10,8 @@ from diffusers import DDPMScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.sampling import Sampling
+from florilegium.config.data import Sampling
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
 from florilegium.evaluation.precision import autocast

@@ -15,7 +15,7 @@ from torch import Tensor
 from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
 from florilegium.audit.matching import search
 from florilegium.audit.verification import confirm
-from florilegium.core.audit_settings import Audit
+from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import Images, Splits

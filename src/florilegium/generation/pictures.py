@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from florilegium.core.generation_recipe import GenerationRecipe
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.data import crops
 from florilegium.data.augment import InputConfig, centre, normalise
 

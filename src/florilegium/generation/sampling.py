@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from florilegium.config.data import Sampling
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.files import atomic, write_table
-from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.outputs import SAMPLES
-from florilegium.core.sampling import Sampling
 from florilegium.core.system import bar
 from florilegium.generation.diffusion import denoise
 from florilegium.generation.pictures import to_pixels

@@ -1,9 +1,9 @@
 """Checks of a recipe against a model that is not built yet: its blocks or stages, its kind of attention."""
 
-from florilegium.core.attention_settings import Attention
+from florilegium.config.data import Model
+from florilegium.config.products import Attention
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
-from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.cifar_names import ATTENDING
 from florilegium.models.norm_vit_sizes import PUBLISHED
 

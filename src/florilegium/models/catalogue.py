@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from florilegium.config.base import parse, read_yaml
+from florilegium.config.data import DatasetOverride, Weights, check_overrides
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.sources import DatasetOverride, Weights, check_overrides
-from florilegium.core.validate import parse, read_yaml
 from florilegium.data.download import Unavailable
 from florilegium.data.fetch import Verified, verify
 from florilegium.data.fetch import obtain as obtain_file

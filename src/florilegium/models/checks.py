@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from florilegium.core.sources import Weights
+from florilegium.config.data import Weights
 from florilegium.models import registry
 from florilegium.models.blocks import check_attended, check_frozen
 from florilegium.models.catalogue import look_up

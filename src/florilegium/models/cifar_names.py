@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from florilegium.config.base import AtLeastOne, Strict, parse
+from florilegium.config.data import Model
 from florilegium.core.errors import unknown
-from florilegium.core.spec import Model
-from florilegium.core.strict import AtLeastOne, Strict
-from florilegium.core.validate import parse
 
 PLAIN = {"cifar_resnet18": 18, "cifar_resnet34": 34}
 ATTENDING = {"cifar_resnet18_attention": 18, "cifar_resnet34_attention": 34}

@@ -7,8 +7,8 @@ which the recipe then names in `allow_missing` and `allow_unexpected`.
 
 from torch import Tensor, nn
 
+from florilegium.config.data import Model
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models.cifar_names import PLAIN, Arguments, arguments_of
 from florilegium.models.residual import Residual

@@ -10,8 +10,8 @@ from typing import Any
 from timm.models.deit import VisionTransformerDistilled
 from torch import Tensor, nn
 
+from florilegium.config.data import Model
 from florilegium.core.errors import unknown
-from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models import timm_classifier
 

@@ -7,8 +7,8 @@ it, so that checking a configuration does not import torch.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from florilegium.core.spec import Model
-from florilegium.core.tasks import TaskName
+from florilegium.config.data import Model
+from florilegium.config.experiment import TaskName
 from florilegium.models import (
     cifar_names,
     generator_names,

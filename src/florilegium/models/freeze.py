@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.heads import heads_of
 
 Part = nn.Module | nn.Parameter

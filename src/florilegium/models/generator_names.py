@@ -1,10 +1,9 @@
 """Names of the generators and checks of their arguments, without importing torch."""
 
+from florilegium.config.data import Model, Samples
+from florilegium.config.recipes import GenerationRecipe
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.sampling import Samples
-from florilegium.core.spec import Model
-from florilegium.core.training_recipe import TrainingRecipe
 
 DIFFUSION = "diffusion_unet"
 SAMPLERS = {DIFFUSION: ("ddpm", "ddim"), "acgan": ("direct",)}

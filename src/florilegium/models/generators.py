@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.parametrizations import spectral_norm
 
+from florilegium.config.data import Model
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generator_names import DIFFUSION

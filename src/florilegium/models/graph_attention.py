@@ -7,7 +7,7 @@ The stages have the names of the plain network's, so that its weights fit: `fc.*
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models.cifar_names import ATTENDING, STRIDE, HeadArguments, head_arguments_of
 from florilegium.models.cifar_resnet import HALF, CifarStages, no_drop_path

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
 from florilegium.core.system import twelve_digits
 from florilegium.data.augment import InputConfig
 from florilegium.models.norm_vit_methods import METHODS

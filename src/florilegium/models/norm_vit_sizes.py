@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from florilegium.config.base import AtLeastOne, Positive, Strict, parse
+from florilegium.config.data import Model
 from florilegium.core.errors import unknown
-from florilegium.core.spec import Model
-from florilegium.core.strict import AtLeastOne, Positive, Strict
-from florilegium.core.validate import parse
 
 BASE = {"embed_dim": 768, "depth": 12, "num_heads": 12}
 LARGE = {"embed_dim": 1024, "depth": 24, "num_heads": 16}

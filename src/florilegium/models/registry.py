@@ -17,9 +17,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError, nearest
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import Model
 from florilegium.models import torch_pair
 
 if TYPE_CHECKING:

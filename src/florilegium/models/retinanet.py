@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+from florilegium.config.data import Model
 from florilegium.core.errors import UserError
-from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 from florilegium.models.anchors import anchors_of
 from florilegium.models.norms import NORMS

@@ -4,9 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from florilegium.core.spec import Model
-from florilegium.core.strict import AtLeastOne, Positive, Strict
-from florilegium.core.validate import parse
+from florilegium.config.base import AtLeastOne, Positive, Strict, parse
+from florilegium.config.data import Model
 
 PREFIX = "retinanet_resnet"
 DEPTHS = (18, 34, 50, 101, 152)

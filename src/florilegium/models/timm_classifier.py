@@ -5,8 +5,8 @@ import re
 import timm
 from torch import nn
 
+from florilegium.config.data import Model
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.spec import Model
 from florilegium.data.augment import InputConfig
 
 # The configuration's key, by the name of timm's argument that it sets.

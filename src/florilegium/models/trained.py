@@ -12,11 +12,11 @@ from typing import Any
 
 from torch import nn
 
+from florilegium.config.base import parse
+from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
 from florilegium.core.receipts import read_receipt
-from florilegium.core.spec import Model
-from florilegium.core.validate import parse
 from florilegium.data.augment import InputConfig
 from florilegium.models import registry
 from florilegium.models.weights import load_into

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from torch import nn
 
-from florilegium.core.detection import DetectionData
-from florilegium.core.detection_recipe import DetectionRecipe
-from florilegium.core.spec import Model
-from florilegium.core.validate import parse
+from florilegium.config.base import parse
+from florilegium.config.data import DetectionData, Model
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.data.augment import InputConfig
 from florilegium.models.trained import expecting, input_of, load_network, read_run
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from florilegium.config.base import Strict
+from florilegium.config.data import Dataset, Init, split_names
+from florilegium.config.experiment import Experiment
+from florilegium.config.figures import PlotChoice
+from florilegium.config.networks import called, described, is_same, own_size
 from florilegium.core.errors import UserError
-from florilegium.core.experiment import Experiment
-from florilegium.core.figures import PlotChoice
-from florilegium.core.networks import called, described, is_same, own_size
-from florilegium.core.sources import Dataset, split_names
-from florilegium.core.spec import Init
-from florilegium.core.strict import Strict
 
 Kind = Literal["experiment", "data", "classes", "network", "weights", "image_size", "freezing", "recipe"]
 # How weights are read into another head, and how many threads add up: no part of an experiment's idea.

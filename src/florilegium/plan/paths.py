@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from florilegium.config.experiment import Experiment
+from florilegium.config.training_recipe import FROM_FINDER
 from florilegium.core import outputs
-from florilegium.core.experiment import Experiment
-from florilegium.core.training_recipe import FROM_FINDER
 from florilegium.plan.phases import Phase, phase_of
 from florilegium.plan.plan import Plan
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-from florilegium.core.experiment import Experiment
-from florilegium.core.tasks import TaskName
+from florilegium.config.experiment import Experiment, TaskName
 from florilegium.plan.plan import Plan
 
 Phase = Literal["pretrain", "sweep", "ablate", "finetune", "train"]

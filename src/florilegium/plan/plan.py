@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from florilegium.config.data import Dataset, DatasetOverride, split_names
+from florilegium.config.experiment import Experiment, TaskName
+from florilegium.config.figures import PlotChoice, asked
+from florilegium.config.networks import described, is_same
+from florilegium.config.recipes import FEATURED, Recipe
+from florilegium.config.study import Preset, Settings, StudyFile
+from florilegium.config.training_recipe import FROM_FINDER
 from florilegium.core.errors import unknown
-from florilegium.core.experiment import Experiment
-from florilegium.core.figures import PlotChoice, asked
-from florilegium.core.networks import described, is_same
-from florilegium.core.recipe import FEATURED, Recipe
-from florilegium.core.schema import Preset, Settings, StudyFile
-from florilegium.core.sources import Dataset, DatasetOverride, split_names
-from florilegium.core.tasks import TaskName
-from florilegium.core.training_recipe import FROM_FINDER
 from florilegium.plan.departures import Paper, departures, origins
 
 # Keys of a recipe that the number and size of its steps depend on.

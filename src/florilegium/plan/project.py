@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.detection import DetectionData
+from florilegium.config.base import parse, read_yaml
+from florilegium.config.data import Dataset, DetectionData, check_overrides, split_names
+from florilegium.config.experiment import Experiment
+from florilegium.config.figures import PlotChoice, choose
+from florilegium.config.metrics import check_metrics
+from florilegium.config.study import Preset, Settings, StudyFile, check_installed
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.experiment import Experiment
-from florilegium.core.figures import PlotChoice, choose
-from florilegium.core.metrics import check_metrics
 from florilegium.core.receipts import REFERENCE
-from florilegium.core.schema import Preset, Settings, StudyFile
-from florilegium.core.sources import Dataset, check_overrides, split_names
-from florilegium.core.trackers import check_installed
-from florilegium.core.validate import parse, read_yaml
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.plan import Plan
 from florilegium.plan.references import check_tests

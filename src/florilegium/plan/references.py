@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from florilegium.config.data import Init, split_name
+from florilegium.config.experiment import Experiment
+from florilegium.config.metrics import Baseline, Published
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.experiment import Experiment
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.published import Baseline, Published
-from florilegium.core.sources import split_name
-from florilegium.core.spec import Init
 
 Target = TypeVar("Target", Init, Baseline)
 Arm = tuple[str, str]

@@ -11,19 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from florilegium.core.attention_settings import Attention
-from florilegium.core.attribution_settings import Attribution
+from florilegium.config.base import Strict, parse
+from florilegium.config.data import Init, Model, Samples, split_name
+from florilegium.config.experiment import TASKS, Experiment, TaskName
+from florilegium.config.products import Attention, Attribution
+from florilegium.config.study import ArmEntry, ExperimentEntry, Overlay, StudyFile
+from florilegium.config.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.experiment import Experiment
-from florilegium.core.sampling import Samples
-from florilegium.core.schema import ArmEntry, ExperimentEntry, Overlay, StudyFile
-from florilegium.core.sources import split_name
-from florilegium.core.spec import Init, Model
-from florilegium.core.strict import Strict
 from florilegium.core.system import twelve_digits
-from florilegium.core.tasks import TASKS, TaskName
-from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
-from florilegium.core.validate import parse
 from florilegium.plan.references import connect
 
 DEFAULT_ARM = "corrected"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.experiment import Experiment
-from florilegium.core.sources import DatasetOverride
+from florilegium.config.data import DatasetOverride
+from florilegium.config.experiment import Experiment
 from florilegium.plan.plan import Plan, estimated, uncounted
 
 READERS_ONLY = dict.fromkeys(("title", "citation", "terms", "homepage", "images", "sides"), True)

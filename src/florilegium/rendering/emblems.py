@@ -17,8 +17,8 @@ from random import Random
 
 import numpy as np
 
+from florilegium.config.data import Rendering
 from florilegium.core.files import write_text
-from florilegium.core.sources import Rendering
 from florilegium.core.system import bar
 from florilegium.rendering import png
 from florilegium.rendering.flowers import ORIGINAL, TAKEN

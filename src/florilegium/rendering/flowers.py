@@ -19,7 +19,7 @@ from random import Random
 
 import numpy as np
 
-from florilegium.core.sources import Rendering
+from florilegium.config.data import Rendering
 from florilegium.core.system import bar
 from florilegium.rendering import png
 from florilegium.rendering.picture import (

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from florilegium.config.data import Rendering
 from florilegium.core.files import write_json
-from florilegium.core.sources import Rendering
 from florilegium.core.system import bar
 from florilegium.rendering import png
 from florilegium.rendering.flowers import ORIGINAL, TAKEN

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from florilegium.config.data import Rendering
 from florilegium.core.errors import UserError
-from florilegium.core.sources import Rendering
 from florilegium.rendering import emblems, flowers, objects
 
 MODULES = {

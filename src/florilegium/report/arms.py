@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.core.coco import FIGURES as COCO
+from florilegium.config.metrics import FIGURES as COCO
+from florilegium.config.metrics import SCORING, Scored
 from florilegium.core.errors import UserError
-from florilegium.core.metrics import SCORING, Scored
 from florilegium.report.average_precision import error_covariance, resampled
 from florilegium.report.runs import NOWHERE, Run, finite, over_seeds, value
 from florilegium.report.spread import Scatter, one_image, pooled_scatter, seed_variance

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.core.coco import FIGURES
+from florilegium.config.metrics import FIGURES
 from florilegium.core.errors import UserError, unknown
 from florilegium.evaluation.matches import AREAS, HALF, IOUS, THREE_QUARTERS, Matches
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import BETWEEN, BY_HARDWARE, DIVERGENCE, EPOCHS, GAIN
-from florilegium.core.published import Published
+from florilegium.config.metrics import BETWEEN, BY_HARDWARE, DIVERGENCE, EPOCHS, GAIN, Published
 from florilegium.report.arms import Arms
 from florilegium.report.runs import BLANK, NOWHERE, Run, counted, epochs_to_90_percent, factor, finite
 from florilegium.report.scores import costs, read_costs, read_scores, scores

@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from florilegium.config.metrics import SCORING
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.lineage import open_ledger, verify
-from florilegium.core.metrics import SCORING
 from florilegium.core.receipts import read_receipt
 from florilegium.report.average_precision import coco_scores
 from florilegium.report.comparison import StudyTables, tabulate

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.core.metrics import EPOCHS
+from florilegium.config.metrics import EPOCHS
 from florilegium.report.comparison import arm_rows, differences_of, shown
 from florilegium.report.study import SHARE, Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from florilegium.config.base import Name, Strict, parse, read_yaml
+from florilegium.config.metrics import WORDS
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import replacing, write_text
-from florilegium.core.metrics import WORDS
 from florilegium.core.receipts import REFERENCE
-from florilegium.core.strict import Name, Strict
-from florilegium.core.validate import parse, read_yaml
 from florilegium.figures.draw import draw
 from florilegium.figures.material import Material
 from florilegium.report.comparison import differences_of, write_tables

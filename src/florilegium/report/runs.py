@@ -18,9 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.core.errors import UserError, unknown
-from florilegium.core.files import read_json, write_json
-from florilegium.core.metrics import (
+from florilegium.config.metrics import (
     BEST_VALIDATION,
     CLOCKED,
     DIVERGENCE,
@@ -37,6 +35,8 @@ from florilegium.core.metrics import (
     Scored,
     metrics_of,
 )
+from florilegium.core.errors import UserError, unknown
+from florilegium.core.files import read_json, write_json
 from florilegium.core.receipts import read_receipt
 from florilegium.evaluation.matches import Matches, read_matches
 from florilegium.report.statistics import Interval, student, wilson

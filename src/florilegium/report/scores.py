@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from florilegium.core.coco import FIGURES as COCO
-from florilegium.core.metrics import GAP, WORDS
+from florilegium.config.metrics import FIGURES as COCO
+from florilegium.config.metrics import GAP, WORDS
 from florilegium.evaluation.detection_errors import KINDS
 from florilegium.report.arms import Arms
 from florilegium.report.runs import NOWHERE, Run, finite, value

@@ -11,15 +11,12 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 
-from florilegium.core.attention_settings import Attention
-from florilegium.core.attribution_settings import Attribution
+from florilegium.config.base import Name, Strict
+from florilegium.config.data import Samples, split_name, split_of
+from florilegium.config.figures import PlotChoice
+from florilegium.config.metrics import SCORING, Baseline, Published, Scored, Scoring
+from florilegium.config.products import Attention, Attribution
 from florilegium.core.errors import UserError
-from florilegium.core.figures import PlotChoice
-from florilegium.core.metrics import SCORING, Scored, Scoring
-from florilegium.core.published import Baseline, Published
-from florilegium.core.sampling import Samples
-from florilegium.core.sources import split_name, split_of
-from florilegium.core.strict import Name, Strict
 from florilegium.plan.departures import Departure
 
 LEAKY = "leaky"  # the arm whose weights saw pictures of the test set

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from florilegium.config.metrics import FRACTIONS, WORDS
 from florilegium.core.files import atomic
-from florilegium.core.metrics import FRACTIONS, WORDS
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """A header and rows of texts, for people."""

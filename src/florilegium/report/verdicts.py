@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from florilegium.core.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES
-from florilegium.core.published import Published
+from florilegium.config.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES, Published
 from florilegium.plan.departures import Departure, Kind, elsewhere
 from florilegium.report.runs import Run, counted
 from florilegium.report.statistics import Interval
@@ -135,7 +134,7 @@ def _allowed(
     """The range of our size by the study's way of counting, with notes on what was allowed for.
 
     Args:
-        published: the study's value, of a metric in `core.metrics.SIZES`.
+        published: the study's value, of a metric in `config.metrics.SIZES`.
         metrics: of one of our runs: the metric itself, and `params_per_class` and `buffer_bytes`, if known.
         n_classes: of our data set, if known.
     """

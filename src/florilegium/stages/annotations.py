@@ -7,10 +7,10 @@ Why:    each format is read and checked once, and all later stages read COCO's.
 
 from pathlib import Path
 
+from florilegium.config.data import Dataset
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_table, write_text
 from florilegium.core.fingerprint import canonical
-from florilegium.core.sources import Dataset
 from florilegium.core.system import say
 from florilegium.data.annotations import check
 from florilegium.data.boxes import rows

@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import DataUse, Model
-from florilegium.core.strict import Name, Strict
-from florilegium.core.training_recipe import TrainingRecipe
-from florilegium.core.validate import parse
+from florilegium.config.base import Name, Strict, parse
+from florilegium.config.data import DataUse, Model
+from florilegium.config.recipes import Recipe
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.data.load import Splits, load_splits
 from florilegium.stages.stage import stage_parser
 from florilegium.training import parallel

@@ -7,7 +7,7 @@ Why:    some networks were published for what they attend to; this shows whether
 
 import pandas as pd
 
-from florilegium.core.attention_settings import Attention
+from florilegium.config.products import Attention
 from florilegium.core.errors import run_main
 from florilegium.data.packed import read_pixels
 from florilegium.explanation.choice import spread

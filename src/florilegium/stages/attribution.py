@@ -7,7 +7,7 @@ Why:    methods disagree about why a network answers as it does; their scores sa
 
 import pandas as pd
 
-from florilegium.core.attribution_settings import Attribution
+from florilegium.config.products import Attribution
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.system import say

@@ -5,10 +5,10 @@ Writes: a table with a row an arm, and a summary by study beside it, <out>.txt.
 Why:    the paper preset takes days on a GPU; nobody should start it without a guess of how many.
 """
 
+from florilegium.config.base import parse
+from florilegium.config.study import Card
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
-from florilegium.core.schema import Card
-from florilegium.core.validate import parse
 from florilegium.estimation import told
 from florilegium.estimation.hours import table_of
 from florilegium.stages.stage import stage, stage_parser

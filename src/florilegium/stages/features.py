@@ -7,10 +7,10 @@ Why:    heads on a frozen backbone train on features many times faster than on i
 
 import torch
 
+from florilegium.config.data import DataUse
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
 from florilegium.core.outputs import FEATURES
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import DataUse
 from florilegium.core.system import say
 from florilegium.data.features import parts_of, write_features
 from florilegium.data.load import Splits

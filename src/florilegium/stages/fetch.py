@@ -5,9 +5,9 @@ Writes: the files, and files.json, their list.
 Why:    nothing is computed on a file that is not the published one.
 """
 
+from florilegium.config.data import Dataset, DatasetOverride
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
-from florilegium.core.sources import Dataset, DatasetOverride
 from florilegium.data.fetch import fetch
 from florilegium.stages.stage import stage, stage_parser
 

@@ -5,11 +5,11 @@ Writes: finder.csv and finder.json in <out>/seed<seed>/finder for each seed.
 Why:    some studies took their rate from such a test; `recipe.lr: from_finder` does the same.
 """
 
+from florilegium.config.data import DataUse
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.outputs import FINDER
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import DataUse
 from florilegium.core.system import say
 from florilegium.data.load import Splits
 from florilegium.models import registry

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from florilegium.audit.hashing import Hashes
-from florilegium.core.audit_settings import Audit
+from florilegium.config.base import parse
+from florilegium.config.data import DataUse
+from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.outputs import JUDGEMENT
 from florilegium.core.receipts import read_receipt
-from florilegium.core.spec import DataUse
-from florilegium.core.validate import parse
 from florilegium.data.crops import at_side
 from florilegium.generation.judging import (
     classify,

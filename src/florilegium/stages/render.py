@@ -5,10 +5,10 @@ Writes: the images, and files.json, their list.
 Why:    the demo runs without a network, and its pictures hold the leaks that an audit must find.
 """
 
+from florilegium.config.base import parse
+from florilegium.config.data import Rendering
 from florilegium.core.errors import UserError, run_main
 from florilegium.core.files import digest, replacing, write_json
-from florilegium.core.sources import Rendering
-from florilegium.core.validate import parse
 from florilegium.rendering.render import render
 from florilegium.stages.stage import stage, stage_parser
 

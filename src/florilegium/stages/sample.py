@@ -7,13 +7,12 @@ Why:    the images are looked at, judged, and learned from by classifiers.
 
 from pathlib import Path
 
+from florilegium.config.base import parse
+from florilegium.config.data import Model, Sampling
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
-from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.core.receipts import read_receipt
-from florilegium.core.sampling import Sampling
-from florilegium.core.spec import Model
-from florilegium.core.validate import parse
 from florilegium.generation.sampling import make, save_samples, steps_of
 from florilegium.models import registry
 from florilegium.models.generators import own_input

@@ -8,9 +8,9 @@ Why:    these are the runs that the studies compare.
 import argparse
 from functools import cache, partial
 
+from florilegium.config.data import DataUse
+from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
-from florilegium.core.recipe import Recipe
-from florilegium.core.spec import DataUse
 from florilegium.data.features import load_features
 from florilegium.data.generated import with_generated
 from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser

@@ -8,8 +8,8 @@ Why:    these are the runs that the study of detection compares.
 import argparse
 from pathlib import Path
 
-from florilegium.core.detection import DetectionData
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.data import DetectionData
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import run_main
 from florilegium.data.boxed_load import load_boxed
 from florilegium.stages.arguments import add_dropped, run_training, training_parser

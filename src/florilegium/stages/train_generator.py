@@ -7,9 +7,9 @@ Why:    its images are then sampled, judged, and learned from by classifiers.
 
 import argparse
 
+from florilegium.config.data import DataUse
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import run_main
-from florilegium.core.generation_recipe import GenerationRecipe
-from florilegium.core.spec import DataUse
 from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser
 from florilegium.training.generator import train_generator
 from florilegium.training.job import Job

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
+from florilegium.config.data import DatasetOverride, Weights
 from florilegium.core.errors import run_main
 from florilegium.core.files import atomic
-from florilegium.core.sources import DatasetOverride, Weights
 from florilegium.data.fetch import origin_of
 from florilegium.models.catalogue import obtain
 from florilegium.models.flax_vit import METADATA, read_flax

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.config.training_recipe import TrainingRecipe
 
 
 def batches_at(recipe: TrainingRecipe, epoch: int) -> int:

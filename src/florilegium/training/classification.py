@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import evaluate

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from florilegium.config.recipes import Recipe
 from florilegium.core.outputs import ANSWERS
-from florilegium.core.recipe import Recipe
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.training import results

@@ -7,8 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from florilegium.core.coco import FIGURES
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.metrics import FIGURES
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.data.augment import InputConfig
 from florilegium.data.boxed_feed import BoxedBatch, flip, gather, memory_format, normalise, place
 from florilegium.data.boxed_load import BoxedImages, BoxedSplits

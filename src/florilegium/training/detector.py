@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from florilegium.core.detection import STRIDE, DetectionData
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.data import STRIDE, DetectionData
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.outputs import ANSWERS
 from florilegium.data.boxed_load import BoxedSplits, coco_ground_truth

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from florilegium.core.recipe import Recipe
-from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.config.recipes import Recipe
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.models.weights import load_into

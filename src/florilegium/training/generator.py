@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.generation_recipe import GenerationRecipe
 from florilegium.data.augment import InputConfig
 from florilegium.data.load import Splits
 from florilegium.generation.adversarial import Duel

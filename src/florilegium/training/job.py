@@ -8,13 +8,13 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from florilegium.config.base import Strict
+from florilegium.config.data import Model
+from florilegium.config.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.outputs import FEATURES
-from florilegium.core.spec import Model
-from florilegium.core.strict import Strict
-from florilegium.core.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.training.machine import pick_precision
 
 Data = TypeVar("Data", bound=Strict)

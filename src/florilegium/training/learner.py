@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
-from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.evaluation.precision import autocast
 from florilegium.training import parallel
 from florilegium.training.optimizer import Ema, build_optimizer, mean_of_weights

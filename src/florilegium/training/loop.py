@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar, say
-from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.freeze import train_mode
 from florilegium.training import parallel
 from florilegium.training.averaging import finish_average

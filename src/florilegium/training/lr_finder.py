@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
-from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.models.freeze import train_mode
 from florilegium.training.learner import Learner
 from florilegium.training.loop import step_that_fits

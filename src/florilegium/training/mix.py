@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from florilegium.core.recipe import Recipe
+from florilegium.config.recipes import Recipe
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.config.training_recipe import TrainingRecipe
 
 
 def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.training import parallel
 from florilegium.training.accumulation import joined
 from florilegium.training.seeding import epoch_order

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.files import atomic, write_json
 from florilegium.core.receipts import write_receipt
-from florilegium.core.training_recipe import TrainingRecipe
 from florilegium.evaluation import cost
 from florilegium.models.weights import save
 from florilegium.training.determinism import guarantee

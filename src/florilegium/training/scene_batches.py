@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from florilegium.core.detection_recipe import DetectionRecipe
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.data.boxed_load import BoxedImages
 from florilegium.training import parallel
 from florilegium.training.seeding import epoch_order

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.system import twelve_digits
-from florilegium.core.training_recipe import TrainingRecipe
 
 
 def rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.config.training_recipe import TrainingRecipe
 
 EXPLOSION = 10.0
 Row = dict[str, Any]

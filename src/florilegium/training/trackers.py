@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from florilegium.config.study import asked_for
 from florilegium.core.fingerprint import short_hash
 from florilegium.core.system import say
-from florilegium.core.trackers import asked_for
 from florilegium.training import parallel
 from florilegium.training.events import Events, tag_of
 from florilegium.training.job import Job

@@ -1,14 +1,11 @@
-"""How any network is trained: batches, optimiser, schedule, precision, freezing and selection.
-
-A kind of training (`core.recipe` for classifiers) adds what it augments and how it counts its loss.
-"""
+"""The part of a recipe that all tasks share."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from florilegium.core.strict import AtLeastOne, Count, Fraction, NotNegative, Positive, Strict
+from florilegium.config.base import AtLeastOne, Count, Fraction, NotNegative, Positive, Strict
 from florilegium.core.system import twelve_digits
 
 FROM_FINDER = "from_finder"

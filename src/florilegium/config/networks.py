@@ -1,15 +1,11 @@
-"""What a network is called: by its published name where it is that network, else by what it is.
-
-Study files give the published name once (`network: ViT-B/16`), and titles take it as `{network}`; where other
-arguments or another architecture stand in its place, the title says what was built, and for what.
-"""
+"""Networks as the configuration describes them."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from florilegium.core.spec import Model
+from florilegium.config.data import Model
 
 SIZES = ("img_size", "image_size")  # arguments that say what a network is fed, not what it is
 NAMED_SIZE = re.compile(r"_(\d{3})$")  # as in vit_base_patch16_224

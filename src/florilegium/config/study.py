@@ -1,16 +1,42 @@
-"""Typed models of the files that a person edits: studies, presets and settings."""
+"""The files that people edit: settings, presets and studies."""
 
-from typing import Any, Literal
+import os
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from florilegium.core.audit_settings import Audit
-from florilegium.core.figures import PlotEntry
-from florilegium.core.published import Baseline, Published
-from florilegium.core.sources import Dataset, DatasetOverride
-from florilegium.core.strict import AtLeastOne, Count, Name, NotNegative, Positive, Strict
-from florilegium.core.tasks import TaskName
-from florilegium.core.trackers import TrackerName
+from florilegium.config.base import AtLeastOne, Count, Name, NotNegative, Positive, Strict
+from florilegium.config.data import Dataset, DatasetOverride
+from florilegium.config.experiment import TaskName
+from florilegium.config.figures import PlotEntry
+from florilegium.config.metrics import Baseline, Published
+from florilegium.config.products import Audit
+from florilegium.core.errors import UserError
+
+TrackerName = Literal["wandb"]
+VARIABLE = "FLORILEGIUM_TRACKERS"
+
+
+def check_installed(names: Iterable[TrackerName]) -> None:
+    """Raise `UserError` for the first tracker whose package is not installed."""
+    for name in names:
+        if find_spec(name) is None:
+            raise UserError(
+                f"config.yaml: trackers: {name} is not installed; pip install {name}, or take it out"
+            )
+
+
+def ask_for(names: Iterable[TrackerName]) -> None:
+    """Make the stages that this process starts use these trackers and no others."""
+    os.environ[VARIABLE] = ",".join(names)
+
+
+def asked_for() -> tuple[TrackerName, ...]:
+    """The trackers that this stage is to use."""
+    named = os.environ.get(VARIABLE, "").split(",")
+    return tuple(name for name in get_args(TrackerName) if name in named)
 
 
 class ArmEntry(Strict):

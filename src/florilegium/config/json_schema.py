@@ -1,7 +1,4 @@
-"""JSON schemas of the YAML files, so that an editor completes and checks them while one types.
-
-`python -m florilegium.core.json_schema workflow/schemas` writes them anew.
-"""
+"""JSON schemas of the configuration, for editors."""
 
 import sys
 from pathlib import Path
@@ -9,14 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from florilegium.core.attention_settings import Attention
-from florilegium.core.attribution_settings import Attribution
+from florilegium.config.data import Dataset, Init, Model, Samples
+from florilegium.config.experiment import TASKS
+from florilegium.config.products import Attention, Attribution
+from florilegium.config.study import Preset, Settings, StudyFile
 from florilegium.core.files import write_json
-from florilegium.core.sampling import Samples
-from florilegium.core.schema import Preset, Settings, StudyFile
-from florilegium.core.sources import Dataset
-from florilegium.core.spec import Init, Model
-from florilegium.core.tasks import TASKS
 
 FILES: dict[str, type[BaseModel]] = {
     "config": Settings,

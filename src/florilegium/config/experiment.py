@@ -1,16 +1,42 @@
-"""A resolved experiment: data set x model x recipe (x first weights), in one arm."""
+"""A resolved experiment, and the tasks that there are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from florilegium.core.attention_settings import Attention
-from florilegium.core.attribution_settings import Attribution
-from florilegium.core.published import Baseline, Published
-from florilegium.core.sampling import Samples
-from florilegium.core.sources import split_name
-from florilegium.core.spec import Init, Model
-from florilegium.core.tasks import TaskName
-from florilegium.core.training_recipe import TrainingRecipe
+from florilegium.config.base import Strict
+from florilegium.config.data import DataUse, DetectionData, Init, Model, Samples, split_name
+from florilegium.config.metrics import Baseline, Published
+from florilegium.config.products import Attention, Attribution
+from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
+from florilegium.config.training_recipe import TrainingRecipe
+
+TaskName = Literal["classification", "detection", "generation"]
+
+
+@dataclass(frozen=True)
+class TaskKind:
+    """Types of the sections that an experiment of this kind consists of, beside its model."""
+
+    data: type[Strict]
+    recipe: type[TrainingRecipe]
+    check: Callable[[Any, Any], None] = lambda data, recipe: None
+    """Raises `ValueError` where data and recipe do not go together."""
+
+
+def _chooses_fairly(data: DataUse, recipe: Recipe) -> None:
+    if data.holdout is not None and recipe.select == "best":
+        raise ValueError(
+            "select = best with data.holdout would choose the epoch on the images it is tested on; set "
+            "recipe.select to last"
+        )
+
+
+TASKS: dict[TaskName, TaskKind] = {
+    "classification": TaskKind(DataUse, Recipe, _chooses_fairly),
+    "detection": TaskKind(DetectionData, DetectionRecipe),
+    "generation": TaskKind(DataUse, GenerationRecipe),
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +48,7 @@ class Experiment:
     arm: str
     task: TaskName
     data: Any
-    """`DataUse`, or what else the task is specified by; see `core.tasks`."""
+    """`DataUse`, or what else the task is specified by; see `config.experiment`."""
     model: Model
     recipe: TrainingRecipe
     init: Init | None

@@ -1,15 +1,31 @@
-"""From mappings to typed models, with errors that a person can act on."""
+"""The base of all configuration models: strict parsing, and errors that name the file and the key."""
 
 import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from florilegium.core.errors import UserError, unknown
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+Split = Literal["train", "val", "test"]
+
+
+class Strict(BaseModel):
+    """Base of every configuration model: unknown keys are errors, values do not change, and no
+    number is read from text (YAML reads `1e-4` as text: write `1.0e-4`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
 
 M = TypeVar("M", bound=BaseModel)
 # The safe loader in C, where PyYAML has it: the studies are read at every start, and take a second without.

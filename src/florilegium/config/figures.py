@@ -1,8 +1,4 @@
-"""Figures that a study file asks for: which arms, what is drawn against what.
-
-They are data, so that a study argues its own question without code of its own. Globs become arms
-here; what is measured is drawn in the report.
-"""
+"""The figures that a study file asks for."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -10,11 +6,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from florilegium.config.base import Count, Name, Strict
+from florilegium.config.experiment import Experiment
+from florilegium.config.metrics import WORDS, PublishedLosses, check_metrics
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.experiment import Experiment
-from florilegium.core.metrics import WORDS, check_metrics
-from florilegium.core.published import PublishedLosses
-from florilegium.core.strict import Count, Name, Strict
 
 NAMED = ("experiment", "arm")  # what an arm is called, beside what it is specified by
 SECTIONS = ("data", "model", "recipe", "init")
