@@ -8,8 +8,7 @@ from florilegium.core.project import load_plan
 from florilegium.config.base import read_yaml
 from florilegium.core import outputs
 from florilegium.plan.paths import Paths
-from florilegium.plan.phases import PHASES
-from florilegium.plan.plan import Plan
+from florilegium.plan.plan import PHASES, Plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -6,8 +6,7 @@ import pytest
 from florilegium.core.project import load_plan
 
 from florilegium.config.base import read_yaml
-from florilegium.plan.phases import PHASES, groups, phase_of, shares_seeds
-from florilegium.plan.plan import Plan
+from florilegium.plan.plan import PHASES, Plan, groups, phase_of, shares_seeds
 
 PROJECT = Path(__file__).resolve().parents[2]
 

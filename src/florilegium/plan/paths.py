@@ -12,8 +12,7 @@ from typing import Any
 from florilegium.config.experiment import Experiment
 from florilegium.config.training_recipe import FROM_FINDER
 from florilegium.core import outputs
-from florilegium.plan.phases import Phase, phase_of
-from florilegium.plan.plan import Plan
+from florilegium.plan.plan import Phase, Plan, phase_of
 
 NEAREST = 3  # most right paths that are named for a wrong one
 TIE = 0.01  # difference of two ratios of `difflib` that are as good as equal
