@@ -11,8 +11,8 @@ from measure import interleave, median_interval
 from published_detector import Published
 from torch import nn
 
-from florilegium.data import boxed_feed
-from florilegium.data.boxed_load import BoxedStore
+from florilegium.data import boxed
+from florilegium.data.boxed import BoxedStore
 from florilegium.evaluation.coco import coco_figures
 from florilegium.evaluation.precision import autocast
 from florilegium.evaluation.suppression import suppress, suppression
@@ -32,9 +32,9 @@ def first_batch(ours: Ours, published: Published | None) -> dict[str, float]:
     def load() -> None:
         packed = ours.photos.packed
         scenes = BoxedStore(packed / "scenes.npy", packed / "annotations.json").take(["test"])
-        scenes = boxed_feed.place(scenes, ours.device)
+        scenes = boxed.place(scenes, ours.device)
         index = torch.arange(ours.recipe.batch_size)
-        ours.learner.objective.prepare(boxed_feed.gather(scenes, index, ours.device))
+        ours.learner.objective.prepare(boxed.gather(scenes, index, ours.device))
 
     found = {"ours": seconds(load, ours.device), "ours, packing once": ours.photos.seconds_packing}
     if published:
@@ -50,9 +50,7 @@ def evaluation(ours: Ours, published: Published | None, rates: Mapping[str, floa
     index = torch.arange(min(2, len(photos.scenes)))
 
     def forward() -> Any:
-        images = boxed_feed.normalise(
-            boxed_feed.gather(ours.scenes, index, device), registry.own_input(ours.model)
-        )
+        images = boxed.normalise(boxed.gather(ours.scenes, index, device), registry.own_input(ours.model))
         return network.eval()(images)
 
     enliven(network.class_head.answer, forward, len(index))
@@ -113,8 +111,8 @@ def _answering(ours: Ours, precision: str, count: int) -> Callable[[], float]:
     index = of_one[torch.arange(count) % len(of_one)]
 
     def answer() -> None:
-        batch = boxed_feed.gather(ours.scenes, index, device)
-        images = boxed_feed.normalise(batch, config)
+        batch = boxed.gather(ours.scenes, index, device)
+        images = boxed.normalise(batch, config)
         with torch.no_grad(), autocast(device, precision):
             logits, deltas = network.eval()(images)
         suppress(logits, deltas, network.anchors(images), batch.content, suppression(ours.recipe))

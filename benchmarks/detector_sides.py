@@ -15,9 +15,8 @@ from torch import Tensor
 
 from florilegium.config.data import DetectionData, Model
 from florilegium.config.recipes import DetectionRecipe
-from florilegium.data import boxed_feed
-from florilegium.data.boxed_feed import BoxedBatch
-from florilegium.data.boxed_load import BoxedImages, pack_boxed
+from florilegium.data import boxed
+from florilegium.data.boxed import BoxedBatch, BoxedImages, pack_boxed
 from florilegium.models import registry
 from florilegium.models.anchors import anchors_of
 from florilegium.models.matching import Matched, match
@@ -96,7 +95,7 @@ class Ours:
 
     @cached_property
     def scenes(self) -> BoxedImages:
-        return boxed_feed.place(self.photos.scenes, self.device)
+        return boxed.place(self.photos.scenes, self.device)
 
     @property
     def model(self) -> Model:
@@ -112,7 +111,7 @@ class Ours:
 
     @cached_property
     def memory_format(self) -> torch.memory_format:
-        own = boxed_feed.memory_format(self.device)
+        own = boxed.memory_format(self.device)
         if self.change != OTHER_MEMORY:
             return own
         return torch.contiguous_format if own == torch.channels_last else torch.channels_last
@@ -125,11 +124,11 @@ class Ours:
     def learn(self, images: int) -> None:
         """Train on so many images."""
         learner, memory = self.learner, self.memory_format
-        with patch.object(boxed_feed, "memory_format", lambda _: memory):
+        with patch.object(boxed, "memory_format", lambda _: memory):
             learner.network.train()
             for _ in range(images // self.recipe.batch_size):
                 index = next(self.batches)
-                batch = boxed_feed.gather(self.scenes, index, self.device)
+                batch = boxed.gather(self.scenes, index, self.device)
                 learner.step(batch, len(index), self.recipe.base_lr)
 
 

@@ -11,8 +11,8 @@ from box_fixtures import boxes, coco, photo, write
 from PIL import Image
 
 from florilegium.core.errors import UserError
+from florilegium.data.annotated import clipped, fault
 from florilegium.data.annotations import Checked, check
-from florilegium.data.boxes import clipped, fault
 
 TRAIN = [(n, f"{n:02d}.png") for n in range(10)]
 OBJECTS = [(n, 1 + n % 2 * 2, [2, 3, 10 + n, 12.5]) for n in range(10)]

@@ -13,7 +13,7 @@ from florilegium.config.base import parse
 from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.data.boxed_pack import COLUMNS, open_packed, pack_buckets
-from florilegium.data.fit import fit, padded
+from florilegium.data.decode import fit, padded
 
 
 @pytest.mark.parametrize(

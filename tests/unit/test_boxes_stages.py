@@ -8,7 +8,7 @@ from box_fixtures import coco, photo, stage, write
 
 from florilegium.config.data import Dataset, DetectionData
 from florilegium.core.files import read_json
-from florilegium.data.boxed_load import BoxedStore, load_boxed
+from florilegium.data.boxed import BoxedStore, load_boxed
 
 COUNTS = {"train": 8, "val": 4, "test": 3}
 

@@ -14,7 +14,7 @@ from tiny_scenes import CATEGORY_IDS, TINY, scenes, truth
 from florilegium.commands import check_submission, evaluate, predict, submit
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
-from florilegium.data.boxed_load import BoxedImages, BoxedSplits
+from florilegium.data.boxed import BoxedImages, BoxedSplits
 from florilegium.stages import train_detector as stage
 from florilegium.training import detector as room
 

@@ -11,8 +11,7 @@ from tiny_training import splits
 from florilegium.config.data import Model
 from florilegium.config.recipes import DetectionRecipe, Recipe
 from florilegium.core.system import twelve_digits
-from florilegium.data.generated import with_generated
-from florilegium.data.load import held_out
+from florilegium.data.load import held_out, with_generated
 from florilegium.data.splits import carve
 from florilegium.models import registry
 

@@ -23,9 +23,9 @@ from test_data_stages import run
 
 from florilegium.config.data import DatasetOverride
 from florilegium.core.errors import UserError
+from florilegium.data.cifar import read_plain
 from florilegium.data.fetch import fetch
 from florilegium.data.layouts import index
-from florilegium.data.plain_pickle import read_plain
 
 OWN_VAL = "val is the project's own, seeded and stratified"
 

@@ -8,7 +8,7 @@ from tiny_scenes import CATEGORY_IDS, CONFIG, CPU, detector, scenes, truth
 from torch import Tensor, nn
 from torchvision.ops import nms
 
-from florilegium.data.boxed_feed import flip, gather, normalise
+from florilegium.data.boxed import flip, gather, normalise
 from florilegium.evaluation.coco import coco_figures
 from florilegium.evaluation.detector import by_bucket, detect
 from florilegium.evaluation.suppression import Suppression, suppress

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
 
-from florilegium.data.boxed_feed import flipped
+from florilegium.data.boxed import flipped
 from florilegium.models.anchors import anchors_of
 from florilegium.models.boxes import clip, decode, encode, pairwise_iou
 from florilegium.models.matching import BACKGROUND, IGNORED, match

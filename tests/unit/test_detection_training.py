@@ -13,8 +13,7 @@ from tiny_scenes import CATEGORY_IDS, CONFIG, CPU, TINY, detector, scene_splits,
 from florilegium.config.base import parse
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
-from florilegium.data.boxed_feed import gather
-from florilegium.data.boxed_load import BoxedSplits
+from florilegium.data.boxed import BoxedSplits, gather
 from florilegium.evaluation.coco import FIGURES, coco_figures
 from florilegium.evaluation.detector import detect
 from florilegium.evaluation.matches import read_matches

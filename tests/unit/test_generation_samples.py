@@ -14,7 +14,7 @@ from florilegium.config.base import parse
 from florilegium.config.data import Sampling
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
-from florilegium.data.generated import with_generated
+from florilegium.data.load import with_generated
 from florilegium.generation.diffusion import denoise, guided
 from florilegium.generation.judging import copies, nearest
 from florilegium.generation.sampling import make

@@ -17,9 +17,9 @@ from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import write_json
 from florilegium.data.annotations import check
-from florilegium.data.boxed_load import BoxedImages, BoxedSplits, coco_ground_truth, load_boxed
+from florilegium.data.boxed import BoxedImages, BoxedSplits, coco_ground_truth, load_boxed
 from florilegium.data.boxed_pack import pack_buckets
-from florilegium.data.fit import fit
+from florilegium.data.decode import fit
 
 SIZES = [(40, 30), (30, 40), (60, 30)]
 

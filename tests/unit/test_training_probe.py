@@ -14,7 +14,7 @@ from tests.packed import pack_here
 from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.data.features import load_features
+from florilegium.data.load import load_features
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.models.heads import Heads, heads_of

@@ -9,8 +9,7 @@ from tiny_training import CONFIG, CPU, images, network, recipe, same_bits, split
 from torch import nn
 from torch.nn import functional as F
 
-from florilegium.data.augment import EvalTransform, TrainTransform
-from florilegium.data.rotation import rotate, turned
+from florilegium.data.augment import EvalTransform, TrainTransform, rotate, turned
 from florilegium.training import progress
 from florilegium.training.classification import CrossEntropy
 from florilegium.training.learner import Learner, micro_batches

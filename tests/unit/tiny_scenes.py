@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from florilegium.config.data import Model
 from florilegium.data.augment import InputConfig
-from florilegium.data.boxed_load import BoxedImages, BoxedSplits
+from florilegium.data.boxed import BoxedImages, BoxedSplits
 from florilegium.models import registry
 
 CPU = torch.device("cpu")

@@ -1,10 +1,12 @@
-"""Images with boxes in one form, into which every detection layout is read, before any check."""
+"""Annotated images: boxes, checked and counted."""
 
+import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from florilegium.core.errors import UserError
+from florilegium.core.system import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,97 @@ def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
                 f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own"
             )
         seen.add(number)
+
+
+LEAST = 1.0  # pixels: a narrower or lower box has no centre that a network could learn
+
+
+@dataclass(frozen=True)
+class BadBox:
+    """A box and the reason why it is bad; `source` is the file that holds it."""
+
+    source: str
+    annotation: int
+    image: str
+    box: str
+    reason: str
+
+
+def fault(box: Any, width: int, height: int) -> str | None:
+    """The reason why a box (x, y, width, height; pixels) is bad in an image of that size; None for a good box."""
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        return "not four numbers"
+    if not all(abs(number) < sys.float_info.max for number in box):
+        return "not finite"
+    across, down = box[2:]
+    if across < 0 or down < 0:
+        return "inverted"
+    if across == 0 or down == 0:
+        return "empty"
+    if across < LEAST or down < LEAST:
+        return "below one pixel"
+    _, _, across, down = clipped(box, width, height)
+    return "outside the image" if across < LEAST or down < LEAST else None
+
+
+def clipped(box: list[float], width: int, height: int) -> list[float]:
+    """The part of a box that lies in the image; a box inside keeps its numbers to the bit."""
+    x, y, across, down = box
+    if x >= 0 and y >= 0 and x + across <= width and y + down <= height:
+        return box
+    left, top = max(x, 0), max(y, 0)
+    return [left, top, min(x + across, width) - left, min(y + down, height) - top]
+
+
+def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotated, list[BadBox], int]:
+    """Remove bad boxes, and cut the others at the edges of their images. Sizes of all pictures must be known.
+
+    Returns:
+        The data set, the bad boxes in order, and the number of boxes that were cut.
+
+    Raises:
+        UserError: a box is bad and `policy` is `stop`; the log then lists all bad boxes.
+    """
+    bad: list[BadBox] = []
+    parts: dict[str, Part] = {}
+    cut = 0
+    for split, part in annotated.parts.items():
+        pictures = {picture.id: picture for picture in part.pictures}
+        good = []
+        for annotation in part.annotations:
+            picture = pictures[annotation.image]
+            assert picture.width is not None and picture.height is not None
+            if reason := fault(annotation.box, picture.width, picture.height):
+                bad.append(_bad(annotation, picture, reason))
+                continue
+            inside = clipped(annotation.box, picture.width, picture.height)
+            cut += inside is not annotation.box
+            good.append(replace(annotation, box=inside))
+        parts[split] = replace(part, annotations=tuple(good))
+    if bad and policy == "stop":
+        _refuse(bad)
+    return replace(annotated, parts=parts), bad, cut
+
+
+def _refuse(bad: list[BadBox]) -> None:
+    for entry in bad:
+        say(f"{entry.source}: annotation {entry.annotation} of {entry.image}: {entry.box} is {entry.reason}")
+    first = bad[0]
+    raise UserError(
+        f"{first.source}: the box {first.box} of annotation {first.annotation} ({first.image}) is "
+        f"{first.reason}, and {len(bad)} boxes are bad in all (listed above); mend or remove them, or set "
+        "bad_boxes: drop in config.yaml"
+    )
+
+
+def rows(bad: Iterable[BadBox]) -> list[tuple[str, str, str, str, str]]:
+    """The rows of `bad_boxes.csv`."""
+    return [(entry.source, str(entry.annotation), entry.image, entry.box, entry.reason) for entry in bad]
+
+
+def _bad(annotation: Annotation, picture: Picture, reason: str) -> BadBox:
+    return BadBox(picture.source, annotation.id, picture.path, str(annotation.box), reason)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,11 +9,10 @@ from typing import Any, Literal
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
-from florilegium.data.annotated import Annotated, Annotation, Part, Picture
-from florilegium.data.boxes import BadBox, sift
+from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, Picture, sift
 from florilegium.data.coco import read_coco
+from florilegium.data.decode import measured
 from florilegium.data.layouts import Index
-from florilegium.data.sizes import measured
 from florilegium.data.splits import SPLITS, carve
 from florilegium.data.voc import read_voc
 

@@ -1,23 +1,110 @@
-"""From packed pixels to a network's input, a whole batch at once.
-
-The geometry and the colours of an image are changed in `uint8`, in a buffer that is kept from batch to
-batch (fresh pages cost a CPU more than the resampling itself), then the batch is normalised.
-"""
+"""Augmentation of whole batches, each image with random numbers of its own."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from florilegium.config.recipes import Recipe
 from florilegium.core.system import twelve_digits
 from florilegium.data import crops
-from florilegium.data.erasing import erase
-from florilegium.data.randaugment import randaugment
-from florilegium.data.rotation import rotate
+from florilegium.data.crops import draw_boxes
+
+AREA = (0.02, 1 / 3)
+ASPECT = (0.3, 1 / 0.3)
+
+
+def erase(batch: Tensor, probability: float) -> None:
+    """Overwrite one rectangle in each chosen image of a normalised (B, 3, s, s) batch, in place.
+
+    The noise is standard normal, which is how normalised pixels are distributed.
+    """
+    chosen = torch.rand(len(batch)) < probability
+    boxes, valid = draw_boxes(len(batch), batch.shape[2], AREA, ASPECT)
+    for i in (chosen & valid).nonzero().flatten().tolist():
+        top, left, height, width = boxes[i].tolist()
+        batch[i, :, top : top + height, left : left + width].normal_()
+
+
+def rotate(images: Tensor, degrees: float) -> None:
+    """Turn each image of uint8 (B, 3, s, s) about its centre by up to `degrees` to either side, in place.
+
+    Bilinear; what comes from outside an image is black. Angles are drawn on the host.
+    """
+    angles = (torch.rand(len(images)) * 2 - 1) * math.radians(degrees)
+    images.copy_(turned(images, angles).round_())
+
+
+def turned(images: Tensor, angles: Tensor) -> Tensor:
+    """Images (B, 3, s, s) turned counterclockwise by `angles` (B,) in radians, in float32."""
+    cos, sin, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
+    rows = [torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)]
+    matrices = torch.stack(rows, 1).to(images.device, non_blocking=True)  # (B, 2, 3)
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)  # (B, s, s, 2)
+    return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+STRONGEST = 30
+Operation = Callable[[Tensor, float], Tensor]
+
+
+def randaugment(images: Tensor, operations: int, magnitude: int) -> Tensor:
+    """Apply `operations` random operations to each image of uint8 (B, 3, s, s), in place.
+
+    The operations are drawn on the host, which then knows without waiting for the device how many images
+    share one.
+    """
+    table = list(operations_at(magnitude, images.shape[3]).values())
+    for _ in range(operations):
+        which = torch.randint(len(table), (len(images),))
+        direction = torch.where(torch.rand(len(images)) < 0.5, -1, 1)
+        for number, operation in enumerate(table):
+            for sign in (-1, 1):
+                chosen = ((which == number) & (direction == sign)).nonzero().flatten()
+                if len(chosen):
+                    index = chosen.to(images.device, non_blocking=True)
+                    images[index] = operation(images[index], sign)
+    return images
+
+
+def operations_at(magnitude: int, size: int) -> dict[str, Operation]:
+    """The fourteen operations at `magnitude` of 30 for images of `size` pixels.
+
+    Each takes uint8 (n, 3, size, size) and a direction, -1 or 1, that only the symmetric ones obey.
+    Ranges are those of torchvision's `RandAugment`, nearest-neighbour resampling and black fill included.
+    """
+    from torchvision.transforms.v2 import functional as tv  # costs two seconds: imported where it is used
+
+    part = magnitude / STRONGEST
+    shear = math.degrees(math.atan(0.3 * part))
+    shift = int(150 / 331 * size * part)
+    factor = 0.9 * part
+
+    def affine(x: Tensor, angle: float, translate: list[int], shear: list[float]) -> Tensor:
+        centre = [0.0, 0.0] if any(shear) else None
+        return tv.affine(x, angle=angle, translate=translate, scale=1.0, shear=shear, center=centre)
+
+    return {
+        "Identity": lambda x, sign: x,
+        "ShearX": lambda x, sign: affine(x, 0.0, [0, 0], [sign * shear, 0.0]),
+        "ShearY": lambda x, sign: affine(x, 0.0, [0, 0], [0.0, sign * shear]),
+        "TranslateX": lambda x, sign: affine(x, 0.0, [sign * shift, 0], [0.0, 0.0]),
+        "TranslateY": lambda x, sign: affine(x, 0.0, [0, sign * shift], [0.0, 0.0]),
+        "Rotate": lambda x, sign: tv.rotate(x, sign * 30.0 * part),
+        "Brightness": lambda x, sign: tv.adjust_brightness(x, 1 + sign * factor),
+        "Color": lambda x, sign: tv.adjust_saturation(x, 1 + sign * factor),
+        "Contrast": lambda x, sign: tv.adjust_contrast(x, 1 + sign * factor),
+        "Sharpness": lambda x, sign: tv.adjust_sharpness(x, 1 + sign * factor),
+        "Posterize": lambda x, sign: tv.posterize(x, 8 - round(4 * part)),
+        "Solarize": lambda x, sign: tv.solarize(x, 255 * (1 - part)),
+        "AutoContrast": lambda x, sign: tv.autocontrast(x),
+        "Equalize": lambda x, sign: tv.equalize(x),
+    }
 
 
 @dataclass(frozen=True)

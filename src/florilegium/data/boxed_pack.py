@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.core.files import atomic, read_json, write_table
-from florilegium.data.fit import Fit, padded, resized
+from florilegium.data.decode import Fit, padded, resized
 from florilegium.data.pack import Packed, check_skipped, decode_all, write_header, write_skipped
 
 PLACE = ("bucket", "row", "padded_height", "padded_width")

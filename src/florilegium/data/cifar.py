@@ -1,15 +1,12 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), in their official form or as folders of images.
+"""CIFAR-10 and CIFAR-100 as published."""
 
-The official archives hold batches: pickles of pixels and labels. Each image becomes a file in the folder of
-its split and class, so that it is audited, packed and shown like any other. An archive of
-`{train,test}/<class>/<image>` is used as it is.
-"""
-
+import pickle
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +14,71 @@ from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 from florilegium.data.folders import label_folders
-from florilegium.data.plain_pickle import read_plain
 from florilegium.data.splits import Labelled
 from florilegium.rendering import png
+
+
+def read_plain(path: Path) -> dict[Any, Any]:
+    """The dict in a pickle; text of Python 2 comes as bytes, an array as uint8 of its shape.
+
+    Raises ValueError, whose text is the reason without the path, for a pickle that asks for any
+    other class or function, is damaged, or holds no dict.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = _Reader(file, encoding="bytes").load()
+    except _Refused:
+        raise
+    except Exception as error:  # whatever a damaged file makes the pickle machine meet
+        raise ValueError(f"it cannot be read ({error or type(error).__name__})") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"it holds a {type(content).__name__} in place of a dict")
+    return {key: value.pixels if isinstance(value, _Array) else value for key, value in content.items()}
+
+
+class _Refused(ValueError):
+    """The pickle names something that plain values do not need."""
+
+
+class _DataType:
+    """A stand-in for `numpy.dtype` that takes bytes alone."""
+
+    def __init__(self, code: bytes, *_: object) -> None:
+        if code != b"u1":
+            raise ValueError(f"an array's numbers are of the type {code!r} in place of bytes")
+
+    def __setstate__(self, state: object) -> None:
+        """Byte order and fields: a byte has neither."""
+
+
+class _Array:
+    """A stand-in for an array: made empty, then filled by its state (version, shape, data type, order, bytes)."""
+
+    def __init__(self, *_: object) -> None:
+        self.pixels = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: tuple[int, tuple[int, ...], _DataType, bool, bytes]) -> None:
+        _, shape, kind, columns_first, content = state
+        if not isinstance(kind, _DataType):
+            raise ValueError("an array has no data type")
+        flat = np.frombuffer(content, np.uint8)
+        self.pixels = flat.reshape(shape, order="F" if columns_first else "C")
+
+
+ADMITTED = {
+    ("numpy", "dtype"): _DataType,
+    ("numpy", "ndarray"): _Array,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+}
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ADMITTED:
+            raise _Refused(f"it asks for {module}.{name}, which plain data never need")
+        return ADMITTED[module, name]
+
 
 SIDE = 32
 PARTS = {"val": 0.1}  # of the training images; the makers publish no validation split

@@ -1,12 +1,9 @@
-"""One image file to RGB pixels, or the reason why it cannot be read.
-
-Files come from unknown makers: one may be cut short, be no image at all, unpack to gigabytes, or store
-its colours as a palette, as CMYK or in 16 bits.
-"""
+"""From a file to pixels: decoded, turned upright, fitted to a square."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +11,25 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from florilegium.config.data import STRIDE
 from florilegium.core.system import bar
+
+ORIENTATION = 0x0112  # the EXIF tag
+SIDEWAYS = (5, 6, 7, 8)
+
+
+def measured(path: Path, *, upright: bool = False) -> tuple[int, int] | None:
+    """Width and height as stored, or with `upright` after the rotation in the EXIF tag; None if unreadable."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                width, height = image.size
+                turned = upright and image.getexif().get(ORIENTATION) in SIDEWAYS
+    except Exception:  # Pillow's parsers raise whatever a damaged file makes them meet
+        return None
+    return (height, width) if turned else (width, height)
+
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -97,3 +112,41 @@ def in_processes(
     # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from bar(pool.map(function, tasks), title, unit, len(tasks))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Sides of a picture before and after, in pixels; both axes and all boxes are scaled by `scale`."""
+
+    original_height: int
+    original_width: int
+    height: int
+    width: int
+    scale: float
+
+
+def fit(height: int, width: int, short_side: int, long_side: int) -> Fit:
+    """The size with the short side `short_side`, or with the long side `long_side` where that is smaller."""
+    scale = min(short_side / min(height, width), long_side / max(height, width))
+    return Fit(height, width, max(round(height * scale), 1), max(round(width * scale), 1), scale)
+
+
+def padded(side: int, padding: str) -> int:
+    """`side` rounded up to a multiple of 32; with `DetectionData.padding` "doubled", always padded."""
+    lacking = -side % STRIDE
+    return side + (lacking or STRIDE if padding == "doubled" else lacking)
+
+
+def resized(path: Path, target: Fit) -> np.ndarray:
+    """The image at the size of `target`, uint8 (H, W, 3); antialiased, bilinear.
+
+    It is turned by its EXIF tag only if it has the annotated sides then and not before. Raises BadImage,
+    also if it has other sides either way.
+    """
+    wanted = (target.original_width, target.original_height)
+    image = decode(path)
+    if image.size != wanted:
+        image = decode(path, exif_orientation=True)
+    if image.size != wanted:
+        raise BadImage(f"is {image.width} x {image.height} in place of {wanted[0]} x {wanted[1]}")
+    return np.asarray(image.resize((target.width, target.height), Image.Resampling.BILINEAR))

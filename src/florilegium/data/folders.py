@@ -1,14 +1,12 @@
-"""A folder per class, with or without the folders train, val and test above them.
+"""Folders of images: a folder a class, and Tiny ImageNet."""
 
-What wraps everything (the one folder that an archive often holds) is looked through. Splits that
-have no folder are drawn from train.
-"""
-
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
+from florilegium.data.decode import is_image
 from florilegium.data.splits import OWN, SPLITS, Labelled, carve
 
 PARTS = {"val": 0.15, "test": 0.15}
@@ -63,3 +61,56 @@ def _class(dataset: Dataset, parts: tuple[str, ...], depth: int, image: str) -> 
     if dataset.classes and parts[depth] not in dataset.classes:
         raise unknown("class", parts[depth], dataset.classes, f"{dataset.title}: {image}")
     return parts[depth]
+
+
+TRAIN = re.compile(r"(?:.*/)?train/([^/]+)/images/[^/]+")
+VAL = re.compile(r"(?:.*/)?val/images/[^/]+")
+ANNOTATIONS, CLASSES, WORDS = "val_annotations.txt", "wnids.txt", "words.txt"
+TINY_PARTS = {"val": 0.1}
+ORIGIN = f"official train, and official val as test; val is {OWN}"
+
+
+def is_member(path: str) -> bool:
+    """True for the path of a labelled image."""
+    return is_image(path) and bool(TRAIN.fullmatch(path) or VAL.fullmatch(path))
+
+
+def label_tiny(dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str]) -> Labelled:
+    """Class and split of each image, and the words of the classes where `words.txt` is there.
+
+    Raises UserError for an absent table, an image that the table does not cover, and a class that is
+    not among `classes` (without those, among the lines of `wnids.txt`).
+    """
+    training = {image: match[1] for image in images if (match := TRAIN.fullmatch(image))}
+    annotated = {line[0]: line[1] for line in _lines(dataset, root, paths, ANNOTATIONS, 2)}
+    testing = {image: PurePosixPath(image).name for image in images if image not in training}
+    uncovered = [image for image, name in testing.items() if name not in annotated]
+    if uncovered:
+        raise UserError(
+            f"{root}: {ANNOTATIONS} does not cover {uncovered[0]}; remove that image or get the right file"
+        )
+    labels = training | {image: annotated[name] for image, name in testing.items()}
+    classes = dataset.classes or tuple(line[0] for line in _lines(dataset, root, paths, CLASSES, 1))
+    strange = next((image for image in labels if labels[image] not in classes), None)
+    if strange is not None:
+        raise unknown("class", labels[strange], classes, f"{dataset.title}: {strange}")
+    splits = carve(training, TINY_PARTS, where=dataset.title) | dict.fromkeys(testing, "test")
+    has_words = any(PurePosixPath(path).name == WORDS for path in paths)
+    words = {line[0]: line[1] for line in _lines(dataset, root, paths, WORDS, 2)} if has_words else {}
+    names = {label: words[label].split(",")[0].strip() for label in classes if label in words}
+    return Labelled(labels, splits, classes, ORIGIN, names)
+
+
+def _lines(dataset: Dataset, root: Path, paths: Sequence[str], name: str, columns: int) -> list[list[str]]:
+    """The lines of a table, cut at tabs."""
+    matches = [path for path in paths if PurePosixPath(path).name == name]
+    if not matches:
+        raise UserError(f"{dataset.title}: {name} is not below {root}; fetch it, it is part of the data set")
+    text = (root / matches[0]).read_text(encoding="utf-8", errors="replace")
+    lines = [line.split("\t") for line in text.splitlines() if line.strip()]
+    short = next((number for number, line in enumerate(lines, 1) if len(line) < columns), None)
+    if short is not None:
+        raise UserError(
+            f"{root / matches[0]}: line {short} has less than {columns} columns; get the file from its makers"
+        )
+    return lines

@@ -11,10 +11,9 @@ from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.cifar import label_cifar
 from florilegium.data.decode import is_image
-from florilegium.data.folders import label_folders
+from florilegium.data.folders import is_member, label_folders, label_tiny
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
 from florilegium.data.splits import SPLITS, Labelled
-from florilegium.data.tiny_imagenet import is_member, label_tiny
 
 VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
 

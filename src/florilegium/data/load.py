@@ -1,7 +1,7 @@
-"""Packed pixels and the table of splits, read as the tensors that an experiment uses."""
+"""The splits of an experiment in memory: packed, generated, or as features."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from florilegium.config.data import DataUse
 from florilegium.core.errors import UserError
-from florilegium.core.files import read_json
+from florilegium.core.files import atomic, read_json, write_json, write_table
+from florilegium.core.system import twelve_digits
+from florilegium.data.crops import at_side
 from florilegium.data.splits import share, shuffled
 
 SAME_PICTURE = "same_picture"
@@ -129,3 +131,91 @@ def _doubles(pairs: Path | None) -> set[str]:
 
 def _column(path: Path, name: str) -> list[str]:
     return pd.read_csv(path, dtype=str, keep_default_na=False)[name].tolist()
+
+
+def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
+    """`splits` with generated images added to the training images, `share` times as many as there are of these.
+
+    They are taken from `samples` (uint8 (M, S, S, 3), classes in the `.csv` beside it) as evenly over
+    the classes as possible, the first of each, so that a larger share contains a smaller one.
+
+    Raises:
+        UserError: there are fewer than that, or a class is unknown.
+    """
+    wanted = round(twelve_digits(share * len(splits.train)))
+    if not wanted:
+        return splits
+    table = pd.read_csv(samples.with_suffix(".csv"), dtype=str)
+    unknown = sorted(set(table["class"]) - set(splits.classes))
+    if unknown:
+        raise UserError(
+            f"{samples}: holds images of '{unknown[0]}', which the data set does not know; train on the generator's own data set"
+        )
+    if wanted > len(table):
+        raise UserError(
+            f"{samples}: holds {len(table)} images and data.generated.share = {share:g} of {len(splits.train)} real "
+            f"ones needs {wanted}; raise per_class in the generator's samples"
+        )
+    turn = table.groupby("class").cumcount().to_numpy()  # an image's number in its class
+    rows = np.sort(np.argsort(turn, kind="stable")[:wanted])
+    pixels = at_side(torch.from_numpy(np.load(samples)[rows]), splits.train.pixels.shape[1])
+    labels = torch.tensor([splits.classes.index(name) for name in table["class"].iloc[rows]])
+    names = tuple(f"generated/{row}" for row in rows.tolist())
+    train = Images(
+        torch.cat([splits.train.pixels, pixels]),
+        torch.cat([splits.train.labels, labels]),
+        (*splits.train.names, *names),
+    )
+    return replace(splits, train=train)
+
+
+PARTS = ("train", "val", "test")
+
+
+def parts_of(splits: Splits) -> dict[str, Images]:
+    """The parts of `splits` that have images of their own: those of validation may be the test's."""
+    names = [part for part in PARTS if part != "val" or not splits.validated_on_test]
+    return {part: images for part in names if (images := getattr(splits, part)) is not None}
+
+
+def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str) -> None:
+    """Write the features of the images of `parts_of(splits)`, part after part.
+
+    Args:
+        features: float32 (N, H, F), the inputs of the H heads.
+        backbone: the hash of the network before the heads.
+    """
+    parts = parts_of(splits)
+    rows = [
+        (part, name, splits.classes[label])
+        for part, images in parts.items()
+        for name, label in zip(images.names, images.labels.tolist(), strict=True)
+    ]
+    with atomic(folder / "features.npy") as temporary, open(temporary, "wb") as file:
+        np.save(file, features.numpy())
+    write_table(folder / "features.csv", ("part", "image", "class"), rows)
+    validated = "test" if splits.validated_on_test else "val"
+    facts = {
+        "backbone": backbone,
+        "classes": list(splits.classes),
+        "validated_on": None if splits.val is None else validated,
+    }
+    write_json(folder / "features.json", facts)
+
+
+def load_features(folder: Path) -> Splits:
+    """The splits with features, float32 (N, H, F), in place of pixels."""
+    table = pd.read_csv(folder / "features.csv", dtype=str, keep_default_na=False)
+    features = np.load(folder / "features.npy", mmap_mode="r")
+    facts = read_json(folder / "features.json")
+    number = {name: label for label, name in enumerate(facts["classes"])}
+
+    def take(part: str) -> Images:
+        chosen = table["part"] == part
+        labels = torch.tensor([number[name] for name in table["class"][chosen]])
+        return Images(torch.from_numpy(features[chosen.to_numpy()]), labels, tuple(table["image"][chosen]))
+
+    parts = {part: take(part) for part in PARTS}
+    validated = facts["validated_on"]
+    val = parts[validated] if validated else None
+    return Splits(parts["train"], val, parts["test"], tuple(facts["classes"]), validated == "test")

@@ -1,8 +1,4 @@
-"""Decode once: all images of a data set as one uint8 array, so that training never opens a JPEG.
-
-Rows are written in order as they come from the workers, by plain writes: on a full disk a write fails
-with an error, where a memory map would kill the process.
-"""
+"""Packed images: all pixels of a data set in one array."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +6,20 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic, write_table
 from florilegium.data.decode import BadImage, in_processes, square
+
+
+def read_pixels(path: Path, images: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """Single images of a packed array by name, uint8 (size, size, 3) each; the array is not loaded whole."""
+    packed = np.load(path, mmap_mode="r")
+    rows = {name: row for row, name in enumerate(pd.read_csv(path.with_suffix(".csv"))["image"])}
+    return {image: np.asarray(packed[rows[image]]) for image in images}
+
 
 CHUNK = 32  # images that a worker takes at a time
 NAMED = 5  # bad images that an error sentence names

@@ -17,7 +17,7 @@ from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
 from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import twelve_digits
-from florilegium.data.fit import fit, padded
+from florilegium.data.decode import fit, padded
 from florilegium.estimation.kernels import Network
 from florilegium.evaluation.detector import BATCH as DETECTED
 from florilegium.explanation.attribution import BATCH as EXPLAINED

@@ -10,7 +10,7 @@ from typing import Any
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.annotations import check
-from florilegium.data.boxed_load import BoxedImages, BoxedStore, coco_ground_truth, pack_boxed
+from florilegium.data.boxed import BoxedImages, BoxedStore, coco_ground_truth, pack_boxed
 from florilegium.evaluation.coco import Coco
 from florilegium.evaluation.labelled import RESOURCES, check_packed
 from florilegium.models.trained_detector import TrainedDetector

@@ -12,7 +12,7 @@ import torch
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import read_json
-from florilegium.data.boxed_load import BoxedImages, content_of, pack_boxed
+from florilegium.data.boxed import BoxedImages, content_of, pack_boxed
 from florilegium.evaluation.coco import Results
 from florilegium.evaluation.detector import Answers, detect
 from florilegium.evaluation.suppression import suppression

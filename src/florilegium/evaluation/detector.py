@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from florilegium.core.system import bar
-from florilegium.data.boxed_feed import BoxedBatch, gather, normalise
+from florilegium.data.boxed import BoxedBatch, gather, normalise
 from florilegium.evaluation.precision import autocast
 from florilegium.evaluation.suppression import Found, Suppression, suppress
 from florilegium.models.boxes import clip
 
 if TYPE_CHECKING:
     from florilegium.data.augment import InputConfig
-    from florilegium.data.boxed_load import BoxedImages
+    from florilegium.data.boxed import BoxedImages
 
 BATCH = 8
 

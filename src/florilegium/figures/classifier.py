@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from florilegium.data.packed import read_pixels
+from florilegium.data.pack import read_pixels
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, members

@@ -6,8 +6,7 @@ from pathlib import Path
 from florilegium.config.base import parse, read_yaml
 from florilegium.config.data import DatasetOverride, Weights, check_overrides
 from florilegium.core.errors import UserError, unknown
-from florilegium.data.download import Unavailable
-from florilegium.data.fetch import Verified, verify
+from florilegium.data.fetch import Unavailable, Verified, verify
 from florilegium.data.fetch import obtain as obtain_file
 
 

@@ -12,8 +12,8 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_table, write_text
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import say
+from florilegium.data.annotated import rows
 from florilegium.data.annotations import check
-from florilegium.data.boxes import rows
 from florilegium.data.layouts import other_files
 from florilegium.stages.stage import listed_files, stage, stage_parser
 

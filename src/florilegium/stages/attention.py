@@ -9,7 +9,7 @@ import pandas as pd
 
 from florilegium.config.products import Attention
 from florilegium.core.errors import run_main
-from florilegium.data.packed import read_pixels
+from florilegium.data.pack import read_pixels
 from florilegium.explanation.choice import spread
 from florilegium.explanation.nodes import survey_nodes
 from florilegium.explanation.survey import survey

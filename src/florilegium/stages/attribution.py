@@ -11,7 +11,7 @@ from florilegium.config.products import Attribution
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.system import say
-from florilegium.data.packed import read_pixels
+from florilegium.data.pack import read_pixels
 from florilegium.explanation.attributions import Attributions
 from florilegium.explanation.choice import choose, spread
 from florilegium.explanation.interpretation import interpret

@@ -12,8 +12,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
 from florilegium.core.outputs import FEATURES
 from florilegium.core.system import say
-from florilegium.data.features import parts_of, write_features
-from florilegium.data.load import Splits
+from florilegium.data.load import Splits, parts_of, write_features
 from florilegium.models import registry
 from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
 from florilegium.stages.stage import stage

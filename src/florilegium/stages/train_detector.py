@@ -11,7 +11,7 @@ from pathlib import Path
 from florilegium.config.data import DetectionData
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import run_main
-from florilegium.data.boxed_load import load_boxed
+from florilegium.data.boxed import load_boxed
 from florilegium.stages.arguments import add_dropped, run_training, training_parser
 from florilegium.training.detector import DetectionJob, train_detector
 

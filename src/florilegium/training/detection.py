@@ -10,8 +10,16 @@ from torch import Tensor, nn
 from florilegium.config.metrics import FIGURES
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.data.augment import InputConfig
-from florilegium.data.boxed_feed import BoxedBatch, flip, gather, memory_format, normalise, place
-from florilegium.data.boxed_load import BoxedImages, BoxedSplits
+from florilegium.data.boxed import (
+    BoxedBatch,
+    BoxedImages,
+    BoxedSplits,
+    flip,
+    gather,
+    memory_format,
+    normalise,
+    place,
+)
 from florilegium.evaluation.coco import Coco, coco_figures
 from florilegium.evaluation.detector import Answers, detect
 from florilegium.evaluation.suppression import suppression

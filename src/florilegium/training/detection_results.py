@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from florilegium.data.boxed_load import BoxedImages
+from florilegium.data.boxed import BoxedImages
 from florilegium.evaluation.coco import Coco, Figures, accumulated, figures_of
 from florilegium.evaluation.detection_errors import breakdown
 from florilegium.evaluation.detector import Answers

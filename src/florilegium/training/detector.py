@@ -9,7 +9,7 @@ from florilegium.config.data import STRIDE, DetectionData
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.outputs import ANSWERS
-from florilegium.data.boxed_load import BoxedSplits, coco_ground_truth
+from florilegium.data.boxed import BoxedSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from florilegium.config.recipes import DetectionRecipe
-from florilegium.data.boxed_load import BoxedImages
+from florilegium.data.boxed import BoxedImages
 from florilegium.training import parallel
 from florilegium.training.seeding import epoch_order
 
