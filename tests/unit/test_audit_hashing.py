@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 from tests.unit.audit_world import PILLOW, picture, transposed, write
 
-from florilegium.audit.hashing import Hashes, hash_images
-from florilegium.audit.transforms import NAMES, apply, transformed_hashes
+from florilegium.audit.hashing import NAMES, Hashes, apply, hash_images, transformed_hashes
 from florilegium.core.errors import UserError
 
 

@@ -5,9 +5,8 @@ import pytest
 from PIL import Image
 from tests.unit.audit_world import picture, transposed, write
 
-from florilegium.audit.hashing import Hashes, hash_images
+from florilegium.audit.hashing import NAMES, Hashes, hash_images, transformed_hashes
 from florilegium.audit.matching import FAR, search
-from florilegium.audit.transforms import NAMES, transformed_hashes
 from florilegium.audit.verification import confirm
 from florilegium.config.products import Audit
 

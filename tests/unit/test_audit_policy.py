@@ -9,11 +9,8 @@ import pytest
 from PIL import Image
 from tests.unit.audit_world import collection, picture
 
-from florilegium.audit.clean import dropped
-from florilegium.audit.comparison import compare
-from florilegium.audit.pictures import SHOWN_DIFFERENT, SHOWN_SAME, choose
-from florilegium.audit.summary import summarise
-from florilegium.audit.write import FILES, write_audit
+from florilegium.audit.comparison import compare, dropped, summarise
+from florilegium.audit.pictures import FILES, SHOWN_DIFFERENT, SHOWN_SAME, choose, write_audit
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.unit.audit_world import picture, write
 
 from florilegium.__main__ import command_line
-from florilegium.audit.write import FILES
+from florilegium.audit.pictures import FILES
 from florilegium.core.errors import UserError
 from florilegium.stages import audit as audit_stage
 from florilegium.stages import hash as hash_stage

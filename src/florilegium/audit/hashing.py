@@ -1,10 +1,4 @@
-"""Perceptual hashes and thumbnails of images: all that an audit needs of the pixels.
-
-pHash is that of the `imagehash` package, bit for bit: grey, 32 x 32 by Lanczos, DCT-II, and the
-8 x 8 lowest frequencies compared with their median. The original image is hashed: EXIF orientation is
-not applied (the search looks for rotations itself) and nothing is cropped. Images of 16 bits a
-channel are brought to 8 first, where Pillow, and so `imagehash`, would clip them to white.
-"""
+"""Perceptual hashes of an image in its eight orientations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +10,54 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from florilegium.audit.transforms import LOW, SIDE, pack_bits
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
 from florilegium.data.decode import BadImage, decode, in_processes
+
+NAMES = (
+    "identity",
+    "rotate90",
+    "rotate180",
+    "rotate270",
+    "flip",
+    "flip_rotate90",
+    "flip_rotate180",
+    "flip_rotate270",
+)
+IDENTITY = 0
+SIDE = 32  # pixels of the thumbnail that pHash is made from
+LOW = 8  # lowest frequencies that it keeps along each axis
+
+
+def apply(pictures: NDArray[np.uint8], transform: int) -> NDArray[np.uint8]:
+    """Square pictures (N, S, S) or (N, S, S, 3) after the transform NAMES[`transform`]."""
+    flipped, turns = divmod(transform, 4)
+    return np.rot90(pictures[:, :, ::-1] if flipped else pictures, turns, axes=(1, 2))
+
+
+def low_frequencies(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The 8 x 8 lowest coefficients, DC included, of the unnormalised 2-D DCT-II of (N, 32, 32)."""
+    frequency, position = np.arange(LOW)[:, None], np.arange(SIDE)[None]
+    basis = 2 * np.cos(np.pi * frequency * (2 * position + 1) / (2 * SIDE))  # (8, 32)
+    return basis @ grey.astype(np.float64) @ basis.T  # type: ignore[no-any-return]
+
+
+def transformed_hashes(grey: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """pHash of each thumbnail (N, 32, 32) after each transform: (8, N), in the order of NAMES."""
+    signs = np.where(np.arange(LOW) % 2, -1.0, 1.0)
+    upright = low_frequencies(grey)
+    hashes = []
+    for coefficients in (upright, upright * signs):
+        for _ in range(4):
+            hashes.append(pack_bits(coefficients > np.median(coefficients, axis=(1, 2), keepdims=True)))
+            coefficients = coefficients.swapaxes(1, 2) * signs[:, None]
+    return np.stack(hashes)
+
+
+def pack_bits(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """(N, 8, 8) bits to N integers, the first bit the most significant, as imagehash prints them."""
+    return np.packbits(bits.reshape(len(bits), 64), axis=1).view(">u8").astype(np.uint64).ravel()
+
 
 FLAT_SPREAD = 8  # grey levels between the darkest and the brightest pixel of a thumbnail
 CHUNK = 64  # images that a worker takes at a time

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.audit.hashing import Hashes
-from florilegium.audit.transforms import IDENTITY, transformed_hashes
+from florilegium.audit.hashing import IDENTITY, Hashes, transformed_hashes
 
 ROWS, COLUMNS = 64, 8192  # of a block
 FAR = 255  # the distance of a pair that is not compared

@@ -1,15 +1,86 @@
-"""The contact sheet: pairs of pictures side by side, so that a person can judge the verdicts."""
+"""Pictures and tables of an audit."""
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from florilegium.audit.comparison import DIFFERENT, Collection, Comparison
-from florilegium.audit.transforms import NAMES, apply
+from florilegium.audit.comparison import DIFFERENT, SAME, Collection, Comparison, dropped, summarise
+from florilegium.audit.hashing import NAMES, apply
+from florilegium.audit.matching import FAR
+from florilegium.core.files import atomic, write_frame, write_json
 from florilegium.data.decode import decode
+
+COLOURS = {SAME: "#d55e00", DIFFERENT: "#0072b2"}
+LABELS = {SAME: "same picture", DIFFERENT: "different"}
+
+
+def distance_histograms(comparison: Comparison) -> Figure:
+    """Draw hash and pixel distances of all candidate pairs, and each image's nearest neighbour."""
+    figure = Figure(figsize=(13, 3.9), layout="constrained")
+    hashes, pixels, nearest = figure.subplots(1, 3)
+    _hash_distances(hashes, comparison)
+    _pixel_distances(pixels, comparison)
+    _nearest(nearest, comparison)
+    for axes in (hashes, pixels, nearest):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.margins(y=0.25)  # room for the legend above the bars
+    name = (
+        f"inside {comparison.a.name}"
+        if comparison.inside
+        else f"{comparison.a.name} against {comparison.b.name}"
+    )
+    figure.suptitle(f"Audit {name}: {len(comparison.same):,} pairs show the same picture", fontsize=12)
+    return figure
+
+
+def _hash_distances(axes: Axes, comparison: Comparison) -> None:
+    """Stacked bars, one an even distance: two true pHashes never differ in an odd number of bits."""
+    positions = np.arange(0, comparison.settings.radius + 1, 2)
+    bottom = np.zeros(len(positions))
+    for verdict, colour in COLOURS.items():
+        distances = comparison.pairs.loc[comparison.pairs["verdict"] == verdict, "hash_distance"]
+        counts = np.array([(distances == position).sum() for position in positions])
+        axes.bar(positions, counts, 1.5, bottom=bottom, color=colour, label=LABELS[verdict])
+        bottom += counts
+    axes.set(title="Candidate pairs", xlabel="hash distance (bits of 64)", ylabel="pairs", xticks=positions)
+    axes.legend(frameon=False)
+
+
+def _pixel_distances(axes: Axes, comparison: Comparison) -> None:
+    threshold = comparison.settings.pixel_threshold
+    edges = np.geomspace(1e-5, 1, 41).tolist()
+    for verdict, colour in COLOURS.items():
+        distances = comparison.pairs.loc[comparison.pairs["verdict"] == verdict, "pixel_distance"]
+        axes.hist(distances.clip(edges[0], edges[-1]), edges, color=colour, alpha=0.8)
+    axes.axvline(threshold, color="black", linewidth=1, linestyle="--", label=f"threshold {threshold:g}")
+    axes.set(title="Candidate pairs", xscale="log", ylabel="pairs", xlim=(edges[0], edges[-1]))
+    axes.set_xlabel("pixel distance (first bin: nearer than 0.00001)")
+    axes.legend(frameon=False)
+
+
+def _nearest(axes: Axes, comparison: Comparison) -> None:
+    distances = comparison.nearest[comparison.nearest != FAR]
+    edges = list(range(-1, 35, 2))
+    axes.hist(distances.clip(0, 33), edges, color="#7f7f7f", rwidth=0.85)
+    radius = comparison.settings.radius
+    axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
+    axes.set(
+        title=f"Each image of {comparison.b.name}",
+        xlabel="hash distance to its nearest "
+        + ("other image" if comparison.inside else f"in {comparison.a.name}"),
+        ylabel="images",
+        xticks=range(0, 34, 4),
+    )
+    axes.legend(frameon=False)
+
 
 SHOWN_SAME, SHOWN_DIFFERENT = 48, 16
 COLUMNS = 4
@@ -141,3 +212,21 @@ def _fit(text: str) -> str:
         keep -= 1
         shown = text[: keep // 2] + "…" + text[len(text) - (keep - keep // 2) :]
     return shown
+
+
+FILES = ("pairs.csv", "dropped.csv", "contact_sheet.png", "distances.png", "summary.json")
+
+
+def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write every file of FILES into `folder`, the summary last; returns their paths."""
+    removed = dropped(comparison)
+    paths = [folder / name for name in FILES]
+    pairs, drops, sheet, distances, summary = paths
+    write_frame(pairs, comparison.pairs.drop(columns="contrast_share"), float_format="%.6f")
+    write_frame(drops, removed)
+    with atomic(sheet) as temporary:
+        contact_sheet(comparison).save(temporary, format="PNG")
+    with atomic(distances) as temporary:
+        distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    write_json(summary, summarise(comparison, len(removed)))
+    return paths

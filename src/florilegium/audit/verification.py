@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.audit.hashing import Hashes
+from florilegium.audit.hashing import NAMES, Hashes, apply
 from florilegium.audit.matching import Candidates
-from florilegium.audit.transforms import NAMES, apply
 from florilegium.config.products import Audit
 
 CHUNK = 4096  # pairs compared at once: 24 MiB of pixels

@@ -9,7 +9,7 @@ import pandas as pd
 
 from florilegium.audit.comparison import SPLITS, Collection, Comparison, compare
 from florilegium.audit.hashing import hash_images
-from florilegium.audit.write import write_audit
+from florilegium.audit.pictures import write_audit
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.system import say

@@ -12,7 +12,7 @@ import pandas as pd
 
 from florilegium.audit.comparison import Collection, compare
 from florilegium.audit.hashing import Hashes
-from florilegium.audit.write import write_audit
+from florilegium.audit.pictures import write_audit
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
