@@ -18,8 +18,7 @@ from florilegium.config.recipes import DetectionRecipe
 from florilegium.data import boxed
 from florilegium.data.boxed import BoxedBatch, BoxedImages, pack_boxed
 from florilegium.models import registry
-from florilegium.models.anchors import anchors_of
-from florilegium.models.matching import Matched, match
+from florilegium.models.retinanet import Matched, anchors_of, match
 from florilegium.training.detection import Detection
 from florilegium.training.detection_loss import normalisers
 from florilegium.training.learner import Learner

@@ -12,7 +12,7 @@ from florilegium.data.boxed import flip, gather, normalise
 from florilegium.evaluation.coco import coco_figures
 from florilegium.evaluation.detector import by_bucket, detect
 from florilegium.evaluation.suppression import Suppression, suppress
-from florilegium.models.boxes import clip, decode, encode
+from florilegium.models.retinanet import clip, decode, encode
 
 SIZE = torch.tensor([[64, 64]])
 ANCHORS = torch.tensor([[0.0, 0, 20, 20], [2, 0, 22, 20], [30, 30, 50, 50], [50, 50, 80, 80]])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from florilegium.models.matching import BACKGROUND, IGNORED, Matched
+from florilegium.models.retinanet import BACKGROUND, IGNORED, Matched
 from florilegium.training.detection_loss import box_loss, class_loss, normalisers
 
 LOGITS = torch.tensor([[[2.0, -1.0], [0.5, -3.0], [0.0, 1.0], [-2.0, 4.0]]])  # (1, 4, 2)

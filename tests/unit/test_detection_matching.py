@@ -7,10 +7,17 @@ from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
 
 from florilegium.data.boxed import flipped
-from florilegium.models.anchors import anchors_of
-from florilegium.models.boxes import clip, decode, encode, pairwise_iou
-from florilegium.models.matching import BACKGROUND, IGNORED, match
-from florilegium.models.retinanet_arguments import AnchorSettings
+from florilegium.models.arguments import AnchorSettings
+from florilegium.models.retinanet import (
+    BACKGROUND,
+    IGNORED,
+    anchors_of,
+    clip,
+    decode,
+    encode,
+    match,
+    pairwise_iou,
+)
 
 ANCHORS = anchors_of(AnchorSettings(sizes=(8, 16, 32, 64, 128)), 64, 96, torch.device("cpu"))
 

@@ -8,9 +8,9 @@ import torch
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 from florilegium.models import registry
-from florilegium.models.anchors import anchors_of
-from florilegium.models.residual import Residual
-from florilegium.models.retinanet_arguments import AnchorSettings
+from florilegium.models.arguments import AnchorSettings
+from florilegium.models.cifar_resnet import Residual
+from florilegium.models.retinanet import anchors_of
 
 CPU = torch.device("cpu")
 SLIM = {"blocks": [1, 1, 1, 1], "widths": [8, 8, 16, 16], "pyramid_width": 16, "head_layers": 1}

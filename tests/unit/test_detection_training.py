@@ -18,8 +18,7 @@ from florilegium.evaluation.coco import FIGURES, coco_figures
 from florilegium.evaluation.detector import detect
 from florilegium.evaluation.matches import read_matches
 from florilegium.evaluation.suppression import Suppression
-from florilegium.models.start import load_detector_weights
-from florilegium.models.weights import save
+from florilegium.models.weights import load_detector_weights, save
 from florilegium.report.average_precision import coco_scores
 from florilegium.stages import train_detector as stage
 from florilegium.training import detector as room

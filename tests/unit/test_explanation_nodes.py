@@ -13,7 +13,7 @@ from florilegium.core.errors import UserError
 from florilegium.explanation.attended_nodes import AttendedNodes
 from florilegium.explanation.nodes import measure, survey_nodes
 from florilegium.models import registry
-from florilegium.models.blocks import check_attended
+from florilegium.models.arguments import check_attended
 
 EVEN = torch.full((4, 4), 0.25)
 FIRST = torch.tensor([1.0, 0, 0, 0]).repeat(4, 1)  # all nodes look at the first

@@ -12,7 +12,7 @@ from florilegium.config.base import read_yaml
 from florilegium.config.data import Model, Samples, Sampling
 from florilegium.core.errors import UserError
 from florilegium.generation.diffusion import denoise
-from florilegium.models.generator_names import check_sampled
+from florilegium.models.arguments import check_sampled
 from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
-from florilegium.models.node_attention import KINDS, ClassicalAttention, GraphAttention, GraphAttention2
+from florilegium.models.graph_attention import KINDS, ClassicalAttention, GraphAttention, GraphAttention2
 from florilegium.models.weights import load_into, save
 
 SLIM = {"blocks": [1, 1, 1, 1], "widths": [8, 8, 16, 16]}

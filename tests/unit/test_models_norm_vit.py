@@ -13,7 +13,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
-from florilegium.models.norm_vit_methods import METHODS, PublishedRecentre, Recentre
+from florilegium.models.norm_vit import METHODS, PublishedRecentre, Recentre
 
 TINY = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2}
 

@@ -12,7 +12,7 @@ from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import canonical
-from florilegium.models import registry, timm_names, torch_pair
+from florilegium.models import arguments, registry
 from florilegium.models.freeze import freeze
 from florilegium.plan.project import load_plan
 
@@ -22,7 +22,7 @@ def recipe(**changes: object) -> Recipe:
 
 
 def test_every_name_of_timm_is_known():
-    assert timm_names.names() == set(timm.list_models())
+    assert arguments.timm_names() == set(timm.list_models())
 
 
 def test_a_configuration_is_checked_without_torch():
@@ -104,7 +104,7 @@ def test_a_torch_that_does_not_fit_torchvision_is_told_in_a_sentence(tmp_path, m
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     with (
         pytest.raises(UserError, match="are not a pair from one package index"),
-        torch_pair.mismatch_as_user_error(),
+        registry.mismatch_as_user_error(),
     ):
         import torchvision  # noqa: F401
 

@@ -8,8 +8,7 @@ import pytest
 from florilegium.config.base import read_yaml
 from florilegium.config.experiment import Experiment
 from florilegium.models import registry
-from florilegium.models.start import load_detector_weights
-from florilegium.models.weights import save
+from florilegium.models.weights import load_detector_weights, save
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 

@@ -16,8 +16,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.data.load import load_features
 from florilegium.models import registry
-from florilegium.models.freeze import freeze
-from florilegium.models.heads import Heads, heads_of
+from florilegium.models.freeze import Heads, freeze, heads_of
 from florilegium.models.trained import load_trained
 from florilegium.stages import features as features_stage
 from florilegium.stages import train as train_stage

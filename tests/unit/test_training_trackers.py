@@ -98,7 +98,7 @@ def test_whoever_wants_it_online_says_so_in_the_environment(place, monkeypatch):
 
 def test_tensorboard_is_always_there_and_others_are_where_they_are_asked_for(place):
     assert [type(t).__name__ for t in trackers_of(job(place), 0).trackers] == ["Events"]
-    asked.ask_for(("wandb",))
+    asked.request_trackers(("wandb",))
     found = trackers_of(job(place), 3).trackers
     assert [type(t).__name__ for t in found] == ["Events", "WeightsAndBiases"]
     assert found[1].name == "demo/study/net/corrected/seed3"
@@ -132,8 +132,8 @@ def test_no_training_ends_for_a_tracker_that_fails(capsys):
 def test_a_tracker_that_is_not_installed_is_told_of_at_once(monkeypatch):
     monkeypatch.setattr(asked, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="trackers: wandb is not installed; pip install wandb"):
-        asked.check_installed(["wandb"])
-    asked.check_installed([])
+        asked.check_trackers(["wandb"])
+    asked.check_trackers([])
 
 
 def test_receipts_say_what_a_repetition_gives():

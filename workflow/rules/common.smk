@@ -13,7 +13,8 @@ from functools import partial
 from snakemake.cli import get_argument_parser
 from snakemake.settings.types import DeploymentMethod
 
-from florilegium.core import outputs, trackers
+from florilegium.config.study import request_trackers
+from florilegium.core import outputs
 from florilegium.core.system import MARK
 from florilegium.core.system import gpu_wanted
 from florilegium.core.files import write_text
@@ -24,7 +25,7 @@ from florilegium.plan.plan import groups, shares_seeds
 
 reasons.install()
 os.environ[MARK] = "1"
-trackers.ask_for(plan.settings.trackers)
+request_trackers(plan.settings.trackers)
 
 paths = Paths(plan)
 RUN = f"{RESULTS}/{{run}}/seed{{seed}}"

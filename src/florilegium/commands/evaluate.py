@@ -75,7 +75,7 @@ def score_detector(args: argparse.Namespace) -> Sequence[str]:
     from florilegium.evaluation.annotated import annotated
     from florilegium.evaluation.coco import coco_figures
     from florilegium.evaluation.detected import answers_of, as_table
-    from florilegium.models.trained_detector import load_trained_detector
+    from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
     from florilegium.training.results import write_table
 

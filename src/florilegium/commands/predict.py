@@ -37,8 +37,7 @@ def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
     from florilegium.evaluation.detected import find_objects
     from florilegium.evaluation.prediction import predict
-    from florilegium.models.trained import is_detector, load_trained, read_run
-    from florilegium.models.trained_detector import load_trained_detector
+    from florilegium.models.trained import is_detector, load_trained, load_trained_detector, read_run
     from florilegium.training.machine import pick_device
     from florilegium.training.results import write_table
 

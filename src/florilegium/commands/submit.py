@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from florilegium.core.files import write_text
     from florilegium.evaluation.detected import submission
     from florilegium.evaluation.submission import as_lines
-    from florilegium.models.trained_detector import load_trained_detector
+    from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
 
     trained = load_trained_detector(args.checkpoint)

@@ -16,10 +16,10 @@ from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 
 TrackerName = Literal["wandb"]
-VARIABLE = "FLORILEGIUM_TRACKERS"
+TRACKERS = "FLORILEGIUM_TRACKERS"
 
 
-def check_installed(names: Iterable[TrackerName]) -> None:
+def check_trackers(names: Iterable[TrackerName]) -> None:
     """Raise `UserError` for the first tracker whose package is not installed."""
     for name in names:
         if find_spec(name) is None:
@@ -28,14 +28,14 @@ def check_installed(names: Iterable[TrackerName]) -> None:
             )
 
 
-def ask_for(names: Iterable[TrackerName]) -> None:
+def request_trackers(names: Iterable[TrackerName]) -> None:
     """Make the stages that this process starts use these trackers and no others."""
-    os.environ[VARIABLE] = ",".join(names)
+    os.environ[TRACKERS] = ",".join(names)
 
 
-def asked_for() -> tuple[TrackerName, ...]:
+def requested_trackers() -> tuple[TrackerName, ...]:
     """The trackers that this stage is to use."""
-    named = os.environ.get(VARIABLE, "").split(",")
+    named = os.environ.get(TRACKERS, "").split(",")
     return tuple(name for name in get_args(TrackerName) if name in named)
 
 

@@ -13,7 +13,7 @@ from florilegium.data.annotations import check
 from florilegium.data.boxed import BoxedImages, BoxedStore, coco_ground_truth, pack_boxed
 from florilegium.evaluation.coco import Coco
 from florilegium.evaluation.labelled import RESOURCES, check_packed
-from florilegium.models.trained_detector import TrainedDetector
+from florilegium.models.trained import TrainedDetector
 
 
 @dataclass(frozen=True)

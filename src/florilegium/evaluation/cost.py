@@ -7,7 +7,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from florilegium.models.heads import heads_of
+from florilegium.models.freeze import heads_of
 
 
 def size(network: nn.Module, height: int, width: int) -> dict[str, int]:

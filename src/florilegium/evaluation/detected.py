@@ -16,7 +16,7 @@ from florilegium.data.boxed import BoxedImages, content_of, pack_boxed
 from florilegium.evaluation.coco import Results
 from florilegium.evaluation.detector import Answers, detect
 from florilegium.evaluation.suppression import suppression
-from florilegium.models.trained_detector import TrainedDetector
+from florilegium.models.trained import TrainedDetector
 
 COLUMNS = ["image", "prediction", "probability", "x", "y", "width", "height"]
 

@@ -13,7 +13,7 @@ from florilegium.core.system import bar
 from florilegium.data.boxed import BoxedBatch, gather, normalise
 from florilegium.evaluation.precision import autocast
 from florilegium.evaluation.suppression import Found, Suppression, suppress
-from florilegium.models.boxes import clip
+from florilegium.models.retinanet import clip
 
 if TYPE_CHECKING:
     from florilegium.data.augment import InputConfig

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from florilegium.config.recipes import DetectionRecipe
-from florilegium.models.boxes import clip, decode
+from florilegium.models.retinanet import clip, decode
 
 GRID = 2**16  # steps per pixel at which boxes are compared: float32 has no finer ones from 128 pixels on
 

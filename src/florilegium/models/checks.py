@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 from florilegium.config.data import Weights
 from florilegium.models import registry
-from florilegium.models.blocks import check_attended, check_frozen
+from florilegium.models.arguments import check_attended, check_frozen, check_sampled, check_steps
 from florilegium.models.catalogue import look_up
-from florilegium.models.generator_names import check_sampled, check_steps
 from florilegium.plan.plan import Plan
 
 

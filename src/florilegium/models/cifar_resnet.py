@@ -1,17 +1,65 @@
-"""ResNets for 32-pixel images: the first convolution is 3 x 3 with stride 1, without pooling before the stages
-(He et al. 2016, section 4.2; torchvision's networks with the changes of study 4).
+"""ResNets for small images."""
 
-Parameters have torchvision's and timm's names, so that ImageNet weights fit except `conv1.weight` and `fc.*`,
-which the recipe then names in `allow_missing` and `allow_unexpected`.
-"""
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 from florilegium.data.augment import InputConfig
-from florilegium.models.cifar_names import PLAIN, Arguments, arguments_of
-from florilegium.models.residual import Residual
+from florilegium.models.arguments import PLAIN, CifarArguments, cifar_arguments
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+Norm = Callable[[int], nn.Module]
+
+
+class Residual(nn.Module):
+    """Images (B, 3, H, W) to the maps of the last three stages, at strides 8, 16 and 32."""
+
+    def __init__(
+        self,
+        depth: int,
+        norm: Norm,
+        blocks: Sequence[int] | None,
+        widths: Sequence[int],
+        stem: int | None = None,
+    ) -> None:
+        """`widths` are the planes of the four stages; the stem has `stem` planes, by default those of the first
+        stage. `blocks` replaces the depth's own numbers of blocks per stage."""
+        super().__init__()
+        kind = BasicBlock if depth < 50 else Bottleneck
+        stem = stem or widths[0]
+        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        self.bn1 = norm(stem)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        ends = [stem, *(width * kind.expansion for width in widths)]
+        stages = zip(pairwise(ends), widths, blocks or BLOCKS[depth], strict=True)
+        for number, ((start, _), width, count) in enumerate(stages, start=1):
+            stride = 1 if number == 1 else 2
+            setattr(self, f"layer{number}", _stage(kind, start, width, count, stride, norm))
+        self.channels = ends[2:]
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        c3 = self.layer2(self.layer1(x))
+        c4 = self.layer3(c3)
+        return [c3, c4, self.layer4(c4)]
+
+
+def _stage(
+    kind: type[BasicBlock] | type[Bottleneck], start: int, width: int, count: int, stride: int, norm: Norm
+) -> nn.Sequential:
+    end = width * kind.expansion
+    shortcut = None
+    if stride != 1 or start != end:
+        shortcut = nn.Sequential(nn.Conv2d(start, end, 1, stride=stride, bias=False), norm(end))
+    first = kind(start, width, stride=stride, downsample=shortcut, norm_layer=norm)
+    rest = (kind(end, width, norm_layer=norm) for _ in range(count - 1))
+    return nn.Sequential(first, *rest)
+
 
 SIDE = 32
 HALF = (0.5, 0.5, 0.5)
@@ -19,7 +67,7 @@ HALF = (0.5, 0.5, 0.5)
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
     """The network with random weights; raises `UserError` for an argument or a rate that it does not take."""
-    arguments = arguments_of(model)
+    arguments = cifar_arguments(model)
     no_drop_path(model, drop_path)
     return CifarResNet(PLAIN[model.name], arguments, n_classes, dropout)
 
@@ -37,7 +85,7 @@ def no_drop_path(model: Model, drop_path: float) -> None:
 class CifarStages(Residual):
     """Images (B, 3, S, S) to the last stage's map (B, C, S / 8, S / 8)."""
 
-    def __init__(self, depth: int, arguments: Arguments) -> None:
+    def __init__(self, depth: int, arguments: CifarArguments) -> None:
         super().__init__(depth, nn.BatchNorm2d, arguments.blocks, arguments.widths)
         self.conv1 = nn.Conv2d(3, arguments.widths[0], 3, padding=1, bias=False)
         self.maxpool = nn.Identity()
@@ -52,7 +100,7 @@ class CifarStages(Residual):
 class CifarResNet(CifarStages):
     """Images (B, 3, S, S) to logits (B, n_classes)."""
 
-    def __init__(self, depth: int, arguments: Arguments, n_classes: int, dropout: float) -> None:
+    def __init__(self, depth: int, arguments: CifarArguments, n_classes: int, dropout: float) -> None:
         super().__init__(depth, arguments)
         self.drop = nn.Dropout(dropout)
         self.fc = nn.Linear(self.channels[-1], n_classes)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.models.generator_names import STEPS
+from florilegium.models.arguments import STEPS
 
 LOWEST_FREQUENCY = 1e-4  # of the sines that tell the steps apart, in radians a step
 

@@ -9,13 +9,7 @@ from dataclasses import dataclass
 
 from florilegium.config.data import Model
 from florilegium.config.experiment import TaskName
-from florilegium.models import (
-    cifar_names,
-    generator_names,
-    norm_vit_sizes,
-    retinanet_arguments,
-    timm_names,
-)
+from florilegium.models import arguments
 
 
 @dataclass(frozen=True)
@@ -31,16 +25,16 @@ class Family:
 
 # If two families share a name, the first one builds it.
 FAMILIES = (
-    Family("florilegium.models.norm_vit", norm_vit_sizes.names, norm_vit_sizes.arguments_of),
-    Family("florilegium.models.distilled", timm_names.distilled),
-    Family("florilegium.models.timm_classifier", timm_names.names),
+    Family("florilegium.models.norm_vit", arguments.norm_vit_names, arguments.norm_vit_arguments),
+    Family("florilegium.models.distilled", arguments.distilled),
+    Family("florilegium.models.timm_classifier", arguments.timm_names),
     Family(
         "florilegium.models.retinanet",
-        retinanet_arguments.names,
-        retinanet_arguments.arguments_of,
+        arguments.retinanet_names,
+        arguments.retinanet_arguments,
         task="detection",
     ),
-    Family("florilegium.models.generators", generator_names.names, task="generation"),
-    Family("florilegium.models.cifar_resnet", cifar_names.plain, cifar_names.arguments_of),
-    Family("florilegium.models.graph_attention", cifar_names.attending, cifar_names.head_arguments_of),
+    Family("florilegium.models.generators", arguments.generator_names, task="generation"),
+    Family("florilegium.models.cifar_resnet", arguments.plain, arguments.cifar_arguments),
+    Family("florilegium.models.graph_attention", arguments.attending, arguments.head_arguments_of),
 )

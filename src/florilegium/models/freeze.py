@@ -1,21 +1,60 @@
-"""Parameters that do not train, by module or by number of blocks.
+"""Frozen blocks and the heads behind them."""
 
-`freeze_blocks` means what `frozen_stages` means in mmpretrain, on which study 1 was built: for a
-vision transformer the first k blocks with the embeddings before them, and the final norm only when
-all blocks are frozen; for TinyViT the first k stages alone; for a residual network the stem and the
-first k stages. In `freeze`, the word `backbone` names everything but the classifier, which leaves a linear probe
-(all heads of a network with several), unless a module has that name. Frozen BatchNorm layers keep their running
-statistics as well, while drop-path stays active in the frozen blocks of a transformer.
-"""
-
+import hashlib
 import re
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError, unknown
-from florilegium.models.heads import heads_of
+
+
+def heads_of(network: nn.Module, where: str) -> tuple[nn.Module, ...]:
+    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have.
+
+    Raises:
+        UserError: the network has no such method; the sentence starts with `where`, the key that needs it.
+    """
+    if not hasattr(network, "get_classifier"):
+        raise UserError(
+            f"{where}: the head of {type(network).__name__} is not known; freeze its other modules by name instead"
+        )
+    heads = network.get_classifier()
+    return tuple(heads) if isinstance(heads, tuple) else (heads,)
+
+
+def digest_before(heads: tuple[nn.Module, ...], network: nn.Module) -> str:
+    """SHA-256 over the names and values of the state of `network` without `heads`."""
+    own = {id(tensor) for head in heads for tensor in head.state_dict(keep_vars=True).values()}
+    hasher = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict(keep_vars=True).items()):
+        if id(tensor) not in own:
+            hasher.update(name.encode())
+            hasher.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return hasher.hexdigest()
+
+
+class Heads(nn.Module):
+    """The heads of a network alone: from the features before each, (B, H, F), to logits (B, n_classes).
+
+    They are the network's own modules, so that training them trains the network. As in the whole network,
+    training returns the logits of each head that trains, and evaluation their mean over all heads.
+    """
+
+    def __init__(self, heads: tuple[nn.Module, ...]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+        self.trained = [any(p.requires_grad for p in head.parameters()) for head in heads]
+
+    def forward(self, features: Tensor) -> Tensor | tuple[Tensor, ...]:
+        logits = [head(features[:, i]) for i, head in enumerate(self.heads)]
+        if not self.training:
+            return torch.stack(logits).mean(0)
+        training = tuple(own for own, trains in zip(logits, self.trained, strict=True) if trains)
+        return training if len(training) > 1 else training[0]
+
 
 Part = nn.Module | nn.Parameter
 BACKBONE = "backbone"

@@ -19,8 +19,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 from florilegium.data.augment import InputConfig
+from florilegium.models.arguments import DIFFUSION
 from florilegium.models.conditional_unet import ConditionalUnet
-from florilegium.models.generator_names import DIFFUSION
 
 HALF = (0.5, 0.5, 0.5)
 

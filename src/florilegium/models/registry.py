@@ -1,26 +1,35 @@
-"""From a model's name to the module that builds it.
-
-A family is one module of this package and the names of its networks. The module has
-
-    build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module
-    own_input(model: Model) -> tuple[InputConfig, bool]
-
-where `own_input` returns the input that the network was designed for, and True if it takes no other size.
-The families are listed in `florilegium.models.families`. The part after a dot in a name (`resnet18.a1_in1k`) is the
-tag of published weights, which each family interprets itself.
-"""
+"""The registry of networks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
+from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError, nearest
-from florilegium.models import torch_pair
+
+
+@contextmanager
+def mismatch_as_user_error() -> Iterator[None]:
+    """Raise `UserError` where the body, or the decorated function, imports a torchvision whose operators are missing
+    in the installed torch."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        raise UserError(
+            f"torch {version('torch')} and torchvision {version('torchvision')} are not a pair from one "
+            "package index, so torchvision cannot be imported; install both again from the same index, as "
+            "envs/requirements.lock has them"
+        ) from error
+
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +57,7 @@ def check(model: Model, where: str, task: str = "classification") -> None:
         )
 
 
-@torch_pair.mismatch_as_user_error()
+@mismatch_as_user_error()
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
     """A network with random weights: images (B, 3, S, S) to logits (B, n_classes).
 
@@ -86,7 +95,7 @@ def own_input(model: Model) -> InputConfig:
     return own
 
 
-@torch_pair.mismatch_as_user_error()
+@mismatch_as_user_error()
 def _import(model: Model) -> ModuleType:
     """The module of the model's family; raises `UserError` where it needs torchvision, which does not fit torch."""
     return import_module(_family(model.name).module)

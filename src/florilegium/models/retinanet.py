@@ -1,24 +1,166 @@
-"""RetinaNet on a residual network (Lin et al. 2017, "Focal Loss for Dense Object Detection").
-
-The topology is the study's: P6 comes from C5 and P7 from P6, each head has four convolutions of its own, and the
-box head predicts one box for all classes. torchvision's detector takes P6 from P5.
-"""
+"""RetinaNet: its network, its anchors, and which anchors match which boxes."""
 
 import math
 from collections import OrderedDict
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
+from torch.nn import functional as F
+from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 from florilegium.data.augment import InputConfig
-from florilegium.models.anchors import anchors_of
-from florilegium.models.norms import NORMS
-from florilegium.models.residual import Norm, Residual
-from florilegium.models.retinanet_arguments import Arguments, arguments_of, depth_of
+from florilegium.models.arguments import AnchorSettings, RetinaNetArguments, depth_of, retinanet_arguments
+from florilegium.models.cifar_resnet import Norm, Residual
+
+
+class FrozenBatchNorm(nn.Module):
+    """Batch normalisation by the loaded statistics, which never change, while scale and shift train.
+
+    As in the study. torchvision's layer of that name does not train scale and shift. It is no `BatchNorm2d`, so
+    that nothing synchronises or resets it.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation (Wu & He 2018) of 32 groups, or of fewer where one would be a single channel."""
+    return nn.GroupNorm(gcd(32, channels // 2) if channels % 2 == 0 else 1, channels)
+
+
+NORMS = {"frozen_bn": FrozenBatchNorm, "bn": nn.BatchNorm2d, "gn": group_norm}
+
+
+SCALE = (0.1, 0.1, 0.2, 0.2)
+LARGEST = math.log(1000 / 16)  # of a predicted growth, so that no side becomes infinite
+
+
+def pairwise_iou(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """Intersection over union of boxes (B, G, 4) with anchors (A, 4): (B, G, A).
+
+    A box without area, such as padding, has 0 with every anchor. So has an inverted one, on which the study
+    trained.
+    """
+    iou = box_iou(boxes.flatten(0, 1), anchors).unflatten(0, boxes.shape[:2])
+    return iou.nan_to_num_(0.0)  # 0 / 0 where the negative area of an inverted box cancels the anchor's
+
+
+def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """The deltas (..., A, 4) that a detector should predict at anchors (A, 4) for their objects, boxes (..., A, 4).
+
+    Shifts of the centre in units of the anchor's sides, and logarithms of the sides' ratios, divided by
+    0.1 and 0.2. A side counts as one pixel at least.
+    """
+    corner, side = boxes[..., :2], boxes[..., 2:] - boxes[..., :2]
+    centre = corner + side / 2  # with negative sides as they are, as in the study's code
+    own_side = anchors[:, 2:] - anchors[:, :2]
+    shift = (centre - (anchors[:, :2] + own_side / 2)) / own_side
+    growth = (side.clamp(min=1) / own_side).log()
+    return torch.cat([shift, growth], dim=-1) / boxes.new_tensor(SCALE)
+
+
+def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
+    """Boxes (..., 4) from deltas (..., 4) at anchors (..., 4); the inverse of `encode`."""
+    deltas = deltas * deltas.new_tensor(SCALE)
+    own_side = anchors[..., 2:] - anchors[..., :2]
+    centre = anchors[..., :2] + own_side / 2 + deltas[..., :2] * own_side
+    half = own_side * deltas[..., 2:].clamp(max=LARGEST).exp() / 2
+    return torch.cat([centre - half, centre + half], dim=-1)
+
+
+def clip(boxes: Tensor, sizes: Tensor) -> Tensor:
+    """Boxes (N, 4) cut off at their images' borders; sizes (N, 2) are heights and widths."""
+    limit = sizes.flip(1).repeat(1, 2).to(boxes.dtype)  # (N, 4) as w, h, w, h
+    return torch.minimum(boxes.clamp(min=0), limit)
+
+
+BACKGROUND = -1
+IGNORED = -2
+POSITIVE_IOU, NEGATIVE_IOU = 0.5, 0.4
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The targets of each anchor of each image."""
+
+    labels: Tensor
+    """(B, A) int64: a class, `BACKGROUND`, or `IGNORED` for an anchor without loss."""
+    deltas: Tensor
+    """(B, A, 4): the encoded box of the object that overlaps most; it counts where the label is a class."""
+
+    @property
+    def positive(self) -> Tensor:
+        return self.labels >= 0
+
+    def __getitem__(self, part: slice) -> "Matched":
+        return Matched(self.labels[part], self.deltas[part])
+
+
+@torch.no_grad()
+def match(boxes: Tensor, labels: Tensor, anchors: Tensor, *, low_quality: bool) -> Matched:
+    """Match anchors (A, 4) to boxes (B, G, 4) of classes (B, G), padded with rows of zeros.
+
+    An anchor is positive for the object that it overlaps most from an IoU of 0.5 on, background below 0.4, and
+    ignored between. With `low_quality`, the anchors that overlap an object most are positive however small
+    their IoU (torchvision's rule); as published, such objects are never learned.
+    """
+    if boxes.shape[1] == 0:
+        boxes, labels = boxes.new_zeros(len(boxes), 1, 4), labels.new_zeros(len(labels), 1)
+    iou = pairwise_iou(boxes, anchors)  # (B, G, A)
+    best, which = iou.max(dim=1)  # (B, A)
+    positive = best >= POSITIVE_IOU
+    if low_quality:
+        highest = iou.amax(dim=2, keepdim=True)  # (B, G, 1)
+        positive |= ((iou == highest) & (highest > 0)).any(dim=1)
+    targets = torch.where(best < NEGATIVE_IOU, BACKGROUND, IGNORED)
+    targets = torch.where(positive, labels.gather(1, which), targets)
+    objects = boxes.gather(1, which[..., None].expand(-1, -1, 4))  # (B, A, 4)
+    return Matched(targets, encode(objects, anchors))
+
+
+STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
+
+
+@lru_cache(maxsize=64)
+def anchors_of(settings: AnchorSettings, height: int, width: int, device: torch.device) -> Tensor:
+    """All anchors of an image of that many pixels, (A, 4) float32 as x1, y1, x2, y2.
+
+    Ordered by level, then row, then column, then ratio. The tensor of a shape and a device is cached and
+    shared: do not change it in place.
+    """
+    levels = []
+    for stride, size in zip(STRIDES, settings.sizes, strict=True):
+        shapes = _shapes(settings, size)  # (K, 2)
+        x, y = (torch.arange(-(-side // stride)) + 0.5 for side in (width, height))
+        centres = torch.cartesian_prod(y, x).flip(1) * stride  # (H W, 2) as x, y
+        corners = torch.cat([centres[:, None] - shapes / 2, centres[:, None] + shapes / 2], dim=2)
+        levels.append(corners.reshape(-1, 4))  # (H W K, 4)
+    return torch.cat(levels).to(device, torch.float32)
+
+
+def _shapes(settings: AnchorSettings, size: float) -> Tensor:
+    """Widths and heights of the anchors of one cell, (K, 2) float64: equal areas for all ratios of a scale."""
+    sides = size * torch.tensor(settings.scales, dtype=torch.float64)
+    roots = torch.tensor(settings.ratios, dtype=torch.float64).sqrt()[:, None]
+    return torch.stack([(sides / roots).flatten(), (sides * roots).flatten()], dim=1)
+
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -26,7 +168,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class RetinaNet(nn.Module):
     """Images (B, 3, H, W) to class logits and deltas of each anchor; H and W are multiples of 32."""
 
-    def __init__(self, depth: int, n_classes: int, arguments: Arguments) -> None:
+    def __init__(self, depth: int, n_classes: int, arguments: RetinaNetArguments) -> None:
         super().__init__()
         self.arguments, self.n_classes = arguments, n_classes
         norm: Norm = NORMS[arguments.norm]
@@ -86,7 +228,7 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
     for key, rate in (("drop_path", drop_path), ("dropout", dropout)):
         if rate:
             raise UserError(f"recipe.{key}: {model.name} takes no such argument; take it out")
-    return RetinaNet(depth_of(model), n_classes, arguments_of(model))
+    return RetinaNet(depth_of(model), n_classes, retinanet_arguments(model))
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:

@@ -1,8 +1,4 @@
-"""A trained classifier as its run left it: the checkpoint, and the receipt beside it.
-
-Architecture, classes and preprocessing are read from the receipt and from nowhere else, so that
-weights are never measured in another network, or on other pixels, than they were trained with.
-"""
+"""Trained networks, read with their receipts."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from florilegium.config.base import parse
-from florilegium.config.data import Model
+from florilegium.config.data import DetectionData, Model
+from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
 from florilegium.core.receipts import read_receipt
@@ -103,3 +100,33 @@ def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
             "checkpoint with the receipt of its own run"
         )
     return where, receipt
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """A network with its weights, the classes that it detects, and its input configuration."""
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    """Of the data set that it was trained on, one a class."""
+    config: InputConfig
+    data: DetectionData
+    recipe: DetectionRecipe
+
+
+def load_trained_detector(checkpoint: Path) -> TrainedDetector:
+    """The detector in `checkpoint`.
+
+    Raises:
+        UserError: no checkpoint, no receipt, or a receipt of other weights or of a classifier.
+    """
+    where, receipt = read_run(checkpoint)
+    with expecting("detector", where):
+        model = parse(Model, receipt["model"], f"{where}: model")
+        data = parse(DetectionData, receipt["spec"]["data"], f"{where}: data")
+        recipe = parse(DetectionRecipe, receipt["spec"]["recipe"], f"{where}: recipe")
+        classes, category_ids = tuple(receipt["classes"]), tuple(receipt["category_ids"])
+        config = input_of(receipt)
+    network = load_network(model, len(classes), checkpoint)
+    return TrainedDetector(network, classes, category_ids, config, data, recipe)

@@ -1,9 +1,6 @@
-"""Reading and writing the weights of networks.
+"""Weights: written, read, and adapted to a network."""
 
-A key that is missing, superfluous or of another shape is an error unless the recipe names it: otherwise a
-half-loaded network would train and be scored unnoticed.
-"""
-
+import math
 import pickle
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -14,11 +11,39 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
+from florilegium.core.system import say
 from florilegium.models.flax_vit import METADATA, read_flax
-from florilegium.models.positions import fit_positions
+
+
+def fit_positions(
+    network: nn.Module, found: dict[str, Tensor], *, corner_to_corner: bool = False
+) -> dict[str, Tensor]:
+    """`found`, with `pos_embed` (1, tokens, C) resized to the network's grid of patches.
+
+    The entries of class tokens stay as they are; those of patches are interpolated as an image
+    (Dosovitskiy et al. 2021, section 3.2), bilinearly. The code that published the `.npz` weights aligns the
+    centres of the outermost patches (`scipy.ndimage.zoom`); otherwise the edges of the two grids are aligned, as
+    for resized images. Embeddings of no square grid or of another width stay as they are.
+    """
+    own, theirs = getattr(network, "pos_embed", None), found.get("pos_embed")
+    grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
+    if own is None or theirs is None or grid is None or own.ndim != 3 or theirs.ndim != 3:
+        return found
+    tokens = own.shape[1] - grid[0] * grid[1]
+    side = math.isqrt(max(theirs.shape[1] - tokens, 0))
+    square = side * side == theirs.shape[1] - tokens
+    if own.shape == theirs.shape or own.shape[2] != theirs.shape[2] or not side or not square:
+        return found
+    say(f"position embeddings are resized from {side} x {side} patches to {grid[0]} x {grid[1]}")
+    image = theirs[:, tokens:].unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (1, C, rows, columns)
+    resized = F.interpolate(image.float(), grid, mode="bilinear", align_corners=corner_to_corner)
+    patches = resized.flatten(2).transpose(1, 2).to(theirs.dtype)  # (1, rows * columns, C)
+    return {**found, "pos_embed": torch.cat([theirs[:, :tokens], patches], dim=1)}
+
 
 State = dict[str, Tensor]
 SHOWN = 5
@@ -142,3 +167,32 @@ def _describe(key: str, own: State, found: State) -> str:
     if key in own and key in found:
         return f"{key} (shape {list(found[key].shape)} in place of {list(own[key].shape)})"
     return key
+
+
+# A classifier's head, and counters that a layer with frozen statistics does not have.
+NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
+
+
+def load_detector_weights(
+    network: nn.Module,
+    path: Path,
+    *,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+) -> None:
+    """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
+
+    A residual network's keys are the same in torchvision, in timm and in a backbone here.
+
+    Raises:
+        UserError: as `load_into`; keys are those of the file.
+    """
+    if any(key.startswith("backbone.") for key in read_state(path)):
+        load_into(network, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected)
+        return
+    load_into(
+        network.backbone,
+        path,
+        allow_missing=allow_missing,
+        allow_unexpected=(*allow_unexpected, *NOT_BACKBONE),
+    )

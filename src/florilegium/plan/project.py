@@ -10,7 +10,7 @@ from florilegium.config.data import Dataset, DetectionData, check_overrides, spl
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
 from florilegium.config.metrics import check_metrics
-from florilegium.config.study import Preset, Settings, StudyFile, check_installed
+from florilegium.config.study import Preset, Settings, StudyFile, check_trackers
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.receipts import REFERENCE
 from florilegium.plan.departures import Paper, figure_titled, titled
@@ -82,7 +82,7 @@ def _settings(config: Mapping[str, Any]) -> Settings:
             f"{CONFIG}: preset: results/{REFERENCE} holds what is committed, so no preset is called {REFERENCE}; "
             "give yours another name"
         )
-    check_installed(settings.trackers)
+    check_trackers(settings.trackers)
     return settings
 
 

@@ -23,9 +23,8 @@ from florilegium.data.boxed import (
 from florilegium.evaluation.coco import Coco, coco_figures
 from florilegium.evaluation.detector import Answers, detect
 from florilegium.evaluation.suppression import suppression
-from florilegium.models.anchors import anchors_of
-from florilegium.models.matching import Matched, match
-from florilegium.models.retinanet_arguments import AnchorSettings
+from florilegium.models.arguments import AnchorSettings
+from florilegium.models.retinanet import Matched, anchors_of, match
 from florilegium.training import parallel
 from florilegium.training.detection_loss import box_loss, class_loss, normalisers
 from florilegium.training.scene_batches import batches_of

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import sigmoid_focal_loss
 
-from florilegium.models.matching import IGNORED, Matched
+from florilegium.models.retinanet import IGNORED, Matched
 
 BETA = 1 / 9  # where smooth L1 turns from a parabola into a line
 

@@ -13,7 +13,7 @@ from florilegium.data.boxed import BoxedSplits, coco_ground_truth
 from florilegium.evaluation.matches import write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
-from florilegium.models.start import load_detector_weights
+from florilegium.models.weights import load_detector_weights
 from florilegium.training.detection import Detection, answerer, task_of
 from florilegium.training.detection_results import findings, measure, metrics
 from florilegium.training.first_network import initialise_network

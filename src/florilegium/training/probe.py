@@ -11,7 +11,7 @@ from florilegium.core.system import bar
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
 from florilegium.evaluation.precision import autocast
-from florilegium.models.heads import Heads, digest_before, heads_of
+from florilegium.models.freeze import Heads, digest_before, heads_of
 
 BATCH = 64
 ASKED_BY = "recipe.features"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from florilegium.config.study import asked_for
+from florilegium.config.study import requested_trackers
 from florilegium.core.fingerprint import short_hash
 from florilegium.core.system import say
 from florilegium.training import parallel
@@ -56,7 +56,7 @@ def trackers_of(job: Job, seed: int) -> Trackers | None:
         return None
     name = f"{'/'.join(job.out.parts[-4:])}/seed{seed}"  # preset/study/experiment/arm/seed
     trackers: list[Tracker] = [] if job.tensorboard is None else [Events(job.tensorboard / f"seed{seed}")]
-    trackers += [FOREIGN[tracker](name, job.spec) for tracker in asked_for()]
+    trackers += [FOREIGN[tracker](name, job.spec) for tracker in requested_trackers()]
     return Trackers(trackers)
 
 
