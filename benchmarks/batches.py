@@ -21,7 +21,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.system import bar
 from florilegium.data.augment import InputConfig, TrainTransform
 from florilegium.data.load import Images
-from florilegium.training.feed import Feed
+from florilegium.training.task import Feed
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

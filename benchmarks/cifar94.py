@@ -37,13 +37,10 @@ from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
 from florilegium.plan.project import load_plan
 from florilegium.training.classification import task_of
-from florilegium.training.feed import place
 from florilegium.training.loop import fit
-from florilegium.training.machine import configure, pick_device, pick_precision
-from florilegium.training.seeding import derive
-from florilegium.training.selection import Row
+from florilegium.training.machine import configure, derive, pick_device, pick_precision
 from florilegium.training.state import StateFolder
-from florilegium.training.task import Task
+from florilegium.training.task import Row, Task, place
 
 PROJECT = Path(__file__).parents[1]
 TARGETS = (0.94, 0.93)

@@ -19,10 +19,8 @@ from florilegium.data import boxed
 from florilegium.data.boxed import BoxedBatch, BoxedImages, pack_boxed
 from florilegium.models import registry
 from florilegium.models.retinanet import Matched, anchors_of, match
-from florilegium.training.detection import Detection
-from florilegium.training.detection_loss import normalisers
+from florilegium.training.detection import Detection, batches_of, normalisers
 from florilegium.training.learner import Learner
-from florilegium.training.scene_batches import batches_of
 
 OTHER_MEMORY, ONE_BY_ONE = "in the other memory format", "targets image by image"
 

@@ -31,14 +31,11 @@ from florilegium.data.augment import EvalTransform
 from florilegium.data.load import Images, Splits
 from florilegium.models import registry
 from florilegium.training.classification import task_of
-from florilegium.training.feed import Feed, place
-from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner
 from florilegium.training.loop import train_epoch
 from florilegium.training.machine import configure, pick_device, pick_precision
-from florilegium.training.progress import Keeper, Progress
-from florilegium.training.state import StateFolder
-from florilegium.training.task import Task
+from florilegium.training.state import Keeper, Progress, StateFolder, Stop
+from florilegium.training.task import Feed, Task, place
 
 PROJECT = Path(__file__).parents[1]
 STUDY = PROJECT / "workflow" / "studies" / "techniques.yaml"

@@ -21,12 +21,10 @@ from florilegium.data.load import Images, Splits
 from florilegium.evaluation.precision import autocast
 from florilegium.models import registry
 from florilegium.training.classification import CrossEntropy, task_of
-from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner
 from florilegium.training.loop import train_epoch
 from florilegium.training.machine import configure, pick_device
-from florilegium.training.progress import Keeper, Progress
-from florilegium.training.state import StateFolder
+from florilegium.training.state import Keeper, Progress, StateFolder, Stop
 
 CLASSES = 17
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

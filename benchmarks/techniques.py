@@ -22,14 +22,11 @@ from florilegium.core.files import write_json
 from florilegium.data.load import Images, Splits
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
-from florilegium.training.averaging import take_statistics
 from florilegium.training.classification import task_of
-from florilegium.training.interrupt import Stop
 from florilegium.training.learner import Learner
-from florilegium.training.loop import train_epoch
+from florilegium.training.loop import take_statistics, train_epoch
 from florilegium.training.machine import configure, pick_device
-from florilegium.training.progress import Keeper, Progress
-from florilegium.training.state import StateFolder
+from florilegium.training.state import Keeper, Progress, StateFolder, Stop
 
 CLASSES, SIDE = 10, 32
 PLAIN = {

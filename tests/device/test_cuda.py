@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from florilegium.core.files import digest
-from florilegium.training import determinism
+from florilegium.training import machine
 
 SAME = ("metrics.json", "history.csv", "predictions.csv", "checkpoint.safetensors")
 
@@ -24,7 +24,7 @@ def test_the_same_seed_gives_the_same_bits_and_learns(train, precision):
     assert digests("first") == digests("again")
     assert first["receipt"]["determinism"] == {
         "asked": True,
-        "guaranteed": determinism.GPU,
+        "guaranteed": machine.GPU,
         "exceptions": [],
     }
     assert torch.cuda.get_device_name() in first["receipt"]["device"]
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_bits_and_learns(train, precision):
 
 def test_the_fastest_kernels_promise_nothing(train):
     told = train("fast", "--fastest-kernels")["receipt"]["determinism"]
-    assert told == {"asked": False, "guaranteed": determinism.NONE, "exceptions": []}
+    assert told == {"asked": False, "guaranteed": machine.NONE, "exceptions": []}
 
 
 def test_a_run_on_the_gpu_follows_one_on_the_cpu(train):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from florilegium.models.retinanet import BACKGROUND, IGNORED, Matched
-from florilegium.training.detection_loss import box_loss, class_loss, normalisers
+from florilegium.training.detection import box_loss, class_loss, normalisers
 
 LOGITS = torch.tensor([[[2.0, -1.0], [0.5, -3.0], [0.0, 1.0], [-2.0, 4.0]]])  # (1, 4, 2)
 LABELS = torch.tensor([[0, BACKGROUND, IGNORED, 1]])

@@ -22,10 +22,9 @@ from florilegium.models.weights import load_detector_weights, save
 from florilegium.report.average_precision import coco_scores
 from florilegium.stages import train_detector as stage
 from florilegium.training import detector as room
-from florilegium.training.detection import Detection, task_of
+from florilegium.training.detection import Detection, batches_of, task_of
 from florilegium.training.loop import Outcome, fit
 from florilegium.training.run import SHARED_FILES
-from florilegium.training.scene_batches import batches_of
 from florilegium.training.state import StateFolder
 
 FILES = {*SHARED_FILES, *room.PREDICTIONS}

@@ -14,8 +14,8 @@ import torch
 
 from florilegium.core import system
 from florilegium.core.errors import UserError
-from florilegium.training import lease
-from florilegium.training.lease import hold, leased
+from florilegium.training import machine
+from florilegium.training.machine import hold, leased
 
 WORKER = """
 import sys, time
@@ -82,7 +82,7 @@ def test_a_holder_that_is_killed_frees_its_slot(tmp_path):
 
 
 def test_who_waits_says_so_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(lease, "POLL", 0.02)
+    monkeypatch.setattr(machine, "POLL", 0.02)
     with worker(tmp_path, 2, 0.5) as process:
         process.stdout.readline()
         with hold(("0", "1"), 1, tmp_path) as taken:
@@ -94,7 +94,7 @@ def test_who_waits_says_so_once(tmp_path, monkeypatch, capsys):
 def two_gpus(tmp_path, monkeypatch) -> None:
     """Torch with CUDA, outside Slurm, on a machine with GPUs 3 and 5."""
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    monkeypatch.setattr(lease, "slots", lambda: tmp_path)
+    monkeypatch.setattr(machine, "slots", lambda: tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 

@@ -10,8 +10,7 @@ from torch import nn
 from florilegium.core.errors import UserError
 from florilegium.data.load import Splits
 from florilegium.training.learner import Learner
-from florilegium.training.passes import batches, steps_per_pass
-from florilegium.training.selection import best_epoch, exploded, stops_early
+from florilegium.training.task import batches, best_epoch, exploded, steps_per_pass, stops_early
 
 TOP1 = "val_top1"
 

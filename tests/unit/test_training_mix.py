@@ -5,7 +5,7 @@ import torch
 from tiny_training import recipe
 from torch.nn import functional as F
 
-from florilegium.training.mix import Targets, hits_of, loss_of, mix
+from florilegium.training.classification import Targets, hits_of, loss_of, mix
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from florilegium.core.errors import UserError
 from florilegium.training import parallel
-from florilegium.training.passes import steps_per_pass
+from florilegium.training.task import steps_per_pass
 
 EPOCHS = 40
 STEPS = 5  # an epoch, of 36 images in batches of 7; the last one is left out

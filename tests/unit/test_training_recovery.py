@@ -116,7 +116,7 @@ def test_a_restart_survives_an_interruption(tmp_path, poison, monkeypatch):
         if len(history) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("florilegium.training.progress.SAVE_SHARE", math.inf)  # save after every epoch
+    monkeypatch.setattr("florilegium.training.state.SAVE_SHARE", math.inf)  # save after every epoch
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "cut", on_epoch=interrupt, **keys)
     resumed = train(tmp_path / "cut", **keys)

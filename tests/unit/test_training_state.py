@@ -15,7 +15,7 @@ import torch
 from tiny_training import same_bits, splits, train
 
 from florilegium.core.errors import UserError
-from florilegium.training import loop, progress
+from florilegium.training import loop, state
 from florilegium.training.state import StateFolder
 
 EVERYTHING = {
@@ -61,7 +61,7 @@ def train_with_kills(folder: Path, monkeypatch: pytest.MonkeyPatch, kills: list[
 def test_an_interrupted_run_ends_in_the_same_bits(tmp_path, monkeypatch, every_step, changes):
     whole = train(tmp_path / "whole", **changes)
     if every_step:
-        monkeypatch.setattr(progress, "SAVE_EVERY", 0.0)
+        monkeypatch.setattr(state, "SAVE_EVERY", 0.0)
     kills = sorted(random.Random(0).sample(range(1, 4 * STEPS), 3))
     pieces = train_with_kills(tmp_path / "pieces", monkeypatch, kills, **changes)
     assert same_bits(whole.last_state, pieces.last_state)
@@ -157,7 +157,7 @@ def test_a_disk_that_fills_up_loses_one_epoch_at_most(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         save(value, file)
 
-    monkeypatch.setattr(progress, "SAVE_SHARE", math.inf)  # save after every epoch
+    monkeypatch.setattr(state, "SAVE_SHARE", math.inf)  # save after every epoch
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", fills_up)
         with pytest.raises(OSError, match="No space left"):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from florilegium.data.augment import EvalTransform
 from florilegium.training.classification import CrossEntropy
 from florilegium.training.learner import Learner, micro_batches
-from florilegium.training.optimizer import Ema, build_optimizer
+from florilegium.training.optim import Ema, build_optimizer
 
 PLAIN = {"crop": "centre", "flip": 0.0}
 

@@ -10,13 +10,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from florilegium.data.augment import EvalTransform, TrainTransform, rotate, turned
-from florilegium.training import progress
+from florilegium.training import state
 from florilegium.training.classification import CrossEntropy
 from florilegium.training.learner import Learner, micro_batches
 from florilegium.training.loop import Outcome
-from florilegium.training.passes import batches
-from florilegium.training.schedule import plateau_factor, rate
-from florilegium.training.selection import stops_early
+from florilegium.training.optim import plateau_factor, rate
+from florilegium.training.task import batches, stops_early
 
 PLAIN = {"crop": "centre", "flip": 0.0}
 LAST = {"select": "last"}
@@ -95,7 +94,7 @@ def test_statistics_of_the_average_are_the_plain_mean_over_an_epoch_s_batches(tm
 def test_an_interrupted_average_ends_in_the_same_bits(tmp_path, monkeypatch, kill_at):
     changes = {"batches_per_step": [[0, 2], [1, 1]], "rotation": 20.0, "val_augmented": True}
     whole = averaged(tmp_path / "whole", **changes)
-    monkeypatch.setattr(progress, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(state, "SAVE_EVERY", 0.0)
     step, left = Learner.step, [kill_at]
 
     def dying(self, *arguments):

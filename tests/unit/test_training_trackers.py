@@ -14,8 +14,8 @@ from florilegium.config import study as asked
 from florilegium.config.data import DataUse, Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.training.determinism import guarantee
 from florilegium.training.job import Job
+from florilegium.training.machine import guarantee
 from florilegium.training.trackers import Trackers, WeightsAndBiases, trackers_of
 
 ROWS = [
@@ -35,7 +35,7 @@ def job(folder: Path) -> Job:
 def place(tmp_path, monkeypatch) -> Path:
     """A working directory, in an environment that says nothing of trackers."""
     monkeypatch.chdir(tmp_path)
-    for name in ("WANDB_MODE", asked.VARIABLE):
+    for name in ("WANDB_MODE", asked.TRACKERS):
         monkeypatch.setenv(name, "")  # so that what the tracker sets is gone after the test
         monkeypatch.delenv(name)
     return tmp_path

@@ -136,7 +136,7 @@ def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
 
 HELPERS = {
     "a part of the audit": ("audit/matching.py", "FAR = 255", ("results/",)),
-    "a part of training": ("training/schedule.py", "return 1.0", (*STUDIES, "results/demo/report.")),
+    "a part of training": ("training/optim.py", "return 1.0", (*STUDIES, "results/demo/report.")),
     "a statistic": ("report/statistics.py", "scatter > 1e-12", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
     "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
     "a part of packing": ("data/pack.py", "CHUNK = 32", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),

@@ -39,8 +39,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     from florilegium.evaluation.labelled import read_labelled
     from florilegium.models.trained import load_trained
     from florilegium.report.statistics import wilson
-    from florilegium.training.classification import EVALUATION_BATCH
-    from florilegium.training.classification_results import predictions
+    from florilegium.training.classification import EVALUATION_BATCH, predictions
     from florilegium.training.machine import pick_device
     from florilegium.training.results import write_table
 

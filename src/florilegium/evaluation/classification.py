@@ -15,6 +15,8 @@ from florilegium.evaluation.precision import autocast
 if TYPE_CHECKING:
     from florilegium.data.load import Images
 
+EVALUATION_BATCH = 64
+
 
 @dataclass(frozen=True)
 class Scores:

@@ -19,10 +19,9 @@ from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import Images, Splits
-from florilegium.evaluation.classification import Scores, evaluate
+from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, evaluate
 from florilegium.generation.sheets import grid
 from florilegium.models.trained import load_trained
-from florilegium.training.classification import EVALUATION_BATCH
 
 CHUNK = 256
 PAIRS = 12  # in the picture of the samples nearest to a training image

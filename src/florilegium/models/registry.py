@@ -14,6 +14,11 @@ from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError, nearest
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from florilegium.data.augment import InputConfig
+
 
 @contextmanager
 def mismatch_as_user_error() -> Iterator[None]:
@@ -29,12 +34,6 @@ def mismatch_as_user_error() -> Iterator[None]:
             "package index, so torchvision cannot be imported; install both again from the same index, as "
             "envs/requirements.lock has them"
         ) from error
-
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from florilegium.data.augment import InputConfig
 
 
 def modules(name: str) -> tuple[str, ...]:

@@ -17,8 +17,7 @@ from florilegium.data.load import Splits, load_splits
 from florilegium.stages.stage import stage_parser
 from florilegium.training import parallel
 from florilegium.training.job import Job
-from florilegium.training.lease import leased
-from florilegium.training.machine import configure, device_name, pick_device, pick_precision
+from florilegium.training.machine import configure, device_name, leased, pick_device, pick_precision
 
 # --- a device
 

@@ -16,8 +16,7 @@ from florilegium.models import registry
 from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
 from florilegium.stages.stage import stage
 from florilegium.training.classification import task_of
-from florilegium.training.first_network import initialise_classifier
-from florilegium.training.job import Job
+from florilegium.training.job import Job, initialise_classifier
 from florilegium.training.lr_finder import range_test, suggest
 from florilegium.training.results import write_table
 

@@ -13,7 +13,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
 from florilegium.data.load import load_features, with_generated
 from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser
-from florilegium.training.classifier import train_classifier
+from florilegium.training.classification import train_classifier
 from florilegium.training.job import Job
 
 

@@ -1,25 +1,83 @@
-"""A run of a detector: what it trains, and how it is tested."""
+"""A run of a detector."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from florilegium.config.data import STRIDE, DetectionData
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.outputs import ANSWERS
-from florilegium.data.boxed import BoxedSplits, coco_ground_truth
-from florilegium.evaluation.matches import write_matches
+from florilegium.data.boxed import BoxedImages, BoxedSplits, coco_ground_truth
+from florilegium.evaluation.coco import Coco, Figures, accumulated, figures_of
+from florilegium.evaluation.detection_errors import breakdown
+from florilegium.evaluation.detector import Answers
+from florilegium.evaluation.matches import Matches, matches_of, write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
 from florilegium.models.weights import load_detector_weights
 from florilegium.training.detection import Detection, answerer, task_of
-from florilegium.training.detection_results import findings, measure, metrics
-from florilegium.training.first_network import initialise_network
-from florilegium.training.job import Job
+from florilegium.training.job import Job, initialise_network
 from florilegium.training.loop import Outcome
+from florilegium.training.results import Tested, finite, score_weights
 from florilegium.training.run import Result, Training, train_run
+
+
+@dataclass(frozen=True)
+class DetectorScores:
+    """Detections, their scores in COCO's terms, and the matches that the scores are computed from."""
+
+    answers: Answers
+    figures: Figures
+    matches: Matches
+
+
+def measure(
+    network: nn.Module, outcome: Outcome, scenes: BoxedImages, truth: Coco, answer: Callable[..., Answers]
+) -> Tested[DetectorScores]:
+    """Evaluate in float32, so that a later evaluation of the checkpoint gives the same scores."""
+
+    def score() -> DetectorScores:
+        answers = answer(network, scenes)
+        evaluation = accumulated(truth, answers.results)
+        return DetectorScores(answers, figures_of(truth, evaluation), matches_of(truth, evaluation))
+
+    return score_weights(network, outcome, score)
+
+
+def metrics(tested: Tested[DetectorScores], n_test: int) -> dict[str, Any]:
+    loss = tested.selected.answers.loss
+    return {
+        "loss": None if loss is None else finite(loss),
+        **tested.selected.figures.overall,
+        "last_AP": tested.last.figures.overall["AP"],
+        "n_test": n_test,
+    }
+
+
+def findings(tested: Tested[DetectorScores], truth: Coco) -> dict[str, Any]:
+    """Scores by class, curves and kinds of errors, for tables and plots.
+
+    Those of the selected weights, and below `last` those of the last ones with their overall scores. `classes`
+    are in the order of their ids, which the keys of a JSON object do not keep.
+    """
+    last = {"overall": tested.last.figures.overall, **_detail(tested.last, truth)}
+    return {**_detail(tested.selected, truth), "last": last}
+
+
+def _detail(scores: DetectorScores, truth: Coco) -> dict[str, Any]:
+    return {
+        "classes": list(scores.figures.by_class),
+        "by_class": scores.figures.by_class,
+        "recall": scores.figures.recall,
+        "precision": scores.figures.precision,
+        "errors": asdict(breakdown(truth, scores.answers.results)),
+    }
+
 
 DetectionJob = Job[DetectionData, DetectionRecipe]
 

@@ -1,21 +1,26 @@
-"""The job of a stage that trains: an experiment's arm, parsed, with its inputs, outputs and device."""
+"""The job of a stage that trains, and the network that its runs start with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 
 from florilegium.config.base import Strict
 from florilegium.config.data import Model
+from florilegium.config.recipes import Recipe
 from florilegium.config.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.outputs import FEATURES
-from florilegium.training.machine import pick_precision
+from florilegium.models import registry
+from florilegium.models.freeze import freeze
+from florilegium.models.weights import load_into
+from florilegium.training.machine import derive, pick_precision
 
 Data = TypeVar("Data", bound=Strict)
 R = TypeVar("R", bound=TrainingRecipe)
@@ -112,3 +117,29 @@ class Job(Generic[Data, R]):
 
 
 _digest = lru_cache(maxsize=None)(digest)
+
+
+def initialise_classifier(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
+    """`initialise_network` for a classifier, with the recipe's drop path and dropout."""
+    return initialise_network(
+        job, recipe, n_classes, seed, drop_path=recipe.drop_path, dropout=recipe.dropout
+    )
+
+
+def initialise_network(
+    job: Job,
+    recipe: TrainingRecipe,
+    n_classes: int,
+    seed: int,
+    *,
+    load: Callable[..., None] = load_into,
+    **regularisation: float,
+) -> nn.Module:
+    """The network of `job` with random weights of `seed`, then the weights of `init`, copied by `load`, then frozen."""
+    torch.manual_seed(derive(seed, "weights"))
+    network = registry.build(job.model, n_classes, **regularisation)
+    init = job.at(seed).init
+    if init is not None:
+        load(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
+    freeze(network, recipe)
+    return network

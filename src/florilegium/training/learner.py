@@ -15,7 +15,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.system import say
 from florilegium.evaluation.precision import autocast
 from florilegium.training import parallel
-from florilegium.training.optimizer import Ema, build_optimizer, mean_of_weights
+from florilegium.training.optim import Ema, build_optimizer, mean_of_weights
 from florilegium.training.task import Objective
 
 SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single image

@@ -21,7 +21,7 @@ from florilegium.core.system import bar
 from florilegium.models.freeze import train_mode
 from florilegium.training.learner import Learner
 from florilegium.training.loop import step_that_fits
-from florilegium.training.seeding import derive
+from florilegium.training.machine import derive
 from florilegium.training.task import Task
 
 SHARE = 0.1  # of the test's steps: the start, which is ignored, and the span of the moving average

@@ -1,13 +1,93 @@
-"""Device, precision, threads, memory and determinism of a training process."""
+"""The device of a training: its lease, its threads, and what makes its bits repeat."""
 
 import ctypes
+import hashlib
+import os
+import random
+import re
 import sys
-from contextlib import suppress
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TextIO
 
 import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
 
 from florilegium.core.errors import UserError
-from florilegium.training.determinism import repeat_bits
+from florilegium.core.system import say, visible_gpus
+
+UNREPEATABLE = re.compile(r"^(\S+) does not have a deterministic implementation")
+CPU = "the same bits on the same kind of CPU with as many threads"
+GPU = "the same bits on the same kind of GPU and versions"
+NONE = "nothing: the fastest kernels may differ in the last bits"
+
+
+def repeat_bits() -> None:
+    """Ask torch for deterministic kernels in this process, and record operations that have none."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False
+    _warned_operations()
+
+
+@lru_cache(maxsize=1)
+def _warned_operations() -> set[str]:
+    """Names of operations without a deterministic kernel that ran since the first call; it grows as they warn."""
+    operations: set[str] = set()
+    show = warnings.showwarning
+
+    def note(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        named = UNREPEATABLE.match(str(message))
+        if named:
+            operations.add(named[1])
+        else:
+            show(message, category, filename, lineno, file, line)
+
+    warnings.filterwarnings("always", message=UNREPEATABLE.pattern)
+    warnings.showwarning = note
+    return operations
+
+
+def guarantee(device: torch.device, asked: bool) -> dict[str, Any]:
+    """A receipt's statement: whether determinism was asked for, what a repetition gives, and the exceptions."""
+    if device.type == "cpu":
+        return {"asked": True, "guaranteed": CPU, "exceptions": []}
+    if device.type != "cuda" or not asked:
+        return {"asked": False, "guaranteed": NONE, "exceptions": []}
+    exceptions = sorted(_warned_operations())
+    return {"asked": True, "guaranteed": "nothing" if exceptions else GPU, "exceptions": exceptions}
+
+
+def derive(seed: int, *parts: int | str) -> int:
+    """A 63-bit seed for the purpose that `parts` name; nearby seeds and parts give unrelated values."""
+    text = "/".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seed_step(seed: int, epoch: int, step: int) -> None:
+    """Seed torch's default generators, the host's and every device's, for one step."""
+    torch.manual_seed(derive(seed, "step", epoch, step))
+
+
+def epoch_order(seed: int, epoch: int, count: int) -> Tensor:
+    """The order of `count` images in an epoch: a permutation, int64 (count,), on the host."""
+    generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+    return torch.randperm(count, generator=generator)
+
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -61,3 +141,68 @@ def keep_freed_memory() -> None:
 def device_name(device: torch.device) -> str:
     """The device's name in receipts."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+POLL = 0.5  # seconds between two looks for a free device
+
+
+@contextmanager
+def leased(device: str, count: int) -> Iterator[tuple[str, ...]]:
+    """Hold `count` GPUs while the body runs and hide all others from torch; yields their names.
+
+    None is leased and none is hidden where `device` is no CUDA device, where there is no GPU, and in a Slurm
+    job, which has GPUs of its own. Call it before anything asks CUDA, which reads CUDA_VISIBLE_DEVICES once.
+
+    Raises:
+        UserError: the machine has fewer.
+    """
+    from torch.backends import cuda  # a process that only waits for a slot needs no torch
+
+    names = visible_gpus() if device in ("auto", "cuda") and cuda.is_built() else ()
+    if names and len(names) < count:
+        raise UserError(
+            f"gpus_per_training: {count} were asked for and CUDA_VISIBLE_DEVICES or this machine has "
+            f"{len(names)}; set it to {len(names)} or less"
+        )
+    if not names or "SLURM_JOB_ID" in os.environ:
+        yield ()
+        return
+    with hold(names, count, slots()) as taken:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+        yield taken
+
+
+def slots() -> Path:
+    """The folder of slot files: one a user on each machine, whatever checkout a training runs in."""
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"florilegium-gpus-{owner}"
+
+
+@contextmanager
+def hold(names: Sequence[str], count: int, folder: Path) -> Iterator[tuple[str, ...]]:
+    """Lock `count` of the slots `names` in `folder`, as soon as so many are free; yields their names.
+
+    All or none: two trainings that each held one of two devices would wait for each other for ever.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = False
+    with ExitStack() as locks:
+        while len(taken := _take(names, count, folder, locks)) < count:
+            locks.close()
+            if not waiting:
+                say(f"waiting for {count} of the GPUs {', '.join(names)}: other trainings hold them")
+                waiting = True
+            time.sleep(POLL * random.uniform(0.5, 1.5))  # at random, so that two that want several part
+        yield taken
+
+
+def _take(names: Sequence[str], count: int, folder: Path, locks: ExitStack) -> tuple[str, ...]:
+    """Names of up to `count` slots that were free; `locks` releases them."""
+    taken: list[str] = []
+    for name in names:
+        if len(taken) < count:
+            path = folder / f"{name.replace('/', '-')}.lock"  # MIG devices have slashes in their names
+            with suppress(Timeout):
+                locks.enter_context(FileLock(path, blocking=False))
+                taken.append(name)
+    return tuple(taken)

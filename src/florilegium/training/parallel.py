@@ -32,7 +32,7 @@ from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
 from florilegium.core.errors import UserError
-from florilegium.training.seeding import derive
+from florilegium.training.machine import derive
 
 T = TypeVar("T")
 FOREVER = timedelta(days=365)  # no delay is a fault, since all processes end when one dies

@@ -16,10 +16,9 @@ from florilegium.core.files import atomic, write_json
 from florilegium.core.receipts import write_receipt
 from florilegium.evaluation import cost
 from florilegium.models.weights import save
-from florilegium.training.determinism import guarantee
 from florilegium.training.job import Job
 from florilegium.training.loop import Outcome
-from florilegium.training.machine import device_name
+from florilegium.training.machine import device_name, guarantee
 
 CHECKPOINT = "checkpoint.safetensors"
 

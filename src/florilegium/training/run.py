@@ -17,8 +17,7 @@ from florilegium.data.augment import InputConfig
 from florilegium.training import parallel, results
 from florilegium.training.job import Job, R
 from florilegium.training.loop import Outcome, fit
-from florilegium.training.progress import Weights
-from florilegium.training.state import StateFolder
+from florilegium.training.state import StateFolder, Weights
 from florilegium.training.task import Task
 from florilegium.training.trackers import trackers_of
 

@@ -1,13 +1,49 @@
-"""The interface between the training loop and a kind of training: its batches, loss and validation."""
+"""What the loop is given: a task, its batches, and the selection of the best epoch."""
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from florilegium.training.selection import Row
+from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.data.load import Images, fits
+from florilegium.training import parallel
+from florilegium.training.machine import epoch_order
+
+EXPLOSION = 10.0
+Row = dict[str, Any]
+
+
+def best_epoch(history: Sequence[Row], score: str) -> int:
+    """The epoch (from 1) of the highest `score`; ties go to the lower `val_loss`, then to the earlier epoch."""
+
+    def rank(row: Row) -> tuple[float, float, int]:
+        loss = row.get("val_loss")
+        return (-row[score], loss if loss is not None and math.isfinite(loss) else math.inf, row["epoch"])
+
+    return min(map(rank, history))[2]
+
+
+def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> bool:
+    """True if the best epoch is as many epochs ago as the recipe's patience."""
+    if recipe.early_stop is None or not history:
+        return False
+    best = lowest_loss(history) if recipe.early_stop_on == "val_loss" else best_epoch(history, score)
+    return len(history) - best >= recipe.early_stop
+
+
+def lowest_loss(history: Sequence[Row]) -> int:
+    """The epoch (from 1) of the lowest `val_loss`; ties go to the earlier epoch; 1 if no loss is finite."""
+    losses = [row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf for row in history]
+    return losses.index(min(losses)) + 1
+
+
+def exploded(history: Sequence[Row]) -> bool:
+    """True if the last training loss is more than ten times the first epoch's."""
+    return history[-1]["train_loss"] > EXPLOSION * history[0]["train_loss"]
 
 
 class Objective(Protocol):
@@ -49,3 +85,76 @@ class Task:
     def columns(self) -> tuple[str, ...]:
         """The columns of the history, in order."""
         return ("epoch", "lr", *self.objective.columns, *self.judged)
+
+
+def batches_at(recipe: TrainingRecipe, epoch: int) -> int:
+    """The number of batches per step in `epoch`, counted from 0."""
+    return ([1] + [count for start, count in recipe.batches_per_step if start <= epoch])[-1]
+
+
+def joined(batches: Sequence[Tensor], recipe: TrainingRecipe, epoch: int) -> Sequence[Tensor]:
+    """The batches of an epoch joined into steps of `batches_at` each, in the same order; the last may be smaller.
+
+    The effective batch grows and there are fewer steps, as in Lightning's accumulation; the gradient of a step
+    is the mean over its images. The micro-batches of forward passes, and so of batch normalisation, stay as
+    they were.
+    """
+    count = batches_at(recipe, epoch)
+    if count == 1:
+        return batches
+    return [torch.cat([*batches[start : start + count]]) for start in range(0, len(batches), count)]
+
+
+def place(images: Images, device: torch.device) -> Images:
+    """`images` on the device if they fit there, else as they are."""
+    if not fits([images.pixels], device):
+        return images
+    return replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
+
+
+class Feed:
+    """Batches of `images` on `device`; on a CPU a batch overwrites the one before."""
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self.images, self.device = images, device
+        self.buffer = torch.empty(0, dtype=images.pixels.dtype)
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels (B, S, S, 3), or features, and labels (B,) of the images at `index`, int64 (B,) on the host."""
+        pixels, labels = self.images.pixels, self.images.labels
+        if pixels.device.type != "cpu":
+            index = index.to(self.device, non_blocking=True)
+            return pixels[index], labels[index]
+        if self.device.type == "cpu":
+            self.buffer.resize_(len(index), *pixels.shape[1:])
+            return torch.index_select(pixels, 0, index, out=self.buffer), labels[index]
+        # A new pinned tensor each time: torch keeps such memory, and knows when its copy is done.
+        pinned = torch.empty(
+            (len(index), *pixels.shape[1:]), dtype=pixels.dtype, pin_memory=self.device.type == "cuda"
+        )
+        torch.index_select(pixels, 0, index, out=pinned)
+        return pinned.to(self.device, non_blocking=True), labels[index].to(self.device, non_blocking=True)
+
+
+def batches(epoch: int, *, count: int, recipe: TrainingRecipe, seed: int) -> Sequence[Tensor]:
+    """The steps of an epoch: one pass over `count` images, or `recipe.epoch_steps` of endless passes."""
+    full = steps_per_pass(count, recipe.batch_size)
+    steps = recipe.epoch_steps or full
+    order: dict[int, Tensor] = {}
+    steps_batches = []
+    for number in range(epoch * steps, (epoch + 1) * steps):
+        turn, step = divmod(number, full)
+        if turn not in order:
+            order = {turn: epoch_order(seed, turn, count)}
+        steps_batches.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
+    return joined(steps_batches, recipe, epoch)
+
+
+def steps_per_pass(count: int, batch_size: int) -> int:
+    """The number of batches in a pass over the images; the last may be smaller.
+
+    A single remaining image is left out, since batch normalisation has no variance of one value; so are fewer
+    images than processes. The order changes from pass to pass, so it is another image each time.
+    """
+    full, rest = divmod(count, batch_size)
+    return full + (rest >= max(2, parallel.size()) or full == 0)

@@ -1,0 +1,185 @@
+"""Detectors on a set of images: boxes, and which of them are suppressed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import batched_nms
+
+from florilegium.config.recipes import DetectionRecipe
+from florilegium.core.system import bar
+from florilegium.data.boxed import BoxedBatch, gather, normalise
+from florilegium.evaluation.classification import autocast
+from florilegium.models.retinanet import clip, decode
+
+GRID = 2**16  # steps per pixel at which boxes are compared: float32 has no finer ones from 128 pixels on
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """The parameters of suppression."""
+
+    score: float = 0.05
+    """Least probability of a class."""
+    iou: float = 0.5
+    """IoU of two boxes of one class above which the less likely one is removed."""
+    before: int | None = 1000
+    """Number of the likeliest predictions of an image that enter; None: all above the score, as published."""
+    after: int | None = 100
+    """Most boxes of an image; None: all, as published."""
+
+
+def suppression(recipe: DetectionRecipe) -> Suppression:
+    """The parameters of the recipe."""
+    return Suppression(recipe.score_threshold, recipe.suppression_iou, recipe.top_k, recipe.max_detections)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The detections in one image, the likeliest first."""
+
+    boxes: Tensor  # float32 (n, 4), pixels of the network's input
+    scores: Tensor  # float32 (n,)
+    labels: Tensor  # int64 (n,)
+
+
+def suppress(
+    logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression
+) -> list[Found]:
+    """The detections in each image of a batch, on the host.
+
+    Args:
+        logits: (B, A, C).
+        deltas: (B, A, 4), encoded boxes.
+        anchors: (A, 4).
+        content: (B, 2), height and width of each picture inside its padding, to which boxes are clipped.
+    """
+    count, _, n_classes = logits.shape
+    answers = logits.float().flatten(1)  # (B, A C)
+    image, answer = _likely(answers, rule)
+    values = answers[image, answer]
+    anchor, label = answer // n_classes, answer % n_classes
+    boxes = decode(deltas.float()[image, anchor], anchors[anchor])
+    boxes = clip(boxes, content.to(boxes.device)[image])
+    there = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    image, values, label, boxes = (part[there] for part in (image, values, label, boxes))
+    kept = _kept(boxes, values, image * n_classes + label, rule.iou)
+    image, values, label, boxes = (part[kept].cpu() for part in (image, values, label, boxes))
+    order = values.sort(descending=True, stable=True).indices  # of equal ones the one that came first
+    found = []
+    for number in range(count):
+        own = order[image[order] == number][: rule.after]
+        found.append(Found(boxes[own], values[own].double().sigmoid().float(), label[own]))
+    return found
+
+
+def _kept(boxes: Tensor, logits: Tensor, groups: Tensor, iou: float) -> Tensor:
+    """Indices of the predictions that remain, rising: those that no likelier one of their group overlaps too much.
+
+    The result of a group must not depend on the others. torchvision shifts the boxes of each group apart and
+    suppresses all at once: in float32 the shifted boxes are rounded, the more so the more groups there are; whole
+    numbers in float64 are not. And a sigmoid's last digit depends on the position in a tensor, so likelihoods are
+    compared as logits.
+    """
+    if boxes.device.type == "mps":  # has no float64
+        return _kept(boxes.cpu(), logits.cpu(), groups.cpu(), iou).to(boxes.device)
+    on_grid = (boxes.double() * GRID).round()
+    return batched_nms(on_grid, logits.double(), groups, iou).sort().values
+
+
+def _likely(logits: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:
+    """Indices of images and predictions, (n,) each, rising, whose logits (B, A C) are above the least score."""
+    least = torch.tensor(rule.score, dtype=torch.float64).logit().item()
+    if rule.before is None:
+        image, answer = (logits > least).nonzero(as_tuple=True)
+        return image, answer
+    answers = logits.topk(min(rule.before, logits.shape[1]), dim=1, sorted=False).indices.sort(dim=1).values
+    image, place = (logits.gather(1, answers) > least).nonzero(as_tuple=True)
+    return image, answers[image, place]
+
+
+if TYPE_CHECKING:
+    from florilegium.data.augment import InputConfig
+    from florilegium.data.boxed import BoxedImages
+
+BATCH = 8
+
+
+class BatchLoss(Protocol):
+    """The summed loss of a batch of images, on the device."""
+
+    def __call__(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: BoxedBatch) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Detections in COCO's results form, sorted by image and falling score, and the mean loss."""
+
+    results: list[dict[str, Any]]
+    loss: float | None
+
+
+def detect(
+    network: nn.Module,
+    scenes: BoxedImages,
+    config: InputConfig,
+    rule: Suppression,
+    *,
+    category_ids: tuple[int, ...],
+    device: torch.device,
+    precision: str = "fp32",
+    loss: BatchLoss | None = None,
+) -> Answers:
+    """Detect objects in `scenes`; leaves the network in evaluation mode."""
+    network.eval()
+    detections: list[Found] = [Found(torch.empty(0, 4), torch.empty(0), torch.empty(0))] * len(scenes)
+    total = torch.zeros((), dtype=torch.float32, device=device)
+    batches = list(by_bucket(scenes, BATCH))
+    for index in bar(batches, "detecting", "batch"):
+        batch = gather(scenes, index, device)
+        images = normalise(batch, config)
+        with torch.no_grad():
+            with autocast(device, precision):
+                logits, deltas = network(images)
+            anchors = network.anchors(images)
+            if loss is not None:
+                total += loss(logits, deltas, anchors, batch)
+            answers = suppress(logits, deltas, anchors, batch.content, rule)
+        for number, answer in zip(index.tolist(), answers, strict=True):
+            detections[number] = answer
+    results = [
+        line
+        for number in sorted(range(len(scenes)), key=scenes.ids.__getitem__)
+        for line in in_original_pixels(detections[number], scenes, number, category_ids)
+    ]
+    return Answers(results, None if loss is None else total.item() / len(scenes))
+
+
+def by_bucket(scenes: BoxedImages, batch_size: int) -> Iterator[Tensor]:
+    """Every image once, int64 (b,), those of one shape together."""
+    for bucket in scenes.bucket.unique().tolist():
+        yield from (scenes.bucket == bucket).nonzero().flatten().split(batch_size)
+
+
+def in_original_pixels(
+    found: Found, scenes: BoxedImages, number: int, category_ids: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """COCO results of one image: corners to a hundredth of a pixel, never outside the image."""
+    boxes = found.boxes.double() / scenes.scale[number]
+    boxes = clip(boxes, scenes.sizes[number].expand(len(boxes), 2))
+    corners = [[round(value, 2) for value in box] for box in boxes.tolist()]
+    return [
+        {
+            "image_id": scenes.ids[number],
+            "category_id": category_ids[label],
+            "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+            "score": round(score, 6),
+        }
+        for (x1, y1, x2, y2), score, label in zip(
+            corners, found.scores.tolist(), found.labels.tolist(), strict=True
+        )
+    ]

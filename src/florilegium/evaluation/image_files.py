@@ -1,0 +1,185 @@
+"""A trained classifier on files of images."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from florilegium.config.data import split_of
+from florilegium.core.errors import UserError
+from florilegium.core.system import bar
+from florilegium.data.augment import EvalTransform
+from florilegium.data.decode import BadImage, square
+from florilegium.data.layouts import recognise
+from florilegium.data.load import Images
+from florilegium.data.splits import SPLITS
+from florilegium.models.trained import Trained
+
+
+def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Rows as lines of text whose columns stand below each other; floats with four digits."""
+    cells = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+BATCH = 64
+
+
+def read_pictures(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path], list[str]]:
+    """Decode files as the packed images were.
+
+    Returns:
+        Pixels uint8 (N, side, side, 3) of the files that can be read, their paths, and a sentence for
+        each of the others.
+    """
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(partial(_picture, side=side), paths))
+    good = [
+        (path, pixels) for path, pixels in zip(paths, results, strict=True) if not isinstance(pixels, str)
+    ]
+    stacked = np.stack([pixels for _, pixels in good]) if good else np.empty((0, side, side, 3), np.uint8)
+    return (
+        torch.from_numpy(stacked),
+        [path for path, _ in good],
+        [reason for reason in results if isinstance(reason, str)],
+    )
+
+
+def predict(
+    trained: Trained, paths: Sequence[Path], *, top: int, device: torch.device
+) -> tuple[pd.DataFrame, list[str]]:
+    """The `top` likeliest classes of each picture, fewer where the network knows fewer.
+
+    Returns:
+        A table `image, rank, prediction, probability`, the likeliest first, and a sentence for each
+        file that cannot be read.
+    """
+    network, transform = trained.network.to(device), EvalTransform(trained.config)
+    count = min(top, len(trained.classes))
+    rows: list[tuple[str, int, str, float]] = []
+    faults: list[str] = []
+    for start in bar(range(0, len(paths), BATCH), "predicting", "batch"):
+        pixels, read, unread = read_pictures(paths[start : start + BATCH], trained.storage_size)
+        faults += unread
+        if read:
+            batch = transform(pixels.to(device))  # (B, 3, s, s)
+            with torch.inference_mode():
+                best = network(batch).float().softmax(dim=1).topk(count, dim=1)
+            for path, values, labels in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+                rows += _ranked(path, values, (trained.classes[label] for label in labels))
+    return pd.DataFrame(rows, columns=["image", "rank", "prediction", "probability"]), faults
+
+
+def _picture(path: Path, side: int) -> np.ndarray | str:
+    try:
+        return square(path, side)
+    except BadImage as error:
+        return f"{path}: {error}"
+
+
+def _ranked(path: Path, values: Sequence[float], names: Iterable[str]) -> list[tuple[str, int, str, float]]:
+    ranked = enumerate(zip(names, values, strict=True), start=1)
+    return [(path.as_posix(), rank, name, round(value, 6)) for rank, (name, value) in ranked]
+
+
+RESOURCES = Path("resources")
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with the classifier's labels, the classes that have none, and a sentence per unreadable file."""
+
+    images: Images
+    absent: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+
+
+def read_labelled(dataset: str, split: str, trained: Trained) -> LabelledImages:
+    """The images of `dataset`: a folder, or the name of a data set that the workflow has packed.
+
+    Raises:
+        UserError: there is neither, no image is in the split, or a class is none of the classifier's.
+    """
+    if Path(dataset).is_dir():
+        return _read_folder(Path(dataset), split, trained)
+    return _read_packed(dataset, split, trained)
+
+
+def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> None:
+    """Raise `UserError` unless the packed data set `name` has `files`; `kinds` of source might have been meant."""
+    for path in files:
+        if not path.is_file():
+            raise UserError(
+                f"{name}: is no {kinds}, and no data set that is packed already ({path} is not there); mend the "
+                f"path, or make it with `snakemake --cores 1 {' '.join(file.as_posix() for file in files)}`"
+            )
+
+
+def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
+    """A folder per class; where the folders train, val and test stand above them, those of `split`."""
+    if any((folder / name).is_dir() for name in SPLITS):
+        folder = folder / split
+    names = recognise("folders", (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
+    if not names:
+        raise UserError(f"{folder}: holds no images; give a folder that has one folder of images a class")
+    for name in names:
+        if "/" not in name:
+            raise UserError(f"{folder / name}: lies in no class folder; move it into one, or remove it")
+    shown = {folder / name: name.split("/")[0] for name in names}
+    labels = _labels(list(shown.values()), trained, str(folder))
+    pixels, read, faults = read_pictures(list(shown), trained.storage_size)
+    if not read:
+        raise UserError(f"{folder}: none of its {len(names)} images can be read ({faults[0]})")
+    kept = torch.tensor([label for path, label in zip(shown, labels, strict=True) if path in set(read)])
+    return LabelledImages(
+        Images(pixels, kept, tuple(path.relative_to(folder).as_posix() for path in read)),
+        _absent(kept, trained),
+        tuple(faults),
+    )
+
+
+def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
+    """A split of a data set in `resources/`, packed at the size that the classifier was trained at."""
+    source, _ = split_of(name)
+    table_path = RESOURCES / name / "images.csv"
+    pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
+    check_packed(name, [table_path, pixels_path])
+    table = pd.read_csv(table_path, dtype=str)
+    rows = {image: row for row, image in enumerate(pd.read_csv(pixels_path.with_suffix(".csv"))["image"])}
+    part = table[(table["split"] == split) & table["image"].isin(rows)].sort_values("image")
+    if part.empty:
+        raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")
+    labels = torch.tensor(_labels(part["class"].tolist(), trained, str(table_path)))
+    pixels = np.load(pixels_path, mmap_mode="r")[[rows[image] for image in part["image"]]]
+    images = Images(torch.from_numpy(pixels), labels, tuple(part["image"]))
+    return LabelledImages(images, _absent(labels, trained))
+
+
+def _labels(names: list[str], trained: Trained, where: str) -> list[int]:
+    label = {name: number for number, name in enumerate(trained.classes)}
+    foreign = sorted(set(names) - label.keys())
+    if foreign:
+        unseen = sorted(label.keys() - set(names))
+        raise UserError(
+            f"{where}: class {_listed(foreign)} is none of the {len(label)} that the checkpoint was trained on"
+            + (f", of which {_listed(unseen)} is not here" if unseen else "")
+            + "; rename the folders, or give the data set that it belongs to"
+        )
+    return [label[name] for name in names]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(f"'{name}'" for name in names[:5]) + more
+
+
+def _absent(labels: torch.Tensor, trained: Trained) -> tuple[str, ...]:
+    present = set(labels.tolist())
+    return tuple(name for label, name in enumerate(trained.classes) if label not in present)
