@@ -24,8 +24,7 @@ from machine import machine
 
 from florilegium.config.metrics import FIGURES
 from florilegium.core.files import write_json
-from florilegium.evaluation.coco import accumulated
-from florilegium.evaluation.matches import Matches, matches_of, read_matches, write_matches
+from florilegium.evaluation.coco import Matches, accumulated, matches_of, read_matches, write_matches
 from florilegium.report.average_precision import resampled
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from florilegium.evaluation.matches import AREAS, IOUS, Matches
+from florilegium.evaluation.coco import AREAS, IOUS, Matches
 
 TABLE = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)  # normal numbers by 16 random bits
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)

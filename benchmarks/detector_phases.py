@@ -13,9 +13,9 @@ from torch import nn
 
 from florilegium.data import boxed
 from florilegium.data.boxed import BoxedStore
+from florilegium.evaluation.classification import autocast
 from florilegium.evaluation.coco import coco_figures
-from florilegium.evaluation.precision import autocast
-from florilegium.evaluation.suppression import suppress, suppression
+from florilegium.evaluation.detection import suppress, suppression
 from florilegium.models import registry
 from florilegium.training.detection import answerer
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.data.load import Images, Splits
-from florilegium.evaluation.precision import autocast
+from florilegium.evaluation.classification import autocast
 from florilegium.models import registry
 from florilegium.training.classification import CrossEntropy, task_of
 from florilegium.training.learner import Learner

@@ -10,9 +10,8 @@ import pandas as pd
 import report_world as world
 
 from florilegium.core.files import write_json
-from florilegium.evaluation.coco import accumulated, figures_of
+from florilegium.evaluation.coco import accumulated, figures_of, matches_of, write_matches
 from florilegium.evaluation.detection_errors import breakdown
-from florilegium.evaluation.matches import matches_of, write_matches
 
 CLASSES = ["ring", "ball", "crate"]  # not in the order of the alphabet
 SIDE, SCALE = 64, 0.5  # of a packed picture, and packed pixels an original one

@@ -10,8 +10,7 @@ from torchvision.ops import nms
 
 from florilegium.data.boxed import flip, gather, normalise
 from florilegium.evaluation.coco import coco_figures
-from florilegium.evaluation.detector import by_bucket, detect
-from florilegium.evaluation.suppression import Suppression, suppress
+from florilegium.evaluation.detection import Suppression, by_bucket, detect, suppress
 from florilegium.models.retinanet import clip, decode, encode
 
 SIZE = torch.tensor([[64, 64]])

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 from florilegium.core.errors import UserError
-from florilegium.evaluation.coco import accumulated
-from florilegium.evaluation.matches import AREAS, IOUS, Matches, matches_of, read_matches, write_matches
+from florilegium.evaluation.coco import (
+    AREAS,
+    IOUS,
+    Matches,
+    accumulated,
+    matches_of,
+    read_matches,
+    write_matches,
+)
 
 
 def matches(seed: int = 0, **changes: object) -> Matches:

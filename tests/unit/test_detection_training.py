@@ -14,10 +14,8 @@ from florilegium.config.base import parse
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.data.boxed import BoxedSplits, gather
-from florilegium.evaluation.coco import FIGURES, coco_figures
-from florilegium.evaluation.detector import detect
-from florilegium.evaluation.matches import read_matches
-from florilegium.evaluation.suppression import Suppression
+from florilegium.evaluation.coco import FIGURES, coco_figures, read_matches
+from florilegium.evaluation.detection import Suppression, detect
 from florilegium.models.weights import load_detector_weights, save
 from florilegium.report.average_precision import coco_scores
 from florilegium.stages import train_detector as stage

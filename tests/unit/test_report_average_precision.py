@@ -10,8 +10,7 @@ import pytest
 
 from florilegium.config.metrics import FIGURES
 from florilegium.core.errors import UserError
-from florilegium.evaluation.coco import accumulated
-from florilegium.evaluation.matches import Matches, matches_of
+from florilegium.evaluation.coco import Matches, accumulated, matches_of
 from florilegium.report import average_precision
 from florilegium.report.average_precision import coco_scores, error_covariance, resampled
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from florilegium.core.errors import report
-from florilegium.evaluation.console import aligned
+from florilegium.evaluation.image_files import aligned
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,7 +36,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
     from florilegium.data.augment import EvalTransform
     from florilegium.evaluation.classification import evaluate
-    from florilegium.evaluation.labelled import read_labelled
+    from florilegium.evaluation.image_files import read_labelled
     from florilegium.models.trained import load_trained
     from florilegium.report.statistics import wilson
     from florilegium.training.classification import EVALUATION_BATCH, predictions
@@ -71,9 +71,8 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
 
 def score_detector(args: argparse.Namespace) -> Sequence[str]:
     """Print COCO's scores and the AP of each class; a sentence for each unreadable file."""
-    from florilegium.evaluation.annotated import annotated
+    from florilegium.evaluation.boxed_files import annotated, answers_of, as_table
     from florilegium.evaluation.coco import coco_figures
-    from florilegium.evaluation.detected import answers_of, as_table
     from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
     from florilegium.training.results import write_table

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from florilegium.core.errors import report
 from florilegium.data.decode import is_image
-from florilegium.evaluation.console import aligned
+from florilegium.evaluation.image_files import aligned
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
 def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
-    from florilegium.evaluation.detected import find_objects
-    from florilegium.evaluation.prediction import predict
+    from florilegium.evaluation.boxed_files import find_objects
+    from florilegium.evaluation.image_files import predict
     from florilegium.models.trained import is_detector, load_trained, load_trained_detector, read_run
     from florilegium.training.machine import pick_device
     from florilegium.training.results import write_table

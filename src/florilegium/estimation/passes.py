@@ -19,7 +19,7 @@ from florilegium.core.fingerprint import canonical
 from florilegium.core.system import twelve_digits
 from florilegium.data.decode import fit, padded
 from florilegium.estimation.kernels import Network
-from florilegium.evaluation.detector import BATCH as DETECTED
+from florilegium.evaluation.detection import BATCH as DETECTED
 from florilegium.explanation.attribution import BATCH as EXPLAINED
 from florilegium.explanation.attribution import WINDOWS
 from florilegium.explanation.perturbation import BATCH as JUDGED

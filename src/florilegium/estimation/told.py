@@ -8,7 +8,7 @@ import pandas as pd
 from florilegium.config.study import Card
 from florilegium.estimation.hours import WORKS
 from florilegium.estimation.step_time import RANGES
-from florilegium.evaluation.console import aligned
+from florilegium.evaluation.image_files import aligned
 
 HOURS = ("gpu_hours", "gpu_hours_low", "gpu_hours_high")
 WIDTH = 110

@@ -1,4 +1,4 @@
-"""Loss, top-1 and top-5 of a classifier."""
+"""Classifiers on a set of images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.evaluation.precision import autocast
-
 if TYPE_CHECKING:
     from florilegium.data.load import Images
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """A context in which a forward pass multiplies in `precision`; of no effect for fp32."""
+    return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
+
 
 EVALUATION_BATCH = 64
 

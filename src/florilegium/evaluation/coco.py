@@ -1,20 +1,23 @@
-"""The twelve scores of COCO, average precision by class, and precision-recall curves, by pycocotools.
+"""COCO's average precision, and the matches that it is computed from."""
 
-Truth and results are in COCO's forms: a mapping of `images`, `annotations` and `categories`, and a list
-of `image_id`, `category_id`, `bbox` (x, y, w, h in original pixels) and `score`.
-"""
-
+import hashlib
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from florilegium.config.metrics import FIGURES
+from florilegium.core.errors import UserError
+from florilegium.core.files import atomic
 
 CURVE_IOU = 0.5
 
@@ -103,3 +106,191 @@ def _mean(values: np.ndarray) -> float | None:
 
 def _known(value: float) -> float | None:
     return None if value < 0 else float(value)
+
+
+AREAS = ("all", "small", "medium", "large")
+IOUS = 10  # from 0.5 to 0.95
+HALF, THREE_QUARTERS = 0, 5  # places of 0.5 and 0.75 among them
+ARRAYS = ("images", "classes", "objects", "counts", "image", "right", "ignored")
+
+
+@dataclass(frozen=True)
+class Matches:
+    """A run's detections on I test images, matched with the objects of K classes.
+
+    The D detections are sorted by class and, in a class, by falling score; of equal scores the one in the
+    image of the lower id comes first, as in pycocotools. A detection that is neither right nor ignored is
+    wrong.
+    """
+
+    images: str
+    """A digest of the ids and names of the images, in the order of the ids."""
+    classes: tuple[str, ...]
+    """Names, in the order of the category ids."""
+    objects: NDArray[np.int64]
+    """(K, 4, I): number of objects by class, area (see AREAS) and image, without crowds."""
+    label: NDArray[np.intp]
+    """(D,): index into `classes`."""
+    image: NDArray[np.intp]
+    """(D,): index of the image."""
+    right: NDArray[np.bool_]
+    """(4, 10, D): True if it matches an object, by area and IoU."""
+    ignored: NDArray[np.bool_]
+    """(4, 10, D): True if it does not count, by area and IoU."""
+
+    @property
+    def n_images(self) -> int:
+        return int(self.objects.shape[2])
+
+    def rank(self) -> NDArray[np.intp]:
+        """(D,): number of detections of the same class and image that come before each."""
+        group = self.label * self.n_images + self.image
+        order = np.argsort(group, kind="stable")
+        sorted_groups = group[order]
+        rank = np.empty(len(group), dtype=np.intp)
+        rank[order] = np.arange(len(group)) - np.searchsorted(sorted_groups, sorted_groups)
+        return rank
+
+
+def matches_of(truth: Mapping[str, Any], evaluation: Any) -> Matches:
+    """The matches of `evaluation`, a COCOeval that has evaluated `truth` with its default parameters."""
+    settings = evaluation.params
+    ids, images = settings.catIds, settings.imgIds
+    shape = len(ids), len(AREAS), len(images)
+    found = np.empty(shape, dtype=object)
+    found.reshape(-1)[:] = evaluation.evalImgs
+    objects = np.array([_countable(of) for of in found.flat], dtype=np.int64).reshape(shape)
+    parts = [_of_class(found[place]) for place in range(len(ids))]
+    names = {category["id"]: category["name"] for category in truth["categories"]}
+    return compact(
+        Matches(
+            images=_digest(truth),
+            classes=tuple(names[number] for number in ids),
+            objects=objects,
+            label=np.repeat(np.arange(len(ids)), [len(image) for image, _, _ in parts]),
+            image=_joined([image for image, _, _ in parts], (0,), np.intp),
+            right=_joined([right for _, right, _ in parts], (len(AREAS), IOUS, 0), np.bool_),
+            ignored=_joined([ignored for _, _, ignored in parts], (len(AREAS), IOUS, 0), np.bool_),
+        )
+    )
+
+
+def _digest(truth: Mapping[str, Any]) -> str:
+    """A digest of the images of `truth`, whatever their order."""
+    named = sorted((image["id"], str(image.get("file_name", ""))) for image in truth["images"])
+    return hashlib.sha256("\n".join(f"{number} {name}" for number, name in named).encode()).hexdigest()
+
+
+def _countable(found: Mapping[str, Any] | None) -> int:
+    return 0 if found is None else int(np.count_nonzero(found["gtIgnore"] == 0))
+
+
+def _of_class(found: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+    """The images and flags of a class's detections by falling score; `found` (4, I) are evalImgs."""
+    places = [place for place, of in enumerate(found[0]) if of is not None]
+    scores = [found[0, place]["dtScores"] for place in places]
+    order = np.argsort(-np.concatenate([[], *scores]), kind="stable")
+    image = np.repeat(np.array(places, dtype=np.intp), [len(own) for own in scores])[order]
+
+    def flags(key: str) -> NDArray[np.bool_]:
+        areas = [[of[place][key] for place in places] for of in found]
+        return np.stack([_joined(own, (IOUS, 0), np.bool_) for own in areas])[..., order]
+
+    ignored = flags("dtIgnore")
+    return image, flags("dtMatches") & ~ignored, ignored
+
+
+def _joined(parts: list[Any], none: tuple[int, ...], kind: Any) -> NDArray[Any]:
+    """Arrays concatenated along their last axis; of the shape `none` without any."""
+    return np.concatenate(
+        [np.empty(none, dtype=kind), *(np.asarray(part, dtype=kind) for part in parts)], axis=-1
+    )
+
+
+def compact(matches: Matches) -> Matches:
+    """The matches without detections that cannot change a score, however often each image counts.
+
+    Precision at a recall is the highest one from there on, which is reached at a right detection. So detections
+    after a class's last right one have no effect, and wrong ones between two right ones may have any order: sorted
+    by image they compress better. The ranks of right ones do not change.
+    """
+    right = matches.right.any(axis=(0, 1))
+    run = np.cumsum(right[::-1])[::-1]  # how many right ones are still to come, itself included
+    last = np.searchsorted(matches.label, np.arange(len(matches.classes)), side="right")
+    to_come = run - np.append(run, 0)[last][matches.label]  # in its class
+    kept = np.flatnonzero(to_come > 0)
+    # Ahead of the right one that ends its run; sorts are stable, so ranks in an image keep their order.
+    by_image = np.where(right, matches.n_images, matches.image)[kept]
+    order = kept[np.lexsort((by_image, -to_come[kept], matches.label[kept]))]
+    return Matches(
+        matches.images,
+        matches.classes,
+        matches.objects,
+        matches.label[order],
+        matches.image[order],
+        matches.right[..., order],
+        matches.ignored[..., order],
+    )
+
+
+def write_matches(path: Path, matches: Matches) -> None:
+    """Write an .npz whose bytes depend on the content alone."""
+    arrays = {
+        "images": np.frombuffer(bytes.fromhex(matches.images), dtype=np.uint8),
+        "classes": np.array(matches.classes, dtype=np.str_),
+        "objects": _narrow(matches.objects),
+        "counts": np.bincount(matches.label, minlength=len(matches.classes)).astype(np.int64),
+        "image": _narrow(matches.image),
+        "right": np.packbits(matches.right, axis=-1),
+        "ignored": np.packbits(matches.ignored, axis=-1),
+    }
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **{name: arrays[name] for name in ARRAYS})
+
+
+def read_matches(path: Path) -> Matches:
+    """Read a file of `write_matches`.
+
+    Raises:
+        UserError: there is no such file, or it is cut or of another kind.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return _read({name: found[name] for name in ARRAYS})
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: there is no such file; test the detector again to have it written"
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{path}: holds no matches of a detector ({error}); it is cut or another file, so test the detector again"
+        ) from None
+
+
+def _read(arrays: Mapping[str, NDArray[Any]]) -> Matches:
+    objects, counts, image = (arrays[name].astype(np.int64) for name in ("objects", "counts", "image"))
+    classes, total = arrays["classes"].tolist(), int(counts.sum())
+    packed = len(AREAS), IOUS, -(-total // 8)
+    fits = (
+        objects.ndim == 3
+        and objects.shape[:2] == (len(classes), len(AREAS))
+        and counts.shape == (len(classes),)
+        and image.shape == (total,)
+        and arrays["right"].shape == arrays["ignored"].shape == packed
+        and not (image >= objects.shape[2]).any()
+    )
+    if not fits:
+        raise ValueError("its arrays do not fit one another")
+    return Matches(
+        arrays["images"].tobytes().hex(),
+        tuple(classes),
+        objects,
+        np.repeat(np.arange(len(classes)), counts),
+        image,
+        *(np.unpackbits(arrays[name], axis=-1, count=total).view(np.bool_) for name in ("right", "ignored")),
+    )
+
+
+def _narrow(values: NDArray[Any]) -> NDArray[Any]:
+    """`values` as the smallest type of unsigned integers that holds them."""
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))

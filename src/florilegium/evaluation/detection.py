@@ -16,6 +16,10 @@ from florilegium.data.boxed import BoxedBatch, gather, normalise
 from florilegium.evaluation.classification import autocast
 from florilegium.models.retinanet import clip, decode
 
+if TYPE_CHECKING:
+    from florilegium.data.augment import InputConfig
+    from florilegium.data.boxed import BoxedImages
+
 GRID = 2**16  # steps per pixel at which boxes are compared: float32 has no finer ones from 128 pixels on
 
 
@@ -101,10 +105,6 @@ def _likely(logits: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:
     image, place = (logits.gather(1, answers) > least).nonzero(as_tuple=True)
     return image, answers[image, place]
 
-
-if TYPE_CHECKING:
-    from florilegium.data.augment import InputConfig
-    from florilegium.data.boxed import BoxedImages
 
 BATCH = 8
 

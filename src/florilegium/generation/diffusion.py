@@ -14,8 +14,7 @@ from florilegium.config.data import Sampling
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
-from florilegium.evaluation.classification import EVALUATION_BATCH
-from florilegium.evaluation.precision import autocast
+from florilegium.evaluation.classification import EVALUATION_BATCH, autocast
 from florilegium.generation.pictures import NoisyBatch, TrainPictures
 from florilegium.models.conditional_unet import ConditionalUnet
 

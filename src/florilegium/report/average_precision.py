@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from florilegium.config.metrics import FIGURES
 from florilegium.core.errors import UserError, unknown
-from florilegium.evaluation.matches import AREAS, HALF, IOUS, THREE_QUARTERS, Matches
+from florilegium.evaluation.coco import AREAS, HALF, IOUS, THREE_QUARTERS, Matches
 
 Floats = NDArray[np.float64]
 

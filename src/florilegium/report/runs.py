@@ -38,7 +38,7 @@ from florilegium.config.metrics import (
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import read_json, write_json
 from florilegium.core.receipts import read_receipt
-from florilegium.evaluation.matches import Matches, read_matches
+from florilegium.evaluation.coco import Matches, read_matches
 from florilegium.report.statistics import Interval, student, wilson
 from florilegium.report.study import Entry, Key, Study
 

@@ -19,8 +19,7 @@ from florilegium.core.outputs import ANSWERS
 from florilegium.core.system import bar
 from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 from florilegium.data.load import Images, Splits
-from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, evaluate
-from florilegium.evaluation.precision import autocast
+from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, autocast, evaluate
 from florilegium.models import registry
 from florilegium.models.freeze import Heads, digest_before, heads_of
 from florilegium.training import parallel, results

@@ -24,8 +24,7 @@ from florilegium.data.boxed import (
     place,
 )
 from florilegium.evaluation.coco import Coco, coco_figures
-from florilegium.evaluation.detector import Answers, detect
-from florilegium.evaluation.suppression import suppression
+from florilegium.evaluation.detection import Answers, detect, suppression
 from florilegium.models.arguments import AnchorSettings
 from florilegium.models.retinanet import IGNORED, Matched, anchors_of, match
 from florilegium.training import parallel

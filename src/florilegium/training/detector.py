@@ -13,10 +13,17 @@ from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.outputs import ANSWERS
 from florilegium.data.boxed import BoxedImages, BoxedSplits, coco_ground_truth
-from florilegium.evaluation.coco import Coco, Figures, accumulated, figures_of
+from florilegium.evaluation.coco import (
+    Coco,
+    Figures,
+    Matches,
+    accumulated,
+    figures_of,
+    matches_of,
+    write_matches,
+)
+from florilegium.evaluation.detection import Answers
 from florilegium.evaluation.detection_errors import breakdown
-from florilegium.evaluation.detector import Answers
-from florilegium.evaluation.matches import Matches, matches_of, write_matches
 from florilegium.evaluation.submission import as_lines
 from florilegium.models import registry
 from florilegium.models.weights import load_detector_weights

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
-from florilegium.evaluation.precision import autocast
+from florilegium.evaluation.classification import autocast
 from florilegium.training import parallel
 from florilegium.training.optim import Ema, build_optimizer, mean_of_weights
 from florilegium.training.task import Objective

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar, say
-from florilegium.evaluation.precision import autocast
+from florilegium.evaluation.classification import autocast
 from florilegium.models.freeze import train_mode
 from florilegium.training import parallel
 from florilegium.training.learner import Learner, micro_batches, out_of_memory
