@@ -14,7 +14,7 @@ from florilegium.core.errors import UserError
 from florilegium.data.load import Splits
 from florilegium.evaluation import cost
 from florilegium.generation.diffusion import NoiseError, noise_error
-from florilegium.generation.pictures import to_pixels
+from florilegium.generation.sheets import to_pixels
 from florilegium.models import registry
 from florilegium.models.generators import own_input
 from florilegium.training.generator import Duel, check_classes, task_of

@@ -15,7 +15,7 @@ from florilegium.config.recipes import GenerationRecipe
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
 from florilegium.evaluation.classification import EVALUATION_BATCH, autocast
-from florilegium.generation.pictures import NoisyBatch, TrainPictures
+from florilegium.generation.sheets import NoisyBatch, TrainPictures
 from florilegium.models.conditional_unet import ConditionalUnet
 
 CLEAN = -1  # the step that follows the first one: no noise is left

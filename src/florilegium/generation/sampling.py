@@ -17,8 +17,7 @@ from florilegium.core.files import atomic, write_table
 from florilegium.core.outputs import SAMPLES
 from florilegium.core.system import bar
 from florilegium.generation.diffusion import denoise
-from florilegium.generation.pictures import to_pixels
-from florilegium.generation.sheets import grid, save_animation, save_picture
+from florilegium.generation.sheets import grid, save_animation, save_picture, to_pixels
 from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import Acgan
 
