@@ -19,7 +19,7 @@ from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json
 from florilegium.explanation.attribution import METHODS, Subject, Unfit
-from florilegium.explanation.perturbation import curves, random_pixels, ranks
+from florilegium.explanation.interpretation import curves, random_pixels, ranks
 from florilegium.models import registry
 from florilegium.training.machine import configure, pick_device
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
-from florilegium.explanation.attributions import Attributions
+from florilegium.explanation.records import Attributions
 from florilegium.stages import attribution
 
 N = 12

@@ -9,8 +9,15 @@ from torch import Tensor, nn
 from florilegium.config.data import Model
 from florilegium.config.products import Attention
 from florilegium.core.errors import UserError
-from florilegium.explanation.attention import Rollout, diagonal, entropy, observed
-from florilegium.explanation.survey import head_maps, measure, rollout
+from florilegium.explanation.attention import (
+    Rollout,
+    diagonal,
+    entropy,
+    head_maps,
+    measure,
+    observed,
+    rollout,
+)
 from florilegium.models import registry
 
 SMALL = {"img_size": 16, "patch_size": 4, "embed_dim": 16, "depth": 3, "num_heads": 2}

@@ -14,11 +14,9 @@ from florilegium.config.data import Model
 from florilegium.config.products import METHODS as KNOWN
 from florilegium.config.products import Attribution
 from florilegium.core.errors import UserError
-from florilegium.explanation.attribution import METHODS, Subject, Unfit, last_stage
-from florilegium.explanation.choice import choose
-from florilegium.explanation.explicit import PoolByReLU, explicit
-from florilegium.explanation.perturbation import POINTS, area, blurred, curves, ranks
-from florilegium.explanation.survey import rollout
+from florilegium.explanation.attention import rollout
+from florilegium.explanation.attribution import METHODS, PoolByReLU, Subject, Unfit, explicit, last_stage
+from florilegium.explanation.interpretation import POINTS, area, blurred, choose, curves, ranks
 from florilegium.models import registry
 from florilegium.report.scores import summarise
 

@@ -10,8 +10,8 @@ from florilegium.config.data import Model
 from florilegium.config.products import Attention
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.explanation.attended_nodes import AttendedNodes
-from florilegium.explanation.nodes import measure, survey_nodes
+from florilegium.explanation.attention import measure_nodes, survey_nodes
+from florilegium.explanation.records import AttendedNodes
 from florilegium.models import registry
 from florilegium.models.arguments import check_attended
 
@@ -23,7 +23,7 @@ TINY = {"widths": [4, 4, 8, 8], "blocks": [1, 1, 1, 1], "heads": 2}
 
 def numbers(*images: torch.Tensor) -> dict[str, float]:
     """The row of one head, of an image's weights each."""
-    (row,) = measure(torch.stack(images)[:, None].double()).to_dict("records")
+    (row,) = measure_nodes(torch.stack(images)[:, None].double()).to_dict("records")
     return row
 
 

@@ -17,8 +17,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.explanation.attended import Attended
-from florilegium.explanation.attended_nodes import AttendedNodes
+from florilegium.explanation.records import Attended, AttendedNodes
 from florilegium.models import registry
 from florilegium.models.weights import save
 from florilegium.stages import attention

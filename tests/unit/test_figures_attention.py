@@ -12,7 +12,7 @@ import pytest
 import report_world as world
 from PIL import Image
 
-from florilegium.explanation.attended import Attended
+from florilegium.explanation.records import Attended
 from florilegium.figures.attention import attended_of, sources
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned

@@ -9,7 +9,7 @@ import pytest
 import report_world as world
 from PIL import Image
 
-from florilegium.explanation.attributions import Attributions
+from florilegium.explanation.records import Attributions
 from florilegium.figures.attribution import READ, draw, sources, tinted
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned

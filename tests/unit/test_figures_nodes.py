@@ -9,7 +9,7 @@ import pytest
 import report_world as world
 from PIL import Image
 
-from florilegium.explanation.attended_nodes import AttendedNodes
+from florilegium.explanation.records import AttendedNodes
 from florilegium.figures import style
 from florilegium.figures.material import Material
 from florilegium.figures.nodes import add_map, attended_of, draw, sources

@@ -20,11 +20,11 @@ from florilegium.core.system import twelve_digits
 from florilegium.data.decode import fit, padded
 from florilegium.estimation.kernels import Network
 from florilegium.evaluation.detection import BATCH as DETECTED
+from florilegium.explanation.attention import BATCH as LOOKED_AT
 from florilegium.explanation.attribution import BATCH as EXPLAINED
 from florilegium.explanation.attribution import WINDOWS
-from florilegium.explanation.perturbation import BATCH as JUDGED
-from florilegium.explanation.perturbation import POINTS, RANDOM
-from florilegium.explanation.survey import BATCH as LOOKED_AT
+from florilegium.explanation.interpretation import BATCH as JUDGED
+from florilegium.explanation.interpretation import POINTS, RANDOM
 from florilegium.generation.sampling import BATCH as SAMPLED
 from florilegium.generation.sampling import steps_of
 from florilegium.models import registry

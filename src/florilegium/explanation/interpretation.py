@@ -1,22 +1,148 @@
-"""One trained classifier explained: maps by every method that fits it, and how well each one orders the pixels."""
+"""Attributions of chosen images, and how faithful they are."""
 
 import time
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
+from itertools import chain, zip_longest
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms.functional import gaussian_blur
 
 from florilegium.config.products import Attribution
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, unknown
 from florilegium.data.augment import EvalTransform, InputConfig
+from florilegium.explanation.attention import Pictures, as_fed, half, stacked
 from florilegium.explanation.attribution import METHODS, Attributed, Subject, Unfit
-from florilegium.explanation.attributions import Attributions
-from florilegium.explanation.perturbation import RANDOM, area, curves, ranks
-from florilegium.explanation.survey import Pictures, as_fed, half, stacked
+from florilegium.explanation.records import Attributions
+
+T = TypeVar("T")
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """`count` of the items, evenly spread from the first on, since names often go by class; all where
+    there are fewer."""
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
+
+
+def choose(predictions: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
+    """The rows of a run's predictions (`image, target, prediction, probability`) that are explained.
+
+    Right and wrong ones take turns, so that the first few hold both.
+
+    Raises:
+        UserError: an image that is not among them, or fewer than are to have a figure.
+    """
+    table = predictions.sort_values("image", ignore_index=True)
+    if settings.names:
+        return table.iloc[_named(list(table["image"]), settings.names)].reset_index(drop=True)
+    is_right = table["target"] == table["prediction"]
+    right, wrong = (list(table.index[chosen]) for chosen in (is_right, ~is_right))
+    if settings.sampled == "right":
+        wrong = []
+    elif settings.sampled == "wrong":
+        right = []
+    n_wrong = min(len(wrong), max(settings.images // 2, settings.images - len(right)))
+    pair = spread(right, settings.images - n_wrong), spread(wrong, n_wrong)
+    rows = [row for row in chain.from_iterable(zip_longest(*pair)) if row is not None]
+    if len(rows) < settings.shown:
+        kind = "test" if settings.sampled == "right_and_wrong" else settings.sampled
+        raise UserError(
+            f"attribution.shown asks for figures of {settings.shown} images, and of this run there are only "
+            f"{len(rows)} {kind} images; ask for fewer, or for others by attribution.sampled"
+        )
+    return table.iloc[rows].reset_index(drop=True)
+
+
+def _named(images: list[str], names: Sequence[str | int]) -> list[int]:
+    """The places of images that are asked for by name or number."""
+    places = {image: place for place, image in enumerate(images)}
+    found = []
+    for name in names:
+        if isinstance(name, int):
+            if name >= len(images):
+                raise UserError(
+                    f"attribution.names asks for image {name}, and there are {len(images)} test images; they "
+                    f"count from 0, so name one up to {len(images) - 1}"
+                )
+            found.append(name)
+        elif name in places:
+            found.append(places[name])
+        else:
+            raise unknown("test image", name, images, "attribution.names")
+    return found
+
+
+POINTS = 32  # equal shares of the pixels, one after the other
+BATCH = 33
+BLUR = 1 / 16  # of the side: a paper's 5 of 224 pixels would leave small images as they are
+SQUARES = 8  # a side
+
+
+def ranks(scores: Tensor, generator: torch.Generator) -> Tensor:
+    """The place of each pixel in falling order of `scores` (s, s), int64 (s, s); equal ones in random order."""
+    flat = scores.flatten().cpu()
+    shuffled = torch.randperm(len(flat), generator=generator)
+    order = shuffled[flat[shuffled].argsort(descending=True, stable=True)]
+    found = torch.empty_like(order)
+    found[order] = torch.arange(len(flat))
+    return found.view(scores.shape)
+
+
+def random_pixels(side: int, generator: torch.Generator) -> Tensor:
+    """Scores (side, side) that say nothing."""
+    return torch.rand(side, side, generator=generator)
+
+
+def random_squares(side: int, generator: torch.Generator) -> Tensor:
+    """Scores (side, side) that say nothing of 8 x 8 squares: as coarse as a map of a late layer, and so the
+    fairer opponent of one, since pixels that are scattered over an image spoil it in another way."""
+    squares = torch.rand(1, 1, SQUARES, SQUARES, generator=generator)
+    return F.interpolate(squares, size=(side, side), mode="nearest")[0, 0]
+
+
+RANDOM = {"random_pixels": random_pixels, "random_squares": random_squares}
+
+
+def curves(network: nn.Module, image: Tensor, target: int, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Probability of class `target` when a share of the pixels is deleted, and when it is inserted.
+
+    Args:
+        image: normalised, (1, 3, s, s); zero is the mean colour.
+        places: of each pixel in the order, int64 (s, s); see `ranks`.
+
+    Returns:
+        Two curves (POINTS + 1,) over shares from 0 to 1.
+    """
+    shares = torch.arange(POINTS + 1) / POINTS
+    first = places[None] < (shares * places.numel()).round().long()[:, None, None]  # (P + 1, s, s)
+    taken = first[:, None].to(image.device)
+    deletion = torch.where(taken, torch.zeros_like(image), image)
+    insertion = torch.where(taken, image, blurred(image))
+    both = torch.cat([deletion, insertion])  # (2 (P + 1), 3, s, s)
+    with torch.inference_mode():
+        answers = [network(part).softmax(1)[:, target] for part in both.split(BATCH)]
+    deleted, inserted = torch.cat(answers).double().cpu().chunk(2)
+    return deleted, inserted
+
+
+def blurred(images: Tensor) -> Tensor:
+    """Images (B, 3, s, s) of which only large patches of colour are left."""
+    sigma = BLUR * images.shape[-1]
+    reach = min(int(2 * sigma + 0.5), images.shape[-1] - 1)
+    return gaussian_blur(images, 2 * reach + 1, sigma)
+
+
+def area(curve: Tensor) -> float:
+    """Under a curve over equal steps from 0 to 1, by the trapezoid rule."""
+    return float(torch.trapezoid(curve) / (len(curve) - 1))
+
 
 Found = dict[str, list[Attributed]]  # by method, an entry an image
 

@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from florilegium.explanation.attended import FILES, Attended
+from florilegium.explanation.records import ATTENTION_FILES, Attended
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, with_tokens
@@ -118,12 +118,12 @@ def add_rollouts(axes: NDArray[np.object_], attended: Attended) -> None:
 
 def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
     """The folder of the attention of each arm's first seed, by the arm's name for people."""
-    return material.first_seeds(with_tokens(material.study), "attention", FILES[0])
+    return material.first_seeds(with_tokens(material.study), "attention", ATTENTION_FILES[0])
 
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of attention are drawn from."""
-    return [folder / file for _, folder in folders(material).values() for file in FILES]
+    return [folder / file for _, folder in folders(material).values() for file in ATTENTION_FILES]
 
 
 def attended_of(material: Material) -> dict[str, tuple[Entry, Attended]]:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from florilegium.explanation.attributions import FILES, Attributions
+from florilegium.explanation.records import ATTRIBUTION_FILES, Attributions
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.plots import Plot, explained
@@ -50,7 +50,7 @@ SCORES_NOTE = (
     "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in points, and its "
     "95 % interval."
 )
-READ = (*FILES, "scores.csv")
+READ = (*ATTRIBUTION_FILES, "scores.csv")
 IMAGES = 2  # of each arm: the first right and the first wrong one, where both are there
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from florilegium.explanation.attended_nodes import FILES, AttendedNodes
+from florilegium.explanation.records import NODE_FILES, AttendedNodes
 from florilegium.figures import marks, style
 from florilegium.figures.attention import either
 from florilegium.figures.material import Material
@@ -102,12 +102,12 @@ def add_map(ax: Axes, weights: NDArray[np.float64], largest: float) -> None:
 
 def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
     """The folder of the attention of each arm's first seed, by the arm's name for people."""
-    return material.first_seeds(with_nodes(material.study), "attention", FILES[0])
+    return material.first_seeds(with_nodes(material.study), "attention", NODE_FILES[0])
 
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of nodes are drawn from."""
-    return [folder / file for _, folder in folders(material).values() for file in FILES]
+    return [folder / file for _, folder in folders(material).values() for file in NODE_FILES]
 
 
 def attended_of(material: Material) -> dict[str, AttendedNodes]:

@@ -10,9 +10,8 @@ import pandas as pd
 from florilegium.config.products import Attention
 from florilegium.core.errors import run_main
 from florilegium.data.pack import read_pixels
-from florilegium.explanation.choice import spread
-from florilegium.explanation.nodes import survey_nodes
-from florilegium.explanation.survey import survey
+from florilegium.explanation.attention import survey, survey_nodes
+from florilegium.explanation.interpretation import spread
 from florilegium.figures.attention import draw as draw_tokens
 from florilegium.figures.nodes import draw as draw_nodes
 from florilegium.models.trained import load_trained

@@ -12,9 +12,8 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.system import say
 from florilegium.data.pack import read_pixels
-from florilegium.explanation.attributions import Attributions
-from florilegium.explanation.choice import choose, spread
-from florilegium.explanation.interpretation import interpret
+from florilegium.explanation.interpretation import choose, interpret, spread
+from florilegium.explanation.records import Attributions
 from florilegium.figures.attribution import draw
 from florilegium.models.trained import load_trained
 from florilegium.report.scores import summarise
