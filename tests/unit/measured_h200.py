@@ -11,9 +11,9 @@ from typing import Any
 
 from florilegium.config.study import Card
 from florilegium.core.fingerprint import canonical
+from florilegium.estimation.hours import Kind, kind_of, seconds
 from florilegium.estimation.kernels import COUNTED, Kernels, Network, kernels_of
 from florilegium.estimation.passes import DRAWN
-from florilegium.estimation.step_time import Kind, kind_of, seconds
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 H200 = Card()

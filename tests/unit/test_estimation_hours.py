@@ -10,10 +10,9 @@ from measured_h200 import measured
 from test_estimation_passes import PROJECT, entry
 
 from florilegium.config.study import Card
-from florilegium.estimation.hours import row
+from florilegium.estimation.hours import RANGES, row, seconds
 from florilegium.estimation.kernels import build, kernels_of
 from florilegium.estimation.passes import ANSWERED, passes_of
-from florilegium.estimation.step_time import RANGES, seconds
 from florilegium.evaluation import cost
 from florilegium.stages import estimate as stage
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from florilegium.config.data import Model
 from florilegium.config.study import Card
+from florilegium.estimation.hours import AROUND, CASTS, RANGES, kind_of, seconds
 from florilegium.estimation.kernels import Kernels, Network, build, kernels_of
-from florilegium.estimation.step_time import AROUND, CASTS, RANGES, kind_of, seconds
 from florilegium.evaluation import cost
 from florilegium.models import registry
 

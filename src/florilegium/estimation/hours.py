@@ -1,18 +1,63 @@
-"""GPU hours of an experiment's arm, by what they are spent on, and how far they may be off."""
+"""GPU hours of a plan, estimated."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, get_args
+from textwrap import wrap
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
 from florilegium.config.study import Card
 from florilegium.core.errors import UserError
-from florilegium.estimation.kernels import Network, build, kernels_of
+from florilegium.estimation.kernels import Kernels, Network, build, kernels_of
 from florilegium.estimation.passes import Passes, Work, passes_of
-from florilegium.estimation.step_time import RANGES, Kind, kind_of, seconds
+from florilegium.evaluation.image_files import aligned
+
+Kind = Literal["transformer", "convolutional", "detector", "generator"]
+
+# The part of a data sheet's rate that a whole step reaches, and not a single product.
+CONVOLUTIONS_16, PRODUCTS_16 = 0.16, 0.26
+CONVOLUTIONS_32, PRODUCTS_32 = 0.19, 0.62
+# Kernels of a training step that no network has: augmentation, loss, clipping, optimiser, counting.
+AROUND = 100
+# Of 16 bits, beside each of the network's: weights are cast anew in every step.
+CASTS = 1.3
+
+# What a measured time was of its estimate, least and most, rounded outwards to 0.05.
+RANGES: dict[Kind, tuple[float, float]] = {
+    "transformer": (0.85, 1.4),
+    "convolutional": (0.75, 1.75),
+    "detector": (0.7, 1.55),
+    "generator": (0.95, 3.9),
+}
+
+
+def seconds(kernels: Kernels, card: Card, precision: str, *, trains: bool) -> float:
+    """Of one batch. `precision` as in a recipe; `auto` is 16 bits on every card that has them."""
+    launches = kernels.launches + (AROUND if trains else 0)
+    if precision == "fp32":
+        computing = kernels.convolutions / (CONVOLUTIONS_32 * card.teraflops_tf32 * 1e12)
+        computing += kernels.products / (PRODUCTS_32 * card.teraflops_32bit * 1e12)
+        width = 4
+    else:
+        computing = kernels.convolutions / CONVOLUTIONS_16 + kernels.products / PRODUCTS_16
+        computing /= card.teraflops_16bit * 1e12
+        width = 2
+        launches = round(launches * CASTS)
+    moving = kernels.numbers * width / (card.terabytes * 1e12)
+    return max(computing, moving, launches * card.launch_microseconds * 1e-6)
+
+
+def kind_of(task: str, kernels: Kernels) -> Kind:
+    """A classifier is called after what most of its operations are."""
+    if task == "detection":
+        return "detector"
+    if task == "generation":
+        return "generator"
+    return "transformer" if kernels.products > kernels.convolutions else "convolutional"
+
 
 HOUR = 3600.0
 WORKS: tuple[Work, ...] = get_args(Work)
@@ -99,3 +144,61 @@ def _size(network: Network) -> dict[str, int]:
         "params_trainable": sum(p.numel() for p in parameters if p.requires_grad),
         "macs": round(forward.operations / 2),
     }
+
+
+HOURS = ("gpu_hours", "gpu_hours_low", "gpu_hours_high")
+WIDTH = 110
+NOT_COUNTED = (
+    "Not counted: downloads, decoding, audits, figures and start-up, which the processor does; what early stopping "
+    "saves; the batch-size finder, which nothing asks for by itself; the search for copies among generated images; "
+    "steps that integrated gradients add."
+)
+
+
+def summary(table: pd.DataFrame, preset: str, card: Card, uncounted: Mapping[str, int]) -> list[str]:
+    """The lines that `snakemake gpu_hours` shows of a table with `hours.COLUMNS`.
+
+    Args:
+        uncounted: how many arms are not in the table, by data set.
+    """
+    lines = [f"Estimated GPU hours of preset {preset}, for one {card.name} (config.yaml: estimates):", ""]
+    lines += aligned([("study", "arms", "runs", "GPU hours", "from", "to"), *_by_study(table)])
+    lines += ["", *aligned([("spent on", *RANGES, "all"), *_by_work(table)]), ""]
+    lines += wrap(_range(), WIDTH) + wrap(NOT_COUNTED, WIDTH)
+    if uncounted:
+        named = ", ".join(f"{name} ({count})" for name, count in sorted(uncounted.items()))
+        lines += wrap(f"Nor arms on data sets that do not tell how many images they have: {named}.", WIDTH)
+    return lines
+
+
+def _range() -> str:
+    ends = "; ".join(f"{kind} {low:g} to {high:g}" for kind, (low, high) in RANGES.items())
+    return (
+        f"From, to: what was measured on an NVIDIA H200 took so many times its estimate: {ends}. docs/speed.md has it "
+        "network by network. The estimate was fitted to these; of other networks, on another card, or with other work "
+        "beside, it may be further off."
+    )
+
+
+def _by_study(table: pd.DataFrame) -> list[tuple[object, ...]]:
+    parts = [*((str(study), part) for study, part in table.groupby("study")), ("all", table)]
+    return [
+        (study, len(part), int(part["runs"].sum()), *(_hours(part[key].sum()) for key in HOURS))
+        for study, part in parts
+    ]
+
+
+def _by_work(table: pd.DataFrame) -> list[tuple[object, ...]]:
+    """A row for each thing that hours are spent on, a column for each kind of network."""
+    found: list[tuple[object, ...]] = []
+    for work in WORKS:
+        hours = table.groupby("kind")[f"{work}_hours"].sum()
+        row = [hours.get(kind, 0.0) for kind in RANGES]
+        if sum(row):
+            found.append((work, *map(_hours, (*row, sum(row)))))
+    return found
+
+
+def _hours(value: float) -> str:
+    """A tenth is more than the estimate knows, and what is less is not nothing."""
+    return "–" if not value else "< 0.1" if value < 0.05 else f"{value:,.1f}"

@@ -9,7 +9,7 @@ from florilegium.config.base import parse
 from florilegium.config.study import Card
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
-from florilegium.estimation import told
+from florilegium.estimation import hours
 from florilegium.estimation.hours import table_of
 from florilegium.stages.stage import stage, stage_parser
 
@@ -27,7 +27,7 @@ def main() -> None:
         card = parse(Card, spec["card"], "estimates")
         table = table_of(spec["experiments"], card)
         write_text(arguments.out, table.to_csv(index=False, lineterminator="\n"))
-        write_text(summary, "\n".join(told.summary(table, spec["preset"], card, spec["uncounted"])) + "\n")
+        write_text(summary, "\n".join(hours.summary(table, spec["preset"], card, spec["uncounted"])) + "\n")
         receipt.outputs += [arguments.out, summary]
 
 
