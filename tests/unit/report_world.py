@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from florilegium.figures import style
 from florilegium.figures.draw import DRAW
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot
-from florilegium.figures.registry import planned
+from florilegium.figures.registry import Plot, planned
 from florilegium.report.comparison import tabulate
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read

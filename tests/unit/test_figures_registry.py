@@ -21,8 +21,7 @@ from florilegium.figures.classifier import choose, coded, confusion, most_confus
 from florilegium.figures.curves import mean_curve
 from florilegium.figures.draw import DRAW, render
 from florilegium.figures.material import Material
-from florilegium.figures.plots import LINES, members
-from florilegium.figures.registry import KINDS, left_out, planned
+from florilegium.figures.registry import KINDS, LINES, left_out, members, planned
 from florilegium.report.study import Study, read
 
 

@@ -11,7 +11,7 @@ from florilegium.config.figures import PlotChoice
 from florilegium.config.metrics import CLOCKED, DIVERGENCE, FRACTIONS, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot, members
+from florilegium.figures.registry import Plot, members
 from florilegium.figures.style import Drawing
 from florilegium.report.comparison import differences_of
 from florilegium.report.runs import counted, value

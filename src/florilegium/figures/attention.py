@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from florilegium.explanation.records import ATTENTION_FILES, Attended
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot, with_tokens
+from florilegium.figures.registry import Plot, with_tokens
 from florilegium.figures.style import Drawing
 from florilegium.report.study import Entry
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from florilegium.explanation.records import ATTRIBUTION_FILES, Attributions
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot, explained
+from florilegium.figures.registry import Plot, explained
 from florilegium.figures.style import Drawing
 from florilegium.report.scores import MEASURES, RANDOM
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from florilegium.data.pack import read_pixels
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot, members
+from florilegium.figures.registry import Plot, members
 from florilegium.figures.style import Drawing
 
 ANNOTATED = 20  # classes up to which each cell shows its count

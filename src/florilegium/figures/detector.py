@@ -14,7 +14,7 @@ from florilegium.data.boxed_pack import BoxedPictures
 from florilegium.evaluation.detection_errors import Judged, judge
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import LINES, Plot, members
+from florilegium.figures.registry import LINES, Plot, members
 from florilegium.figures.style import Drawing
 from florilegium.report.statistics import student
 from florilegium.report.study import Entry

@@ -17,8 +17,7 @@ from florilegium.figures import (
     style,
 )
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot
-from florilegium.figures.registry import KINDS, planned
+from florilegium.figures.registry import KINDS, Plot, planned
 from florilegium.figures.style import Drawing
 
 # Modules, not functions: so the code hash of a stage takes each of them whole, and misses none that is looked up by name.

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot
+from florilegium.figures.registry import Plot
 from florilegium.figures.style import Drawing
 from florilegium.report.generated import Set, recognised, sets_of
 

@@ -11,7 +11,7 @@ from florilegium.explanation.records import NODE_FILES, AttendedNodes
 from florilegium.figures import marks, style
 from florilegium.figures.attention import either
 from florilegium.figures.material import Material
-from florilegium.figures.plots import Plot, with_nodes
+from florilegium.figures.registry import Plot, with_nodes
 from florilegium.figures.style import Drawing
 from florilegium.report.study import Entry
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from florilegium.config.metrics import EPOCHS, SCORES, SCORING, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.plots import CONVERGENCE_ROLES, Plot, members
+from florilegium.figures.registry import CONVERGENCE_ROLES, Plot, members
 from florilegium.figures.style import Drawing
 from florilegium.report.comparison import differences_of, shown
 from florilegium.report.runs import value

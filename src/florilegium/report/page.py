@@ -14,8 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
-from florilegium.figures.plots import Plot
-from florilegium.figures.registry import KINDS, left_out, planned
+from florilegium.figures.registry import KINDS, Plot, left_out, planned
 from florilegium.report import generated, scores, tables
 from florilegium.report.comparison import StudyTables
 from florilegium.report.evidence import Evidence, provenance

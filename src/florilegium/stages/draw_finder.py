@@ -12,7 +12,7 @@ import pandas as pd
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.figures import style
-from florilegium.figures.finders import Origin, draw_rates
+from florilegium.figures.curves import Origin, draw_rates
 from florilegium.stages.stage import stage, stage_parser
 
 
