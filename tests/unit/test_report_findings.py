@@ -6,7 +6,7 @@ from pathlib import Path
 import report_world as world
 from test_report_comparison import compared
 
-from florilegium.report.findings import findings
+from florilegium.report.page import findings
 from florilegium.report.study import Study, read
 
 
