@@ -18,6 +18,7 @@ import yaml
 from test_report_page import AUDIT
 
 from florilegium.__main__ import command_line
+from florilegium.commands.recompute import CLOSING, DOCUMENTS, OPENING, README, ROWS, recompute
 from florilegium.config.base import read_yaml
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
@@ -28,7 +29,6 @@ from florilegium.report import reference
 from florilegium.report.arms import Arms
 from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.page import document, plots_of
-from florilegium.report.recomputed import CLOSING, DOCUMENTS, OPENING, README, ROWS, recompute
 from florilegium.report.reference import folder_name, write_reference
 from florilegium.report.runs import pack, read_hits
 
