@@ -40,9 +40,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--published", type=Path, help="a checkout of study 3's code")
     parser.add_argument("--model", default="norm_vit_b16")
@@ -131,18 +129,14 @@ def theirs(a: argparse.Namespace, norm: str, precision: str, own_loader: bool, d
             steps=a.steps * (blocks + 1), own_loader=own_loader, device=device,
         )  # fmt: skip
         # In blocks, since four workers bring four batches at a time.
-        parts = [
-            seconds[i : i + a.steps] for i in range(len(seconds) - blocks * a.steps, len(seconds), a.steps)
-        ]
+        parts = [seconds[i : i + a.steps] for i in range(len(seconds) - blocks * a.steps, len(seconds), a.steps)]
         return [a.batch * a.steps / sum(part) for part in parts]
 
     side = "published, its own loader" if own_loader else "published, a batch on the device"
     return measured(side, norm, precision, rates, device)
 
 
-def measured(
-    side: str, norm: str, precision: str, rates: Callable[[], list[float]], device: torch.device
-) -> Row:
+def measured(side: str, norm: str, precision: str, rates: Callable[[], list[float]], device: torch.device) -> Row:
     """A row of the table; what the side holds is let go afterwards."""
     gc.collect()
     before = 0

@@ -24,9 +24,7 @@ from florilegium.data.decode import decode
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("a", type=Path)
     parser.add_argument("b", type=Path)
     parser.add_argument("--workers", type=int, default=2)
@@ -67,18 +65,7 @@ def main() -> None:
 def time_audit(a: Path, b: Path, workers: int) -> tuple[float, float, dict]:
     """Seconds of the whole command by the clock and by the processors, and its summary."""
     with tempfile.TemporaryDirectory() as out:
-        command = [
-            sys.executable,
-            "-m",
-            "florilegium",
-            "audit",
-            a,
-            b,
-            "--out",
-            out,
-            "--workers",
-            str(workers),
-        ]
+        command = [sys.executable, "-m", "florilegium", "audit", a, b, "--out", out, "--workers", str(workers)]
         used, started = processor_seconds(), time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)
         seconds = time.perf_counter() - started

@@ -35,9 +35,7 @@ ON_OBJECTS = 0.12  # of the detections
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--detections", type=int, default=100, help="an image")
     parser.add_argument("--classes", type=int, default=5)
@@ -183,8 +181,7 @@ def objects(n_images: int, n_classes: int) -> dict[str, Any]:
             )
     return {
         "images": [
-            {"id": n, "file_name": f"{n:06d}.jpg", "width": WIDTH, "height": HEIGHT}
-            for n in range(1, n_images + 1)
+            {"id": n, "file_name": f"{n:06d}.jpg", "width": WIDTH, "height": HEIGHT} for n in range(1, n_images + 1)
         ],
         "annotations": annotations,
         "categories": [{"id": n, "name": f"class {n}"} for n in range(1, n_classes + 1)],

@@ -57,9 +57,7 @@ def pack(files: list[Path], side: int) -> torch.Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, default=1024)
@@ -73,14 +71,9 @@ def main() -> None:
     started = time.perf_counter()
     pixels = pack(files, a.storage)
     packing = time.perf_counter() - started
-    feed = Feed(
-        Images(pixels, torch.zeros(len(files), dtype=torch.int64), tuple(map(str, files))),
-        torch.device("cpu"),
-    )
+    feed = Feed(Images(pixels, torch.zeros(len(files), dtype=torch.int64), tuple(map(str, files))), torch.device("cpu"))
     transform = TrainTransform(Recipe(epochs=1), InputConfig(a.size, MEAN, STD, "bilinear"))
-    loader = DataLoader(
-        Photographs(files, a.size), a.batch, shuffle=True, num_workers=2, persistent_workers=True
-    )
+    loader = DataLoader(Photographs(files, a.size), a.batch, shuffle=True, num_workers=2, persistent_workers=True)
 
     def packed() -> float:
         started = time.perf_counter()

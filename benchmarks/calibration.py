@@ -51,9 +51,7 @@ UNLIKE = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=20_000, help="a cell; a fifth at 10,000 images")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument(
@@ -64,9 +62,7 @@ def main() -> None:
     jobs = [*null_cells(), *power_cells(), *study_cells(), *precision_cells()]
     with ProcessPoolExecutor(arguments.workers) as pool:
         # The longest first, so that no core waits for the last one.
-        jobs.sort(
-            key=lambda job: -job["seeds"] * job["images"] * job.get("arms", 2) * WEIGHTS.get(job["part"], 1)
-        )
+        jobs.sort(key=lambda job: -job["seeds"] * job["images"] * job.get("arms", 2) * WEIGHTS.get(job["part"], 1))
         rows = list(pool.map(run, jobs, itertools.repeat(arguments.draws), range(len(jobs))))
     parts = {part: [row for row in rows if row["part"] == part] for part in PARTS}
     result = {
@@ -113,9 +109,7 @@ def precision_cells() -> Iterator[dict[str, Any]]:
         yield cell("precision", seeds, 200, scatter, "hard")
 
 
-def cell(
-    part: str, seeds: int, images: int, scatter: float, difficulty: str, effect: float = 0.0
-) -> dict[str, Any]:
+def cell(part: str, seeds: int, images: int, scatter: float, difficulty: str, effect: float = 0.0) -> dict[str, Any]:
     values = {"seeds": seeds, "images": images, "scatter": scatter, "difficulty": difficulty}
     return {"part": part, **values, "effect": effect}
 
@@ -175,11 +169,7 @@ def precision(random: np.random.Generator, job: dict[str, Any], draws: int) -> d
         tally.add(np.array([[found.p_value < p] for p in LEVELS]))
         tally.cover(np.array([found.low <= 0 <= found.high]))
         apart.append(np.var(scores[:n_seeds], ddof=1))
-    return {
-        "draws": draws,
-        "ours": tally.shares(),
-        "AP_between_seeds": round(float(np.sqrt(np.mean(apart))), 4),
-    }
+    return {"draws": draws, "ours": tally.shares(), "AP_between_seeds": round(float(np.sqrt(np.mean(apart))), 4)}
 
 
 class Tally:
@@ -198,9 +188,7 @@ class Tally:
         self.n_covered += held.size
 
     def shares(self) -> dict[str, Any]:
-        found = {
-            f"p<{level}": round(float(k) / self.n, 5) for level, k in zip(LEVELS, self.shown, strict=True)
-        }
+        found = {f"p<{level}": round(float(k) / self.n, 5) for level, k in zip(LEVELS, self.shown, strict=True)}
         return found | ({"covered": round(self.covered / self.n_covered, 5)} if self.n_covered else {})
 
 

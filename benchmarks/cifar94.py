@@ -93,9 +93,7 @@ class Watch:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archive", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kept", type=Path, help="folder of the packed images, for the next time")
@@ -116,9 +114,7 @@ def main() -> None:
     model = Model(name=e.model.name, arguments={"widths": a.widths} if a.widths else {})
     with tempfile.TemporaryDirectory() as folder:
         packed = a.kept or Path(folder)
-        splits = resident(
-            read(plan.datasets["cifar10"], e.data, a.archive, packed, a.workers), a.images, device
-        )
+        splits = resident(read(plan.datasets["cifar10"], e.data, a.archive, packed, a.workers), a.images, device)
         states = Path(folder) / "states"
         train(model, stretched(recipe, 1), splits, -1, device, states)
         rows = [train(model, recipe, splits, seed, device, states) for seed in range(a.runs)]

@@ -86,9 +86,7 @@ def one_depth(
         "blocks": rates,
         "first_batch_seconds": first_batch(fast[best], published),
         "evaluation": evaluation(
-            fast["fp32"],
-            published,
-            {name: median_interval(values)[0] for name, values in rates.items()},
+            fast["fp32"], published, {name: median_interval(values)[0] for name, values in rates.items()}
         ),
         "inference_images_per_second": inference(fast, published, a.blocks),
     }
@@ -124,9 +122,7 @@ def show(depth: str, found: dict[str, Any]) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="train.json and the images that it names")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--published", type=Path, help="a checkout of the published code")

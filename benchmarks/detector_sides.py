@@ -40,9 +40,9 @@ def photographs(folder: Path, count: int, short_side: int, work: Path) -> Photog
     """The first images of FOLDER's train.json that show something, by name, packed into the folder `work`."""
     content = json.loads((folder / "train.json").read_text(encoding="utf-8"))
     shown = {found["image_id"] for found in content["annotations"]}
-    images = sorted(
-        (i for i in content["images"] if i["id"] in shown), key=lambda image: str(image["file_name"])
-    )[:count]
+    images = sorted((i for i in content["images"] if i["id"] in shown), key=lambda image: str(image["file_name"]))[
+        :count
+    ]
     ids = {image["id"] for image in images}
     objects = [
         {"iscrowd": 0, **found, "id": number}
@@ -129,9 +129,7 @@ class Ours:
                 learner.step(batch, len(index), self.recipe.base_lr)
 
 
-def ours(
-    depth: int, batch: int, precision: str, change: str, photos: Photographs, device: torch.device
-) -> Ours:
+def ours(depth: int, batch: int, precision: str, change: str, photos: Photographs, device: torch.device) -> Ours:
     values = {"optimizer": "adam", "lr": 1e-4, "clip_norm": 0.1, "drop_last": True}
     recipe = DetectionRecipe(epochs=1, batch_size=batch, precision=precision, **values)
     return Ours(depth, recipe, change, photos, device)

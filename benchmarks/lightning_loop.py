@@ -40,20 +40,11 @@ from florilegium.training.task import Feed, Task, place
 PROJECT = Path(__file__).parents[1]
 STUDY = PROJECT / "workflow" / "studies" / "techniques.yaml"
 CLASSES, SIDE = 10, 32
-NOTHING = (
-    tokenize.COMMENT,
-    tokenize.NL,
-    tokenize.NEWLINE,
-    tokenize.INDENT,
-    tokenize.DEDENT,
-    tokenize.ENDMARKER,
-)
+NOTHING = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--widths", type=int, nargs=4, default=(64, 128, 256, 512))
     parser.add_argument("--images", type=int, default=12800, help="of an epoch, which is a block")
@@ -90,9 +81,7 @@ def plain_recipe(precision: str) -> Recipe:
     return Recipe.model_validate({**written, "precision": precision})
 
 
-def sides(
-    model: Model, recipe: Recipe, images: Images, device: torch.device
-) -> dict[str, Callable[[], float]]:
+def sides(model: Model, recipe: Recipe, images: Images, device: torch.device) -> dict[str, Callable[[], float]]:
     """An epoch of each side, as images per second."""
     from plain_lightning import Plain, loader, seconds_of_epoch
 
@@ -116,11 +105,7 @@ def sides(
 
     whole = Whole(task, Feed(images, device), EvalTransform(config))
     decoded = loader(images.pixels.cpu(), images.labels.cpu(), recipe.batch_size)
-    return {
-        "loop": loop,
-        "Lightning, same batches": lightning(whole),
-        "Lightning, DataLoader": lightning(decoded),
-    }
+    return {"loop": loop, "Lightning, same batches": lightning(whole), "Lightning, DataLoader": lightning(decoded)}
 
 
 class Whole:

@@ -31,9 +31,7 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="resnet18")
     parser.add_argument("--size", type=int, default=64)
@@ -46,10 +44,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument(
-        "--clock",
-        default="wall",
-        choices=CLOCKS,
-        help="cpu: the process's own time, on a CPU that others use",
+        "--clock", default="wall", choices=CLOCKS, help="cpu: the process's own time, on a CPU that others use"
     )
     a = parser.parse_args()
     clock = CLOCKS[a.clock]

@@ -53,15 +53,7 @@ def report(
     rows = {**rates, f"{ours} / {other}": ratios}
     summary = summarise(rows)
     write_json(
-        out,
-        {
-            "title": title,
-            "target": target,
-            "summary": summary,
-            "blocks": rates,
-            "machine": machine(),
-            **facts,
-        },
+        out, {"title": title, "target": target, "summary": summary, "blocks": rates, "machine": machine(), **facts}
     )
     print(f"{title} ({len(ratios)} blocks, images per second)")
     for name, row in summary.items():

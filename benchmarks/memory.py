@@ -33,8 +33,7 @@ NETWORKS = {
     ),
     "ViT, 4 blocks of 64": (
         Model(
-            name="norm_vit",
-            arguments={"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 4},
+            name="norm_vit", arguments={"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 4}
         ),
         32,
         64,
@@ -44,9 +43,7 @@ WARM, STEPS = 5, 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--blocks", type=int, default=6)
     a = parser.parse_args()

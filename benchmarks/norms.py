@@ -24,9 +24,7 @@ SMALL = {"patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 4}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="norm_vit", help="norm_vit is a small one; or norm_vit_b32 ...")
     parser.add_argument("--size", type=int, default=32)
@@ -65,11 +63,12 @@ def main() -> None:
         }
         summary[norm] = summarise(rows)
         shown = "  ".join(
-            f"{name} {row['median']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
-            for name, row in summary[norm].items()
+            f"{name} {row['median']:.3g} [{row['low']:.3g}, {row['high']:.3g}]" for name, row in summary[norm].items()
         )
         print(f"{norm:14}{shown}")
-    title = f"{a.model} at {a.size} pixels from 32 stored, batch {a.batch}, {a.precision}, {device}, {a.threads} thread(s)"
+    title = (
+        f"{a.model} at {a.size} pixels from 32 stored, batch {a.batch}, {a.precision}, {device}, {a.threads} thread(s)"
+    )
     write_json(a.out, {"title": title, "summary": summary, "blocks": rates, "machine": machine()})
 
 

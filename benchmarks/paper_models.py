@@ -42,9 +42,7 @@ STEPS = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--preset", default="paper")
     parser.add_argument("--only", default="*", help="glob of the models' names")
@@ -81,9 +79,7 @@ def in_a_process(e: Experiment, batch: int, device: str) -> dict[str, Any]:
     assert isinstance(e.recipe, Recipe)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            return (
-                row | pool.submit(take_steps, e.model, e.recipe, e.data.storage_size, batch, device).result()
-            )
+            return row | pool.submit(take_steps, e.model, e.recipe, e.data.storage_size, batch, device).result()
         except BrokenProcessPool:
             return row | {"outcome": "its process died"}
         except Exception as error:  # whatever it is belongs into the table

@@ -24,9 +24,7 @@ class Published:
     Their code asks torch for a GPU by itself, so the device must be the one that it finds.
     """
 
-    def __init__(
-        self, checkout: Path, photos: Photographs, depth: int, short_side: int, device: torch.device
-    ) -> None:
+    def __init__(self, checkout: Path, photos: Photographs, depth: int, short_side: int, device: torch.device) -> None:
         sys.path.insert(0, str(checkout.resolve()))
         self.data, self.models, self.evaluate = (
             importlib.import_module(f"retinanet.{name}") for name in ("dataloader", "model", "eval")

@@ -23,18 +23,14 @@ SPEC = {"recipe": {f"key{i}": i / 7 for i in range(50)}, "data": {f"key{i}": f"v
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     out = arguments.out.absolute()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        receipts = [
-            write_run(Path(f"results/demo/many/run{i}/corrected/seed0")) for i in range(arguments.runs)
-        ]
+        receipts = [write_run(Path(f"results/demo/many/run{i}/corrected/seed0")) for i in range(arguments.runs)]
         reading = seconds(lambda: [read_receipt(path) for path in receipts])
         verifying = seconds(lambda: verify(*open_ledger(Path("results"))))
         os.chdir(out.parent)
@@ -47,9 +43,7 @@ def main() -> None:
             "runs_verified_per_second": round(arguments.runs / verifying),
         },
     )
-    print(
-        f"{arguments.runs / reading:,.0f} receipts read and {arguments.runs / verifying:,.0f} runs verified a second"
-    )
+    print(f"{arguments.runs / reading:,.0f} receipts read and {arguments.runs / verifying:,.0f} runs verified a second")
 
 
 def write_run(folder: Path) -> Path:

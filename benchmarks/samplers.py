@@ -30,9 +30,7 @@ MORE = 20  # times as many images of a sampler that needs no steps
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--per-class", type=int, default=6, help="images of a block, of each of 10 classes")
     parser.add_argument("--blocks", type=int, default=3)

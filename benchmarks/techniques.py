@@ -29,14 +29,7 @@ from florilegium.training.machine import configure, pick_device
 from florilegium.training.state import Keeper, Progress, StateFolder, Stop
 
 CLASSES, SIDE = 10, 32
-PLAIN = {
-    "epochs": 9,
-    "batch_size": 128,
-    "crop": "centre",
-    "flip": 0.0,
-    "weight_decay": 1e-3,
-    "select": "last",
-}
+PLAIN = {"epochs": 9, "batch_size": 128, "crop": "centre", "flip": 0.0, "weight_decay": 1e-3, "select": "last"}
 CROP = {"crop": "random_resized", "crop_scale": (0.8, 1.0), "crop_ratio": (0.9, 1.1)}
 TECHNIQUES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -62,9 +55,7 @@ HEADS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--widths", type=int, nargs=4, default=(64, 128, 256, 512))
     parser.add_argument("--blocks", type=int, default=10)
@@ -98,9 +89,7 @@ def main() -> None:
         for name, found in rates.items()
     }
     title = f"cifar_resnet18 of widths {list(a.widths)}, {a.precision}, {device}, 1 thread"
-    write_json(
-        a.out, {"title": title, "summary": summary, "of_plain": shares, "blocks": rates, "machine": machine()}
-    )
+    write_json(a.out, {"title": title, "summary": summary, "of_plain": shares, "blocks": rates, "machine": machine()})
     print(f"{title} ({a.blocks} blocks of {a.images} images)")
     for name, row in summary.items():
         print(f"{name:28} {row['median']:9.1f} images/s  {shares[name][0]:6.1%} of plain")

@@ -36,9 +36,7 @@ def counts(code: CodeType, frame: FrameType | None) -> bool:
 
 def trace(frame: FrameType, event: str, argument: object) -> None:
     code = frame.f_code
-    inside = code.co_filename.startswith(folder) and code.co_filename.endswith(
-        ".py"
-    )  # templates are code, too
+    inside = code.co_filename.startswith(folder) and code.co_filename.endswith(".py")  # templates are code, too
     if inside and code not in seen and counts(code, frame.f_back):
         seen.add(code)
 

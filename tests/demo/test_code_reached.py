@@ -15,7 +15,7 @@ import pytest
 import florilegium
 from florilegium.core.fingerprint import package_code
 from florilegium.models import registry
-from tests.unit.module_closure import modules, statements
+from tests.helpers.module_closure import modules, statements
 
 RECORDER = Path(__file__).with_name("record_calls.py")
 PACKAGE = Path(florilegium.__file__).parent
@@ -99,9 +99,7 @@ def test_what_runs_is_covered(whole_demo: Path, tmp_path: Path, stage: str):
     module, arguments = command(stage, whole_demo)
     called = record(module, arguments, whole_demo, tmp_path)
     assert len(called) > 10
-    assert not missed(called, *roots(module, arguments, whole_demo)), (
-        "it runs what its code hash does not cover"
-    )
+    assert not missed(called, *roots(module, arguments, whole_demo)), "it runs what its code hash does not cover"
 
 
 def test_what_is_not_covered_is_noticed(whole_demo: Path, tmp_path: Path):

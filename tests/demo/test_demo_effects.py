@@ -40,7 +40,5 @@ def test_the_audit_finds_what_was_planted_and_no_decoy(whole_demo: Path):
 
 
 def test_a_detector_finds_objects_with_every_seed(whole_demo: Path):
-    runs = [
-        whole_demo / f"results/demo/detection/r18/corrected/seed{seed}/metrics.json" for seed in (0, 1, 2)
-    ]
+    runs = [whole_demo / f"results/demo/detection/r18/corrected/seed{seed}/metrics.json" for seed in (0, 1, 2)]
     assert min(read_json(run)["AP50"] for run in runs) > 0.3

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from florilegium.core.files import read_json
-from tests.packed import pack_here
+from tests.helpers.packed import pack_here
 
 SLIM = {"channels": [16, 32, 64, 128], "layers": [1, 1, 1, 1]}
 SPEC = {
@@ -55,26 +55,13 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def start(world) -> Start:
     """Starts a training by itself, as the workflow does; `memory` is the share of the GPU's that it may take."""
 
-    def begin(
-        out: str, *more: str, seed: int = 0, memory: float = 1.0, **recipe: object
-    ) -> subprocess.Popen[str]:
+    def begin(out: str, *more: str, seed: int = 0, memory: float = 1.0, **recipe: object) -> subprocess.Popen[str]:
         spec = {**SPEC, "recipe": SPEC["recipe"] | recipe}
         stage = ["-m", "florilegium.stages.train"] if memory == 1 else ["-c", LIMITED.format(memory=memory)]
         command = [sys.executable, *stage, "--spec", json.dumps(spec)]
-        command += [
-            "--code",
-            "c0de",
-            "--seeds",
-            str(seed),
-            "--pixels",
-            "pixels32.npy",
-            "--images",
-            "images.csv",
-        ]
+        command += ["--code", "c0de", "--seeds", str(seed), "--pixels", "pixels32.npy", "--images", "images.csv"]
         command += ["--out", f"results/{out}", "--state", f"state/{out}", "--device", "cuda", *more]
-        return subprocess.Popen(
-            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ
-        )
+        return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ)
 
     return begin
 

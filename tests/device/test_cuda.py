@@ -22,11 +22,7 @@ def test_the_same_seed_gives_the_same_bits_and_learns(train, precision):
     first = train("first", precision=precision, mixup=0.2)
     train("again", precision=precision, mixup=0.2)
     assert digests("first") == digests("again")
-    assert first["receipt"]["determinism"] == {
-        "asked": True,
-        "guaranteed": machine.GPU,
-        "exceptions": [],
-    }
+    assert first["receipt"]["determinism"] == {"asked": True, "guaranteed": machine.GPU, "exceptions": []}
     assert torch.cuda.get_device_name() in first["receipt"]["device"]
     assert first["cost"]["precision"] == precision
     assert 0 < first["cost"]["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory

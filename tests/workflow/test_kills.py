@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from florilegium.core.files import digest, read_json
-from tests.workflow.conftest import snakemake
-from tests.workflow.kills import (
+from tests.helpers.kills import (
     KINDS,
     RUN,
     SEEDS,
@@ -19,6 +18,7 @@ from tests.workflow.kills import (
     trainers,
     wait_for_trainer,
 )
+from tests.workflow.conftest import snakemake
 
 ASKED = options(epochs=80)
 

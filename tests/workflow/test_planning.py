@@ -58,11 +58,7 @@ def folders(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def python(folder: Path, *arguments: str) -> list[str]:
     """The JSON list that a script prints last."""
     done = subprocess.run(
-        [sys.executable, "-c", *arguments],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -72,9 +68,7 @@ def processor_seconds(folder: Path) -> float:
     """The processor time of one plan, which unlike the clock does not count what else the machine does."""
     command = [sys.executable, "-m", "snakemake", "-n", "all"]
     with (folder / "plan.log").open("w+") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment(folder), stdout=log, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=log, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         log.seek(0)

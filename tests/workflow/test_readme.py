@@ -21,9 +21,7 @@ LEAK_FOUND = 1
 
 def blocks(readme: str) -> list[list[str]]:
     """The commands of each block of code, in order, without those that set up."""
-    lines = [
-        [line.partition("  #")[0].strip() for line in block.splitlines()] for block in BLOCK.findall(readme)
-    ]
+    lines = [[line.partition("  #")[0].strip() for line in block.splitlines()] for block in BLOCK.findall(readme)]
     kept = [[line for line in block if line and not line.startswith(SETS_UP)] for block in lines]
     return [block for block in kept if block]
 
@@ -41,9 +39,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, block: list[str]) -> 
     """A copy in which the commands find what they name: all studies are in the whole demo alone."""
     if any("demo_scenes" in command or " reference " in command for command in block):
         whole = request.getfixturevalue("whole_demo")
-        return Path(
-            shutil.copytree(whole, tmp_path / "whole", symlinks=True, ignore=shutil.ignore_patterns(".venv"))
-        )
+        return Path(shutil.copytree(whole, tmp_path / "whole", symlinks=True, ignore=shutil.ignore_patterns(".venv")))
     return Path(request.getfixturevalue("copy"))
 
 

@@ -23,9 +23,7 @@ FLOWERS = "results/demo/flowers"
 TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.", f"{FLOWERS}/scores.")
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
-STUDIES = tuple(
-    f"results/demo/{study}/" for study in ("flowers", "generation", "normalization", "tiny_imagenet")
-)
+STUDIES = tuple(f"results/demo/{study}/" for study in ("flowers", "generation", "normalization", "tiny_imagenet"))
 ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
 ALL_TABLES = tuple(
     f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs", "scores")
@@ -39,11 +37,7 @@ ATTENTION = tuple(
 )
 ATTRIBUTION = tuple(
     f"results/demo/{name}/corrected/seed0/attribution/"
-    for name in (
-        "flowers/resnet18_from102_clean",
-        "normalization/cifar10_b16_ln",
-        "techniques/resnet18_plain",
-    )
+    for name in ("flowers/resnet18_from102_clean", "normalization/cifar10_b16_ln", "techniques/resnet18_plain")
 )
 PROBE = "results/demo/tiny_imagenet/deit/probe_cached/"
 AUDITS = ("results/demo/audit/",)
@@ -153,9 +147,7 @@ def test_a_constant_reruns_its_users_and_what_follows(copy: Path, everything: se
 def test_a_definition_that_nothing_uses_reruns_nothing(copy: Path):
     for module, _, _ in HELPERS.values():
         path = copy / "src/florilegium" / module
-        path.write_text(
-            f"{path.read_text()}\nANOTHER_CONSTANT = 1\n\n\ndef another():\n    return ANOTHER_CONSTANT\n"
-        )
+        path.write_text(f"{path.read_text()}\nANOTHER_CONSTANT = 1\n\n\ndef another():\n    return ANOTHER_CONSTANT\n")
     assert planned(copy, "all") == set()
 
 

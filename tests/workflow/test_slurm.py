@@ -81,9 +81,7 @@ def submit(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Start Snakemake, which submits its jobs to Slurm; what it says goes to a file."""
     command = [sys.executable, "-m", "snakemake", *ON_SLURM, *arguments]
     with open(folder / "said.txt", "wb") as said:
-        return subprocess.Popen(
-            command, cwd=folder, env=environment(folder), stdout=said, stderr=subprocess.STDOUT
-        )
+        return subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=said, stderr=subprocess.STDOUT)
 
 
 def finish(process: subprocess.Popen[bytes], folder: Path) -> str:

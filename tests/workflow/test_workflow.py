@@ -37,22 +37,8 @@ PHASES = {
     "pretrain": {"download", "dedup", "pack", "pretrain"},
     "sweep": {"download", "dedup", "pack", "pretrain", "sweep"},
     "ablate": {"download", "dedup", "pack", "pretrain", "ablate"},
-    "finetune": {
-        "download",
-        "dedup",
-        "pack",
-        "pretrain",
-        "train",
-        "finetune",
-    },  # train: a frozen backbone's features
-    "generate": {
-        "download",
-        "dedup",
-        "pack",
-        "pretrain",
-        "train",
-        "generate",
-    },  # train: who judges the images
+    "finetune": {"download", "dedup", "pack", "pretrain", "train", "finetune"},  # train: a frozen backbone's features
+    "generate": {"download", "dedup", "pack", "pretrain", "train", "generate"},  # train: who judges the images
 }
 
 
@@ -171,9 +157,7 @@ def test_attention_over_nodes_is_planned_for_heads_on_a_resnet(fresh):
         "nodes.png", "heads.png", "change.png",
     }  # fmt: skip
     head = "results/demo/techniques/resnet18_then_graph"
-    seen = {
-        path for path in planned(fresh, "explanation") if path.startswith(head) and path.endswith("nodes.png")
-    }
+    seen = {path for path in planned(fresh, "explanation") if path.startswith(head) and path.endswith("nodes.png")}
     assert seen == {f"{head}/{arm}/seed0/attention/nodes.png" for arm in ("corrected", "as_published")}
 
 
@@ -245,7 +229,4 @@ def test_a_study_cannot_take_the_name_of_a_target(fresh):
     (fresh / "pack.yaml").write_bytes((fresh / "workflow/studies/techniques.yaml").read_bytes())
     done = snakemake(fresh, "-n", "--cores", "1", "all", "--config", "own_studies=[pack.yaml]", code=None)
     assert done.returncode != 0
-    assert (
-        "error: pack: a study cannot have the name of one of the workflow's own targets"
-        in done.stdout + done.stderr
-    )
+    assert "error: pack: a study cannot have the name of one of the workflow's own targets" in done.stdout + done.stderr

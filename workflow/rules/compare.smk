@@ -11,9 +11,7 @@ def tables_of(study):
 rule compare_study:
     """Hold the runs of a study against what was published, and against one another."""
     input:
-        lambda w: paths.runs(
-            w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True
-        ),
+        lambda w: paths.runs(w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True),
         images=lambda w: paths.tables(w.study),
     output:
         table=report(

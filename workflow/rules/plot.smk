@@ -105,10 +105,7 @@ rule plot_page:
     input:
         [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in tables_of(study)],
         [list(FIGURES[study]) for study in plan.studies],
-        [
-            paths.runs(study, "metrics.json", "history.csv", "cost.json", "receipt.json")
-            for study in plan.studies
-        ],
+        [paths.runs(study, "metrics.json", "history.csv", "cost.json", "receipt.json") for study in plan.studies],
         paths.audits(),
         [f"{TEMPLATES}/page.{kind}" for kind in ("html", "css")],
         images=paths.tables(),

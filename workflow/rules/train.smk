@@ -32,9 +32,7 @@ for group in TRAININGS:
         input:
             unpack(by_run(paths.training_inputs, seeds=seeds)),
         output:
-            expand(
-                f"{RUN}/{{file}}", seed=seeds, file=(*outputs.RUN[task], outputs.RECEIPT), allow_missing=True
-            ),
+            expand(f"{RUN}/{{file}}", seed=seeds, file=(*outputs.RUN[task], outputs.RECEIPT), allow_missing=True),
         log:
             f"logs/train/{plan.settings.preset}/{{run}}/{seeds_in(seeds)}.log",
         wildcard_constraints:

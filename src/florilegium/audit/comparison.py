@@ -91,20 +91,11 @@ class Comparison:
 
 
 def compare(
-    a: Collection,
-    b: Collection,
-    settings: Audit,
-    *,
-    held_out: tuple[str, ...] = HELD_OUT,
-    workers: int = 1,
+    a: Collection, b: Collection, settings: Audit, *, held_out: tuple[str, ...] = HELD_OUT, workers: int = 1
 ) -> Comparison:
     """Every pair within the radius, with its verdict; pass `a` twice to search inside it."""
     candidates = search(
-        a.hashes,
-        None if b is a else b.hashes,
-        radius=settings.radius,
-        dihedral=settings.dihedral,
-        workers=workers,
+        a.hashes, None if b is a else b.hashes, radius=settings.radius, dihedral=settings.dihedral, workers=workers
     )
     confirmed = confirm(a.hashes, b.hashes, candidates, settings)
     pairs = pd.DataFrame(
@@ -134,14 +125,9 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
     within a split stay.
     """
     leaks = across_splits(comparison) if comparison.inside else comparison.leaks()
-    leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(
-        ["image_a", "rank", "pixel_distance", "image_b"]
-    )
+    leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(["image_a", "rank", "pixel_distance", "image_b"])
     reasons = [
-        (
-            image,
-            _reason(group["split_b"].iloc[0], group["image_b"].iloc[0], comparison.b.name, len(group) - 1),
-        )
+        (image, _reason(group["split_b"].iloc[0], group["image_b"].iloc[0], comparison.b.name, len(group) - 1))
         for image, group in leaks.groupby("image_a", sort=True)
     ]
     return pd.DataFrame(reasons, columns=["image", "reason"])
@@ -150,9 +136,7 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
 def across_splits(comparison: Comparison) -> pd.DataFrame:
     """The pairs inside one set that show the same picture in two splits, the later one on side b."""
     same = comparison.same
-    swapped = {
-        f"{key}_{side}": f"{key}_{other}" for key in ("image", "split") for side, other in ("ab", "ba")
-    }
+    swapped = {f"{key}_{side}": f"{key}_{other}" for key in ("image", "split") for side, other in ("ab", "ba")}
     both = pd.concat([same, same.rename(columns=swapped)])
     return both[both["split_a"].map(rank) < both["split_b"].map(rank)]
 

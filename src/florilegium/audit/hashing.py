@@ -14,16 +14,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
 from florilegium.data.decode import BadImage, decode, in_processes
 
-NAMES = (
-    "identity",
-    "rotate90",
-    "rotate180",
-    "rotate270",
-    "flip",
-    "flip_rotate90",
-    "flip_rotate180",
-    "flip_rotate270",
-)
+NAMES = ("identity", "rotate90", "rotate180", "rotate270", "flip", "flip_rotate90", "flip_rotate180", "flip_rotate270")
 IDENTITY = 0
 SIDE = 32  # pixels of the thumbnail that pHash is made from
 LOW = 8  # lowest frequencies that it keeps along each axis
@@ -82,9 +73,7 @@ class Hashes:
 
     def take(self, rows: NDArray[np.intp]) -> "Hashes":
         """The images of `rows`, in that order."""
-        return Hashes(
-            self.images[rows], self.hash[rows], self.reliable[rows], self.grey[rows], self.thumb[rows]
-        )
+        return Hashes(self.images[rows], self.hash[rows], self.reliable[rows], self.grey[rows], self.thumb[rows])
 
     def save(self, path: Path) -> None:
         """Write an .npz whose bytes depend on the content alone."""

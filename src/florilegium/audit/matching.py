@@ -68,9 +68,7 @@ class _Sweep:
                 yield transform, column, np.bitwise_count(rows ^ columns)
 
 
-def search(
-    a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = True, workers: int = 1
-) -> Candidates:
+def search(a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = True, workers: int = 1) -> Candidates:
     """All pairs at a Hamming distance of at most `radius`, inside a when `b` is None.
 
     Inside one set a pair is a row and a later row: each unordered pair once, and none with itself.

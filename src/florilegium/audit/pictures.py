@@ -32,11 +32,7 @@ def distance_histograms(comparison: Comparison) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.margins(y=0.25)  # room for the legend above the bars
-    name = (
-        f"inside {comparison.a.name}"
-        if comparison.inside
-        else f"{comparison.a.name} against {comparison.b.name}"
-    )
+    name = f"inside {comparison.a.name}" if comparison.inside else f"{comparison.a.name} against {comparison.b.name}"
     figure.suptitle(f"Audit {name}: {len(comparison.same):,} pairs show the same picture", fontsize=12)
     return figure
 
@@ -74,8 +70,7 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
     axes.set(
         title=f"Each image of {comparison.b.name}",
-        xlabel="hash distance to its nearest "
-        + ("other image" if comparison.inside else f"in {comparison.a.name}"),
+        xlabel="hash distance to its nearest " + ("other image" if comparison.inside else f"in {comparison.a.name}"),
         ylabel="images",
         xticks=range(0, 34, 4),
     )

@@ -91,11 +91,7 @@ def read_settings(arguments: argparse.Namespace) -> Audit:
         raise UserError(f"--pixel-threshold {arguments.pixel_threshold}: must lie between 0 and 1")
     if arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: must be at least 1")
-    return Audit(
-        radius=arguments.radius,
-        pixel_threshold=arguments.pixel_threshold,
-        dihedral=not arguments.no_dihedral,
-    )
+    return Audit(radius=arguments.radius, pixel_threshold=arguments.pixel_threshold, dihedral=not arguments.no_dihedral)
 
 
 def collect(arguments: argparse.Namespace) -> tuple[Collection, Collection]:
@@ -108,8 +104,7 @@ def collect(arguments: argparse.Namespace) -> tuple[Collection, Collection]:
     if len(set(names)) < len(names):
         names = [str(root) for root in roots]
     collections = [
-        hash_folder(name, root, images, arguments)
-        for name, root, images in zip(names, roots, listed, strict=True)
+        hash_folder(name, root, images, arguments) for name, root, images in zip(names, roots, listed, strict=True)
     ]
     return collections[0], collections[-1]
 

@@ -10,10 +10,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("check-submission", help=__doc__, description=__doc__)
     parser.add_argument("file", type=Path, help="COCO results, such as a run's predictions.json")
     parser.add_argument(
-        "--annotations",
-        type=Path,
-        required=True,
-        help="COCO file of the test set; its annotations may be absent",
+        "--annotations", type=Path, required=True, help="COCO file of the test set; its annotations may be absent"
     )
     parser.set_defaults(run=run)
 

@@ -10,9 +10,7 @@ from florilegium.evaluation.image_files import aligned
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("evaluate", help=__doc__, description=__doc__)
-    parser.add_argument(
-        "checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it"
-    )
+    parser.add_argument("checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it")
     parser.add_argument(
         "dataset",
         help="a folder of images a class (or train, val and test of them), or a packed data set's name; for a "

@@ -11,9 +11,7 @@ from florilegium.evaluation.image_files import aligned
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("predict", help=__doc__, description=__doc__)
-    parser.add_argument(
-        "checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it"
-    )
+    parser.add_argument("checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it")
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="image files, or folders of them")
     parser.add_argument("--top", type=positive, default=1, metavar="K", help="how many classes an image (1)")
     parser.add_argument(

@@ -12,9 +12,7 @@ image was right. Every receipt is held against its files first; one that does no
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("reference", help=__doc__, description=DESCRIPTION)
     parser.add_argument("results", type=Path, help="results/<preset>, finished")
-    parser.add_argument(
-        "--hardware", required=True, help="what it ran on, in words: '2 cores of an AMD EPYC'"
-    )
+    parser.add_argument("--hardware", required=True, help="what it ran on, in words: '2 cores of an AMD EPYC'")
     parser.add_argument(
         "--out", type=Path, help="the folder to write (results/reference/<preset>-<hardware> without it)"
     )

@@ -8,17 +8,10 @@ from florilegium.core.errors import report
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("submit", help=__doc__, description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it")
+    parser.add_argument("images", type=Path, help="the folder that the file names of the annotations start from")
     parser.add_argument(
-        "checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it"
-    )
-    parser.add_argument(
-        "images", type=Path, help="the folder that the file names of the annotations start from"
-    )
-    parser.add_argument(
-        "--annotations",
-        type=Path,
-        required=True,
-        help="COCO file of the test set; its annotations may be absent",
+        "--annotations", type=Path, required=True, help="COCO file of the test set; its annotations may be absent"
     )
     parser.add_argument("--out", type=Path, required=True, help="COCO results")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))

@@ -15,10 +15,7 @@ exit code: 0 all fits, 1 something does not, 2 bad input"""
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
-        "verify",
-        help=__doc__,
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "verify", help=__doc__, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("path", type=Path, help="results/, or any folder or file below it")
     parser.set_defaults(run=run)

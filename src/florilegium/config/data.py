@@ -133,8 +133,7 @@ class DetectionData(Strict):
     short_side: AtLeastOne = Field(608, description="pixels of the packed image's shorter side")
     long_side: AtLeastOne = Field(1024, description="most pixels of its longer side")
     padding: Literal["least", "doubled"] = Field(
-        "least",
-        description="to the next multiple of 32; doubled: 32 pixels more where a side is one already",
+        "least", description="to the next multiple of 32; doubled: 32 pixels more where a side is one already"
     )
     boxes: Literal["as_annotated", "last_corner"] = Field(
         "as_annotated",
@@ -196,8 +195,7 @@ class Dataset(Strict):
     rendered: Rendering | None = None
     classes: tuple[str, ...] = Field((), strict=False, description="class names in label order")
     images: dict[Split, AtLeastOne] | None = Field(
-        None,
-        description="how many the makers publish, by the split that they are in here; for estimates alone",
+        None, description="how many the makers publish, by the split that they are in here; for estimates alone"
     )
     sides: tuple[AtLeastOne, AtLeastOne] | None = Field(
         None,

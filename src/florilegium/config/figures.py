@@ -34,8 +34,7 @@ class PlotFields(Strict):
         "recipe.freeze_blocks; against: or a metric such as seconds_per_epoch",
     )
     by: str | None = Field(
-        None,
-        description="against: one line for each value of this, written like x; heatmap: one row for each",
+        None, description="against: one line for each value of this, written like x; heatmap: one row for each"
     )
     marked: tuple[Count, ...] = Field(
         (), strict=False, description="seeds: those that are held against all other seeds of the arms"
@@ -105,9 +104,7 @@ def choose(
             if tuple(beside.experiment.split("/")) not in everywhere:
                 names = {"/".join(arm) for arm in everywhere}
                 raise unknown("experiment", beside.experiment, names, f"{place}: published")
-        arms = dict.fromkeys(
-            arm for glob in entry.experiments for arm, texts in here.items() if _fits(glob, texts)
-        )
+        arms = dict.fromkeys(arm for glob in entry.experiments for arm, texts in here.items() if _fits(glob, texts))
         for task in dict.fromkeys(by_arm[arm].task for arm in arms) or [None]:
             check_metrics(_measured(entry), task, f"{place}: metrics")
         values = entry.model_dump(exclude={"experiments"})
@@ -127,11 +124,7 @@ def asked(experiment: Experiment, plots: Sequence[PlotChoice], where: str) -> di
     among them."""
     key = (experiment.name, experiment.arm)
     paths = [path for plot in plots if key in plot.arms for path in (plot.x, plot.by)]
-    return {
-        path: _value(experiment, path, where)
-        for path in paths
-        if path and path not in NAMED and path not in WORDS
-    }
+    return {path: _value(experiment, path, where) for path in paths if path and path not in NAMED and path not in WORDS}
 
 
 def _value(experiment: Experiment, path: str, where: str) -> Any:

@@ -12,12 +12,7 @@ from florilegium.config.products import Attention, Attribution
 from florilegium.config.study import Preset, Settings, StudyFile
 from florilegium.core.files import write_json
 
-FILES: dict[str, type[BaseModel]] = {
-    "config": Settings,
-    "study": StudyFile,
-    "preset": Preset,
-    "dataset": Dataset,
-}
+FILES: dict[str, type[BaseModel]] = {"config": Settings, "study": StudyFile, "preset": Preset, "dataset": Dataset}
 # Sections that files may give in part: they are merged before they are checked as a whole.
 PARTIAL: dict[str, list[type[BaseModel]]] = {
     "data": [kind.data for kind in TASKS.values()],

@@ -11,7 +11,7 @@ from florilegium.config.base import AtLeastOne, Name, Strict
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.outputs import ANSWERS
 
-FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+COCO_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
 Scored = Literal["classification", "detection", "generation"]
@@ -62,7 +62,7 @@ SCORING: dict[Scored, Scoring] = {
     ),
     "detection": Scoring(
         main="AP",
-        scores=(*FIGURES, "last_AP"),
+        scores=(*COCO_METRICS, "last_AP"),
         derived=ON_VALIDATION,
         on_test=(),
         shown=("AP", "AP50", "AP75"),
@@ -71,13 +71,7 @@ SCORING: dict[Scored, Scoring] = {
     ),
     # Every run has a loss; a generator has nothing else of its own until its samples are judged.
     "generation": Scoring(
-        main="loss",
-        scores=(),
-        derived=(),
-        on_test=(),
-        shown=("loss",),
-        answers=ANSWERS["generation"],
-        axis="loss",
+        main="loss", scores=(), derived=(), on_test=(), shown=("loss",), answers=ANSWERS["generation"], axis="loss"
     ),
 }
 SCORES = frozenset(name for task in SCORING.values() for name in task.scores)
@@ -94,10 +88,7 @@ COURSE = ("loss", "epochs", "best_epoch")
 DIVERGENCE = "divergence_rate"  # of an arm: the share of its runs that diverged
 GAIN = "gain"  # of an arm over another: the paired difference of the main metric
 MEMORY_FACTOR, SPEED_FACTOR = "memory_factor", "speed_factor"
-FACTORS = {
-    MEMORY_FACTOR: "peak_memory_bytes",
-    SPEED_FACTOR: "seconds_per_epoch",
-}  # and what they are ratios of
+FACTORS = {MEMORY_FACTOR: "peak_memory_bytes", SPEED_FACTOR: "seconds_per_epoch"}  # and what they are ratios of
 BETWEEN = (GAIN, *FACTORS)  # what only two arms have together
 BY_HARDWARE = (*CLOCKED, SPEED_FACTOR)
 SIGNED = {GAIN, GAP}  # fractions that may be below zero
@@ -128,7 +119,7 @@ WORDS = {
     "evaluation_share": "share spent on evaluation",
     "train_images_per_second": "training images a second",
     "peak_memory_bytes": "peak memory",
-    **{name: name for name in FIGURES},
+    **{name: name for name in COCO_METRICS},
     "last_AP": "AP, last epoch",
 }
 
@@ -189,9 +180,7 @@ class Published(Strict):
     high: float
     source: str = Field(description="where in the study document it stands")
     note: str = ""
-    printed: str = Field(
-        "", description="in place of low and high: the digits and their unit, such as 87 M or 330 MiB"
-    )
+    printed: str = Field("", description="in place of low and high: the digits and their unit, such as 87 M or 330 MiB")
     classes: AtLeastOne | None = Field(
         None, description="sizes: of the head that was counted; null: as many as the data set has"
     )

@@ -20,25 +20,18 @@ class Attention(Strict):
         "all of whose heads are drawn",
     )
     blocks: tuple[Count, ...] = Field(
-        BLOCKS,
-        strict=False,
-        min_length=1,
-        description="blocks whose maps are drawn, of the first test image",
+        BLOCKS, strict=False, min_length=1, description="blocks whose maps are drawn, of the first test image"
     )
     head: Count = Field(0, description="the head whose maps are drawn")
     images: AtLeastOne = Field(
         100, description="test images that entropy and diagonal are means over; all where there are fewer"
     )
-    shown: AtLeastOne = Field(
-        4, description="test images that the rollout, or what nodes attend to, is drawn of"
-    )
+    shown: AtLeastOne = Field(4, description="test images that the rollout, or what nodes attend to, is drawn of")
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> "Attention":
         if self.of == "nodes" and (self.blocks != BLOCKS or self.head):
-            raise ValueError(
-                "blocks, head: of = nodes draws all heads of the one block that there is; leave them out"
-            )
+            raise ValueError("blocks, head: of = nodes draws all heads of the one block that there is; leave them out")
         return self
 
     def check(self, where: str, *, blocks: int, heads: int) -> None:
@@ -74,13 +67,10 @@ METHODS: tuple[Method, ...] = Method.__args__  # type: ignore[attr-defined]
 class Attribution(Strict):
     """Which test images are explained, by which methods, and how closely."""
 
-    images: AtLeastOne = Field(
-        16, description="test images that the methods are judged on; all where there are fewer"
-    )
+    images: AtLeastOne = Field(16, description="test images that the methods are judged on; all where there are fewer")
     shown: AtLeastOne = Field(4, description="how many of them have a figure of their own")
     sampled: Literal["right_and_wrong", "right", "wrong"] = Field(
-        "right_and_wrong",
-        description="by the network's answer: as many wrong as right ones, as far as there are",
+        "right_and_wrong", description="by the network's answer: as many wrong as right ones, as far as there are"
     )
     names: tuple[str | Count, ...] = Field(
         (),
@@ -118,9 +108,7 @@ class Attribution(Strict):
 class Audit(Strict):
     """When two images are called the same picture."""
 
-    radius: Count = Field(
-        10, description="largest Hamming distance of two 64-bit pHashes; distances are even"
-    )
+    radius: Count = Field(10, description="largest Hamming distance of two 64-bit pHashes; distances are even")
     pixel_threshold: NotNegative = Field(
         0.02, description="largest mean squared difference of the 32 x 32 RGB thumbnails in [0, 1]"
     )

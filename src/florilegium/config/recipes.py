@@ -49,10 +49,7 @@ class Recipe(TrainingRecipe):
         "randaugment": {0: ("randaugment_magnitude",)},
     }
 
-    AFTER_THE_FINDER: ClassVar[tuple[str, ...]] = (
-        *TrainingRecipe.AFTER_THE_FINDER,
-        *("val_augmented", "features"),
-    )
+    AFTER_THE_FINDER: ClassVar[tuple[str, ...]] = (*TrainingRecipe.AFTER_THE_FINDER, *("val_augmented", "features"))
 
     # augmentation
     crop: Literal["random_resized", "padded", "centre"] = "random_resized"
@@ -73,15 +70,11 @@ class Recipe(TrainingRecipe):
     )
     # input
     image_size: AtLeastOne | None = Field(None, description="side in pixels; null takes the model's own")
-    mean: tuple[float, float, float] | None = Field(
-        None, strict=False, description="null takes the model's own"
-    )
+    mean: tuple[float, float, float] | None = Field(None, strict=False, description="null takes the model's own")
     std: tuple[Positive, Positive, Positive] | None = Field(
         None, strict=False, description="null takes the model's own"
     )
-    interpolation: Literal["bilinear", "bicubic"] | None = Field(
-        None, description="null takes the model's own"
-    )
+    interpolation: Literal["bilinear", "bicubic"] | None = Field(None, description="null takes the model's own")
     crop_pct: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None,
         description="part of an image's side that tests, and crop = centre, keep; null takes the model's own, 1 is "
@@ -89,8 +82,7 @@ class Recipe(TrainingRecipe):
     )
     # linear probes
     features: Literal["live", "cached"] = Field(
-        "live",
-        description="cached: a frozen backbone sees each image once, and the heads learn from what it saw",
+        "live", description="cached: a frozen backbone sees each image once, and the heads learn from what it saw"
     )
     # regularisation
     label_smoothing: Fraction = 0.0
@@ -117,18 +109,12 @@ class Recipe(TrainingRecipe):
     def _check_cacheable(self) -> None:
         """One image has one feature only where nothing before the heads learns or draws."""
         if "backbone" not in self.freeze:
-            raise ValueError(
-                "features: cached needs a backbone that does not learn; set freeze to [backbone]"
-            )
+            raise ValueError("features: cached needs a backbone that does not learn; set freeze to [backbone]")
         if self.lr == FROM_FINDER:
-            raise ValueError(
-                "lr: the finder trains a whole network, not heads on cached features; give a number"
-            )
+            raise ValueError("lr: the finder trains a whole network, not heads on cached features; give a number")
         for key, still in STILL.items():
             if getattr(self, key) != still:
-                raise ValueError(
-                    f"{key}: {getattr(self, key)} has no effect on cached features; set it to {still}"
-                )
+                raise ValueError(f"{key}: {getattr(self, key)} has no effect on cached features; set it to {still}")
 
 
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
@@ -172,9 +158,7 @@ class DetectionRecipe(TrainingRecipe):
     # what counts as found
     score_threshold: Fraction = 0.05
     suppression_iou: Fraction = Field(0.5, description="of boxes of a class that overlap more, one stays")
-    top_k: AtLeastOne | None = Field(
-        1000, description="likeliest answers of an image that suppression sees; null: all"
-    )
+    top_k: AtLeastOne | None = Field(1000, description="likeliest answers of an image that suppression sees; null: all")
     max_detections: AtLeastOne | None = Field(100, description="most boxes of an image; null: all")
 
     @model_validator(mode="before")
@@ -214,8 +198,7 @@ class GenerationRecipe(TrainingRecipe):
     label_dropout: Fraction = Field(0.1, description="how often the class is hidden, for guidance")
     label_dropout_by: Literal["sample", "batch"] = "sample"
     loss: Literal["mean", "sum_by_squared_batch"] = Field(
-        "mean",
-        description="of the squared errors; their sum over the squared batch size is what study 4 took",
+        "mean", description="of the squared errors; their sum over the squared batch size is what study 4 took"
     )
     # ACGAN
     class_weight: NotNegative = Field(1.0, description="of the classification losses beside the adversarial")
@@ -223,9 +206,7 @@ class GenerationRecipe(TrainingRecipe):
     @model_validator(mode="after")
     def _unselected(self) -> "GenerationRecipe":
         if self.select == "best" or self.early_stop:
-            raise ValueError(
-                "select, early_stop: a generator has no score to choose an epoch by; leave them out"
-            )
+            raise ValueError("select, early_stop: a generator has no score to choose an epoch by; leave them out")
         if self.lr == FROM_FINDER:
             raise ValueError("lr: the finder is for classifiers; give a number")
         if self.beta_start > self.beta_end:

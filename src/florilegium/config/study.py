@@ -23,9 +23,7 @@ def check_trackers(names: Iterable[TrackerName]) -> None:
     """Raise `UserError` for the first tracker whose package is not installed."""
     for name in names:
         if find_spec(name) is None:
-            raise UserError(
-                f"config.yaml: trackers: {name} is not installed; pip install {name}, or take it out"
-            )
+            raise UserError(f"config.yaml: trackers: {name} is not installed; pip install {name}, or take it out")
 
 
 def request_trackers(names: Iterable[TrackerName]) -> None:
@@ -61,9 +59,7 @@ class ExperimentEntry(Strict):
 
     base: Name | None = None
     abstract: bool = Field(False, description="only inherited from, never run")
-    title: str = Field(
-        "", description="`{network}` and `{first_weights}` in it become what is true of the preset"
-    )
+    title: str = Field("", description="`{network}` and `{first_weights}` in it become what is true of the preset")
     network: str = Field(
         "",
         description="what the study calls its network, such as ViT-B/16; empty: its base's. Where another one is "
@@ -83,9 +79,7 @@ class ExperimentEntry(Strict):
     attribution: dict[str, Any] | None = Field(
         None, description="say which pixels the trained network answers by; {} takes every default"
     )
-    samples: dict[str, Any] | None = Field(
-        None, description="sets of images to make with the trained generator"
-    )
+    samples: dict[str, Any] | None = Field(None, description="sets of images to make with the trained generator")
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(
         default_factory=dict, description="`section.key`: values; one experiment each, named after them"
@@ -114,36 +108,27 @@ class Overlay(Strict):
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
-    init: dict[str, Any] | None = Field(
-        None, description="in place of the study's first weights; {}: random ones"
-    )
+    init: dict[str, Any] | None = Field(None, description="in place of the study's first weights; {}: random ones")
     seeds: tuple[Count, ...] | None = Field(
         None, strict=False, description="of every arm, but for those that name theirs here"
     )
     attention: dict[str, Any] | None = Field(
-        None,
-        description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway",
+        None, description="for several experiments (`all`, a glob): of those alone whose attention is looked at anyway"
     )
     attribution: dict[str, Any] | None = Field(
         None, description="for several experiments: of those alone that are explained anyway"
     )
-    samples: dict[str, Any] | None = Field(
-        None, description="as attention: of those alone that have samples anyway"
-    )
+    samples: dict[str, Any] | None = Field(None, description="as attention: of those alone that have samples anyway")
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
-    skip_arms: tuple[Name, ...] = Field(
-        (), strict=False, description="leave these of its arms out, where it has them"
-    )
+    skip_arms: tuple[Name, ...] = Field((), strict=False, description="leave these of its arms out, where it has them")
 
 
 class StudyOverlay(Strict):
     """What a preset changes of a whole study, and of single experiments of it."""
 
     all: Overlay = Field(default_factory=Overlay)
-    experiments: dict[str, Overlay] = Field(
-        default_factory=dict, description="by name or glob; what stands lower wins"
-    )
+    experiments: dict[str, Overlay] = Field(default_factory=dict, description="by name or glob; what stands lower wins")
 
 
 class Preset(Strict):

@@ -72,17 +72,11 @@ class TrainingRecipe(Strict):
     warmup_start: Fraction = Field(0.0, description="first rate of the warm-up as a part of lr")
     tail_epochs: NotNegative = Field(0.0, description="linear fall to zero over the last epochs")
     final_lr: Fraction = Field(0.0, description="last rate of the cosine as a part of lr")
-    milestones: tuple[Positive, ...] = Field(
-        (), strict=False, description="step: epochs after which the rate falls"
-    )
+    milestones: tuple[Positive, ...] = Field((), strict=False, description="step: epochs after which the rate falls")
     gamma: Fraction = Field(0.1, description="step and plateau: factor of each fall")
-    plateau_patience: Count = Field(
-        5, description="plateau: epochs without a lower validation loss before a fall"
-    )
+    plateau_patience: Count = Field(5, description="plateau: epochs without a lower validation loss before a fall")
     # averaging
-    ema: Fraction | None = Field(
-        None, description="decay of the averaged weights that are evaluated; null is off"
-    )
+    ema: Fraction | None = Field(None, description="decay of the averaged weights that are evaluated; null is off")
     swa_start: Fraction | None = Field(
         None, description="part of the epochs after which weights are averaged (SWA); null is off"
     )
@@ -94,18 +88,12 @@ class TrainingRecipe(Strict):
     )
     # freezing
     freeze: tuple[str, ...] = Field(
-        (),
-        strict=False,
-        description="modules by name whose parameters do not train; backbone: all but the classifier",
+        (), strict=False, description="modules by name whose parameters do not train; backbone: all but the classifier"
     )
-    freeze_blocks: Count = Field(
-        0, description="first blocks or stages that do not train, with all before them"
-    )
+    freeze_blocks: Count = Field(0, description="first blocks or stages that do not train, with all before them")
     # selection
     select: Literal["best", "last"] = Field("best", description="best validation epoch, or the last epoch")
-    early_stop: AtLeastOne | None = Field(
-        None, description="epochs without a better validation before the end"
-    )
+    early_stop: AtLeastOne | None = Field(None, description="epochs without a better validation before the end")
     early_stop_on: Literal["score", "val_loss"] = Field(
         "score", description="what is better: a higher score, of equals a lower loss, or a lower loss alone"
     )
@@ -118,9 +106,7 @@ class TrainingRecipe(Strict):
     )
     restart_factor: Positive = Field(0.1, le=1, description="factor of the rate from each restart on")
     # weights
-    allow_missing: tuple[str, ...] = Field(
-        (), strict=False, description="state dict keys (globs) that may be absent"
-    )
+    allow_missing: tuple[str, ...] = Field((), strict=False, description="state dict keys (globs) that may be absent")
     allow_unexpected: tuple[str, ...] = Field(
         (), strict=False, description="state dict keys (globs) that may be ignored"
     )
@@ -138,25 +124,19 @@ class TrainingRecipe(Strict):
                 f"{self.warmup_epochs} + {self.tail_epochs} is more than epochs = {self.epochs}",
             )
         if self.batch_size % self.accumulate:
-            refuse(
-                "accumulate",
-                f"batch_size = {self.batch_size} does not divide into {self.accumulate} micro-batches",
-            )
+            refuse("accumulate", f"batch_size = {self.batch_size} does not divide into {self.accumulate} micro-batches")
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
             refuse("nesterov", "needs optimizer = sgd with momentum above 0")
         if self.schedule == "step" and not self.milestones:
             refuse("milestones", "schedule = step needs at least one epoch")
         if any(m >= self.epochs for m in self.milestones):
             refuse(
-                "milestones",
-                f"{list(self.milestones)} must lie before epochs = {self.epochs}, or the rate never falls",
+                "milestones", f"{list(self.milestones)} must lie before epochs = {self.epochs}, or the rate never falls"
             )
         if list(self.milestones) != sorted(set(self.milestones)):
             refuse("milestones", f"{list(self.milestones)} must rise")
         if self.early_stop and self.early_stop >= self.epochs:
-            refuse(
-                "early_stop", f"a patience of {self.early_stop} can never end a run of {self.epochs} epochs"
-            )
+            refuse("early_stop", f"a patience of {self.early_stop} can never end a run of {self.epochs} epochs")
         self._check_plateau(refuse)
         if self.finder_rates[0] >= self.finder_rates[1]:
             refuse("finder_rates", f"{list(self.finder_rates)} must rise")
@@ -184,9 +164,7 @@ class TrainingRecipe(Strict):
                 f"train for {enough} epochs or more",
             )
         if self.stop_before_plateau and not hasty:
-            refuse(
-                "stop_before_plateau", "early_stop does not end the run before the plateau can; take it out"
-            )
+            refuse("stop_before_plateau", "early_stop does not end the run before the plateau can; take it out")
 
     def _check_accumulation(self, refuse: Callable[[str, str], None]) -> None:
         starts = [start for start, _ in self.batches_per_step]

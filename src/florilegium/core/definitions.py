@@ -133,9 +133,7 @@ class _Part:
         """Read one scope, and those inside it. `bound` gains what it binds; with `used`, all that it imports counts as
         used: in a class these are attributes, as a global name is everybody's, and who asks for them is not known."""
         own = list(_own(roots))
-        elsewhere = {
-            name for node in own if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names
-        }
+        elsewhere = {name for node in own if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
         for node in own:
             for name, path in _bindings(node, self.package):
                 if name not in elsewhere:
@@ -285,9 +283,7 @@ def _acts(statement: ast.stmt, aliases: Mapping[str, Sequence[str]], inside: set
     if isinstance(statement, ast.Assign | ast.AnnAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         parts = (part for target in targets for part in ast.walk(target))
-        return any(isinstance(part, ast.Attribute | ast.Subscript) for part in parts) or _calls(
-            statement.value, inside
-        )
+        return any(isinstance(part, ast.Attribute | ast.Subscript) for part in parts) or _calls(statement.value, inside)
     return True
 
 

@@ -50,8 +50,7 @@ def run_main(main: Callable[[], int | None]) -> None:
         traceback.print_exc()
         where = error.filename or "the output folder"
         print(
-            f"error: no space left on the disk while writing {where}; free some and run again, "
-            "finished work is kept",
+            f"error: no space left on the disk while writing {where}; free some and run again, finished work is kept",
             file=sys.stderr,
         )
     sys.exit(BAD_INPUT)

@@ -97,9 +97,7 @@ class Code:
     def __init__(self, root: Path, package: str, saved: Saved | None = None) -> None:
         self.package = package
         self._files = dict(sorted(_modules_below(root, package)))
-        self._texts = {
-            name: file.read_text(encoding="utf-8") if file else "" for name, file in self._files.items()
-        }
+        self._texts = {name: file.read_text(encoding="utf-8") if file else "" for name, file in self._files.items()}
         self._keys = {name: short_hash(f"{VERSION} {name} {text}") for name, text in self._texts.items()}
         self._all = short_hash(" ".join(self._keys.values()))
         self._saved = saved or Saved({}, {})
@@ -157,9 +155,7 @@ class Code:
             key, file = self._keys[name], self._files[name]
             if key not in self._saved.modules:
                 inner = file is not None and file.name != "__init__.py"
-                self._new.modules[key] = read_module(
-                    self._texts[name], name.rpartition(".")[0] if inner else name
-                )
+                self._new.modules[key] = read_module(self._texts[name], name.rpartition(".")[0] if inner else name)
             self._modules[name] = _loaded(self._saved.modules.get(key) or self._new.modules[key])
         return self._modules[name]
 

@@ -89,9 +89,7 @@ class Ledger:
         name = path.relative_to(self.root).as_posix()
         try:
             receipt = Receipt(name, read_receipt(path))
-            if all(
-                isinstance(part, dict) for part in (receipt.inputs, receipt.outputs, receipt.facts["git"])
-            ):
+            if all(isinstance(part, dict) for part in (receipt.inputs, receipt.outputs, receipt.facts["git"])):
                 return receipt
         except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
             pass
@@ -209,12 +207,7 @@ class _Tree:
         self.said: dict[str, str] = {}
 
     def group(
-        self,
-        receipts: list[Receipt],
-        files: list[str],
-        indent: str,
-        faults: list[str],
-        arms: list[str] | None = None,
+        self, receipts: list[Receipt], files: list[str], indent: str, faults: list[str], arms: list[str] | None = None
     ) -> None:
         """Receipts that differ in the seed alone, the files of them that were used, and their inputs."""
         above = self.shown.issuperset(receipts)
@@ -335,9 +328,7 @@ def verify(ledger: Ledger, start: str) -> Findings:
     below = list(ledger.below(start)) if (ledger.root / start).is_dir() else [start]
     receipts = {receipt.name: receipt for name in below if (receipt := ledger.maker(name)) is not None}
     if not receipts and not ledger.unreadable:
-        raise UserError(
-            f"{start}: there is no receipt for it; give a file or folder that the workflow has made"
-        )
+        raise UserError(f"{start}: there is no receipt for it; give a file or folder that the workflow has made")
     found = Findings(receipts=_with_origins(ledger, receipts.values()))
     names = {name for receipt in found.receipts for name in (*receipt.outputs, *receipt.inputs)}
     found.files = {name for name in names if not ledger.outside(name)}

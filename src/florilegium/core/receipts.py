@@ -46,11 +46,7 @@ def versions_of(names: Iterable[str]) -> dict[str, str]:
 
 def versions_in_use() -> dict[str, str]:
     """Python, the kind of machine, and each package that this process has imported so far."""
-    machine = {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "machine": platform.machine(),
-    }
+    machine = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     return machine | versions_of(sys.modules)
 
 
@@ -95,9 +91,7 @@ def _local(text: str) -> str:
 
 
 REFERENCE = "reference"  # the folder below results/ whose content is committed, and so the name of no preset
-FOLDERS = re.compile(
-    r"""(?:file://|(?<![\w./:-]))/(?:[^\s/'"`,;:()]+/)+|\b[A-Za-z]:\\(?:[^\s\\'"`,;()]+\\)*"""
-)
+FOLDERS = re.compile(r"""(?:file://|(?<![\w./:-]))/(?:[^\s/'"`,;:()]+/)+|\b[A-Za-z]:\\(?:[^\s\\'"`,;()]+\\)*""")
 # of an absolute path inside a sentence; of POSIX with one folder or more, of Windows with its drive
 
 
@@ -195,10 +189,7 @@ def take_over(results: Path, state: Path, fingerprint: str) -> bool:
     try:
         if (folder / MARK).read_text(encoding="utf-8") != fingerprint:
             return False
-        sums = {
-            Path(name).name: facts["sha256"]
-            for name, facts in read_receipt(folder / RECEIPT)["outputs"].items()
-        }
+        sums = {Path(name).name: facts["sha256"] for name, facts in read_receipt(folder / RECEIPT)["outputs"].items()}
         if any(digest(folder / name) != wanted for name, wanted in sums.items()):
             return False
     except (OSError, ValueError, KeyError):

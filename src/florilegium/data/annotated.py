@@ -72,9 +72,7 @@ def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
     seen: set[int] = set()
     for number in ids:
         if number in seen:
-            raise UserError(
-                f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own"
-            )
+            raise UserError(f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own")
         seen.add(number)
 
 

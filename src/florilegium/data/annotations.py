@@ -52,9 +52,7 @@ class Checked:
         return Index(
             rows=tuple(sorted(rows)),
             classes=tuple(present.values()),
-            absent_classes=tuple(
-                name for number, name in annotated.categories.items() if number not in present
-            ),
+            absent_classes=tuple(name for number, name in annotated.categories.items() if number not in present),
             split_origin=annotated.origin,
             words={},
         )

@@ -141,10 +141,7 @@ class TrainTransform:
                 interpolation=config.interpolation,
             ),
             "padded": partial(
-                crops.padded_crop,
-                size=config.size,
-                padding=recipe.crop_padding,
-                interpolation=config.interpolation,
+                crops.padded_crop, size=config.size, padding=recipe.crop_padding, interpolation=config.interpolation
             ),
             "centre": partial(centre, config=config),
         }[recipe.crop]

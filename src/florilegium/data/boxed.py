@@ -63,9 +63,7 @@ class BoxedSplits:
     category_ids: tuple[int, ...]  # COCO category id of each class
 
 
-def load_boxed(
-    use: DetectionData, *, pixels: Path, annotations: Path, dropped: Sequence[Path] = ()
-) -> BoxedSplits:
+def load_boxed(use: DetectionData, *, pixels: Path, annotations: Path, dropped: Sequence[Path] = ()) -> BoxedSplits:
     """Read the splits that `use` names.
 
     Args:
@@ -92,9 +90,7 @@ def load_boxed(
     for key, part in (("train", train), ("test", test)):
         if not len(part):
             wanted = ", ".join(getattr(use, key)) or "none"
-            raise UserError(
-                f"{annotations}: no image is left to {key} on; data.{key} names the splits: {wanted}"
-            )
+            raise UserError(f"{annotations}: no image is left to {key} on; data.{key} names the splits: {wanted}")
     if not any(len(boxes) for boxes in train.boxes):
         raise UserError(f"{annotations}: no box is left to train on; add some to the training images")
     return BoxedSplits(train, val if len(val) else None, test, store.classes, store.category_ids)
@@ -114,9 +110,7 @@ class BoxedStore:
         buckets, self.table = open_packed(pixels)
         self.pixels = tuple(map(torch.from_numpy, buckets))
 
-    def take(
-        self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False
-    ) -> BoxedImages:
+    def take(self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False) -> BoxedImages:
         """The images of `splits` that have pixels, by name.
 
         Args:
@@ -142,9 +136,7 @@ class BoxedStore:
                 "differently to use these splits together"
             )
         rows = self.table.loc[names]
-        targets = [
-            self._targets(objects[name], scale, bug) for name, scale in zip(names, rows["scale"], strict=True)
-        ]
+        targets = [self._targets(objects[name], scale, bug) for name, scale in zip(names, rows["scale"], strict=True)]
         return BoxedImages(
             pixels=self.pixels,
             bucket=_integers(rows["bucket"]),

@@ -105,11 +105,7 @@ class BoxedPictures:
         images = [i for part in parts for i in part["images"] if i["file_name"] in self._table.index]
         self._names: dict[int, str] = {image["id"]: image["file_name"] for image in images}
         objects = [a for part in parts for a in part["annotations"] if a["image_id"] in self._names]
-        self.truth: dict[str, Any] = {
-            "images": images,
-            "annotations": objects,
-            "categories": content["categories"],
-        }
+        self.truth: dict[str, Any] = {"images": images, "annotations": objects, "categories": content["categories"]}
 
     def picture(self, image: int) -> tuple[NDArray[np.uint8], float]:
         """The image of that COCO id, uint8 (h, w, 3) without its padding, and its scale in packed pixels

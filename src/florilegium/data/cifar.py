@@ -152,9 +152,7 @@ def _names(dataset: Dataset, path: Path, key: bytes) -> list[str]:
     return names
 
 
-def _batch(
-    dataset: Dataset, path: Path, labels_key: bytes, names: Sequence[str]
-) -> Iterator[tuple[str, np.ndarray]]:
+def _batch(dataset: Dataset, path: Path, labels_key: bytes, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Class and pixels, uint8 (32, 32, 3), of each image of a batch."""
     batch = _read(dataset, path, b"data", labels_key)
     data, labels = batch[b"data"], batch[labels_key]

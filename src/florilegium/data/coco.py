@@ -98,9 +98,7 @@ def _add_categories(known: dict[int, str], content: dict[str, Any], where: str) 
             raise UserError(f"{where}: two categories are called '{name}', one is {number}; rename one")
 
 
-def _part(
-    content: dict[str, Any], where: str, split: str, categories: dict[int, str], images: "_Images"
-) -> Part:
+def _part(content: dict[str, Any], where: str, split: str, categories: dict[int, str], images: "_Images") -> Part:
     pictures = _pictures(content, where, split, images)
     refuse_repeated("image", (picture.id for picture in pictures), where)
     known = {picture.id for picture in pictures}
@@ -124,9 +122,7 @@ def _pictures(content: dict[str, Any], where: str, split: str, images: "_Images"
         if path is None:
             missing.append(name)
         else:
-            pictures.append(
-                Picture(number, path, *(_side(entry, key, where) for key in ("width", "height")), where)
-            )
+            pictures.append(Picture(number, path, *(_side(entry, key, where) for key in ("width", "height")), where))
     if missing:
         raise UserError(
             f"{where}: {len(missing)} of {len(missing) + len(pictures)} images are not among the data set's files, "
@@ -137,12 +133,8 @@ def _pictures(content: dict[str, Any], where: str, split: str, images: "_Images"
     return tuple(pictures)
 
 
-def _annotation(
-    entry: dict[str, Any], where: str, images: set[int], categories: dict[int, str]
-) -> Annotation:
-    number, image, category = (
-        _integer(entry, key, "annotation", where) for key in ("id", "image_id", "category_id")
-    )
+def _annotation(entry: dict[str, Any], where: str, images: set[int], categories: dict[int, str]) -> Annotation:
+    number, image, category = (_integer(entry, key, "annotation", where) for key in ("id", "image_id", "category_id"))
     if image not in images:
         raise UserError(f"{where}: annotation {number} is of image {image}, which is not in the file")
     if category not in categories:
@@ -198,9 +190,7 @@ class _Images:
         annotation file. Raises UserError when that leaves several.
         """
         wanted = PurePosixPath(file_name.replace("\\", "/")).parts
-        candidates = [
-            parts for parts in self.by_name.get(wanted[-1] if wanted else "", ()) if _ends(parts, wanted)
-        ]
+        candidates = [parts for parts in self.by_name.get(wanted[-1] if wanted else "", ()) if _ends(parts, wanted)]
         if len(candidates) > 1:
             source = PurePosixPath(where)
             beside = [parts for parts in candidates if parts == (*source.parent.parts, *wanted)]
@@ -208,9 +198,7 @@ class _Images:
             candidates = beside or named or candidates
         if len(candidates) > 1:
             first, second = ("/".join(parts) for parts in candidates[:2])
-            raise UserError(
-                f"{where}: '{file_name}' may be {first} or {second}; name its folder in file_name"
-            )
+            raise UserError(f"{where}: '{file_name}' may be {first} or {second}; name its folder in file_name")
         return "/".join(candidates[0]) if candidates else None
 
 

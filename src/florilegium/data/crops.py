@@ -36,9 +36,7 @@ class Buffers:
         return kept[: shape[0]]
 
 
-def draw_boxes(
-    count: int, side: int, scale: tuple[float, float], ratio: tuple[float, float]
-) -> tuple[Tensor, Tensor]:
+def draw_boxes(count: int, side: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, Tensor]:
     """Random boxes (count, 4) as top, left, height, width in a square of `side` pixels, and which are valid.
 
     A box covers a uniform part of the area at a log-uniform aspect ratio (Szegedy et al. 2015); the

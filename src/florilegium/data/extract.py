@@ -143,6 +143,4 @@ class _Guard:
         return inside.as_posix()
 
     def _refusal(self, name: str, why: str) -> UserError:
-        return UserError(
-            f"{self.archive}: not unpacked, since '{name}' in it {why}; get the archive from its makers"
-        )
+        return UserError(f"{self.archive}: not unpacked, since '{name}' in it {why}; get the archive from its makers")

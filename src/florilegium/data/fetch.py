@@ -74,9 +74,7 @@ class _RangeRefused(Exception):
 def _open(url: str, offset: int) -> HTTPResponse:
     headers = {"User-Agent": AGENT} | ({"Range": f"bytes={offset}-"} if offset else {})
     try:
-        response: HTTPResponse = urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=TIMEOUT
-        )
+        response: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
         return response
     except urllib.error.HTTPError as error:
         error.close()
@@ -150,8 +148,7 @@ def fetch(
         return {"root": folder.as_posix(), "origin": [], "files": content_table(folder)}
     override = override or DatasetOverride()
     obtained = [
-        obtain(f"{remote.file} of {name}", f"datasets.{name}", remote, override, downloads)
-        for remote in dataset.files
+        obtain(f"{remote.file} of {name}", f"datasets.{name}", remote, override, downloads) for remote in dataset.files
     ]
     verified = [file for file in obtained if file is not None]
     with replacing(root) as folder:
@@ -169,13 +166,7 @@ def fetch(
 
 
 def obtain(
-    title: str,
-    key: str,
-    remote: RemoteFile,
-    override: DatasetOverride,
-    downloads: Path,
-    *,
-    otherwise: str = "",
+    title: str, key: str, remote: RemoteFile, override: DatasetOverride, downloads: Path, *, otherwise: str = ""
 ) -> Verified | None:
     """One published file, verified; None for an optional file that `override` says is absent.
 
@@ -198,9 +189,7 @@ def obtain(
         try:
             return _local(own.path, own, remote.file)
         except Unavailable as error:
-            raise UserError(
-                f"config.yaml: {own_key}: {own.path}: {error}; mend the path or the file"
-            ) from None
+            raise UserError(f"config.yaml: {own_key}: {own.path}: {error}; mend the path or the file") from None
     failures = []
     for place in _places(remote, override):
         try:

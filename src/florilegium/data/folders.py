@@ -48,9 +48,7 @@ def label_folders(
 def _unwrapped(images: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The parts of each path below the folders that wrap everything."""
     below = {image: PurePosixPath(image).parts for image in images}
-    while len({parts[0] for parts in below.values()}) == 1 and all(
-        len(parts) > 2 for parts in below.values()
-    ):
+    while len({parts[0] for parts in below.values()}) == 1 and all(len(parts) > 2 for parts in below.values()):
         below = {image: parts[1:] for image, parts in below.items()}
     return below
 
@@ -86,9 +84,7 @@ def label_tiny(dataset: Dataset, root: Path, paths: Sequence[str], images: Seque
     testing = {image: PurePosixPath(image).name for image in images if image not in training}
     uncovered = [image for image, name in testing.items() if name not in annotated]
     if uncovered:
-        raise UserError(
-            f"{root}: {ANNOTATIONS} does not cover {uncovered[0]}; remove that image or get the right file"
-        )
+        raise UserError(f"{root}: {ANNOTATIONS} does not cover {uncovered[0]}; remove that image or get the right file")
     labels = training | {image: annotated[name] for image, name in testing.items()}
     classes = dataset.classes or tuple(line[0] for line in _lines(dataset, root, paths, CLASSES, 1))
     strange = next((image for image in labels if labels[image] not in classes), None)

@@ -128,8 +128,7 @@ def _index(title: str, labelled: Labelled) -> Index:
     trained = {label for _, label, split in rows if split == "train"}
     if present - trained:
         raise UserError(
-            f"{title}: class '{sorted(present - trained)[0]}' has no image to train on; add some or leave the "
-            "class out"
+            f"{title}: class '{sorted(present - trained)[0]}' has no image to train on; add some or leave the class out"
         )
     empty = set(SPLITS) - {split for _, _, split in rows}
     if empty:

@@ -22,9 +22,7 @@ PER_CLASS = 80
 OWN_PARTS = {"val": 0.25, "test": 0.25}  # of 1,360 images 340 and 340, as in the official splits
 
 
-def label_17(
-    dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str], split: int | None
-) -> Labelled:
+def label_17(dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str], split: int | None) -> Labelled:
     """Classes and the official split `split` of Oxford 17; without `datasplits.mat`, a split of the project's own.
 
     Raises UserError for an image number beyond the last class or in no split, for an official split without
@@ -46,9 +44,7 @@ def label_17(
     return Labelled(labels, carve(labels, OWN_PARTS, where=dataset.title), dataset.classes, OWN)
 
 
-def label_102(
-    dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str], split: int | None
-) -> Labelled:
+def label_102(dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str], split: int | None) -> Labelled:
     """Classes and the official split of Oxford 102; `split` is None or 1.
 
     Raises UserError for an absent or unreadable label file and for an image that it does not cover.
@@ -59,9 +55,7 @@ def label_102(
     split_file = _matlab(root, paths, "setid.mat", keys)
     if label_file is None or split_file is None:
         absent = "imagelabels.mat" if label_file is None else "setid.mat"
-        raise UserError(
-            f"{dataset.title}: {absent} is not below {root}; fetch it, it is part of the data set"
-        )
+        raise UserError(f"{dataset.title}: {absent} is not below {root}; fetch it, it is part of the data set")
     class_numbers = label_file["labels"]
     beyond = [number for number in numbers if not 1 <= number <= len(class_numbers)]
     if beyond:
@@ -69,9 +63,7 @@ def label_102(
             f"{root}: imagelabels.mat labels {len(class_numbers)} images and does not cover "
             f"{numbers[beyond[0]]}; remove that image or get the label file that belongs to it"
         )
-    labels = {
-        image: _class(dataset, int(class_numbers[number - 1]) - 1, image) for number, image in numbers.items()
-    }
+    labels = {image: _class(dataset, int(class_numbers[number - 1]) - 1, image) for number, image in numbers.items()}
     splits = _splits(numbers, {keys[key]: ids for key, ids in split_file.items()}, f"{root}: setid.mat")
     return Labelled(labels, splits, dataset.classes, "official")
 
@@ -128,10 +120,6 @@ def _matlab(
         content = scipy.io.loadmat(root / matches[0], variable_names=list(keys))
         return {key: content[key].ravel().astype(np.int64) for key in keys}
     except KeyError as error:
-        raise UserError(
-            f"{root / matches[0]}: has no variable {error}; get the file from its makers"
-        ) from None
+        raise UserError(f"{root / matches[0]}: has no variable {error}; get the file from its makers") from None
     except Exception as error:  # SciPy's parser raises whatever a damaged file makes it meet
-        raise UserError(
-            f"{root / matches[0]}: not a readable MATLAB file ({error}); fetch it again"
-        ) from error
+        raise UserError(f"{root / matches[0]}: not a readable MATLAB file ({error}); fetch it again") from error

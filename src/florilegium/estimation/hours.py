@@ -135,9 +135,7 @@ def _kind(passes: Passes) -> Kind:
 @cache
 def _size(network: Network) -> dict[str, int]:
     """Parameters and multiply-accumulates of one forward pass, as a run's metrics will say them."""
-    parameters = list(
-        build(network.model, network.classes, network.frozen, network.frozen_blocks).parameters()
-    )
+    parameters = list(build(network.model, network.classes, network.frozen, network.frozen_blocks).parameters())
     forward = kernels_of(replace(network, frozen=(), frozen_blocks=0), 1, trains=False)
     return {
         "params": sum(p.numel() for p in parameters),

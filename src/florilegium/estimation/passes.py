@@ -111,10 +111,7 @@ def _training(start: Passes, recipe: TrainingRecipe, images: int) -> Passes:
 def _tests(start: Passes, recipe: TrainingRecipe, val: int, test: int, batch: int) -> list[Passes]:
     """Validation in every epoch, and at the end the last weights and the best, in fp32."""
     last = replace(start, precision="fp32")
-    return [
-        over(start, val, batch, recipe.epochs),
-        over(last, test, batch, 2 if recipe.select == "best" else 1),
-    ]
+    return [over(start, val, batch, recipe.epochs), over(last, test, batch, 2 if recipe.select == "best" else 1)]
 
 
 def _classification(entry: dict[str, Any], recipe: Recipe, data: DataUse) -> Iterator[Passes]:

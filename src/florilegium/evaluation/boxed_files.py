@@ -67,9 +67,7 @@ def _content(source: Dataset, root: Path) -> dict[str, Any]:
 
 def _check_annotated(split: str, unannotated: Sequence[str], where: str) -> None:
     if split in unannotated:
-        raise UserError(
-            f"{where}: the split {split} has no annotations to measure against; give another --split"
-        )
+        raise UserError(f"{where}: the split {split} has no annotations to measure against; give another --split")
 
 
 def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedImages:
@@ -105,9 +103,7 @@ def _in_terms_of(truth: Coco, trained: TrainedDetector, where: str) -> Coco:
 COLUMNS = ["image", "prediction", "probability", "x", "y", "width", "height"]
 
 
-def answers_of(
-    trained: TrainedDetector, scenes: BoxedImages, *, least: float | None, device: torch.device
-) -> Answers:
+def answers_of(trained: TrainedDetector, scenes: BoxedImages, *, least: float | None, device: torch.device) -> Answers:
     """The detections in `scenes`, with the detector's own category ids; `least` replaces its recipe's least score."""
     rule = suppression(trained.recipe)
     return detect(
@@ -143,10 +139,7 @@ def find_objects(
 
 def as_table(results: Results, images: Mapping[int, str], classes: Mapping[int, str]) -> pd.DataFrame:
     """COCO results as a table of COLUMNS."""
-    rows = [
-        (images[line["image_id"]], classes[line["category_id"]], line["score"], *line["bbox"])
-        for line in results
-    ]
+    rows = [(images[line["image_id"]], classes[line["category_id"]], line["score"], *line["bbox"]) for line in results]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from florilegium.config.metrics import FIGURES
+from florilegium.config.metrics import COCO_METRICS
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
 
@@ -30,7 +30,7 @@ class Figures:
     """The scores of a set of detections; None where COCO has no object to count."""
 
     overall: dict[str, float | None]
-    """By the names of `FIGURES`."""
+    """By the names of `COCO_METRICS`."""
     by_class: dict[str, dict[str, float | None]]
     """`AP` and `AP50` by class name."""
     recall: list[float]
@@ -57,7 +57,7 @@ def figures_of(truth: Coco, evaluation: Any) -> Figures:
         if own[half].max() >= 0:
             curves[names[category]] = own[half].tolist()
     return Figures(
-        {name: _known(value) for name, value in zip(FIGURES, evaluation.stats, strict=True)},
+        {name: _known(value) for name, value in zip(COCO_METRICS, evaluation.stats, strict=True)},
         by_class,
         evaluation.params.recThrs.tolist(),
         curves,
@@ -202,9 +202,7 @@ def _of_class(found: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_],
 
 def _joined(parts: list[Any], none: tuple[int, ...], kind: Any) -> NDArray[Any]:
     """Arrays concatenated along their last axis; of the shape `none` without any."""
-    return np.concatenate(
-        [np.empty(none, dtype=kind), *(np.asarray(part, dtype=kind) for part in parts)], axis=-1
-    )
+    return np.concatenate([np.empty(none, dtype=kind), *(np.asarray(part, dtype=kind) for part in parts)], axis=-1)
 
 
 def compact(matches: Matches) -> Matches:
@@ -258,9 +256,7 @@ def read_matches(path: Path) -> Matches:
         with np.load(path, allow_pickle=False) as found:
             return _read({name: found[name] for name in ARRAYS})
     except FileNotFoundError:
-        raise UserError(
-            f"{path}: there is no such file; test the detector again to have it written"
-        ) from None
+        raise UserError(f"{path}: there is no such file; test the detector again to have it written") from None
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: holds no matches of a detector ({error}); it is cut or another file, so test the detector again"

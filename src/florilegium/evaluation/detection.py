@@ -51,9 +51,7 @@ class Found:
     labels: Tensor  # int64 (n,)
 
 
-def suppress(
-    logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression
-) -> list[Found]:
+def suppress(logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression) -> list[Found]:
     """The detections in each image of a batch, on the host.
 
     Args:
@@ -179,7 +177,5 @@ def in_original_pixels(
             "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
             "score": round(score, 6),
         }
-        for (x1, y1, x2, y2), score, label in zip(
-            corners, found.scores.tolist(), found.labels.tolist(), strict=True
-        )
+        for (x1, y1, x2, y2), score, label in zip(corners, found.scores.tolist(), found.labels.tolist(), strict=True)
     ]

@@ -41,9 +41,7 @@ def read_pictures(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path],
     """
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(partial(_picture, side=side), paths))
-    good = [
-        (path, pixels) for path, pixels in zip(paths, results, strict=True) if not isinstance(pixels, str)
-    ]
+    good = [(path, pixels) for path, pixels in zip(paths, results, strict=True) if not isinstance(pixels, str)]
     stacked = np.stack([pixels for _, pixels in good]) if good else np.empty((0, side, side, 3), np.uint8)
     return (
         torch.from_numpy(stacked),

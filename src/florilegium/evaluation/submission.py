@@ -52,9 +52,7 @@ def read_images(path: Path) -> tuple[dict[int, Mapping[str, Any]], set[int]]:
     """
     content = _json(path)
     try:
-        images = {
-            image["id"]: {key: image[key] for key in ("width", "height")} for image in content["images"]
-        }
+        images = {image["id"]: {key: image[key] for key in ("width", "height")} for image in content["images"]}
         return images, {category["id"] for category in content["categories"]}
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -63,9 +61,7 @@ def read_images(path: Path) -> tuple[dict[int, Mapping[str, Any]], set[int]]:
         ) from None
 
 
-def faults(
-    lines: Sequence[Line], images: Mapping[int, Mapping[str, Any]], categories: set[int]
-) -> Iterator[str]:
+def faults(lines: Sequence[Line], images: Mapping[int, Mapping[str, Any]], categories: set[int]) -> Iterator[str]:
     """A sentence for each kind of thing that is wrong, with how often and where first."""
 
     def outside(line: Line) -> bool:
@@ -77,10 +73,7 @@ def faults(
 
     checks: list[tuple[Callable[[Line], bool], str]] = [
         (lambda line: line["image_id"] not in images, "an image_id that the annotations do not have"),
-        (
-            lambda line: line["category_id"] not in categories,
-            "a category_id that the annotations do not have",
-        ),
+        (lambda line: line["category_id"] not in categories, "a category_id that the annotations do not have"),
         (lambda line: not 0 <= line["score"] <= 1, "a score that is not between 0 and 1"),
         (lambda line: not all(map(math.isfinite, line["bbox"])), "a bbox that is not finite"),
         (lambda line: min(line["bbox"][2:]) < 0, "a bbox of negative width or height: it must be x, y, w, h"),

@@ -34,8 +34,7 @@ def observed(network: nn.Module, see: Observer) -> Iterator[None]:
     """
     layers = attention_layers(network)
     hooks = [
-        layer.register_forward_hook(partial(_recompute, see=see, block=block))
-        for block, layer in enumerate(layers)
+        layer.register_forward_hook(partial(_recompute, see=see, block=block)) for block, layer in enumerate(layers)
     ]
     try:
         yield
@@ -47,9 +46,7 @@ def observed(network: nn.Module, see: Observer) -> Iterator[None]:
 def attention_layers(network: nn.Module) -> list[nn.Module]:
     """`network.blocks[i].attn` in order; raises `UserError` where there is no such thing."""
     blocks = getattr(network, "blocks", ())
-    layers = [
-        getattr(block, "attn", None) for block in blocks if isinstance(blocks, nn.Sequential | nn.ModuleList)
-    ]
+    layers = [getattr(block, "attn", None) for block in blocks if isinstance(blocks, nn.Sequential | nn.ModuleList)]
     if not layers or any(not hasattr(layer, name) for layer in layers for name in NEEDED):
         raise _unlike(network)
     return layers
@@ -60,9 +57,7 @@ def heads(network: nn.Module) -> int:
     return int(attention_layers(network)[0].num_heads)
 
 
-def _recompute(
-    layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, *, see: Observer, block: int
-) -> None:
+def _recompute(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, *, see: Observer, block: int) -> None:
     """Form the matrix of a layer that has just run, and check that it explains what came out."""
     tokens = inputs[0]  # (B, N, C)
     if tokens.dim() != 3:
@@ -265,12 +260,7 @@ def half(values: Tensor) -> NDArray[np.float16]:
 
 
 def survey_nodes(
-    network: nn.Module,
-    config: InputConfig,
-    *,
-    measured: Pictures,
-    shown: Pictures,
-    device: torch.device,
+    network: nn.Module, config: InputConfig, *, measured: Pictures, shown: Pictures, device: torch.device
 ) -> AttendedNodes:
     """Look at a network's head of attention, and leave the network in evaluation mode on `device`.
 

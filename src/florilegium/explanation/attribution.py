@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from captum.attr import (
-    DeepLift,
-    GradientShap,
-    IntegratedGradients,
-    LayerGradCam,
-    NoiseTunnel,
-    Occlusion,
-    Saliency,
-)
+from captum.attr import DeepLift, GradientShap, IntegratedGradients, LayerGradCam, NoiseTunnel, Occlusion, Saliency
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -79,9 +71,7 @@ class PoolByReLU(nn.Module):
     def __init__(self, pool: nn.MaxPool2d) -> None:
         super().__init__()
         self.size, self.stride, self.padding = int(pool.kernel_size), int(pool.stride), int(pool.padding)
-        self.relus = nn.ModuleList(
-            nn.ModuleList(nn.ReLU() for _ in range(self.size - 1)) for _ in ("rows", "columns")
-        )
+        self.relus = nn.ModuleList(nn.ModuleList(nn.ReLU() for _ in range(self.size - 1)) for _ in ("rows", "columns"))
 
     def forward(self, x: Tensor) -> Tensor:
         # A window that reaches over the edge holds the edge itself, which repeated there changes no maximum.
@@ -191,9 +181,7 @@ def gradient_shap(subject: Subject, image: Tensor, target: int) -> Attributed:
     method = GradientShap(subject.network)
     counts = [BATCH] * (subject.steps // BATCH) + [subject.steps % BATCH]
     parts = [
-        method.attribute(image, subject.background, n_samples=count, target=target) * count
-        for count in counts
-        if count
+        method.attribute(image, subject.background, n_samples=count, target=target) * count for count in counts if count
     ]
     difference = subject.score(image, target) - subject.score(subject.background, target)
     return _sum(torch.stack(parts).sum(0) / subject.steps, difference)
@@ -275,11 +263,7 @@ def last_stage(network: nn.Module, image: Tensor) -> nn.Module:
     widths = {stage["module"]: stage["num_chs"] for stage in told} or dict.fromkeys(OWN_STAGES)
     modules = dict(network.named_modules())
     outputs: dict[str, Tensor] = {}
-    hooks = [
-        modules[name].register_forward_hook(partial(_keep, outputs, name))
-        for name in widths
-        if name in modules
-    ]
+    hooks = [modules[name].register_forward_hook(partial(_keep, outputs, name)) for name in widths if name in modules]
     with torch.no_grad():
         network(image)
     for hook in hooks:

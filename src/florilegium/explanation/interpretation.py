@@ -219,19 +219,12 @@ def explain(
         seconds[method] = (time.perf_counter() - started) / len(images)
     if not found:
         reasons = "; ".join(f"{method}: {reason}" for method, reason in unfit.items())
-        raise UserError(
-            f"attribution.methods: none fits {type(subject.network).__name__} ({reasons}); ask for others"
-        )
+        raise UserError(f"attribution.methods: none fits {type(subject.network).__name__} ({reasons}); ask for others")
     return found, unfit, seconds
 
 
 def judge(
-    network: nn.Module,
-    images: Tensor,
-    targets: Sequence[int],
-    maps: Tensor,
-    chosen: pd.DataFrame,
-    found: Found,
+    network: nn.Module, images: Tensor, targets: Sequence[int], maps: Tensor, chosen: pd.DataFrame, found: Found
 ) -> tuple[Tensor, pd.DataFrame]:
     """Deletion and insertion of each image (n, 3, s, s) by its maps (n, m, s, s), and in random orders.
 
@@ -259,11 +252,7 @@ def judge(
 
 
 def _seeded(
-    name: str,
-    method: Callable[[Subject, Tensor, int], Attributed],
-    subject: Subject,
-    image: Tensor,
-    target: int,
+    name: str, method: Callable[[Subject, Tensor, int], Attributed], subject: Subject, image: Tensor, target: int
 ) -> Attributed:
     """Captum draws from the generators of numpy and torch, and warns of what it does to its own copies."""
     np.random.seed(_number(name))

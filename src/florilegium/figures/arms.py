@@ -102,18 +102,14 @@ def lines_of(entries: Sequence[Entry], by: str | None) -> dict[str, list[Entry]]
     """The arms of each line, by the line's name; an experiment on each official split has a line a split."""
     lines: dict[str, list[Entry]] = {}
     for entry in entries:
-        parts = [
-            f"{by.split('.')[-1].replace('_', ' ')} {text(value_of(entry, by))}" if by and "." in by else ""
-        ]
+        parts = [f"{by.split('.')[-1].replace('_', ' ')} {text(value_of(entry, by))}" if by and "." in by else ""]
         parts += [text(value_of(entry, by)) if by and "." not in by else ""]
         parts += [f"split {entry.split}" if entry.split is not None else ""]
         lines.setdefault(", ".join(filter(None, parts)), []).append(entry)
     return lines
 
 
-def start_of(
-    line: Sequence[Entry], lines: Iterable[Sequence[Entry]], places: Mapping[Key, float]
-) -> Entry | None:
+def start_of(line: Sequence[Entry], lines: Iterable[Sequence[Entry]], places: Mapping[Key, float]) -> Entry | None:
     """The first point of a line though it is none of its arms: their common baseline, a line of its own and left of them."""
     keys = {entry.key for entry in line}
     for other in lines:
@@ -179,9 +175,7 @@ def _join(ax: Axes, means: Sequence[tuple[float, float]], index: int) -> None:
         ax.plot(x, y, color=style.colour(index), linestyle=style.dashes(index), linewidth=1.2)
 
 
-def _bands(
-    ax: Axes, entry: Entry, metric: str, at: float, half: float, scale: float, *, upright: bool
-) -> None:
+def _bands(ax: Axes, entry: Entry, metric: str, at: float, half: float, scale: float, *, upright: bool) -> None:
     """What was published of a metric of an arm."""
     for claim in entry.published:
         if claim.metric == metric:
@@ -385,9 +379,7 @@ def _tests(material: Material, entries: Sequence[Entry]) -> dict[int, Any]:
     return {seed: row for seed, row in rows.items() if row is not None}
 
 
-def _seeds(
-    ax: Axes, values: Mapping[int, float], marked: Sequence[int], metric: str, tests: Mapping[int, Any]
-) -> None:
+def _seeds(ax: Axes, values: Mapping[int, float], marked: Sequence[int], metric: str, tests: Mapping[int, Any]) -> None:
     label, scale = axis(metric, 1.0)
     others = [scale * v for seed, v in values.items() if seed not in marked]
     if len(others) > 1:

@@ -43,9 +43,7 @@ JUDGED_NOTE = (
     "first: low is good. Insertion (I): the same while they come back into a blurred image: high is good (Petsiuk et "
     "al. 2018)."
 )
-GAP_NOTE = (
-    "Gap: how far a map is from adding up to the change of the score from its baseline, as a share of it."
-)
+GAP_NOTE = "Gap: how far a map is from adding up to the change of the score from its baseline, as a share of it."
 SCORES_NOTE = (
     "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in points, and its "
     "95 % interval."
@@ -156,9 +154,7 @@ def add_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
                 look = {"fontsize": 7.5, "color": style.INK}
                 marks.remark(ax, gain.replace("-", "−"), (1.02, place), gap=0, at_edge=True, **look)
         for order in RANDOM:
-            ax.axvline(
-                rows[rows["method"] == order]["mean"].iloc[0], color=style.SOFT, linewidth=1, linestyle=":"
-            )
+            ax.axvline(rows[rows["method"] == order]["mean"].iloc[0], color=style.SOFT, linewidth=1, linestyle=":")
         names = [TITLES[method] for method in rows["method"]]
         ax.set_yticks(range(len(names)), names if ax is axes[0] else [], fontsize=8.5)
         ax.tick_params(axis="y", length=0)

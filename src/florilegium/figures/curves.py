@@ -39,9 +39,7 @@ LARGE = Pen(thin=0.9, bold=2.4, cross=8)
 SMALL = Pen(thin=0.8, bold=2, cross=7, cross_colour=style.WRONG)
 
 
-def add_runs(
-    ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], pen: Pen
-) -> None:
+def add_runs(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], pen: Pen) -> None:
     """A column of the history by epoch: single runs thin, their mean bold, a cross where a run diverged."""
     curves = []
     for run in runs:
@@ -120,9 +118,7 @@ def draw_panels(material: Material, plot: Plot) -> Drawing:
     losses = {of.experiment: of.losses for of in published}
     n_blocks = ceil(len(entries) / ACROSS)
     n_across = ceil(len(entries) / n_blocks)
-    fig = style.figure(
-        0.4 + 3.7 * n_blocks, style.WIDTH if n_across > 2 else 0.35 * style.WIDTH * (1 + n_across)
-    )
+    fig = style.figure(0.4 + 3.7 * n_blocks, style.WIDTH if n_across > 2 else 0.35 * style.WIDTH * (1 + n_across))
     axes = fig.subplots(2 * n_blocks, n_across, squeeze=False)
     for ax in axes.flat:
         ax.set_visible(False)
@@ -207,12 +203,7 @@ def draw_rates(table: pd.DataFrame, suggestion: float, label: style.Label, name:
     ax.axvline(suggestion, color=style.colour(1), linestyle="--", linewidth=1.4)
     at = table.iloc[(table["lr"] - suggestion).abs().argmin()]
     ax.plot(
-        [suggestion],
-        [at["smoothed"]],
-        "o",
-        color=style.colour(1),
-        markersize=8,
-        label=f"suggested: {suggestion:g}",
+        [suggestion], [at["smoothed"]], "o", color=style.colour(1), markersize=8, label=f"suggested: {suggestion:g}"
     )
     ax.set_xscale("log")
     smooth = table["smoothed"]

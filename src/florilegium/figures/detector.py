@@ -135,9 +135,7 @@ def _curve(ax: Axes, details: Sequence[Mapping[str, Any]], name: str, colour: st
     ax.plot(recall, every.mean(axis=0), linewidth=2.2, color=colour, label=name)
 
 
-def _areas(
-    ax: Axes, details: Sequence[Mapping[str, Any]], order: Sequence[str], colours: Mapping[str, str]
-) -> None:
+def _areas(ax: Axes, details: Sequence[Mapping[str, Any]], order: Sequence[str], colours: Mapping[str, str]) -> None:
     for row, name in enumerate(order):
         colour = colours.get(name, style.SOFT)
         for metric, size, aside in (("AP", 8, 0.0), ("AP50", 5, 0.25)):
@@ -175,9 +173,7 @@ def _n_wrong(image: Judged) -> int:
     return sum(kind != "correct" for _, kind in image.detections)
 
 
-def _images(
-    material: Material, plot: Plot, choose: Callable[[Mapping[int, Judged]], list[int]], which: str
-) -> Drawing:
+def _images(material: Material, plot: Plot, choose: Callable[[Mapping[int, Judged]], list[int]], which: str) -> Drawing:
     (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     numbers: list[int] = []
@@ -223,9 +219,7 @@ def _grid(numbers: Sequence[int], images: Mapping[int, Judged], pictures: BoxedP
     return fig
 
 
-def _pair(
-    there: Axes, answer: Axes, image: Judged, picture: Any, scale: float, names: Mapping[int, str]
-) -> None:
+def _pair(there: Axes, answer: Axes, image: Judged, picture: Any, scale: float, names: Mapping[int, str]) -> None:
     for ax in (there, answer):
         ax.imshow(picture, interpolation="nearest")
     for line, is_missed in image.objects:
@@ -246,21 +240,12 @@ def _head(ax: Axes, text: str) -> None:
 
 
 def _box(
-    ax: Axes,
-    box: Sequence[float],
-    scale: float,
-    text: str,
-    colour: str,
-    *,
-    linestyle: str = "-",
-    below: bool = False,
+    ax: Axes, box: Sequence[float], scale: float, text: str, colour: str, *, linestyle: str = "-", below: bool = False
 ) -> None:
     """A box with its text at the upper left corner, or at the lower one, where it hides no other."""
     x, y, width, height = (scale * value for value in box)
     x, y = x - 0.5, y - 0.5  # pixel centres lie at whole numbers
-    ax.add_patch(
-        Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=1.6, linestyle=linestyle)
-    )
+    ax.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=1.6, linestyle=linestyle))
     ax.text(
         x, y + height if below else max(y, 0), text, fontsize=6, color="white", va="bottom" if below else "top",
         ha="left", clip_on=True, bbox={"boxstyle": "square,pad=0.15", "fc": colour, "ec": "none", "alpha": 0.85},

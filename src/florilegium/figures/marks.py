@@ -132,9 +132,7 @@ def heatmap(
     shrink: float = 1.0,
 ) -> None:
     """Values (rows, columns) as shades, with the texts of `cells` by (row, column); `label` says the values' unit."""
-    shades = ax.imshow(
-        values, cmap="Blues", vmin=limits[0], vmax=limits[1], interpolation="nearest", aspect=aspect
-    )
+    shades = ax.imshow(values, cmap="Blues", vmin=limits[0], vmax=limits[1], interpolation="nearest", aspect=aspect)
     low, high = shades.get_clim()
     for (row, column), text in cells.items():
         value = values[row, column]

@@ -73,9 +73,7 @@ class Material:
 
     def n_tests(self, entries: Sequence[Entry]) -> str:
         """`340 test images`, or a range where the arms differ."""
-        return _range(
-            {run.metrics["n_test"] for entry in entries for run in self.finished(entry)}, "test image"
-        )
+        return _range({run.metrics["n_test"] for entry in entries for run in self.finished(entry)}, "test image")
 
     def n_seeds(self, entries: Sequence[Entry]) -> str:
         """`3 seeds`, or a range where the arms differ."""

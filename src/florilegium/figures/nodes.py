@@ -144,9 +144,7 @@ def draw_attention_heads(material: Material, plot: Plot) -> Drawing:
     columns = max(4, *(len(attended.mean) for attended in arms.values()))
     fig = style.figure(len(arms) * marks.row_height(columns, 0.6))
     largest = largest_in(attended.mean for attended in arms.values())
-    for row, (name, attended) in zip(
-        fig.subplots(len(arms), columns, squeeze=False), arms.items(), strict=True
-    ):
+    for row, (name, attended) in zip(fig.subplots(len(arms), columns, squeeze=False), arms.items(), strict=True):
         for ax, weights, head in zip(row, attended.mean, attended.table.to_dict("records"), strict=False):
             add_map(ax, weights.astype(float), largest)
             marks.heading(ax, f"head {head['head']}")

@@ -17,12 +17,7 @@ from florilegium.report.runs import value
 from florilegium.report.study import LEAKY, Entry, labels
 from florilegium.report.tables import equals, judged, measured, p_value, points
 
-COLOURS = {
-    "reproduced": style.RIGHT,
-    "higher": "#0072B2",
-    "lower": style.WRONG,
-    "diverged": "#B91C1C",
-}
+COLOURS = {"reproduced": style.RIGHT, "higher": "#0072B2", "lower": style.WRONG, "diverged": "#B91C1C"}
 MAIN = {task.main for task in SCORING.values()}
 MANY = 16  # arms that one figure of convergence shows, if need be
 
@@ -77,9 +72,7 @@ def _label(name: str, metric: str) -> str:
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     """Wide enough for every interval and band, with air, inside 0 to 100 %."""
-    values = 100 * rows[["published_low", "published_high", "mean", "ci_low", "ci_high"]].to_numpy(
-        dtype=float
-    )
+    values = 100 * rows[["published_low", "published_high", "mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
     if not np.isfinite(values).any():
         return 0.0, 100.0
     low, high = np.nanmin(values), np.nanmax(values)
@@ -119,9 +112,7 @@ def _target(entry: Entry) -> str:
 
 
 def _slope(ax: Axes, material: Material, leaky: Entry, clean: Entry, colour: str) -> None:
-    accuracy = [
-        {run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for e in (clean, leaky)
-    ]
+    accuracy = [{run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for e in (clean, leaky)]
     both = sorted(accuracy[0].keys() & accuracy[1].keys())
     if not both:
         return

@@ -16,9 +16,7 @@ from matplotlib.figure import Figure
 
 from florilegium.core.files import atomic
 
-INTERVAL = (
-    "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
-)
+INTERVAL = "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
 # Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 DASHES = ("-", "--", ":")
@@ -91,9 +89,7 @@ def legend(fig: Figure, columns: int = 2) -> None:
     """One legend of all axes, under everything drawn so far."""
     left, bottom, _ = _extent(fig)
     anchor = (left, bottom - 0.1 / fig.get_figheight())
-    fig.legend(
-        loc="upper left", bbox_to_anchor=anchor, ncols=columns, borderpad=0, borderaxespad=0, handlelength=2.6
-    )
+    fig.legend(loc="upper left", bbox_to_anchor=anchor, ncols=columns, borderpad=0, borderaxespad=0, handlelength=2.6)
 
 
 def frame(fig: Figure, label: Label, question: str, caption: str) -> None:

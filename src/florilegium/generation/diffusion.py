@@ -137,12 +137,7 @@ def trailing(timesteps: int, steps: int) -> list[int]:
 
 
 def _ddpm(
-    schedule: DDPMScheduler,
-    generator: torch.Generator,
-    step: int,
-    following: int,
-    predicted: Tensor,
-    images: Tensor,
+    schedule: DDPMScheduler, generator: torch.Generator, step: int, following: int, predicted: Tensor, images: Tensor
 ) -> Tensor:
     return schedule.step(predicted, step, images, generator=generator).prev_sample
 
@@ -157,9 +152,7 @@ def _ddim(signal: list[float], step: int, following: int, predicted: Tensor, ima
     return signal[following] ** 0.5 * clean.clamp(-1, 1) + (1 - signal[following]) ** 0.5 * predicted
 
 
-def guided(
-    network: ConditionalUnet, images: Tensor, step: Tensor, labels: Tensor, hidden: Tensor, w: float
-) -> Tensor:
+def guided(network: ConditionalUnet, images: Tensor, step: Tensor, labels: Tensor, hidden: Tensor, w: float) -> Tensor:
     """(1 + w) times the noise predicted with the class, minus w times the noise predicted without."""
     steps = step.expand(len(images))
     if not w:

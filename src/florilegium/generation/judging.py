@@ -56,9 +56,7 @@ def copies(made: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[in
     hashes = hashes_of({str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(made)})
     candidates = search(trained, hashes, radius=settings.radius, dihedral=settings.dihedral)
     pairs = confirm(trained, hashes, candidates, settings)
-    return {
-        int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)
-    }
+    return {int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)}
 
 
 def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
@@ -68,11 +66,7 @@ def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
 
 
 def classify(
-    checkpoint: Path,
-    samples: NDArray[np.uint8],
-    labels: Tensor,
-    classes: Sequence[str],
-    device: torch.device,
+    checkpoint: Path, samples: NDArray[np.uint8], labels: Tensor, classes: Sequence[str], device: torch.device
 ) -> Scores:
     """The answers of a trained classifier to generated images, uint8 (N, S, S, 3).
 

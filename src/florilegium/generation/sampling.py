@@ -65,9 +65,7 @@ class GanSampler:
 class DiffusionSampler:
     """The reverse process of a diffusion."""
 
-    def __init__(
-        self, network: ConditionalUnet, recipe: GenerationRecipe, sampling: Sampling, size: int
-    ) -> None:
+    def __init__(self, network: ConditionalUnet, recipe: GenerationRecipe, sampling: Sampling, size: int) -> None:
         self.network, self.recipe, self.sampling = network, recipe, sampling
         self.noise_shape = (3, size, size)
 
@@ -132,10 +130,7 @@ def make(
 
 def normal_rows(seed: int, numbers: range, shape: tuple[int, ...]) -> Tensor:
     """Normal noise (B, *shape) on the host, each row from the seed and its own number."""
-    rows = [
-        torch.randn(shape, generator=torch.Generator().manual_seed((seed << 32) + number))
-        for number in numbers
-    ]
+    rows = [torch.randn(shape, generator=torch.Generator().manual_seed((seed << 32) + number)) for number in numbers]
     return torch.stack(rows)
 
 
@@ -160,9 +155,7 @@ def recorder(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tenso
 
 def save_samples(samples: Made, classes: Sequence[str], shown: int, folder: Path) -> list[Path]:
     """Write the images, their table and their pictures, with `shown` images a class; the files."""
-    pixels, table, sheet, noise, animation = files = [
-        folder / name for name in SAMPLES if name != "cost.json"
-    ]
+    pixels, table, sheet, noise, animation = files = [folder / name for name in SAMPLES if name != "cost.json"]
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(pixels) as temporary, open(temporary, "wb") as file:
         np.save(file, samples.pixels)

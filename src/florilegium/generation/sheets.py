@@ -78,9 +78,7 @@ def save_animation(frames: NDArray[np.uint8], names: Sequence[str], path: Path) 
     pictures = [grid(frame, names).quantize(128) for frame in frames]
     times = [80] * (len(pictures) - 1) + [2500]  # milliseconds
     with atomic(path) as temporary:
-        pictures[0].save(
-            temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0
-        )
+        pictures[0].save(temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0)
 
 
 @cache

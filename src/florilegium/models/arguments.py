@@ -158,9 +158,7 @@ class AnchorSettings(Strict):
         (32.0, 64.0, 128.0, 256.0, 512.0), strict=False, description="side in pixels at the levels P3 to P7"
     )
     scales: tuple[Positive, ...] = Field((1.0, 2 ** (1 / 3), 2 ** (2 / 3)), strict=False, min_length=1)
-    ratios: tuple[Positive, ...] = Field(
-        (0.5, 1.0, 2.0), strict=False, min_length=1, description="height over width"
-    )
+    ratios: tuple[Positive, ...] = Field((0.5, 1.0, 2.0), strict=False, min_length=1, description="height over width")
 
     @property
     def per_cell(self) -> int:
@@ -178,8 +176,7 @@ class RetinaNetArguments(Strict):
     blocks: Four | None = Field(None, strict=False, description="a stage; null takes the depth's own")
     widths: Four = Field((64, 128, 256, 512), strict=False, description="planes a stage")
     stem: AtLeastOne | None = Field(
-        None,
-        description="channels before the stages; null takes the first stage's planes (timm's are 64 always)",
+        None, description="channels before the stages; null takes the first stage's planes (timm's are 64 always)"
     )
     pyramid_width: AtLeastOne = 256
     head_layers: AtLeastOne = 4

@@ -19,9 +19,7 @@ def read_catalogue(path: Path, overrides: Mapping[str, DatasetOverride] | None =
     Raises:
         UserError: something in either is misspelt.
     """
-    catalogue = {
-        name: parse(Weights, entry, f"{path.name}: {name}") for name, entry in read_yaml(path).items()
-    }
+    catalogue = {name: parse(Weights, entry, f"{path.name}: {name}") for name, entry in read_yaml(path).items()}
     check_overrides(overrides or {}, {name: [entry.source] for name, entry in catalogue.items()}, "weights")
     return catalogue
 

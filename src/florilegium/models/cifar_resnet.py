@@ -19,12 +19,7 @@ class Residual(nn.Module):
     """Images (B, 3, H, W) to the maps of the last three stages, at strides 8, 16 and 32."""
 
     def __init__(
-        self,
-        depth: int,
-        norm: Norm,
-        blocks: Sequence[int] | None,
-        widths: Sequence[int],
-        stem: int | None = None,
+        self, depth: int, norm: Norm, blocks: Sequence[int] | None, widths: Sequence[int], stem: int | None = None
     ) -> None:
         """`widths` are the planes of the four stages; the stem has `stem` planes, by default those of the first
         stage. `blocks` replaces the depth's own numbers of blocks per stage."""

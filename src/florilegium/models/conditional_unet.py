@@ -57,9 +57,7 @@ class ConditionalUnet(nn.Module):
         self.n_classes = n_classes
         width = 4 * channels[0]
         self.steps = nn.Sequential(step_table(timesteps, channels[0]), *_projections(channels[0], width))
-        classes = nn.Embedding(
-            n_classes + 1, channels[0], padding_idx=n_classes
-        )  # no class is zero, and stays so
+        classes = nn.Embedding(n_classes + 1, channels[0], padding_idx=n_classes)  # no class is zero, and stays so
         self.classes = nn.Sequential(classes, *_projections(channels[0], width))
         self.first = nn.Conv2d(3, channels[0], 3, padding=1)
         self.down, passed = nn.ModuleList(), [channels[0]]  # channels of what the way up is handed
@@ -113,13 +111,9 @@ class ConditionalUnet(nn.Module):
 class Block(nn.Module):
     """Two convolutions with a shortcut, the embeddings of step and class added between them, then attention."""
 
-    def __init__(
-        self, before: int, after: int, width: int, groups: int, dropout: float, attends: bool
-    ) -> None:
+    def __init__(self, before: int, after: int, width: int, groups: int, dropout: float, attends: bool) -> None:
         super().__init__()
-        self.enter = nn.Sequential(
-            nn.GroupNorm(groups, before), nn.SiLU(), nn.Conv2d(before, after, 3, padding=1)
-        )
+        self.enter = nn.Sequential(nn.GroupNorm(groups, before), nn.SiLU(), nn.Conv2d(before, after, 3, padding=1))
         self.step = nn.Sequential(nn.SiLU(), nn.Linear(width, after))
         self.label = nn.Sequential(nn.SiLU(), nn.Linear(width, after))
         self.leave = nn.Sequential(
@@ -188,9 +182,7 @@ def step_table(timesteps: int, width: int) -> nn.Embedding:
         raise ValueError(f"channels: the first, {width}, is odd, and a sine and a cosine are two")
     frequencies = LOWEST_FREQUENCY ** (torch.arange(0, width, 2) / width)
     angles = torch.outer(torch.arange(timesteps, dtype=torch.float32), frequencies)
-    return nn.Embedding.from_pretrained(
-        torch.stack([angles.sin(), angles.cos()], -1).flatten(1), freeze=False
-    )
+    return nn.Embedding.from_pretrained(torch.stack([angles.sin(), angles.cos()], -1).flatten(1), freeze=False)
 
 
 def _projections(width: int, after: int) -> tuple[nn.Module, ...]:

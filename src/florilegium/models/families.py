@@ -28,12 +28,7 @@ FAMILIES = (
     Family("florilegium.models.norm_vit", arguments.norm_vit_names, arguments.norm_vit_arguments),
     Family("florilegium.models.distilled", arguments.distilled),
     Family("florilegium.models.timm_classifier", arguments.timm_names),
-    Family(
-        "florilegium.models.retinanet",
-        arguments.retinanet_names,
-        arguments.retinanet_arguments,
-        task="detection",
-    ),
+    Family("florilegium.models.retinanet", arguments.retinanet_names, arguments.retinanet_arguments, task="detection"),
     Family("florilegium.models.generators", arguments.generator_names, task="generation"),
     Family("florilegium.models.cifar_resnet", arguments.plain, arguments.cifar_arguments),
     Family("florilegium.models.graph_attention", arguments.attending, arguments.head_arguments_of),

@@ -54,9 +54,7 @@ def _read(path: Path) -> Arrays:
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file of weights") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: is truncated or no .npz file of arrays ({error}); fetch it again"
-        ) from error
+        raise UserError(f"{path}: is truncated or no .npz file of arrays ({error}); fetch it again") from error
 
 
 def _other_layout(path: Path, why: str) -> UserError:

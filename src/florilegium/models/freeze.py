@@ -123,11 +123,7 @@ def _order(network: nn.Module) -> tuple[list[Part], list[nn.Module], list[Part]]
         return _present(network, "conv1", "bn1", "layer0"), stages, []
     if hasattr(network, "patch_embed") and hasattr(network, "blocks"):  # vision transformers
         tokens = ("cls_token", "dist_token", "reg_token", "pos_embed")
-        return (
-            _present(network, "patch_embed", *tokens, "norm_pre"),
-            [*network.blocks],
-            _present(network, "norm"),
-        )
+        return (_present(network, "patch_embed", *tokens, "norm_pre"), [*network.blocks], _present(network, "norm"))
     if hasattr(network, "patch_embed") and hasattr(network, "stages"):  # TinyViT
         return [], [*network.stages], []
     raise UserError(

@@ -41,9 +41,7 @@ def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: floa
     try:
         return kind(n_classes, **{**options, **model.arguments})
     except (TypeError, ValueError) as error:
-        raise UserError(
-            f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})"
-        ) from None
+        raise UserError(f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})") from None
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
@@ -76,11 +74,7 @@ class Acgan(nn.Module):
         """
         made = self.generator(noise, labels)
         constants = {name: value.detach() for name, value in self.critic.named_parameters()}
-        return (
-            self.critic(images),
-            self.critic(made.detach()),
-            functional_call(self.critic, constants, (made,)),
-        )
+        return (self.critic(images), self.critic(made.detach()), functional_call(self.critic, constants, (made,)))
 
 
 class Generator(nn.Module):

@@ -212,9 +212,7 @@ class Head(nn.Module):
 
     def __init__(self, width: int, layers: int, per_cell: int, n: int, norm: Norm | None) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            *(Conv2dNormActivation(width, width, 3, norm_layer=norm) for _ in range(layers))
-        )
+        self.layers = nn.Sequential(*(Conv2dNormActivation(width, width, 3, norm_layer=norm) for _ in range(layers)))
         self.answer = nn.Conv2d(width, per_cell * n, 3, padding=1)
         self.n = n
 

@@ -19,9 +19,7 @@ from florilegium.core.system import say
 from florilegium.models.flax_vit import METADATA, read_flax
 
 
-def fit_positions(
-    network: nn.Module, found: dict[str, Tensor], *, corner_to_corner: bool = False
-) -> dict[str, Tensor]:
+def fit_positions(network: nn.Module, found: dict[str, Tensor], *, corner_to_corner: bool = False) -> dict[str, Tensor]:
     """`found`, with `pos_embed` (1, tokens, C) resized to the network's grid of patches.
 
     The entries of class tokens stay as they are; those of patches are interpolated as an image
@@ -50,11 +48,7 @@ SHOWN = 5
 
 
 def load_into(
-    network: nn.Module,
-    path: Path,
-    *,
-    allow_missing: Sequence[str] = (),
-    allow_unexpected: Sequence[str] = (),
+    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
 ) -> None:
     """Copy the weights in `path` into `network`.
 
@@ -89,8 +83,7 @@ def load_into(
 def save(network_state: State, path: Path) -> None:
     """Write a state dict as safetensors, atomically; equal tensors give equal bytes."""
     state = {
-        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for key, value in network_state.items()
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in network_state.items()
     }
     with atomic(path) as temporary:
         save_file(state, temporary, metadata={"format": "pt"})
@@ -174,11 +167,7 @@ NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
 
 
 def load_detector_weights(
-    network: nn.Module,
-    path: Path,
-    *,
-    allow_missing: Sequence[str] = (),
-    allow_unexpected: Sequence[str] = (),
+    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
 ) -> None:
     """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
 
@@ -190,9 +179,4 @@ def load_detector_weights(
     if any(key.startswith("backbone.") for key in read_state(path)):
         load_into(network, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected)
         return
-    load_into(
-        network.backbone,
-        path,
-        allow_missing=allow_missing,
-        allow_unexpected=(*allow_unexpected, *NOT_BACKBONE),
-    )
+    load_into(network.backbone, path, allow_missing=allow_missing, allow_unexpected=(*allow_unexpected, *NOT_BACKBONE))

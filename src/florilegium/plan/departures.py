@@ -96,9 +96,7 @@ def departures(e: Experiment, paper: Paper, others: Mapping[str, Experiment]) ->
     return tuple(own)
 
 
-def elsewhere(
-    kind: Kind, name: str, there: Iterable[Departure], here: Iterable[Departure]
-) -> list[Departure]:
+def elsewhere(kind: Kind, name: str, there: Iterable[Departure], here: Iterable[Departure]) -> list[Departure]:
     """The departures of another experiment (its name without an official split) as a single one, without those that
     are the same here."""
     same = {d.words for d in here}
@@ -229,9 +227,7 @@ def titled(e: Experiment, paper: Paper) -> Experiment:
     for placeholder in (NETWORK, WEIGHTS):
         key = placeholder.strip("{}")
         if placeholder in e.title and not getattr(e, key):
-            raise UserError(
-                f"{e.key}: title has {placeholder}, and the experiment has no `{key}`; give it one"
-            )
+            raise UserError(f"{e.key}: title has {placeholder}, and the experiment has no `{key}`; give it one")
     title = e.title.replace(NETWORK, network_of(e, paper)).replace(WEIGHTS, _weights_of(e, paper))
     return replace(e, title=title)
 
@@ -250,9 +246,7 @@ def figure_titled(figure: PlotChoice, experiments: Sequence[Experiment], paper: 
     arms = [of_key[key] for key in figure.arms]
     published = arms[0].network
     if not published:
-        raise UserError(
-            f"figures.{figure.name}: title has {NETWORK}, and {arms[0].key} has no `network`; give it one"
-        )
+        raise UserError(f"figures.{figure.name}: title has {NETWORK}, and {arms[0].key} has no `network`; give it one")
     names = {network_of(e, paper) for e in arms if e.network == published}
     name = names.pop() if len(names) == 1 else f"networks in place of {published}"
     return figure.model_copy(update={"title": figure.title.replace(NETWORK, name)})

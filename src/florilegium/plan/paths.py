@@ -161,9 +161,7 @@ class Paths:
         """The classifier that judges the images of a generator."""
         judge = e.samples.judge if e.samples else None
         assert judge is not None, f"{e.key} is not judged"
-        return (
-            f"{self.run(self.plan.find(e.study, judge.experiment, judge.arm), seed)}/checkpoint.safetensors"
-        )
+        return f"{self.run(self.plan.find(e.study, judge.experiment, judge.arm), seed)}/checkpoint.safetensors"
 
     # What is asked for: everything of one kind, of one study or of all
 
@@ -229,10 +227,7 @@ class Paths:
 
     def tables(self, study: str | None = None) -> list[str]:
         """The tables of images, classes and splits of data sets."""
-        return [
-            f"resources/{name}/images.json"
-            for name in sorted({e.data.dataset for e in self.experiments(study)})
-        ]
+        return [f"resources/{name}/images.json" for name in sorted({e.data.dataset for e in self.experiments(study)})]
 
     # A path that somebody asked for
 

@@ -98,9 +98,7 @@ class Plan:
     def feature_groups(self) -> dict[tuple[int, ...], list[str]]:
         """The features that are made in one process: seeds to `Experiment.key`s, as in `groups`."""
         groups: dict[tuple[int, ...], list[str]] = {}
-        cached = {
-            e.key for e in self.experiments if isinstance(e.recipe, Recipe) and e.recipe.features == "cached"
-        }
+        cached = {e.key for e in self.experiments if isinstance(e.recipe, Recipe) and e.recipe.features == "cached"}
         for (_, seeds), keys in self.groups().items():
             for e in (self._by_key[key] for key in keys if key in cached):
                 first = self.features_seed(e)

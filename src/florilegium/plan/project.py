@@ -95,9 +95,7 @@ def _preset(project: Path, name: str) -> Preset:
 
 def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
     where = "workflow/datasets.yaml"
-    known = {
-        name: parse(Dataset, entry, f"{where}: {name}") for name, entry in read_yaml(project / where).items()
-    }
+    known = {name: parse(Dataset, entry, f"{where}: {name}") for name, entry in read_yaml(project / where).items()}
     check_overrides(settings.datasets, {name: dataset.files for name, dataset in known.items()}, "datasets")
     taken = set(known) & set(settings.own_datasets)
     if taken:
@@ -125,10 +123,7 @@ def _studies(project: Path, settings: Settings) -> dict[str, LoadedStudy]:
 
 
 def _resolved(
-    settings: Settings,
-    preset: Preset,
-    datasets: Mapping[str, Dataset],
-    studies: Mapping[str, LoadedStudy],
+    settings: Settings, preset: Preset, datasets: Mapping[str, Dataset], studies: Mapping[str, LoadedStudy]
 ) -> list[Experiment]:
     return [
         experiment
@@ -137,10 +132,7 @@ def _resolved(
             study.name,
             study.file,
             where=study.where,
-            changes=[
-                *_preset_changes(study.name, preset, settings.preset),
-                *_own_changes(study.name, settings),
-            ],
+            changes=[*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)],
             seeds=preset.seeds if settings.seeds is None else settings.seeds,
             stand_ins=preset.datasets | settings.stand_ins,
             splits=_splits(datasets, settings),
@@ -165,9 +157,7 @@ def _own_changes(study: str, settings: Settings) -> list[Change]:
     for key, overlay in settings.experiments.items():
         owner, slash, pattern = key.partition("/")
         if not slash:
-            raise UserError(
-                f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}"
-            )
+            raise UserError(f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}")
         if owner == study:
             changes.append(Change(pattern, CONFIG, overlay))
     return changes
@@ -205,9 +195,7 @@ def _paper(
         experiments |= {e.key: e for e in every}
         left_out |= {e.key for e in every if any(_leaves_out(change, e) for change in changes)}
     originals = {
-        (study.name, name): words
-        for study in studies.values()
-        for name, words in study.file.stands_in_for.items()
+        (study.name, name): words for study in studies.values() for name, words in study.file.stands_in_for.items()
     }
     stand_ins = preset.datasets | settings.stand_ins
     return Paper(experiments, frozenset(left_out), datasets, stand_ins, originals)

@@ -37,9 +37,7 @@ def install() -> None:
         from snakemake.persistence import ParamsChange
     except ImportError:
         return
-    replace_text(
-        ParamsChange, lambda change, own: compare(change.only_old, change.only_new) if change else own
-    )
+    replace_text(ParamsChange, lambda change, own: compare(change.only_old, change.only_new) if change else own)
     replace_text(Reason, lambda _, own: shorten(own))
 
 
@@ -94,14 +92,8 @@ def compare(only_old: Collection[str], only_new: Collection[str]) -> str:
         only_new: the same of each that it did not have.
     """
     codes = {text for text in (*only_old, *only_new) if CODE.fullmatch(text)}
-    old, new = (
-        [_value(text) for text in sorted(texts) if text not in codes] for texts in (only_old, only_new)
-    )
-    changes = [
-        *_of_documents(old, new),
-        *_of_plain_values(old, new),
-        *(["code of the stage"] if codes else []),
-    ]
+    old, new = ([_value(text) for text in sorted(texts) if text not in codes] for texts in (only_old, only_new))
+    changes = [*_of_documents(old, new), *_of_plain_values(old, new), *(["code of the stage"] if codes else [])]
     return _first(dict.fromkeys(changes), CHANGES, "; ")
 
 
@@ -136,9 +128,7 @@ def _changes(old: Any, new: Any, key: str = "") -> Iterator[str]:
         old, new = _by_name(old), _by_name(new)
     if isinstance(old, dict) and isinstance(new, dict):
         for name in {**old, **new}:
-            yield from _changes(
-                old.get(name, ABSENT), new.get(name, ABSENT), f"{key}.{name}" if key else name
-            )
+            yield from _changes(old.get(name, ABSENT), new.get(name, ABSENT), f"{key}.{name}" if key else name)
     elif old is ABSENT:
         yield f"{key}: new, {_short(new)}"
     elif new is ABSENT:
@@ -150,8 +140,7 @@ def _changes(old: Any, new: Any, key: str = "") -> Iterator[str]:
 def _by_name(items: list[Any]) -> Any:
     """A list of named objects as a dictionary, so that one more of them does not shift the others."""
     names = [
-        "/".join(str(item[key]) for key in NAMES if key in item) if isinstance(item, dict) else ""
-        for item in items
+        "/".join(str(item[key]) for key in NAMES if key in item) if isinstance(item, dict) else "" for item in items
     ]
     return dict(zip(names, items, strict=True)) if all(names) and len(set(names)) == len(names) else items
 
@@ -172,9 +161,7 @@ def _pair(old: Any, new: Any) -> str:
     a, b = _text(old), _text(new)
     if max(len(a), len(b)) > WIDTH:
         if isinstance(old, list | tuple) and isinstance(new, list | tuple):
-            parts = [f"− {_text(x)}" for x in old if x not in new] + [
-                f"+ {_text(x)}" for x in new if x not in old
-            ]
+            parts = [f"− {_text(x)}" for x in old if x not in new] + [f"+ {_text(x)}" for x in new if x not in old]
             return _first(parts, ITEMS) or "another order"
         common = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         start = a.rfind(" ", 0, common) + 1

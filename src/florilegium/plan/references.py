@@ -64,9 +64,7 @@ def _on_same_split(e: Experiment, target: Target, arms: set[Arm]) -> Target | No
 
 
 def _refuse_circles(experiments: list[Experiment], where: str) -> None:
-    origin = {
-        (e.name, e.arm): (e.init.experiment, e.init.arm) for e in experiments if e.init and e.init.experiment
-    }
+    origin = {(e.name, e.arm): (e.init.experiment, e.init.arm) for e in experiments if e.init and e.init.experiment}
     for start in origin:
         seen = [start]
         while (following := origin.get(seen[-1])) is not None:
@@ -89,9 +87,7 @@ def check_generators(experiments: list[Experiment], where: str) -> None:
             wanted = f"{made.experiment}/{made.arm}/{made.samples}"
             raise unknown("set of generated images", wanted, sets, f"{place}: data.generated")
         if made:
-            _has_all_seeds(
-                e, sets[f"{made.experiment}/{made.arm}/{made.samples}"], f"{place}: data.generated"
-            )
+            _has_all_seeds(e, sets[f"{made.experiment}/{made.arm}/{made.samples}"], f"{place}: data.generated")
         judge = e.samples.judge if e.samples else None
         if judge and (judge.experiment, judge.arm) not in by_arm:
             known = ("/".join(arm) for arm in by_arm)
@@ -119,9 +115,7 @@ def _check_samples(e: Experiment, place: str) -> None:
 def _has_all_seeds(e: Experiment, other: Experiment, place: str) -> None:
     absent = sorted(set(e.seeds) - set(other.seeds))
     if absent:
-        raise UserError(
-            f"{place}: {other.name}/{other.arm} has no seed {absent[0]}; give both the same seeds"
-        )
+        raise UserError(f"{place}: {other.name}/{other.arm} has no seed {absent[0]}; give both the same seeds")
 
 
 def check_tests(experiments: list[Experiment], where: str) -> None:
@@ -146,9 +140,7 @@ def _check_test(e: Experiment, other: Experiment, where: str) -> None:
     one_more = min(len(e.seeds), len(other.seeds)) == 1 < max(len(e.seeds), len(other.seeds))
     if e.names_seeds and other.names_seeds and not set(e.seeds) & set(other.seeds) and not one_more:
         ours, theirs = (", ".join(map(str, seeds)) for seeds in (e.seeds, other.seeds))
-        raise UserError(
-            f"{place}, and they have no seed in common ({ours}; {theirs}); give both the same seeds"
-        )
+        raise UserError(f"{place}, and they have no seed in common ({ours}; {theirs}); give both the same seeds")
 
 
 def _tested_on(e: Experiment) -> tuple[object, ...]:

@@ -137,9 +137,7 @@ def _changed_seeds(arm: str, overlays: Sequence[Overlay]) -> tuple[int, ...] | N
     return None
 
 
-def _layers_above(
-    name: str, arm_name: str, arm: ArmEntry, changes: Sequence[Change], where: str
-) -> list[Layer]:
+def _layers_above(name: str, arm_name: str, arm: ArmEntry, changes: Sequence[Change], where: str) -> list[Layer]:
     """The layers over those of the entry: overlays of the experiment, its arm, overlays of the arm."""
     return [
         *(Layer(c.where, values_of(c.overlay), general=c.pattern != name) for c in changes),
@@ -181,9 +179,7 @@ def _scaled(recipe: TrainingRecipe, factor: float, place: str) -> TrainingRecipe
     if factor == 1:
         return recipe
     if recipe.lr == FROM_FINDER:
-        raise UserError(
-            f"{place}: lr_factor multiplies a number, and recipe.lr is {FROM_FINDER}; take one of them out"
-        )
+        raise UserError(f"{place}: lr_factor multiplies a number, and recipe.lr is {FROM_FINDER}; take one of them out")
     return recipe.model_copy(update={"lr": twelve_digits(recipe.base_lr * factor)})
 
 
@@ -260,9 +256,7 @@ def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) ->
         if current not in entries:
             raise unknown("base", current, entries, f"{where}: experiments.{chain[-1]}")
         if current in chain:
-            raise UserError(
-                f"{where}: experiments.{name}: its bases form a circle ({' -> '.join([*chain, current])})"
-            )
+            raise UserError(f"{where}: experiments.{name}: its bases form a circle ({' -> '.join([*chain, current])})")
         chain.append(current)
         current = entries[current].base
     return [entries[n] for n in reversed(chain)]
@@ -287,9 +281,7 @@ def section_of(model: type[S], section: str, layers: list[Layer], place: str) ->
         return parse(model, merged, f"{place}: {section}")
     except UserError as error:
         key = str(error).removeprefix(f"{place}: {section}: ").split(" = ")[0]
-        setter = next(
-            (layer.where for layer in reversed(layers) if key in (layer.values.get(section) or {})), origin
-        )
+        setter = next((layer.where for layer in reversed(layers) if key in (layer.values.get(section) or {})), origin)
         raise UserError(f"{setter}: {error}") from None
 
 

@@ -31,16 +31,11 @@ class Specs:
 
     def dataset(self, source: str, **without: Any) -> Spec:
         """A data set without what is only for readers."""
-        return self.plan.datasets[source].model_dump(
-            mode="json", exclude_none=True, exclude=READERS_ONLY | without
-        )
+        return self.plan.datasets[source].model_dump(mode="json", exclude_none=True, exclude=READERS_ONLY | without)
 
     def download(self, source: str) -> Spec:
         override = self.plan.override(source)
-        return {
-            "dataset": self.dataset(source),
-            "override": override.model_dump(mode="json") if override else None,
-        }
+        return {"dataset": self.dataset(source), "override": override.model_dump(mode="json") if override else None}
 
     def local_files(self, source: str) -> list[str]:
         """Files on this machine that a data set is made of, so that a change in one is seen."""

@@ -140,12 +140,10 @@ def shots(rendering: Rendering) -> list[Shot]:
         for i, picture in enumerate(test[label % AGAIN :: AGAIN]):
             taken.insert(place.randrange(n_train), (picture, COPIES[(label + i) % len(COPIES)]))
         planned += [
-            Shot(_train(rendering, kind, label, i), label, picture, how)
-            for i, (picture, how) in enumerate(taken)
+            Shot(_train(rendering, kind, label, i), label, picture, how) for i, (picture, how) in enumerate(taken)
         ]
         planned += [
-            Shot(_test(rendering, kind, label * n_test + i, i), label, picture)
-            for i, picture in enumerate(test)
+            Shot(_test(rendering, kind, label * n_test + i, i), label, picture) for i, picture in enumerate(test)
         ]
     return planned
 
@@ -162,9 +160,7 @@ def tables(rendering: Rendering, planned: Sequence[Shot]) -> dict[str, str]:
     """The text files of the layout of Tiny ImageNet, by path."""
     corner = rendering.size - 1
     tested = [shot for shot in planned if shot.image.startswith("val/")]
-    annotations = (
-        f"{Path(shot.image).name}\t{_code(shot.label)}\t0\t0\t{corner}\t{corner}\n" for shot in tested
-    )
+    annotations = (f"{Path(shot.image).name}\t{_code(shot.label)}\t0\t0\t{corner}\t{corner}\n" for shot in tested)
     words = enumerate(f"{kind.name.replace('_', ' ')}, emblem" for kind in kinds(rendering))
     return {
         "val/val_annotations.txt": "".join(annotations),

@@ -22,16 +22,7 @@ import numpy as np
 from florilegium.config.data import Rendering
 from florilegium.core.system import bar
 from florilegium.rendering import png
-from florilegium.rendering.picture import (
-    OUTLINES,
-    SUPERSAMPLING,
-    Kind,
-    Picture,
-    draw,
-    make_kind,
-    opposite,
-    photograph,
-)
+from florilegium.rendering.picture import OUTLINES, SUPERSAMPLING, Kind, Picture, draw, make_kind, opposite, photograph
 
 # Kind k is called after a place (k // 6) and its petals (k % 6).
 PLACES = (
@@ -46,10 +37,7 @@ COMMON_NAMES = (
     "quillwort",
 )  # fmt: skip
 SHARED = tuple(6 * i + i % 6 for i in range(len(COMMON_NAMES)))
-SPLIT_PARTS = {
-    "flowers17": {"train": 1, "val": 1, "test": 4},
-    "flowers102": {"train": 3, "val": 2, "test": 5},
-}
+SPLIT_PARTS = {"flowers17": {"train": 1, "val": 1, "test": 4}, "flowers102": {"train": 3, "val": 2, "test": 5}}
 SIZES = range(16, 225)  # from the smallest that shows a flower to the largest that the tables of angles hold
 SIBLING_PER_CLASS = 60  # of the flowers17 whose pictures a flowers102 of the same seed shows
 HYBRIDS = 0.25  # part of the pictures of the 17 that look like another kind
@@ -128,9 +116,7 @@ def shots(rendering: Rendering) -> tuple[Shot, ...]:
     return tuple(sorted(planned, key=lambda shot: shot.image))
 
 
-def planted(
-    a: Sequence[Shot], b: Sequence[Shot] | None = None, *, decoys: bool = False
-) -> set[tuple[str, str]]:
+def planted(a: Sequence[Shot], b: Sequence[Shot] | None = None, *, decoys: bool = False) -> set[tuple[str, str]]:
     """Pairs of paths that show the same picture, from `a` to `b` or inside `a` (each pair once, sorted).
 
     With `decoys`, the pairs that show the same pose in another colour instead.
@@ -164,10 +150,7 @@ def _shots17(rendering: Rendering) -> list[Shot]:
     planned = []
     for number, name in enumerate(COMMON_NAMES):
         for split, count in _counts(rendering).items():
-            planned += [
-                Shot(_path(split, name, i), _picture17(rendering.seed, number, split, i))
-                for i in range(count)
-            ]
+            planned += [Shot(_path(split, name, i), _picture17(rendering.seed, number, split, i)) for i in range(count)]
         if number % DOUBLES_EVERY == 0:
             again = _picture17(rendering.seed, number, "test", 0)
             planned.append(Shot(_path("train", name, _counts(rendering)["train"]), again, _copy(number)))
@@ -176,17 +159,12 @@ def _shots17(rendering: Rendering) -> list[Shot]:
 
 def _shots102(rendering: Rendering) -> list[Shot]:
     seed, flora, names = rendering.seed, kinds(rendering.seed), class_names(rendering)
-    contents = (
-        {  # split and class to what is seen there; of shared kinds, next to copies, little of their own
-            (split, k): [
-                (_picture102(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), ORIGINAL) for i in range(count)
-            ]
-            for split, count in _counts(rendering).items()
-            for k in range(len(flora))
-            if split == "train" or k not in SHARED
-        }
-        | {(split, k): [] for split in ("val", "test") for k in SHARED}
-    )
+    contents = {  # split and class to what is seen there; of shared kinds, next to copies, little of their own
+        (split, k): [(_picture102(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), ORIGINAL) for i in range(count)]
+        for split, count in _counts(rendering).items()
+        for k in range(len(flora))
+        if split == "train" or k not in SHARED
+    } | {(split, k): [] for split in ("val", "test") for k in SHARED}
     sibling = rendering.model_copy(update={"scene": "flowers17", "per_class": SIBLING_PER_CLASS})
     for number, k in enumerate(SHARED):
         for split, (leaked, places) in LEAKED.items():

@@ -85,9 +85,7 @@ def ground(side: int, rng: Random) -> np.ndarray:
     return ground + stripes[..., None]
 
 
-def _placed(
-    name: str, side: int, rng: Random, others: Iterable[tuple[int, int, int, int]]
-) -> np.ndarray | None:
+def _placed(name: str, side: int, rng: Random, others: Iterable[tuple[int, int, int, int]]) -> np.ndarray | None:
     """Where an object of that class lies, bool (side, side), nearly clear of the others; None if it does
     not find a place."""
     for _ in range(TRIES):
@@ -114,10 +112,8 @@ def _mask(name: str, side: int, x: int, y: int, radius: int, turn: float) -> np.
         distance = dx.astype(np.int64) ** 2 + dy.astype(np.int64) ** 2
         outer = (radius * side) ** 2
         return (distance <= outer) & ((name == "ball") | (distance * 3 >= outer))
-    if name == "star":
-        lengths = [radius, radius * 105 // 256] * 5
-    else:
-        lengths = [radius] * (4 if name == "crate" else 3)
+    corners_of = {"star": [radius, radius * 105 // 256] * 5, "crate": [radius] * 4}
+    lengths = corners_of.get(name, [radius] * 3)
     angles = [2 * math.pi * (turn + i / len(lengths)) for i in range(len(lengths))]
     corners = [
         (round(length * side * math.cos(a)), round(length * side * math.sin(a)))
@@ -142,11 +138,7 @@ def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _paint(
-    canvas: np.ndarray,
-    mask: np.ndarray,
-    box: tuple[int, int, int, int],
-    colours: tuple[Colour, Colour],
-    rng: Random,
+    canvas: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, int], colours: tuple[Colour, Colour], rng: Random
 ) -> None:
     """Fill a mask with a gradient from light above to shadow below."""
     shadow, light = (np.array(tinted(colour, 18, rng), np.int32) for colour in colours)
@@ -196,8 +188,7 @@ def shots(rendering: Rendering) -> dict[str, list[Shot]]:
     for split, part in SPLIT_PARTS.items():
         count = total * part // sum(SPLIT_PARTS.values())
         planned[split] = [
-            Shot(_path(split, i), f"{rendering.seed}/objects/{split}/{i}", NAMES[i % len(NAMES)])
-            for i in range(count)
+            Shot(_path(split, i), f"{rendering.seed}/objects/{split}/{i}", NAMES[i % len(NAMES)]) for i in range(count)
         ]
     for shot in [shot for split, every in AGAIN.items() for shot in planned[split][::every]]:
         number = len(planned["train"])

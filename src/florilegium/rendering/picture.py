@@ -180,9 +180,7 @@ def draw_ring(canvas: np.ndarray, ring: Ring) -> None:
         blend(canvas[rows, columns], np.where(inside, np.minimum(reach, 230), 0), ring.eye)
 
 
-def draw_disc(
-    canvas: np.ndarray, x: int, y: int, radius: int, shadow: Colour, light: Colour, tilt: int = 256
-) -> None:
+def draw_disc(canvas: np.ndarray, x: int, y: int, radius: int, shadow: Colour, light: Colour, tilt: int = 256) -> None:
     """Draw a flower's centre, brighter above and left, with a speckle of florets."""
     side = len(canvas)
     reach = max(radius * side >> 8, 1)
@@ -295,10 +293,7 @@ def _leaf(
     canvas: np.ndarray, x: int, y: int, length: int, heading: int, green: tuple[Colour, Colour], rng: Random
 ) -> None:
     heading += rng.randint(-TURN // 24, TURN // 24)
-    draw_ring(
-        canvas,
-        Ring(x, y, length, (TURN // 2 - heading) % TURN, 1, LEAF, *green, vein=-60),
-    )
+    draw_ring(canvas, Ring(x, y, length, (TURN // 2 - heading) % TURN, 1, LEAF, *green, vein=-60))
 
 
 def _bloom(canvas: np.ndarray, picture: Picture, x: int, y: int, length: int, rng: Random) -> None:

@@ -6,11 +6,7 @@ from florilegium.config.data import Rendering
 from florilegium.core.errors import UserError
 from florilegium.rendering import emblems, flowers, objects
 
-MODULES = {
-    **dict.fromkeys(flowers.SPLIT_PARTS, flowers),
-    **dict.fromkeys(emblems.CLASSES, emblems),
-    "objects": objects,
-}
+MODULES = {**dict.fromkeys(flowers.SPLIT_PARTS, flowers), **dict.fromkeys(emblems.CLASSES, emblems), "objects": objects}
 
 
 def render(rendering: Rendering, folder: Path) -> list[str]:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.config.metrics import FIGURES as COCO
-from florilegium.config.metrics import SCORING, Scored
+from florilegium.config.metrics import COCO_METRICS, SCORING, Scored
 from florilegium.core.errors import UserError
 from florilegium.report.average_precision import error_covariance, resampled
 from florilegium.report.runs import NOWHERE, Run, finite, over_seeds, value
@@ -80,13 +79,13 @@ class TestSet:
 
     def draws(self, metric: str, key: Key) -> Floats:
         """A COCO score of each run of an arm of detectors on resampled images, (draws, S)."""
-        return np.asarray(self._draws[key][:, :, COCO.index(metric)])
+        return np.asarray(self._draws[key][:, :, COCO_METRICS.index(metric)])
 
     @cached_property
     def _draws(self) -> dict[Key, Floats]:
         every = [matches for answers in self.answers.values() for matches in answers]
         ends = np.cumsum([len(runs) for runs in self.runs.values()])
-        of_arms = np.split(resampled(every, COCO, draws=DRAWS), ends[:-1], axis=1)
+        of_arms = np.split(resampled(every, COCO_METRICS, draws=DRAWS), ends[:-1], axis=1)
         return dict(zip(self.runs, of_arms, strict=True))
 
     def own_variance(self, metric: str, key: Key) -> float:
@@ -95,7 +94,7 @@ class TestSet:
         least = one_image(self.n_images)
         if metric == "top1" and len(self.runs[key]) > 1:
             return max(least, own_variance(self.hits[key]))
-        if metric in COCO:
+        if metric in COCO_METRICS:
             variance, covariance = error_covariance(self.draws(metric, key))
             return max(least, variance - max(covariance, 0.0))
         return least
@@ -167,7 +166,7 @@ class Arms:
         if metric in SCORING[tests.task].on_test:
             # The right images are not known by name: assume the same ones for all seeds.
             return share_interval(values, tests.n_images, scatter=tests.scatter(metric))
-        if metric in COCO:
+        if metric in COCO_METRICS:
             errors = error_covariance(tests.draws(metric, key))
             return resampled_interval(values, *errors, tests.n_images, scatter=tests.scatter(metric))
         return student(values, 0.0, 1.0)

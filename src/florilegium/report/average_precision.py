@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.config.metrics import FIGURES
+from florilegium.config.metrics import COCO_METRICS
 from florilegium.core.errors import UserError, unknown
 from florilegium.evaluation.coco import AREAS, HALF, IOUS, THREE_QUARTERS, Matches
 
@@ -67,13 +67,9 @@ def coco_scores(matches: Matches, weights: Floats | None = None) -> dict[str, fl
     """
     weights = np.ones(matches.n_images) if weights is None else np.asarray(weights, dtype=np.float64)
     if weights.shape != (matches.n_images,) or (weights < 0).any():
-        raise ValueError(
-            f"weights of shape {weights.shape} are not one for each of {matches.n_images} images"
-        )
-    values = _Ranking(matches, FIGURES).scores(weights[:, None])[0]
-    return {
-        name: None if np.isnan(value) else float(value) for name, value in zip(FIGURES, values, strict=True)
-    }
+        raise ValueError(f"weights of shape {weights.shape} are not one for each of {matches.n_images} images")
+    values = _Ranking(matches, COCO_METRICS).scores(weights[:, None])[0]
+    return {name: None if np.isnan(value) else float(value) for name, value in zip(COCO_METRICS, values, strict=True)}
 
 
 def resampled(runs: Sequence[Matches], names: Sequence[str], draws: int = 2000, seed: int = 0) -> Floats:
@@ -86,7 +82,7 @@ def resampled(runs: Sequence[Matches], names: Sequence[str], draws: int = 2000, 
     """
     for name in names:
         if name not in DEFINED:
-            raise unknown("score of COCO", name, FIGURES)
+            raise unknown("score of COCO", name, COCO_METRICS)
     _check_same_images(runs)
     rankings = [_Ranking(run, names) for run in runs]
     longest = max(ranking.longest for ranking in rankings)

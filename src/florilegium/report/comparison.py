@@ -150,9 +150,7 @@ def _rows(
         }
 
 
-def _measured(
-    metric: str, key: Key, over: Key | None, arms: Arms, difference: Any | None
-) -> tuple[Interval, int]:
+def _measured(metric: str, key: Key, over: Key | None, arms: Arms, difference: Any | None) -> tuple[Interval, int]:
     """Interval and number of seeds of a metric of an arm, alone or `over` another; `NOWHERE` where the two have no test."""
     if metric == GAIN:
         if difference is None:
@@ -172,9 +170,7 @@ def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published 
         if metric not in published_metrics:
             yield metric, None
         yield from ((metric, published) for published in entry.published if published.metric == metric)
-    yield from (
-        (published.metric, published) for published in entry.published if published.metric not in always
-    )
+    yield from ((published.metric, published) for published in entry.published if published.metric not in always)
     if DIVERGENCE not in published_metrics and any(run.diverged for run in runs):
         yield DIVERGENCE, None
     if EPOCHS not in published_metrics and any(epochs_to_90_percent(run) is not None for run in finite(runs)):

@@ -154,9 +154,7 @@ def check_run(run: Run) -> None:
     recorded = {name.rpartition("/")[2]: of["sha256"] for name, of in outputs.items()}
     for path in sorted(run.folder.iterdir()):
         if path.name in recorded and recorded[path.name] != digest(path):
-            raise UserError(
-                f"{path}: is not the file that {RECEIPT} beside it names; take both from the same run"
-            )
+            raise UserError(f"{path}: is not the file that {RECEIPT} beside it names; take both from the same run")
     check_answers(run)
 
 

@@ -15,18 +15,7 @@ from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import Table, markdown_table
 
 COLUMNS = (
-    *(
-        "experiment",
-        "arm",
-        "samples",
-        "sampler",
-        "steps",
-        "guidance",
-        "accuracy",
-        "ci_low",
-        "ci_high",
-        "copies",
-    ),
+    *("experiment", "arm", "samples", "sampler", "steps", "guidance", "accuracy", "ci_low", "ci_high", "copies"),
     *("median_distance", "median_distance_of_test_images", "images_per_second", "n_images", "n_seeds"),
 )
 HEADER = (

@@ -49,9 +49,7 @@ def findings(
     if len(gains) > FEW:
         found += _gains([transfer for transfer, _ in gains], differences)
     for added, real in study.additions():
-        subject = (
-            f"by {100 * added.values[SHARE]:.0f} % generated images beside the real ones ({added.dataset})"
-        )
+        subject = f"by {100 * added.values[SHARE]:.0f} % generated images beside the real ones ({added.dataset})"
         found += _effect(subject, added, real, differences, names)
     used = {entry.dataset for entry in study.entries}
     own = [audit for audit in audits if {audit["a"], audit["b"]} <= used]
@@ -59,11 +57,7 @@ def findings(
 
 
 def _effect(
-    subject: str,
-    arm: Entry,
-    baseline: Entry,
-    differences: pd.DataFrame,
-    names: Mapping[tuple[str, str], str],
+    subject: str, arm: Entry, baseline: Entry, differences: pd.DataFrame, names: Mapping[tuple[str, str], str]
 ) -> Iterator[Finding]:
     row = differences_of(differences, arm)
     if row is None:
@@ -220,17 +214,12 @@ def _rendered(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "markdown": lambda table: tables.markdown_table(*table),
-        "numbered": tables.numbered,
-    }
+    environment.filters |= {"markdown": lambda table: tables.markdown_table(*table), "numbered": tables.numbered}
     page, summaries = evidence.page, evidence.summaries
     return environment.get_template(template).render(
         page=page,
         reading=READING,
-        studies=[
-            _study(study, of_studies[name], evidence.audits, figures[name]) for name, study in page.in_order()
-        ],
+        studies=[_study(study, of_studies[name], evidence.audits, figures[name]) for name, study in page.in_order()],
         audit_table=(AUDIT_HEADER, [audit_row(summary) for summary in evidence.audits]),
         dataset_table=(DATASET_HEADER, [dataset_row(page, name, of) for name, of in summaries.items()]),
         provenance=provenance(run for _, run in evidence.every_run()),
@@ -239,10 +228,7 @@ def _rendered(
 
 
 def _study(
-    study: Study,
-    own: StudyTables,
-    audits: Sequence[Mapping[str, Any]],
-    figures: Sequence[tuple[str, str]],
+    study: Study, own: StudyTables, audits: Sequence[Mapping[str, Any]], figures: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     """The context of one study; tables are pairs of a header and rows."""
     comparison = tables.readable(own.comparison)

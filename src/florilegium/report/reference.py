@@ -89,9 +89,7 @@ def _check_live(evidence: Evidence) -> None:
             name = file.absolute().relative_to(ledger.root).as_posix()
             maker = ledger.maker(name)
             if maker is None or maker.name.rpartition("/")[0] != name.rpartition("/")[0]:
-                raise UserError(
-                    f"{file}: no receipt beside it names this file of {study.study}; make the run again"
-                )
+                raise UserError(f"{file}: no receipt beside it names this file of {study.study}; make the run again")
 
 
 def _files(run: Run) -> list[Path]:
@@ -147,9 +145,7 @@ def _code(evidence: Evidence) -> dict[str, list[str]]:
 
 def mixture(record: dict[str, Any]) -> str:
     """A sentence when runs of one task and network are of more than one version of the code, else empty."""
-    mixed = [
-        f"{network} {', '.join(hashes)}" for network, hashes in record["code"].items() if len(hashes) > 1
-    ]
+    mixed = [f"{network} {', '.join(hashes)}" for network, hashes in record["code"].items() if len(hashes) > 1]
     if not mixed:
         return ""
     return f"the runs are of several versions of the code ({'; '.join(mixed)}); the record names them"

@@ -140,9 +140,7 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """`image, target, prediction, probability`, a row a test image, sorted by image."""
-        texts = dict.fromkeys(
-            ("image", "target", "prediction"), str
-        )  # also where a class is called by a number
+        texts = dict.fromkeys(("image", "target", "prediction"), str)  # also where a class is called by a number
         table = pd.read_csv(self.folder / "predictions.csv", dtype=texts, keep_default_na=False)
         return table.sort_values("image", ignore_index=True)
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from florilegium.config.metrics import FIGURES as COCO
-from florilegium.config.metrics import GAP, WORDS
+from florilegium.config.metrics import COCO_METRICS, GAP, WORDS
 from florilegium.evaluation.detection_errors import KINDS
 from florilegium.report.arms import Arms
 from florilegium.report.runs import NOWHERE, Run, finite, value
@@ -71,7 +70,7 @@ def _scores(entry: Entry, arms: Arms) -> Iterator[tuple[str, str, Interval]]:
     if entry.task == "detection":
         details = [run.detail() for run in finite(arms.runs[entry.key])]
         # In the orders of COCO, of the classes and of the kinds: a JSON object keeps none.
-        for name in COCO:
+        for name in COCO_METRICS:
             yield LAST, name, _interval([of["last"]["overall"][name] for of in details], most=1.0)
         for name in details[0]["classes"]:
             yield BY_CLASS, name, _interval([of["by_class"][name]["AP"] for of in details], most=1.0)
@@ -106,8 +105,7 @@ def _readable(study: Study, kind: str, table: pd.DataFrame) -> Table:
     rows = []
     for (experiment, arm, n_seeds), lines in table.groupby(["experiment", "arm", "n_seeds"], sort=False):
         own = {
-            line.name: measured(metric, line.mean, line.ci_low, line.ci_high)
-            for line in lines.itertuples(index=False)
+            line.name: measured(metric, line.mean, line.ci_low, line.ci_high) for line in lines.itertuples(index=False)
         }
         rows.append((arms[experiment, arm], *(own.get(name, "") for name in names), str(n_seeds)))
     return ("Arm", *(WORDS.get(name, name) for name in names), "Seeds"), rows

@@ -104,8 +104,7 @@ class Spread:
         """Half-width of the interval about the mean: those of the two parts, added in quadrature."""
         tail = (1 - level) / 2
         return np.sqrt(
-            quantile(self.seeds_df, tail) ** 2 * self.seeds
-            + quantile(self.images_df, tail) ** 2 * self.images
+            quantile(self.seeds_df, tail) ** 2 * self.seeds + quantile(self.images_df, tail) ** 2 * self.images
         )
 
     def p_value(self, centre: float) -> float:

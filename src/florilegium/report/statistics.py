@@ -141,9 +141,7 @@ def paired_t(a: Numbers, b: Numbers, level: float = LEVEL) -> Difference:
     mean, low, high = t_interval(differences, level)
     error = (high - low) / 2 / -float(stdtrit(len(differences) - 1, (1 - level) / 2))
     if not math.isfinite(error):
-        return Difference(
-            mean, low, high, 1.0, math.inf, "seeds paired; without scatter, nothing can be told"
-        )
+        return Difference(mean, low, high, 1.0, math.inf, "seeds paired; without scatter, nothing can be told")
     df = len(differences) - 1
     p = max(2 * float(stdtr(df, -abs(mean) / error)), SMALLEST)
     return Difference(mean, low, high, p, noncentrality(df) * error, "seeds alone (Student)")
@@ -242,9 +240,7 @@ def holm(p_values: Numbers) -> list[float]:
 
 
 def _method(scatter: Scatter | None) -> str:
-    return (
-        CROSSED if scatter is None else f"{CROSSED}; the seeds' scatter moderated over {scatter.n_arms} arms"
-    )
+    return CROSSED if scatter is None else f"{CROSSED}; the seeds' scatter moderated over {scatter.n_arms} arms"
 
 
 def _difference(mean: float, centre: float, spread: Spread, method: str, level: float) -> Difference:
@@ -306,11 +302,7 @@ def share_interval(
     spread = combined(shares, own, 0.0, math.inf, scatter)
     of_seeds = float(spread.half_width(level))
     low, high = (mean, mean) if math.isinf(n_effective) else wilson(mean * n_effective, n_effective, level)
-    return (
-        mean,
-        max(0.0, mean - math.hypot(of_seeds, mean - low)),
-        min(1.0, mean + math.hypot(of_seeds, high - mean)),
-    )
+    return (mean, max(0.0, mean - math.hypot(of_seeds, mean - low)), min(1.0, mean + math.hypot(of_seeds, high - mean)))
 
 
 def resampled_interval(

@@ -53,12 +53,8 @@ class Entry(Strict):
     storage_size: int | None
     packing: str | None = Field(None, description="how a detector's pictures are packed: scenes<packing>.npy")
     test: tuple[Name, ...] = Field((), description="the splits that it is tested on")
-    learns_from: tuple[Learned, ...] = Field(
-        (), description="its own data set, then those of what it starts from"
-    )
-    departures: tuple[Departure, ...] = Field(
-        (), description="what is not as in preset `paper`, known before the run"
-    )
+    learns_from: tuple[Learned, ...] = Field((), description="its own data set, then those of what it starts from")
+    departures: tuple[Departure, ...] = Field((), description="what is not as in preset `paper`, known before the run")
     published: tuple[Published, ...]
     baseline: Baseline | None
     role: Literal["scratch", "pretrain", "transfer", "rate"]

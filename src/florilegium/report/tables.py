@@ -150,9 +150,7 @@ def number(metric: str, value: float) -> str:
         return f"{100 * value:.1f}"
     name, size = unit(metric, value)
     if name:
-        return (
-            f"{value / size:.3g}\u00a0{name}" if value / size < 1000 else f"{value / size:,.0f}\u00a0{name}"
-        )
+        return f"{value / size:.3g}\u00a0{name}" if value / size < 1000 else f"{value / size:,.0f}\u00a0{name}"
     if 0 < abs(value) < 1:
         return f"{value:.2g}"  # a demo's minutes
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"

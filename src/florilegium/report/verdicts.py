@@ -19,10 +19,7 @@ from florilegium.report.study import Entry, Key, Learned, Study
 WIDEST = 0.10  # of a fraction's interval; that a wider one overlaps the published range decides nothing
 SEPARATOR = "; "
 SHAPE: frozenset[Kind] = frozenset({"experiment", "classes", "network", "image_size"})
-MATTERS: dict[str, frozenset[Kind]] = {
-    **dict.fromkeys(SIZES, SHAPE),
-    "params_trainable": SHAPE | {"freezing"},
-}
+MATTERS: dict[str, frozenset[Kind]] = {**dict.fromkeys(SIZES, SHAPE), "params_trainable": SHAPE | {"freezing"}}
 """The kinds of departures that matter to a metric; to a metric that is not here, all of them do."""
 BYTES = 4  # of a weight, in fp32
 MOMENTS = 2  # numbers that Adam and AdamW keep of each trained weight
@@ -128,9 +125,7 @@ def _of_data(learned: Learned, own: str, images: Images) -> list[Departure]:
     return departures
 
 
-def _allowed(
-    published: Published, metrics: Mapping[str, Any], n_classes: int | None
-) -> tuple[float, float, list[str]]:
+def _allowed(published: Published, metrics: Mapping[str, Any], n_classes: int | None) -> tuple[float, float, list[str]]:
     """The range of our size by the study's way of counting, with notes on what was allowed for.
 
     Args:

@@ -19,9 +19,7 @@ from florilegium.stages.stage import listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(
-        __doc__, out="annotations.json; the tables go beside it", spec="JSON: dataset, bad_boxes"
-    )
+    parser = stage_parser(__doc__, out="annotations.json; the tables go beside it", spec="JSON: dataset, bad_boxes")
     parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
     arguments = parser.parse_args()
     out: Path = arguments.out

@@ -27,9 +27,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def leased_device(
-    arguments: argparse.Namespace, threads: int
-) -> Iterator[tuple[torch.device, tuple[str, ...]]]:
+def leased_device(arguments: argparse.Namespace, threads: int) -> Iterator[tuple[torch.device, tuple[str, ...]]]:
     """Hold the device of `--device` while the body runs, configured; yields it and the names of leased GPUs."""
     with leased(arguments.device, 1) as gpus:  # before pick_device, which asks CUDA
         device = pick_device(arguments.device)
@@ -48,9 +46,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
 
 
 def add_dropped(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dropped", type=Path, nargs="+", default=[], help="tables of images not to train on"
-    )
+    parser.add_argument("--dropped", type=Path, nargs="+", default=[], help="tables of images not to train on")
 
 
 def image_files(arguments: argparse.Namespace) -> tuple[Path, ...]:
@@ -63,11 +59,7 @@ def image_files(arguments: argparse.Namespace) -> tuple[Path, ...]:
 def splits_of(arguments: argparse.Namespace, use: DataUse) -> Splits:
     """The images that `use` names; see `load_splits`."""
     return load_splits(
-        use,
-        pixels=arguments.pixels,
-        images=arguments.images,
-        dropped=arguments.dropped,
-        pairs=arguments.pairs,
+        use, pixels=arguments.pixels, images=arguments.images, dropped=arguments.dropped, pairs=arguments.pairs
     )
 
 
@@ -91,9 +83,7 @@ def training_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
     parser.add_argument("--tensorboard", type=Path, help="folder for event files")
     parser.add_argument(
-        "--fastest-kernels",
-        action="store_true",
-        help="on a GPU: do not ask for kernels that repeat their bits",
+        "--fastest-kernels", action="store_true", help="on a GPU: do not ask for kernels that repeat their bits"
     )
     return parser
 
@@ -138,9 +128,7 @@ def run_training(
 
 
 def _train_configured(
-    train: Callable[[Job[Any, Any], argparse.Namespace], None],
-    job: Job[Any, Any],
-    arguments: argparse.Namespace,
+    train: Callable[[Job[Any, Any], argparse.Namespace], None], job: Job[Any, Any], arguments: argparse.Namespace
 ) -> None:
     configure(job.device, job.recipe.threads, deterministic=job.deterministic)
     train(job, arguments)
@@ -178,12 +166,7 @@ def untrained_job(arguments: argparse.Namespace) -> Iterator[tuple[Job[DataUse, 
 
 def seed_facts(job: Job[DataUse, Recipe], seed: int) -> dict[str, Any]:
     """The facts of a receipt of one seed of an `untrained_job`."""
-    return {
-        "seed": seed,
-        "device": device_name(job.device),
-        "gpus": list(job.gpus),
-        "precision": job.recipe.precision,
-    }
+    return {"seed": seed, "device": device_name(job.device), "gpus": list(job.gpus), "precision": job.recipe.precision}
 
 
 # --- a trained classifier, to be explained
@@ -199,9 +182,7 @@ class PictureOrigin(Strict):
 def explanation_parser(description: str | None, subject: str) -> argparse.ArgumentParser:
     """A parser for a stage whose spec holds the settings of `subject`."""
     parser = stage_parser(
-        description,
-        out="folder to write to",
-        spec=f'JSON: {{"{subject}": ..., "preset": ..., "rendered": ...}}',
+        description, out="folder to write to", spec=f'JSON: {{"{subject}": ..., "preset": ..., "rendered": ...}}'
     )
     parser.add_argument(
         "--checkpoint",

@@ -16,13 +16,7 @@ from florilegium.figures.attention import draw as draw_tokens
 from florilegium.figures.nodes import draw as draw_nodes
 from florilegium.models.trained import load_trained
 from florilegium.report.study import read
-from florilegium.stages.arguments import (
-    PictureOrigin,
-    explanation_files,
-    explanation_parser,
-    leased_device,
-    run_of,
-)
+from florilegium.stages.arguments import PictureOrigin, explanation_files, explanation_parser, leased_device, run_of
 from florilegium.stages.stage import stage
 
 

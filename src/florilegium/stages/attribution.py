@@ -19,13 +19,7 @@ from florilegium.models.trained import load_trained
 from florilegium.report.scores import summarise
 from florilegium.report.study import read
 from florilegium.report.tables import write_csv
-from florilegium.stages.arguments import (
-    PictureOrigin,
-    explanation_files,
-    explanation_parser,
-    leased_device,
-    run_of,
-)
+from florilegium.stages.arguments import PictureOrigin, explanation_files, explanation_parser, leased_device, run_of
 from florilegium.stages.stage import stage
 
 BACKGROUND = 32  # test images that GradientSHAP compares with
@@ -44,9 +38,7 @@ def main() -> None:
         stage("attribution", arguments, inputs, path=out / "receipt.json") as receipt,
         leased_device(arguments, threads=1) as (device, _),
     ):
-        table = pd.read_csv(
-            arguments.checkpoint.with_name("predictions.csv"), dtype=str, keep_default_na=False
-        )
+        table = pd.read_csv(arguments.checkpoint.with_name("predictions.csv"), dtype=str, keep_default_na=False)
         predictions = table.astype({"probability": float})
         chosen = choose(predictions, spec.attribution)
         background = spread(sorted(predictions["image"]), BACKGROUND)

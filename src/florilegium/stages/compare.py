@@ -25,18 +25,14 @@ def main() -> None:
         spec_is_file=True,
     )
     parser.add_argument("--runs", type=Path, required=True, help="results/<preset>/<study>")
-    parser.add_argument(
-        "--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ..."
-    )
+    parser.add_argument("--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ...")
     arguments = parser.parse_args()
     out: Path = arguments.out
     with stage("compare", arguments, inputs=arguments.images) as receipt:
         study = read(Study, arguments.spec)
         runs = read_study(arguments.runs, study)
         tables = tabulate(study, runs, {path.parent.name: read_json(path) for path in arguments.images})
-        comparison = markdown(
-            tables.comparison, title=study.title, preset=study.preset, rendered=study.rendered
-        )
+        comparison = markdown(tables.comparison, title=study.title, preset=study.preset, rendered=study.rendered)
         write_text(out.with_suffix(".md"), comparison)
         write_text(out.with_name("costs.md"), costs_markdown(study, tables.costs))
         receipt.spec = study.model_dump(mode="json")

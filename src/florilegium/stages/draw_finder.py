@@ -17,9 +17,7 @@ from florilegium.stages.stage import stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(
-        __doc__, out="the picture", spec="JSON with preset, rendered and the experiment's name"
-    )
+    parser = stage_parser(__doc__, out="the picture", spec="JSON with preset, rendered and the experiment's name")
     parser.add_argument("--table", required=True, type=Path, help="finder.csv, finder.json beside it")
     arguments = parser.parse_args()
     finder = arguments.table.with_suffix(".json")

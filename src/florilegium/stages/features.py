@@ -41,8 +41,7 @@ def make_features(job: Job[DataUse, Recipe], splits: Splits, seed: int) -> None:
     parts = parts_of(splits)
     say(f"{folder}: features of {sum(map(len, parts.values()))} images")
     features = [
-        extract(network, images, config, device=job.device, precision=job.recipe.precision)
-        for images in parts.values()
+        extract(network, images, config, device=job.device, precision=job.recipe.precision) for images in parts.values()
     ]
     write_features(folder, splits, torch.cat(features), backbone)
 

@@ -20,21 +20,12 @@ from florilegium.stages.stage import stage, stage_parser
 
 def main() -> None:
     parser = stage_parser(
-        __doc__,
-        out="the folder of the figures",
-        spec="file of the study's description, as JSON",
-        spec_is_file=True,
+        __doc__, out="the folder of the figures", spec="file of the study's description, as JSON", spec_is_file=True
     )
     parser.add_argument("--runs", type=Path, required=True, help="results/<preset>/<study>")
-    parser.add_argument(
-        "--comparison", type=Path, required=True, help="comparison.csv, its sisters beside it"
-    )
-    parser.add_argument(
-        "--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ..."
-    )
-    parser.add_argument(
-        "--pixels", type=Path, nargs="*", default=[], help="resources/<source>/pixels<size>.npy ..."
-    )
+    parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv, its sisters beside it")
+    parser.add_argument("--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ...")
+    parser.add_argument("--pixels", type=Path, nargs="*", default=[], help="resources/<source>/pixels<size>.npy ...")
     parser.add_argument(
         "--scenes", type=Path, nargs="*", default=[], help="resources/<source>/scenes<packing>.npy, or none"
     )

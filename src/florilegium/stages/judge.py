@@ -19,15 +19,7 @@ from florilegium.core.files import write_json
 from florilegium.core.outputs import JUDGEMENT
 from florilegium.core.receipts import read_receipt
 from florilegium.data.crops import at_side
-from florilegium.generation.judging import (
-    classify,
-    closest_pairs,
-    copies,
-    labels_of,
-    nearest,
-    neighbours,
-    summary,
-)
+from florilegium.generation.judging import classify, closest_pairs, copies, labels_of, nearest, neighbours, summary
 from florilegium.generation.sheets import save_picture
 from florilegium.report.statistics import wilson
 from florilegium.stages.arguments import add_device, add_images, image_files, leased_device, splits_of

@@ -19,13 +19,9 @@ from florilegium.stages.stage import stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(
-        __doc__, out="report.html", spec="file of what the page shows, as JSON", spec_is_file=True
-    )
+    parser = stage_parser(__doc__, out="report.html", spec="file of what the page shows, as JSON", spec_is_file=True)
     parser.add_argument("--results", type=Path, required=True, help="results/<preset>")
-    parser.add_argument(
-        "--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ..."
-    )
+    parser.add_argument("--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ...")
     arguments = parser.parse_args()
     with stage("page", arguments) as receipt:
         page = read(Page, arguments.spec)

@@ -26,8 +26,7 @@ def main() -> None:
         with replacing(root) as folder:
             images = render(rendering, folder)
         files = [
-            {"path": image, "bytes": (root / image).stat().st_size, "sha256": digest(root / image)}
-            for image in images
+            {"path": image, "bytes": (root / image).stat().st_size, "sha256": digest(root / image)} for image in images
         ]
         write_json(arguments.out, {"root": root.as_posix(), "origin": [], "files": files})
         receipt.outputs += [arguments.out]

@@ -24,9 +24,7 @@ from florilegium.training.machine import device_name
 
 def main() -> None:
     parser = stage_parser(__doc__, out="folder of the set of images", spec="JSON with sampling and shown")
-    parser.add_argument(
-        "--checkpoint", required=True, type=Path, help="of a generator, its receipt beside it"
-    )
+    parser.add_argument("--checkpoint", required=True, type=Path, help="of a generator, its receipt beside it")
     add_device(parser)
     arguments = parser.parse_args()
     checkpoint, out = arguments.checkpoint, arguments.out
@@ -60,12 +58,7 @@ def main() -> None:
         }
         receipt.outputs += [*save_samples(samples, classes, shown, out), out / "cost.json"]
         write_json(out / "cost.json", cost)
-        receipt.facts |= {
-            "seed": run["seed"],
-            "device": device_name(device),
-            "gpus": list(gpus),
-            "classes": classes,
-        }
+        receipt.facts |= {"seed": run["seed"], "device": device_name(device), "gpus": list(gpus), "classes": classes}
 
 
 if __name__ == "__main__":

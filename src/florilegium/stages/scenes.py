@@ -15,9 +15,7 @@ from florilegium.stages.stage import listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(
-        __doc__, out="scenes<packing>.npy", spec="JSON: short_side, long_side, padding, corrupt"
-    )
+    parser = stage_parser(__doc__, out="scenes<packing>.npy", spec="JSON: short_side, long_side, padding, corrupt")
     parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
     parser.add_argument("--annotations", required=True, type=Path, help="annotations.json of the data set")
     parser.add_argument("--workers", type=int, default=1, help="processes that decode")
@@ -29,9 +27,7 @@ def main() -> None:
         sides = (spec["short_side"], spec["long_side"])
         fits = {image["file_name"]: fit(image["height"], image["width"], *sides) for image in images}
         root, _ = listed_files(arguments.files)
-        packed = pack_buckets(
-            root, fits, spec["padding"], out, workers=arguments.workers, corrupt=spec["corrupt"]
-        )
+        packed = pack_buckets(root, fits, spec["padding"], out, workers=arguments.workers, corrupt=spec["corrupt"])
         receipt.outputs += [out, out.with_suffix(".csv"), out.with_suffix(".skipped.csv")]
         receipt.facts |= {"n_packed": len(packed.images), "n_skipped": len(packed.skipped)}
 

@@ -45,9 +45,7 @@ def stage_parser(
         out, spec: help texts.
         spec_is_file: `--spec` names a JSON file. Either way `arguments.spec` holds the JSON text.
     """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     read = _text_of_file if spec_is_file else str
     parser.add_argument("--spec", required=True, type=read, help=spec)
     parser.add_argument("--code", required=True, help="hash of the code, for the receipt")

@@ -20,9 +20,7 @@ from florilegium.training.job import Job
 def main() -> None:
     parser = training_parser(__doc__)
     add_images(parser)
-    parser.add_argument(
-        "--features", help="folder of cached features in place of images; {seed} as in --init"
-    )
+    parser.add_argument("--features", help="folder of cached features in place of images; {seed} as in --init")
     parser.add_argument("--generated", help="generated images to learn from, too; {seed} as in --init")
     parser.add_argument("--finder", help="finder.json for recipe.lr = from_finder; {seed} as in --init")
     arguments = parser.parse_args()

@@ -28,9 +28,7 @@ def main() -> None:
 
 
 def train(job: DetectionJob, arguments: argparse.Namespace) -> None:
-    splits = load_boxed(
-        job.data, pixels=arguments.pixels, annotations=arguments.annotations, dropped=arguments.dropped
-    )
+    splits = load_boxed(job.data, pixels=arguments.pixels, annotations=arguments.annotations, dropped=arguments.dropped)
     for seed in arguments.seeds:
         train_detector(job, splits, arguments.annotations, seed)
 

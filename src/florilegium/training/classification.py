@@ -93,9 +93,7 @@ BATCH = 64
 ASKED_BY = "recipe.features"
 
 
-def extract(
-    network: nn.Module, images: Images, config: InputConfig, *, device: torch.device, precision: str
-) -> Tensor:
+def extract(network: nn.Module, images: Images, config: InputConfig, *, device: torch.device, precision: str) -> Tensor:
     """The features before each of the heads of `network`, for every image: float32 (N, H, F), on the CPU.
 
     The network is left on `device` and in evaluation mode.
@@ -106,9 +104,7 @@ def extract(
     heads = heads_of(network, ASKED_BY)
     network.to(device, memory_format=torch.channels_last).eval()
     inputs: dict[nn.Module, Tensor] = {}
-    hooks = [
-        head.register_forward_pre_hook(lambda head, given: inputs.update({head: given[0]})) for head in heads
-    ]
+    hooks = [head.register_forward_pre_hook(lambda head, given: inputs.update({head: given[0]})) for head in heads]
     transform, batches = EvalTransform(config), []
     for start in bar(range(0, len(images), BATCH), "features", "batch"):
         pixels = images.pixels[start : start + BATCH].to(device, non_blocking=True)
@@ -153,9 +149,7 @@ class CrossEntropy:
         pixels, labels = batch
         return mix(self.transform(pixels), labels, self.recipe)
 
-    def loss(
-        self, network: nn.Module, prepared: tuple[Tensor, Targets], part: slice
-    ) -> tuple[Tensor, Tensor]:
+    def loss(self, network: nn.Module, prepared: tuple[Tensor, Targets], part: slice) -> tuple[Tensor, Tensor]:
         images, targets = prepared[0][part], prepared[1][part]
         outputs = network(images)  # (b, C), or a tuple of one per head
         heads = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -182,9 +176,7 @@ def validation_of(recipe: Recipe, config: InputConfig | None) -> Callable[[Tenso
     return evaluation_of(config)
 
 
-def task_of(
-    splits: Splits, recipe: Recipe, config: InputConfig | None, seed: int, device: torch.device
-) -> Task:
+def task_of(splits: Splits, recipe: Recipe, config: InputConfig | None, seed: int, device: torch.device) -> Task:
     """The task of training on `splits.train` and selecting by `splits.val`.
 
     Args:
@@ -216,17 +208,10 @@ def task_of(
 
 
 def validate(
-    network: nn.Module,
-    *,
-    images: Images,
-    transform: Callable[[Tensor], Tensor],
-    precision: str,
-    device: torch.device,
+    network: nn.Module, *, images: Images, transform: Callable[[Tensor], Tensor], precision: str, device: torch.device
 ) -> Row:
     """Scores on `images`. A random transform continues the random numbers of the epoch's last step."""
-    scores = evaluate(
-        network, images, transform, batch_size=EVALUATION_BATCH, device=device, precision=precision
-    )
+    scores = evaluate(network, images, transform, batch_size=EVALUATION_BATCH, device=device, precision=precision)
     return {"val_loss": scores.loss, "val_top1": scores.top1}
 
 

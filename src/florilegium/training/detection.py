@@ -10,19 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import sigmoid_focal_loss
 
-from florilegium.config.metrics import FIGURES
+from florilegium.config.metrics import COCO_METRICS
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.data.augment import InputConfig
-from florilegium.data.boxed import (
-    BoxedBatch,
-    BoxedImages,
-    BoxedSplits,
-    flip,
-    gather,
-    memory_format,
-    normalise,
-    place,
-)
+from florilegium.data.boxed import BoxedBatch, BoxedImages, BoxedSplits, flip, gather, memory_format, normalise, place
 from florilegium.evaluation.coco import Coco, coco_figures
 from florilegium.evaluation.detection import Answers, detect, suppression
 from florilegium.models.arguments import AnchorSettings
@@ -167,11 +158,7 @@ class Detection:
         """The class loss and the box loss of each image, (2, B), in float32."""
         recipe = self.recipe
         classes = class_loss(
-            logits.float(),
-            matched.labels,
-            alpha=recipe.focal_alpha,
-            gamma=recipe.focal_gamma,
-            clamp=recipe.focal_clamp,
+            logits.float(), matched.labels, alpha=recipe.focal_alpha, gamma=recipe.focal_gamma, clamp=recipe.focal_clamp
         )
         return torch.stack([classes, box_loss(deltas.float(), matched)]) * weights
 
@@ -210,7 +197,7 @@ def task_of(
             truth=truth,
             precision=recipe.precision,
         ),
-        judged=("val_loss", *(f"val_{name}" for name in FIGURES)),
+        judged=("val_loss", *(f"val_{name}" for name in COCO_METRICS)),
         logged=("val_loss", "val_AP", "val_AP50"),
         score="val_AP",
         memory_format=memory_format(device),

@@ -13,15 +13,7 @@ from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.files import write_json, write_text
 from florilegium.core.outputs import ANSWERS
 from florilegium.data.boxed import BoxedImages, BoxedSplits, coco_ground_truth
-from florilegium.evaluation.coco import (
-    Coco,
-    Figures,
-    Matches,
-    accumulated,
-    figures_of,
-    matches_of,
-    write_matches,
-)
+from florilegium.evaluation.coco import Coco, Figures, Matches, accumulated, figures_of, matches_of, write_matches
 from florilegium.evaluation.detection import Answers
 from florilegium.evaluation.detection_errors import breakdown
 from florilegium.evaluation.submission import as_lines
@@ -100,9 +92,7 @@ def train_detector(job: DetectionJob, splits: BoxedSplits, annotations: Path, se
     )
 
 
-def prepare(
-    job: DetectionJob, splits: BoxedSplits, annotations: Path, recipe: DetectionRecipe, seed: int
-) -> Training:
+def prepare(job: DetectionJob, splits: BoxedSplits, annotations: Path, recipe: DetectionRecipe, seed: int) -> Training:
     """The network of `job` with its first weights, and its task."""
     network = initialise_network(job, recipe, len(splits.classes), seed, load=load_detector_weights)
     anchors = network.arguments.anchors

@@ -109,12 +109,7 @@ def check_classes(splits: Splits) -> None:
 
 
 def task_of(
-    network: nn.Module,
-    splits: Splits,
-    recipe: GenerationRecipe,
-    config: InputConfig,
-    seed: int,
-    device: torch.device,
+    network: nn.Module, splits: Splits, recipe: GenerationRecipe, config: InputConfig, seed: int, device: torch.device
 ) -> Task:
     """Learn to make `splits.train`; a diffusion is watched on the noise that it sees in `splits.val`."""
     diffusion = isinstance(network, ConditionalUnet)

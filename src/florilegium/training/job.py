@@ -104,9 +104,7 @@ class Job(Generic[Data, R]):
         if self.recipe.lr == FROM_FINDER:
             finder = self.at(seed).finder
             if finder is None:
-                raise UserError(
-                    f"--finder: recipe.lr is {FROM_FINDER}, so give the finder.json to take it from"
-                )
+                raise UserError(f"--finder: recipe.lr is {FROM_FINDER}, so give the finder.json to take it from")
             values["lr"] = float(read_json(finder)["suggestion"])
         return self.recipe.model_copy(update=values)
 
@@ -121,9 +119,7 @@ _digest = lru_cache(maxsize=None)(digest)
 
 def initialise_classifier(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
     """`initialise_network` for a classifier, with the recipe's drop path and dropout."""
-    return initialise_network(
-        job, recipe, n_classes, seed, drop_path=recipe.drop_path, dropout=recipe.dropout
-    )
+    return initialise_network(job, recipe, n_classes, seed, drop_path=recipe.drop_path, dropout=recipe.dropout)
 
 
 def initialise_network(

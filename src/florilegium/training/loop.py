@@ -207,9 +207,7 @@ def train_epoch(
     return bool(parallel.agreed(learner.is_finite()))
 
 
-def step_that_fits(
-    learner: Learner, task: Task, index: Tensor, lr: float, place: tuple[int, int, int]
-) -> Tensor:
+def step_that_fits(learner: Learner, task: Task, index: Tensor, lr: float, place: tuple[int, int, int]) -> Tensor:
     """One step with the random numbers of `place` (seed, epoch, step).
 
     Where memory runs out, the step is repeated with the same random numbers in smaller micro-batches.
@@ -259,18 +257,9 @@ def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) ->
 
 def describe(row: Row, recipe: TrainingRecipe, images_per_second: float) -> str:
     """The line for the log, such as `epoch 3/20  lr 0.01  train_loss 0.5321  ...  812 images/s`."""
-    scores = [
-        f"{name} {value:.4f}"
-        for name, value in row.items()
-        if name not in ("epoch", "lr") and value is not None
-    ]
+    scores = [f"{name} {value:.4f}" for name, value in row.items() if name not in ("epoch", "lr") and value is not None]
     return "  ".join(
-        [
-            f"epoch {row['epoch']}/{recipe.epochs}",
-            f"lr {row['lr']:.3g}",
-            *scores,
-            f"{images_per_second:.0f} images/s",
-        ]
+        [f"epoch {row['epoch']}/{recipe.epochs}", f"lr {row['lr']:.3g}", *scores, f"{images_per_second:.0f} images/s"]
     )
 
 

@@ -51,12 +51,7 @@ def range_test(
             break
     done = len(losses)
     return pd.DataFrame(
-        {
-            "step": range(1, done + 1),
-            "lr": rates[:done],
-            "loss": losses,
-            "smoothed": smoothed(losses, len(rates)),
-        }
+        {"step": range(1, done + 1), "lr": rates[:done], "loss": losses, "smoothed": smoothed(losses, len(rates))}
     )
 
 

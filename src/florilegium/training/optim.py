@@ -96,10 +96,7 @@ def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     """
     skips = recipe.optimizer == "sgd" and recipe.precision == "fp16"
     parameters = [p for p in network.parameters() if p.requires_grad]
-    shared = {
-        "weight_decay": recipe.weight_decay,
-        "fused": parameters[0].device.type in ("cpu", "cuda") and not skips,
-    }
+    shared = {"weight_decay": recipe.weight_decay, "fused": parameters[0].device.type in ("cpu", "cuda") and not skips}
     if recipe.optimizer == "sgd":
         return SGD(parameters, momentum=recipe.momentum, nesterov=recipe.nesterov, **shared)
     kind = Adam if recipe.optimizer == "adam" else AdamW

@@ -101,9 +101,7 @@ def course(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def costs(
-    outcome: Outcome, seconds_evaluation: float, recipe: TrainingRecipe, device: torch.device
-) -> dict[str, Any]:
+def costs(outcome: Outcome, seconds_evaluation: float, recipe: TrainingRecipe, device: torch.device) -> dict[str, Any]:
     """Time and memory of a run, resumed or not: epochs, validation and the tests at the end."""
     training = sum(outcome.seconds_per_epoch)
     return {
@@ -119,9 +117,7 @@ def costs(
     }
 
 
-def warnings(
-    outcome: Outcome, recipe: TrainingRecipe, classes: Sequence[str], labels: torch.Tensor
-) -> list[str]:
+def warnings(outcome: Outcome, recipe: TrainingRecipe, classes: Sequence[str], labels: torch.Tensor) -> list[str]:
     """Sentences that a reader of the metrics should know; `labels` (N,) are those of all training images."""
     sentences = [
         f"training diverged in epoch {epoch} and went on from the end of epoch {epoch - 1} at "

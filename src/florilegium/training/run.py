@@ -65,12 +65,7 @@ class Training:
 
 
 def train_run(
-    job: Job[Any, R],
-    splits: Splits,
-    seed: int,
-    prepare: Callable[[R], Training],
-    *,
-    predictions: Sequence[str] = (),
+    job: Job[Any, R], splits: Splits, seed: int, prepare: Callable[[R], Training], *, predictions: Sequence[str] = ()
 ) -> None:
     """Make the run of `seed`, or take it over where it was finished before. Helpers only train.
 
@@ -110,15 +105,7 @@ def _make_run(
     recipe = job.recipe_at(seed)
     training = prepare(recipe)
     trackers = trackers_of(job, seed)
-    outcome = fit(
-        training.learner,
-        training.task,
-        recipe,
-        seed=seed,
-        device=job.device,
-        state=state,
-        on_epoch=trackers,
-    )
+    outcome = fit(training.learner, training.task, recipe, seed=seed, device=job.device, state=state, on_epoch=trackers)
     if parallel.rank():
         return
     if trackers:

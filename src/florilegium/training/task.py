@@ -129,9 +129,7 @@ class Feed:
             self.buffer.resize_(len(index), *pixels.shape[1:])
             return torch.index_select(pixels, 0, index, out=self.buffer), labels[index]
         # A new pinned tensor each time: torch keeps such memory, and knows when its copy is done.
-        pinned = torch.empty(
-            (len(index), *pixels.shape[1:]), dtype=pixels.dtype, pin_memory=self.device.type == "cuda"
-        )
+        pinned = torch.empty((len(index), *pixels.shape[1:]), dtype=pixels.dtype, pin_memory=self.device.type == "cuda")
         torch.index_select(pixels, 0, index, out=pinned)
         return pinned.to(self.device, non_blocking=True), labels[index].to(self.device, non_blocking=True)
 

@@ -1,0 +1,106 @@
+"""`python -m florilegium evaluate`: accuracy of a checkpoint on a labelled data set."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from florilegium.commands import evaluate
+from florilegium.core.errors import UserError
+from tests.helpers.colours import STORED, make_run, picture, write_pictures
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    evaluate.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["evaluate", *map(str, arguments), "--device", "cpu"])
+    return args.run(args)
+
+
+def shown(capsys) -> dict[str, list[str]]:
+    """The printed lines by their first word."""
+    return {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+
+
+def test_a_folder_per_class(checkpoint: Path, tmp_path: Path, capsys):
+    """Three of four are right: one red picture lies among the blue ones. Wilson's interval is a known one."""
+    write_pictures(tmp_path / "set", {"red/1.png": 0, "red/2.png": 0, "blue/1.png": 2, "blue/2.png": 0})
+    assert run(checkpoint, tmp_path / "set", "--csv", tmp_path / "out.csv") == 0
+    lines = shown(capsys)
+    assert lines["images"] == ["4"]
+    assert lines["classes"][:4] == ["2", "of", "the", "3"]
+    assert lines["top1"][0] == "0.7500"
+    assert (lines["top1"][4], lines["top1"][6]) == ("0.3006", "0.9544")
+    assert lines["top5"] == ["1.0000"]
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table["image"].tolist() == ["blue/1.png", "blue/2.png", "red/1.png", "red/2.png"]
+    assert table["target"].tolist() == ["blue", "blue", "red", "red"]
+    assert table["prediction"].tolist() == ["blue", "red", "red", "red"]
+
+
+def test_a_folder_with_splits(checkpoint: Path, tmp_path: Path, capsys):
+    write_pictures(tmp_path / "set", {"train/red/1.png": 0, "test/red/1.png": 1, "test/blue/2.png": 2})
+    run(checkpoint, tmp_path / "set")
+    assert shown(capsys)["top1"][0] == "0.5000"
+    run(checkpoint, tmp_path / "set", "--split", "train")
+    assert shown(capsys)["top1"][0] == "1.0000"
+    with pytest.raises(UserError, match="val: holds no images"):
+        run(checkpoint, tmp_path / "set", "--split", "val")
+
+
+def test_a_packed_data_set_by_name(checkpoint: Path, tmp_path: Path, monkeypatch, capsys):
+    """`colours_split2` has its own table and the pixels of `colours`; an image without pixels is left out."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("resources/colours", "resources/colours_split2"):
+        Path(folder).mkdir(parents=True)
+    stem = f"resources/colours/pixels{STORED}"
+    np.save(f"{stem}.npy", np.stack([picture(0, 0), picture(1, 1), picture(2, 2), picture(0, 3)]))
+    pd.DataFrame({"image": ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]}).to_csv(f"{stem}.csv", index=False)
+    rows = [("a.jpg", "red", "test"), ("b.jpg", "green", "train"), ("c.jpg", "blue", "test")]
+    rows += [("d.jpg", "green", "test"), ("skipped.jpg", "red", "test")]
+    pd.DataFrame(rows, columns=["image", "class", "split"]).to_csv("resources/colours_split2/images.csv", index=False)
+    assert run(checkpoint, "colours_split2") == 0
+    lines = shown(capsys)
+    assert (lines["images"], lines["top1"][0]) == (["3"], "0.6667")
+
+
+def test_unreadable_files_are_named_and_the_others_measured(checkpoint: Path, tmp_path: Path, capsys):
+    write_pictures(tmp_path / "set", {"red/1.png": 0, "blue/1.png": 2})
+    (tmp_path / "set" / "red" / "2.png").write_bytes(b"no picture")
+    assert run(checkpoint, tmp_path / "set") == 2
+    printed = capsys.readouterr()
+    assert printed.err == f"error: {tmp_path / 'set' / 'red' / '2.png'}: not an image\n"
+    assert printed.out.splitlines()[0].split() == ["images", "2"]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "sentence"),
+    [
+        (
+            {"red/1.png": 0, "rose/1.png": 0, "tulip/1.png": 1},
+            r"class 'rose', 'tulip' is none of the 3 .*'blue', 'green'",
+        ),
+        ({"red/1.png": 0, "2.png": 0}, r"2.png: lies in no class folder"),
+        ({}, r"holds no images; give a folder that has one folder of images a class"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_told_in_a_sentence(
+    checkpoint: Path, tmp_path: Path, pictures: dict[str, int], sentence: str
+):
+    (tmp_path / "set").mkdir()
+    write_pictures(tmp_path / "set", pictures)
+    with pytest.raises(UserError, match=sentence):
+        run(checkpoint, tmp_path / "set")
+
+
+def test_a_name_that_is_not_packed_is_told_in_a_sentence(checkpoint: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"oxford71: is no folder, and no data set that is packed already"):
+        run(checkpoint, "oxford71")

@@ -1,0 +1,58 @@
+"""Data sets with boxes in small, and the stages that read them."""
+
+import json
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from florilegium.config.data import Dataset
+from tests.helpers.data import encoded
+
+CATEGORIES = [{"id": 3, "name": "dog"}, {"id": 1, "name": "cat"}]
+
+
+def coco(
+    images: Iterable[tuple[int, str]], boxes: Iterable[tuple[int, int, list[float]]], size: tuple[int, int] = (40, 30)
+) -> dict[str, Any]:
+    """A file in COCO form: images (id, file name) of one size, and boxes (image, category, box)."""
+    return {
+        "images": [{"id": i, "file_name": n, "width": size[0], "height": size[1]} for i, n in images],
+        "categories": [dict(category) for category in CATEGORIES],
+        "annotations": [
+            {"id": 10 * n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": 0}
+            for n, (image, category, box) in enumerate(boxes, start=1)
+        ],
+    }
+
+
+def photo(seed: int, size: tuple[int, int] = (40, 30)) -> bytes:
+    """A PNG of coarse noise, of which no two are alike."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
+    return encoded(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC), "PNG")
+
+
+def write(folder: Path, files: dict[str, Any]) -> list[str]:
+    """Write bytes as they are and all else as JSON; the paths below `folder`, sorted."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def boxes(folder: Path, **values: Any) -> Dataset:
+    """A data set of a person's own in COCO form."""
+    return Dataset(title="own", layout="coco", folder=str(folder), **values)
+
+
+def stage(monkeypatch: pytest.MonkeyPatch, name: str, spec: object, *arguments: object) -> None:
+    """Run a stage in this process with the arguments that its rule gives."""
+    given = ["--spec", json.dumps(spec), "--code", "c0de", *map(str, arguments)]
+    monkeypatch.setattr(sys, "argv", [name, *given])
+    import_module(f"florilegium.stages.{name}").main()

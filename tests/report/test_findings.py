@@ -1,0 +1,61 @@
+"""The headlines of a study: what its tables show, and no more than that."""
+
+import json
+from pathlib import Path
+
+from florilegium.report.page import findings
+from florilegium.report.study import Study, read
+from tests.helpers import report as world
+from tests.report.test_comparison import compared
+
+
+def test_many_gains_share_a_headline(tmp_path: Path) -> None:
+    description = world.norms()
+    root = world.write_norms(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), *compared(root, description), [])
+    assert [f.subject for f in found if "gain" in f.subject] == ["gain by transfer (8 pairs)"]
+
+
+def test_findings_hold_back_where_no_effect_is_shown_and_say_what_would_have_been(tmp_path: Path) -> None:
+    a = world.entry("scratch", seeds=[0])
+    b = world.entry("from102_clean", role="transfer", seeds=[0], baseline=world.against("scratch"))
+    for of, accuracy in ((a, 0.60), (b, 0.61)):
+        world.write_run(tmp_path, of, 0, accuracy=accuracy)
+    description = world.study([a, b])
+    table, differences = compared(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), table, differences, [])
+    detectable = f"{100 * differences['detectable'].iloc[0]:.1f} points"
+    assert f"The difference is not significant: one of {detectable} would be" in found[0].sentence
+    assert found[0].subject.startswith("gain by transfer")
+
+
+def test_what_most_generated_images_do_is_a_finding_of_each_generator(tmp_path: Path) -> None:
+    share, real = "data.generated.share", world.entry("real", values={"data.generated.share": 0.0})
+    made = [
+        world.entry(name, f"added{at}", values={share: at / 100}, baseline=world.against("real"))
+        for name in ("diffusion", "acgan")
+        for at in (25, 100)
+    ]
+    for of, accuracy in zip((real, *made), (0.8, 0.79, 0.72, 0.78, 0.75), strict=True):
+        for seed in of["seeds"]:
+            world.write_run(tmp_path, of, seed, accuracy=accuracy)
+    description = world.study([real, *made])
+    table, differences = compared(tmp_path, description)
+    found = findings(read(Study, json.dumps(description)), table, differences, [])
+    said = [finding for finding in found if "by 100 % generated images" in finding.subject]
+    assert len(said) == 2 and all(finding.headline.startswith("−") for finding in said)
+    assert not [finding for finding in found if "25 %" in finding.subject]
+
+
+def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> None:
+    scratch = world.entry("scratch", seeds=[0])
+    world.write_run(tmp_path, scratch, 0, accuracy=0.6)
+    description = world.study([scratch])
+    table, differences = compared(tmp_path, description)
+    name = scratch["dataset"]
+    audit = {"a": name, "b": name, "n_a": 60_000, "n_dropped": 341, "n_exposed": {"test": 999}}
+    for shown in (1, 0):
+        summary = audit | {"across_splits": {"train/test": {"pairs": 2 * shown, "images": shown}}}
+        found = findings(read(Study, json.dumps(description)), table, differences, [summary])
+        said = [finding for finding in found if "its own training split" in finding.subject]
+        assert [finding.headline for finding in said] == ["1 test picture"] * shown

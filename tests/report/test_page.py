@@ -1,0 +1,182 @@
+"""The page holds everything that it shows, and the stages write what the workflow asks for."""
+
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from florilegium.report.evidence import Evidence
+from florilegium.report.page import document, render_page
+from florilegium.report.study import Page, read
+from tests.helpers import report as world
+
+AUDIT = {
+    "a": "flowers102", "b": "flowers17", "radius": 10, "pixel_threshold": 0.01, "dihedral": True, "n_a": 8189, "n_b": 1360,
+    "n_flat_a": 0, "n_flat_b": 0, "n_candidates": 90, "n_same_picture": 54, "n_pairs": {"train/test": 54},
+    "n_exposed": {"train": 20, "val": 16, "test": 18}, "transforms": {}, "classes": [], "n_dropped": 34, "leak": True,
+}  # fmt: skip
+
+
+class Elements(HTMLParser):
+    """Collects (tag, attributes) and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def stage(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"florilegium.stages.{name}", *map(str, arguments), "--code", "c0de"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[Path]]:
+    """`results/mini` after compare and figures, the page's description, and images.json files."""
+    root = tmp_path_factory.mktemp("project")
+    here = root / "results" / "mini"
+    kept = ("scratch/corrected", "from102_clean/corrected", "from102_leaky/leaky")
+    entries = [e for e in world.flowers() if f"{e['experiment']}/{e['arm']}" in kept]
+    entries[0]["note"] = "<script>alert('a note')</script>"
+    description = world.study(entries)
+    world.write_study(here / "flowers", description)
+    images = [world.write_images(root, "flowers17", world.CLASSES)]
+    pixels = world.write_pixels(root / "flowers17")
+    told = root / "flowers.json"
+    told.write_text(json.dumps(description))
+    spec = ("--runs", here / "flowers", "--images", *images, "--spec", told)
+    comparison = here / "flowers" / "comparison.csv"
+    done = stage("compare", *spec, "--out", comparison)
+    assert done.returncode == 0, done.stderr
+    out = here / "flowers" / "figures"
+    done = stage("figures", *spec, "--comparison", comparison, "--pixels", pixels, "--out", out)
+    assert done.returncode == 0, done.stderr
+    audit = here / "audit" / "flowers102__flowers17"
+    audit.mkdir(parents=True)
+    (audit / "summary.json").write_text(json.dumps(AUDIT))
+    for name in ("contact_sheet.png", "distances.png"):
+        Image.new("RGB", (8, 8)).save(audit / name)
+    source = {
+        "title": "Oxford 17",
+        "citation": "Nilsback, 2006",
+        "terms": "research",
+        "homepage": "https://example.org/17",
+    }
+    page = {
+        "preset": "mini",
+        "title": "mini",
+        "note": "64-pixel images",
+        "studies": {"flowers": description},
+        "datasets": {"flowers17": source},
+        "audits": [["flowers102", "flowers17"]],
+    }
+    return here, page, images
+
+
+def html_of(results: tuple[Path, dict[str, Any], list[Path]], **changes: Any) -> str:
+    here, page, images = results
+    model = read(Page, json.dumps({**page, **changes}))
+    return render_page(Evidence(model, here, {path.parent.name: path for path in images}))
+
+
+def test_nothing_is_loaded_from_elsewhere(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    html = html_of(results)
+    elements = Elements(html).found
+    pictures = [attributes for tag, attributes in elements if tag == "img"]
+    assert len(pictures) == len(list((results[0] / "flowers" / "figures").glob("*.png"))) + 2
+    assert all(
+        str(p["src"]).startswith(("data:image/png;base64,", "data:image/jpeg;base64,")) and p["alt"] for p in pictures
+    )
+    assert not {tag for tag, _ in elements} & {"script", "iframe", "object", "embed"}
+    assert all(str(a["href"]).startswith("data:") for tag, a in elements if tag == "link")
+    assert "url(" not in html and "@import" not in html
+
+
+def test_texts_are_escaped(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    html = html_of(results)
+    assert "&lt;script&gt;" in html and "<script>" not in html
+
+
+def test_page_says_what_was_found(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    text = Elements(html_of(results)).text
+    assert "flattery by a leak (flowers17)" in text and "gain by transfer (flowers17)" in text
+    assert "Nilsback, 2006" in text and "official split 1" in text
+    assert "0123456789ab" in text and "2.15.0" in text
+
+
+def test_every_link_inside_the_page_has_its_end(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    elements = Elements(html_of(results)).found
+    ends = {attributes.get("id") for _, attributes in elements}
+    links = [str(a["href"]) for tag, a in elements if tag == "a" and str(a["href"]).startswith("#")]
+    assert links and all(link[1:] in ends for link in links)
+
+
+def test_a_demo_says_so_at_the_top(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    (study,) = results[1]["studies"].values()
+    drawn = html_of(results, studies={"flowers": {**study, "rendered": True}}, preset="demo")
+    assert "badge demo" in drawn.split("<nav")[0]
+    assert "badge demo" not in html_of(results).split("<nav")[0]
+
+
+def test_page_and_document_say_which_figures_were_left_out_and_why(
+    results: tuple[Path, dict[str, Any], list[Path]],
+) -> None:
+    here, page, images = results
+    (study,) = page["studies"].values()
+    lone = world.chosen("batches", "bars", study["entries"][:1], title="Batches of 32 and of 64")
+    changed = {**page, "studies": {"flowers": {**study, "figures": [lone]}}}
+    line = "Batches of 32 and of 64: one arm"
+    assert line in Elements(html_of(results, studies=changed["studies"])).text
+    paths = {path.parent.name: path for path in images}
+    model = read(Page, json.dumps(changed))
+    evidence = Evidence(model, here, paths, "h", "2026-01-02")
+    assert f"- {line}" in document(evidence, "p")
+    assert "Not drawn" not in html_of(results)
+
+
+def test_page_and_document_say_the_same_of_a_study(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    """Headlines, and the cells of the comparison: the page reads tables that the document computes."""
+    here, page, images = results
+    evidence = Evidence(read(Page, json.dumps(page)), here, {path.parent.name: path for path in images})
+    html, text = Elements(render_page(evidence)).text, document(evidence, "p")
+    headlines = [line for line in text.splitlines() if line.startswith("- **")]
+    assert len(headlines) >= 3
+    for line in headlines:
+        number, qualified = line.removeprefix("- **").split("** ")
+        assert all(part in html for part in (number, *qualified.split(". ", 1))), line
+    rows = [line for line in text.splitlines() if line.startswith("| from102_leaky | leaky |")]
+    assert rows and all(cell.strip() in html for row in rows for cell in row.strip("| ").split(" | "))
+
+
+def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    here, page, images = results
+    told = here / "page.json"
+    told.write_text(json.dumps(page))
+    done = stage("page", "--results", here, "--images", *images, "--out", here / "report.html", "--spec", told)
+    assert done.returncode == 0, done.stderr
+    folder = here / "flowers"
+    for name in ("comparison.csv", "comparison.md", "differences.csv", "comparison.receipt.json", "figures/leak.png"):
+        assert (folder / name).is_file(), name
+    receipt = json.loads((here / "report.receipt.json").read_text())
+    assert receipt["stage"] == "page" and receipt["code"] == "c0de"
+
+
+def test_a_wrong_spec_is_one_sentence(tmp_path: Path) -> None:
+    told = tmp_path / "flowers.json"
+    told.write_text('{"study": "flowers"}')
+    done = stage("compare", "--runs", tmp_path, "--out", tmp_path / "comparison.csv", "--spec", told)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --spec: title:") and done.stderr.count("\n") == 1

@@ -1,0 +1,126 @@
+"""The command line and the two stages, as a person and as the workflow run them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from florilegium.__main__ import command_line
+from florilegium.audit.pictures import FILES
+from florilegium.core.errors import UserError
+from florilegium.stages import audit as audit_stage
+from florilegium.stages import hash as hash_stage
+from tests.helpers.audit import picture, write
+
+
+def audit(monkeypatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["florilegium", "audit", *map(str, arguments), "--workers", "1"])
+    return command_line()
+
+
+@pytest.fixture
+def folders(tmp_path) -> Path:
+    write(tmp_path / "a", {f"rose/{seed}.png": picture(seed) for seed in range(4)})
+    write(tmp_path / "b", {f"iris/{seed}.png": picture(seed) for seed in range(10, 14)})
+    return tmp_path
+
+
+def test_two_folders_without_a_common_picture(folders, monkeypatch, capsys):
+    assert audit(monkeypatch, folders / "a", folders / "b", "--out", folders / "out") == 0
+    assert "No leak" in capsys.readouterr().out
+    assert sorted(path.name for path in (folders / "out").iterdir()) == sorted(FILES)
+
+
+def test_two_folders_that_share_a_turned_picture(folders, monkeypatch, capsys):
+    write(folders / "b", {"iris/copy.jpg": picture(2).transpose(Image.Transpose.ROTATE_90)})
+    assert audit(monkeypatch, folders / "a", folders / "b", "--out", folders / "out") == 1
+    assert "LEAK: 1 images of b" in capsys.readouterr().out
+    pairs = pd.read_csv(folders / "out" / "pairs.csv")
+    assert pairs[["image_a", "class_a", "image_b", "split_b", "transform"]].to_numpy().tolist() == [
+        ["rose/2.png", "rose", "iris/copy.jpg", "all", "rotate90"]
+    ]
+    assert "rose/2.png" in (folders / "out" / "dropped.csv").read_text()
+    assert audit(monkeypatch, folders / "a", folders / "b", "--out", folders / "out", "--no-dihedral") == 0
+
+
+def test_one_folder_across_its_splits(tmp_path, monkeypatch):
+    write(tmp_path / "x", {"train/rose/1.png": picture(1), "train/rose/2.png": picture(1)})
+    write(tmp_path / "x", {"test/rose/3.png": picture(3)})
+    assert audit(monkeypatch, tmp_path / "x", "--out", tmp_path / "out") == 0
+    write(tmp_path / "x", {"test/rose/4.png": picture(1)})
+    assert audit(monkeypatch, tmp_path / "x", "--out", tmp_path / "out") == 1
+    assert len(pd.read_csv(tmp_path / "out" / "dropped.csv")) == 2
+
+
+def test_one_folder_without_splits_must_hold_no_double(tmp_path, monkeypatch):
+    write(tmp_path / "x", {"1.png": picture(1), "2.png": picture(2)})
+    assert audit(monkeypatch, tmp_path / "x", "--out", tmp_path / "out") == 0
+    write(tmp_path / "x", {"3.png": picture(1)})
+    assert audit(monkeypatch, tmp_path / "x", "--out", tmp_path / "out") == 1
+
+
+def test_bad_input_gets_its_sentence(folders, monkeypatch):
+    (folders / "empty").mkdir()
+    cases = {
+        (folders / "nowhere",): "there is no such folder",
+        (folders / "a", folders / "empty"): "there is no image in this folder",
+        (folders, folders / "a"): "lies inside",
+        (folders / "a", "--radius", "65"): "--radius 65: must lie between 0 and 64",
+        (folders / "a", "--pixel-threshold", "-1"): "--pixel-threshold -1.0: must lie between 0 and 1",
+    }
+    for arguments, sentence in cases.items():
+        with pytest.raises(UserError, match=sentence):
+            audit(monkeypatch, *arguments, "--out", folders / "out")
+    (folders / "a" / "broken.jpg").write_text("<html>")
+    with pytest.raises(UserError, match="--corrupt skip"):
+        audit(monkeypatch, folders / "a", "--out", folders / "out")
+    assert not (folders / "out").exists()
+    assert audit(monkeypatch, folders / "a", "--out", folders / "out", "--corrupt", "skip") == 0
+
+
+def test_the_command_exits_with_two_and_one_sentence_and_never_imports_torch(tmp_path):
+    run = [sys.executable, "-X", "importtime", "-m", "florilegium", "audit", tmp_path / "nowhere", "--out", tmp_path]
+    done = subprocess.run(run, capture_output=True, text=True)
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("import time")]
+    assert done.returncode == 2 and len(errors) == 1 and errors[0].startswith("error: ")
+    assert "florilegium.audit.hashing" in done.stderr and "torch" not in done.stderr
+
+
+def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
+    monkeypatch.chdir(folders)
+    write(folders / "b", {"iris/copy.png": picture(2)})
+    for name in "ab":
+        paths = sorted(path.relative_to(name).as_posix() for path in Path(name).rglob("*.png"))
+        listing = {"root": name, "files": [{"path": path} for path in [*paths, "readme.txt"]]}
+        Path(f"{name}.json").write_text(json.dumps(listing))
+        table = pd.DataFrame({"image": paths, "class": "NA", "split": "test"})
+        table.to_csv(f"{name}.csv", index=False)
+        argv = [
+            "hash",
+            "--files",
+            f"{name}.json",
+            "--out",
+            f"{name}.npz",
+            "--spec",
+            '{"layout": "folders"}',
+            "--code",
+            "c",
+        ]
+        monkeypatch.setattr(sys, "argv", argv)
+        hash_stage.main()
+        assert json.loads(Path(f"{name}.receipt.json").read_text())["n_images"] == len(paths)
+    argv = ["audit", "--out", "out", "--spec", '{"audit": {"radius": 8}}', "--code", "c"]
+    for side, name in (("a", "a"), ("b", "b")):
+        argv += [f"--name-{side}", name, f"--hashes-{side}", f"{name}.npz"]
+        argv += [f"--images-{side}", f"{name}.csv", f"--files-{side}", f"{name}.json"]
+    monkeypatch.setattr(sys, "argv", argv)
+    audit_stage.main()
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted([*FILES, "receipt.json"])
+    assert pd.read_csv("out/dropped.csv").to_numpy().tolist() == [["rose/2.png", "shows test image iris/copy.png of b"]]
+    receipt = json.loads(Path("out/receipt.json").read_text())
+    assert set(receipt["outputs"]) == {f"out/{name}" for name in FILES}
+    assert set(receipt["inputs"]) == {f"{name}.{suffix}" for name in "ab" for suffix in ("npz", "csv", "json")}
