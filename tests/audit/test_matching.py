@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from florilegium.audit import matching
 from florilegium.audit.hashing import NAMES, Hashes, hash_images, transformed_hashes
 from florilegium.audit.matching import FAR, search
 from florilegium.audit.verification import confirm
@@ -48,8 +49,8 @@ def brute_force(a: Hashes, b: Hashes | None, radius: int) -> tuple[set, list[int
 
 @pytest.mark.parametrize(("inside", "workers"), [(False, 1), (True, 1), (True, 2)])
 def test_search_finds_exactly_the_pairs_of_a_brute_force_search(monkeypatch, inside, workers):
-    monkeypatch.setattr("florilegium.audit.matching.ROWS", 7)
-    monkeypatch.setattr("florilegium.audit.matching.COLUMNS", 16)
+    monkeypatch.setattr(matching, "ROWS", 7)
+    monkeypatch.setattr(matching, "COLUMNS", 16)
     a, b = random_hashes(45, 1), None if inside else random_hashes(38, 2)
     expected, nearest = brute_force(a, b, radius=12)
     found = search(a, b, radius=12, workers=workers)

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from florilegium.config import json_schema
 from florilegium.config.json_schema import FILES, schema
+from florilegium.core.errors import run_main
 from florilegium.core.files import atomic, digest, write_json, write_text
 from florilegium.core.receipts import read_receipt, write_receipt
 
@@ -31,7 +33,7 @@ def test_a_full_disk_is_named_with_the_file(tmp_path):
 
 def test_a_full_disk_ends_a_stage_in_one_sentence():
     program = (
-        "from florilegium.core.errors import run_main\n"
+        f"from {run_main.__module__} import run_main\n"
         "def main():\n    raise OSError(28, 'No space left on device', 'results/x.npy')\n"
         "run_main(main)"
     )
@@ -79,4 +81,4 @@ def test_a_receipt_names_files_by_content_and_holds_no_absolute_path(tmp_path, m
 @pytest.mark.parametrize("name", FILES)
 def test_exported_schemas_are_current(project, name):
     exported = json.loads((project / "workflow" / "schemas" / f"{name}.schema.json").read_text())
-    assert exported == schema(name), "run: python -m florilegium.config.json_schema workflow/schemas"
+    assert exported == schema(name), f"run: python -m {json_schema.__name__} workflow/schemas"

@@ -5,6 +5,7 @@ import torch
 from torchvision.transforms.v2 import RandAugment
 from torchvision.transforms.v2 import functional as tv
 
+from florilegium.data import augment
 from florilegium.data.augment import erase, operations_at, randaugment
 
 SIZE = 20
@@ -62,7 +63,7 @@ def test_each_image_draws_its_own_operations(batch):
 
 def test_two_operations_follow_each_other(batch, monkeypatch):
     table = {"Brighter": lambda x, sign: tv.adjust_brightness(x, 1.1)}
-    monkeypatch.setattr("florilegium.data.augment.operations_at", lambda *_: table)
+    monkeypatch.setattr(augment, "operations_at", lambda *_: table)
     once = tv.adjust_brightness(batch, 1.1)
     assert torch.equal(randaugment(batch.clone(), 2, 9), tv.adjust_brightness(once, 1.1))
 

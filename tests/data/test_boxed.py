@@ -19,7 +19,7 @@ from florilegium.data.annotations import check
 from florilegium.data.boxed import BoxedImages, BoxedSplits, coco_ground_truth, load_boxed
 from florilegium.data.boxed_pack import pack_buckets
 from florilegium.data.decode import fit
-from tests.helpers.boxes import boxes, coco, photo, write
+from tests.helpers.annotated import coco, own_coco, photo, write
 
 SIZES = [(40, 30), (30, 40), (60, 30)]
 
@@ -42,7 +42,7 @@ def packed(tmp_path: Path) -> dict[str, Path]:
 
 def pack(folder: Path, content: dict[str, Any]) -> dict[str, Path]:
     files = folder / "files"
-    found = check(boxes(files), files, write(files, content), "stop").content()
+    found = check(own_coco(files), files, write(files, content), "stop").content()
     write_json(folder / "annotations.json", found)
     images = [image for part in found["splits"].values() for image in part["images"]]
     fits = {image["file_name"]: fit(image["height"], image["width"], 60, 96) for image in images}

@@ -12,7 +12,7 @@ from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.data.boxed_pack import COLUMNS, open_packed, pack_buckets
 from florilegium.data.decode import fit, padded
-from tests.helpers.boxes import photo, write
+from tests.helpers.annotated import photo, write
 from tests.helpers.data import encoded
 
 

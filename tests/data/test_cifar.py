@@ -14,7 +14,7 @@ from florilegium.core.errors import UserError
 from florilegium.data.cifar import read_plain
 from florilegium.data.fetch import fetch
 from florilegium.data.layouts import index
-from tests.helpers.benchmarks import (
+from tests.helpers.archives import (
     BATCHES,
     CIFAR10,
     cifar10_archive,

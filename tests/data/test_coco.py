@@ -12,7 +12,7 @@ from PIL import Image
 from florilegium.core.errors import UserError
 from florilegium.data.annotated import clipped, fault
 from florilegium.data.annotations import Checked, check
-from tests.helpers.boxes import boxes, coco, photo, write
+from tests.helpers.annotated import coco, own_coco, photo, write
 
 TRAIN = [(n, f"{n:02d}.png") for n in range(10)]
 OBJECTS = [(n, 1 + n % 2 * 2, [2, 3, 10 + n, 12.5]) for n in range(10)]
@@ -35,7 +35,7 @@ def files(train: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
 
 
 def checked(folder: Path, content: dict[str, Any], policy: str = "stop", **values: Any) -> Checked:
-    return check(boxes(folder, **values), folder, write(folder, content), policy)
+    return check(own_coco(folder, **values), folder, write(folder, content), policy)
 
 
 def refused(folder: Path, content: dict[str, Any], **values: Any) -> str:

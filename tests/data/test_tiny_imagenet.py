@@ -10,7 +10,7 @@ import pytest
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.layouts import index, recognise
-from tests.helpers.benchmarks import tiny_archive, tiny_files
+from tests.helpers.archives import tiny_archive, tiny_files
 from tests.helpers.data import dataset
 from tests.stages.test_data import run
 

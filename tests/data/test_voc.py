@@ -12,8 +12,10 @@ from florilegium.core.files import read_json
 from florilegium.data.annotations import check
 from florilegium.data.layouts import recognise
 from florilegium.data.voc import read_voc
-from tests.helpers.boxes import photo, stage
+from florilegium.stages import annotations, fetch
+from tests.helpers.annotated import photo
 from tests.helpers.data import dataset, encoded, tar
+from tests.helpers.stages import run_stage
 
 HEAD = """<annotation>
 \t<folder>VOC2007</folder>
@@ -95,8 +97,8 @@ def test_the_official_archives_from_files_to_annotations(
     folder = tmp_path / "resources" / "voc5"
     override = {"mirrors": [], "files": local}
     files, out = folder / "files.json", folder / "annotations.json"
-    stage(monkeypatch, "fetch", {"dataset": voc5, "override": override}, "--name", "voc5", "--out", files)
-    stage(monkeypatch, "annotations", {"dataset": voc5, "bad_boxes": "stop"}, "--files", files, "--out", out)
+    run_stage(monkeypatch, fetch, {"dataset": voc5, "override": override}, "--name", "voc5", "--out", files)
+    run_stage(monkeypatch, annotations, {"dataset": voc5, "bad_boxes": "stop"}, "--files", files, "--out", out)
     content = read_json(out)
     assert content["categories"] == [
         {"id": i, "name": name} for i, name in enumerate(("cat", "dog", "bus", "car", "bird"), start=1)

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from florilegium.core.files import read_json
-from tests.helpers.packed import pack_here
+from florilegium.stages import train as train_stage
+from tests.helpers.stages import pack_here
 
 SLIM = {"channels": [16, 32, 64, 128], "layers": [1, 1, 1, 1]}
 SPEC = {
@@ -30,7 +31,7 @@ def gpu() -> None:
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch) -> Path:
+def workdir(tmp_path, monkeypatch) -> Path:
     """A working directory with 1,500 packed images of three classes: noise with one brighter channel."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -41,23 +42,23 @@ def world(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-LIMITED = """
+LIMITED = f"""
 import torch
-from florilegium.stages import train
+import {train_stage.__name__} as train
 
-torch.cuda.set_per_process_memory_fraction({memory})
+torch.cuda.set_per_process_memory_fraction({{memory}})
 train.main()
 """
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(world) -> Start:
+def start(workdir) -> Start:
     """Starts a training by itself, as the workflow does; `memory` is the share of the GPU's that it may take."""
 
     def begin(out: str, *more: str, seed: int = 0, memory: float = 1.0, **recipe: object) -> subprocess.Popen[str]:
         spec = {**SPEC, "recipe": SPEC["recipe"] | recipe}
-        stage = ["-m", "florilegium.stages.train"] if memory == 1 else ["-c", LIMITED.format(memory=memory)]
+        stage = ["-m", train_stage.__name__] if memory == 1 else ["-c", LIMITED.format(memory=memory)]
         command = [sys.executable, *stage, "--spec", json.dumps(spec)]
         command += ["--code", "c0de", "--seeds", str(seed), "--pixels", "pixels32.npy", "--images", "images.csv"]
         command += ["--out", f"results/{out}", "--state", f"state/{out}", "--device", "cuda", *more]

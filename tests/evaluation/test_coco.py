@@ -1,10 +1,13 @@
 """COCO's figures, precision-recall curves and kinds of errors, on cases small enough to count by hand."""
 
+import random
+
+import numpy as np
 import pytest
 
 from florilegium.config.metrics import COCO_METRICS
-from florilegium.evaluation.coco import coco_figures
-from florilegium.evaluation.detection_errors import breakdown, judge
+from florilegium.evaluation.coco import accumulated, coco_figures
+from florilegium.evaluation.detection_errors import FREE, _images, breakdown, judge
 
 CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}, {"id": 9, "name": "bird"}]
 
@@ -160,13 +163,6 @@ def test_without_a_correct_detection_all_objects_are_missed(detections: list):
 
 def test_counts_agree_with_coco_on_many_random_boxes():
     """At every IoU of 0.5 the last recall of COCO is the number of correct detections, all counting."""
-    import random
-
-    import numpy as np
-
-    from florilegium.evaluation.coco import accumulated
-    from florilegium.evaluation.detection_errors import FREE, _images
-
     draw = random.Random(0)
 
     def box() -> tuple:

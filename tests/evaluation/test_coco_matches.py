@@ -7,12 +7,12 @@ import pytest
 
 from florilegium.core.errors import UserError
 from florilegium.evaluation.coco import AREAS, IOUS, Matches, accumulated, matches_of, read_matches, write_matches
-from tests.helpers import coco as world
+from tests.helpers import coco
 
 
 def matches(seed: int = 0, **changes: object) -> Matches:
-    truth = world.truth_of(seed)
-    return matches_of(truth, accumulated(truth, world.results_of(truth, seed, **changes)))
+    truth = coco.truth_of(seed)
+    return matches_of(truth, accumulated(truth, coco.results_of(truth, seed, **changes)))
 
 
 def same(a: Matches, b: Matches) -> bool:
@@ -20,7 +20,7 @@ def same(a: Matches, b: Matches) -> bool:
 
 
 def test_classes_are_in_the_order_of_their_ids_and_objects_are_counted_by_size():
-    truth = world.truth_of(3)
+    truth = coco.truth_of(3)
     found = matches(3)
     assert found.classes == ("ball", "cup", "ring", "crate")
     assert found.objects.shape == (4, len(AREAS), 12)
@@ -60,8 +60,8 @@ def test_right_detections_keep_their_rank_among_all_of_their_image_and_class():
 
 def test_what_can_change_no_figure_is_not_kept():
     """A class without objects, and what follows the last right detection; crowds are ignored."""
-    truth = world.truth_of(1, n_images=40)
-    found = matches_of(truth, accumulated(truth, world.results_of(truth, 1)))
+    truth = coco.truth_of(1, n_images=40)
+    found = matches_of(truth, accumulated(truth, coco.results_of(truth, 1)))
     unseen = found.classes.index("crate")
     assert not (found.label == unseen).any()
     for label in set(found.label.tolist()):
@@ -76,13 +76,13 @@ def test_matches_are_read_as_they_were_written_and_written_to_the_same_bytes(tmp
         write_matches(tmp_path / name, found)
     assert same(read_matches(tmp_path / "a.npz"), found)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    nothing = matches_of(world.truth_of(2), accumulated(world.truth_of(2), []))
+    nothing = matches_of(coco.truth_of(2), accumulated(coco.truth_of(2), []))
     write_matches(tmp_path / "none.npz", nothing)
     assert same(read_matches(tmp_path / "none.npz"), nothing) and len(nothing.image) == 0
 
 
 def test_the_order_of_the_annotation_file_is_nothing_to_the_digest_but_names_and_ids_are():
-    truth = world.truth_of(0)
+    truth = coco.truth_of(0)
     first = matches_of(truth, accumulated(truth, [])).images
 
     def digest(images: list[dict]) -> str:
@@ -97,8 +97,8 @@ def test_the_order_of_the_annotation_file_is_nothing_to_the_digest_but_names_and
 
 def test_a_hundred_detections_an_image_take_little_room(tmp_path: Path):
     """The 382 images of study 5 in 300 KiB are 0.8 KiB an image."""
-    truth = world.truth_of(0, n_images=60)
-    results = world.results_of(truth, 0, n_wrong=100)
+    truth = coco.truth_of(0, n_images=60)
+    results = coco.results_of(truth, 0, n_wrong=100)
     write_matches(tmp_path / "m.npz", matches_of(truth, accumulated(truth, results)))
     assert len(results) > 4500
     assert (tmp_path / "m.npz").stat().st_size < 0.4 * 1024 * 60

@@ -16,7 +16,7 @@ from florilegium.figures.attention import attended_of, sources
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 
 ATTENTION = [name for name, kind in KINDS.items() if kind.module == "attention"]
 ASKED = {"blocks": [0, 3, 6, 9], "head": 0, "images": 100, "shown": 4}
@@ -55,22 +55,22 @@ def attended(seed: int, blocks: tuple[int, ...] = (0, 3, 6, 9), grid: int = 14, 
 def make(root: Path, entries: list[dict[str, Any]], run: bool = True) -> Material:
     for place, of in enumerate(entries):
         for seed in of["seeds"] if run else ():
-            folder = world.write_run(root, of, seed, accuracy=0.5, n_test=34, diverged=of["title"] == "Rescale")
+            folder = report.write_run(root, of, seed, accuracy=0.5, n_test=34, diverged=of["title"] == "Rescale")
             if of["attention"] and seed == of["seeds"][0]:
                 attended(place).save(folder / "attention")
-    return world.material_of(root, world.study(entries), {"flowers17": world.CLASSES})
+    return report.material_of(root, report.study(entries), {"flowers17": report.CLASSES})
 
 
 @pytest.fixture(scope="module")
 def norms(tmp_path_factory: pytest.TempPathFactory) -> Material:
     names = [(f"vit{i}", title) for i, title in enumerate(NORMS)]
-    entries = [world.entry(name, title=title, seeds=[1, 2], attention=ASKED) for name, title in names]
+    entries = [report.entry(name, title=title, seeds=[1, 2], attention=ASKED) for name, title in names]
     entries[1]["dataset"] = "flowers102"
-    return make(tmp_path_factory.mktemp("norms"), [*entries, world.entry("resnet", seeds=[1], attention=None)])
+    return make(tmp_path_factory.mktemp("norms"), [*entries, report.entry("resnet", seeds=[1], attention=None)])
 
 
 def test_a_study_without_it_has_no_such_figure():
-    study = read(Study, json.dumps(world.study([world.entry("net")])))
+    study = read(Study, json.dumps(report.study([report.entry("net")])))
     assert not {figure.kind for figure in planned(study)} & set(ATTENTION)
 
 
@@ -83,7 +83,7 @@ def test_what_is_drawn_is_of_the_first_seed_of_the_arms_that_ask(norms: Material
 @pytest.mark.parametrize("kind", ATTENTION)
 def test_figures_are_drawn_and_legible(norms: Material, kind: str, tmp_path: Path):
     path = tmp_path / f"{kind}.png"
-    world.saved(norms, kind, path)
+    report.saved(norms, kind, path)
     with Image.open(path) as picture:
         assert 1000 < picture.width < 1800 and picture.height > 400
         grey = np.asarray(picture.convert("L"))
@@ -91,15 +91,15 @@ def test_figures_are_drawn_and_legible(norms: Material, kind: str, tmp_path: Pat
 
 
 def test_each_map_carries_its_numbers(norms: Material):
-    titles = [ax.get_title(loc="center") for ax in world.drawn_kind(norms, "attention_maps").axes]
+    titles = [ax.get_title(loc="center") for ax in report.drawn_kind(norms, "attention_maps").axes]
     assert len(titles) == 5 * 4
     assert re.fullmatch(r"block 6 \(max 0\.\d\d\)\nentropy 0\.60  diagonal 0\.035", titles[2])
 
 
 @pytest.mark.parametrize("kind", ATTENTION)
 def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
-    found = make(tmp_path, [world.entry("vit", attention=ASKED)], run=False)
-    assert any(text.get_text() == "no finished run" for text in world.drawn_kind(found, kind).axes[0].texts)
+    found = make(tmp_path, [report.entry("vit", attention=ASKED)], run=False)
+    assert any(text.get_text() == "no finished run" for text in report.drawn_kind(found, kind).axes[0].texts)
 
 
 def test_files_are_read_as_they_were_written(tmp_path: Path):

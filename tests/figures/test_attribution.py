@@ -15,7 +15,7 @@ from florilegium.figures.registry import KINDS, planned
 from florilegium.report.page import plots_of
 from florilegium.report.scores import RANDOM, summarise
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 
 ATTRIBUTION = [name for name, kind in KINDS.items() if kind.module == "attribution"]
 CNN = ("saliency", "integrated_gradients", "deeplift", "occlusion", "grad_cam")
@@ -59,18 +59,18 @@ def attributions(seed: int, methods: tuple[str, ...] = CNN, shown: int = 3, imag
 
 def make(root: Path, run: bool = True) -> Material:
     entries = [
-        world.entry("net", title="ResNet-18", seeds=[1, 2], attribution=ASKED),
-        world.entry("vit", title="ViT-B/16", seeds=[1, 2], attribution=ASKED),
-        world.entry("other", seeds=[1], attribution=None),
+        report.entry("net", title="ResNet-18", seeds=[1, 2], attribution=ASKED),
+        report.entry("vit", title="ViT-B/16", seeds=[1, 2], attribution=ASKED),
+        report.entry("other", seeds=[1], attribution=None),
     ]
     for of in entries:
         for seed in of["seeds"] if run else ():
-            folder = world.write_run(root, of, seed, accuracy=0.5, n_test=34)
+            folder = report.write_run(root, of, seed, accuracy=0.5, n_test=34)
             if of["attribution"] and seed == 1:
                 found = attributions(seed, VIT if of["experiment"] == "vit" else CNN)
                 found.save(folder / "attribution")
                 summarise(found.table).to_csv(folder / "attribution" / READ[-1], index=False)
-    return world.material_of(root, world.study(entries), {"flowers17": world.CLASSES})
+    return report.material_of(root, report.study(entries), {"flowers17": report.CLASSES})
 
 
 @pytest.fixture(scope="module")
@@ -89,24 +89,24 @@ def legible(path: Path) -> bool:
 def test_what_is_drawn_is_of_the_first_seed_of_the_arms_that_ask(material: Material):
     assert {path.parent.parent.name for path in sources(material)} == {"seed1"}
     assert {path.name for path in sources(material)} == {"maps.npz", "attribution.csv", "scores.csv"}
-    plain = read(Study, json.dumps(world.study([world.entry("net")])))
+    plain = read(Study, json.dumps(report.study([report.entry("net")])))
     assert not {figure.kind for figure in planned(plain)} & set(ATTRIBUTION)
 
 
 @pytest.mark.parametrize("kind", ATTRIBUTION)
 def test_figures_of_a_study_are_drawn_and_legible(material: Material, kind: str, tmp_path: Path):
-    world.saved(material, kind, tmp_path / f"{kind}.png")
+    report.saved(material, kind, tmp_path / f"{kind}.png")
     assert legible(tmp_path / f"{kind}.png")
 
 
 def test_a_method_that_does_not_fit_one_network_is_said_to(material: Material):
-    texts = [text.get_text() for ax in world.drawn_kind(material, "attribution_maps").axes for text in ax.texts]
+    texts = [text.get_text() for ax in report.drawn_kind(material, "attribution_maps").axes for text in ax.texts]
     assert texts.count("not available\nfor this network") == 2 * (1 + 3)  # two images of either network
 
 
 def test_a_run_has_a_figure_an_image_and_one_of_scores(tmp_path: Path):
     found = attributions(0)
-    study = read(Study, json.dumps(world.study([])))
+    study = read(Study, json.dumps(report.study([])))
     paths = list(draw(found, summarise(found.table), tmp_path, study, "flowers/net/corrected/seed0"))
     assert [path.name for path in paths] == ["image1.png", "image2.png", "image3.png", "scores.png"]
     assert all(legible(path) for path in paths)
@@ -115,7 +115,8 @@ def test_a_run_has_a_figure_an_image_and_one_of_scores(tmp_path: Path):
 @pytest.mark.parametrize("kind", ATTRIBUTION)
 def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
     assert any(
-        text.get_text() == "no finished run" for text in world.drawn_kind(make(tmp_path, run=False), kind).axes[0].texts
+        text.get_text() == "no finished run"
+        for text in report.drawn_kind(make(tmp_path, run=False), kind).axes[0].texts
     )
 
 

@@ -13,7 +13,7 @@ from florilegium.figures import style
 from florilegium.figures.material import Material
 from florilegium.figures.nodes import add_map, attended_of, draw, sources
 from florilegium.figures.registry import KINDS, planned
-from tests.helpers import report as world
+from tests.helpers import report
 
 ATTENTION = [name for name, kind in KINDS.items() if kind.module == "attention"]
 NODES = [name for name, kind in KINDS.items() if kind.module == "nodes"]
@@ -52,13 +52,13 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 def make(root: Path, run: bool = True) -> Material:
-    entries = [world.entry(name.lower(), title=name, seeds=[1, 2], attention=ASKED) for name in ARMS]
+    entries = [report.entry(name.lower(), title=name, seeds=[1, 2], attention=ASKED) for name in ARMS]
     for place, of in enumerate(entries):
         for seed in of["seeds"] if run else ():
-            folder = world.write_run(root, of, seed, accuracy=0.5, n_test=34)
+            folder = report.write_run(root, of, seed, accuracy=0.5, n_test=34)
             if seed == 1:
                 attended(place).save(folder / "attention")
-    return world.material_of(root, world.study(entries), {"flowers17": world.CLASSES})
+    return report.material_of(root, report.study(entries), {"flowers17": report.CLASSES})
 
 
 def test_heads_have_figures_of_their_own(heads: Material):
@@ -70,12 +70,12 @@ def test_heads_have_figures_of_their_own(heads: Material):
 
 @pytest.mark.parametrize("kind", NODES)
 def test_figures_are_drawn_and_legible(heads: Material, kind: str, tmp_path: Path):
-    legible(world.saved(heads, kind, tmp_path / f"{kind}.png"))
+    legible(report.saved(heads, kind, tmp_path / f"{kind}.png"))
 
 
 @pytest.mark.parametrize("kind", NODES)
 def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
-    fig = world.drawn_kind(make(tmp_path, run=False), kind)
+    fig = report.drawn_kind(make(tmp_path, run=False), kind)
     assert any(text.get_text() == "no finished run" for text in fig.axes[0].texts)
 
 

@@ -22,21 +22,21 @@ from florilegium.figures.draw import DRAW, render
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, LINES, left_out, members, planned
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 
 
 def material(root: Path, description: dict[str, Any], pixels: Path | None = None, n_classes: int = 17) -> Material:
-    classes = world.class_names(n_classes)
+    classes = report.class_names(n_classes)
     packed = {"flowers17": pixels} if pixels else {}
-    return world.material_of(root, description, {"flowers17": classes, "flowers102": classes}, packed)
+    return report.material_of(root, description, {"flowers17": classes, "flowers102": classes}, packed)
 
 
 @pytest.fixture(scope="module")
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> Material:
     root = tmp_path_factory.mktemp("flowers")
-    description = world.study(world.flowers())
-    world.write_study(root, description)
-    return material(root, description, world.write_pixels(root))
+    description = report.study(report.flowers())
+    report.write_study(root, description)
+    return material(root, description, report.write_pixels(root))
 
 
 def margin(path: Path) -> int:
@@ -64,21 +64,21 @@ def test_all_planned_figures_are_drawn_and_legible(flowers: Material, tmp_path: 
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Material:
     """A single arm."""
     root = tmp_path_factory.mktemp("alone")
-    description = world.study([world.entry("scratch", published=[world.figure("top1", 0.6, 0.7)])])
-    world.write_study(root, description)
-    return material(root, description, world.write_pixels(root))
+    description = report.study([report.entry("scratch", published=[report.figure("top1", 0.6, 0.7)])])
+    report.write_study(root, description)
+    return material(root, description, report.write_pixels(root))
 
 
 @pytest.mark.parametrize("kind", ["published", "curves"])
 def test_the_same_runs_give_the_same_bytes(kind: str, alone: Material, tmp_path: Path) -> None:
-    once, again = (world.saved(alone, kind, tmp_path / name).read_bytes() for name in ("once.png", "again.png"))
+    once, again = (report.saved(alone, kind, tmp_path / name).read_bytes() for name in ("once.png", "again.png"))
     assert once == again
 
 
 def test_a_demo_wears_a_badge(alone: Material, tmp_path: Path) -> None:
     demo = alone.study.model_copy(update={"rendered": True, "preset": "demo"})
     for study, has_badge in ((alone.study, False), (demo, True)):
-        path = world.saved(replace(alone, study=study), "curves", tmp_path / f"{study.preset}.png")
+        path = report.saved(replace(alone, study=study), "curves", tmp_path / f"{study.preset}.png")
         with Image.open(path) as picture:
             colours = np.asarray(picture.convert("RGB")).reshape(-1, 3)
         assert (colours == (0xB4, 0x53, 0x09)).all(axis=1).any() == has_badge
@@ -86,28 +86,28 @@ def test_a_demo_wears_a_badge(alone: Material, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", ["one seed", "diverged", "not run", "no validation"])
 def test_unlucky_runs_are_drawn_too(case: str, tmp_path: Path) -> None:
-    scratch = world.entry("scratch", seeds=[0])
-    clean = world.entry("from102_clean", role="transfer", seeds=[0], baseline=world.against("scratch"))
-    beside = {"seeds": [0], "baseline": world.against("from102_clean")}
-    leaky = world.entry("from102_leaky", "leaky", role="transfer", **beside)
-    rate = world.entry("from102_clean", "lr3x", role="rate", lr=0.03, lr_factor=3.0, **beside)
+    scratch = report.entry("scratch", seeds=[0])
+    clean = report.entry("from102_clean", role="transfer", seeds=[0], baseline=report.against("scratch"))
+    beside = {"seeds": [0], "baseline": report.against("from102_clean")}
+    leaky = report.entry("from102_leaky", "leaky", role="transfer", **beside)
+    rate = report.entry("from102_clean", "lr3x", role="rate", lr=0.03, lr_factor=3.0, **beside)
     entries = [scratch, clean, leaky, rate]
     if case != "not run":
         for of in entries:
-            world.write_run(
+            report.write_run(
                 tmp_path / "runs", of, 0, accuracy=0.7, n_test=40, diverged=case == "diverged",
                 validated=case != "no validation",
             )  # fmt: skip
-    found = material(tmp_path / "runs", world.study(entries), world.write_pixels(tmp_path, n=40))
+    found = material(tmp_path / "runs", report.study(entries), report.write_pixels(tmp_path, n=40))
     for figure in planned(found.study):
-        title = world.drawn(found, figure).texts[0].get_text()
+        title = report.drawn(found, figure).texts[0].get_text()
         assert title.replace("\n", " ") == figure.question
 
 
 @pytest.fixture(scope="module")
 def norms() -> Study:
     """40 arms on two data sets."""
-    return read(Study, json.dumps(world.norms()))
+    return read(Study, json.dumps(report.norms()))
 
 
 def test_forty_arms_are_spread_over_figures_that_can_be_read(norms: Study) -> None:
@@ -130,8 +130,8 @@ def test_automatic_figures_do_not_write_over_those_that_a_study_asks_for(norms: 
 
 @pytest.mark.parametrize("name", ["misses", "leak", "published_2", "curves_rates_flowers17"])
 def test_a_study_may_not_give_a_figure_the_name_of_an_automatic_one(name: str) -> None:
-    arms = [world.entry("a"), world.entry("b")]
-    study = read(Study, json.dumps(world.study(arms, figures=[world.chosen(name, "bars", arms)])))
+    arms = [report.entry("a"), report.entry("b")]
+    study = read(Study, json.dumps(report.study(arms, figures=[report.chosen(name, "bars", arms)])))
     with pytest.raises(UserError, match=f"'{name}' is the name of a figure that the report draws by itself"):
         planned(study)
 
@@ -178,24 +178,24 @@ def test_a_band_of_a_single_number_can_be_seen_and_an_interval_without_ends_is_n
 
 
 def test_metrics_that_no_run_has_say_so_in_their_panel(tmp_path: Path) -> None:
-    arms = [world.entry(f"vit_{blocks}", values={"recipe.freeze_blocks": blocks}) for blocks in (0, 6)]
-    asked = world.chosen("frozen", "against", arms, x="recipe.freeze_blocks", metrics=["top1"])
-    found = material(tmp_path, world.study(arms, figures=[asked]))
-    ax = world.drawn_kind(found, "against").axes[0]
+    arms = [report.entry(f"vit_{blocks}", values={"recipe.freeze_blocks": blocks}) for blocks in (0, 6)]
+    asked = report.chosen("frozen", "against", arms, x="recipe.freeze_blocks", metrics=["top1"])
+    found = material(tmp_path, report.study(arms, figures=[asked]))
+    ax = report.drawn_kind(found, "against").axes[0]
     assert [text.get_text() for text in ax.texts] == ["test top-1: no finished run"]
 
 
 def test_of_200_classes_the_pairs_confused_most_are_named_in_words(tmp_path: Path) -> None:
-    codes = world.class_names(200)
-    of = world.entry("net", seeds=[0], dataset="words200")
-    world.write_run(tmp_path / "runs", of, 0, accuracy=0.5, n_test=600, n_classes=200)
+    codes = report.class_names(200)
+    of = report.entry("net", seeds=[0], dataset="words200")
+    report.write_run(tmp_path / "runs", of, 0, accuracy=0.5, n_test=600, n_classes=200)
     found = replace(
-        material(tmp_path / "runs", world.study([of])),
+        material(tmp_path / "runs", report.study([of])),
         classes={"words200": codes},
         words={"words200": {codes[0]: "goldfish, Carassius auratus", codes[1]: "fire_salamander"}},
     )
     assert found.called("words200")[:3] == ["goldfish", "fire salamander", "colts foot"]
-    assert margin(world.saved(found, "confusion", tmp_path / "pairs.png")) == 255
+    assert margin(report.saved(found, "confusion", tmp_path / "pairs.png")) == 255
     with Image.open(tmp_path / "pairs.png") as picture:
         assert picture.height < 1400
 
@@ -206,33 +206,33 @@ def test_most_confused_is_by_share_of_the_true_class() -> None:
 
 
 FROZEN = [
-    world.entry(
+    report.entry(
         f"vit_{blocks}", arm, seeds=[0, 1], values={"recipe.freeze_blocks": blocks},
-        published=[world.figure("top1", 0.985, 0.995)] if blocks == 6 else [],
+        published=[report.figure("top1", 0.985, 0.995)] if blocks == 6 else [],
     )
     for blocks in (0, 6, 12)
     for arm in ("as_published", "corrected")
 ]  # fmt: skip
 ASKED = [
-    world.chosen("frozen", "against", FROZEN, x="recipe.freeze_blocks", by="arm"),
-    world.chosen("arms", "against", FROZEN, x="arm", metrics=["top1", "divergence_rate", "seconds_per_epoch"]),
-    world.chosen("cost", "bars", FROZEN, metrics=["top1", "peak_memory_bytes", "params"]),
-    world.chosen("learning", "curves", FROZEN),
+    report.chosen("frozen", "against", FROZEN, x="recipe.freeze_blocks", by="arm"),
+    report.chosen("arms", "against", FROZEN, x="arm", metrics=["top1", "divergence_rate", "seconds_per_epoch"]),
+    report.chosen("cost", "bars", FROZEN, metrics=["top1", "peak_memory_bytes", "params"]),
+    report.chosen("learning", "curves", FROZEN),
 ]
 
 
 def test_what_a_study_asks_for_is_drawn_before_anything_is_run(tmp_path: Path) -> None:
-    found = material(tmp_path, world.study(FROZEN, figures=ASKED))
+    found = material(tmp_path, report.study(FROZEN, figures=ASKED))
     for figure in planned(found.study):
-        assert world.drawn(found, figure).texts
+        assert report.drawn(found, figure).texts
 
 
 def test_what_a_study_asks_for_is_drawn_and_legible(tmp_path: Path) -> None:
     for of in FROZEN:
         for seed in of["seeds"]:
             diverged = (of["experiment"], seed) == ("vit_12", 1)
-            world.write_run(tmp_path / "runs", of, seed, accuracy=0.9, n_test=40, diverged=diverged)
-    found = material(tmp_path / "runs", world.study(FROZEN, figures=ASKED))
+            report.write_run(tmp_path / "runs", of, seed, accuracy=0.9, n_test=40, diverged=diverged)
+    found = material(tmp_path / "runs", report.study(FROZEN, figures=ASKED))
     asked = [figure for figure in planned(found.study) if figure.choice]
     assert [figure.name for figure in asked] == ["frozen", "arms", "cost", "learning"]
     for figure in asked:
@@ -242,9 +242,9 @@ def test_what_a_study_asks_for_is_drawn_and_legible(tmp_path: Path) -> None:
 def drawn_against(tmp_path: Path, **changes: Any) -> Figure:
     for of in FROZEN:
         for seed, accuracy in zip(of["seeds"], (0.8, 0.9), strict=True):
-            world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=40)
-    found = material(tmp_path, world.study(FROZEN, figures=[{**ASKED[0], **changes}]))
-    return world.drawn_kind(found, "against")
+            report.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=40)
+    found = material(tmp_path, report.study(FROZEN, figures=[{**ASKED[0], **changes}]))
+    return report.drawn_kind(found, "against")
 
 
 def test_numbers_stand_to_scale_and_lines_beside_each_other(tmp_path: Path) -> None:
@@ -259,13 +259,13 @@ def test_numbers_stand_to_scale_and_lines_beside_each_other(tmp_path: Path) -> N
 
 def test_lines_set_out_from_the_one_baseline_of_their_arms() -> None:
     share = "data.generated.share"
-    real = world.entry("real", values={share: 0.0})
+    real = report.entry("real", values={share: 0.0})
     added = [
-        world.entry(name, f"added{at}", values={share: at / 100}, baseline=world.against("real"))
+        report.entry(name, f"added{at}", values={share: at / 100}, baseline=report.against("real"))
         for name in ("acgan", "diffusion")
         for at in (25, 100)
     ]
-    entries = read(Study, json.dumps(world.study([real, *added]))).entries
+    entries = read(Study, json.dumps(report.study([real, *added]))).entries
     lines = list(lines_of(entries, "experiment").values())
     places = {entry.key: entry.values[share] for entry in entries}
     starts = [start_of(line, lines, places) for line in lines]
@@ -279,7 +279,7 @@ def test_names_stand_in_the_order_of_the_study(tmp_path: Path) -> None:
 
 
 def test_figures_follow_from_the_description() -> None:
-    study = read(Study, json.dumps(world.study([world.entry("net"), world.entry("other")])))
+    study = read(Study, json.dumps(report.study([report.entry("net"), report.entry("other")])))
     assert [figure.name for figure in planned(study)] == [
         "published",
         "curves_target_flowers17",
@@ -290,7 +290,7 @@ def test_figures_follow_from_the_description() -> None:
 
 
 def test_curves_of_rates_show_the_baselines_own() -> None:
-    study = read(Study, json.dumps(world.study(world.flowers())))
+    study = read(Study, json.dumps(report.study(report.flowers())))
     (figure,) = [figure for figure in planned(study) if figure.name.startswith("curves_rates")]
     assert [entry.lr_factor for entry in members(study, figure)] == [0.1, 0.3, 1.0, 3.0]
 
@@ -323,22 +323,22 @@ def test_samples_are_spread_over_right_ones_and_the_surest_errors() -> None:
 
 
 def seeded(name: str, *seeds: int) -> dict[str, Any]:
-    return world.entry(name, seeds=list(seeds))
+    return report.entry(name, seeds=list(seeds))
 
 
 def valued(name: str, **values: Any) -> dict[str, Any]:
-    return world.entry(name, values={f"recipe.{key}": value for key, value in values.items()})
+    return report.entry(name, values={f"recipe.{key}": value for key, value in values.items()})
 
 
 LACKS = {
-    "bars of one arm": ("one arm", "bars", [world.entry("a")], {}),
-    "bars of one arm on three splits": ("one arm", "bars", [world.entry(f"a_split{k}") for k in (1, 2, 3)], {}),
+    "bars of one arm": ("one arm", "bars", [report.entry("a")], {}),
+    "bars of one arm on three splits": ("one arm", "bars", [report.entry(f"a_split{k}") for k in (1, 2, 3)], {}),
     "bars of none": ("none of its arms is in this preset", "bars", [], {}),
-    "bars of two": ("", "bars", [world.entry("a"), world.entry("b")], {}),
-    "two arms of an experiment": ("", "bars", [world.entry("a"), world.entry("a", "fast")], {}),
-    "curves of one arm": ("one arm", "curves", [world.entry("a")], {}),
+    "bars of two": ("", "bars", [report.entry("a"), report.entry("b")], {}),
+    "two arms of an experiment": ("", "bars", [report.entry("a"), report.entry("a", "fast")], {}),
+    "curves of one arm": ("one arm", "curves", [report.entry("a")], {}),
     "curves of one arm beside published ones": (
-        "", "curves", [world.entry("a")],
+        "", "curves", [report.entry("a")],
         {"published": [{"experiment": "a/corrected", "source": "log", "losses": [1.5, 1.2]}]},
     ),
     "one batch size": (
@@ -349,10 +349,10 @@ LACKS = {
         "", "against", [valued("a", batch_size=32), valued("b", batch_size=64)], {"x": "recipe.batch_size"},
     ),
     "one depth on three splits": (
-        "one arm", "against", [world.entry(f"r18_split{k}") for k in (1, 2, 3)], {"x": "experiment"},
+        "one arm", "against", [report.entry(f"r18_split{k}") for k in (1, 2, 3)], {"x": "experiment"},
     ),
     "two arms against what is measured": (
-        "", "against", [world.entry("a"), world.entry("b")], {"x": "seconds_per_epoch"},
+        "", "against", [report.entry("a"), report.entry("b")], {"x": "seconds_per_epoch"},
     ),
     "a map of one cell": (
         "one value of recipe.lr and of recipe.ema", "heatmap", [valued("a", lr=1, ema=0), valued("b", lr=1, ema=0)],
@@ -370,18 +370,18 @@ LACKS = {
 @pytest.mark.parametrize("case", LACKS)
 def test_a_figure_that_compares_nothing_is_left_out_and_told(case: str) -> None:
     lacks, kind, arms, changes = LACKS[case]
-    asked = world.chosen("asked", kind, arms, title="Which?", **changes)
-    entries = [*arms, world.entry("another"), world.entry("one_more")]
-    study = read(Study, json.dumps(world.study(entries, figures=[asked])))
+    asked = report.chosen("asked", kind, arms, title="Which?", **changes)
+    entries = [*arms, report.entry("another"), report.entry("one_more")]
+    study = read(Study, json.dumps(report.study(entries, figures=[asked])))
     told = [figure.lacks for figure in left_out(study) if figure.question == "Which?"]
     assert told == [lacks] * bool(lacks)
     assert ("asked" in {figure.name for figure in planned(study)}) == (not lacks)
 
 
 def test_a_lone_arm_beside_others_has_no_curve_and_a_lone_arm_of_a_study_has_one() -> None:
-    lone = world.entry("lone", dataset="flowers102")
+    lone = report.entry("lone", dataset="flowers102")
     alone, beside = (
-        read(Study, json.dumps(world.study([lone, *more]))) for more in ([], [world.entry("a"), world.entry("b")])
+        read(Study, json.dumps(report.study([lone, *more]))) for more in ([], [report.entry("a"), report.entry("b")])
     )
     assert "curves_target_flowers102" in {figure.name for figure in planned(alone)}
     assert {figure.name for figure in planned(beside) if figure.kind == "curves"} == {"curves_target_flowers17"}
@@ -390,7 +390,7 @@ def test_a_lone_arm_beside_others_has_no_curve_and_a_lone_arm_of_a_study_has_one
 
 def test_methods_blocks_and_sets_are_compared_where_there_are_two(tmp_path: Path) -> None:
     def names(**changes: Any) -> set[str]:
-        study = read(Study, json.dumps(world.study([world.entry("a", **changes), world.entry("b")])))
+        study = read(Study, json.dumps(report.study([report.entry("a", **changes), report.entry("b")])))
         return {figure.name for figure in planned(study)}
 
     one, two = {"methods": ["saliency"]}, {"methods": ["saliency", "deeplift"]}
@@ -404,13 +404,13 @@ def test_methods_blocks_and_sets_are_compared_where_there_are_two(tmp_path: Path
 
 
 def test_bands_that_are_no_target_are_called_so(tmp_path: Path) -> None:
-    of = world.entry("net", published=[world.figure("top1", 0.6, 0.7)])
-    arms = [of, world.entry("other", published=[world.figure("top1", 0.6, 0.7)])]
+    of = report.entry("net", published=[report.figure("top1", 0.6, 0.7)])
+    arms = [of, report.entry("other", published=[report.figure("top1", 0.6, 0.7)])]
     for arm in arms:
-        world.write_run(tmp_path, arm, 0, accuracy=0.65)
+        report.write_run(tmp_path, arm, 0, accuracy=0.65)
     smaller = [{"kind": "network", "words": "network: a small one for ResNet-18"}]
     for changed, said in ((0, ""), (1, "Some bands"), (2, "All bands")):
         entries = [{**arm, "departures": smaller if i < changed else []} for i, arm in enumerate(arms)]
-        found = material(tmp_path, world.study(entries))
-        caption = world.drawn_kind(found, "published").texts[-1].get_text()
+        found = material(tmp_path, report.study(entries))
+        caption = report.drawn_kind(found, "published").texts[-1].get_text()
         assert caption.startswith(said) and ("no target" in caption.replace("\n", " ")) == bool(said)

@@ -11,7 +11,7 @@ import pandas as pd
 from florilegium.core.files import write_json
 from florilegium.evaluation.coco import accumulated, figures_of, matches_of, write_matches
 from florilegium.evaluation.detection_errors import breakdown
-from tests.helpers import report as world
+from tests.helpers import report
 
 CLASSES = ["ring", "ball", "crate"]  # not in the order of the alphabet
 SIDE, SCALE = 64, 0.5  # of a packed picture, and packed pixels an original one
@@ -20,7 +20,9 @@ N_TEST = 12
 
 def entry(experiment: str, arm: str = "corrected", **changes: Any) -> dict[str, Any]:
     given = {"task": "detection", "dataset": "scenes", "source": "scenes", "storage_size": None}
-    return world.entry(experiment, arm, **{**given, "packing": "64-64-least", "test": ["test"], "lr": 0.001, **changes})
+    return report.entry(
+        experiment, arm, **{**given, "packing": "64-64-least", "test": ["test"], "lr": 0.001, **changes}
+    )
 
 
 def write_scenes(folder: Path) -> Path:
@@ -69,7 +71,7 @@ def truth_of(scenes: Path) -> dict[str, Any]:
 
 def write_run(root: Path, of: dict[str, Any], seed: int, scenes: Path, *, skill: float = 0.8, **changes: Any) -> Path:
     """A run that finds each object with a probability of `skill`, and errs in every way."""
-    folder = world.write_run(root, of, seed, accuracy=skill, n_test=N_TEST, **changes)
+    folder = report.write_run(root, of, seed, accuracy=skill, n_test=N_TEST, **changes)
     truth, draw = truth_of(scenes), np.random.default_rng([seed, *of["experiment"].encode()])
     results = []
     for found in truth["annotations"]:

@@ -1,6 +1,6 @@
-"""Trainings that are killed at random moments, held against one that nobody disturbed.
+"""Trainings that are killed at random moments, compared with one that nobody disturbed.
 
-    python -m tests.workflow.kills --kills 50 --out benchmarks/results/kills.json
+    python -m tests.helpers.kills --kills 50 --out benchmarks/results/kills.json
 
 makes the demo in a copy of the project, trains one experiment there undisturbed, then again while this
 program kills it, and compares every file that no clock decides, byte by byte.
@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 
 from florilegium.core.files import digest, read_json, write_json
+from florilegium.stages import train
 from tests.conftest import PROJECT
 from tests.workflow.conftest import copy_project, environment, narrow, snakemake
 
@@ -135,7 +136,7 @@ def trainers(process: subprocess.Popen) -> list[psutil.Process]:
     found = []
     with suppress(psutil.Error):  # one may end while it is looked at
         for child in psutil.Process(process.pid).children(recursive=True):
-            if "florilegium.stages.train" in child.cmdline()[:4]:
+            if train.__name__ in child.cmdline()[:4]:
                 found.append(child)
     return found
 

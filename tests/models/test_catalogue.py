@@ -116,7 +116,7 @@ def test_a_weight_that_cannot_be_had_ends_the_stage_in_one_sentence(project: Pat
     entry = weights.model_copy(update={"source": closed}).model_dump(mode="json")
     spec = json.dumps({"weights": entry, "override": None})
     options = ["--name", "norm_vit_b16.in21k", "--code", "0", "--spec", spec, "--out", "x.safetensors"]
-    command = [sys.executable, "-m", "florilegium.stages.weights", *options]
+    command = [sys.executable, "-m", stage.__name__, *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: weights norm_vit_b16.in21k cannot be had (http://127.0.0.1:9")

@@ -183,6 +183,6 @@ def test_what_is_no_archive_of_arrays_is_told_in_a_sentence(tmp_path: Path, publ
 
 
 def test_the_stage_imports_no_torch():
-    code = "import sys, florilegium.stages.weights; print('torch' in sys.modules)"
+    code = f"import sys, {stage.__name__}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

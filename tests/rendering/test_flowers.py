@@ -17,6 +17,7 @@ from florilegium.core.errors import UserError
 from florilegium.rendering import png
 from florilegium.rendering.flowers import COPIES, Shot, class_names, planted, shots, take
 from florilegium.rendering.render import render
+from florilegium.stages import render as render_stage
 
 SIDE = 48
 F17 = Rendering(scene="flowers17", size=SIDE, per_class=60)
@@ -119,7 +120,7 @@ def test_stage_lists_what_it_drew(tmp_path: Path) -> None:
     out = tmp_path / "demo17" / "files.json"
     spec = {"dataset": {"layout": "folders", "rendered": {"scene": "flowers17", "size": 16, "per_class": 5}}}
     (out.parent / "files" / "stale").mkdir(parents=True)
-    command = [sys.executable, "-m", "florilegium.stages.render", "--name", "demo17", "--out", str(out)]
+    command = [sys.executable, "-m", render_stage.__name__, "--name", "demo17", "--out", str(out)]
     subprocess.run([*command, "--spec", json.dumps(spec), "--code", "0"], check=True, cwd=tmp_path)
     listing = json.loads(out.read_text())
     assert Path(listing["root"]) == out.parent / "files"

@@ -17,7 +17,7 @@ from florilegium.data.annotations import check
 from florilegium.data.decode import decode
 from florilegium.rendering.objects import NAMES, draw, shots
 from florilegium.rendering.render import render
-from tests.helpers.boxes import boxes
+from tests.helpers.annotated import own_coco
 
 SMALL = Rendering(scene="objects", size=96, per_class=18)
 
@@ -31,7 +31,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 def test_the_set_is_in_coco_form_with_all_its_splits(drawn: tuple[Path, list[str]]) -> None:
     folder, paths = drawn
     assert paths == sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    found = check(boxes(folder), folder, paths, "stop")
+    found = check(own_coco(folder), folder, paths, "stop")
     index = found.index()
     counts = {split: sum(s == split for _, _, s in index.rows) for split in ("train", "val", "test")}
     assert counts == {"train": 60 + 2 + 4, "val": 15, "test": 15}
@@ -87,7 +87,7 @@ def test_mirrored_copies_carry_mirrored_boxes(drawn: tuple[Path, list[str]]) -> 
 
 def test_the_audit_finds_what_was_planted_and_nothing_else(drawn: tuple[Path, list[str]]) -> None:
     folder, paths = drawn
-    rows = check(boxes(folder), folder, paths, "stop").index().rows
+    rows = check(own_coco(folder), folder, paths, "stop").index().rows
     table = pd.DataFrame(rows, columns=["image", "class", "split"])
     hashes, _ = hash_images(folder, [path for path in paths if path.endswith(".png")])
     whole = Collection.join("objects", hashes, table)

@@ -12,10 +12,10 @@ from florilegium.core.errors import UserError
 from florilegium.evaluation.coco import Matches, accumulated, matches_of
 from florilegium.report import average_precision
 from florilegium.report.average_precision import coco_scores, error_covariance, resampled
-from tests.helpers import coco as world
+from tests.helpers import coco
 
 
-def matched(truth: dict[str, Any], results: world.Lines) -> Matches:
+def matched(truth: dict[str, Any], results: coco.Lines) -> Matches:
     return matches_of(truth, accumulated(truth, results))
 
 
@@ -32,22 +32,22 @@ def assert_same(found: dict[str, float | None], expected: dict[str, float | None
 def test_figures_are_those_of_pycocotools(seed: int) -> None:
     """With crowds, classes without objects or detections, images without either, all sizes, and equal scores;
     every third time more than the hundred detections that count."""
-    truth = world.truth_of(seed)
-    results = world.results_of(truth, seed, many=0 if seed % 3 else 400)
+    truth = coco.truth_of(seed)
+    results = coco.results_of(truth, seed, many=0 if seed % 3 else 400)
     if seed % 2:  # equal scores of one class in one image, too
         results = [line | {"score": round(line["score"], 1)} for line in results]
-    stats = world.coco_stats(truth, results)
+    stats = coco.coco_stats(truth, results)
     assert min(stats[:3]) > 0.01
     assert_same(coco_scores(matched(truth, results)), known(stats))
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_an_image_that_counts_several_times_is_so_many_images(seed: int) -> None:
-    truth = world.truth_of(seed)
-    results = world.results_of(truth, seed, many=0 if seed % 3 else 400)
+    truth = coco.truth_of(seed)
+    results = coco.results_of(truth, seed, many=0 if seed % 3 else 400)
     times = np.random.default_rng([seed, 2]).poisson(1.0, len(truth["images"]))
     found = coco_scores(matched(truth, results), times)
-    assert_same(found, known(world.coco_stats(*world.repeated(truth, results, times.tolist()))))
+    assert_same(found, known(coco.coco_stats(*coco.repeated(truth, results, times.tolist()))))
     assert coco_scores(matched(truth, results), times / 4) == found
 
 
@@ -67,14 +67,14 @@ def test_a_recall_that_is_just_reached_counts(n: int) -> None:
     results = [line | {"score": 0.9 - 0.001 * place} for place, line in enumerate(common[:n])]
     found = coco_scores(matched(truth, results))
     assert found["AP"] == pytest.approx((n + (n not in (35, 57))) / 101)
-    assert_same(found, known(world.coco_stats(truth, results)))
+    assert_same(found, known(coco.coco_stats(truth, results)))
 
 
 def test_figures_without_detections_are_zero_and_without_objects_none() -> None:
-    truth = world.truth_of(0, crowds=0.0)
+    truth = coco.truth_of(0, crowds=0.0)
     found = coco_scores(matched(truth, []))
     assert set(found.values()) == {0.0}
-    full = matched(truth, world.results_of(truth, 0))
+    full = matched(truth, coco.results_of(truth, 0))
     empty = full.objects[:, 0].sum(axis=0) == 0
     assert empty.any() and set(coco_scores(full, empty.astype(float)).values()) == {None}
     assert set(coco_scores(matched({**truth, "annotations": []}, [])).values()) == {None}
@@ -82,14 +82,14 @@ def test_figures_without_detections_are_zero_and_without_objects_none() -> None:
 
 @pytest.mark.parametrize("weights", [np.ones(11), np.ones((12, 1)), -np.ones(12)])
 def test_weights_that_are_not_one_for_each_image_are_refused(weights: Any) -> None:
-    truth = world.truth_of(0)
+    truth = coco.truth_of(0)
     with pytest.raises(ValueError, match="12 images"):
         coco_scores(matched(truth, []), weights)
 
 
-def runs_of(seed: int, count: int = 3) -> tuple[dict[str, Any], list[world.Lines], list[Matches]]:
-    truth = world.truth_of(seed)
-    results = [world.results_of(truth, 10 * seed + number) for number in range(count)]
+def runs_of(seed: int, count: int = 3) -> tuple[dict[str, Any], list[coco.Lines], list[Matches]]:
+    truth = coco.truth_of(seed)
+    results = [coco.results_of(truth, 10 * seed + number) for number in range(count)]
     return truth, results, [matched(truth, own) for own in results]
 
 
@@ -100,7 +100,7 @@ def test_each_draw_is_pycocotools_on_the_images_that_were_drawn_the_same_for_all
     assert found.shape == (6, 3, len(COCO_METRICS))
     for draw in range(6):
         for run in range(3):
-            expected = known(world.coco_stats(*world.repeated(truth, results[run], times[draw].tolist())))
+            expected = known(coco.coco_stats(*coco.repeated(truth, results[run], times[draw].tolist())))
             got = [None if np.isnan(value) else value for value in found[draw, run].tolist()]
             assert_same(dict(zip(COCO_METRICS, got, strict=True)), expected)
 
@@ -118,7 +118,7 @@ def test_a_draw_depends_on_the_seed_alone(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_resampled_error_of_a_recall_is_that_of_a_ratio() -> None:
     """AR100 of one class is a ratio of sums over images, whose error is known from Taylor's series."""
     draw = np.random.default_rng(0)
-    truth = world.truth_of(8, n_images=150, crowds=0.0)
+    truth = coco.truth_of(8, n_images=150, crowds=0.0)
     truth["annotations"] = [of | {"category_id": 2} for of in truth["annotations"]]
     results = [
         {"image_id": of["image_id"], "category_id": 2, "bbox": of["bbox"], "score": float(draw.random())}
@@ -180,7 +180,7 @@ def test_one_run_has_no_pair_and_draws_without_objects_do_not_count() -> None:
 
 def test_matches_are_read_and_resampled_without_torch_and_pycocotools() -> None:
     code = (
-        "import sys, florilegium.report.average_precision; "
+        f"import sys, {average_precision.__name__}; "
         "sys.exit(any(name in sys.modules for name in ('torch', 'pycocotools')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

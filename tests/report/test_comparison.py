@@ -16,8 +16,7 @@ from florilegium.report.comparison import StudyTables, compare, read_tables, tab
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
 from florilegium.report.study import Study, read
 from florilegium.report.tables import markdown, readable, write_csv
-from tests.helpers import detection
-from tests.helpers import report as world
+from tests.helpers import detection, report
 
 CONTRACT = (
     "experiment, arm, metric, published_low, published_high, published_source, mean, ci_low, ci_high, n_seeds, n_test, "
@@ -32,17 +31,17 @@ def compared(root: Path, description: dict[str, Any], **images: dict[str, Any]) 
 
 def judged(root: Path, accuracies: list[float], low: float, high: float, **changes: Any) -> str:
     """The verdict on runs of these accuracies, 1000 test images, against a published range."""
-    of = world.entry("net", seeds=list(range(len(accuracies))), published=[world.figure("top1", low, high)])
+    of = report.entry("net", seeds=list(range(len(accuracies))), published=[report.figure("top1", low, high)])
     for seed, accuracy in enumerate(accuracies):
-        world.write_run(root, of, seed, accuracy=accuracy, n_test=1000)
-    table, _ = compared(root, world.study([of], **changes))
+        report.write_run(root, of, seed, accuracy=accuracy, n_test=1000)
+    table, _ = compared(root, report.study([of], **changes))
     return str(table["verdict"].iloc[0])
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    description = world.study(world.flowers())
-    return description, world.write_study(tmp_path_factory.mktemp("runs"), description)
+    description = report.study(report.flowers())
+    return description, report.write_study(tmp_path_factory.mktemp("runs"), description)
 
 
 def test_columns_are_the_contracts(whole: tuple[dict[str, Any], Path]) -> None:
@@ -95,50 +94,50 @@ def test_verdicts(tmp_path: Path, accuracies: list[float], low: float, high: flo
 
 
 def test_one_run_has_wilsons_interval(tmp_path: Path) -> None:
-    of = world.entry("net", seeds=[0])
-    world.write_run(tmp_path, of, 0, accuracy=311 / 340)
-    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+    of = report.entry("net", seeds=[0])
+    report.write_run(tmp_path, of, 0, accuracy=311 / 340)
+    row = compared(tmp_path, report.study([of]))[0].iloc[0]
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.880, 0.940), abs=5e-4)
     assert row["n_seeds"] == 1 and row["n_test"] == 340
 
 
 def test_what_was_not_run_says_so(tmp_path: Path) -> None:
-    of = world.entry("net", published=[world.figure("top1", 0.9, 0.9)])
-    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+    of = report.entry("net", published=[report.figure("top1", 0.9, 0.9)])
+    row = compared(tmp_path, report.study([of]))[0].iloc[0]
     assert row["verdict"] == "not_run" and row["n_seeds"] == 0
     assert math.isnan(row["mean"]) and pd.isna(row["n_test"])
 
 
 def test_diverged_runs_are_counted_and_left_out(tmp_path: Path) -> None:
-    of = world.entry("net", published=[world.figure("top1", 0.9, 0.9)])
+    of = report.entry("net", published=[report.figure("top1", 0.9, 0.9)])
     for seed in of["seeds"]:
-        world.write_run(tmp_path, of, seed, accuracy=0.1 if seed == 1 else 0.9, diverged=seed == 1)
-    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+        report.write_run(tmp_path, of, seed, accuracy=0.1 if seed == 1 else 0.9, diverged=seed == 1)
+    row = compared(tmp_path, report.study([of]))[0].iloc[0]
     assert row["n_seeds"] == 2 and row["mean"] == pytest.approx(0.9)
     assert "1 of 3 runs diverged (seed 1)" in row["note"]
 
 
 def test_an_arm_that_always_diverges_is_a_result(tmp_path: Path) -> None:
-    of = world.entry("net", seeds=[0], published=[world.figure("top1", 0.9, 0.9)])
-    world.write_run(tmp_path, of, 0, accuracy=0.1, diverged=True)
-    assert compared(tmp_path, world.study([of]))[0]["verdict"].iloc[0] == "diverged"
+    of = report.entry("net", seeds=[0], published=[report.figure("top1", 0.9, 0.9)])
+    report.write_run(tmp_path, of, 0, accuracy=0.1, diverged=True)
+    assert compared(tmp_path, report.study([of]))[0]["verdict"].iloc[0] == "diverged"
 
 
 def test_notes_carry_quirk_preset_split_and_warnings(tmp_path: Path) -> None:
-    of = world.entry("net", seeds=[0], note="no validation split")
-    world.write_run(tmp_path, of, 0, accuracy=0.9, warnings=("batch split in 2",))
+    of = report.entry("net", seeds=[0], note="no validation split")
+    report.write_run(tmp_path, of, 0, accuracy=0.9, warnings=("batch split in 2",))
     own = "the project's own, seeded and stratified"
-    row = compared(tmp_path, world.study([of]), flowers17={"split_origin": own, "n_classes": 17, "n_images": 1360})[
+    row = compared(tmp_path, report.study([of]), flowers17={"split_origin": own, "n_classes": 17, "n_images": 1360})[
         0
     ].iloc[0]
     assert row["note"] == f"no validation split | 64-pixel images | splits: {own} | batch split in 2 (1 of 1 runs)"
 
 
 def test_no_paired_test_on_different_images(tmp_path: Path) -> None:
-    a, b = world.entry("a", seeds=[0]), world.entry("b", seeds=[0], baseline=world.against("a"))
-    world.write_run(tmp_path, a, 0, accuracy=0.9, n_test=100)
-    world.write_run(tmp_path, b, 0, accuracy=0.9, n_test=101)
-    table, differences = compared(tmp_path, world.study([a, b]))
+    a, b = report.entry("a", seeds=[0]), report.entry("b", seeds=[0], baseline=report.against("a"))
+    report.write_run(tmp_path, a, 0, accuracy=0.9, n_test=100)
+    report.write_run(tmp_path, b, 0, accuracy=0.9, n_test=101)
+    table, differences = compared(tmp_path, report.study([a, b]))
     assert differences.empty
     assert table["p_value"].isna().all() and (table["baseline"] == "").all()
     (note,) = table[(table["experiment"] == "b") & (table["metric"] == "top1")]["note"]
@@ -146,18 +145,18 @@ def test_no_paired_test_on_different_images(tmp_path: Path) -> None:
 
 
 def test_a_published_metric_that_no_run_has_is_an_error(tmp_path: Path) -> None:
-    of = world.entry("net", seeds=[0], published=[world.figure("top_1", 0.9, 0.9)])
-    world.write_run(tmp_path, of, 0, accuracy=0.9)
+    of = report.entry("net", seeds=[0], published=[report.figure("top_1", 0.9, 0.9)])
+    report.write_run(tmp_path, of, 0, accuracy=0.9)
     with pytest.raises(UserError, match=r"unknown metric 'top_1', did you mean 'top1'\?"):
-        compared(tmp_path, world.study([of]))
+        compared(tmp_path, report.study([of]))
 
 
 def test_epochs_to_90_percent_of_the_last_accuracy(tmp_path: Path) -> None:
-    of = world.entry("net", seeds=[0])
-    folder = world.write_run(tmp_path, of, 0, accuracy=0.9)
+    of = report.entry("net", seeds=[0])
+    folder = report.write_run(tmp_path, of, 0, accuracy=0.9)
     history = pd.DataFrame({"epoch": [1, 2, 3, 4], "train_loss": 1.0, "val_top1": [0.2, 0.71, 0.73, 0.8]})
     history.to_csv(folder / "history.csv", index=False)
-    study = read(Study, json.dumps(world.study([of])))
+    study = read(Study, json.dumps(report.study([of])))
     (run,) = read_runs(tmp_path, study.entries[0])
     assert epochs_to_90_percent(run) == 3
 
@@ -170,7 +169,7 @@ def test_without_validation_there_is_no_row_of_epochs(whole: tuple[dict[str, Any
 
 def test_a_misspelt_description_is_one_sentence() -> None:
     with pytest.raises(UserError, match="--spec: preset"):
-        read(Study, json.dumps({**world.study([]), "preset": 3}))
+        read(Study, json.dumps({**report.study([]), "preset": 3}))
 
 
 def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, Any], Path]) -> None:
@@ -191,7 +190,7 @@ def test_markdown_of_a_demo_says_demo(whole: tuple[dict[str, Any], Path]) -> Non
 
 def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     """Counts stay integers beside an arm that was not run and has none."""
-    description = {**whole[0], "entries": [*whole[0]["entries"], world.entry("unrun")]}
+    description = {**whole[0], "entries": [*whole[0]["entries"], report.entry("unrun")]}
     tables = compared(whole[1], description)
     for table, name in zip(tables, ("comparison.csv", "differences.csv"), strict=True):
         write_csv(table, tmp_path / name)
@@ -226,10 +225,10 @@ def detectors(root: Path, arms: dict[str, list[float]], **changes: Any) -> list[
 
 
 def test_detectors_are_judged_and_compared_over_seeds_and_images(tmp_path: Path) -> None:
-    published = [world.figure("AP", 0.2, 0.95)]
-    given = {"r18": {"published": published}, "r50": {"baseline": world.against("r18")}}
+    published = [report.figure("AP", 0.2, 0.95)]
+    given = {"r18": {"published": published}, "r50": {"baseline": report.against("r18")}}
     entries = detectors(tmp_path, {"r18": [0.8, 0.8, 0.8], "r50": [0.3, 0.3, 0.3]}, **given)
-    table, differences = compared(tmp_path, world.study(entries))
+    table, differences = compared(tmp_path, report.study(entries))
     first = table[table["experiment"] == "r18"].iloc[0]
     aps = {
         of["experiment"]: [
@@ -251,7 +250,7 @@ def test_detectors_are_judged_and_compared_over_seeds_and_images(tmp_path: Path)
 
 def test_one_detector_has_an_interval_of_its_images(tmp_path: Path) -> None:
     (of,) = detectors(tmp_path, {"r18": [0.8]})
-    row = compared(tmp_path, world.study([of]))[0].iloc[0]
+    row = compared(tmp_path, report.study([of]))[0].iloc[0]
     assert row["ci_low"] < row["mean"] < row["ci_high"]
 
 
@@ -271,42 +270,42 @@ def test_p_values_are_adjusted_over_all_tests_of_the_study(whole: tuple[dict[str
 
 
 def test_means_of_a_difference_are_over_the_seeds_in_common(tmp_path: Path) -> None:
-    base = world.entry("scratch", seeds=[0, 1, 2, 3, 4])
-    arm = world.entry("transfer", seeds=[1, 2], baseline=world.against("scratch"))
+    base = report.entry("scratch", seeds=[0, 1, 2, 3, 4])
+    arm = report.entry("transfer", seeds=[1, 2], baseline=report.against("scratch"))
     for seed in base["seeds"]:
-        world.write_run(tmp_path, base, seed, accuracy=0.5 + 0.05 * seed)
+        report.write_run(tmp_path, base, seed, accuracy=0.5 + 0.05 * seed)
     for seed in arm["seeds"]:
-        world.write_run(tmp_path, arm, seed, accuracy=0.8)
-    (row,) = compared(tmp_path, world.study([base, arm]))[1].itertuples()
+        report.write_run(tmp_path, arm, seed, accuracy=0.8)
+    (row,) = compared(tmp_path, report.study([base, arm]))[1].itertuples()
     assert row.baseline_mean == pytest.approx(0.575, abs=0.002) and row.mean == pytest.approx(0.8)
     assert row.difference == pytest.approx(row.mean - row.baseline_mean)
 
 
 def test_arms_without_a_common_seed_have_no_test_and_say_so(tmp_path: Path) -> None:
-    base, arm = world.entry("a", seeds=[0, 1]), world.entry("b", seeds=[2, 3], baseline=world.against("a"))
+    base, arm = report.entry("a", seeds=[0, 1]), report.entry("b", seeds=[2, 3], baseline=report.against("a"))
     for of in (base, arm):
         for seed in of["seeds"]:
-            world.write_run(tmp_path, of, seed, accuracy=0.8)
-    table, differences = compared(tmp_path, world.study([base, arm]))
+            report.write_run(tmp_path, of, seed, accuracy=0.8)
+    table, differences = compared(tmp_path, report.study([base, arm]))
     assert differences.empty
     row = table[(table["experiment"] == "b") & (table["metric"] == "top1")].iloc[0]
     assert "no test against a/corrected: too few seeds are common" in row["note"] and math.isnan(row["p_value"])
 
 
 def test_seeds_of_other_test_images_are_one_sentence(tmp_path: Path) -> None:
-    of = world.entry("a", seeds=[0, 1])
+    of = report.entry("a", seeds=[0, 1])
     for seed in of["seeds"]:
-        world.write_run(tmp_path, of, seed, accuracy=0.8, n_test=340 + seed)
+        report.write_run(tmp_path, of, seed, accuracy=0.8, n_test=340 + seed)
     with pytest.raises(UserError, match="a/corrected: its seeds were tested on different images; run all of"):
-        compared(tmp_path, world.study([of]))
+        compared(tmp_path, report.study([of]))
 
 
 def test_what_the_hardware_decides_is_shown_and_not_judged(tmp_path: Path) -> None:
-    published = [world.figure("minutes", 171.1, 171.1), world.figure("params", 11.1e6, 11.2e6)]
-    of = world.entry("net", seeds=[0, 1], published=published)
+    published = [report.figure("minutes", 171.1, 171.1), report.figure("params", 11.1e6, 11.2e6)]
+    of = report.entry("net", seeds=[0, 1], published=published)
     for seed in of["seeds"]:
-        world.write_run(tmp_path, of, seed, accuracy=0.9)
-    rows = compared(tmp_path, world.study([of]))[0].set_index("metric")
+        report.write_run(tmp_path, of, seed, accuracy=0.9)
+    rows = compared(tmp_path, report.study([of]))[0].set_index("metric")
     assert rows.loc["minutes", "mean"] == pytest.approx(130.2 / 60)
     assert rows.loc["minutes", "verdict"] == "not_comparable"
     assert "decided by the hardware (here cpu in bf16)" in rows.loc["minutes", "note"]
@@ -315,10 +314,10 @@ def test_what_the_hardware_decides_is_shown_and_not_judged(tmp_path: Path) -> No
 
 
 def test_crashes_are_a_rate_with_wilsons_interval_over_seeds(tmp_path: Path) -> None:
-    of = world.entry("tiny", seeds=[0, 1, 2, 3, 4], published=[world.figure("divergence_rate", 0.0, 0.05)])
+    of = report.entry("tiny", seeds=[0, 1, 2, 3, 4], published=[report.figure("divergence_rate", 0.0, 0.05)])
     for seed in of["seeds"]:
-        world.write_run(tmp_path, of, seed, accuracy=0.9, diverged=seed == 2)
-    row = compared(tmp_path, world.study([of]))[0].set_index("metric").loc["divergence_rate"]
+        report.write_run(tmp_path, of, seed, accuracy=0.9, diverged=seed == 2)
+    row = compared(tmp_path, report.study([of]))[0].set_index("metric").loc["divergence_rate"]
     assert (row["mean"], row["n_seeds"]) == (0.2, 5)
     exact = stats.binomtest(1, 5).proportion_ci(method="wilson")
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((exact.low, exact.high))
@@ -326,25 +325,25 @@ def test_crashes_are_a_rate_with_wilsons_interval_over_seeds(tmp_path: Path) -> 
 
 
 def test_divergence_is_counted_where_it_happened_alone(tmp_path: Path) -> None:
-    of = world.entry("net", seeds=[0, 1])
+    of = report.entry("net", seeds=[0, 1])
     for seed in of["seeds"]:
-        world.write_run(tmp_path, of, seed, accuracy=0.9, diverged=True)
-    rows = compared(tmp_path, world.study([of]))[0].set_index("metric")
+        report.write_run(tmp_path, of, seed, accuracy=0.9, diverged=True)
+    rows = compared(tmp_path, report.study([of]))[0].set_index("metric")
     assert rows.loc["divergence_rate", "mean"] == 1.0 and rows.loc["top1", "n_seeds"] == 0
 
 
 def test_a_published_gain_is_held_against_the_paired_difference(tmp_path: Path) -> None:
     """As study 4 has it: at least three points from augmentation."""
-    gained = [world.figure("gain", 0.03, 1.0)]
+    gained = [report.figure("gain", 0.03, 1.0)]
     arms = [
-        world.entry("plain"),
-        world.entry("augmented", baseline=world.against("plain"), published=gained),
-        world.entry("alone", published=gained),
+        report.entry("plain"),
+        report.entry("augmented", baseline=report.against("plain"), published=gained),
+        report.entry("alone", published=gained),
     ]
     for of, accuracy in zip(arms, (0.6, 0.8, 0.8), strict=True):
         for seed in of["seeds"]:
-            world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=1000)
-    table, differences = compared(tmp_path, world.study(arms))
+            report.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=1000)
+    table, differences = compared(tmp_path, report.study(arms))
     rows = table[table["metric"] == "gain"].set_index("experiment")
     difference = differences.iloc[0]
     row = rows.loc["augmented"]

@@ -23,19 +23,18 @@ from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Page, read
 from florilegium.report.tables import write_csv
-from tests.helpers import detection as world
-from tests.helpers import report
+from tests.helpers import detection, report
 
 DEPTHS = [
-    world.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)
+    detection.entry(f"r{depth}", title=f"ResNet-{depth}", seeds=[0, 1, 2], published=published)
     for depth, published in ((18, [report.figure("AP", 0.30, 0.31)]), (34, []), (50, []))
 ]
 SEEDS = [
-    world.entry("luck", "drawn", seeds=[11, 22, 33, 44, 55]),
-    world.entry("luck", "fixed", seeds=[3407], baseline={"experiment": "luck", "arm": "drawn"}),
+    detection.entry("luck", "drawn", seeds=[11, 22, 33, 44, 55]),
+    detection.entry("luck", "fixed", seeds=[3407], baseline={"experiment": "luck", "arm": "drawn"}),
 ]
 FOCAL = [
-    world.entry(f"focal_{a}_{g}", seeds=[0, 1], values={"recipe.focal_alpha": a, "recipe.focal_gamma": g})
+    detection.entry(f"focal_{a}_{g}", seeds=[0, 1], values={"recipe.focal_alpha": a, "recipe.focal_gamma": g})
     for a in (0.25, 0.5)
     for g in (0.0, 2.0, 5.0)
 ]
@@ -54,17 +53,17 @@ def described(**changes: Any) -> dict[str, Any]:
 
 
 def material(root: Path, description: dict[str, Any], scenes: Path | None) -> Material:
-    return report.material_of(root, description, {"scenes": world.CLASSES}, scenes=scenes)
+    return report.material_of(root, description, {"scenes": detection.CLASSES}, scenes=scenes)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Material:
     root = tmp_path_factory.mktemp("detection")
-    scenes = world.write_scenes(root / "scenes")
+    scenes = detection.write_scenes(root / "scenes")
     for number, of in enumerate([*DEPTHS, *SEEDS, *FOCAL]):
         for seed in of["seeds"]:
             cost = {"seconds_per_epoch": 10.0 + 8 * number + seed % 7}
-            world.write_run(
+            detection.write_run(
                 root / "runs", of, seed, scenes, skill=0.6 + 0.02 * number, cost=cost,
                 diverged=(of["experiment"], seed) == ("focal_0.5_5.0", 1),
             )  # fmt: skip
@@ -107,9 +106,9 @@ def test_what_is_there_stands_beside_what_was_found(whole: Material) -> None:
     pictures = BoxedPictures(whole.scenes, whole.scenes.with_name("annotations.json"), ("test",))
     first = [a["bbox"] for a in pictures.truth["annotations"] if a["image_id"] == 1]
     boxes = [[p.get_x() + 0.5, p.get_y() + 0.5, p.get_width(), p.get_height()] for p in figure.axes[0].patches]
-    assert boxes == [[value * world.SCALE for value in box] for box in first]
+    assert boxes == [[value * detection.SCALE for value in box] for box in first]
     assert len(figure.axes) == 16
-    assert {text.split()[0] for text in texts(figure)} == set(world.CLASSES)
+    assert {text.split()[0] for text in texts(figure)} == set(detection.CLASSES)
 
 
 def test_the_worst_images_come_first(whole: Material) -> None:
@@ -189,7 +188,7 @@ def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material
     for name in ("AP", "AR100"):
         values = [run.metrics[name] for run in runs]
         assert own.loc[("detection", name), "mean"] == pytest.approx(np.mean(values))
-    assert list(own.loc["AP by class"].index) == world.CLASSES
+    assert list(own.loc["AP by class"].index) == detection.CLASSES
     missed = [run.detail()["errors"]["counts"]["missed"] for run in runs]
     assert own.loc[("errors", "missed"), "mean"] == pytest.approx(np.mean(missed))
     low, high = stats.t.interval(0.95, 2, np.mean(missed), stats.sem(missed))
@@ -202,7 +201,7 @@ def test_scores_are_read_back_as_tables_for_people(whole: Material, tmp_path: Pa
     (detectors, _), (last, _), (by_class, _), (errors, rows) = tables
     assert detectors == ("Arm", *COCO_METRICS, "AP, last epoch", "Seeds")
     assert last == ("Arm", *COCO_METRICS, "Seeds")
-    assert by_class == ("Arm", *world.CLASSES, "Seeds")
+    assert by_class == ("Arm", *detection.CLASSES, "Seeds")
     assert rows[0][0] == "ResNet-18" and rows[0][-1] == "3"
     assert len({len(row) for row in rows} | {len(errors)}) == 1
 

@@ -12,7 +12,7 @@ from florilegium.plan.project import load_plan
 from florilegium.report.generated import generated, readable_generated
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 
 PROJECT = Path(__file__).parents[2]
 SETS = {"slow": {"sampler": "ddpm"}, "fast": {"sampler": "ddim", "steps": 5}, "added": {"sampler": "ddpm"}}
@@ -20,7 +20,7 @@ SETS = {"slow": {"sampler": "ddpm"}, "fast": {"sampler": "ddim", "steps": 5}, "a
 
 def write_sets(root: Path, of: dict[str, Any]) -> None:
     for seed in of["seeds"]:
-        folder = world.write_run(root, of, seed, accuracy=0.5)
+        folder = report.write_run(root, of, seed, accuracy=0.5)
         for name in SETS:
             (folder / "samples" / name).mkdir(parents=True)
             np.save(folder / "samples" / name / "samples.npy", np.zeros(1))
@@ -28,9 +28,9 @@ def write_sets(root: Path, of: dict[str, Any]) -> None:
 
 
 def test_sets_stand_in_the_order_of_the_study_though_its_description_has_sorted_keys(tmp_path: Path) -> None:
-    of = world.entry("diffusion", samples={"sets": SETS}, sets=list(SETS))
+    of = report.entry("diffusion", samples={"sets": SETS}, sets=list(SETS))
     write_sets(tmp_path, of)
-    study = read(Study, json.dumps(json.loads(canonical(world.study([of])))))
+    study = read(Study, json.dumps(json.loads(canonical(report.study([of])))))
     table = generated(study, read_study(tmp_path, study))
     assert table["samples"].tolist() == list(SETS)
     assert [row[1] for row in readable_generated(study, table)[1]] == list(SETS)

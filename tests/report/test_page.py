@@ -5,6 +5,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from PIL import Image
 from florilegium.report.evidence import Evidence
 from florilegium.report.page import document, render_page
 from florilegium.report.study import Page, read
-from tests.helpers import report as world
+from florilegium.stages import compare, figures
+from florilegium.stages import page as page_stage
+from tests.helpers import report
 
 AUDIT = {
     "a": "flowers102", "b": "flowers17", "radius": 10, "pixel_threshold": 0.01, "dihedral": True, "n_a": 8189, "n_b": 1360,
@@ -38,8 +41,8 @@ class Elements(HTMLParser):
         self.text += data
 
 
-def stage(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"florilegium.stages.{name}", *map(str, arguments), "--code", "c0de"]
+def stage(module: ModuleType, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module.__name__, *map(str, arguments), "--code", "c0de"]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -49,20 +52,20 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     root = tmp_path_factory.mktemp("project")
     here = root / "results" / "mini"
     kept = ("scratch/corrected", "from102_clean/corrected", "from102_leaky/leaky")
-    entries = [e for e in world.flowers() if f"{e['experiment']}/{e['arm']}" in kept]
+    entries = [e for e in report.flowers() if f"{e['experiment']}/{e['arm']}" in kept]
     entries[0]["note"] = "<script>alert('a note')</script>"
-    description = world.study(entries)
-    world.write_study(here / "flowers", description)
-    images = [world.write_images(root, "flowers17", world.CLASSES)]
-    pixels = world.write_pixels(root / "flowers17")
+    description = report.study(entries)
+    report.write_study(here / "flowers", description)
+    images = [report.write_images(root, "flowers17", report.CLASSES)]
+    pixels = report.write_pixels(root / "flowers17")
     told = root / "flowers.json"
     told.write_text(json.dumps(description))
     spec = ("--runs", here / "flowers", "--images", *images, "--spec", told)
     comparison = here / "flowers" / "comparison.csv"
-    done = stage("compare", *spec, "--out", comparison)
+    done = stage(compare, *spec, "--out", comparison)
     assert done.returncode == 0, done.stderr
     out = here / "flowers" / "figures"
-    done = stage("figures", *spec, "--comparison", comparison, "--pixels", pixels, "--out", out)
+    done = stage(figures, *spec, "--comparison", comparison, "--pixels", pixels, "--out", out)
     assert done.returncode == 0, done.stderr
     audit = here / "audit" / "flowers102__flowers17"
     audit.mkdir(parents=True)
@@ -136,7 +139,7 @@ def test_page_and_document_say_which_figures_were_left_out_and_why(
 ) -> None:
     here, page, images = results
     (study,) = page["studies"].values()
-    lone = world.chosen("batches", "bars", study["entries"][:1], title="Batches of 32 and of 64")
+    lone = report.chosen("batches", "bars", study["entries"][:1], title="Batches of 32 and of 64")
     changed = {**page, "studies": {"flowers": {**study, "figures": [lone]}}}
     line = "Batches of 32 and of 64: one arm"
     assert line in Elements(html_of(results, studies=changed["studies"])).text
@@ -165,7 +168,7 @@ def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str,
     here, page, images = results
     told = here / "page.json"
     told.write_text(json.dumps(page))
-    done = stage("page", "--results", here, "--images", *images, "--out", here / "report.html", "--spec", told)
+    done = stage(page_stage, "--results", here, "--images", *images, "--out", here / "report.html", "--spec", told)
     assert done.returncode == 0, done.stderr
     folder = here / "flowers"
     for name in ("comparison.csv", "comparison.md", "differences.csv", "comparison.receipt.json", "figures/leak.png"):
@@ -177,6 +180,6 @@ def test_stages_leave_tables_figures_and_receipts(results: tuple[Path, dict[str,
 def test_a_wrong_spec_is_one_sentence(tmp_path: Path) -> None:
     told = tmp_path / "flowers.json"
     told.write_text('{"study": "flowers"}')
-    done = stage("compare", "--runs", tmp_path, "--out", tmp_path / "comparison.csv", "--spec", told)
+    done = stage(compare, "--runs", tmp_path, "--out", tmp_path / "comparison.csv", "--spec", told)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --spec: title:") and done.stderr.count("\n") == 1

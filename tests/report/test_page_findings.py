@@ -5,23 +5,23 @@ from pathlib import Path
 
 from florilegium.report.page import findings
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 from tests.report.test_comparison import compared
 
 
 def test_many_gains_share_a_headline(tmp_path: Path) -> None:
-    description = world.norms()
-    root = world.write_norms(tmp_path, description)
+    description = report.norms()
+    root = report.write_norms(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), *compared(root, description), [])
     assert [f.subject for f in found if "gain" in f.subject] == ["gain by transfer (8 pairs)"]
 
 
 def test_findings_hold_back_where_no_effect_is_shown_and_say_what_would_have_been(tmp_path: Path) -> None:
-    a = world.entry("scratch", seeds=[0])
-    b = world.entry("from102_clean", role="transfer", seeds=[0], baseline=world.against("scratch"))
+    a = report.entry("scratch", seeds=[0])
+    b = report.entry("from102_clean", role="transfer", seeds=[0], baseline=report.against("scratch"))
     for of, accuracy in ((a, 0.60), (b, 0.61)):
-        world.write_run(tmp_path, of, 0, accuracy=accuracy)
-    description = world.study([a, b])
+        report.write_run(tmp_path, of, 0, accuracy=accuracy)
+    description = report.study([a, b])
     table, differences = compared(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), table, differences, [])
     detectable = f"{100 * differences['detectable'].iloc[0]:.1f} points"
@@ -30,16 +30,16 @@ def test_findings_hold_back_where_no_effect_is_shown_and_say_what_would_have_bee
 
 
 def test_what_most_generated_images_do_is_a_finding_of_each_generator(tmp_path: Path) -> None:
-    share, real = "data.generated.share", world.entry("real", values={"data.generated.share": 0.0})
+    share, real = "data.generated.share", report.entry("real", values={"data.generated.share": 0.0})
     made = [
-        world.entry(name, f"added{at}", values={share: at / 100}, baseline=world.against("real"))
+        report.entry(name, f"added{at}", values={share: at / 100}, baseline=report.against("real"))
         for name in ("diffusion", "acgan")
         for at in (25, 100)
     ]
     for of, accuracy in zip((real, *made), (0.8, 0.79, 0.72, 0.78, 0.75), strict=True):
         for seed in of["seeds"]:
-            world.write_run(tmp_path, of, seed, accuracy=accuracy)
-    description = world.study([real, *made])
+            report.write_run(tmp_path, of, seed, accuracy=accuracy)
+    description = report.study([real, *made])
     table, differences = compared(tmp_path, description)
     found = findings(read(Study, json.dumps(description)), table, differences, [])
     said = [finding for finding in found if "by 100 % generated images" in finding.subject]
@@ -48,9 +48,9 @@ def test_what_most_generated_images_do_is_a_finding_of_each_generator(tmp_path: 
 
 
 def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> None:
-    scratch = world.entry("scratch", seeds=[0])
-    world.write_run(tmp_path, scratch, 0, accuracy=0.6)
-    description = world.study([scratch])
+    scratch = report.entry("scratch", seeds=[0])
+    report.write_run(tmp_path, scratch, 0, accuracy=0.6)
+    description = report.study([scratch])
     table, differences = compared(tmp_path, description)
     name = scratch["dataset"]
     audit = {"a": name, "b": name, "n_a": 60_000, "n_dropped": 341, "n_exposed": {"test": 999}}

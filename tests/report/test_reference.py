@@ -28,8 +28,7 @@ from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.page import document, plots_of
 from florilegium.report.reference import folder_name, write_reference
 from florilegium.report.runs import pack, read_hits
-from tests.helpers import detection
-from tests.helpers import report as world
+from tests.helpers import detection, report
 from tests.report.test_page import AUDIT
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +48,7 @@ TRAIN: dict[str, Any] = {
 
 def flowers() -> dict[str, Any]:
     arms = ("scratch/corrected", "from102_clean/corrected", "from102_leaky/leaky")
-    return world.study([e for e in world.flowers() if f"{e['experiment']}/{e['arm']}" in arms])
+    return report.study([e for e in report.flowers() if f"{e['experiment']}/{e['arm']}" in arms])
 
 
 def finders() -> dict[str, Any]:
@@ -57,7 +56,7 @@ def finders() -> dict[str, Any]:
         detection.entry("r18"),
         detection.entry("r34", baseline={"experiment": "r18", "arm": "corrected"}, dataset="scenes"),
     ]
-    return world.study(entries, study="detection", title="Study 5: boxes")
+    return report.study(entries, study="detection", title="Study 5: boxes")
 
 
 def write_receipts(study: Path) -> None:
@@ -75,14 +74,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     with contextlib.chdir(root):
         scenes = detection.write_scenes(Path("resources/scenes"))
-        world.write_study(RESULTS / "flowers", flowers())
+        report.write_study(RESULTS / "flowers", flowers())
         for of in finders()["entries"]:
             for seed in of["seeds"]:
                 detection.write_run(RESULTS / "detection", of, seed, scenes)
         for name in ("flowers", "detection"):
             write_receipts(RESULTS / name)
-        for dataset, classes in (("flowers17", world.CLASSES), ("scenes", detection.CLASSES)):
-            world.write_images(Path("resources"), dataset, classes)
+        for dataset, classes in (("flowers17", report.CLASSES), ("scenes", detection.CLASSES)):
+            report.write_images(Path("resources"), dataset, classes)
         summary = RESULTS / "audit/flowers102__flowers17/summary.json"
         summary.parent.mkdir(parents=True)
         summary.write_text(json.dumps(AUDIT))

@@ -14,7 +14,7 @@ from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare, differences_of
 from florilegium.report.runs import Run, factor, over_seeds, read_runs, read_study, value
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 
 
 def run(folder: Path, validation: list[float | None], task: str = "classification", main: str = "top1") -> Run:
@@ -25,14 +25,14 @@ def run(folder: Path, validation: list[float | None], task: str = "classificatio
 
 
 def arm(root: Path, name: str, costs: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    of = world.entry(name, seeds=list(range(len(costs))), **changes)
+    of = report.entry(name, seeds=list(range(len(costs))), **changes)
     for seed, cost in enumerate(costs):
-        world.write_run(root, of, seed, accuracy=0.9, cost=cost)
+        report.write_run(root, of, seed, accuracy=0.9, cost=cost)
     return of
 
 
 def read_arm(root: Path, of: dict[str, Any]) -> list[Run]:
-    return read_runs(root, read(Study, json.dumps(world.study([of]))).entries[0])
+    return read_runs(root, read(Study, json.dumps(report.study([of]))).entries[0])
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_validation_means_average_precision_for_a_detector_and_nothing_for_a_gen
 
 
 def test_overfitting_is_training_less_test_accuracy_and_may_be_below_zero(tmp_path):
-    of = world.entry("net", seeds=[0, 1, 2])
+    of = report.entry("net", seeds=[0, 1, 2])
     gaps = (0.03, -0.01, -0.05)
     for seed, gap in enumerate(gaps):
-        world.write_run(tmp_path, of, seed, accuracy=0.5, n_test=1000, sizes={"train_top1": 0.5 + gap})
+        report.write_run(tmp_path, of, seed, accuracy=0.5, n_test=1000, sizes={"train_top1": 0.5 + gap})
     mean, low, high = over_seeds("generalisation_gap", read_arm(tmp_path, of))
     expected = stats.t.interval(0.95, 2, -0.01, stats.sem(gaps))
     assert (mean, low, high) == pytest.approx((-0.01, *expected)) and low < 0
@@ -95,20 +95,20 @@ def test_claims_over_several_arms_have_a_row_and_a_test_each(tmp_path):
     claim = {"metric": "gain", "low": 0.05, "high": 1.0, "source": "text", "note": ""}
     fast = {"metric": "speed_factor", "low": 1.8, "high": 2.2, "source": "text", "note": ""}
     entries = [
-        world.entry("scratch"),
-        world.entry("resnet"),
-        world.entry(
+        report.entry("scratch"),
+        report.entry("resnet"),
+        report.entry(
             "tiny",
-            baseline=world.against("scratch"),
-            published=[{**claim, "against": world.against("resnet")}, {**fast, "against": world.against("resnet")}],
+            baseline=report.against("scratch"),
+            published=[{**claim, "against": report.against("resnet")}, {**fast, "against": report.against("resnet")}],
         ),
     ]
     for of, accuracy in zip(entries, (0.8, 0.6, 0.9), strict=True):
         for seed in of["seeds"]:
             seconds = 5.0 if of["experiment"] == "tiny" else 10.0
             cost = {"device": "NVIDIA H200", "seconds_per_epoch": seconds}
-            world.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=1000, cost=cost)
-    study = read(Study, json.dumps(world.study(entries)))
+            report.write_run(tmp_path, of, seed, accuracy=accuracy, n_test=1000, cost=cost)
+    study = read(Study, json.dumps(report.study(entries)))
     table, differences = compare(study, Arms(read_study(tmp_path, study)), {})
     assert differences["baseline"].tolist() == ["scratch/corrected", "resnet/corrected"]
     of_tiny = table[table["experiment"] == "tiny"].set_index("metric")
@@ -129,12 +129,12 @@ def test_claims_over_several_arms_have_a_row_and_a_test_each(tmp_path):
 @pytest.mark.parametrize(("accuracy", "verdict"), [(0.6, "inconclusive"), (0.8, "reproduced"), (0.4, "lower")])
 def test_better_is_shown_by_an_interval_that_lies_above_zero_alone(tmp_path, accuracy, verdict):
     """Nearly every interval overlaps a range that has no upper end."""
-    better = [world.figure("gain", 0.0, 1.0)]
-    entries = [world.entry("plain"), world.entry("other", baseline=world.against("plain"), published=better)]
+    better = [report.figure("gain", 0.0, 1.0)]
+    entries = [report.entry("plain"), report.entry("other", baseline=report.against("plain"), published=better)]
     for of, right in zip(entries, (0.6, accuracy), strict=True):
         for seed in of["seeds"]:
-            world.write_run(tmp_path, of, seed, accuracy=right, n_test=1000)
-    study = read(Study, json.dumps(world.study(entries)))
+            report.write_run(tmp_path, of, seed, accuracy=right, n_test=1000)
+    study = read(Study, json.dumps(report.study(entries)))
     table, _ = compare(study, Arms(read_study(tmp_path, study)), {})
     assert table[table["metric"] == "gain"]["verdict"].tolist() == [verdict]
 

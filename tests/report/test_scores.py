@@ -8,7 +8,7 @@ import pytest
 from florilegium.report.runs import read_study
 from florilegium.report.scores import costs, costs_markdown, readable_costs
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 
 CONTRACT = (
     "experiment, arm, params, params_trainable, macs, checkpoint_bytes, peak_memory_bytes, seconds_per_epoch, minutes, "
@@ -19,15 +19,15 @@ CONTRACT = (
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pd.DataFrame]:
     root = tmp_path_factory.mktemp("runs")
-    published = [world.figure("minutes", 171.1, 171.1), world.figure("top1", 0.69, 0.70)]
+    published = [report.figure("minutes", 171.1, 171.1), report.figure("top1", 0.69, 0.70)]
     entries = [
-        world.entry("b16", published=published, title="ViT-B/16"), world.entry("b32"), world.entry("unrun"),
+        report.entry("b16", published=published, title="ViT-B/16"), report.entry("b32"), report.entry("unrun"),
     ]  # fmt: skip
     for seed in (0, 1, 2):
         cost = {"seconds_total": 600 + 60 * seed, "seconds_validation": 100.0, "seconds_evaluation": 20.0}
-        world.write_run(root, entries[0], seed, accuracy=0.9, cost=cost, diverged=seed == 2)
-        world.write_run(root, entries[1], seed, accuracy=0.9, cost={"device": f"GPU {seed % 2}"})
-    study = read(Study, json.dumps(world.study(entries)))
+        report.write_run(root, entries[0], seed, accuracy=0.9, cost=cost, diverged=seed == 2)
+        report.write_run(root, entries[1], seed, accuracy=0.9, cost={"device": f"GPU {seed % 2}"})
+    study = read(Study, json.dumps(report.study(entries)))
     return study, costs(study, read_study(root, study))
 
 

@@ -7,14 +7,16 @@ import pytest
 
 from florilegium.report.study import Entry, Study, labels, read
 from florilegium.report.tables import number, p_value, points
-from tests.helpers import report as world
+from tests.helpers import report
 
 
 def test_labels_are_unique_and_name_the_split() -> None:
     entries = [
-        world.entry(f"{e['experiment']}_split{k}", e["arm"], title=e["title"]) for k in (1, 2) for e in world.flowers()
+        report.entry(f"{e['experiment']}_split{k}", e["arm"], title=e["title"])
+        for k in (1, 2)
+        for e in report.flowers()
     ]
-    names = labels(read(Study, json.dumps(world.study(entries))))
+    names = labels(read(Study, json.dumps(report.study(entries))))
     assert len(set(names.values())) == len(entries)
     assert names[("scratch_split2", "corrected")] == "ResNet-18 from scratch, split\u00a02"
 
@@ -40,7 +42,7 @@ def test_amounts_are_written_in_units_of_their_size(metric: str, value: float, t
 
 
 def test_older_descriptions_tell_their_split_by_the_name_and_an_unknown_rate_by_nought() -> None:
-    old = world.entry("vit_split2", lr=0.0)
+    old = report.entry("vit_split2", lr=0.0)
     entry = Entry.model_validate(old, strict=False)
     assert (entry.split, entry.unsplit_name, entry.lr) == (2, "vit", None)
     named = Entry.model_validate({**old, "split": None, "lr": None}, strict=False)
@@ -49,11 +51,11 @@ def test_older_descriptions_tell_their_split_by_the_name_and_an_unknown_rate_by_
 
 def test_rates_are_of_arms_whose_baseline_has_one() -> None:
     beside = {"role": "rate", "baseline": {"experiment": "vit", "arm": "corrected"}}
-    fast = world.entry("vit", "fast", lr=0.03, lr_factor=3.0, **beside)
-    slow = world.entry("vit", "slow", lr=0.003, lr_factor=0.3, **beside)
+    fast = report.entry("vit", "fast", lr=0.03, lr_factor=3.0, **beside)
+    slow = report.entry("vit", "slow", lr=0.003, lr_factor=0.3, **beside)
 
     def rates(lr: float | None) -> list[list[float]]:
-        study = read(Study, json.dumps(world.study([world.entry("vit", lr=lr), fast, slow])))
+        study = read(Study, json.dumps(report.study([report.entry("vit", lr=lr), fast, slow])))
         return [[entry.rate for entry in family] for family in study.rates()]
 
     assert rates(0.01) == [[0.003, 0.01, 0.03]]

@@ -7,25 +7,29 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from florilegium.config.base import parse, read_yaml
 from florilegium.config.data import Model
 from florilegium.config.metrics import Published, meant_by
 from florilegium.core.errors import UserError
+from florilegium.evaluation import cost
+from florilegium.models import registry
+from florilegium.models.freeze import freeze
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 from florilegium.report.arms import Arms
 from florilegium.report.comparison import compare
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
-from tests.helpers import report as world
+from tests.helpers import report
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS = 11_185_233  # of the runs that `helpers.report` writes
 FIGURES = [
-    world.figure("top1", 0.88, 0.92),
-    world.figure("params", 11.1e6, 11.2e6),
-    world.figure("params_trainable", 11.1e6, 11.2e6),
+    report.figure("top1", 0.88, 0.92),
+    report.figure("params", 11.1e6, 11.2e6),
+    report.figure("params_trainable", 11.1e6, 11.2e6),
 ]
 
 
@@ -34,14 +38,14 @@ def judged(root: Path, entries: list[dict[str, Any]], **images: Any) -> pd.DataF
     for entry in entries:
         for seed in entry["seeds"]:
             if not (root / entry["experiment"] / entry["arm"] / f"seed{seed}").is_dir():
-                world.write_run(root, entry, seed, accuracy=0.9 - 0.1 * (entry["experiment"] == "base"), n_test=1000)
-    study = read(Study, json.dumps(world.study(entries)))
+                report.write_run(root, entry, seed, accuracy=0.9 - 0.1 * (entry["experiment"] == "base"), n_test=1000)
+    study = read(Study, json.dumps(report.study(entries)))
     return compare(study, Arms(read_study(root, study)), images)[0].set_index(["experiment", "metric"])
 
 
 def departing(kind: str, words: str) -> dict[str, Any]:
     departures = [{"kind": kind, "words": words}]
-    return world.entry("net", published=FIGURES, departures=departures)
+    return report.entry("net", published=FIGURES, departures=departures)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_row_by_row(tmp_path: Path, kind: str, words: str, params: str, trained:
 
 
 def test_what_departs_not_is_judged(tmp_path: Path) -> None:
-    rows = judged(tmp_path, [world.entry("net", published=FIGURES)]).loc["net"]
+    rows = judged(tmp_path, [report.entry("net", published=FIGURES)]).loc["net"]
     assert set(rows["verdict"].iloc[:3]) == {"reproduced"} and set(rows["differs"]) == {""}
 
 
@@ -92,7 +96,7 @@ FOUND = {"n_classes": 89, "n_images": 5543, "split_origin": "official", "other_f
 def test_data_are_counted(
     tmp_path: Path, found: dict[str, Any], learns_from: list[dict[str, Any]], words: str, params: str
 ) -> None:
-    of = world.entry("net", published=FIGURES, learns_from=learns_from)
+    of = report.entry("net", published=FIGURES, learns_from=learns_from)
     rows = judged(tmp_path, [of], flowers17=found, flowers102=FOUND).loc["net"]
     assert rows.loc["top1", "differs"] == words
     assert (rows.loc["top1", "verdict"] == "not_comparable") == bool(words)
@@ -100,9 +104,9 @@ def test_data_are_counted(
 
 
 def test_a_gain_departs_where_its_baseline_does(tmp_path: Path) -> None:
-    base = world.entry("base", departures=[{"kind": "recipe", "words": "epochs: 5 for 50"}])
-    gain = [world.figure("gain", 0.03, 1.0), world.figure("top1", 0.88, 0.92)]
-    rows = judged(tmp_path, [base, world.entry("net", baseline=world.against("base"), published=gain)]).loc["net"]
+    base = report.entry("base", departures=[{"kind": "recipe", "words": "epochs: 5 for 50"}])
+    gain = [report.figure("gain", 0.03, 1.0), report.figure("top1", 0.88, 0.92)]
+    rows = judged(tmp_path, [base, report.entry("net", baseline=report.against("base"), published=gain)]).loc["net"]
     assert rows.loc["gain", "differs"] == "in base: epochs: 5 for 50"
     assert list(rows.loc[["gain", "top1"], "verdict"]) == ["not_comparable", "reproduced"]
 
@@ -136,8 +140,8 @@ def test_bad_digits_end_in_one_sentence(values: dict[str, Any], sentence: str) -
 def sized(root: Path, figure: dict[str, Any], **sizes: Any) -> pd.Series:
     """The row of one size figure, of a run of 200 classes."""
     published = [{"source": "table", **figure}]
-    of = world.entry("net", seeds=[0], published=published)
-    world.write_run(root, of, 0, accuracy=0.9, n_test=1000, sizes=sizes)
+    of = report.entry("net", seeds=[0], published=published)
+    report.write_run(root, of, 0, accuracy=0.9, n_test=1000, sizes=sizes)
     return judged(root, [of], flowers17=WHOLE | {"n_classes": 200}).loc["net", figure["metric"]]
 
 
@@ -169,12 +173,6 @@ def paper() -> Plan:
 @cache
 def measured(name: str) -> dict[str, int]:
     """The sizes of a published network with the head of Tiny ImageNet, of which the study trains the head alone."""
-    import torch
-
-    from florilegium.evaluation import cost
-    from florilegium.models import registry
-    from florilegium.models.freeze import freeze
-
     e = paper().find("tiny_imagenet", name, "as_published")
     with torch.device("meta"):
         network = registry.build(Model(name=NETWORKS[name], arguments=e.model.arguments), 200)

@@ -8,7 +8,9 @@ import pytest
 from florilegium.config.data import Dataset, DetectionData
 from florilegium.core.files import read_json
 from florilegium.data.boxed import BoxedStore, load_boxed
-from tests.helpers.boxes import coco, photo, stage, write
+from florilegium.stages import annotations, audit, fetch, hash, scenes
+from tests.helpers.annotated import coco, photo, write
+from tests.helpers.stages import run_stage
 
 COUNTS = {"train": 8, "val": 4, "test": 3}
 
@@ -29,18 +31,14 @@ def test_an_own_folder_from_disk_to_audited_scenes(tmp_path: Path, monkeypatch: 
     dataset = Dataset(layout="coco", folder="mine").model_dump(mode="json", exclude_none=True)
 
     here = Path("resources/mine")
-    listing, annotations, table = (here / name for name in ("files.json", "annotations.json", "images.csv"))
-    packed, hashes, audit = here / "scenes48-96-least.npy", here / "hashes.npz", Path("results/audit")
+    listing, boxes, table = (here / name for name in ("files.json", "annotations.json", "images.csv"))
+    packed, hashes, out = here / "scenes48-96-least.npy", here / "hashes.npz", Path("results/audit")
     size = {"short_side": 48, "long_side": 96, "padding": "least", "corrupt": "stop"}
-    stage(monkeypatch, "fetch", {"dataset": dataset, "override": None}, "--name", "mine", "--out", listing)
-    stage(
-        monkeypatch,
-        "annotations",
-        {"dataset": dataset, "bad_boxes": "stop"},
-        *("--files", listing, "--out", annotations),
-    )
-    stage(monkeypatch, "scenes", size, *("--files", listing, "--annotations", annotations, "--out", packed))
-    stage(monkeypatch, "hash", {"layout": "coco", "corrupt": "stop"}, "--files", listing, "--out", hashes)
+    run_stage(monkeypatch, fetch, {"dataset": dataset, "override": None}, "--name", "mine", "--out", listing)
+    spec = {"dataset": dataset, "bad_boxes": "stop"}
+    run_stage(monkeypatch, annotations, spec, "--files", listing, "--out", boxes)
+    run_stage(monkeypatch, scenes, size, "--files", listing, "--annotations", boxes, "--out", packed)
+    run_stage(monkeypatch, hash, {"layout": "coco", "corrupt": "stop"}, "--files", listing, "--out", hashes)
     sides = [
         argument
         for side in "ab"
@@ -49,21 +47,21 @@ def test_an_own_folder_from_disk_to_audited_scenes(tmp_path: Path, monkeypatch: 
             *(f"--images-{side}", table, f"--files-{side}", listing),
         )
     ]
-    stage(monkeypatch, "audit", {"audit": {}}, *sides, "--out", audit)
+    run_stage(monkeypatch, audit, {"audit": {}}, *sides, "--out", out)
 
-    for output in (annotations, table, here / "bad_boxes.csv"):
+    for output in (boxes, table, here / "bad_boxes.csv"):
         assert output.as_posix() in read_json(here / "annotations.receipt.json")["outputs"]
     receipt = read_json(here / "scenes48-96-least.receipt.json")
     assert (receipt["stage"], receipt["spec"], receipt["n_packed"]) == ("scenes", size, sum(COUNTS.values()))
-    assert set(receipt["inputs"]) == {listing.as_posix(), annotations.as_posix()}
+    assert set(receipt["inputs"]) == {listing.as_posix(), boxes.as_posix()}
     summary = read_json(here / "images.json")
     assert (summary["n_train"], summary["n_boxes"], summary["unannotated"]) == (8, 12, ["test"])
-    dropped = pd.read_csv(audit / "dropped.csv")
+    dropped = pd.read_csv(out / "dropped.csv")
     assert dropped["image"].tolist() == ["images/train/train5.png"]
 
     use = DetectionData(dataset="mine", short_side=48, long_side=96, val=(), test=("val",), clean=("mine",))
     assert packed.name == f"scenes{use.packing}.npy"
-    found = load_boxed(use, pixels=packed, annotations=annotations, dropped=[audit / "dropped.csv"])
+    found = load_boxed(use, pixels=packed, annotations=boxes, dropped=[out / "dropped.csv"])
     assert (len(found.train), len(found.test)) == (7, 4)
-    to_submit = BoxedStore(packed, annotations).take(("test",))
+    to_submit = BoxedStore(packed, boxes).take(("test",))
     assert to_submit.ids == (0, 1, 2) and not any(map(len, to_submit.boxes))

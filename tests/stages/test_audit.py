@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from florilegium.__main__ import command_line
+from florilegium.audit import hashing
 from florilegium.audit.pictures import FILES
 from florilegium.core.errors import UserError
 from florilegium.stages import audit as audit_stage
-from florilegium.stages import hash as hash_stage
+from florilegium.stages import hash
 from tests.helpers.audit import picture, write
+from tests.helpers.stages import run_stage
 
 
 def audit(monkeypatch, *arguments: object) -> int:
@@ -87,7 +89,7 @@ def test_the_command_exits_with_two_and_one_sentence_and_never_imports_torch(tmp
     done = subprocess.run(run, capture_output=True, text=True)
     errors = [line for line in done.stderr.splitlines() if not line.startswith("import time")]
     assert done.returncode == 2 and len(errors) == 1 and errors[0].startswith("error: ")
-    assert "florilegium.audit.hashing" in done.stderr and "torch" not in done.stderr
+    assert hashing.__name__ in done.stderr and "torch" not in done.stderr
 
 
 def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
@@ -99,26 +101,13 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
         Path(f"{name}.json").write_text(json.dumps(listing))
         table = pd.DataFrame({"image": paths, "class": "NA", "split": "test"})
         table.to_csv(f"{name}.csv", index=False)
-        argv = [
-            "hash",
-            "--files",
-            f"{name}.json",
-            "--out",
-            f"{name}.npz",
-            "--spec",
-            '{"layout": "folders"}',
-            "--code",
-            "c",
-        ]
-        monkeypatch.setattr(sys, "argv", argv)
-        hash_stage.main()
+        run_stage(monkeypatch, hash, {"layout": "folders"}, "--files", f"{name}.json", "--out", f"{name}.npz")
         assert json.loads(Path(f"{name}.receipt.json").read_text())["n_images"] == len(paths)
-    argv = ["audit", "--out", "out", "--spec", '{"audit": {"radius": 8}}', "--code", "c"]
-    for side, name in (("a", "a"), ("b", "b")):
-        argv += [f"--name-{side}", name, f"--hashes-{side}", f"{name}.npz"]
-        argv += [f"--images-{side}", f"{name}.csv", f"--files-{side}", f"{name}.json"]
-    monkeypatch.setattr(sys, "argv", argv)
-    audit_stage.main()
+    sides = []
+    for name in "ab":
+        sides += [f"--name-{name}", name, f"--hashes-{name}", f"{name}.npz"]
+        sides += [f"--images-{name}", f"{name}.csv", f"--files-{name}", f"{name}.json"]
+    run_stage(monkeypatch, audit_stage, {"audit": {"radius": 8}}, *sides, "--out", "out")
     assert sorted(path.name for path in Path("out").iterdir()) == sorted([*FILES, "receipt.json"])
     assert pd.read_csv("out/dropped.csv").to_numpy().tolist() == [["rose/2.png", "shows test image iris/copy.png of b"]]
     receipt = json.loads(Path("out/receipt.json").read_text())

@@ -1,9 +1,6 @@
 """Fetch, index and pack as the workflow runs them, on an archive of each official layout."""
 
 import io
-import json
-import sys
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +10,11 @@ import scipy.io
 
 from florilegium.config.data import Dataset, DatasetOverride
 from florilegium.core.files import read_json
+from florilegium.stages import fetch, index, pack
 from tests.helpers.data import dataset, picture, tar, zipped
+from tests.helpers.stages import run_stage
 
 SHOWN = {"title", "citation", "terms", "homepage"}
-
-
-def stage(monkeypatch: pytest.MonkeyPatch, name: str, spec: object, *arguments: object) -> None:
-    """Run a stage in this process with the arguments that its rule gives."""
-    given = ["--spec", json.dumps(spec), "--code", "c0de", *map(str, arguments)]
-    monkeypatch.setattr(sys, "argv", [name, *given])
-    import_module(f"florilegium.stages.{name}").main()
 
 
 def run(
@@ -35,14 +27,10 @@ def run(
     resources = Path("resources/set")
     listing, table = resources / "files.json", resources / "images.csv"
     pixels = resources / "pixels8.npy"
-    stage(monkeypatch, "fetch", {"dataset": entry, "override": override}, "--name", "set", "--out", listing)
-    stage(monkeypatch, "index", {"dataset": entry, "split": split}, "--files", listing, "--out", table)
-    stage(
-        monkeypatch,
-        "pack",
-        {"layout": entry["layout"], "corrupt": "stop"},
-        *("--files", listing, "--size", 8, "--workers", 1, "--out", pixels),
-    )
+    run_stage(monkeypatch, fetch, {"dataset": entry, "override": override}, "--name", "set", "--out", listing)
+    run_stage(monkeypatch, index, {"dataset": entry, "split": split}, "--files", listing, "--out", table)
+    spec = {"layout": entry["layout"], "corrupt": "stop"}
+    run_stage(monkeypatch, pack, spec, "--files", listing, "--size", 8, "--workers", 1, "--out", pixels)
     for output in (listing, table, pixels):
         receipt = read_json(output.with_suffix(".receipt.json"))
         assert receipt["code"] == "c0de" and output.as_posix() in receipt["outputs"]

@@ -188,7 +188,7 @@ def test_batch_normalised_weights_fit_frozen_statistics_and_not_groups(tmp_path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory whose packed scenes are the tiny ones."""
     monkeypatch.chdir(tmp_path)
     for name in ("scenes64-96-least.npy", "scenes64-96-least.csv", "annotations.json"):
@@ -214,7 +214,7 @@ def call(out: str = "results/arm", *more: str, seeds: tuple[int, ...] = (0,), **
     return Path(out) / "seed0"
 
 
-def test_a_folder_holds_what_the_contract_says(world: Path):
+def test_a_folder_holds_what_the_contract_says(workdir: Path):
     folder = call(epochs=3)
     assert {p.name for p in folder.iterdir()} == FILES | {"receipt.json"}
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -238,13 +238,13 @@ def test_a_folder_holds_what_the_contract_says(world: Path):
     }  # fmt: skip
 
 
-def test_a_run_repeated_gives_the_same_bytes_but_for_time(world: Path):
+def test_a_run_repeated_gives_the_same_bytes_but_for_time(workdir: Path):
     first, again = call("results/a"), call("results/b")
     for name in FILES - {"cost.json"}:
         assert (first / name).read_bytes() == (again / name).read_bytes(), name
 
 
-def test_figures_are_those_of_the_checkpoint_and_of_the_predictions(world: Path):
+def test_figures_are_those_of_the_checkpoint_and_of_the_predictions(workdir: Path):
     folder = call(epochs=6)
     predictions = json.loads((folder / "predictions.json").read_text())
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -256,7 +256,7 @@ def test_figures_are_those_of_the_checkpoint_and_of_the_predictions(world: Path)
     assert answers.results == predictions
 
 
-def test_matches_give_the_figures_again(world: Path):
+def test_matches_give_the_figures_again(workdir: Path):
     folder = call(epochs=6)
     metrics = json.loads((folder / "metrics.json").read_text())
     found = read_matches(folder / "matches.npz")
@@ -269,7 +269,7 @@ def test_matches_give_the_figures_again(world: Path):
 CONFIG_OF_THE_MODEL = replace(CONFIG, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
-def test_findings_hold_curves_classes_and_errors(world: Path):
+def test_findings_hold_curves_classes_and_errors(workdir: Path):
     found = json.loads((call() / "detection.json").read_text())
     assert found["classes"] == ["red", "blue"] and set(found["by_class"]) == {"red", "blue"}
     assert len(found["recall"]) == 101
@@ -278,14 +278,14 @@ def test_findings_hold_curves_classes_and_errors(world: Path):
     assert [len(row) for row in found["errors"]["confusion"]] == [3, 3, 3]
 
 
-def test_a_run_that_diverges_is_a_result_with_zeros(world: Path):
+def test_a_run_that_diverges_is_a_result_with_zeros(workdir: Path):
     metrics = json.loads((call(lr=1e30, select="last") / "metrics.json").read_text())
     assert metrics["diverged"] is True
     assert metrics["AP"] == 0
     assert json.loads(Path("results/arm/seed0/predictions.json").read_text()) == []
 
 
-def test_a_recipe_key_changes_the_run(world: Path):
+def test_a_recipe_key_changes_the_run(workdir: Path):
     """Each of the study's knobs reaches the training."""
     plain = (call("results/plain", epochs=1) / "history.csv").read_text()
     knobs: list[dict] = [

@@ -16,6 +16,7 @@ from florilegium.generation.diffusion import NoiseError, noise_error
 from florilegium.generation.sheets import to_pixels
 from florilegium.models import registry
 from florilegium.models.generators import own_input
+from florilegium.training import state as saving
 from florilegium.training.generator import Duel, check_classes, task_of
 from florilegium.training.loop import fit
 from florilegium.training.state import StateFolder
@@ -125,7 +126,7 @@ def test_the_generator_is_not_taught_by_the_critics_share_nor_the_critic_by_the_
 def test_a_generator_trains_and_an_interrupted_one_ends_in_the_same_bits(tmp_path, model, monkeypatch):
     whole, task = train(tmp_path / "whole", model, epochs=3)
     assert len(whole.history) == 3 and set(whole.history[0]) == set(task.columns)
-    monkeypatch.setattr("florilegium.training.state.SAVE_SHARE", 1e9)  # save after every epoch
+    monkeypatch.setattr(saving, "SAVE_SHARE", 1e9)  # save after every epoch
     train(tmp_path / "cut", model, epochs=1)
     resumed, _ = train(tmp_path / "cut", model, epochs=3)
     assert resumed.resumed_from == 3

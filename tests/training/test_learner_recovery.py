@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from florilegium.core.errors import UserError
+from florilegium.training import state
 from florilegium.training.learner import Learner
 from florilegium.training.results import warnings
 from tests.helpers.training import network, recipe, same_bits, train
@@ -116,7 +117,7 @@ def test_a_restart_survives_an_interruption(tmp_path, poison, monkeypatch):
         if len(history) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("florilegium.training.state.SAVE_SHARE", math.inf)  # save after every epoch
+    monkeypatch.setattr(state, "SAVE_SHARE", math.inf)  # save after every epoch
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "cut", on_epoch=interrupt, **keys)
     resumed = train(tmp_path / "cut", **keys)

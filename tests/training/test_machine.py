@@ -1,15 +1,39 @@
-"""Memory that a step frees is there for the next one."""
+"""A training's place on its machine: GPUs leased one process a slot, without any GPU, and memory that is reused."""
 
+import os
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import torch
+
+from florilegium.core import system
+from florilegium.core.errors import UserError
+from florilegium.training import machine
+from florilegium.training.machine import hold, leased
+
+WORKER = f"""
+import sys, time
+from pathlib import Path
+import {machine.__name__} as machine
+
+machine.POLL = 0.02
+with machine.hold(("0", "1"), int(sys.argv[2]), Path(sys.argv[1])) as taken:
+    print("took", *taken, time.time(), flush=True)
+    time.sleep(float(sys.argv[3]))
+    print("left", *taken, time.time(), flush=True)
+"""
 
 # Eighty megabytes in two tensors, written and freed ten times: 19,531 pages a time, if the kernel has to give them.
-STEPS = """
+STEPS = f"""
 import resource, sys, torch
-from florilegium.training.machine import configure
+from {machine.__name__} import configure
 
 def step():
     a = torch.zeros(10_000_000); b = a + 1
@@ -23,6 +47,119 @@ for _ in range(10):
     step()
 print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 10)
 """
+
+
+def worker(folder: Path, count: int, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, str(folder), str(count), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def lines(process: subprocess.Popen[str]) -> list[list[str]]:
+    """The words of what it printed, without what it said while it waited."""
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    return [line.split() for line in out.splitlines() if not line.startswith("waiting")]
+
+
+@contextmanager
+def free(folder: Path, count: int) -> Iterator[tuple[str, ...]]:
+    """What can be had at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", lambda _: pytest.fail("had to wait"))
+        with hold(("0", "1"), count, folder) as taken:
+            yield taken
+
+
+def test_four_processes_on_two_slots_never_share_one(tmp_path):
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for process in [worker(tmp_path, 1, 0.5) for _ in range(4)]:
+        (_, slot, start), (_, _, end) = lines(process)
+        spans.setdefault(slot, []).append((float(start), float(end)))
+    assert set(spans) == {"0", "1"}
+    assert sum(map(len, spans.values())) == 4
+    for held in map(sorted, spans.values()):
+        assert all(end <= start for (_, end), (start, _) in pairwise(held))
+
+
+def test_several_at_once_are_taken_all_or_none(tmp_path):
+    spans = []
+    for process in [worker(tmp_path, 2, 0.2) for _ in range(3)]:
+        (*_, start), (*_, end) = lines(process)
+        spans.append((float(start), float(end)))
+    spans.sort()
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_a_holder_that_is_killed_frees_its_slot(tmp_path):
+    with worker(tmp_path, 1, 60) as process:
+        assert process.stdout.readline().split()[:2] == ["took", "0"]
+        with free(tmp_path, 1) as taken:
+            assert taken == ("1",)
+        process.kill()
+    with free(tmp_path, 2) as taken:
+        assert taken == ("0", "1")
+
+
+def test_who_waits_says_so_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "POLL", 0.02)
+    with worker(tmp_path, 2, 0.5) as process:
+        process.stdout.readline()
+        with hold(("0", "1"), 1, tmp_path) as taken:
+            assert taken == ("0",)
+    assert capsys.readouterr().out == "waiting for 1 of the GPUs 0, 1: other trainings hold them\n"
+
+
+@pytest.fixture
+def two_gpus(tmp_path, monkeypatch) -> None:
+    """Torch with CUDA, outside Slurm, on a machine with GPUs 3 and 5."""
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(machine, "slots", lambda: tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+def test_torch_is_shown_what_was_leased_and_no_more(two_gpus):
+    with leased("auto", 1) as first:
+        assert first == ("3",)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+        os.environ["CUDA_VISIBLE_DEVICES"] = "3,5"  # as the next process finds it
+        with leased("cuda", 1) as second:
+            assert second == ("5",)
+
+
+def test_nothing_is_leased_on_a_cpu_or_where_slurm_has_chosen(two_gpus, monkeypatch):
+    with leased("cpu", 1) as taken:
+        assert taken == ()
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with leased("cuda", 2) as taken:
+        assert taken == ()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,5"
+
+
+def test_more_than_the_machine_has_cannot_be_waited_for(two_gpus):
+    with pytest.raises(UserError, match=r"gpus_per_training: 3 were asked for .* has 2; set it to 2 or less"):
+        leased("auto", 3).__enter__()
+
+
+def test_the_gpus_are_counted_by_the_driver_unless_the_variable_names_them(monkeypatch):
+    listing = "GPU 0: NVIDIA X (UUID: GPU-1)\n  MIG 1g.5gb Device 0: (UUID: MIG-1)\nGPU 1: NVIDIA X (UUID: GPU-2)\n"
+
+    def smi(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, stdout=listing)
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(system.subprocess, "run", smi)
+    assert system.visible_gpus() == ("0", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2, MIG-1")
+    assert system.visible_gpus() == ("GPU-2", "MIG-1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert system.visible_gpus() == ()
+
+
+def test_a_machine_without_the_driver_has_none(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert system.visible_gpus() == ()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep freed memory")

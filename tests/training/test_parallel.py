@@ -19,11 +19,11 @@ from florilegium.core.errors import UserError
 from florilegium.training import parallel
 from florilegium.training.task import steps_per_pass
 from tests.conftest import PROJECT
-from tests.helpers import training as tiny
+from tests.helpers import training
 
 EPOCHS = 40
 STEPS = 5  # an epoch, of 36 images in batches of 7; the last one is left out
-PROGRAM = PROJECT / "tests" / "helpers" / "stage_program.py"  # not imported: it replaces the registry
+PROGRAM = PROJECT / "tests" / "helpers" / "train_program.py"  # not imported: it replaces the registry
 AUGMENTED = {
     "epochs": 4,
     "batch_size": 7,  # which two processes share unequally
@@ -38,9 +38,9 @@ AUGMENTED = {
 
 
 @pytest.fixture
-def world(tmp_path) -> Path:
+def workdir(tmp_path) -> Path:
     """A working directory with packed pixels."""
-    some = tiny.images(60)
+    some = training.images(60)
     names = [f"{'abc'[label]}/{name}" for label, name in zip(some.labels, some.names, strict=True)]
     np.save(tmp_path / "pixels8.npy", some.pixels.numpy())
     pd.DataFrame({"image": names}).to_csv(tmp_path / "pixels8.csv", index=False)
@@ -51,7 +51,7 @@ def world(tmp_path) -> Path:
     return tmp_path
 
 
-def start(world: Path, arm: str, processes: int, **changes: object) -> subprocess.Popen[str]:
+def start(workdir: Path, arm: str, processes: int, **changes: object) -> subprocess.Popen[str]:
     spec = {
         "data": {"dataset": "tiny", "storage_size": 8},
         "model": {"name": "tiny", "arguments": {}},
@@ -65,7 +65,7 @@ def start(world: Path, arm: str, processes: int, **changes: object) -> subproces
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
     return subprocess.Popen(
         command,
-        cwd=world,
+        cwd=workdir,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -80,17 +80,17 @@ def finish(process: subprocess.Popen[str]) -> str:
     return out
 
 
-def read(world: Path, arm: str) -> tuple[pd.DataFrame, dict, dict]:
+def read(workdir: Path, arm: str) -> tuple[pd.DataFrame, dict, dict]:
     """History, weights and receipt of a run."""
-    folder = world / "results" / arm / "seed0"
+    folder = workdir / "results" / arm / "seed0"
     receipt = json.loads((folder / "receipt.json").read_text())
     return pd.read_csv(folder / "history.csv"), load_file(folder / "checkpoint.safetensors"), receipt
 
 
 @pytest.mark.parametrize("changes", [{}, {"accumulate": 2, "batch_size": 8, "optimizer": "adamw", "lr": 0.01}])
-def test_two_processes_learn_what_one_learns(world, changes):
-    said = finish(start(world, "one", 1, **changes)), finish(start(world, "two", 2, **changes))
-    one, two = (read(world, arm) for arm in ("one", "two"))
+def test_two_processes_learn_what_one_learns(workdir, changes):
+    said = finish(start(workdir, "one", 1, **changes)), finish(start(workdir, "two", 2, **changes))
+    one, two = (read(workdir, arm) for arm in ("one", "two"))
     for column in ("lr", "train_loss", "val_loss", "val_top1"):
         np.testing.assert_allclose(two[0][column], one[0][column], rtol=1e-5)
     np.testing.assert_allclose(two[0]["train_top1"], one[0]["train_top1"], rtol=1e-5)
@@ -110,10 +110,10 @@ def wait_for_epoch(process: subprocess.Popen[str], epoch: int) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_request_to_stop_ends_both_and_the_next_run_goes_on(world):
-    finish(start(world, "whole", 2, epochs=EPOCHS))
+def test_a_request_to_stop_ends_both_and_the_next_run_goes_on(workdir):
+    finish(start(workdir, "whole", 2, epochs=EPOCHS))
     for epoch, ask in ((3, os.kill), (9, os.killpg)):  # the first process alone, then its helper as well
-        process = start(world, "pieces", 2, epochs=EPOCHS)
+        process = start(workdir, "pieces", 2, epochs=EPOCHS)
         wait_for_epoch(process, epoch)
         ask(process.pid, signal.SIGTERM)
         out, errors = process.communicate(timeout=300)
@@ -121,17 +121,17 @@ def test_a_request_to_stop_ends_both_and_the_next_run_goes_on(world):
         assert "the same command goes on at" in out
         assert errors == ""
         assert alone(process.pid)
-    finish(start(world, "pieces", 2, epochs=EPOCHS))
-    whole, pieces = read(world, "whole"), read(world, "pieces")
+    finish(start(workdir, "pieces", 2, epochs=EPOCHS))
+    whole, pieces = read(workdir, "whole"), read(workdir, "pieces")
     assert 9 * STEPS <= pieces[2]["resumed_from"] < EPOCHS * STEPS
     assert whole[0].equals(pieces[0])
-    assert tiny.same_bits(whole[1], pieces[1])
+    assert training.same_bits(whole[1], pieces[1])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("who", ["first", "helper"])
-def test_when_one_is_killed_the_other_ends(world, who):
-    process = start(world, "pieces", 2, epochs=100_000)
+def test_when_one_is_killed_the_other_ends(workdir, who):
+    process = start(workdir, "pieces", 2, epochs=100_000)
     wait_for_epoch(process, 2)
     victim = process.pid if who == "first" else helper_of(process.pid)
     os.kill(victim, signal.SIGKILL)
@@ -161,13 +161,13 @@ def alone(group: int) -> bool:
     return False
 
 
-def test_a_divergence_is_one_for_all(world):
-    finish(start(world, "two", 2, lr=1e30, clip_norm=None))
-    assert read(world, "two")[2]["warnings"] == ["training diverged in epoch 1"]
+def test_a_divergence_is_one_for_all(workdir):
+    finish(start(workdir, "two", 2, lr=1e30, clip_norm=None))
+    assert read(workdir, "two")[2]["warnings"] == ["training diverged in epoch 1"]
 
 
-def test_a_mistake_is_told_once(world):
-    process = start(world, "two", 2, batch_size=3)
+def test_a_mistake_is_told_once(workdir):
+    process = start(workdir, "two", 2, batch_size=3)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 2
     (line,) = errors.splitlines()

@@ -18,8 +18,8 @@ from florilegium.models.freeze import Heads, freeze, heads_of
 from florilegium.models.trained import load_trained
 from florilegium.stages import features as features_stage
 from florilegium.stages import train as train_stage
-from tests.helpers import training as tiny
-from tests.helpers.packed import pack_here
+from tests.helpers import training
+from tests.helpers.stages import pack_here
 
 SMALL = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 2, "num_heads": 2}
 VIT = Model(name="vit_tiny_patch16_224", arguments=SMALL)
@@ -40,10 +40,10 @@ RECIPE = {
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch) -> Path:
+def workdir(tmp_path, monkeypatch) -> Path:
     """A working directory with packed pixels."""
     monkeypatch.chdir(tmp_path)
-    some = tiny.images(60)
+    some = training.images(60)
     pack_here(some.pixels.numpy(), some.labels.tolist(), some.names)
     return tmp_path
 
@@ -79,7 +79,7 @@ def probe_both_ways(model: Model, data: dict | None = None) -> None:
 
 
 @pytest.mark.parametrize("model", [VIT, DEIT, CLASS, RESNET], ids=["vit", "deit", "one head", "resnet"])
-def test_a_cached_probe_ends_where_the_uncached_one_ends(world, model):
+def test_a_cached_probe_ends_where_the_uncached_one_ends(workdir, model):
     probe_both_ways(model)
     live, cached = (Path(f"results/{way}/seed0") for way in ("live", "cached"))
     assert {p.name for p in live.iterdir()} == {p.name for p in cached.iterdir()} - {"features"}
@@ -99,7 +99,7 @@ def test_a_cached_probe_ends_where_the_uncached_one_ends(world, model):
         assert sizes[0][key] == sizes[1][key]
 
 
-def test_what_a_cached_probe_leaves_is_a_whole_network(world):
+def test_what_a_cached_probe_leaves_is_a_whole_network(workdir):
     probe_both_ways(VIT)
     trained = load_trained(Path("results/cached/seed0/checkpoint.safetensors"))
     assert trained.classes == ("a", "b", "c") and trained.storage_size == 8
@@ -109,7 +109,7 @@ def test_what_a_cached_probe_leaves_is_a_whole_network(world):
     assert set(receipt["inputs"]) == {*features, "init.safetensors"}
 
 
-def test_features_keep_the_splits_as_they_were(world):
+def test_features_keep_the_splits_as_they_were(workdir):
     data = {"train": ["train", "val"], "val": [], "choose_on_test": True}
     probe_both_ways(DEIT, data)
     splits = load_features(Path("results/cached/seed0/features"))
@@ -118,7 +118,7 @@ def test_features_keep_the_splits_as_they_were(world):
     assert splits.train.pixels.shape == (48, 2, 16) and splits.train.pixels.dtype == torch.float32
 
 
-def test_features_of_another_backbone_are_refused(world):
+def test_features_of_another_backbone_are_refused(workdir):
     first_weights(VIT)
     call(features_stage, *IMAGES, model=VIT, out="results/cached", epochs=None)
     weights = load_file("init.safetensors")

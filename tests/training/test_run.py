@@ -21,8 +21,8 @@ from florilegium.models import registry
 from florilegium.stages import train as stage
 from florilegium.training import job, machine, run
 from florilegium.training.loop import fit
-from tests.helpers import training as tiny
-from tests.helpers.packed import pack_here
+from tests.helpers import training
+from tests.helpers.stages import pack_here
 from tests.helpers.training import CONFIG, CPU
 
 SPEC = {
@@ -34,12 +34,12 @@ FILES = {"metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpo
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch) -> Path:
+def workdir(tmp_path, monkeypatch) -> Path:
     """A working directory with packed pixels, in which every model is the tiny network."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "input_config", lambda *_: CONFIG)
-    monkeypatch.setattr(registry, "build", lambda *_, **__: tiny.network(seed=torch.initial_seed() % 1000))
-    some = tiny.images(60)
+    monkeypatch.setattr(registry, "build", lambda *_, **__: training.network(seed=torch.initial_seed() % 1000))
+    some = training.images(60)
     pack_here(some.pixels.numpy(), some.labels.tolist(), some.names)
     return tmp_path
 
@@ -61,7 +61,7 @@ def read(path: str) -> dict:
     return json.loads(Path(path).read_text())
 
 
-def test_a_folder_holds_what_the_contract_says(world):
+def test_a_folder_holds_what_the_contract_says(workdir):
     call("--tensorboard", "logs/arm")
     folder = Path("results/arm/seed0")
     assert {p.name for p in folder.iterdir()} == FILES
@@ -77,7 +77,7 @@ def test_a_folder_holds_what_the_contract_says(world):
     assert metrics["epochs"] == 3
     assert metrics["diverged"] is False
     assert metrics["checkpoint_bytes"] == (folder / "checkpoint.safetensors").stat().st_size
-    assert metrics["params"] == sum(p.numel() for p in tiny.network().parameters())
+    assert metrics["params"] == sum(p.numel() for p in training.network().parameters())
     assert set(metrics) >= {"loss", "top5", "last_top1", "train_top1", "best_epoch", "params_trainable", "macs"}
     cost = read("results/arm/seed0/cost.json")
     assert set(cost) == {
@@ -93,9 +93,9 @@ def test_a_folder_holds_what_the_contract_says(world):
     }
 
 
-def test_the_checkpoint_gives_the_figures_that_stand_beside_it(world):
+def test_the_checkpoint_gives_the_figures_that_stand_beside_it(workdir):
     call()
-    network = tiny.network()
+    network = training.network()
     network.load_state_dict(load_file("results/arm/seed0/checkpoint.safetensors"))
     splits = load_splits(DataUse(dataset="tiny", storage_size=8), pixels=Path("pixels8.npy"), images=Path("images.csv"))
     scores = evaluate(network, splits.test, EvalTransform(CONFIG), batch_size=5, device=CPU)
@@ -107,7 +107,7 @@ def test_the_checkpoint_gives_the_figures_that_stand_beside_it(world):
     assert best["val_top1"] == scores.top1
 
 
-def test_the_receipt_says_all_that_prediction_needs(world):
+def test_the_receipt_says_all_that_prediction_needs(workdir):
     call()
     receipt = read("results/arm/seed0/receipt.json")
     assert receipt["classes"] == ["a", "b", "c"]
@@ -127,7 +127,7 @@ def test_the_receipt_says_all_that_prediction_needs(world):
     assert receipt["warnings"] == []
 
 
-def test_a_repeated_run_gives_the_same_bytes_but_for_clock_and_receipt(world):
+def test_a_repeated_run_gives_the_same_bytes_but_for_clock_and_receipt(workdir):
     call(seeds=(0, 1))
     call(out="results/again")
     for name in FILES - {"cost.json", "receipt.json"}:
@@ -135,7 +135,7 @@ def test_a_repeated_run_gives_the_same_bytes_but_for_clock_and_receipt(world):
     assert digest("results/arm/seed0/history.csv") != digest("results/arm/seed1/history.csv")
 
 
-def test_a_stage_that_dies_takes_over_the_seeds_that_were_finished(world, monkeypatch):
+def test_a_stage_that_dies_takes_over_the_seeds_that_were_finished(workdir, monkeypatch):
     """Though a workflow deletes all that a failed job has made."""
     call(seeds=(0, 1), out="results/whole")
     trained = []
@@ -159,7 +159,7 @@ def test_a_stage_that_dies_takes_over_the_seeds_that_were_finished(world, monkey
             assert digest(f"results/arm/seed{seed}/{name}") == digest(f"results/whole/seed{seed}/{name}")
 
 
-def test_a_diverged_run_writes_every_file(world):
+def test_a_diverged_run_writes_every_file(workdir):
     call(spec=with_recipe(lr=1e30))
     metrics = read("results/arm/seed0/metrics.json")
     assert metrics["diverged"] is True
@@ -169,7 +169,7 @@ def test_a_diverged_run_writes_every_file(world):
     assert all(t.isfinite().all() for t in load_file("results/arm/seed0/checkpoint.safetensors").values())
 
 
-def test_first_weights_of_the_same_seed_are_taken(world):
+def test_first_weights_of_the_same_seed_are_taken(workdir):
     call(seeds=(0, 1), out="results/first")
     frozen = with_recipe(epochs=1, lr=1e-30, select="last")
     call("--init", "results/first/seed{seed}/checkpoint.safetensors", spec=frozen, seeds=(1,))
@@ -179,7 +179,7 @@ def test_first_weights_of_the_same_seed_are_taken(world):
 
 
 @pytest.mark.parametrize("changed", ["spec", "code", "input", "init"])
-def test_the_fingerprint_of_a_state_changes_with(world, changed):
+def test_the_fingerprint_of_a_state_changes_with(workdir, changed):
     Path("w.pt").write_bytes(b"1")
 
     def fingerprint(seed: int = 0) -> str:
@@ -202,7 +202,7 @@ def test_the_fingerprint_of_a_state_changes_with(world, changed):
     assert fingerprint() != before
 
 
-def test_event_files_hold_the_history_once(world):
+def test_event_files_hold_the_history_once(workdir):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     for out in ("results/arm", "results/again"):
@@ -233,7 +233,7 @@ def test_the_process_takes_the_threads_of_the_recipe():
 
 
 @pytest.mark.parametrize(("native", "chosen"), [(True, "bf16"), (False, "fp32")])
-def test_automatic_precision_is_what_the_processor_multiplies_in(world, monkeypatch, native, chosen):
+def test_automatic_precision_is_what_the_processor_multiplies_in(workdir, monkeypatch, native, chosen):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
     call(spec=with_recipe(precision="auto"))
     assert read("results/arm/seed0/cost.json")["precision"] == chosen

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import florilegium
 from tests.workflow.conftest import copy_project, environment, snakemake
 from tests.workflow.test_reruns import finish
 
@@ -83,7 +84,7 @@ def test_nothing_heavy_is_imported(folders: tuple[Path, Path]):
     demo, _ = folders
     loaded = python(demo, MODULES)
     assert (HEAVY - {"pandas"}).isdisjoint(loaded)
-    own = [name for name in loaded if name.partition(".")[0] == "florilegium"]
+    own = [name for name in loaded if name.partition(".")[0] == florilegium.__name__]
     assert len(own) > 20
     assert HEAVY.isdisjoint(python(demo, IMPORTS, json.dumps(own)))
 

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from florilegium import stages
+
 RULES = Path(__file__).resolve().parents[2] / "workflow" / "rules"
 FAMILIES = {"vit": ("vits", "layers"), "resnet": ("resnets",)}
 
@@ -50,7 +52,7 @@ def traced(rerun_on_versions: bool):
 
 
 def test_roots_that_are_known():
-    roots = ("florilegium.stages.estimate", "vits", "layers", "resnets")
+    roots = (f"{stages.__name__}.estimate", "vits", "layers", "resnets")
     assert traced(True)("estimate", {"a": 1}, ["vit", "resnet"]) == {
         "spec": {"a": 1},
         "code": ("code", *roots),
@@ -61,7 +63,7 @@ def test_roots_that_are_known():
 def test_what_depends_on_the_run():
     w = SimpleNamespace(run="vit", seed=3)
     found = traced(True)("train", lambda w: {"seed": w.seed}, lambda w: [w.run])
-    roots = ("florilegium.stages.train", "vits", "layers")
+    roots = (f"{stages.__name__}.train", "vits", "layers")
     assert {name: value(w) for name, value in found.items()} == {
         "spec": {"seed": 3},
         "code": ("code", *roots),
@@ -72,9 +74,9 @@ def test_what_depends_on_the_run():
 def test_each_of_spec_and_roots_may_be_known():
     w = SimpleNamespace(run="vit")
     by_spec = traced(True)("hash", lambda w: {"run": w.run})
-    assert by_spec["spec"](w) == {"run": "vit"} and by_spec["code"] == ("code", "florilegium.stages.hash")
+    assert by_spec["spec"](w) == {"run": "vit"} and by_spec["code"] == ("code", f"{stages.__name__}.hash")
     by_roots = traced(True)("judge", {"a": 1}, lambda w: [w.run])
-    assert by_roots["spec"] == {"a": 1} and by_roots["code"](w)[1:] == ("florilegium.stages.judge", "vits", "layers")
+    assert by_roots["spec"] == {"a": 1} and by_roots["code"](w)[1:] == (f"{stages.__name__}.judge", "vits", "layers")
 
 
 def test_versions_that_do_not_count_are_not_asked_for():

@@ -1,14 +1,11 @@
-"""Data sets with boxes in small, and the stages that read them."""
+"""Small data sets of pictures with boxes, in COCO form."""
 
 import json
-import sys
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from florilegium.config.data import Dataset
@@ -46,13 +43,6 @@ def write(folder: Path, files: dict[str, Any]) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def boxes(folder: Path, **values: Any) -> Dataset:
+def own_coco(folder: Path, **values: Any) -> Dataset:
     """A data set of a person's own in COCO form."""
     return Dataset(title="own", layout="coco", folder=str(folder), **values)
-
-
-def stage(monkeypatch: pytest.MonkeyPatch, name: str, spec: object, *arguments: object) -> None:
-    """Run a stage in this process with the arguments that its rule gives."""
-    given = ["--spec", json.dumps(spec), "--code", "c0de", *map(str, arguments)]
-    monkeypatch.setattr(sys, "argv", [name, *given])
-    import_module(f"florilegium.stages.{name}").main()

@@ -1,10 +1,21 @@
-"""A working directory as the training stages find it: packed pixels and the tables beside them."""
+"""Stages as their rules run them, and the working directory that a training stage finds."""
 
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import pytest
+
+
+def run_stage(monkeypatch: pytest.MonkeyPatch, module: ModuleType, spec: object, *arguments: object) -> None:
+    """Run a stage in this process with the arguments that its rule gives."""
+    given = ["--spec", json.dumps(spec), "--code", "c0de", *map(str, arguments)]
+    monkeypatch.setattr(sys, "argv", [module.__name__, *given])
+    module.main()
 
 
 def pack_here(pixels: np.ndarray, labels: Sequence[int], names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Which experiments have their attention looked at, and with what, as study files and presets say it."""
+"""Attention and attribution of an experiment, as study files, presets and a person ask for them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from florilegium.core.errors import UserError
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 
-STUDY = """
+ATTENTION = """
 title: A study
 document: nowhere
 experiments:
@@ -27,6 +27,18 @@ experiments:
       corrected: {}
       closer: {attention: {images: 7}}
 """
+ATTRIBUTION = """
+title: A study
+document: nowhere
+experiments:
+  plain:
+    data: {dataset: roses}
+    recipe: {epochs: 2, lr: 0.1}
+    model: {name: resnet18}
+    arms:
+      corrected: {}
+      seen: {attribution: {images: 64}}
+"""
 
 
 @pytest.fixture
@@ -34,9 +46,10 @@ def make(tmp_path: Path):
     """A function that writes a small project and loads its plan."""
     for folder in ("studies", "presets"):
         (tmp_path / "workflow" / folder).mkdir(parents=True)
-    (tmp_path / "workflow/datasets.yaml").write_text("roses: {layout: folders, folder: pictures}")
+    roses = "roses: {layout: folders, folder: pictures, images: {train: 40, test: 12}}"
+    (tmp_path / "workflow/datasets.yaml").write_text(roses)
 
-    def load(config: str = "", study: str = STUDY, preset: str = "{}") -> Plan:
+    def load(config: str = "", study: str = ATTENTION, preset: str = "{}") -> Plan:
         (tmp_path / "workflow/studies/bloom.yaml").write_text(study)
         rest = yaml.safe_load(preset)
         chosen = {"title": "small", "seeds": [0, 1], "studies": {"bloom": rest}}
@@ -46,7 +59,21 @@ def make(tmp_path: Path):
     return load
 
 
-def test_it_is_looked_at_where_a_study_asks_for_it(make):
+@pytest.fixture
+def attributed(make):
+    """A function that loads the plan with the attribution that is asked of `plain`."""
+
+    def load(asked: str = "", preset: str = "{}") -> Plan:
+        config = f"{{experiments: {{bloom/plain: {{attribution: {asked}}}}}}}" if asked else ""
+        return make(config, ATTRIBUTION, preset)
+
+    return load
+
+
+# Attention
+
+
+def test_attention_is_recorded_where_a_study_asks_for_it(make):
     seen = make().with_attention()
     assert list(seen) == ["bloom/seen/corrected", "bloom/seen/closer"]
     first, second = (e.attention for e in seen.values())
@@ -55,21 +82,21 @@ def test_it_is_looked_at_where_a_study_asks_for_it(make):
 
 
 @pytest.mark.parametrize("several", ["all: {}", "experiments: {{'[ps]*': {}}}"])
-def test_what_a_preset_changes_for_several_asks_for_nothing(make, several: str):
+def test_attention_that_a_preset_changes_for_several_is_asked_of_none(make, several: str):
     plan = make(preset=several.format("{attention: {blocks: [0, 1]}}"))
     assert [e.attention.blocks for e in plan.with_attention().values()] == [(0, 1)] * 2
     assert plan.find("bloom", "plain", "corrected").attention is None
 
 
 @pytest.mark.parametrize("asked", ["{}", "{shown: 2}"])
-def test_a_preset_or_a_person_can_ask_for_it(make, asked: str):
+def test_a_preset_or_a_person_can_ask_for_attention(make, asked: str):
     change = f"{{bloom/plain: {{attention: {asked}}}}}"
     assert "bloom/plain/corrected" in make(f"experiments: {change}").with_attention()
     preset = f"experiments: {{plain: {{attention: {asked}}}}}"
     assert "bloom/plain/corrected" in make(preset=preset).with_attention()
 
 
-def test_a_training_does_not_depend_on_it(make):
+def test_a_training_does_not_depend_on_attention(make):
     plan = make()
     assert plan.find("bloom", "seen", "corrected").spec() == plan.find("bloom", "plain", "corrected").spec()
 
@@ -99,6 +126,45 @@ def test_a_training_does_not_depend_on_it(make):
         ),
     ],
 )
-def test_mistakes_are_told_in_a_sentence(make, change: str, sentence: str):
+def test_mistakes_in_attention_are_named_in_a_sentence(make, change: str, sentence: str):
     with pytest.raises(UserError, match=sentence):
         make(f"experiments: {{bloom/plain: {change}}}")
+
+
+# Attribution
+
+
+def test_an_arm_asks_for_attribution_alone(attributed):
+    plan = attributed()
+    assert list(plan.with_attribution()) == ["bloom/plain/seen"]
+    assert plan.find("bloom", "plain", "seen").spec() == plan.find("bloom", "plain", "corrected").spec()
+    entries = {entry["arm"]: entry["attribution"] for entry in plan.description("bloom")["entries"]}
+    assert entries["corrected"] is None and entries["seen"]["images"] == 64
+
+
+def test_a_preset_sets_the_size_of_attribution_and_a_person_asks_for_more(attributed):
+    (found,) = attributed(preset="{all: {attribution: {shown: 2}}}").with_attribution().values()
+    assert (found.attribution.shown, found.attribution.images, found.attribution.figures) == (2, 64, 2)
+    every = attributed("{names: [3, a/b.png]}").with_attribution().values()
+    assert [e.attribution.figures for e in every] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("{method: [saliency]}", r"attribution: unknown key 'method', did you mean 'methods'"),
+        ("{methods: [gradcam]}", r"attribution: methods.0 = 'gradcam': input should be 'saliency'"),
+        ("{methods: []}", r"attribution: methods = \[\]"),
+        ("{methods: [saliency, saliency]}", r"attribution: methods: holds 'saliency' twice"),
+        ("{names: [3, 3]}", r"attribution: names: holds 3 twice"),
+        ("{images: 2, shown: 4}", r"attribution: shown: 4 images cannot be shown of 2"),
+        ("{steps: 0}", r"attribution: steps = 0"),
+        (
+            "{names: [3, 12]}",
+            r"bloom/plain/corrected: attribution.names asks for image 12, and roses has 12 test images; .* up to 11",
+        ),
+    ],
+)
+def test_mistakes_in_attribution_are_named_in_a_sentence(attributed, asked: str, sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        attributed(asked)

@@ -1,6 +1,6 @@
 """The training stage as a program, on a tiny network without batch normalisation.
 
-Not a test: `test_training_parallel.py` runs it, since a training in several processes starts itself anew
+Not a test: `test_parallel.py` runs it, since a training in several processes starts itself anew
 from its main module.
 """
 
