@@ -106,7 +106,7 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
             "--out",
             f"{name}.npz",
             "--spec",
-            '{"layout": "folders"}',
+            '{"layout": "folders", "corrupt": "stop"}',
             "--code",
             "c",
         ]

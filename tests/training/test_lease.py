@@ -20,7 +20,7 @@ from florilegium.training.machine import hold, leased
 WORKER = """
 import sys, time
 from pathlib import Path
-from florilegium.training import lease
+from florilegium.training import machine as lease
 
 lease.POLL = 0.02
 with lease.hold(("0", "1"), int(sys.argv[2]), Path(sys.argv[1])) as taken:
