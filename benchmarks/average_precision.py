@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from machine import machine
 
-from florilegium.config.metrics import FIGURES
+from florilegium.config.metrics import COCO_METRICS
 from florilegium.core.files import write_json
 from florilegium.evaluation.coco import Matches, accumulated, matches_of, read_matches, write_matches
 from florilegium.report.average_precision import resampled
@@ -57,7 +57,7 @@ def main() -> None:
         return done[0][0], [seconds for _, seconds in done]
 
     _, three = ours(SHOWN)
-    found, twelve = ours(FIGURES)
+    found, twelve = ours(COCO_METRICS)
     anew, together, difference = pycocotools(truth, results[0], evaluations[0], found[: arguments.repeats, 0])
     times = arguments.draws * arguments.seeds
     seconds = {

@@ -101,7 +101,15 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
         Path(f"{name}.json").write_text(json.dumps(listing))
         table = pd.DataFrame({"image": paths, "class": "NA", "split": "test"})
         table.to_csv(f"{name}.csv", index=False)
-        run_stage(monkeypatch, hash, {"layout": "folders"}, "--files", f"{name}.json", "--out", f"{name}.npz")
+        run_stage(
+            monkeypatch,
+            hash,
+            {"layout": "folders", "corrupt": "stop"},
+            "--files",
+            f"{name}.json",
+            "--out",
+            f"{name}.npz",
+        )
         assert json.loads(Path(f"{name}.receipt.json").read_text())["n_images"] == len(paths)
     sides = []
     for name in "ab":

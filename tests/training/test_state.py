@@ -207,7 +207,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from florilegium.training import loop, progress
+from florilegium.training import loop, state as progress
 from tests.helpers.training import train
 
 def hanging(seed, epoch, step, seed_step=loop.seed_step):
@@ -223,7 +223,7 @@ train(Path(sys.argv[2]), ema=0.9)
 
 
 def test_a_process_that_is_killed_goes_on_in_the_next_one(tmp_path):
-    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parents[2]), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while process.stdout.readline() not in ("here\n", ""):
             continue

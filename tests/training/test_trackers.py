@@ -146,7 +146,7 @@ def test_receipts_say_what_a_repetition_gives():
 
 def test_operations_without_a_repeatable_kernel_are_named():
     code = (
-        "import torch; from florilegium.training import determinism as d; d.repeat_bits(); "
+        "import torch; from florilegium.training import machine as d; d.repeat_bits(); "
         "torch.zeros(3).put_(torch.tensor([0]), torch.tensor([1.0])); "
         "print(d.guarantee(torch.device('cuda'), True))"
     )

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from florilegium.config.metrics import COCO_METRICS
 from florilegium.core.errors import UserError
@@ -66,6 +64,8 @@ def figures_of(truth: Coco, evaluation: Any) -> Figures:
 
 def accumulated(truth: Coco, results: Results) -> Any:
     """pycocotools' evaluation of boxes, without its printed output."""
+    from pycocotools.cocoeval import COCOeval  # here, since matches are read without it
+
     detections = [
         {
             "id": number,
@@ -86,8 +86,10 @@ def accumulated(truth: Coco, results: Results) -> Any:
     return evaluation
 
 
-def _indexed(content: Coco) -> COCO:
+def _indexed(content: Coco) -> Any:
     """pycocotools' object of annotations, from copies of them, since it adds keys."""
+    from pycocotools.coco import COCO
+
     coco = COCO()
     coco.dataset = {
         "images": content["images"],

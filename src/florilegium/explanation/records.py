@@ -59,7 +59,7 @@ class Attended(Seen):
             `n_images`, and a uniform head's `entropy_uniform` (log N) and `diagonal_uniform` (1 / N).
     """
 
-    ATTENTION_FILES: ClassVar = ATTENTION_FILES
+    FILES: ClassVar = ATTENTION_FILES
     ARRAYS: ClassVar = ("blocks", "head", "prefix", "maps", "rollout", "images", "names")
 
     blocks: NDArray[np.int64]
@@ -96,7 +96,7 @@ class AttendedNodes(Seen):
             `entropy_uniform` (log N) and `diagonal_uniform` (1 / N).
     """
 
-    NODE_FILES: ClassVar = NODE_FILES
+    FILES: ClassVar = NODE_FILES
     ARRAYS: ClassVar = ("maps", "mean", "images", "names")
 
     maps: NDArray[np.float16]
@@ -126,7 +126,7 @@ class Attributions(Seen):
             where a method makes no claim to completeness).
     """
 
-    ATTRIBUTION_FILES: ClassVar = ATTRIBUTION_FILES
+    FILES: ClassVar = ATTRIBUTION_FILES
     ARRAYS: ClassVar = ("methods", "maps", "images", "orders", "curves", "unfit", "reasons")
 
     methods: NDArray[np.str_]
