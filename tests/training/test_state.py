@@ -16,6 +16,7 @@ import torch
 from florilegium.core.errors import UserError
 from florilegium.training import loop, state
 from florilegium.training.state import StateFolder
+from tests.conftest import PROJECT
 from tests.helpers.training import same_bits, splits, train
 
 EVERYTHING = {
@@ -203,11 +204,10 @@ def test_the_lock_is_free_after_an_error(tmp_path):
     assert train(tmp_path).history
 
 
-PROGRAM = """
+PROGRAM = f"""
 import sys, time
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from florilegium.training import loop, state as progress
+import {loop.__name__} as loop, {state.__name__} as state
 from tests.helpers.training import train
 
 def hanging(seed, epoch, step, seed_step=loop.seed_step):
@@ -217,14 +217,14 @@ def hanging(seed, epoch, step, seed_step=loop.seed_step):
     seed_step(seed, epoch, step)
 
 loop.seed_step = hanging
-progress.SAVE_EVERY = 0.0
-train(Path(sys.argv[2]), ema=0.9)
+state.SAVE_EVERY = 0.0
+train(Path(sys.argv[1]), ema=0.9)
 """
 
 
 def test_a_process_that_is_killed_goes_on_in_the_next_one(tmp_path):
-    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parents[2]), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         while process.stdout.readline() not in ("here\n", ""):
             continue
         process.kill()

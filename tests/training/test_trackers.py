@@ -13,6 +13,7 @@ from florilegium.config import study as asked
 from florilegium.config.data import DataUse, Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
+from florilegium.training import machine
 from florilegium.training.job import Job
 from florilegium.training.machine import guarantee
 from florilegium.training.trackers import Trackers, WeightsAndBiases, trackers_of
@@ -146,9 +147,9 @@ def test_receipts_say_what_a_repetition_gives():
 
 def test_operations_without_a_repeatable_kernel_are_named():
     code = (
-        "import torch; from florilegium.training import machine as d; d.repeat_bits(); "
+        f"import torch, {machine.__name__} as machine; machine.repeat_bits(); "
         "torch.zeros(3).put_(torch.tensor([0]), torch.tensor([1.0])); "
-        "print(d.guarantee(torch.device('cuda'), True))"
+        "print(machine.guarantee(torch.device('cuda'), True))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'guaranteed': 'nothing'" in done.stdout

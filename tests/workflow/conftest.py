@@ -1,7 +1,7 @@
 """A copy of the project in which a part of the demo has been run once, for all tests of the workflow.
 
-That part is the residual networks on flowers, with two seeds and few epochs. What the demo shows as a whole is tested in
-`tests/demo`, on a demo that `.ci/run` makes anyway.
+That part is the residual networks on flowers, with two seeds and few epochs. The demo as a whole is tested in `tests/demo`,
+on a demo that `.ci/run` makes anyway.
 """
 
 import os
@@ -9,10 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 from filelock import FileLock
+
+import florilegium
 
 DEMO_SECONDS = 1200
 EPOCHS = 4
@@ -57,6 +60,11 @@ def copy_project(project: Path, folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(project / name, folder / name)
     return folder
+
+
+def source(folder: Path, module: ModuleType) -> Path:
+    """The file of a module of the package, in a copy of the project."""
+    return folder / "src" / Path(str(module.__file__)).relative_to(Path(florilegium.__file__).parents[1])
 
 
 def narrow(folder: Path, *others: str) -> Path:

@@ -16,8 +16,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from florilegium.audit import matching
+from florilegium.core import files
 from florilegium.core.fingerprint import CACHE
-from tests.workflow.conftest import configure, copy_project, environment, narrow, planned, snakemake
+from florilegium.data import pack
+from florilegium.figures import style
+from florilegium.models import families
+from florilegium.report import statistics
+from florilegium.training import optim
+from tests.workflow.conftest import configure, copy_project, environment, narrow, planned, snakemake, source
 
 FLOWERS = "results/demo/flowers"
 TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.", f"{FLOWERS}/scores.")
@@ -100,7 +107,7 @@ def copy(demo: Path, everything: set[str], tmp_path: Path) -> Path:
 
 
 def test_a_comment_and_a_docstring_in_a_deep_helper_rerun_nothing(copy: Path):
-    path = copy / "src/florilegium/core/files.py"
+    path = source(copy, files)
     first = path.read_text().splitlines()[0]
     edit(path, first, '"""Other words."""\n\n# and why')
     edit(path, "CHUNK = 1 << 20", "CHUNK  =  (1 << 20)  # a mebibyte")
@@ -128,25 +135,27 @@ def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
     assert planned(copy, "all") == set()
 
 
+PIXELS = tuple(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny"))
+ALL_RESULTS = (*STUDIES, "results/demo/report.")
 HELPERS = {
-    "a part of the audit": ("audit/matching.py", "FAR = 255", ("results/",)),
-    "a part of training": ("training/optim.py", "return 1.0", (*STUDIES, "results/demo/report.")),
-    "a statistic": ("report/statistics.py", "scatter > 1e-12", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
-    "the look of plots": ("report/style.py", "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
-    "a part of packing": ("data/pack.py", "CHUNK = 32", (*(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny")), *STUDIES, "results/demo/report.")),
-}  # fmt: skip
+    "a part of the audit": (matching, "FAR = 255", ("results/",)),
+    "a part of training": (optim, "return 1.0", ALL_RESULTS),
+    "a statistic": (statistics, "scatter > 1e-12", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
+    "the look of plots": (style, "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
+    "a part of packing": (pack, "CHUNK = 32", (*PIXELS, *ALL_RESULTS)),
+}
 
 
 @pytest.mark.parametrize("helper", HELPERS)
 def test_a_constant_reruns_its_users_and_what_follows(copy: Path, everything: set[str], helper: str):
     module, constant, due = HELPERS[helper]
-    edit(copy / "src/florilegium" / module, constant, f"{constant} + 1")
+    edit(source(copy, module), constant, f"{constant} + 1")
     assert planned(copy, "all") == below(everything, *due)
 
 
 def test_a_definition_that_nothing_uses_reruns_nothing(copy: Path):
     for module, _, _ in HELPERS.values():
-        path = copy / "src/florilegium" / module
+        path = source(copy, module)
         path.write_text(f"{path.read_text()}\nANOTHER_CONSTANT = 1\n\n\ndef another():\n    return ANOTHER_CONSTANT\n")
     assert planned(copy, "all") == set()
 
@@ -183,7 +192,8 @@ def test_a_pretraining_takes_along_what_starts_from_it(copy: Path, everything: s
 def test_a_seed_more_reruns_its_group_in_the_demo(copy: Path, everything: set[str]):
     """There, the seeds of an experiment share a process."""
     study = copy / "workflow/studies/flowers.yaml"
-    edit(study, "model: {name: resnet18}\n\n  resnet50", "model: {name: resnet18}\n    arms: {corrected: {seeds: [0, 1, 2]}}\n\n  resnet50")  # fmt: skip
+    model = "model: {name: resnet18}\n"
+    edit(study, f"{model}\n  resnet50", f"{model}    arms: {{corrected: {{seeds: [0, 1, 2]}}}}\n\n  resnet50")
     arm = f"{FLOWERS}/resnet18_scratch/corrected"
     more = {name.replace("/seed0/", "/seed2/") for name in below(everything, f"{arm}/seed0/")}
     assert planned(copy, "all") == below(everything, f"{arm}/", *REPORTS) | more
@@ -222,10 +232,10 @@ def test_what_is_only_told_reruns_reports_alone(copy: Path, everything: set[str]
 
 
 def test_a_model_that_no_experiment_uses_reruns_nothing(copy: Path):
-    models = copy / "src/florilegium/models"
-    (models / "mine.py").write_text("def build(model, n_classes, *, drop_path, dropout): ...\n")
-    new = 'Family("florilegium.models.mine", lambda: frozenset({"mine"}))'
-    edit(models / "families.py", "FAMILIES = (", f"FAMILIES = ({new}, ")
+    path = source(copy, families)
+    path.with_name("mine.py").write_text("def build(model, n_classes, *, drop_path, dropout): ...\n")
+    new = f'Family("{families.__package__}.mine", lambda: frozenset({{"mine"}}))'
+    edit(path, "FAMILIES = (", f"FAMILIES = ({new}, ")
     assert planned(copy, "all") == set()
 
 
@@ -256,7 +266,8 @@ def test_a_touched_file_of_gigabytes_reruns_nothing(project: Path, tmp_path: Pat
     big = tmp_path / "big.npy"
     with open(big, "wb") as file:
         file.truncate((2 << 30) + 1)
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--workflow-profile", str(project / "profiles/default")]  # fmt: skip
+    profile = str(project / "profiles/default")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--workflow-profile", profile]
     subprocess.run(command, cwd=tmp_path, env=environment(project), check=True, capture_output=True)
     os.utime(big, (time.time() + 5, time.time() + 5))
     done = subprocess.run(

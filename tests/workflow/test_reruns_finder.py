@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import configure, copy_project, narrow, planned
+from florilegium.figures import style
+from tests.workflow.conftest import configure, copy_project, narrow, planned, source
 from tests.workflow.test_reruns import below, edit, finish
 
 STUDY = "results/demo/techniques/"
@@ -53,7 +54,7 @@ def test_what_the_finder_alone_uses_reruns_it_and_what_follows(copy: Path, every
 
 
 def test_another_look_draws_the_finder_again_and_trains_nothing(copy: Path):
-    edit(copy / "src/florilegium/figures/style.py", "WIDTH = 9.0", "WIDTH = 9.0 + 1")
+    edit(source(copy, style), "WIDTH = 9.0", "WIDTH = 9.0 + 1")
     pictures = {f"{finder}finder.{kind}" for finder in FINDERS for kind in ("png", "receipt.json")}
     due = planned(copy, "all")
     assert below(due, EXPERIMENT) == pictures
