@@ -106,9 +106,8 @@ def forward_macs(name: str, size: int) -> int:
 
 def ours(a: argparse.Namespace, norm: str, precision: str, device: torch.device) -> Row:
     recipe = Recipe(
-        epochs=1, batch_size=a.batch, precision=precision, lr=0.05, clip_norm=1.0,
-        crop_scale=(0.05, 1.0), flip=0.0,
-    )  # fmt: skip
+        epochs=1, batch_size=a.batch, precision=precision, lr=0.05, clip_norm=1.0, crop_scale=(0.05, 1.0), flip=0.0
+    )
     model = Model(name=a.model, arguments={"norm": norm, "img_size": a.size})
 
     def rates() -> list[float]:

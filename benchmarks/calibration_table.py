@@ -15,12 +15,12 @@ def tables(result: Row) -> str:
     return "\n\n".join(
         [
             "# How often the paired test errs, and what it sees",
-            f"{result['draws']:,} draws a cell, a fifth of them at 10,000 images, a tenth of studies, a fortieth of detectors; "
-            f"{result['hardware']}, {result['seconds']:.0f} s; made by `benchmarks/calibration.py`. Percentages. *Seeds "
-            "alone*: Student's paired t test. *One seed*: McNemar's exact test on the first seed.",
+            f"{result['draws']:,} draws a cell, a fifth of them at 10,000 images, a tenth of studies, a fortieth of "
+            f"detectors; {result['hardware']}, {result['seconds']:.0f} s; made by `benchmarks/calibration.py`. "
+            "Percentages. *Seeds alone*: Student's paired t test. *One seed*: McNemar's exact test on the first seed.",
             "## Without an effect",
-            "The worst of all cells (97 to 10,000 images, seeds that scatter by 0, 2 and 6 points in each arm, easy and hard "
-            "images). A test that is calibrated shows p < 0.05 in 5 %, p < 0.01 in 1 %, p < 0.001 in 0.1 %.",
+            "The worst of all cells (97 to 10,000 images, seeds that scatter by 0, 2 and 6 points in each arm, easy "
+            "and hard images). A test that is calibrated shows p < 0.05 in 5 %, p < 0.01 in 1 %, p < 0.001 in 0.1 %.",
             _null(result["null"]),
             "## With an effect: p < 0.05 is shown in so many",
             "Images of which 45 % are right. *Lending*: in a study of six arms, alike in their scatter.",
@@ -29,8 +29,8 @@ def tables(result: Row) -> str:
             "340 images; the worst over scatters of 0, 2 and 6 points.",
             _studies(result["studies"]),
             "## Detectors without an effect",
-            "200 images of one class, average precision by 200 resamples. *Apart*: the standard deviation of AP between seeds, in "
-            "points.",
+            "200 images of one class, average precision by 200 resamples. *Apart*: the standard deviation of AP "
+            "between seeds, in points.",
             _precision(result["precision"]),
         ]
     )

@@ -170,11 +170,15 @@ def train(
     row["images_per_second"] = len(splits.train) * len(learning) / sum(learning)
     for target in TARGETS:
         epoch = next((number for number, top1 in enumerate(watch.scores) if top1 >= target), None)
-        row[f"passes_{target:.2f}"] = None if epoch is None else {
-            "epoch": epoch + 1,
-            "seconds": sum(learning[: epoch + 1]),
-            "seconds_with_tests": watch.seconds(("started", 0), ("tested", epoch)),
-        }  # fmt: skip
+        row[f"passes_{target:.2f}"] = (
+            None
+            if epoch is None
+            else {
+                "epoch": epoch + 1,
+                "seconds": sum(learning[: epoch + 1]),
+                "seconds_with_tests": watch.seconds(("started", 0), ("tested", epoch)),
+            }
+        )
     return row
 
 

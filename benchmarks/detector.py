@@ -6,10 +6,11 @@ training loop, which is part of one long function, stands again in `published_de
 measured alone.
 
     python benchmarks/detector.py FOLDER --published CHECKOUT --out detector.json
-    python benchmarks/detector.py FOLDER --published CHECKOUT --depths 18 --free 4 --images 16 --block 4 --blocks 3 --threads 2 --out d.json
+    python benchmarks/detector.py FOLDER --published CHECKOUT --depths 18 --free 4 --images 16 \\
+        --block 4 --blocks 3 --threads 2 --out d.json
 
-FOLDER holds train.json, in COCO form, and the images that it names. Sides of one depth take turns, so that whatever else
-the machine does falls on all alike. On a GPU a block is timed by events, from an idle device to an idle one.
+FOLDER holds train.json, in COCO form, and the images that it names. Sides of one depth take turns, so that whatever
+else the machine does falls on all alike. On a GPU a block is timed by events, from an idle device to an idle one.
 """
 
 import argparse

@@ -100,7 +100,8 @@ def main() -> None:
     rows = zip(*blocks.values(), strict=True)
     blocks["times_faster"] = [EPOCHS * epoch / (once + EPOCHS * alone) for epoch, once, alone in rows]
     summary = summarise(blocks)
-    title = f"{EPOCHS} epochs of a probe on {a.images} images of 64 pixels, {MODEL.name} of 128 channels, {device}, 1 thread"
+    title = f"{EPOCHS} epochs of a probe on {a.images} images of 64 pixels, {MODEL.name} of 128 channels, {device}"
+    title += ", 1 thread"
     write_json(a.out, {"title": title, "summary": summary, "blocks": blocks, "machine": machine()})
     for name, row in summary.items():
         print(f"{name:18} {row['median']:.4g} [{row['low']:.4g}, {row['high']:.4g}]")

@@ -80,9 +80,8 @@ def sampler(
 
     def block() -> float:
         made = make(
-            network, recipe, sampling, n_classes=CLASSES, size=own_input(model)[0].size, shown=0, seed=0,
-            device=device,
-        )  # fmt: skip
+            network, recipe, sampling, n_classes=CLASSES, size=own_input(model)[0].size, shown=0, seed=0, device=device
+        )
         return len(made.pixels) / made.seconds
 
     return block

@@ -1,7 +1,7 @@
 """The cost of each technique of study 4 in images per second, against the plain recipe, in one run.
 
-Each side is one epoch of a network of its own on the same resident images; blocks are interleaved. What a technique does
-between epochs (averaging, its statistics) is counted with the epoch.
+Each side is one epoch of a network of its own on the same resident images; blocks are interleaved. What a technique
+does between epochs (averaging, its statistics) is counted with the epoch.
 
     python benchmarks/techniques.py --out techniques.json
 """

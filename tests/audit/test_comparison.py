@@ -79,9 +79,7 @@ def test_an_audit_writes_what_the_contract_names(inside, tmp_path):
     assert len(pairs) == 5 and set(pairs["verdict"]) == {"same_picture"}
     assert pairs["pixel_distance"].is_monotonic_increasing
     summary = json.loads((tmp_path / "first" / "summary.json").read_text())
-    assert summary["n_pairs"] == {
-        "train/val": 1, "val/test": 1, "train/test": 1, "train/train": 1, "test/test": 1
-    }  # fmt: skip
+    assert summary["n_pairs"] == {"train/val": 1, "val/test": 1, "train/test": 1, "train/train": 1, "test/test": 1}
     assert summary["transforms"] == {"identity": 4, "flip": 1}
     assert summary["n_exposed"] == {"train": 4, "val": 2, "test": 4}
     assert summary["n_same_picture"] == 5 and summary["n_dropped"] == 3 and summary["leak"] is True

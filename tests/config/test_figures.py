@@ -25,9 +25,12 @@ STUDY: dict[str, Any] = {
 }
 FILE = {"file": "small.zip", "urls": ["https://example.org/small.zip"], "sha256": "0" * 64}
 FROZEN = {
-    "name": "frozen", "kind": "against", "title": "Does freezing help?", "x": "recipe.freeze_blocks",
+    "name": "frozen",
+    "kind": "against",
+    "title": "Does freezing help?",
+    "x": "recipe.freeze_blocks",
     "experiments": ["vit/*"],
-}  # fmt: skip
+}
 
 LOSSES = [{"experiment": "vit/none", "source": "log", "losses": [1.5, 1.2]}]
 
@@ -36,15 +39,14 @@ def plan(folder: Path, *figures: dict[str, Any], skip: str | None = None, n_spli
     files = {
         "studies/s.yaml": {**STUDY, "figures": list(figures), **changes},
         "presets/demo.yaml": {
-            "title": "t", "seeds": [0],
+            "title": "t",
+            "seeds": [0],
             "studies": {"s": {"experiments": {skip: {"skip": True}}}} if skip else {},
         },
         "datasets.yaml": {
-            "small": {
-                "title": "small", "layout": "folders", "files": [FILE], "official_splits": n_splits or 1,
-            }
+            "small": {"title": "small", "layout": "folders", "files": [FILE], "official_splits": n_splits or 1}
         },
-    }  # fmt: skip
+    }
     for name, content in files.items():
         path = folder / "workflow" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -153,7 +153,7 @@ def test_normalisation_is_torchvisions(pixels):
 @pytest.mark.parametrize(
     ("size", "crop_pct", "resized"),
     [(40, 1.0, 40), (35, 0.875, 40), (30, 0.875, 34), (16, 1.0, 16), (48, 1.0, 48), (35, 0.95, 36), (38, 0.95, 40)],
-)  # fmt: skip
+)
 def test_evaluation_resizes_to_its_part_and_crops_the_middle(pixels, size, crop_pct, resized):
     images = pixels.permute(0, 3, 1, 2)
     images = tv.resize(images, [resized, resized], InterpolationMode.BILINEAR, antialias=True)

@@ -2,8 +2,8 @@
 
     python record_calls.py RECORD FOLDER UNSEEN MODULE [argument ...]
 
-RECORD gains, as JSON, the file, the first line and the name of the code of each function, lambda and comprehension in FOLDER
-that ran, and of each module that was imported (`<module>`). Left out is what runs while a module is imported, and what runs
+RECORD gains, as JSON, the file, the first line and the name of the code of each function, lambda and comprehension in
+FOLDER that ran, and of each module that was imported (`<module>`). Left out: what runs while a module is imported, or
 below a call of UNSEEN (`file:line` of its code). Not a test: `test_code_reached.py` runs it.
 """
 

@@ -1,4 +1,4 @@
-"""Nothing runs in a stage that its code hash does not cover: stages of the finished demo run again, and each call is recorded."""
+"""Stages of the finished demo run again with every call recorded: nothing runs that their code hash does not cover."""
 
 import json
 import os
@@ -21,9 +21,10 @@ RECORDER = Path(__file__).with_name("record_calls.py")
 PACKAGE = Path(florilegium.__file__).parent
 MADE = ("--out", "--state", "--tensorboard")  # options that name what a stage writes
 STAGES = (
-    "annotations", "attention", "attribution", "audit", "compare", "draw_finder", "features", "figures", "find_lr", "generated",
-    "hash", "index", "judge", "pack", "page", "render", "sample", "scenes", "train", "train_detector", "train_generator",
-)  # fmt: skip
+    *("annotations", "attention", "attribution", "audit", "compare", "draw_finder", "features", "figures", "find_lr"),
+    *("generated", "hash", "index", "judge", "pack", "page", "render", "sample", "scenes"),
+    *("train", "train_detector", "train_generator"),
+)
 
 
 @cache

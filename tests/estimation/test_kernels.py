@@ -82,8 +82,13 @@ def test_half_of_an_acgan_draws():
 
 
 CARD = Card(
-    name="a card", teraflops_16bit=100.0, teraflops_tf32=50.0, teraflops_32bit=10.0, terabytes=1.0, launch_microseconds=10.0
-)  # fmt: skip
+    name="a card",
+    teraflops_16bit=100.0,
+    teraflops_tf32=50.0,
+    teraflops_32bit=10.0,
+    terabytes=1.0,
+    launch_microseconds=10.0,
+)
 
 
 def test_a_step_takes_as_long_as_its_longest_bound():

@@ -116,9 +116,7 @@ def test_every_kind_of_error_once():
         (2, 9, 200, 180, 100, 100, 0.85),
     )
     result = breakdown(objects, detections)
-    assert result.counts == {
-        "correct": 2, "class": 1, "box": 1, "duplicate": 1, "background": 1, "missed": 1
-    }  # fmt: skip
+    assert result.counts == {"correct": 2, "class": 1, "box": 1, "duplicate": 1, "background": 1, "missed": 1}
     cat, dog, bird, nothing = range(4)
     assert result.confusion[cat] == [1, 0, 0, 1]
     assert result.confusion[dog] == [1, 0, 0, 0]
@@ -193,8 +191,10 @@ def test_single_images_tell_what_the_counts_sum_up():
     )
     images = judge(objects, detections, 0.5)
     assert {number: [kind for _, kind in image.detections] for number, image in images.items()} == {
-        1: ["correct"], 2: ["box"], 3: []
-    }  # fmt: skip
+        1: ["correct"],
+        2: ["box"],
+        3: [],
+    }
     assert [missed for _, missed in images[2].objects] == [False, True]
     assert {number: image.n_missed for number, image in images.items()} == {1: 0, 2: 1, 3: 0}
     assert images[1].detections[0][0]["score"] == 0.9

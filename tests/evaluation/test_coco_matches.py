@@ -30,12 +30,14 @@ def test_classes_are_in_the_order_of_their_ids_and_objects_are_counted_by_size()
         for area, (low, high) in enumerate(limits.values()):
             own = [
                 sum(
-                    of["image_id"] == image and of["category_id"] == category
-                    and low <= of["area"] <= high and not of["iscrowd"]
+                    of["image_id"] == image
+                    and of["category_id"] == category
+                    and low <= of["area"] <= high
+                    and not of["iscrowd"]
                     for of in truth["annotations"]
                 )
                 for image in ids
-            ]  # fmt: skip
+            ]
             assert found.objects[place, area].tolist() == own
 
 
@@ -49,7 +51,7 @@ def test_right_detections_keep_their_rank_among_all_of_their_image_and_class():
             {"id": n, "image_id": 5, "category_id": 1, "bbox": boxes[of], "area": 6400.0, "iscrowd": 0}
             for n, of in enumerate((1, 3, 6), start=1)
         ],
-    }  # fmt: skip
+    }
     results = [{"image_id": 5, "category_id": 1, "bbox": box, "score": 0.9 - 0.1 * n} for n, box in enumerate(boxes)]
     results += [{"image_id": 3, "category_id": 1, "bbox": [0.0, 0.0, 50.0, 50.0], "score": 0.55}]
     found = matches_of(truth, accumulated(truth, results))

@@ -112,10 +112,14 @@ def test_what_is_found_in_an_image_depends_on_no_other_image_and_no_other_class(
     overlaps it by more than a half."""
     answers, anchors = pairs_about_the_threshold(80, seed)
     left = sorted(
-        [(p, k, box) for box, of in zip(decode(torch.zeros(120, 4), anchors).tolist(), answers, strict=True)
-         for k, p in enumerate(of.double().sigmoid().float().tolist()) if p > 0.05],
+        [
+            (p, k, box)
+            for box, of in zip(decode(torch.zeros(120, 4), anchors).tolist(), answers, strict=True)
+            for k, p in enumerate(of.double().sigmoid().float().tolist())
+            if p > 0.05
+        ],
         reverse=True,
-    )  # fmt: skip
+    )
     expected = []
     while left:
         best, *others = left

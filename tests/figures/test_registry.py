@@ -207,12 +207,15 @@ def test_most_confused_is_by_share_of_the_true_class() -> None:
 
 FROZEN = [
     report.entry(
-        f"vit_{blocks}", arm, seeds=[0, 1], values={"recipe.freeze_blocks": blocks},
+        f"vit_{blocks}",
+        arm,
+        seeds=[0, 1],
+        values={"recipe.freeze_blocks": blocks},
         published=[report.figure("top1", 0.985, 0.995)] if blocks == 6 else [],
     )
     for blocks in (0, 6, 12)
     for arm in ("as_published", "corrected")
-]  # fmt: skip
+]
 ASKED = [
     report.chosen("frozen", "against", FROZEN, x="recipe.freeze_blocks", by="arm"),
     report.chosen("arms", "against", FROZEN, x="arm", metrics=["top1", "divergence_rate", "seconds_per_epoch"]),

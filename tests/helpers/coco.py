@@ -30,11 +30,14 @@ def truth_of(seed: int, n_images: int = 12, crowds: float = 0.15) -> dict[str, A
             x, y = draw.uniform(0, 300, 2)
             annotations.append(
                 {
-                    "id": len(annotations) + 1, "image_id": number,
+                    "id": len(annotations) + 1,
+                    "image_id": number,
                     "category_id": int(draw.choice([c["id"] for c in CATEGORIES if c["id"] != UNSEEN])),
-                    "bbox": [x, y, side, 0.8 * side], "area": 0.8 * side**2, "iscrowd": int(draw.random() < crowds),
+                    "bbox": [x, y, side, 0.8 * side],
+                    "area": 0.8 * side**2,
+                    "iscrowd": int(draw.random() < crowds),
                 }
-            )  # fmt: skip
+            )
     images = [
         {"id": n, "file_name": name, "width": 500, "height": 500} for n, name in zip(ids.tolist(), names, strict=True)
     ]

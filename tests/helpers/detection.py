@@ -39,10 +39,14 @@ def write_scenes(folder: Path) -> Path:
             box = [x / SCALE, y / SCALE, side / SCALE, side / SCALE]
             annotations.append(
                 {
-                    "id": len(annotations) + 1, "image_id": number + 1, "category_id": label + 1, "bbox": box,
-                    "area": box[2] * box[3], "iscrowd": 0,
+                    "id": len(annotations) + 1,
+                    "image_id": number + 1,
+                    "category_id": label + 1,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
                 }
-            )  # fmt: skip
+            )
     images = [{"id": n + 1, "file_name": f"{n:02d}.png", "width": 128, "height": 128} for n in range(N_TEST)]
     content = {
         "categories": [{"id": n, "name": name} for n, name in enumerate(CLASSES, 1)],
@@ -82,19 +86,23 @@ def write_run(root: Path, of: dict[str, Any], seed: int, scenes: Path, *, skill:
         for again in range(0 if kind == "missed" else 2 if kind == "twice" else 1):
             results.append(
                 {
-                    "image_id": found["image_id"], "category_id": label, "bbox": [x + shift + again, y, width, height],
+                    "image_id": found["image_id"],
+                    "category_id": label,
+                    "bbox": [x + shift + again, y, width, height],
                     "score": round(float(draw.uniform(0.5, 1)), 4),
                 }
-            )  # fmt: skip
+            )
     results.append({"image_id": 1, "category_id": 1, "bbox": [0.0, 100.0, 20.0, 20.0], "score": 0.8})
     evaluation = accumulated(truth, results)
     figures = figures_of(truth, evaluation)
     write_matches(folder / "matches.npz", matches_of(truth, evaluation))
     detail = {
         "classes": list(figures.by_class),
-        "by_class": figures.by_class, "recall": figures.recall, "precision": figures.precision,
+        "by_class": figures.by_class,
+        "recall": figures.recall,
+        "precision": figures.precision,
         "errors": asdict(breakdown(truth, results)),
-    }  # fmt: skip
+    }
     detail["last"] = {"overall": figures.overall, **detail}
     metrics = json.loads((folder / "metrics.json").read_text())
     for name in ("top1", "top5", "last_top1", "train_top1"):

@@ -108,9 +108,13 @@ def train_with_kills(
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
     """A Snakemake in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", *arguments], cwd=folder, env=environment(folder),
-        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=folder,
+        env=environment(folder),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def wait_for_trainer(process: subprocess.Popen) -> bool:

@@ -35,7 +35,7 @@ def texts(*values: object) -> set[str]:
         (texts(""), texts({"versions": {"torch": "2.15.0"}}), 'versions: new, {"torch": "2.15.0"}'),
         ({"<an object>"}, {"<another>"}, "<an object> → <another>"),
     ],
-)  # fmt: skip
+)
 def test_only_what_differs_is_told(old, new, said):
     assert compare(old, new) == said
 

@@ -280,7 +280,10 @@ def claimed(**figure: object) -> str:
 @pytest.mark.parametrize(
     ("figure", "said"),
     [
-        ({"metric": "AP"}, "bloom/after/slow: published: AP is a metric of detection, and is asked of one arm of class"),
+        (
+            {"metric": "AP"},
+            "bloom/after/slow: published: AP is a metric of detection, and is asked of one arm of class",
+        ),
         ({"metric": "top2"}, "bloom/after/slow: published: unknown metric 'top2', did you mean 'top"),
         ({"metric": "top1", "against": {"experiment": "scratch"}}, "against: belongs to gain, memory_factor, speed_f"),
         (
@@ -288,7 +291,7 @@ def claimed(**figure: object) -> str:
             "bloom.yaml: after/slow: published: against: unknown experiment 'scrath/corrected', did you mean 'scratch/",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_claim_that_no_arm_could_have_is_told_in_one_sentence(make, figure, said):
     with pytest.raises(UserError, match=said) as told:
         make(study=claimed(**figure))

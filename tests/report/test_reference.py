@@ -87,10 +87,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         summary.write_text(json.dumps(AUDIT))
         source = {"title": "Oxford 17", "citation": "Nilsback", "terms": "research", "homepage": ADDRESS}
         page = {
-            "preset": "mini", "title": "mini", "note": "64-pixel images", 
+            "preset": "mini",
+            "title": "mini",
+            "note": "64-pixel images",
             "studies": {"flowers": flowers(), "detection": finders()},
-            "datasets": {"flowers17": source, "scenes": source}, "audits": [["flowers102", "flowers17"]],
-        }  # fmt: skip
+            "datasets": {"flowers17": source, "scenes": source},
+            "audits": [["flowers102", "flowers17"]],
+        }
         (RESULTS / "report.html").write_text("<p>")
         write_receipt(
             RESULTS / "report.receipt.json", stage="page", spec=page, code="c0de", inputs=[],
@@ -211,7 +214,7 @@ def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
 
 
 def test_a_reference_is_verified_with_all_other_results(here: Path, monkeypatch, capsys) -> None:
-    """Its runs' receipts name files of the live run: they are made again, or gone, and that is no fault of the reference."""
+    """Its runs' receipts name files of the live run: that those are gone, or made again, is no fault of its own."""
     shutil.rmtree(RESULTS)
     assert command(monkeypatch, "verify", "results") == 0
     said = capsys.readouterr().out
@@ -389,9 +392,7 @@ def test_a_row_of_the_readme_says_what_was_measured(here: Path, seeds: tuple[int
     arms = [[read_json(RESULTS / "flowers" / a / f"seed{seed}/metrics.json") for seed in seeds] for a in LEAK]
     means = [100 * np.mean([of["top1"] for of in arm]) for arm in arms]
     cells = [cell.strip() for cell in row.split("|")]
-    assert cells[2:6] == [
-        "test top-1", f"{means[0]:.1f}", f"{means[1]:.1f}", f"{means[0] - means[1]:+.1f}",
-    ]  # fmt: skip
+    assert cells[2:6] == ["test top-1", f"{means[0]:.1f}", f"{means[1]:.1f}", f"{means[0] - means[1]:+.1f}"]
 
 
 @pytest.mark.parametrize(
@@ -401,7 +402,7 @@ def test_a_row_of_the_readme_says_what_was_measured(here: Path, seeds: tuple[int
         ({"baseline": "scratch/corrected"}, "has no paired test against scratch/corrected"),
         ({"study": "flower"}, "unknown study 'flower', did you mean 'flowers'"),
     ],
-)  # fmt: skip
+)
 def test_rows_that_name_nothing_are_one_sentence(here: Path, change: dict[str, str], said: str) -> None:
     write_readme(here, **change)
     with pytest.raises(UserError, match=said):

@@ -20,9 +20,7 @@ CONTRACT = (
 def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pd.DataFrame]:
     root = tmp_path_factory.mktemp("runs")
     published = [report.figure("minutes", 171.1, 171.1), report.figure("top1", 0.69, 0.70)]
-    entries = [
-        report.entry("b16", published=published, title="ViT-B/16"), report.entry("b32"), report.entry("unrun"),
-    ]  # fmt: skip
+    entries = [report.entry("b16", published=published, title="ViT-B/16"), report.entry("b32"), report.entry("unrun")]
     for seed in (0, 1, 2):
         cost = {"seconds_total": 600 + 60 * seed, "seconds_validation": 100.0, "seconds_evaluation": 20.0}
         report.write_run(root, entries[0], seed, accuracy=0.9, cost=cost, diverged=seed == 2)

@@ -106,11 +106,13 @@ def test_a_run_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             assert picture.width > 1000
     receipt = read_json(out / "receipt.json")
     assert {Path(path).name for path in receipt["inputs"]} == {
-        "checkpoint.safetensors", "receipt.json", "predictions.csv", f"pixels{SIDE}.npy", f"pixels{SIDE}.csv",
-    }  # fmt: skip
-    assert {Path(path).name for path in receipt["outputs"]} == {
-        "maps.npz", "attention.csv", "maps.png", "rollout.png",
-    }  # fmt: skip
+        "checkpoint.safetensors",
+        "receipt.json",
+        "predictions.csv",
+        f"pixels{SIDE}.npy",
+        f"pixels{SIDE}.csv",
+    }
+    assert {Path(path).name for path in receipt["outputs"]} == {"maps.npz", "attention.csv", "maps.png", "rollout.png"}
 
 
 def test_a_head_of_attention_over_nodes_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

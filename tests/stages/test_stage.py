@@ -28,16 +28,15 @@ DEVICE_STAGES = {
     "attribution": (ORIGIN | {"attribution": {}}, [*CHECKPOINT, "--pixels", "pixels8.npy"]),
     "features": (JOB, SEEDS),
     "find_lr": (JOB, SEEDS),
-    "judge": ({"audit": {}}, [
-        "--samples", "samples.npy", "--generator", "receipt.json", "--classifier", "c", "--hashes", "h", *IMAGES
-    ]),
+    "judge": (
+        {"audit": {}},
+        ["--samples", "samples.npy", "--generator", "receipt.json", "--classifier", "c", "--hashes", "h", *IMAGES],
+    ),
     "sample": ({"sampling": {}, "shown": 1}, CHECKPOINT),
     "train": (JOB, [*SEEDS, "--state", "state"]),
-    "train_detector": (DETECTION, [
-        "--pixels", "p.npy", "--annotations", "a.json", "--seeds", "0", "--state", "state"
-    ]),
+    "train_detector": (DETECTION, ["--pixels", "p.npy", "--annotations", "a.json", "--seeds", "0", "--state", "state"]),
     "train_generator": (JOB, [*SEEDS, "--state", "state"]),
-}  # fmt: skip
+}
 
 
 class Leased(Exception):

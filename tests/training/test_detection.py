@@ -53,9 +53,8 @@ def test_a_toy_set_is_learnt_by_heart_in_seconds(tmp_path: Path):
 def test_the_history_has_both_losses_and_what_is_chosen_by(tmp_path: Path):
     outcome = train(tmp_path, scene_splits())
     row = outcome.history[-1]
-    assert list(row) == [
-        "epoch", "lr", "train_loss", "train_class_loss", "train_box_loss", "val_loss", *(f"val_{f}" for f in COCO_METRICS)
-    ]  # fmt: skip
+    losses = ("train_loss", "train_class_loss", "train_box_loss", "val_loss")
+    assert list(row) == ["epoch", "lr", *losses, *(f"val_{metric}" for metric in COCO_METRICS)]
     assert row["train_loss"] == pytest.approx(row["train_class_loss"] + row["train_box_loss"], rel=1e-5)
 
 
@@ -233,9 +232,7 @@ def test_a_folder_holds_what_the_contract_says(workdir: Path):
     assert receipt["classes"] == ["red", "blue"]
     assert receipt["category_ids"] == list(CATEGORY_IDS)
     assert set(receipt["outputs"]) == {f"results/arm/seed0/{name}" for name in FILES}
-    assert set(receipt["inputs"]) == {
-        "scenes64-96-least.npy", "scenes64-96-least.csv", "annotations.json"
-    }  # fmt: skip
+    assert set(receipt["inputs"]) == {"scenes64-96-least.npy", "scenes64-96-least.csv", "annotations.json"}
 
 
 def test_a_run_repeated_gives_the_same_bytes_but_for_time(workdir: Path):

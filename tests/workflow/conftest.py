@@ -1,7 +1,7 @@
 """A copy of the project in which a part of the demo has been run once, for all tests of the workflow.
 
-That part is the residual networks on flowers, with two seeds and few epochs. The demo as a whole is tested in `tests/demo`,
-on a demo that `.ci/run` makes anyway.
+That part is the residual networks on flowers, with two seeds and few epochs. The demo as a whole is tested in
+`tests/demo`, on a demo that `.ci/run` makes anyway.
 """
 
 import os

@@ -9,8 +9,8 @@ from tests.workflow.conftest import snakemake
 from tests.workflow.test_readme import BLOCKS
 
 SMALL = (
-    "{own_boxes/retinanet18: {data: {short_side: 64, long_side: 64}, model: {arguments: {norm: gn, blocks: [1, 1, 1, 1], "
-    "widths: [8, 16, 16, 16], pyramid_width: 16, head_layers: 1}}, recipe: {epochs: 2}}}"
+    "{own_boxes/retinanet18: {data: {short_side: 64, long_side: 64}, recipe: {epochs: 2}, model: {arguments: "
+    "{norm: gn, blocks: [1, 1, 1, 1], widths: [8, 16, 16, 16], pyramid_width: 16, head_layers: 1}}}}"
 )
 
 

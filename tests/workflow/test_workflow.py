@@ -154,8 +154,10 @@ def test_attention_over_nodes_is_planned_for_heads_on_a_resnet(fresh):
     """Of both arms of the head that the demo trains, and the study's figures of it with it."""
     paths = planned(fresh, "techniques")
     assert {path.rpartition("attention_")[2] for path in paths if "/figures/attention_" in path} == {
-        "nodes.png", "heads.png", "change.png",
-    }  # fmt: skip
+        "nodes.png",
+        "heads.png",
+        "change.png",
+    }
     head = "results/demo/techniques/resnet18_then_graph"
     seen = {path for path in planned(fresh, "explanation") if path.startswith(head) and path.endswith("nodes.png")}
     assert seen == {f"{head}/{arm}/seed0/attention/nodes.png" for arm in ("corrected", "as_published")}
@@ -175,14 +177,19 @@ def test_answers_are_explained_where_it_is_asked_for(fresh):
     assert {p.rpartition("attribution_")[2] for p in figures} == {"maps.png", "scores.png"}
 
 
+def changed(experiment: str, keys: str) -> str:
+    return f"experiments={{{experiment}: {{{keys}}}}}"
+
+
+RESNET = "flowers/resnet18_scratch"
 MISTAKES = {
     "preset=demmo": "unknown preset 'demmo', did you mean 'demo'?",
     "seedz=3": "unknown key 'seedz', did you mean 'seeds'?",
     "studies=[flower]": "unknown study 'flower', did you mean 'flowers'?",
-    "experiments={flowers/resnet18_scratch: {model: {name: resnet81}}}": "unknown model 'resnet81'",
-    "experiments={flowers/resnet18_scratch: {model: {arguments: {depth: 4}}, attention: {}}}": "asks for block 9, and the network has 4 blocks",
-    "experiments={techniques/resnet18_plain: {attention: {of: nodes}}}": "cifar_resnet18 has no attention of nodes",
-    "experiments={flowers/resnet18_scratch: {data: {dataset: demo71}}}": "unknown data set 'demo71', did you mean 'demo17'?",
+    changed(RESNET, "model: {name: resnet81}"): "unknown model 'resnet81'",
+    changed(RESNET, "model: {arguments: {depth: 4}}, attention: {}"): "asks for block 9, and the network has 4 blocks",
+    changed("techniques/resnet18_plain", "attention: {of: nodes}"): "cifar_resnet18 has no attention of nodes",
+    changed(RESNET, "data: {dataset: demo71}"): "unknown data set 'demo71', did you mean 'demo17'?",
 }
 
 
@@ -196,7 +203,7 @@ def test_a_mistake_stops_before_anything_runs(fresh, mistake):
 
 
 MISSING = {
-    "results/demo/flowers/resnet18_scratch/published/seed0/metrics.json": "results/demo/flowers/resnet18_scratch/corrected/seed0/metrics.json",
+    f"results/demo/{RESNET}/published/seed0/metrics.json": f"results/demo/{RESNET}/corrected/seed0/metrics.json",
     "results/demo/flowers/comparson.csv": "results/demo/flowers/comparison.csv",
     "pretran": "pretrain",
 }
