@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from calibration_table import tables
-from calibration_world import ACCURACY, arm_of, draw, draw_detectors
+from simulated_runs import ACCURACY, arm_of, draw, draw_detectors
 from machine import machine
 from numpy.typing import NDArray
 from scipy.special import stdtr
