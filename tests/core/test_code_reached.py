@@ -10,7 +10,7 @@ import pytest
 from florilegium.core.definitions import Module, read_module
 from florilegium.core.fingerprint import Code, package_code
 from florilegium.models import registry
-from tests.helpers.module_closure import ROOT, bound, closure, modules, parsed, programs
+from tests.helpers.package import ROOT, bound, closure, modules, parsed, programs
 
 SAMPLE = 50  # definitions that are changed one after another, in files, for all programs
 # What nothing here follows. A class that hears of its subclasses is one that a module may join without being named.

@@ -15,7 +15,7 @@ import pytest
 import florilegium
 from florilegium.core.fingerprint import package_code
 from florilegium.models import registry
-from tests.helpers.module_closure import modules, statements
+from tests.helpers.package import modules, statements
 
 RECORDER = Path(__file__).with_name("record_calls.py")
 PACKAGE = Path(florilegium.__file__).parent

@@ -1,6 +1,6 @@
-"""What a module reaches by whole modules: every import of every module counts, whether a name of it is used or not.
+"""The modules of the package and what they import, read from their source.
 
-Not a test: an older and coarser rule, which the definitions that a stage reaches are held against.
+`closure` is an older and coarser rule than the definitions that a program reaches: whole modules count.
 """
 
 import ast
@@ -36,7 +36,7 @@ def closure(module: str) -> set[str]:
     while waiting:
         if (name := waiting.pop()) not in seen:
             seen.add(name)
-            waiting.extend(_imports(name))
+            waiting.extend(imports(name))
     return seen
 
 
@@ -58,7 +58,8 @@ def bound(statement: ast.stmt) -> set[str]:
 
 
 @cache
-def _imports(module: str) -> frozenset[str]:
+def imports(module: str) -> frozenset[str]:
+    """The modules of the package that `module` imports, inside functions and conditions, too."""
     names: set[str] = set()
     for node in ast.walk(parsed(module)):
         if isinstance(node, ast.Import):
