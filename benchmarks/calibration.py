@@ -1,4 +1,4 @@
-"""How often the paired test errs where there is no effect, and how much it sees of one.
+"""Error rates of the paired test where there is no effect, and its power where there is one.
 
     python benchmarks/calibration.py --out calibration.json            the whole grid, on two cores some minutes
     python benchmarks/calibration.py --out calibration.json --draws 500
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 from calibration_table import tables
-from simulated_runs import ACCURACY, arm_of, draw, draw_detectors
 from machine import machine
 from numpy.typing import NDArray
 from scipy.special import stdtr
+from simulated_runs import ACCURACY, arm_of, draw, draw_detectors
 
 from florilegium.core.files import write_json, write_text
 from florilegium.report.average_precision import coco_scores, error_covariance, resampled

@@ -1,4 +1,4 @@
-"""What comes before and after a detector's training steps: the first batch, evaluation, inference."""
+"""The time before and after a detector's training steps: the first batch, evaluation, inference."""
 
 import math
 import time

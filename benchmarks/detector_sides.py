@@ -148,7 +148,7 @@ def rate(
 
 
 def seconds(run: Callable[[], object], device: torch.device) -> float:
-    """What `run` takes; on a GPU between two events, from an idle device until it is idle again."""
+    """Seconds that `run` takes; on a GPU between two events, from an idle device until it is idle again."""
     if device.type != "cuda":
         started = time.perf_counter()
         run()

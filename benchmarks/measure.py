@@ -1,4 +1,4 @@
-"""What the benchmarks of rates share: interleaved blocks, and the interval of a median."""
+"""Shared by the benchmarks of rates: interleaved blocks, and the interval of a median."""
 
 import statistics
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Runs that never were: whether image n is right in seed s of an arm, drawn from a model whose accuracy is known, and
+"""Simulated runs: right and wrong answers by image, seed and arm, from a model whose accuracy is known, and
 detectors whose seeds scatter.
 
 An image is right where `skill + image + arm and image + seed + chance > 0`, all normal (a probit model with
@@ -23,7 +23,7 @@ IMAGES_DIFFER = 1.5  # standard deviation of the images' difficulty; chance has 
 
 @dataclass(frozen=True)
 class Arm:
-    """How an arm answers; `taste` is how much its difficulties are its own, `seed` how much seeds differ."""
+    """An arm's answers: `taste` is the standard deviation of difficulties of its own, `seed` that between seeds."""
 
     skill: float
     seed: float

@@ -1,4 +1,4 @@
-"""What stands in for apex beside study 3's code: half-precision weights that follow single-precision ones."""
+"""The stand-in for apex beside study 3's code: half-precision weights that follow single-precision ones."""
 
 import sys
 from pathlib import Path

@@ -23,7 +23,7 @@ def place(code: CodeType) -> tuple[str, int]:
 
 
 def counts(code: CodeType, frame: FrameType | None) -> bool:
-    """Whether a call from `frame` counts: not below UNSEEN, and of what an import runs the modules alone."""
+    """True if a call from `frame` counts: not below UNSEEN; while a module is imported, that of the module alone."""
     while frame is not None:
         if "{}:{}".format(*place(frame.f_code)) == unseen:
             return False

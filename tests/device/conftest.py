@@ -1,4 +1,4 @@
-"""What only a GPU can show. Without one, these tests skip and say so."""
+"""Fixtures of the tests that need a GPU. Without one they skip and say so."""
 
 import json
 import os

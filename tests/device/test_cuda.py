@@ -60,7 +60,7 @@ def test_a_killed_run_ends_in_the_bits_of_one_that_was_not(train, start, after):
 
 
 def _epochs(state: Path) -> int:
-    """How many epochs the saved state has seen; 0 while there is none."""
+    """The epochs that the saved state has seen; 0 while there is none."""
     try:
         saved = torch.load(state / "state.pt", map_location="cpu", weights_only=False)
         return len(saved["progress"]["history"])

@@ -60,7 +60,7 @@ def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
 
 @dataclass
 class Site:
-    """What a server holds and how it answers; `asked` lists (path, Range header)."""
+    """The files of a server and its faults; `asked` lists (path, Range header)."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)

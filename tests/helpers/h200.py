@@ -1,4 +1,4 @@
-"""What was measured on one NVIDIA H200, as the estimate sees it: benchmarks/results, and what runs' own clocks said.
+"""Measurements on one NVIDIA H200, as the estimate sees them: benchmarks/results, and what runs' own clocks said.
 
 `python -m tests.helpers.h200` prints the table of docs/speed.md.
 """

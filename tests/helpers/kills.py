@@ -34,7 +34,7 @@ SEEDS = ("seed0", "seed1")
 
 @dataclass
 class Kills:
-    """What was done to a training, and what became of it."""
+    """The kills of a training, and the starts and unlocks that it took."""
 
     by_kind: Counter = field(default_factory=Counter)
     starts: int = 0
@@ -42,23 +42,23 @@ class Kills:
 
 
 def ctrl_c(process: subprocess.Popen) -> None:
-    """What a terminal does: the whole group gets SIGINT."""
+    """As a terminal does: the whole group gets SIGINT."""
     os.killpg(process.pid, signal.SIGINT)
 
 
 def terminate(process: subprocess.Popen) -> None:
-    """What a cluster or a shutdown does."""
+    """As a cluster or a shutdown does."""
     os.killpg(process.pid, signal.SIGTERM)
 
 
 def kill_trainer(process: subprocess.Popen) -> None:
-    """What the kernel does when memory runs out; Snakemake lives and tries again by itself."""
+    """As the kernel does when memory runs out; Snakemake lives and tries again by itself."""
     for trainer in trainers(process):
         trainer.kill()
 
 
 def kill_group(process: subprocess.Popen) -> None:
-    """What a power cut does."""
+    """As a power cut does."""
     os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -118,7 +118,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
 
 
 def wait_for_trainer(process: subprocess.Popen) -> bool:
-    """Whether a trainer runs below `process`; False once that has ended."""
+    """True once a trainer runs below `process`; False once that has ended."""
     while process.poll() is None:
         if trainers(process):
             return True

@@ -291,7 +291,7 @@ def material_of(
     pixels: dict[str, Path] | None = None,
     **more: Any,
 ) -> Material:
-    """What figures are drawn from: the runs below `root`, and their tables."""
+    """The material of figures: the runs below `root`, and their tables."""
     study = read(Study, json.dumps(description))
     runs = read_study(root, study)
     tables = tabulate(study, runs, {})

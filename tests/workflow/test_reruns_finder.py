@@ -32,7 +32,7 @@ def copy(demo: Path, everything: set[str], tmp_path: Path) -> Path:
 
 
 def change(copy: Path, **recipe: object) -> set[str]:
-    """What of the study is due after a change of the recipe, reports left out."""
+    """The outputs of the study that are due after a change of the recipe, reports left out."""
     configure(copy, experiments={"techniques/resnet18_finder": {"recipe": recipe}})
     return below(planned(copy, "all"), f"{STUDY}resnet")
 

@@ -1,4 +1,4 @@
-"""What decides whether a job runs again comes from one call, and code and versions are of the same roots."""
+"""The parameters that decide reruns come from one call, and code and versions are of the same roots."""
 
 import ast
 import re
