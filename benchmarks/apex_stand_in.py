@@ -1,4 +1,4 @@
-"""The part of apex, a library that no longer installs, that the published code of study 3 needs: its optimisation level O2.
+"""The part of apex that the published code of study 3 needs: its optimisation level O2. It no longer installs.
 
 The network and its input become half precision, batch normalisation and the loss that is returned stay single. The
 optimiser works on single-precision copies of the weights, the loss is scaled, and a step whose gradients
