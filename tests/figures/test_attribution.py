@@ -11,8 +11,7 @@ from PIL import Image
 from florilegium.explanation.records import Attributions
 from florilegium.figures.attribution import READ, draw, sources, tinted
 from florilegium.figures.material import Material
-from florilegium.figures.registry import KINDS, planned
-from florilegium.report.page import plots_of
+from florilegium.figures.registry import KINDS, planned, plots_of
 from florilegium.report.scores import RANDOM, summarise
 from florilegium.report.study import Study, read
 from tests.helpers import report as world

@@ -17,7 +17,7 @@ from florilegium.figures import style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned
 from florilegium.report.arms import Arms
-from florilegium.report.page import DATASET_HEADER, dataset_row
+from florilegium.report.page import dataset_table
 from florilegium.report.runs import epochs_to_90_percent
 from florilegium.report.scores import read_scores, readable_scores, scores
 from florilegium.report.statistics import one_more
@@ -224,5 +224,6 @@ def test_a_data_set_tells_its_boxes_and_what_was_wrong_with_them() -> None:
     read_page = read(Page, json.dumps({**page, "datasets": {"scenes": source}}))
     summary = dict.fromkeys(("n_images", "n_classes", "n_train", "n_val", "n_test"), 12)
     summary |= {"n_boxes": 1635, "n_bad_boxes": 3, "n_cut_boxes": 7}
-    row = dataset_row(read_page, "scenes", {**summary, "split_origin": "files", "absent_classes": []})
-    assert dict(zip(DATASET_HEADER, row, strict=True))["Boxes"] == ("1,635; 3 bad, left out; 7 cut at the border")
+    summaries = {"scenes": {**summary, "split_origin": "files", "absent_classes": []}}
+    header, (row,) = dataset_table(read_page, summaries)
+    assert dict(zip(header, row, strict=True))["Boxes"] == "1,635; 3 bad, left out; 7 cut at the border"

@@ -13,7 +13,7 @@ from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, members
 from florilegium.figures.style import Drawing
-from florilegium.report.comparison import differences_of
+from florilegium.report.comparison import difference_row
 from florilegium.report.runs import counted, value
 from florilegium.report.statistics import Interval, one_more, student
 from florilegium.report.study import SHARE, Entry, Key
@@ -375,7 +375,7 @@ def draw_seeds(material: Material, plot: Plot) -> Drawing:
 def _tests(material: Material, entries: Sequence[Entry]) -> dict[int, Any]:
     """The test of each seed that an arm has to itself, by seed."""
     lone = {e.key: [run.seed for run in material.finished(e)] for e in entries}
-    rows = {lone[e.key][0]: differences_of(material.differences, e) for e in entries if len(lone[e.key]) == 1}
+    rows = {lone[e.key][0]: difference_row(material.differences, e) for e in entries if len(lone[e.key]) == 1}
     return {seed: row for seed, row in rows.items() if row is not None}
 
 

@@ -12,7 +12,7 @@ from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import CONVERGENCE_ROLES, Plot, members
 from florilegium.figures.style import Drawing
-from florilegium.report.comparison import differences_of, shown
+from florilegium.report.comparison import difference_row, is_significant
 from florilegium.report.runs import value
 from florilegium.report.study import LEAKY, Entry, labels
 from florilegium.report.tables import equals, judged, measured, p_value, points
@@ -122,14 +122,14 @@ def _slope(ax: Axes, material: Material, leaky: Entry, clean: Entry, colour: str
 
 
 def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -> None:
-    test = differences_of(material.differences, entry)
+    test = difference_row(material.differences, entry)
     if test is None:
         ax.text(0, y, "  no paired test", va="center", color=style.SOFT)
         return
     summary = 100 * test.difference, 100 * test.ci_low, 100 * test.ci_high
     marks.estimate(ax, summary, y, colour, width=3)
     remark = f"{points(test.difference)} points, p {equals(p_value(test.p_adjusted))}"
-    if not shown(test):
+    if not is_significant(test):
         remark += f": none shown (detectable: {points(test.detectable).removeprefix('+')})"
     ax.annotate(remark, (summary[0], y), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=9)
 

@@ -322,6 +322,11 @@ def left_out(study: Study) -> list[Plot]:
     return [plot for plot in _candidates(study) if plot.lacks]
 
 
+def plots_of(study: Study) -> list[Plot]:
+    """The figures of a study that can be drawn from a reference and committed."""
+    return [plot for plot in planned(study) if not KINDS[plot.kind].reads]
+
+
 def _candidates(study: Study) -> Iterator[Plot]:
     for choice in study.figures:
         if any(kind.takes(choice.name) for kind in KINDS.values()):

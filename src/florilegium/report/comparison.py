@@ -118,7 +118,7 @@ def _rows(
     for metric, published in _wanted(entry, own):
         used = counted(metric, own)
         over = entry.over(published) if published else entry.baseline_key
-        difference = differences_of(differences, entry, over)
+        difference = difference_row(differences, entry, over)
         tested = metric in (entry.scoring.main, GAIN) and difference is not None
         (mean, low, high), n_seeds = _measured(metric, entry.key, over, arms, difference)
         judgement = judge(study, entry, metric, published, own, (mean, low, high), images)
@@ -199,7 +199,7 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
     return notes
 
 
-def differences_of(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
+def difference_row(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
     """The row of an arm against another (without `other` its baseline) in the table of differences; None when the two
     have no paired test."""
     rows = arm_rows(differences, entry.key)
@@ -212,6 +212,6 @@ def arm_rows(table: pd.DataFrame, key: Key) -> pd.DataFrame:
     return table[(table["experiment"] == key[0]) & (table["arm"] == key[1])]
 
 
-def shown(row: Any) -> bool:
+def is_significant(row: Any) -> bool:
     """True if a row of the table of differences is significant among all tests of its study."""
     return bool(row.p_adjusted < SIGNIFICANT)

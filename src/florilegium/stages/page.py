@@ -10,7 +10,7 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
-from florilegium.figures.registry import planned
+from florilegium.figures.registry import left_out, planned
 from florilegium.report.evidence import Evidence
 from florilegium.report.page import TEMPLATES, render_page
 from florilegium.report.runs import RUN_FILES
@@ -27,7 +27,8 @@ def main() -> None:
         page = read(Page, arguments.spec)
         images = {path.parent.name: path for path in arguments.images}
         evidence = Evidence(page, arguments.results, images)
-        write_text(arguments.out, render_page(evidence))
+        plots = {name: [*planned(study), *left_out(study)] for name, study in page.studies.items()}
+        write_text(arguments.out, render_page(evidence, plots))
         receipt.spec = page.model_dump(mode="json")
         receipt.inputs += [*sources(evidence), *arguments.images]
         receipt.outputs += [arguments.out]
