@@ -22,6 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, nctdtrinc, ndtri, polygamma, stdtrit
 
+MOST_DF = 3.0  # of a prior
+SHARE_OF_OTHERS = 0.5  # of the degrees of freedom of the other arms
+FEWEST_ARMS = 3
+LEVEL = 0.95
+POWER = 0.8  # four of five repetitions
+SMALLEST = sys.float_info.min  # the least p-value: none is zero
+
+
+# The prior
+
 
 @dataclass(frozen=True)
 class Scatter:
@@ -56,17 +66,12 @@ def pooled_scatter(arms: Sequence[tuple[float, int]]) -> Scatter | None:
 
     Variances are above zero: no less than the variance that images alone give one seed's score.
     """
-    arms = [(variance, n_seeds) for variance, n_seeds in arms if n_seeds > 1]
-    if len(arms) < FEWEST_ARMS:
+    known = np.array([(variance, n_seeds - 1.0) for variance, n_seeds in arms if n_seeds > 1])
+    if len(known) < FEWEST_ARMS:
         return None
-    variances = np.array([variance for variance, _ in arms])
-    df = np.array([n_seeds - 1.0 for _, n_seeds in arms])
-    others = float(df.sum() - df.max())
-    return Scatter(
-        float(np.average(variances, weights=df)),
-        min(_prior_df(variances, df), SHARE_OF_OTHERS * others, MOST_DF),
-        len(arms),
-    )
+    variances, df = known.T.copy()
+    most = min(SHARE_OF_OTHERS * float(df.sum() - df.max()), MOST_DF)
+    return Scatter(float(np.average(variances, weights=df)), min(_prior_df(variances, df), most), len(known))
 
 
 def _prior_df(variances: Any, df: Any) -> float:
@@ -82,17 +87,12 @@ def _prior_df(variances: Any, df: Any) -> float:
     return 2 * high
 
 
-MOST_DF = 3.0  # of a prior
-SHARE_OF_OTHERS = 0.5  # of the degrees of freedom of the other arms
-FEWEST_ARMS = 3
-LEVEL = 0.95
-POWER = 0.8  # four of five repetitions
-SMALLEST = sys.float_info.min  # no p-value is nothing
+# Variances of one mean
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Variances of a mean, from seeds and from images, each with its degrees of freedom; arrays of one shape, too.
+    """Variances of a mean, from seeds and from images, each with its degrees of freedom; numbers, or arrays of one shape.
     Infinite degrees of freedom mean the normal distribution."""
 
     seeds: Any
@@ -173,8 +173,8 @@ def _with_two_images(of_image: Any, mean: Any) -> tuple[Any, Any]:
 def image_parts(squares: Any, of_seed: Any, of_image: Any, mean: Any) -> tuple[Any, Any]:
     """Variances of a mean score by the choice of images: each seed's own part, and the part that all seeds share.
 
-    Mean squares of the two-way table of seeds and images, from its sum of squares (...,) and its means by seed
-    (..., S), by image (..., N) and over all (...,): the second is (MS_image - MS_rest) / (S N), where it is positive.
+    Mean squares of the two-way table of seeds and images, from its sum of squares (...,) and its means by seed (..., S), by
+    image (..., N) and over all (...,): the second is (MS_image - MS_rest) / (S N), where it is positive.
     """
     n_seeds, n_images = of_seed.shape[-1], of_image.shape[-1]
     by_image = (of_image**2).sum(axis=-1) - n_images * mean**2
