@@ -19,10 +19,10 @@ from florilegium.figures.registry import KINDS, planned
 from florilegium.report.arms import Arms
 from florilegium.report.page import dataset_table
 from florilegium.report.runs import epochs_to_90_percent
-from florilegium.report.scores import read_scores, readable_scores, scores
+from florilegium.report.scores import readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Page, read
-from florilegium.report.tables import write_csv
+from florilegium.report.tables import read_csv, write_csv
 from tests.helpers import detection as world
 from tests.helpers import report
 
@@ -198,7 +198,7 @@ def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material
 
 def test_scores_are_read_back_as_tables_for_people(whole: Material, tmp_path: Path) -> None:
     write_csv(scores(whole.study, Arms(whole.runs)), tmp_path / "scores.csv")
-    tables = [table for _, table in readable_scores(whole.study, read_scores(tmp_path))]
+    tables = [table for _, table in readable_scores(whole.study, read_csv(tmp_path / "scores.csv"))]
     (detectors, _), (last, _), (by_class, _), (errors, rows) = tables
     assert detectors == ("Arm", *COCO_METRICS, "AP, last epoch", "Seeds")
     assert last == ("Arm", *COCO_METRICS, "Seeds")

@@ -15,7 +15,7 @@ from florilegium.core.receipts import REFERENCE
 from florilegium.figures.draw import draw
 from florilegium.figures.material import Material
 from florilegium.figures.registry import left_out, plots_of
-from florilegium.report.comparison import difference_row, write_tables
+from florilegium.report.comparison import difference_row
 from florilegium.report.evidence import Evidence, provenance, read_reference
 from florilegium.report.page import document
 from florilegium.report.tables import Table, markdown_table, number, readable_differences
@@ -85,7 +85,7 @@ def write(recomputed: Recomputed, project: Path) -> list[str]:
     for name, evidence in recomputed.references.items():
         with replacing(project / DOCUMENTS / name) as fresh:
             for study, tables in evidence.tables.items():
-                write_tables(tables.by_file(), fresh / study)
+                tables.write(fresh / study)
                 _draw_plots(evidence, study, fresh / study / "figures")
     return changed
 

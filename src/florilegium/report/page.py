@@ -102,12 +102,12 @@ def _rendered(
 
 def _section(study: Study, own: StudyTables, audits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The texts and tables of one study."""
-    comparison = tables.readable(own.comparison)
+    comparison, notes = tables.readable(own.comparison)
     return {
         "study": study,
         "findings": list(findings(study, own.comparison, own.differences, audits)),
-        "comparison": (comparison.header, comparison.rows),
-        "notes": comparison.notes,
+        "comparison": comparison,
+        "notes": notes,
         "differences": tables.readable_differences(own.differences),
         "scores": scores.readable_scores(study, own.scores),
         "costs": scores.readable_costs(study, own.costs),

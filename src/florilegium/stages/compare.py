@@ -9,7 +9,7 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_text
-from florilegium.report.comparison import tabulate, write_tables
+from florilegium.report.comparison import tabulate
 from florilegium.report.runs import RUN_FILES, files_of, read_study
 from florilegium.report.scores import costs_markdown
 from florilegium.report.study import Study, read
@@ -37,7 +37,7 @@ def main() -> None:
         write_text(out.with_name("costs.md"), costs_markdown(study, tables.costs))
         receipt.spec = study.model_dump(mode="json")
         receipt.inputs += files_of(runs, (*RUN_FILES, "receipt.json"))
-        receipt.outputs += write_tables(tables.by_file(), out.parent)
+        receipt.outputs += tables.write(out.parent)
         receipt.outputs += [out.with_suffix(".md"), out.with_name("costs.md")]
 
 

@@ -11,10 +11,9 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.figures import draw
 from florilegium.figures.material import Material
-from florilegium.report.comparison import read_tables
 from florilegium.report.runs import RUN_FILES, files_of, read_study
-from florilegium.report.scores import read_scores
 from florilegium.report.study import Study, read
+from florilegium.report.tables import read_csv
 from florilegium.stages.stage import stage, stage_parser
 
 
@@ -30,20 +29,19 @@ def main() -> None:
         "--scenes", type=Path, nargs="*", default=[], help="resources/<source>/scenes<packing>.npy, or none"
     )
     arguments = parser.parse_args()
-    tables = arguments.comparison.parent
-    inputs = [tables / f"{name}.csv" for name in ("comparison", "differences", "scores")]
-    with stage("figures", arguments, inputs, path=arguments.out / "receipt.json") as receipt:
+    tables = [arguments.comparison.with_name(f"{name}.csv") for name in ("comparison", "differences", "scores")]
+    with stage("figures", arguments, tables, path=arguments.out / "receipt.json") as receipt:
         study = read(Study, arguments.spec)
         packed = {(path.parent.name, path.name): path for path in arguments.pixels}
         places = {entry.dataset: (entry.source, f"pixels{entry.storage_size}.npy") for entry in study.entries}
-        comparison, differences = read_tables(tables)
+        comparison, differences, scores = map(read_csv, tables)
         summaries = {path.parent.name: read_json(path) for path in arguments.images}
         material = Material(
             study=study,
             runs=read_study(arguments.runs, study),
             comparison=comparison,
             differences=differences,
-            scores=read_scores(tables),
+            scores=scores,
             classes={name: summary["classes"] for name, summary in summaries.items()},
             words={name: summary.get("words") or {} for name, summary in summaries.items()},
             pixels={dataset: packed[place] for dataset, place in places.items() if place in packed},
