@@ -181,8 +181,10 @@ def _answers(run: Run) -> tuple[str, Any]:
     """A digest of a run's test images, and its answers as in `TestSet`."""
     if run.task == "classification":
         return run.hits()
-    matches = run.matches() if run.task == "detection" else None
-    return matches.images if matches else "", matches
+    if run.task == "detection":
+        matches = run.matches()
+        return matches.images, matches
+    return "", None
 
 
 def _difference(tests: TestSet, ours: Chosen, theirs: Chosen, differences: Floats) -> Difference | None:

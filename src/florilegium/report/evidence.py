@@ -31,20 +31,13 @@ PAGE_RECEIPT = "report.receipt.json"
 
 @dataclass(frozen=True)
 class Evidence:
-    """The source of tables, plots and documents.
+    """The source of tables, plots and documents."""
 
-    Attributes:
-        page: the description of the preset's report, its studies included.
-        root: the folder that holds `<study>/<experiment>/<arm>/seed<seed>` and `audit`.
-        images: `images.json` of each data set in use, by data set.
-        hardware, date: of the runs, in words and in ISO 8601; documents need both.
-    """
-
-    page: Page
-    root: Path
-    images: Mapping[str, Path]
-    hardware: str = ""
-    date: str = ""
+    page: Page  # the description of the preset's report, its studies included
+    root: Path  # the folder that holds `<study>/<experiment>/<arm>/seed<seed>` and `audit`
+    images: Mapping[str, Path]  # `images.json` of each data set in use, by data set
+    hardware: str = ""  # of the runs, in words; documents need it
+    date: str = ""  # of the runs, ISO 8601; documents need it
 
     @cached_property
     def runs(self) -> dict[str, dict[Key, list[Run]]]:
@@ -138,7 +131,7 @@ def refuse(folder: Path, faults: Sequence[str]) -> None:
     """Raise `UserError` for the first of the faults below `folder`, if there are any."""
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise UserError(f"{faults[0]}{more}; `python -m florilegium verify {folder.as_posix()}` tells all")
+        raise UserError(f"{faults[0]}{more}; `python -m florilegium verify {folder.as_posix()}` lists all")
 
 
 def check_run(run: Run) -> None:

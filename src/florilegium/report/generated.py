@@ -83,11 +83,10 @@ def _row(images: Set) -> dict[str, Any]:
     }
     if entry.samples.judge:
         judged = images.judged()
-        mean, low, high = recognised(judged)
-        row |= {"accuracy": mean, "ci_low": low, "ci_high": high}
+        row |= zip(("accuracy", "ci_low", "ci_high"), recognised(judged), strict=True)
         row |= {"copies": sum(j["copies"] for j in judged), "n_images": sum(j["n"] for j in judged)}
-        for key in ("median_distance", "median_distance_of_test_images"):
-            row[key] = float(np.mean([j[key] for j in judged]))
+        distances = ("median_distance", "median_distance_of_test_images")
+        row |= {key: float(np.mean([j[key] for j in judged])) for key in distances}
     return row
 
 

@@ -35,13 +35,7 @@ SMALLEST = sys.float_info.min  # the least p-value: none is zero
 
 @dataclass(frozen=True)
 class Scatter:
-    """A prior for the variance of one arm's score between seeds.
-
-    Attributes:
-        variance: of one seed's score.
-        df: the prior's degrees of freedom.
-        n_arms: the number of arms that it was estimated from.
-    """
+    """A prior for the variance of one arm's score between seeds, with its degrees of freedom, estimated from `n_arms`."""
 
     variance: float
     df: float

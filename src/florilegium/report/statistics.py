@@ -44,10 +44,8 @@ ALIKE = "images alone; all seeds differ on all images alike"
 class Difference:
     """A paired difference (first arm minus second), its 95 % interval and two-sided p.
 
-    Attributes:
-        detectable: the smallest difference that as many seeds and images would have shown (p < 0.05) in four of five
-            repetitions.
-        method: the sources of variation in the interval.
+    `detectable` is the smallest difference that as many seeds and images would have shown (p < 0.05) in four of five
+    repetitions, `method` names the sources of variation in the interval.
     """
 
     mean: float
@@ -75,10 +73,8 @@ def paired_difference(a: Hits, b: Hits, scatter: Scatter | None = None) -> Diffe
         ValueError: shapes that are not two equal (seeds, images).
     """
     if a.shape != b.shape or a.ndim != 2 or 0 in a.shape:
-        raise ValueError(
-            f"hits of shapes {a.shape} and {b.shape} are not two equal (seeds, images) arrays; compare arms over "
-            "the seeds and test images that both have"
-        )
+        shapes = f"hits of shapes {a.shape} and {b.shape} are not two equal (seeds, images) arrays"
+        raise ValueError(f"{shapes}; compare arms over the seeds and test images that both have")
     d = a.astype(np.int8) - b.astype(np.int8)
     if len(d) > 1 and d.min() < d.max():
         centre, spread = paired_spread(d, scatter)
@@ -99,14 +95,8 @@ def resampled_difference(
 
     The error of each seed's difference comes from resampled images: Obuchowski and Rockette (1995, Communications in
     Statistics B 24:285-308), whose test is that of `paired_difference` where the score is a mean (Hillis et al. 2005,
-    Statistics in Medicine 24:1579-1607).
-
-    Args:
-        differences: of the scores, a seed each, shape (S,).
-        variance: of one seed's difference over resamples of the images.
-        covariance: of two seeds' differences over resamples of the images.
-        n_images: the number of test images.
-        scatter: as in `paired_difference`.
+    Statistics in Medicine 24:1579-1607). `differences` (S,) are of the scores, a seed each; `variance` of one seed's
+    difference and `covariance` of two seeds' are over resamples of the images; `scatter` is as in `paired_difference`.
     """
     values = np.asarray(differences, dtype=np.float64)
     mean = float(values.mean())
