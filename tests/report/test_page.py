@@ -17,7 +17,8 @@ from florilegium.report.study import Page, read
 from tests.helpers import report as world
 
 AUDIT = {
-    "a": "flowers102", "b": "flowers17", "radius": 10, "pixel_threshold": 0.01, "dihedral": True, "n_a": 8189, "n_b": 1360,
+    "a": "flowers102", "b": "flowers17", "radius": 10, "pixel_threshold": 0.01, "dihedral": True,
+    "n_a": 8189, "n_b": 1360,
     "n_flat_a": 0, "n_flat_b": 0, "n_candidates": 90, "n_same_picture": 54, "n_pairs": {"train/test": 54},
     "n_exposed": {"train": 20, "val": 16, "test": 18}, "transforms": {}, "classes": [], "n_dropped": 34, "leak": True,
 }  # fmt: skip

@@ -213,7 +213,8 @@ def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
 
 
 def test_a_reference_is_verified_with_all_other_results(here: Path, monkeypatch, capsys) -> None:
-    """Its runs' receipts name files of the live run: they are made again, or gone, and that is no fault of the reference."""
+    """Its runs' receipts name files of the live run: they are made again, or gone, and that is no fault of the
+    reference."""
     shutil.rmtree(RESULTS)
     assert command(monkeypatch, "verify", "results") == 0
     said = capsys.readouterr().out

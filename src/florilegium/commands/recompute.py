@@ -26,9 +26,9 @@ CLOSING = "<!-- end of results -->"
 VERSIONS = ("commit", "python", "torch")  # of all that a reference's document lists
 IN_README = "the README's rows"
 DESCRIPTION = """\
-Read every reference below results/reference, check it against its receipt, and write from it docs/results/<reference>.md
-with its tables and plots, and the README's block of results, whose rows docs/results/readme.yaml names. Run it in the
-project's folder."""
+Read every reference below results/reference, check it against its receipt, and write from it the document
+docs/results/<reference>.md with its tables and plots, and the README's block of results, whose rows
+docs/results/readme.yaml names. Run it in the project's folder."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,7 +56,7 @@ def recompute(project: Path) -> Recomputed:
     """Read each reference below `project`, compute its tables, and write its texts into memory.
 
     Raises:
-        UserError: there is no reference, one does not fit its receipt, or a row of the README names what does not exist.
+        UserError: there is no reference, one does not fit its receipt, or a row of the README names none of its arms.
     """
     folders = sorted(path for path in (project / "results" / REFERENCE).glob("[!.]*") if path.is_dir())
     if not folders:

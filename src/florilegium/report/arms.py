@@ -74,7 +74,7 @@ class TestSet:
         return dict(zip(self.runs, of_arms, strict=True))
 
     def own_variance(self, metric: str, key: Key) -> float:
-        """The least variance of a metric between seeds: that by the choice of images in each seed on its own, if known."""
+        """The least variance of a metric between seeds: that by the choice of images in each seed alone."""
         least = one_image(self.n_images)
         if metric == "top1" and len(self.runs[key]) > 1:
             return max(least, own_variance(self.hits[key]))
@@ -126,8 +126,8 @@ class Arms:
         return by_arm
 
     def summary(self, metric: str, key: Key) -> Interval:
-        """Mean of a metric and its 95 % interval: for a score on test images over seeds and images (of one seed over images
-        alone, where the answers are known), for anything else over seeds."""
+        """Mean of a metric and its 95 % interval: for a score on test images over seeds and images (of one seed over
+        images alone, where the answers are known), for anything else over seeds."""
         tests = self._test_sets.get(key)
         if tests is None or metric not in SCORING[tests.task].scores:
             return over_seeds(metric, self.runs[key])

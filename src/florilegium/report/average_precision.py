@@ -1,10 +1,10 @@
 """COCO's twelve scores on resampled test images, from matches that were made once.
 
 Average precision is no mean over images: the rank of each detection depends on all of them. Its error is therefore
-estimated by the bootstrap (Efron 1979, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7:1-26),
-with the same resamples for all runs, so that seeds and arms are paired by image. An image that is drawn w times has the
-weight w. This equals pycocotools on a set that holds the image w times with successive ids, except that the w copies of a
-detection stay together in the ranking even where an image has equal scores of one class.
+estimated by the bootstrap (Efron 1979, "Bootstrap methods: another look at the jackknife", Annals of Statistics
+7:1-26), with the same resamples for all runs, so that seeds and arms are paired by image. An image that is drawn w
+times has the weight w. This equals pycocotools on a set that holds the image w times with successive ids, except that
+the w copies of a detection stay together in the ranking even where an image has equal scores of one class.
 """
 
 from collections.abc import Iterator, Sequence
@@ -101,11 +101,12 @@ def _check_same_images(runs: Sequence[Matches]) -> None:
 def error_covariance(draws: Floats) -> tuple[float, float]:
     """The variance of a run's error by the choice of images, and the covariance of the errors of two runs.
 
-    `draws` (B, R) are a score of R runs, or its difference between two arms by seed, on B resamples. Returns the mean over
-    runs of the variance and the mean over pairs of runs of the covariance: the error covariances of Obuchowski and Rockette
-    (1995, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests", Communications in Statistics
-    B 24:285-308) by resampling of cases, as in Hillis (2007, Statistics in Medicine 26:596-619), with seeds for readers and
-    images for cases. A single run has no pair, and a covariance of zero. Draws without an object to count are left out.
+    `draws` (B, R) are a score of R runs, or its difference between two arms by seed, on B resamples. Returns the mean
+    over runs of the variance and the mean over pairs of runs of the covariance: the error covariances of Obuchowski and
+    Rockette (1995, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests", Communications
+    in Statistics B 24:285-308) by resampling of cases, as in Hillis (2007, Statistics in Medicine 26:596-619), with
+    seeds for readers and images for cases. A single run has no pair, and a covariance of zero. Draws without an object
+    to count are left out.
 
     Raises:
         ValueError: fewer than two draws are left.

@@ -33,7 +33,7 @@ OWN_SPLIT = "project's own"
 
 @dataclass(frozen=True)
 class StudyTables:
-    """The tables of a study: those of `compare`, `scores.costs` and `scores.scores`, and of generated images, if any."""
+    """The tables of a study: from `compare`, `scores.costs` and `scores.scores`, and of generated images, if any."""
 
     comparison: pd.DataFrame
     differences: pd.DataFrame
@@ -136,7 +136,7 @@ def _rows(
 
 
 def _measured(metric: str, key: Key, over: Key | None, arms: Arms, difference: Any | None) -> tuple[Interval, int]:
-    """Interval and number of seeds of a metric of an arm, alone or `over` another; `NOWHERE` where they have no test."""
+    """Interval and number of seeds of a metric of an arm, alone or `over` another; `NOWHERE` without a test."""
     if metric == GAIN:
         if difference is None:
             return NOWHERE, 0

@@ -1,7 +1,7 @@
 """The evidence of a preset: its runs and audits, from `results/<preset>` or from a reference in `results/reference`.
 
-Both have the same layout, so the same code makes tables, plots and documents from either. In place of a run's predictions
-a reference holds one bit for each test image (right or wrong, see `report.runs`); it holds neither weights nor pictures.
+Both have the same layout, so the same code makes tables, plots and documents from either. A reference has one
+bit for each test image (right or wrong, see `report.runs`) instead of predictions, and neither weights nor pictures.
 """
 
 import datetime
@@ -161,7 +161,7 @@ def check_answers(run: Run) -> None:
 
 
 def provenance(runs: Iterable[Run]) -> list[tuple[str, str]]:
-    """Pairs of a fact and its value, from receipts and costs; where runs differ, every value, so that a mixture is seen."""
+    """Pairs of a fact and its value, from receipts and costs; where runs differ, every value."""
     runs = list(runs)
     receipts = [run.receipt() for run in runs]
     packages = sorted({name for receipt in receipts for name in receipt["versions"]})

@@ -56,9 +56,10 @@ def _effect(
     ours, theirs = (number(arm.scoring.main, mean) for mean in (row.mean, row.baseline_mean))
     seeds = "1 seed" if row.n_seeds == 1 else f"{row.n_seeds} seeds"
     sentence = (
-        f"{names[arm.key]}: {ours}\u00a0%, against {theirs}\u00a0% for {names[baseline.key]}. 95\u00a0% interval of the "
-        f"difference {points(row.ci_low)} to {points(row.ci_high)} points, p\u00a0{equals(p_value(row.p_value))}, adjusted "
-        f"for {len(differences)} tests p\u00a0{equals(p_value(row.p_adjusted))}; {seeds}, {row.n_test:,} test images."
+        f"{names[arm.key]}: {ours}\u00a0%, against {theirs}\u00a0% for {names[baseline.key]}. 95\u00a0% interval of "
+        f"the difference {points(row.ci_low)} to {points(row.ci_high)} points, p\u00a0{equals(p_value(row.p_value))}, "
+        f"adjusted for {len(differences)} tests p\u00a0{equals(p_value(row.p_adjusted))}; {seeds}, {row.n_test:,} test "
+        "images."
     )
     if row.n_seeds == 1:
         sentence += " With one seed, this holds for these two networks alone."
@@ -86,8 +87,8 @@ def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding
         yield Finding(
             f"{points(min(gains))} to {points(max(gains))} points",
             f"gain by transfer ({len(rows)} pairs)",
-            f"Adjusted for the study's {len(differences)} tests, {above} gains and {below} losses are significant{rest}. "
-            "The table of differences has each.",
+            f"Adjusted for the study's {len(differences)} tests, {above} gains and {below} losses are "
+            f"significant{rest}. The table of differences has each.",
         )
 
 

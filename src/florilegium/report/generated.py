@@ -23,10 +23,10 @@ HEADER = (
     "Distance", "of test images", "Images/s", "Images", "Seeds",
 )  # fmt: skip
 READING = (
-    "Recognised: the share of images in which a classifier of real images sees the requested class, with a 95 % interval "
-    "over seeds (of a single one Wilson's, over its images). Copies: images that the audit calls the same picture as one of "
-    "the generator's training images. Distance: the mean squared difference to the nearest training image, the median over "
-    "images; beside it the same of real test images, which no generator has copied."
+    "Recognised: the share of images in which a classifier of real images sees the requested class, with a 95 % "
+    "interval over seeds (of a single one Wilson's, over its images). Copies: images that the audit calls the same "
+    "picture as one of the generator's training images. Distance: the mean squared difference to the nearest training "
+    "image, the median over images; beside it the same of real test images, which no generator has copied."
 )
 
 

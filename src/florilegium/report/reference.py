@@ -1,8 +1,8 @@
 """Write a reference: the part of a finished preset that its numbers are made from, small enough for git.
 
-`results/reference/<preset>-<hardware>/` holds `reference.json` (hardware, date, versions of the code, the page's content),
-`receipt.json` (the sha256 of every file), the summaries of data sets and audits, and of each study its description
-(`study.json`) and its runs: `metrics.json`, `history.csv`, `cost.json`, the receipt, and whether each test image was right.
+`results/reference/<preset>-<hardware>/` holds `reference.json` (hardware, date, versions, the page's title),
+`receipt.json` (the sha256 of every file), the summaries of data sets and audits, and of each study its `study.json` and
+its runs: `metrics.json`, `history.csv`, `cost.json`, the receipt, and whether each test image was right.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Finished runs (`<experiment>/<arm>/seed<seed>/` below a study's results), their answers and their metrics.
 
-A classifier's answers are one bit for each test image, right or wrong: a paired test needs no more. They are read from the
-run's predictions, or from packed bits, which are small enough for git and hold a digest of the image names alone: it tells
-whether two runs were tested on the same images, and discloses nothing of the data set.
+A classifier's answers are one bit for each test image, right or wrong: a paired test needs no more. They are read from
+the run's predictions, or from packed bits, which are small enough for git and hold a digest of the image names alone:
+it tells whether two runs were tested on the same images, and discloses nothing of the data set.
 """
 
 import base64
@@ -144,7 +144,7 @@ def pack(answers: Answers, path: Path) -> None:
 
 
 def _unpack(path: Path) -> Answers:
-    """The answers that `pack` wrote; raises `UserError` when the file is missing, no such record, or of the wrong length."""
+    """The answers that `pack` wrote; raises `UserError` when the file is missing, or no such record."""
     if not path.is_file():
         raise UserError(
             f"{path}: there is no such file, nor {PREDICTIONS} beside it; make it again, or take it from git"
@@ -175,8 +175,8 @@ def curve(run: Run, column: str) -> NDArray[np.float64]:
 def epochs_to_90_percent(run: Run) -> int | None:
     """The first epoch, counted from one, whose validation (main metric) reaches 90 % of the last one's.
 
-    None without a validation split, for a last value of zero, and for a task whose main metric is a loss. The level is each
-    run's own last value, so a slow arm that ends low can look fast: read it beside the accuracy itself.
+    None without a validation split, for a last value of zero, and for a task whose main metric is a loss. The level is
+    each run's own last value, so a slow arm that ends low can look fast: read it beside the accuracy itself.
     """
     values = validated(run)
     return first_epoch_at(run, SHARE_OF_FINAL * values[-1]) if len(values) and values[-1] > 0 else None
@@ -273,7 +273,7 @@ def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
 
 
 def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:
-    """The ratio of an arm's memory to a baseline's, or of its speed (epochs per second), and the number of seeds behind it.
+    """The ratio of an arm's memory to a baseline's, or of its speed (epochs per second), and its number of seeds.
 
     It is the mean over the seeds that both have, with its 95 % t interval from two seeds on. Memory is compared on CUDA
     devices alone: elsewhere the measured memory is not the training's.

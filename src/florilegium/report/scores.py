@@ -25,10 +25,10 @@ TITLES = {
     ERRORS: "Kinds of errors: detections a run, and objects missed",
 }  # by kind, in the order of the page
 READING = (
-    "Means over an arm's seeds, without those that diverged. The 95\u00a0% intervals are over seeds and test images; those "
-    "by class, by kind of error, after the last epoch and of training less test are over seeds alone. Errors are counted at "
-    "an IoU of 0.5, among the detections from the score of the best F1 on: a wrong class, a bad box, a duplicate of a correct "
-    "detection, background, and objects that were missed."
+    "Means over an arm's seeds, without those that diverged. The 95\u00a0% intervals are over seeds and test images; "
+    "those by class, by kind of error, after the last epoch and of training less test are over seeds alone. Errors are "
+    "counted at an IoU of 0.5, among the detections from the score of the best F1 on: a wrong class, a bad box, a "
+    "duplicate of a correct detection, background, and objects that were missed."
 )
 COSTS = {
     "params": "Parameters",
@@ -45,7 +45,8 @@ SETTINGS = ("precision", "device", "threads")
 COST_READING = (
     "Means over an arm's seeds, without those that diverged. MACs are the multiply-accumulates of one forward pass. "
     "Peak memory is the device's; on a CPU, the process's. Minutes include evaluation, whose share counts validation "
-    "and the tests at the end; images a second are training images. In brackets: as published, on the study's own hardware."
+    "and the tests at the end; images a second are training images. In brackets: as published, on the study's own "
+    "hardware."
 )
 MEASURES = {"deletion": -1, "insertion": 1}  # of attribution methods, with the sign of better
 RANDOM = ("random_pixels", "random_squares")
@@ -108,8 +109,8 @@ def _readable(study: Study, kind: str, table: pd.DataFrame) -> Table:
 
 
 def costs(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
-    """A row for each arm that was run: `experiment, arm`, `COSTS`, `SETTINGS`, `n_seeds`, and `published_<metric>_low` and
-    `_high` of each cost that the study published. Sizes in parameters, multiply-accumulates and bytes; seconds, minutes."""
+    """A row for each arm that was run: `experiment, arm`, `COSTS`, `SETTINGS`, `n_seeds`, and `published_<metric>_low`
+    and `_high` of each cost that the study published. Parameters, multiply-accumulates, bytes, seconds and minutes."""
     rows = [_costs(entry, runs[entry.key]) for entry in study.entries if runs[entry.key]]
     ends = [f"published_{metric}_{end}" for metric in COSTS for end in ("low", "high")]
     beside = [column for column in ends if any(column in row for row in rows)]
@@ -155,11 +156,11 @@ def costs_markdown(study: Study, table: pd.DataFrame) -> str:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """The quality of pixel orders by attribution methods: a row for each measure and method in a table of `Attributions`.
+    """The quality of pixel orders by attribution methods: a row for each measure and method of a table of them.
 
-    `mean, ci_low, ci_high`: area under the curve, over images; `against`: the random order that is better by that measure;
-    `gain, gain_low, gain_high`: the improvement over it on the same images, empty for random orders; `n_images`. Intervals
-    are Student's, at 95 %, and empty for a single image and where all are alike.
+    `mean, ci_low, ci_high`: area under the curve, over images; `against`: the random order that is better by that
+    measure; `gain, gain_low, gain_high`: the improvement over it on the same images, empty for random orders;
+    `n_images`. Intervals are Student's, at 95 %, and empty for a single image and where all are alike.
     """
     rows = []
     for measure, sign in MEASURES.items():

@@ -3,13 +3,13 @@
 `Spread` has the variance that each source gives the mean, and makes the half-width and the p-value from both. It takes
 arrays of many simulated comparisons as well as the numbers of one.
 
-`Scatter` is a prior for the variance between seeds. Two seeds say next to nothing about their own variance, and the arms
-of a study are much alike. So each arm's variance is moderated towards that of all arms, as Smyth (2004, "Linear models
-and empirical Bayes methods for assessing differential expression", SAGMB 3:3, sections 4 and 6.2) does it for genes: with
-a prior variance of d0 degrees of freedom, which are few where arms differ much. Unlike his, the prior variance is the
-arithmetic mean of the arms' variances, not the geometric, and d0 is at most `MOST_DF`, and at most half the degrees of
-freedom of the other arms: a study has a dozen arms, not thousands of genes, too few to see that one is unlike the others.
-`benchmarks/calibration.py` simulates whole studies, with arms that are alike and with arms that are not.
+`Scatter` is a prior for the variance between seeds. Two seeds say next to nothing about their own variance, and the
+arms of a study are much alike. So each arm's variance is moderated towards that of all arms, as Smyth (2004, "Linear
+models and empirical Bayes methods for assessing differential expression", SAGMB 3:3, sections 4 and 6.2) does it for
+genes: with a prior variance of d0 degrees of freedom, which are few where arms differ much. Unlike his, the prior
+variance is the arithmetic mean of the arms' variances, not the geometric, and d0 is at most `MOST_DF`, and at most half
+the degrees of freedom of the other arms: a study has a dozen arms, not thousands of genes, too few to see that one is
+unlike the others. `benchmarks/calibration.py` simulates whole studies, of arms that are alike and that are not.
 """
 
 import math
@@ -35,7 +35,7 @@ SMALLEST = sys.float_info.min  # the least p-value: none is zero
 
 @dataclass(frozen=True)
 class Scatter:
-    """A prior for the variance of one arm's score between seeds, with its degrees of freedom, estimated from `n_arms`."""
+    """A prior for the variance of one arm's score between seeds, with its degrees of freedom, from `n_arms` arms."""
 
     variance: float
     df: float
@@ -86,8 +86,8 @@ def _prior_df(variances: Any, df: Any) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """Variances of a mean, from seeds and from images, each with its degrees of freedom; numbers, or arrays of one shape.
-    Infinite degrees of freedom mean the normal distribution."""
+    """Variances of a mean, from seeds and from images, each with its degrees of freedom; numbers, or arrays of one
+    shape. Infinite degrees of freedom mean the normal distribution."""
 
     seeds: Any
     seeds_df: float
@@ -167,8 +167,8 @@ def _with_two_images(of_image: Any, mean: Any) -> tuple[Any, Any]:
 def image_parts(squares: Any, of_seed: Any, of_image: Any, mean: Any) -> tuple[Any, Any]:
     """Variances of a mean score by the choice of images: each seed's own part, and the part that all seeds share.
 
-    Mean squares of the two-way table of seeds and images, from its sum of squares (...,) and its means by seed (..., S), by
-    image (..., N) and over all (...,): the second is (MS_image - MS_rest) / (S N), where it is positive.
+    Mean squares of the two-way table of seeds and images, from its sum of squares (...,) and its means by seed
+    (..., S), by image (..., N) and over all (...,): the second is (MS_image - MS_rest) / (S N), where it is positive.
     """
     n_seeds, n_images = of_seed.shape[-1], of_image.shape[-1]
     by_image = (of_image**2).sum(axis=-1) - n_images * mean**2

@@ -1,14 +1,14 @@
 """Intervals and paired tests.
 
 Two things vary when an accuracy is measured again: the test images and the seed. Both are in every interval here: one
-half-width about the seeds alone and one about the images alone, added as squares (the variance of a sum is estimated from
-the intervals of its parts: Howe 1974, JASA 69:789-794; Zou and Donner 2008, Statistics in Medicine 27:1693-1702). A p-value
-is one minus the level at which the interval just reaches zero, so that the two cannot disagree.
+half-width about the seeds alone and one about the images alone, added as squares (the variance of a sum is estimated
+from the intervals of its parts: Howe 1974, JASA 69:789-794; Zou and Donner 2008, Statistics in Medicine 27:1693-1702).
+A p-value is one minus the level at which the interval just reaches zero, so that the two cannot disagree.
 
-Few seeds say little about their own scatter, and by chance they agree. So the variance between seeds is never taken to be
-less than images alone would make it, and has as many degrees of freedom as there are seeds, less one; a
-`report.spread.Scatter` adds the evidence of the study's other arms. `benchmarks/calibration.py` simulates the rate of false
-positives of all this, and its power.
+Few seeds say little about their own scatter, and by chance they agree. So the variance between seeds is never taken to
+be less than images alone would make it, and has as many degrees of freedom as there are seeds, less one; a
+`report.spread.Scatter` adds the evidence of the study's other arms. `benchmarks/calibration.py` simulates the rate of
+false positives of all this, and its power.
 """
 
 import math
@@ -59,15 +59,15 @@ class Difference:
 def paired_difference(a: Hits, b: Hits, scatter: Scatter | None = None) -> Difference:
     """Compare two arms on the same test images, with one or several seeds, shapes (S, N).
 
-    Row s of both arrays holds the same seed and column n the same image. Differences are crossed: every image is seen by
-    every seed. To pool them counts an image S times, and to average over seeds and vary the images asks only about these
-    very runs; both find effects that other seeds would not. The parts of the variance are those of radiology, where several
-    readers judge the same cases in two ways: Dorfman, Berbaum and Metz (1992, Investigative Radiology 27:723-731). Seeds
-    are the readers here and images the cases.
+    Row s of both arrays holds the same seed and column n the same image. Differences are crossed: every image is seen
+    by every seed. To pool them counts an image S times, and to average over seeds and vary the images asks only about
+    these very runs; both find effects that other seeds would not. The parts of the variance are those of radiology,
+    where several readers judge the same cases in two ways: Dorfman, Berbaum and Metz (1992, Investigative Radiology
+    27:723-731). Seeds are the readers here and images the cases.
 
     With one seed: McNemar's exact test and the adjusted interval of Agresti and Min (2005, Statistics in Medicine
-    24:729-740), which is extended to zero where the test does not exclude it. It speaks of these two networks alone, since
-    how much other seeds differ is not known. `scatter` is the prior from the study's other arms; None: these seeds alone.
+    24:729-740), which is extended to zero where the test does not exclude it. It speaks of these two networks alone,
+    since how much other seeds differ is not known. `scatter` is the prior from the study's other arms, if any.
 
     Raises:
         ValueError: shapes that are not two equal (seeds, images).
@@ -140,8 +140,8 @@ def one_more(values: Numbers, value: float, floor: float = 0.0) -> Interval:
     """Prediction interval of the next value of a normal population, and the two-sided p of `value`: (low, high, p).
 
     It is wider than the interval of the mean: Student's t with n - 1 degrees of freedom and the error s * sqrt(1 + 1/n)
-    (Hahn 1969, JASA 64:878-888). Values that are all alike tell nothing about the next one: no bounds, p = 1. `floor` is
-    the least variance of a single value, such as images alone give it.
+    (Hahn 1969, JASA 64:878-888). Values that are all alike tell nothing about the next one: no bounds, p = 1. `floor`
+    is the least variance of a single value, such as images alone give it.
 
     Raises:
         ValueError: fewer than two values.
@@ -232,7 +232,7 @@ def holm(p_values: Numbers) -> list[float]:
 
 
 def arm_interval(hits: Hits, scatter: Scatter | None = None) -> Interval:
-    """Accuracy of an arm with its interval over seeds and images, from hits (S, N); of one seed Wilson's, of the images."""
+    """Accuracy of an arm with its interval over seeds and images, from hits (S, N); Wilson's for one seed."""
     return share_interval(hits.mean(axis=1), hits.shape[1], *_image_parts(hits), scatter)
 
 
@@ -242,8 +242,8 @@ def own_variance(hits: Hits) -> float:
 
 
 def _image_parts(hits: Hits) -> tuple[float, float | None]:
-    """A seed's own part and the shared part of `image_parts`; zero and None with one seed or one image, which cannot tell
-    them apart."""
+    """A seed's own part and the shared part of `image_parts`; zero and None with one seed or one image, which cannot
+    tell them apart."""
     if min(hits.shape) == 1:
         return 0.0, None
     of_seed, of_image = hits.mean(axis=1), hits.mean(axis=0)
@@ -258,10 +258,10 @@ def share_interval(
     shared: float | None = None,
     scatter: Scatter | None = None,
 ) -> Interval:
-    """Mean of shares (S,) of N images with its interval over seeds and images, in [0, 1]; of one seed over images alone.
+    """Mean of shares (S,) of N images, in [0, 1], with its interval over seeds and images (of one seed, images alone).
 
-    The part of the images is Wilson's interval at as many images as have the variance `shared` (a design effect: Kish 1965,
-    Survey Sampling), which keeps its bounds where nearly all images are right.
+    The part of the images is Wilson's interval at as many images as have the variance `shared` (a design effect: Kish
+    1965, Survey Sampling), which keeps its bounds where nearly all images are right.
 
     Args:
         own, shared: variances of one seed's share by images: its own part, and the part that all seeds have in common;
@@ -284,8 +284,8 @@ def share_interval(
 def resampled_interval(
     values: Numbers, variance: float, covariance: float, n_images: int, scatter: Scatter | None = None
 ) -> Interval:
-    """Mean score of an arm over its seeds, in [0, 1], with its interval over seeds and images; the arguments are those of
-    `resampled_difference`, of scores in place of differences."""
+    """Mean score of an arm over its seeds, in [0, 1], with its interval over seeds and images; the arguments are those
+    of `resampled_difference`, of scores in place of differences."""
     scores = np.asarray(values, dtype=np.float64)
     mean = float(scores.mean())
     half = float(resampled_spread(scores, variance, covariance, n_images, scatter).half_width())

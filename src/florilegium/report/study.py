@@ -1,6 +1,6 @@
 """The description of a study for its report: its arms, their parts in the argument, and the published values.
 
-It is plain JSON made from the plan (`plan.plan.Plan.description`); everything measured is read from run folders instead.
+It is plain JSON made from the plan (`plan.plan.Plan.description`); measurements are read from run folders instead.
 """
 
 import math
@@ -48,7 +48,7 @@ class Entry(Strict):
     source: Name = Field(description="where the data set's pixels are packed")
     split: int | None = Field(
         default_factory=lambda known: split_of(known.get("experiment", ""))[1],
-        description="the official split of an experiment that is run on each; older descriptions name it in `experiment`",
+        description="the official split of an experiment that is run on each; older descriptions have it in its name",
     )
     storage_size: int | None
     packing: str | None = Field(None, description="how a detector's pictures are packed: scenes<packing>.npy")
@@ -133,12 +133,11 @@ class Study(Strict):
         return (transfers or self.entries)[0]
 
     def classifier(self) -> Entry | None:
-        """The arm whose predictions are plotted, the main one if it classifies; None in a study without classification."""
+        """The arm whose predictions are plotted, the main one if it classifies; else the first, or None."""
         return next((e for e in (self.main(), *self.entries) if e.task == "classification"), None)
 
     def detector(self) -> Entry | None:
-        """The arm whose detections are plotted: a corrected one if there is one, best a transferred one; None in a study
-        without detection."""
+        """The arm whose detections are plotted: a corrected one if there is one, best a transferred one; or None."""
         arms = [e for e in self.entries if e.task == "detection"]
         return min(arms, key=lambda e: (e.arm != CORRECTED, e.role != "transfer"), default=None)
 
@@ -161,8 +160,8 @@ class Study(Strict):
         return list({pair[0].experiment: pair for pair in self._with_baselines(rising)}.values())
 
     def rates(self) -> list[list[Entry]]:
-        """Arms that differ in the learning rate alone, the baseline among them, in rising order; none of a baseline whose
-        rate a finder gives."""
+        """Arms that differ in the learning rate alone, the baseline among them, in rising order; none of a baseline
+        whose rate a finder gives."""
         families: dict[Key, list[Entry]] = {}
         for entry, start in self._with_baselines(e for e in self.entries if e.role == "rate"):
             if start.lr is not None:

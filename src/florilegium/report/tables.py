@@ -32,16 +32,16 @@ TESTED = {
 }  # columns of a paired difference with their heads, in reading order; a table may lack some of them
 DEMO = "all pictures are drawn by this project, so nothing here speaks for or against the study."
 READING = (
-    "Accuracies are percentages of the test images, or of the training images where the metric says so; average precision "
-    "is in per cent, too. Intervals are at 95\u00a0%, over seeds and test images; of a single run they are over the test "
-    "images alone (Wilson), and of a metric that is no test score over the seeds alone (Student's t). The variance between "
-    "seeds is estimated with the help of all arms that were tested on the same images. p is two-sided, of a paired test on "
-    "the same test images against the arm that is named; p adjusted allows for all tests of the study (Holm). Detectable is "
-    "the smallest difference, in points, that as many seeds and images would have shown in four of five repetitions. Epochs "
-    "to 90\u00a0%: the first epoch whose validation accuracy, or AP, reaches 90\u00a0% of the same run's last. First epoch at "
-    "99\u00a0%: the first whose validation accuracy reaches 99\u00a0%. Training less test: accuracy on the training images "
-    "minus that on the test images. Times the memory, and times as fast: the mean of the ratios over the seeds that both arms "
-    "have; memory is compared on GPUs alone."
+    "Accuracies are percentages of the test images, or of the training images where the metric says so; average "
+    "precision is in per cent, too. Intervals are at 95\u00a0%, over seeds and test images; of a single run they are "
+    "over the test images alone (Wilson), and of a metric that is no test score over the seeds alone (Student's t). "
+    "The variance between seeds is estimated with the help of all arms that were tested on the same images. p is "
+    "two-sided, of a paired test on the same test images against the arm that is named; p adjusted allows for all "
+    "tests of the study (Holm). Detectable is the smallest difference, in points, that as many seeds and images would "
+    "have shown in four of five repetitions. Epochs to 90\u00a0%: the first epoch whose validation accuracy, or AP, "
+    "reaches 90\u00a0% of the same run's last. First epoch at 99\u00a0%: the first whose validation accuracy reaches "
+    "99\u00a0%. Training less test: accuracy on the training images minus that on the test images. Times the memory, "
+    "and times as fast: the mean of the ratios over the seeds that both arms have; memory is compared on GPUs alone."
 )
 
 

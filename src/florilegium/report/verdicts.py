@@ -1,8 +1,8 @@
 """The verdict on each row of a comparison, and the departures from the study that prevent one.
 
 A row is judged if no departure matters to its metric: a network's size does not depend on the length of training, an
-accuracy depends on everything. Sizes are judged with allowances for other ways of counting, each noted beside its row, so
-that the identical network is not called another.
+accuracy depends on everything. Sizes are judged with allowances for other ways of counting, each noted beside its row,
+so that the identical network is not called another.
 """
 
 import math
@@ -23,8 +23,8 @@ MATTERS: dict[str, frozenset[Kind]] = {**dict.fromkeys(SIZES, SHAPE), "params_tr
 BYTES = 4  # of a weight, in fp32
 MOMENTS = 2  # numbers that Adam and AdamW keep of each trained weight
 COUNTERS = 0.005
-"""The allowed relative difference between counters of multiply-accumulates. All count products; some leave out the tokens
-beside an image's patches (1 of 577 tokens at 384 pixels, 0.2 %), some count normalisation as well (0.2 % of CaiT-S36)."""
+"""The allowed relative difference between counters of multiply-accumulates. All count products; some leave out the
+tokens beside an image's patches (1 of 577 at 384 pixels, 0.2 %), some count normalisation, too (0.2 % of CaiT-S36)."""
 Images = Mapping[str, Mapping[str, Any]]  # `images.json` by data set
 
 
@@ -121,12 +121,10 @@ def _of_data(learned: Learned, own: str, images: Images) -> list[Departure]:
 
 
 def _allowed(published: Published, metrics: Mapping[str, Any], n_classes: int | None) -> tuple[float, float, list[str]]:
-    """The range of our size by the study's way of counting, with notes on what was allowed for.
+    """The range of our size by the study's way of counting, with notes on the allowances.
 
-    Args:
-        published: the study's value, of a metric in `config.metrics.SIZES`; `classes` is what its head was counted with.
-        metrics: of one of our runs: the metric itself, and `params_per_class` and `buffer_bytes`, if known.
-        n_classes: of our data set, if known.
+    `published` is a metric of `config.metrics.SIZES`; `metrics`, of one of our runs, hold it, and `params_per_class`
+    and `buffer_bytes`, if known; `n_classes` is of our data set, if known.
     """
     low = float(metrics[published.metric])
     is_file = published.metric == "checkpoint_bytes"
