@@ -50,14 +50,14 @@ def test_columns_are_the_contracts(whole: tuple[dict[str, Any], Path]) -> None:
     assert ", ".join(table.columns) == CONTRACT
 
 
-def test_every_arm_and_every_published_figure_has_a_row(whole: tuple[dict[str, Any], Path]) -> None:
+def test_every_arm_and_every_published_value_has_a_row(whole: tuple[dict[str, Any], Path]) -> None:
     description, root = whole
     table, _ = compared(root, description)
     rows = {(row.experiment, row.arm, row.metric) for row in table.itertuples()}
     for entry in description["entries"]:
         assert (entry["experiment"], entry["arm"], "top1") in rows
-        for figure in entry["published"]:
-            assert (entry["experiment"], entry["arm"], figure["metric"]) in rows
+        for published in entry["published"]:
+            assert (entry["experiment"], entry["arm"], published["metric"]) in rows
     assert len(rows) == len(table)
 
 

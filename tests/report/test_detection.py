@@ -179,7 +179,7 @@ def test_an_arm_stands_at_what_it_cost(whole: Material) -> None:
     assert places == pytest.approx([11, 19, 27])
 
 
-def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material) -> None:
+def test_the_comparison_has_three_scores_and_the_table_of_scores_all_twelve(whole: Material) -> None:
     told = whole.comparison[whole.comparison["experiment"] == "r34"]
     assert list(told["metric"]) == ["AP", "AP50", "AP75", "epochs_to_90_percent"]
     table = scores(whole.study, Arms(whole.runs))

@@ -22,7 +22,7 @@ from tests.helpers import report as world
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS = 11_185_233  # of the runs that `helpers.report` writes
-FIGURES = [
+PUBLISHED = [
     world.figure("top1", 0.88, 0.92),
     world.figure("params", 11.1e6, 11.2e6),
     world.figure("params_trainable", 11.1e6, 11.2e6),
@@ -41,7 +41,7 @@ def judged(root: Path, entries: list[dict[str, Any]], **images: Any) -> pd.DataF
 
 def departing(kind: str, words: str) -> dict[str, Any]:
     departures = [{"kind": kind, "words": words}]
-    return world.entry("net", published=FIGURES, departures=departures)
+    return world.entry("net", published=PUBLISHED, departures=departures)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_row_by_row(tmp_path: Path, kind: str, words: str, params: str, trained:
 
 
 def test_what_departs_not_is_judged(tmp_path: Path) -> None:
-    rows = judged(tmp_path, [world.entry("net", published=FIGURES)]).loc["net"]
+    rows = judged(tmp_path, [world.entry("net", published=PUBLISHED)]).loc["net"]
     assert set(rows["verdict"].iloc[:3]) == {"reproduced"} and set(rows["differs"]) == {""}
 
 
@@ -93,7 +93,7 @@ FOUND = {"n_classes": 89, "n_images": 5543, "split_origin": "official", "other_f
 def test_data_are_counted(
     tmp_path: Path, found: dict[str, Any], learns_from: list[dict[str, Any]], words: str, params: str
 ) -> None:
-    of = world.entry("net", published=FIGURES, learns_from=learns_from)
+    of = world.entry("net", published=PUBLISHED, learns_from=learns_from)
     rows = judged(tmp_path, [of], flowers17=found, flowers102=FOUND).loc["net"]
     assert rows.loc["top1", "differs"] == words
     assert (rows.loc["top1", "verdict"] == "not_comparable") == bool(words)
@@ -137,12 +137,12 @@ def test_bad_digits_end_in_one_sentence(values: dict[str, Any], sentence: str) -
         parse(Published, {**values, "source": "table"}, "published")
 
 
-def sized(root: Path, figure: dict[str, Any], **sizes: Any) -> pd.Series:
-    """The row of one size figure, of a run of 200 classes."""
-    published = [{"source": "table", **figure}]
+def sized(root: Path, value: dict[str, Any], **sizes: Any) -> pd.Series:
+    """The row of one published size, of a run of 200 classes."""
+    published = [{"source": "table", **value}]
     of = world.entry("net", seeds=[0], published=published)
     world.write_run(root, of, 0, accuracy=0.9, n_test=1000, sizes=sizes)
-    return judged(root, [of], flowers17=WHOLE | {"n_classes": 200}).loc["net", figure["metric"]]
+    return judged(root, [of], flowers17=WHOLE | {"n_classes": 200}).loc["net", value["metric"]]
 
 
 def test_a_size_is_judged_at_the_classes_that_were_counted(tmp_path: Path) -> None:
@@ -191,12 +191,12 @@ def measured(name: str) -> dict[str, int]:
 @pytest.mark.parametrize("metric", ["params", "macs", "checkpoint_bytes"])
 def test_the_identical_network_is_reproduced(tmp_path: Path, name: str, metric: str) -> None:
     """Study 2's table of models, against what timm builds; CaiT's file is another thing than its weights."""
-    (figure,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
-    row = sized(tmp_path, figure.model_dump(mode="json"), **measured(name))
+    (size,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
+    row = sized(tmp_path, size.model_dump(mode="json"), **measured(name))
     if (name, metric) == ("cait", "checkpoint_bytes"):
         weights = measured(name)["checkpoint_bytes"]
         assert row["verdict"] == "lower" and "three times" in row["note"]
-        assert figure.low / (3 * weights) == pytest.approx(1, abs=0.003)  # and what names of tensors take
+        assert size.low / (3 * weights) == pytest.approx(1, abs=0.003)  # and what names of tensors take
     else:
         assert row["verdict"] == "reproduced", row["note"]
 
@@ -210,13 +210,13 @@ def test_each_allowance_is_needed_and_said(tmp_path: Path) -> None:
         ("swin", "checkpoint_bytes"): "optimiser's two moments of what is trained, and buffers (up to 15.3 MiB here)",
     }
     for (name, metric), said in needed.items():
-        (figure,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
+        (size,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
         sizes = measured(name)
-        assert not figure.low <= sizes[metric] <= figure.high
+        assert not size.low <= sizes[metric] <= size.high
         root = tmp_path / name / metric
-        assert said in sized(root / "same", figure.model_dump(mode="json"), **sizes)["note"]
+        assert said in sized(root / "same", size.model_dump(mode="json"), **sizes)["note"]
         more = sizes | {metric: int(1.1 * sizes[metric])}
-        assert sized(root / "more", figure.model_dump(mode="json"), **more)["verdict"] == "higher"
+        assert sized(root / "more", size.model_dump(mode="json"), **more)["verdict"] == "higher"
 
 
 def test_what_counters_leave_out_or_count_besides_is_less_than_is_allowed() -> None:
