@@ -1,8 +1,8 @@
 """Write the page of a preset: tables, figures, audits and provenance in one HTML file.
 
 Reads:  runs, tables and figures of every study, summaries and pictures of the audits, images.json.
-Writes: report.html, which needs no other file.
-Why:    a person who has the page has all that is to be shown.
+Writes: report.html, with all pictures inside.
+Why:    whoever has the page needs no other file to read and judge the results.
 """
 
 from collections.abc import Iterator
@@ -15,18 +15,17 @@ from florilegium.report.evidence import Evidence
 from florilegium.report.page import TEMPLATES, render_page
 from florilegium.report.runs import RUN_FILES
 from florilegium.report.study import Page, read
-from florilegium.stages.stage import stage, stage_parser
+from florilegium.stages.stage import add_tables, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="report.html", spec="file of what the page shows, as JSON", spec_is_file=True)
-    parser.add_argument("--results", type=Path, required=True, help="results/<preset>")
-    parser.add_argument("--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ...")
+    spec = "the page's contents"
+    parser = stage_parser(__doc__, out="report.html", spec=spec, spec_is_file=True, results="results/<preset>")
+    add_tables(parser)
     arguments = parser.parse_args()
     with stage("page", arguments) as receipt:
         page = read(Page, arguments.spec)
-        images = {path.parent.name: path for path in arguments.images}
-        evidence = Evidence(page, arguments.results, images)
+        evidence = Evidence(page, arguments.results, {path.parent.name: path for path in arguments.images})
         write_text(arguments.out, render_page(evidence))
         receipt.spec = page.model_dump(mode="json")
         receipt.inputs += [*sources(evidence), *arguments.images]

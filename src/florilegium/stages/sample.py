@@ -1,11 +1,9 @@
 """Sample images from a trained generator.
 
 Reads:  the checkpoint and the receipt of a generator's run.
-Writes: the images with their classes, a grid by class, their noise, the way between, and costs.
-Why:    the images are looked at, judged, and learned from by classifiers.
+Writes: the images with their classes, a grid by class, their noise, an animation of the sampling, and costs.
+Why:    people look at the images, a classifier judges them, and others learn from them.
 """
-
-from pathlib import Path
 
 from florilegium.config.base import parse
 from florilegium.config.data import Model, Sampling
@@ -23,8 +21,12 @@ from florilegium.training.machine import device_name
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="folder of the set of images", spec="JSON with sampling and shown")
-    parser.add_argument("--checkpoint", required=True, type=Path, help="of a generator, its receipt beside it")
+    parser = stage_parser(
+        __doc__,
+        out="folder of the set of images",
+        spec="sampling, shown",
+        checkpoint="of a generator, its receipt beside it",
+    )
     add_device(parser)
     arguments = parser.parse_args()
     checkpoint, out = arguments.checkpoint, arguments.out
