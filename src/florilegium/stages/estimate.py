@@ -1,7 +1,7 @@
 """Estimate the GPU hours of every study before anything of it is run.
 
 Reads:  the description of all experiments, from `--spec` alone.
-Writes: a table with a row an arm, and a summary by study beside it, <out>.txt.
+Writes: a table with a row for each arm, and a summary by study beside it, <out>.txt.
 Why:    the paper preset takes days on a GPU; nobody should start it without a guess of how many.
 """
 

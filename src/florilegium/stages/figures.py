@@ -1,4 +1,4 @@
-"""Draw the figures of a study from its runs and its comparison.
+"""Plot the figures of a study from its runs and its comparison.
 
 Reads:  runs, comparison.csv, differences.csv and scores.csv of the study, tables and pixels of its data sets.
 Writes: <name>.png for each figure that the study has, into the folder `--out`.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
+from florilegium.core.outputs import AUDIT, RECEIPT, TABLES
 from florilegium.figures.registry import planned
 from florilegium.report.evidence import Evidence
 from florilegium.report.page import TEMPLATES, render_page
@@ -33,19 +34,17 @@ def main() -> None:
 
 
 def sources(evidence: Evidence) -> Iterator[Path]:
-    """The templates of the page, and its files below `results`."""
+    """The templates of the page, and its files in the folder of results."""
     yield from TEMPLATES
     for a, b in evidence.page.audits:
-        for name in ("summary.json", "contact_sheet.png", "distances.png"):
-            yield evidence.root / "audit" / f"{a}__{b}" / name
+        yield from (evidence.root / "audit" / f"{a}__{b}" / name for name in AUDIT)
     for name, study in evidence.page.studies.items():
         folder = evidence.root / name
-        tables = ["comparison", "differences", "costs", "scores"]
-        tables += ["generated"] if study.makes_images() else []
+        tables = [*TABLES, "generated"] if study.makes_images() else TABLES
         yield from (folder / f"{table}.csv" for table in tables)
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
         for runs in evidence.runs[name].values():
-            yield from (run.folder / file for run in runs for file in (*RUN_FILES, "receipt.json"))
+            yield from (run.folder / file for run in runs for file in (*RUN_FILES, RECEIPT))
 
 
 if __name__ == "__main__":
