@@ -1,6 +1,6 @@
 """Trainings that are killed at random moments, held against one that nobody disturbed.
 
-    python -m tests.workflow.kills --kills 50 --out benchmarks/results/kills.json
+    python -m tests.helpers.kills --kills 50 --out benchmarks/results/kills.json
 
 makes the demo in a copy of the project, trains one experiment there undisturbed, then again while this
 program kills it, and compares every file that no clock decides, byte by byte.

@@ -1,4 +1,4 @@
-"""Check the annotations of a detection data set, and list its images with the split of each.
+"""Check the annotations of a detection data set, and list its images with their splits.
 
 Reads:  files.json and the annotation files that it lists.
 Writes: annotations.json; images.csv, images.json and bad_boxes.csv beside it.
@@ -15,12 +15,11 @@ from florilegium.core.system import say
 from florilegium.data.annotated import rows
 from florilegium.data.annotations import check
 from florilegium.data.layouts import other_files
-from florilegium.stages.stage import listed_files, stage, stage_parser
+from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="annotations.json; the tables go beside it", spec="JSON: dataset, bad_boxes")
-    parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
+    parser = stage_parser(__doc__, out="annotations.json; tables go beside it", spec="dataset, bad_boxes", files=FILES)
     arguments = parser.parse_args()
     out: Path = arguments.out
     table, summary, bad = (out.with_name(name) for name in ("images.csv", "images.json", "bad_boxes.csv"))

@@ -1,4 +1,4 @@
-"""Draw a data set of the project's own, and list its files.
+"""Render a data set of the demo, and list its files.
 
 Reads:  nothing but `--spec`.
 Writes: the images, and files.json, their list.
@@ -14,7 +14,7 @@ from florilegium.stages.stage import stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="files.json; the files go beside it", spec="JSON: dataset")
+    parser = stage_parser(__doc__, out="files.json; the files go beside it", spec="dataset")
     parser.add_argument("--name", required=True, help="the data set's key")
     arguments = parser.parse_args()
     name, root = arguments.name, arguments.out.parent / "files"
@@ -25,9 +25,8 @@ def main() -> None:
         rendering = parse(Rendering, rendered, f"{name}: rendered")
         with replacing(root) as folder:
             images = render(rendering, folder)
-        files = [
-            {"path": image, "bytes": (root / image).stat().st_size, "sha256": digest(root / image)} for image in images
-        ]
+        paths = {image: root / image for image in images}
+        files = [{"path": i, "bytes": p.stat().st_size, "sha256": digest(p)} for i, p in paths.items()]
         write_json(arguments.out, {"root": root.as_posix(), "origin": [], "files": files})
         receipt.outputs += [arguments.out]
         receipt.facts |= {"n_files": len(files), "bytes": sum(file["bytes"] for file in files)}
