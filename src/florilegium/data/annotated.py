@@ -1,9 +1,9 @@
-"""Annotated images: boxes, checked and counted."""
+"""Annotated images as their files describe them, and their boxes checked."""
 
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
@@ -76,15 +76,16 @@ def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
         seen.add(number)
 
 
+# Boxes
+
 LEAST = 1.0  # pixels: a narrower or lower box has no centre that a network could learn
 
 
-@dataclass(frozen=True)
-class BadBox:
-    """A box and the reason why it is bad; `source` is the file that holds it."""
+class BadBox(NamedTuple):
+    """A box, the file `source` that holds it, and the reason why it is bad: a row of `bad_boxes.csv`."""
 
     source: str
-    annotation: int
+    annotation: str  # its id
     image: str
     box: str
     reason: str
@@ -135,35 +136,21 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
             picture = pictures[annotation.image]
             assert picture.width is not None and picture.height is not None
             if reason := fault(annotation.box, picture.width, picture.height):
-                bad.append(_bad(annotation, picture, reason))
+                bad.append(BadBox(picture.source, str(annotation.id), picture.path, str(annotation.box), reason))
                 continue
             inside = clipped(annotation.box, picture.width, picture.height)
             cut += inside is not annotation.box
             good.append(replace(annotation, box=inside))
         parts[split] = replace(part, annotations=tuple(good))
     if bad and policy == "stop":
-        _refuse(bad)
+        for source, number, image, box, reason in bad:
+            say(f"{source}: annotation {number} of {image}: {box} is {reason}")
+        source, number, image, box, reason = bad[0]
+        raise UserError(
+            f"{source}: the box {box} of annotation {number} ({image}) is {reason}, and {len(bad)} boxes are bad in "
+            "all (listed above); mend or remove them, or set bad_boxes: drop in config.yaml"
+        )
     return replace(annotated, parts=parts), bad, cut
-
-
-def _refuse(bad: list[BadBox]) -> None:
-    for entry in bad:
-        say(f"{entry.source}: annotation {entry.annotation} of {entry.image}: {entry.box} is {entry.reason}")
-    first = bad[0]
-    raise UserError(
-        f"{first.source}: the box {first.box} of annotation {first.annotation} ({first.image}) is "
-        f"{first.reason}, and {len(bad)} boxes are bad in all (listed above); mend or remove them, or set "
-        "bad_boxes: drop in config.yaml"
-    )
-
-
-def rows(bad: Iterable[BadBox]) -> list[tuple[str, str, str, str, str]]:
-    """The rows of `bad_boxes.csv`."""
-    return [(entry.source, str(entry.annotation), entry.image, entry.box, entry.reason) for entry in bad]
-
-
-def _bad(annotation: Annotation, picture: Picture, reason: str) -> BadBox:
-    return BadBox(picture.source, annotation.id, picture.path, str(annotation.box), reason)
 
 
 def _is_number(value: Any) -> bool:

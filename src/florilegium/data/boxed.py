@@ -1,10 +1,10 @@
-"""Images with boxes in memory, and batches of them."""
+"""Images with boxes in memory: the splits of an experiment, files of one's own, and batches on the device."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from florilegium.data.boxed_pack import open_packed, pack_buckets
 from florilegium.data.decode import fit, measured
 from florilegium.data.load import fits
 
-SPLIT = "test"  # the one split of image files that are packed here
+SPLIT = "test"  # the one split of images that `pack_boxed` packs
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,11 @@ class BoxedStore:
         images: dict[str, dict[str, Any]] = {}
         objects: dict[str, list[dict[str, Any]]] = {}
         for split in splits:
-            names = {image["id"]: image["file_name"] for image in self.splits[split]["images"]}
-            objects |= {name: [] for name in names.values()}
+            name_of = {image["id"]: image["file_name"] for image in self.splits[split]["images"]}
             images |= {image["file_name"]: image for image in self.splits[split]["images"]}
+            objects |= {name: [] for name in name_of.values()}
             for annotation in self.splits[split]["annotations"]:
-                objects[names[annotation["image_id"]]].append(annotation)
+                objects[name_of[annotation["image_id"]]].append(annotation)
         names = sorted(name for name in images if name in self.table.index and name not in without)
         ids = tuple(images[name]["id"] for name in names)
         if len(set(ids)) < len(ids):
@@ -161,6 +161,10 @@ class BoxedStore:
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
 
 
+def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:
+    return torch.from_numpy(columns.to_numpy(np.int64, copy=True))
+
+
 def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
     """The objects of `boxed` in COCO form and original pixels, crowds and ignored objects included.
 
@@ -172,8 +176,7 @@ def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
     """
     content = read_json(annotations)
     names = set(boxed.names)
-    images: list[dict[str, Any]] = []
-    objects: list[dict[str, Any]] = []
+    images, objects = [], []
     for split in content["splits"].values():
         chosen = [image for image in split["images"] if image["file_name"] in names]
         ids = {image["id"] for image in chosen}
@@ -184,12 +187,7 @@ def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
 
 
 def pack_boxed(
-    root: Path,
-    content: Mapping[str, Any],
-    data: DetectionData,
-    folder: Path,
-    *,
-    corrupt: Literal["stop", "skip"] = "skip",
+    root: Path, content: Mapping[str, Any], data: DetectionData, folder: Path
 ) -> tuple[BoxedImages, Path, list[str]]:
     """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`.
 
@@ -200,20 +198,12 @@ def pack_boxed(
     Raises:
         UserError: none can be read, or two images share an id.
     """
-    fits = {
-        image["file_name"]: fit(image["height"], image["width"], data.short_side, data.long_side)
-        for image in content["images"]
-    }
+    sides = (data.short_side, data.long_side)
+    fits = {image["file_name"]: fit(image["height"], image["width"], *sides) for image in content["images"]}
     pixels, annotations = folder / "scenes.npy", folder / "annotations.json"
-    packed = pack_buckets(root, fits, data.padding, pixels, corrupt=corrupt)
-    write_json(
-        annotations,
-        {
-            "categories": content["categories"],
-            "splits": {SPLIT: {key: content[key] for key in ("images", "annotations")}},
-            "unannotated": [],
-        },
-    )
+    packed = pack_buckets(root, fits, data.padding, pixels, corrupt="skip")
+    splits = {SPLIT: {key: content[key] for key in ("images", "annotations")}}
+    write_json(annotations, {"categories": content["categories"], "splits": splits, "unannotated": []})
     faults = [f"{root / name}: {reason}" for name, reason in packed.skipped.items()]
     return BoxedStore(pixels, annotations).take([SPLIT]), annotations, faults
 
@@ -223,17 +213,15 @@ def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[
     sentence for each file whose size cannot be read."""
     images, faults = [], []
     for number, path in enumerate(paths, start=1):
-        size = measured(path)
-        if size is None:
+        if size := measured(path):
+            name = path.relative_to(root).as_posix()
+            images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+        else:
             faults.append(f"{path}: not an image")
-            continue
-        name = path.relative_to(root).as_posix()
-        images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
     return {"images": images, "annotations": [], "categories": []}, faults
 
 
-def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:
-    return torch.from_numpy(columns.to_numpy(np.int64, copy=True))
+# Batches
 
 
 @dataclass(frozen=True)
@@ -246,11 +234,11 @@ class BoxedBatch:
     content: Tensor  # int64 (B, 2) on the host: height and width of each image inside its padding
 
 
-def place(scenes: BoxedImages, device: torch.device) -> BoxedImages:
-    """`scenes` with their pixels on the device if they fit there, else as they are."""
-    if not fits(scenes.pixels, device):
-        return scenes
-    return replace(scenes, pixels=tuple(part.to(device) for part in scenes.pixels))
+def place(images: BoxedImages, device: torch.device) -> BoxedImages:
+    """`images` with their pixels on the device if they fit there, else as they are."""
+    if not fits(images.pixels, device):
+        return images
+    return replace(images, pixels=tuple(part.to(device) for part in images.pixels))
 
 
 def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBatch:

@@ -1,14 +1,13 @@
 """Images with boxes, packed: decoded once into one file, and grouped by the shape that they are padded to.
 
 The file is a flat .npy of uint8: bucket after bucket, each (n, H, W, 3), with the image in the upper left
-corner and zeros beside it. The table beside it gives the bucket and row of each image. Rows are written in
-order, by plain writes: on a full disk a write fails with an error, where a memory map would kill the process.
+corner and zeros beside it. The table beside it gives the bucket and row of each image.
 
 No torch here, since figures read single images.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.core.files import atomic, read_json, write_table
+from florilegium.core.files import read_json, write_table
 from florilegium.data.decode import Fit, padded, resized
-from florilegium.data.pack import Packed, check_skipped, decode_all, write_header, write_skipped
+from florilegium.data.pack import Packed, write_pixels
 
 PLACE = ("bucket", "row", "padded_height", "padded_width")
 SIDES = ("height", "width", "scale", "original_height", "original_width")
@@ -48,28 +47,28 @@ def pack_buckets(
         UserError: an image is bad and `corrupt` is `stop`, or all are.
     """
     shapes = {name: (padded(fit.height, padding), padded(fit.width, padding)) for name, fit in fits.items()}
-    names = sorted(fits, key=lambda name: (shapes[name], name))
-    rows: list[tuple[str, ...]] = []
-    skipped: dict[str, str] = {}
-    taken: Counter[tuple[int, int]] = Counter()
-    with atomic(out) as temporary, open(temporary, "wb") as file:
-        write_header(file, (sum(3 * h * w for h, w in shapes.values()),))
-        decoded = decode_all(root, [(name, fits[name]) for name in names], resized, workers)
-        for name, result in zip(names, decoded, strict=True):
-            if isinstance(result, str):
-                skipped[name] = result
-                continue
-            shape = shapes[name]
-            file.write(_padded(result, shape).tobytes())
-            rows.append(_row(name, len(taken) - (shape in taken), taken[shape], shape, fits[name]))
-            taken[shape] += 1
-        if skipped:
-            check_skipped(root, len(names), skipped, corrupt)
-            file.seek(0)
-            write_header(file, (sum(3 * h * w * n for (h, w), n in taken.items()),))
+    tasks = [(name, (fits[name], shapes[name])) for name in sorted(fits, key=lambda name: (shapes[name], name))]
+
+    def size(names: Sequence[str]) -> tuple[int]:
+        return (sum(3 * shapes[name][0] * shapes[name][1] for name in names),)
+
+    packed = write_pixels(root, tasks, in_corner, out, size, workers=workers, corrupt=corrupt)
+    rows = []
+    for bucket, (shape, names) in enumerate(groupby(packed.images, shapes.__getitem__)):
+        for row, name in enumerate(names):
+            of = fits[name]
+            numbers = (bucket, row, *shape, of.height, of.width, of.scale, of.original_height, of.original_width)
+            rows.append((name, *map(str, numbers)))
     write_table(out.with_suffix(".csv"), COLUMNS, rows)
-    write_skipped(out, skipped)
-    return Packed(tuple(row[0] for row in rows), skipped)
+    return packed
+
+
+def in_corner(path: Path, target: tuple[Fit, tuple[int, int]]) -> NDArray[np.uint8]:
+    """The image at a size, in the upper left corner of zeros of a shape (H, W); raises BadImage."""
+    pixels = resized(path, target[0])
+    result = np.zeros((*target[1], 3), np.uint8)
+    result[: pixels.shape[0], : pixels.shape[1]] = pixels
+    return result
 
 
 def open_packed(path: Path) -> tuple[list[NDArray[np.uint8]], pd.DataFrame]:
@@ -113,16 +112,3 @@ class BoxedPictures:
         row = self._table.loc[self._names[image]]
         packed = self._buckets[int(row["bucket"])][int(row["row"])]
         return np.asarray(packed[: int(row["height"]), : int(row["width"])]), float(row["scale"])
-
-
-def _padded(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    height, width, _ = pixels.shape
-    result = np.zeros((*shape, 3), np.uint8)
-    result[:height, :width] = pixels
-    return result
-
-
-def _row(name: str, bucket: int, row: int, shape: tuple[int, int], fit: Fit) -> tuple[str, ...]:
-    """A row of the table, with the columns COLUMNS."""
-    numbers = (bucket, row, *shape, fit.height, fit.width, fit.scale, fit.original_height, fit.original_width)
-    return (name, *map(str, numbers))

@@ -13,9 +13,8 @@ import numpy as np
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
-from florilegium.data.folders import label_folders
-from florilegium.data.splits import Labelled
-from florilegium.rendering import png
+from florilegium.data.decode import write_png
+from florilegium.data.labels import Labelled, label_folders
 
 
 def read_plain(path: Path) -> dict[Any, Any]:
@@ -136,7 +135,7 @@ def unpack_batches(dataset: Dataset, folder: Path) -> None:
         images = list(_batch(dataset, batches[file], form.labels_key, names))
         batches[file].unlink()  # first, since a batch may be called as the folder of its split is
         for name, pixels in bar(images, f"unpacking {file}", "image"):
-            png.write(folder / split / name / f"{numbers[split, name]:04d}.png", pixels)
+            write_png(folder / split / name / f"{numbers[split, name]:04d}.png", pixels)
             numbers[split, name] += 1
     batches[form.names_file].unlink()
 

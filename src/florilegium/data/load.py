@@ -14,7 +14,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import atomic, read_json, write_json, write_table
 from florilegium.core.system import twelve_digits
 from florilegium.data.crops import at_side
-from florilegium.data.splits import share, shuffled
+from florilegium.data.labels import share, shuffled
 
 SAME_PICTURE = "same_picture"
 RESIDENT_SHARE = 0.5

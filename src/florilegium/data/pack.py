@@ -1,6 +1,10 @@
-"""Packed images: all pixels of a data set in one array."""
+"""Packed images: decoded once, all pixels of a data set in one .npy file.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+Rows are written in order, by plain writes: on a full disk a write fails with an error, where a memory map would
+kill the process.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -11,18 +15,11 @@ from numpy.typing import NDArray
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic, write_table
-from florilegium.data.decode import BadImage, in_processes, square
-
-
-def read_pixels(path: Path, images: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
-    """Single images of a packed array by name, uint8 (size, size, 3) each; the array is not loaded whole."""
-    packed = np.load(path, mmap_mode="r")
-    rows = {name: row for row, name in enumerate(pd.read_csv(path.with_suffix(".csv"))["image"])}
-    return {image: np.asarray(packed[rows[image]]) for image in images}
-
+from florilegium.data.decode import BadImage, check_skipped, in_processes, square
 
 CHUNK = 32  # images that a worker takes at a time
-NAMED = 5  # bad images that an error sentence names
+
+Decoder = Callable[[Path, Any], np.ndarray]  # of a path, and of what the task says about that image
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,13 @@ class Packed:
 
     images: tuple[str, ...]  # the packed ones, in the order of the rows
     skipped: dict[str, str]  # for each of the others the reason
+
+
+def read_pixels(path: Path, images: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """Single images of a packed array by name, uint8 (size, size, 3) each; the array is not loaded whole."""
+    packed = np.load(path, mmap_mode="r")
+    rows = {name: row for row, name in enumerate(pd.read_csv(path.with_suffix(".csv"))["image"])}
+    return {image: np.asarray(packed[rows[image]]) for image in images}
 
 
 def pack(
@@ -57,47 +61,62 @@ def pack(
     """
     if not images:
         raise UserError(f"{root}: there are no images in it to pack; give another folder")
-    names = sorted(images)
+    tasks = [(name, size) for name in sorted(images)]
+    packed = write_pixels(
+        root, tasks, square, out, lambda names: (len(names), size, size, 3), workers=workers, corrupt=corrupt
+    )
+    write_table(out.with_suffix(".csv"), ("image",), ((name,) for name in packed.images))
+    return packed
+
+
+def write_pixels(
+    root: Path,
+    tasks: Sequence[tuple[str, Any]],
+    decoder: Decoder,
+    out: Path,
+    shape: Callable[[Sequence[str]], tuple[int, ...]],
+    *,
+    workers: int,
+    corrupt: str,
+) -> Packed:
+    """Write the pixels of each image, in order, into the .npy file `out`, and the skipped ones into a table.
+
+    Args:
+        tasks: for each image its path below `root`, and the second argument of `decoder`.
+        shape: of the array of the images of these names.
+    """
+    pixels = decode_all(root, tasks, decoder, workers)
     packed: list[str] = []
     skipped: dict[str, str] = {}
     with atomic(out) as temporary, open(temporary, "wb") as file:
-        write_header(file, (len(names), size, size, 3))
-        decoded = decode_all(root, [(name, size) for name in names], square, workers)
-        for name, result in zip(names, decoded, strict=True):
+        _write_header(file, shape([name for name, _ in tasks]))
+        for (name, _), result in zip(tasks, pixels, strict=True):
             if isinstance(result, str):
                 skipped[name] = result
             else:
                 packed.append(name)
                 file.write(result.tobytes())
-        if skipped:
-            check_skipped(root, len(names), skipped, corrupt)
-            file.seek(0)
-            write_header(file, (len(packed), size, size, 3))
-    write_table(out.with_suffix(".csv"), ("image",), ((name,) for name in packed))
-    write_skipped(out, skipped)
+        check_skipped(root, len(tasks), skipped, corrupt)
+        file.seek(0)
+        _write_header(file, shape(packed))
+    write_table(out.with_suffix(".skipped.csv"), ("image", "reason"), skipped.items())
     return Packed(tuple(packed), skipped)
 
 
 def decode_all(
-    root: Path, images: Sequence[tuple[str, Any]], decoder: Callable[[Path, Any], np.ndarray], workers: int
+    root: Path, tasks: Sequence[tuple[str, Any]], decoder: Decoder, workers: int
 ) -> Iterator[np.ndarray | str]:
-    """The pixels of each image, in order, or the reason why there are none.
-
-    Args:
-        images: for each its path below `root`, and the second argument of `decoder`.
-    """
-    chunks = [(root, images[i : i + CHUNK], decoder) for i in range(0, len(images), CHUNK)]
+    """The pixels of each image, in order, or the reason why there are none."""
+    chunks = [(root, tasks[i : i + CHUNK], decoder) for i in range(0, len(tasks), CHUNK)]
     for chunk in in_processes(decode_chunk, chunks, workers, title="decoding", unit=f"{CHUNK} images"):
         yield from chunk
 
 
-def decode_chunk(
-    task: tuple[Path, Sequence[tuple[str, Any]], Callable[[Path, Any], np.ndarray]],
-) -> list[np.ndarray | str]:
+def decode_chunk(chunk: tuple[Path, Sequence[tuple[str, Any]], Decoder]) -> list[np.ndarray | str]:
     """Decode a few images in this process; a pure function, so that workers can run it."""
-    root, images, decoder = task
+    root, tasks, decoder = chunk
     results: list[np.ndarray | str] = []
-    for name, argument in images:
+    for name, argument in tasks:
         try:
             results.append(decoder(root / name, argument))
         except BadImage as error:
@@ -105,24 +124,6 @@ def decode_chunk(
     return results
 
 
-def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """Write the .npy header for uint8 of that shape; NumPy pads it so that the first number does not change
-    its length."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def write_skipped(out: Path, skipped: Mapping[str, str]) -> None:
-    """The images that could not be decoded, with the reasons, in a table beside the packed pixels."""
-    write_table(out.with_suffix(".skipped.csv"), ("image", "reason"), skipped.items())
-
-
-def check_skipped(root: Path, total: int, skipped: Mapping[str, str], corrupt: str) -> None:
-    """Raise UserError if no image is left, or if `corrupt` is "stop". There is at least one in `skipped`."""
-    named = [f"{name}: {reason}" for name, reason in list(skipped.items())[:NAMED]]
-    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
-    sentence = f"{root}: {len(skipped)} of {total} images cannot be decoded ({'; '.join(named)}{more})"
-    if len(skipped) == total:
-        raise UserError(f"{sentence}; not one is left, replace them")
-    if corrupt == "stop":
-        raise UserError(f"{sentence}; replace or remove them, or set corrupt_images: skip in config.yaml")
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Write the .npy header for uint8; NumPy pads it so that the first number does not change its length."""
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})

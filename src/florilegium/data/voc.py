@@ -15,7 +15,7 @@ from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.decode import measured
-from florilegium.data.splits import SPLITS
+from florilegium.data.labels import SPLITS
 
 LIST = re.compile(r"(?P<base>(?:.*/)?VOC\d{4})/ImageSets/Main/(?P<split>train|val|test)\.txt")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
