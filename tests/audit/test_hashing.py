@@ -83,5 +83,5 @@ def test_corrupt_images_are_listed_or_skipped_and_counted(tmp_path):
         hash_images(tmp_path, names)
     hashes, broken = hash_images(tmp_path, names, corrupt="skip")
     assert hashes.images.tolist() == ["0.jpg"] and list(broken) == ["1.jpg", "2.jpg"]
-    with pytest.raises(UserError, match="2 of 2 images cannot be decoded .* not one is left"):
+    with pytest.raises(UserError, match=r"2 of 2 images cannot be decoded .* not one is left"):
         hash_images(tmp_path, names[1:], corrupt="skip")

@@ -17,7 +17,7 @@ from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
 from florilegium.data.boxed_pack import open_packed, pack_buckets
 from florilegium.data.decode import fit, measured
-from florilegium.data.load import fits
+from florilegium.data.load import PARTS, check_not_empty, fits, image_column
 
 SPLIT = "test"  # the one split of images that `pack_boxed` packs
 
@@ -77,20 +77,15 @@ def load_boxed(use: DetectionData, *, pixels: Path, annotations: Path, dropped: 
             id, or no box is left to train on.
     """
     store = BoxedStore(pixels, annotations)
-    unseen = {name for path in dropped for name in pd.read_csv(path, dtype=str)["image"]}
-    for key in ("train", "val", "test"):
+    unseen = {name for path in dropped for name in image_column(path)}
+    for key in PARTS:
         for split in set(getattr(use, key)) & set(store.unannotated):
-            raise UserError(
-                f"{annotations}: the split {split} was published without boxes, so data.{key} cannot name it; "
-                "predictions for it can be made, but not counted"
-            )
+            why = f"the split {split} was published without boxes, so data.{key} cannot name it"
+            raise UserError(f"{annotations}: {why}; predictions for it can be made, but not counted")
     train = store.take(use.train, without=unseen, bug=use.boxes == "last_corner")
     val = store.take(use.val, without=unseen)
     test = store.take(use.test)
-    for key, part in (("train", train), ("test", test)):
-        if not len(part):
-            wanted = ", ".join(getattr(use, key)) or "none"
-            raise UserError(f"{annotations}: no image is left to {key} on; data.{key} names the splits: {wanted}")
+    check_not_empty(use, annotations, train=train, test=test)
     if not any(len(boxes) for boxes in train.boxes):
         raise UserError(f"{annotations}: no box is left to train on; add some to the training images")
     return BoxedSplits(train, val if len(val) else None, test, store.classes, store.category_ids)
