@@ -17,8 +17,8 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import write_json
 from florilegium.data.annotations import check
 from florilegium.data.boxed import BoxedImages, BoxedSplits, coco_ground_truth, load_boxed
-from florilegium.data.boxed_pack import pack_buckets
 from florilegium.data.decode import fit
+from florilegium.data.pack import pack_buckets
 from tests.helpers.boxes import boxes, coco, photo, write
 
 SIZES = [(40, 30), (30, 40), (60, 30)]

@@ -15,9 +15,9 @@ from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
-from florilegium.data.boxed_pack import open_packed, pack_buckets
 from florilegium.data.decode import fit, measured
 from florilegium.data.load import PARTS, check_not_empty, fits, image_column
+from florilegium.data.pack import open_packed, pack_buckets
 
 SPLIT = "test"  # the one split of images that `pack_boxed` packs
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
-from florilegium.data.boxed_pack import pack_buckets
 from florilegium.data.decode import fit
+from florilegium.data.pack import pack_buckets
 from florilegium.stages.stage import listed_files, stage, stage_parser
 
 
