@@ -1,6 +1,7 @@
 """Annotated images as their files describe them, and their boxes checked."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
@@ -57,23 +58,19 @@ def refuse_doubles(parts: dict[str, Part]) -> None:
     for split, part in parts.items():
         for picture in part.pictures:
             if picture.path in owners:
-                raise UserError(
-                    f"{picture.source}: {picture.path} is an image of {split}, and already one of "
-                    f"{owners[picture.path]}; name it once"
-                )
+                twice = f"{picture.path} is an image of {split}, and already one of {owners[picture.path]}"
+                raise UserError(f"{picture.source}: {twice}; name it once")
             owners[picture.path] = split
 
 
 def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
-    """Raise UserError for the first id that comes a second time in a file or split.
+    """Raise UserError for an id that comes a second time in a file or split.
 
     Ids need not differ between splits: many tools number each annotation file from one.
     """
-    seen: set[int] = set()
-    for number in ids:
-        if number in seen:
-            raise UserError(f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own")
-        seen.add(number)
+    number, count = next(iter(Counter(ids).most_common(1)), (0, 0))
+    if count > 1:
+        raise UserError(f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own")
 
 
 # Boxes
@@ -93,7 +90,7 @@ class BadBox(NamedTuple):
 
 def fault(box: Any, width: int, height: int) -> str | None:
     """The reason why a box (x, y, width, height; pixels) is bad in an image of that size; None for a good box."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(type(number) in (int, float) for number in box):
         return "not four numbers"
     if not all(abs(number) < sys.float_info.max for number in box):
         return "not finite"
@@ -120,11 +117,8 @@ def clipped(box: list[float], width: int, height: int) -> list[float]:
 def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotated, list[BadBox], int]:
     """Remove bad boxes, and cut the others at the edges of their images. Sizes of all pictures must be known.
 
-    Returns:
-        The data set, the bad boxes in order, and the number of boxes that were cut.
-
-    Raises:
-        UserError: a box is bad and `policy` is `stop`; the log then lists all bad boxes.
+    Returns the data set, the bad boxes in order, and the number of boxes that were cut. Raises UserError if a box is
+    bad and `policy` is `stop`; the log then lists all bad boxes.
     """
     bad: list[BadBox] = []
     parts: dict[str, Part] = {}
@@ -151,7 +145,3 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
             "all (listed above); mend or remove them, or set bad_boxes: drop in config.yaml"
         )
     return replace(annotated, parts=parts), bad, cut
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

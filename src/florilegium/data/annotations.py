@@ -107,11 +107,10 @@ def _with_sizes(root: Path, part: Part) -> Part:
         pictures.append(replace(picture, width=stated[0], height=stated[1]))
     if wrong:
         picture, size = wrong[0]
-        raise UserError(
-            f"{picture.source}: {len(wrong)} of {len(part.pictures)} images have another size than it says, first "
-            f"{picture.path}, {size[0]} x {size[1]} in place of {picture.width} x {picture.height}; its boxes "
-            "would be wrong, use the images that were annotated"
-        )
+        count = f"{len(wrong)} of {len(part.pictures)} images have another size than it says"
+        first = f"{picture.path}, {size[0]} x {size[1]} in place of {picture.width} x {picture.height}"
+        way_out = "its boxes would be wrong, use the images that were annotated"
+        raise UserError(f"{picture.source}: {count}, first {first}; {way_out}")
     return replace(part, pictures=tuple(pictures))
 
 

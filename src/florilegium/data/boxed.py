@@ -64,11 +64,10 @@ class BoxedSplits:
 
 
 def load_boxed(use: DetectionData, *, pixels: Path, annotations: Path, dropped: Sequence[Path] = ()) -> BoxedSplits:
-    """Read the splits that `use` names.
+    """Read the splits that `use` names, of images that have pixels.
 
     Args:
-        pixels: `scenes<packing>.npy`, with its table in the `.csv` beside it. Images that were skipped
-            as corrupt have no pixels and are left out.
+        pixels: `scenes<packing>.npy`, with its table in the `.csv` beside it.
         annotations: `annotations.json` of the data set.
         dropped: tables of images that training and validation must not see.
 
@@ -106,14 +105,10 @@ class BoxedStore:
         self.pixels = tuple(map(torch.from_numpy, buckets))
 
     def take(self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False) -> BoxedImages:
-        """The images of `splits` that have pixels, by name.
+        """The images of `splits` that have pixels, by name, but for those of the names `without`.
 
-        Args:
-            without: names of images to leave out.
-            bug: move the lower right corner of all boxes of an image to that of its last one.
-
-        Raises:
-            UserError: two of the images share an id, since their results could not be told apart.
+        `bug` moves the lower right corner of all boxes of an image to that of its last one. Raises UserError if two
+        images share an id, since their results could not be distinguished.
         """
         images: dict[str, dict[str, Any]] = {}
         objects: dict[str, list[dict[str, Any]]] = {}
@@ -126,10 +121,8 @@ class BoxedStore:
         names = sorted(name for name in images if name in self.table.index and name not in without)
         ids = tuple(images[name]["id"] for name in names)
         if len(set(ids)) < len(ids):
-            raise UserError(
-                f"{self.annotations}: images of the splits {' and '.join(splits)} share ids; number them "
-                "differently to use these splits together"
-            )
+            shared = f"images of the splits {' and '.join(splits)} share ids"
+            raise UserError(f"{self.annotations}: {shared}; number them differently to use these splits together")
         rows = self.table.loc[names]
         targets = [self._targets(objects[name], scale, bug) for name, scale in zip(names, rows["scale"], strict=True)]
         return BoxedImages(
@@ -161,13 +154,10 @@ def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:
 
 
 def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
-    """The objects of `boxed` in COCO form and original pixels, crowds and ignored objects included.
+    """The objects of `boxed` in COCO form and original pixels, from the data set's `annotations.json`.
 
-    Every object is as annotated, whatever `DetectionData.boxes` makes of the training boxes.
-    Annotations are numbered from 1: pycocotools takes the id 0 for no match.
-
-    Args:
-        annotations: `annotations.json` of the data set.
+    Every object is as annotated, crowds and ignored ones included, whatever `DetectionData.boxes` makes of the
+    training boxes. Annotations are numbered from 1: pycocotools takes the id 0 for no match.
     """
     content = read_json(annotations)
     names = set(boxed.names)
@@ -186,12 +176,8 @@ def pack_boxed(
 ) -> tuple[BoxedImages, Path, list[str]]:
     """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`.
 
-    Returns:
-        The images by name, the file of their annotations for `coco_ground_truth`, and a sentence for each
-        image that cannot be read.
-
-    Raises:
-        UserError: none can be read, or two images share an id.
+    Returns the images by name, the file of their annotations for `coco_ground_truth`, and a sentence for each image
+    that cannot be read. Raises UserError if none can be read, or if two share an id.
     """
     sides = (data.short_side, data.long_side)
     fits = {image["file_name"]: fit(image["height"], image["width"], *sides) for image in content["images"]}
@@ -249,10 +235,8 @@ def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBat
 
 
 def flip(batch: BoxedBatch, chosen: Tensor) -> BoxedBatch:
-    """Mirror the images where `chosen`, bool (B,) on the host, in place; the padding stays at the right.
-
-    The rows of zeros among the boxes stay without area.
-    """
+    """Mirror the images where `chosen`, bool (B,) on the host, in place; the padding stays at the right, and the rows
+    of zeros among the boxes without area."""
     for number in chosen.nonzero().flatten().tolist():
         width = int(batch.content[number, 1])
         picture = batch.pixels[number, :, :width]

@@ -147,11 +147,8 @@ Result = TypeVar("Result")
 def in_processes(
     function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, *, title: str, unit: str
 ) -> Iterator[Result]:
-    """`function` of every task, in order, in up to `workers` processes; with one, in this process.
-
-    Args:
-        title, unit: of the progress bar.
-    """
+    """`function` of every task, in order, in up to `workers` processes; with one, in this process. `title` and `unit`
+    are the progress bar's."""
     workers = min(workers, len(tasks))
     if workers <= 1:
         yield from bar(map(function, tasks), title, unit, len(tasks))

@@ -50,8 +50,7 @@ def fetch(
 
     Args:
         name: the data set's key, for error sentences.
-        root: the folder that is made for published files. A folder of the person's own is used where
-            it is, and nothing is copied.
+        root: the folder that is made for published files; one of the person's own is used where it is.
         downloads: the folder of downloads, complete and partial.
 
     Raises:
@@ -93,11 +92,8 @@ def content_table(root: Path) -> list[dict[str, Any]]:
 
 
 def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> dict[str, Any]:
-    """The file in a receipt.
-
-    `published` says whether its content is the makers' own, whatever checksum the override gives; null where they
-    state no checksum.
-    """
+    """The file in a receipt; `published` says if its content is the makers' own, whatever checksum the override gives,
+    and is null where they state none."""
     by_hand = isinstance(override.files.get(file.file), LocalFile)  # any other was verified when it was obtained
     return {
         "file": file.file,
@@ -215,12 +211,8 @@ def _recorded(url: str, target: Path) -> dict[str, str]:
 def download(url: str, target: Path, *, resume: bool) -> bool:
     """Download `url` to `target`; returns True if an earlier attempt was resumed.
 
-    Args:
-        resume: continue `<target>.part`. Use it only with a checksum, which shows whether both parts are of
-            the same file.
-
-    Raises:
-        Unavailable: no answer, an HTTP error, or the connection ended before the file did.
+    `resume` continues `<target>.part`: use it only with a checksum, which shows if both parts are of the same file.
+    Raises Unavailable for no answer, an HTTP error, or a connection that ended before the file did.
     """
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)

@@ -38,15 +38,8 @@ class Labelled:
 def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) -> dict[str, str]:
     """Take the splits `parts` (split: fraction) from the images of each class; the rest is `train`.
 
-    Args:
-        labels: class by image.
-        where: the start of the error sentence.
-
-    Returns:
-        Split by image; every class has at least one image in each part and in train.
-
-    Raises:
-        UserError: a class has fewer images than there are splits.
+    `labels` are the classes by image, the result the splits; every class has at least one image in each part and in
+    train. Raises UserError, which begins with `where`, for a class of fewer images than there are splits.
     """
     members: dict[str, list[str]] = defaultdict(list)
     for image in shuffled(labels, lambda image: PurePosixPath(image).name):

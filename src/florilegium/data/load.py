@@ -47,15 +47,13 @@ class Splits:
 def load_splits(
     use: DataUse, *, pixels: Path, images: Path, dropped: Sequence[Path] = (), pairs: Path | None = None
 ) -> Splits:
-    """Read the splits that `use` names.
+    """Read the splits that `use` names, of images that have pixels.
 
     Args:
         pixels: `pixels<size>.npy`, with the names of its rows in the `.csv` beside it.
-        images: `images.csv`, with the class order in the `.json` beside it. Images of the table that
-            were skipped as corrupt have no pixels and are left out.
+        images: `images.csv`, with the class order in the `.json` beside it.
         dropped: tables of images that training and validation must not see.
-        pairs: the audit of the data set against itself; an image with a double elsewhere in the
-            set is not held out.
+        pairs: the audit of the data set against itself: an image with a double elsewhere is not held out.
 
     Raises:
         UserError: a split is empty, or a class is too small to hold out a part of it.
@@ -68,7 +66,12 @@ def load_splits(
     train, val = (seen[seen["split"].isin(splits)] for splits in (use.train, use.val))
     test = table[table["split"].isin(use.test)]
     if use.holdout is not None:
-        held = train["image"].isin(held_out(train, use.holdout, _doubles(pairs), where=str(images)))
+        doubles: set[str] = set()
+        if pairs is not None:
+            audited = pd.read_csv(pairs, dtype=str, keep_default_na=False)
+            same = audited[audited["verdict"] == SAME_PICTURE]
+            doubles = {*same["image_a"], *same["image_b"]}
+        held = train["image"].isin(held_out(train, use.holdout, doubles, where=str(images)))
         train, test = train[~held], train[held]
     check_not_empty(use, images, train=train, test=test)
 
@@ -119,14 +122,6 @@ def held_out(table: pd.DataFrame, part: float, doubles: set[str], *, where: str 
     return chosen
 
 
-def _doubles(pairs: Path | None) -> set[str]:
-    if pairs is None:
-        return set()
-    table = pd.read_csv(pairs, dtype=str, keep_default_na=False)
-    same = table[table["verdict"] == SAME_PICTURE]
-    return set(same["image_a"]) | set(same["image_b"])
-
-
 def image_column(table: Path) -> list[str]:
     """The names of the images in a table."""
     return pd.read_csv(table, dtype=str, keep_default_na=False)["image"].tolist()
@@ -138,11 +133,9 @@ def image_column(table: Path) -> list[str]:
 def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
     """`splits` with generated images added to the training images, `share` times as many as there are of these.
 
-    They are taken from `samples` (uint8 (M, S, S, 3), classes in the `.csv` beside it) as evenly over
-    the classes as possible, the first of each, so that a larger share contains a smaller one.
-
-    Raises:
-        UserError: there are fewer than that, or a class is unknown.
+    They are taken from `samples` (uint8 (M, S, S, 3), classes in the `.csv` beside it) as evenly over the classes as
+    possible, the first of each, so that a larger share contains a smaller one. Raises UserError if there are fewer
+    than that, or if a class is unknown.
     """
     wanted = round(twelve_digits(share * len(splits.train)))
     if not wanted:
@@ -176,12 +169,8 @@ def parts_of(splits: Splits) -> dict[str, Images]:
 
 
 def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str) -> None:
-    """Write the features of the images of `parts_of(splits)`, part after part.
-
-    Args:
-        features: float32 (N, H, F), the inputs of the H heads.
-        backbone: the hash of the network before the heads.
-    """
+    """Write the features of the images of `parts_of(splits)`, part after part: float32 (N, H, F), the inputs of H
+    heads. `backbone` is the hash of the network before these."""
     rows = [
         (part, name, splits.classes[label])
         for part, images in parts_of(splits).items()

@@ -49,18 +49,12 @@ def pack(
     workers: int = 1,
     corrupt: Literal["stop", "skip"] = "stop",
 ) -> Packed:
-    """Pack `images` (paths below `root`) into `out`, an .npy of uint8 (N, size, size, 3), RGB.
+    """Pack `images` (paths below `root`) into `out`, an .npy of uint8 (N, size, size, 3), RGB, as `square` fits them.
 
-    Beside it `<out>.csv` names the image of each row (sorted) and `<out>.skipped.csv` those that
-    could not be decoded, with the reason. Each file is written whole or not at all.
+    Beside it `<out>.csv` names the image of each row (sorted) and `<out>.skipped.csv` those that could not be
+    decoded, with the reason. Each file is written whole or not at all. `workers` processes decode.
 
-    Args:
-        size: side in pixels; see `decode.square` for the resizing.
-        workers: processes that decode.
-        corrupt: stop at an image that cannot be decoded, or leave it out.
-
-    Raises:
-        UserError: there are no images, or one is bad and `corrupt` is `stop`, or all are.
+    Raises UserError if there are no images, or one is bad and `corrupt` is `stop`, or all are.
     """
     if not images:
         raise UserError(f"{root}: there are no images in it to pack; give another folder")
@@ -95,14 +89,9 @@ def pack_buckets(
 
     Beside it, `<out>.csv` gives the place of each image, with the columns COLUMNS, sorted by bucket and row,
     and `<out>.skipped.csv` lists the images that could not be decoded. Each file is written whole or not at all.
+    `padding` is as in `DetectionData`.
 
-    Args:
-        padding: as in `DetectionData`.
-        workers: processes that decode.
-        corrupt: stop at an image that cannot be decoded, or leave it out.
-
-    Raises:
-        UserError: an image is bad and `corrupt` is `stop`, or all are.
+    Raises UserError if an image is bad and `corrupt` is `stop`, or if all are.
     """
     shapes = {name: (padded(fit.height, padding), padded(fit.width, padding)) for name, fit in fits.items()}
     tasks = [(name, (fits[name], shapes[name])) for name in sorted(fits, key=lambda name: (shapes[name], name))]
@@ -147,15 +136,11 @@ def open_packed(path: Path) -> tuple[list[NDArray[np.uint8]], pd.DataFrame]:
 
 
 class BoxedPictures:
-    """Single images of some splits of a data set, for figures.
-
-    Attributes:
-        truth: the images that have pixels, and their objects, in COCO form and original pixels.
-    """
+    """Single images of some splits of a data set, for figures; `truth` holds those that have pixels, and their
+    objects, in COCO form and original pixels."""
 
     def __init__(self, pixels: Path, annotations: Path, splits: Sequence[str]) -> None:
-        """Open `scenes<packing>.npy`, its table in the `.csv` beside it, and `annotations.json`; pixels
-        are mapped, not read."""
+        """Open `scenes<packing>.npy`, with its table, and `annotations.json`; pixels are mapped, not read."""
         content = read_json(annotations)
         self._buckets, self._table = open_packed(pixels)
         parts = [content["splits"][split] for split in splits]
@@ -187,9 +172,8 @@ def write_pixels(
 ) -> Packed:
     """Write the pixels of each image, in order, into the .npy file `out`, and the skipped ones into a table.
 
-    Args:
-        tasks: for each image its path below `root`, and the second argument of `decoder`.
-        shape: of the array of the images of these names.
+    `tasks` are the images' paths below `root`, each with the second argument of `decoder`; `shape` is that of the
+    array of the images of these names.
     """
     pixels = decode_all(root, tasks, decoder, workers)
     packed: list[str] = []
