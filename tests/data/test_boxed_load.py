@@ -125,8 +125,8 @@ def test_images_without_pixels_are_left_out(packed: dict[str, Path], tmp_path: P
     assert all(torch.equal(_picture(again, n), _picture(before, m)) for n, m in enumerate(places))
 
 
-def _picture(scenes: BoxedImages, n: int) -> torch.Tensor:
-    return scenes.pixels[scenes.bucket[n]][scenes.row[n]]
+def _picture(images: BoxedImages, n: int) -> torch.Tensor:
+    return images.pixels[images.bucket[n]][images.row[n]]
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -117,7 +118,7 @@ def _shots17(rendering: Rendering) -> list[Shot]:
 
 def _shots102(rendering: Rendering) -> list[Shot]:
     seed, flora, names = rendering.seed, kinds(rendering.seed), class_names(rendering)
-    contents = {  # split and class to what is seen there; of shared kinds, next to copies, little of their own
+    contents = {  # pictures by split and class; of shared kinds, next to copies, few of their own
         (split, k): [(_picture(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), ORIGINAL) for i in range(count)]
         for split, count in _counts(rendering).items()
         for k in range(len(flora))
@@ -159,12 +160,8 @@ def _picture17(seed: int, number: int, split: str, i: int) -> Picture:
 def _counts(rendering: Rendering) -> dict[str, int]:
     """The number of pictures of a class in each split; a remainder goes to the later splits."""
     parts = SPLIT_PARTS[rendering.scene]
-    whole, counts, before, seen = sum(parts.values()), {}, 0, 0
-    for split, part in parts.items():
-        seen += part
-        counts[split] = rendering.per_class * seen // whole - before
-        before += counts[split]
-    return counts
+    ends = [rendering.per_class * part // sum(parts.values()) for part in accumulate(parts.values())]
+    return {split: end - start for split, start, end in zip(parts, [0, *ends], ends, strict=False)}
 
 
 def _copy(number: int) -> str:

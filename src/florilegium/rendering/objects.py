@@ -83,8 +83,7 @@ def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Placed, ..
 
 
 def _placed(name: str, side: int, rng: Random, others: Iterable[tuple[int, int, int, int]]) -> np.ndarray | None:
-    """Where an object of that class lies, bool (side, side), nearly clear of the others; None if it does
-    not find a place."""
+    """The pixels of an object of that class, bool (side, side), nearly clear of the others; None without a place."""
     for _ in range(TRIES):
         radius = rng.randint(*RADII)
         x, y = (rng.randint(radius, 256 - radius) for _ in range(2))
@@ -108,8 +107,7 @@ def _mask(name: str, side: int, x: int, y: int, radius: int, turn: float) -> np.
         distance = dx**2 + dy**2
         outer = (radius * side) ** 2
         return (distance <= outer) & ((name == "ball") | (distance * 3 >= outer))
-    corners_of = {"star": [radius, radius * 105 // 256] * 5, "crate": [radius] * 4}
-    lengths = corners_of.get(name, [radius] * 3)
+    lengths = {"star": [radius, radius * 105 // 256] * 5, "crate": [radius] * 4, "wedge": [radius] * 3}[name]
     angles = [2 * math.pi * (turn + i / len(lengths)) for i in range(len(lengths))]
     corners = [
         (round(length * side * math.cos(a)), round(length * side * math.sin(a)))
@@ -130,10 +128,10 @@ def _inside(dx: np.ndarray, dy: np.ndarray, corners: list[tuple[int, int]]) -> n
 
 @dataclass(frozen=True)
 class Shot:
-    """One file: what it shows and how it was taken."""
+    """One file: the picture in it, and the way in which it was taken."""
 
     image: str  # path inside the data set
-    seed: str  # of what it shows
+    seed: str  # of the picture
     first: str  # class of its first object
     taken: str = ORIGINAL  # a key of TAKEN
 
@@ -142,18 +140,16 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
     """Draw every image of `rendering` below `folder`, and an annotation file a split; returns all paths, sorted."""
     paths = []
     for split, planned in shots(rendering).items():
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
+        images, annotations = [], []
         for number, shot in enumerate(bar(planned, "drawing", "image"), start=BEGINNING[split]):
             canvas, placed = draw(shot.seed, shot.first, rendering.size)
             pixels = TAKEN[shot.taken](canvas, shot.image)
             write_png(folder / shot.image, pixels)
             height, width, _ = pixels.shape
             images.append({"id": number, "file_name": shot.image, "width": width, "height": height})
-            annotations += [
-                {"id": len(annotations) + i, "image_id": number, **_annotation(item, shot.taken, width)}
-                for i, item in enumerate(placed, start=1)
-            ]
+            for item in placed:
+                ids = {"id": len(annotations) + 1, "image_id": number}
+                annotations.append(ids | _annotation(item, shot.taken, width))
         categories = [{"id": i, "name": name} for i, name in enumerate(NAMES, start=1)]
         content = {"images": images, "annotations": annotations, "categories": categories}
         write_json(folder / f"{split}.json", content)
