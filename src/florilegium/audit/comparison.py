@@ -75,7 +75,7 @@ class Comparison:
         """The pairs through which training images reach a test.
 
         Across two sets: b's image is held out. Inside one: the two images lie in different splits, or the
-        set has a single split, since any split that is drawn from it may separate them.
+        set has a single split, since any split that is made of it may separate them.
         """
         same = self.same
         if not self.inside:

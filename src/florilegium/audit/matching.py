@@ -144,15 +144,8 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     rows_a, rows_b, pixels = candidates.a[best], candidates.b[best], pixels[best]
     contrast = variances(a, rows_a) + variances(b, rows_b)
     share = np.divide(pixels, contrast, out=np.zeros(len(best)), where=contrast > 0)
-    return Pairs(
-        a=rows_a,
-        b=rows_b,
-        transform=candidates.transform[best],
-        hash_distance=candidates.distance[best],
-        pixel_distance=pixels,
-        contrast_share=share,
-        same=(pixels <= settings.pixel_threshold) & (share <= settings.contrast_share),
-    )
+    same = (pixels <= settings.pixel_threshold) & (share <= settings.contrast_share)
+    return Pairs(rows_a, rows_b, candidates.transform[best], candidates.distance[best], pixels, share, same)
 
 
 def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.float64]:

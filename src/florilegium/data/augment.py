@@ -62,10 +62,7 @@ class TrainTransform:
         if recipe.crop == "centre":
             return centre(pixels, flips, self.buffers, self.config)
         if recipe.crop == "padded":
-            padding = recipe.crop_padding
-            return crops.padded_crop(
-                pixels, flips, self.buffers, size=size, padding=padding, interpolation=interpolation
-            )
+            return crops.padded_crop(pixels, flips, self.buffers, size, recipe.crop_padding, interpolation)
         boxes, _ = crops.draw_boxes(len(pixels), pixels.shape[1], recipe.crop_scale, recipe.crop_ratio)
         return crops.crop_resize(pixels, boxes, flips, size, interpolation, self.buffers)
 
@@ -85,7 +82,7 @@ class EvalTransform:
 def centre(pixels: Tensor, flips: Tensor, buffers: crops.Buffers, config: InputConfig) -> Tensor:
     """The middle of each image, (B, 3, s, s) uint8.
 
-    Resized to s / crop_pct (256 for 224 at the customary 0.875), of which the middle s is cut, with the roundings
+    Resized to s / crop_pct (256 for 224 at the usual 0.875), of which the middle s is cut, with the roundings
     of timm's and torchvision's transforms: the same part of the image is seen whatever side is stored.
     """
     size = config.size

@@ -56,9 +56,7 @@ def draw_boxes(count: int, side: int, scale: tuple[float, float], ratio: tuple[f
     return torch.stack([top, left, height, width], 1), valid
 
 
-def padded_crop(
-    pixels: Tensor, flips: Tensor, buffers: Buffers, *, size: int, padding: int, interpolation: str
-) -> Tensor:
+def padded_crop(pixels: Tensor, flips: Tensor, buffers: Buffers, size: int, padding: int, interpolation: str) -> Tensor:
     """A random window of the image with a black border of `padding` pixels; (B, 3, size, size) uint8."""
     if pixels.shape[1] != size:
         pixels = resize(pixels, size, interpolation)

@@ -15,9 +15,7 @@ GRAIN = 10  # of a photograph, in grey levels
 
 Colour = tuple[int, int, int]
 
-# Colours
-
-# (shadow, light)
+# (shadow, light) of each colour
 PALETTE: tuple[tuple[Colour, Colour], ...] = (
     ((168, 24, 52), (242, 78, 92)),  # crimson
     ((196, 60, 16), (255, 142, 52)),  # orange
@@ -66,7 +64,7 @@ def ground(side: int, rng: Random) -> np.ndarray:
 
 
 def offsets(side: int, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of each pixel of a canvas from a point, to the right and down, in 256ths of a pixel: int32 (side, side)."""
+    """Distances of each pixel to the right of a point and below it, in 256ths of a pixel, int32 (side, side)."""
     rows, columns = np.mgrid[0:side, 0:side].astype(np.int32)
     return (2 * columns + 1) * 128 - x * side, (2 * rows + 1) * 128 - y * side
 
