@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import stats
 
 from florilegium.config.metrics import COCO_METRICS
-from florilegium.data.boxed_pack import BoxedPictures
+from florilegium.data.pack import BoxedPictures
 from florilegium.figures import style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from florilegium.data.boxed_pack import BoxedPictures
+from florilegium.data.pack import BoxedPictures
 from florilegium.evaluation.detection_errors import Judged, judge
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material

@@ -12,7 +12,6 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_table, write_text
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import say
-from florilegium.data.annotated import rows
 from florilegium.data.annotations import check
 from florilegium.data.layouts import other_files
 from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
@@ -32,7 +31,7 @@ def main() -> None:
         facts = checked.counts() | {"unannotated": content["unannotated"]}
         others = {"other_files": other_files(read_json(arguments.files))}
         write_json(summary, index.summary() | facts | others)
-        write_table(bad, ("file", "annotation", "image", "box", "reason"), rows(checked.bad))
+        write_table(bad, ("file", "annotation", "image", "box", "reason"), checked.bad)
         receipt.outputs += [out, table, summary, bad]
         receipt.facts |= facts
     say(f"{len(index.rows):,} images, {facts['n_boxes']:,} boxes, {facts['n_bad_boxes']:,} bad ones dropped")

@@ -5,12 +5,33 @@ Writes: the images, and files.json, their list.
 Why:    the demo runs without a network, and its pictures hold the leaks that an audit must find.
 """
 
+from pathlib import Path
+
 from florilegium.config.base import parse
 from florilegium.config.data import Rendering
 from florilegium.core.errors import UserError, run_main
 from florilegium.core.files import digest, replacing, write_json
-from florilegium.rendering.render import render
+from florilegium.rendering import emblems, flowers, objects
 from florilegium.stages.stage import stage, stage_parser
+
+# By scene: the sizes that can be drawn, and a function that draws every file below a folder and returns their paths.
+RENDERERS = {
+    **dict.fromkeys(flowers.SPLIT_PARTS, (flowers.SIZES, flowers.render)),
+    **dict.fromkeys(emblems.CLASSES, (emblems.SIZES, emblems.render)),
+    "objects": (objects.SIZES, objects.render),
+}
+
+
+def render(rendering: Rendering, folder: Path) -> list[str]:
+    """Draw every file of `rendering` below `folder`; returns their paths inside it, sorted.
+
+    Raises UserError for a size that cannot be drawn.
+    """
+    scene, size = rendering.scene, rendering.size
+    sizes, draw = RENDERERS[scene]
+    if size not in sizes:
+        raise UserError(f"{scene}: rendered.size = {size} cannot be drawn; give {sizes[0]} to {sizes[-1]}")
+    return draw(rendering, folder)
 
 
 def main() -> None:

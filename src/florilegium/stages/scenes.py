@@ -7,8 +7,8 @@ Why:    trainings read pixels, and never decode a file again.
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
-from florilegium.data.boxed_pack import pack_buckets
 from florilegium.data.decode import fit
+from florilegium.data.pack import pack_buckets
 from florilegium.stages.stage import FILES, add_workers, listed_files, stage, stage_parser
 
 
