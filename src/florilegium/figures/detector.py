@@ -1,4 +1,4 @@
-"""A detector's answers: what it gets wrong, precision against recall, and test images with what it found in them."""
+"""A detector's answers: kinds of errors, precision against recall, and test images with its detections."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +17,8 @@ from florilegium.figures.material import Material
 from florilegium.figures.registry import LINES, Plot, members
 from florilegium.figures.style import Drawing
 from florilegium.report.statistics import student
-from florilegium.report.study import Entry
 
-ANNOTATIONS = "annotations.json"  # what packed pictures show, beside them
+ANNOTATIONS = "annotations.json"  # of the objects in packed pictures, beside these
 ERRORS = {  # kinds of detections and of missed objects: in words, and beside a box
     "correct": ("right", ""),
     "class": ("another class", "class"),
@@ -32,13 +31,13 @@ ANNOTATED = 12  # classes up to which each cell shows its count
 SHOWN = 8  # images
 ACROSS = 2  # images a row, each as a pair
 READING = (
-    "Left: what there is; dashed where it was missed. Right: what was found, with its score in per cent; green where it is "
-    "right, else with the kind of error: another class, a bad box, found twice, or nothing there."
+    "Left: what there is; dashed where it was missed. Right: what was found, with its score in per cent; green where "
+    "it is right, else with the kind of error: another class, a bad box, found twice, or nothing there."
 )
 
 
 def sources(material: Material) -> list[Path]:
-    """The packed pictures, and what they show."""
+    """The packed pictures and their annotations."""
     packed = material.scenes
     return [packed, packed.with_suffix(".csv"), packed.with_name(ANNOTATIONS)] if packed else []
 
@@ -58,8 +57,8 @@ def draw_errors(material: Material, plot: Plot) -> Drawing:
         style.nothing(kinds, "no finished run")
         matrix.set_visible(False)
     return fig, (
-        "Detections from the score on at which F1 is best, at an IoU of 0.5. Left: detections of each kind, and objects "
-        f"that nothing points at, a run; dots: single runs ({material.n_seeds([entry])}, {material.n_tests([entry])}); lines: 95 % t "
+        "Detections from the score on at which F1 is best, at an IoU of 0.5. Left: detections of each kind, and "
+        f"objects that nothing points at, a run; dots: single runs ({material.n_runs([entry])}); lines: 95 % t "
         "interval. Right: objects by class (rows) against what they were taken for, summed over seeds; colour: share "
         "of the row."
     )
@@ -83,20 +82,17 @@ def _kinds(ax: Axes, counts: Sequence[Mapping[str, int]]) -> None:
 def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
     """The last row holds detections where nothing is, the last column objects that nothing was found on."""
     n = len(counts)
-    cells = marks.counted_cells(counts, most=ANNOTATED)
-    label = "share of the row (%)"
-    marks.heatmap(fig, ax, 100 * marks.shares(counts), cells, limits=(0, 100), shrink=0.8, label=label)
+    marks.confusion(fig, ax, counts, ANNOTATED, label="share of the row (%)", shrink=0.8)
     size = float(np.clip(120 / n, 4.2, 8.5))
     ax.set_xticks(range(n), [*classes, "not found"], rotation=40, ha="right", fontsize=size)
     ax.set_yticks(range(n), [*classes, "nothing"], fontsize=size)
-    ax.set_xlabel("found")
-    ax.set_ylabel("there")
+    ax.set(xlabel="found", ylabel="there")
     ax.axhline(n - 1.5, color="white", linewidth=2)
     ax.axvline(n - 1.5, color="white", linewidth=2)
 
 
 def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
-    """Curves at an IoU of 0.5 of the shown arm, of the classes it finds worst where there are many; areas beside them."""
+    """Curves at an IoU of 0.5, of the classes with the lowest area where there are many; areas beside them."""
     (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     details = [run.detail() for run in runs]
@@ -117,9 +113,9 @@ def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
         areas.set_visible(False)
     fewer = f" The {LINES} classes with the lowest area are drawn." if len(classes) > LINES else ""
     return fig, (
-        f"Left: precision at each recall at an IoU of 0.5; thin: single runs ({material.n_seeds([entry])}, "
-        f"{material.n_tests([entry])}); bold: their mean.{fewer} Right: average precision, mean and 95 % t interval over "
-        "seeds alone; large: over IoU 0.5 to 0.95; small: at 0.5."
+        f"Left: precision at each recall at an IoU of 0.5; thin: single runs ({material.n_runs([entry])}); bold: their "
+        f"mean.{fewer} Right: average precision, mean and 95 % t interval over seeds alone; large: over IoU 0.5 to "
+        "0.95; small: at 0.5."
     )
 
 
@@ -148,7 +144,7 @@ def _areas(ax: Axes, details: Sequence[Mapping[str, Any]], order: Sequence[str],
 
 
 def draw_detections(material: Material, plot: Plot) -> Drawing:
-    """Test images with objects, evenly spread, whatever came of them."""
+    """Test images with objects, evenly spread, whatever their detections."""
     return _images(material, plot, _spread, "evenly spread over the test set")
 
 
@@ -165,8 +161,8 @@ def _spread(images: Mapping[int, Judged]) -> list[int]:
 
 def _worst(images: Mapping[int, Judged]) -> list[int]:
     faults = {number: (image.n_missed, _n_wrong(image)) for number, image in images.items()}
-    numbers = [number for number in faults if any(faults[number])]
-    return sorted(numbers, key=lambda number: (*(-count for count in faults[number]), number))[:SHOWN]
+    worst = sorted((-missed, -wrong, number) for number, (missed, wrong) in faults.items() if missed or wrong)
+    return [number for _, _, number in worst[:SHOWN]]
 
 
 def _n_wrong(image: Judged) -> int:
@@ -176,32 +172,22 @@ def _n_wrong(image: Judged) -> int:
 def _images(material: Material, plot: Plot, choose: Callable[[Mapping[int, Judged]], list[int]], which: str) -> Drawing:
     (entry,) = members(material.study, plot)
     runs = material.finished(entry)
-    numbers: list[int] = []
-    if runs and material.scenes:
-        pictures = BoxedPictures(material.scenes, material.scenes.with_name(ANNOTATIONS), entry.test)
-        score = runs[0].detail()["errors"]["score"]
-        images = judge(pictures.truth, runs[0].detections(), score)
-        numbers = choose(images)
+    if not (runs and material.scenes):
+        return style.empty("no packed pictures" if runs else "no finished run", READING)
+    pictures = BoxedPictures(material.scenes, material.scenes.with_name(ANNOTATIONS), entry.test)
+    score = runs[0].detail()["errors"]["score"]
+    images = judge(pictures.truth, runs[0].detections(), score)
+    numbers = choose(images)
     if not numbers:
-        return style.empty(_why(material, entry), READING)
-    fig = _grid(numbers, images, pictures)
-    least = (
-        "all detections, none of which is right"
-        if score is None
-        else f"detections from a score of {100 * score:.0f} % on, where F1 is best"
-    )
-    caption = f"Test images of the first seed, {which}; {least}. {READING}"
-    return fig, caption
-
-
-def _why(material: Material, entry: Entry) -> str:
-    if not material.finished(entry):
-        return "no finished run"
-    return "no image to show" if material.scenes else "no packed pictures"
+        return style.empty("no image to show", READING)
+    least = "all detections, none of which is right"
+    if score is not None:
+        least = f"detections from a score of {100 * score:.0f} % on, where F1 is best"
+    return _grid(numbers, images, pictures), f"Test images of the first seed, {which}; {least}. {READING}"
 
 
 def _grid(numbers: Sequence[int], images: Mapping[int, Judged], pictures: BoxedPictures) -> Figure:
-    """Pairs of panels, row by row; a row is as high as its highest picture asks for."""
+    """Pairs of panels, row by row; a row is as high as its highest picture needs."""
     names = {category["id"]: category["name"] for category in pictures.truth["categories"]}
     rows = [numbers[start : start + ACROSS] for start in range(0, len(numbers), ACROSS)]
     scaled = {number: pictures.picture(number) for number in numbers}
@@ -220,8 +206,6 @@ def _grid(numbers: Sequence[int], images: Mapping[int, Judged], pictures: BoxedP
 
 
 def _pair(there: Axes, answer: Axes, image: Judged, picture: Any, scale: float, names: Mapping[int, str]) -> None:
-    for ax in (there, answer):
-        ax.imshow(picture, interpolation="nearest")
     for line, is_missed in image.objects:
         colour, dash = (style.WRONG, "--") if is_missed else (style.PALETTE[0], "-")
         _box(there, line["bbox"], scale, names[line["category_id"]], colour, linestyle=dash)
@@ -231,12 +215,11 @@ def _pair(there: Axes, answer: Axes, image: Judged, picture: Any, scale: float, 
             _box(answer, line["bbox"], scale, text, style.RIGHT)
         else:
             _box(answer, line["bbox"], scale, f"{text} ({ERRORS[kind][1]})", style.WRONG, below=True)
-    _head(there, f"{len(image.objects)} there, {image.n_missed} missed")
-    _head(answer, f"{len(image.detections)} found, {_n_wrong(image)} wrong")
-
-
-def _head(ax: Axes, text: str) -> None:
-    ax.set_title(text, fontsize=7.5, fontweight="normal", color=style.SOFT, pad=2)
+    missed = f"{len(image.objects)} there, {image.n_missed} missed"
+    wrong = f"{len(image.detections)} found, {_n_wrong(image)} wrong"
+    for ax, head in ((there, missed), (answer, wrong)):
+        ax.imshow(picture, interpolation="nearest")
+        ax.set_title(head, fontsize=7.5, fontweight="normal", color=style.SOFT, pad=2)
 
 
 def _box(

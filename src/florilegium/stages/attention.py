@@ -42,10 +42,10 @@ def main() -> None:
         }
         if spec.attention.of == "nodes":
             nodes = survey_nodes(trained.network, trained.config, **pixels, device=device)
-            receipt.outputs += [*nodes.save(out), *draw_nodes(nodes, out, spec, run)]
+            receipt.outputs += [*nodes.save(out), *draw_nodes(nodes, out, spec.rendered, run)]
         else:
             tokens = survey(trained.network, trained.config, spec.attention, **pixels, device=device)
-            receipt.outputs += [*tokens.save(out), *draw_tokens(tokens, out, spec, run)]
+            receipt.outputs += [*tokens.save(out), *draw_tokens(tokens, out, spec.rendered, run)]
         receipt.spec = spec.model_dump(mode="json")
         receipt.facts["device"] = device.type
 

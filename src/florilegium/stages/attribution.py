@@ -58,7 +58,7 @@ def main() -> None:
         receipt.outputs += [*attributions.save(out), out / "scores.csv", out / "cost.json"]
         write_csv(scores, out / "scores.csv", digits=6)
         write_json(out / "cost.json", {"device": device.type, "seconds_per_attribution": seconds})
-        receipt.outputs += draw(attributions, scores, out, spec, run_of(arguments.checkpoint))
+        receipt.outputs += draw(attributions, scores, out, spec.rendered, run_of(arguments.checkpoint))
         receipt.spec = spec.model_dump(mode="json")
         unfit = dict(zip(attributions.unfit.tolist(), attributions.reasons.tolist(), strict=True))
         receipt.facts |= {"device": device.type, "unfit": unfit}
