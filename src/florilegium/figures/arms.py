@@ -283,8 +283,8 @@ def _bars(ax: Axes, measure: Measure, entries: Sequence[Entry]) -> None:
             continue
         if not is_fraction:
             ax.barh(-row, mean, height=0.5, color=style.PALETTE[5], alpha=0.55)
-        marks.estimate(ax, (mean, low, high), -row, style.PALETTE[0], width=2.4, size=6.5)
-        marks.dots(ax, measure.runs(entry), -row + 0.27, style.PALETTE[0], size=3, alpha=0.5)
+        marks.estimate(ax, (mean, low, high), -row, style.PALETTE[0], width=2.4, markersize=6.5)
+        marks.dots(ax, measure.runs(entry), -row + 0.27, style.PALETTE[0], markersize=3, alpha=0.5)
         end = max(mean, high) if isfinite(high) else mean
         amount = f"{mean:.1f}" if is_fraction else _amount(mean, summaries[0][0])
         marks.remark(ax, amount, (end, -row), gap=7)
@@ -394,7 +394,7 @@ def _seeds(ax: Axes, values: Mapping[int, float], marked: Sequence[int], metric:
         mean, *ends = student(others, *bounds)
         marks.interval(ax, ends, -0.2, style.INK, width=2.4)
         ax.plot(mean, -0.2, "|", color=style.INK, markersize=11, markeredgewidth=2)
-    marks.dots(ax, others, 0.12, style.PALETTE[0], size=7, alpha=0.6)
+    marks.dots(ax, others, 0.12, style.PALETTE[0], markersize=7, alpha=0.6)
     for row, seed in enumerate(marked, 1):
         if seed in values:
             ax.plot(scale * values[seed], -row, "D", markersize=7, color=style.WRONG)

@@ -78,7 +78,7 @@ def either(values: Iterable[object]) -> str:
 
 def add_maps(axes: Sequence[Axes], attended: Attended) -> None:
     """A head's map at each block, one an axes; axes that are left over are hidden."""
-    for ax, (block, weights) in marks.each(axes, list(zip(attended.blocks, attended.maps, strict=True))):
+    for ax, (block, weights) in marks.each(axes, zip(attended.blocks, attended.maps, strict=True)):
         numbers = attended.numbers(block)
         largest = float(weights.max())
         ax.imshow(weights.astype(np.float32), cmap="Reds", norm=PowerNorm(0.5, vmin=0, vmax=largest))
@@ -170,9 +170,7 @@ def draw_attention_depth(material: Material, plot: Plot) -> Drawing:
 
 
 def _depth_axes(ax: Axes, title: str, unit: str, even: list[float]) -> None:
-    ax.set_title(title)
-    ax.set_xlabel("block")
-    ax.set_ylabel(unit)
+    ax.set(title=title, xlabel="block", ylabel=unit)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     for value in even:
         ax.axhline(value, color=style.SOFT, linewidth=1, linestyle=":")

@@ -134,9 +134,8 @@ def add_curves(axes: Sequence[Axes], attributions: Attributions) -> None:
     for place, (ax, measure) in enumerate(zip(axes, MEASURES, strict=True)):
         for index, order in enumerate(attributions.orders):
             ax.plot(shares, means[index, place], label=TITLES[order] if place else None, **_look(order))
-        ax.set_title(measure.capitalize())
-        ax.set_xlabel(f"share of pixels {'deleted' if measure == 'deletion' else 'inserted'} (%)")
-        ax.set_ylim(0, 1.02)
+        done = "deleted" if measure == "deletion" else "inserted"
+        ax.set(title=measure.capitalize(), xlabel=f"share of pixels {done} (%)", ylim=(0, 1.02))
     axes[0].set_ylabel("probability of the predicted class")
     axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
 
@@ -146,7 +145,7 @@ def add_scores(axes: Sequence[Axes], scores: pd.DataFrame) -> None:
     for ax, (measure, rows) in zip(axes, scores.groupby("measure", sort=True), strict=True):
         for place, row in enumerate(rows.itertuples()):
             colour = _look(row.method)["color"]
-            marks.estimate(ax, (row.mean, row.ci_low, row.ci_high), place, colour, size=7)
+            marks.estimate(ax, (row.mean, row.ci_low, row.ci_high), place, colour, markersize=7)
             if not np.isnan(row.gain):
                 gain = f"{100 * row.gain:+.0f} [{100 * row.gain_low:+.0f}, {100 * row.gain_high:+.0f}]  "
                 gain = gain.replace("-", "−")

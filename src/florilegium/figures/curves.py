@@ -102,10 +102,8 @@ def _describe(ax: Axes, title: str, unit: str, empty: str) -> None:
     if not any(len(line.get_xdata()) for line in ax.lines):  # type: ignore[arg-type]
         style.nothing(ax, empty)
         return
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(unit)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    ax.set_ylim(bottom=0)
+    ax.set(xlabel="epoch", ylabel=unit, ylim=(0, None))
 
 
 # A pair of panels for each arm

@@ -71,12 +71,11 @@ def _kinds(ax: Axes, counts: Sequence[Mapping[str, int]]) -> None:
         colour = style.RIGHT if kind == "correct" else style.WRONG
         ax.barh(-row, mean, height=0.55, color=colour, alpha=0.55)
         marks.interval(ax, (low, high), -row, style.INK, width=1.6)
-        marks.dots(ax, values, -row + 0.3, style.INK, size=3, alpha=0.6)
+        marks.dots(ax, values, -row + 0.3, style.INK, markersize=3, alpha=0.6)
         marks.remark(ax, f"{mean:.3g}", (np.nanmax([*values, high]), -row))
     marks.rows(ax, [words for words, _ in ERRORS.values()])
-    ax.set_xlabel("detections, or objects missed")
     ax.margins(x=0.14)
-    ax.set_xlim(left=0)
+    ax.set(xlabel="detections, or objects missed", xlim=(0, None))
 
 
 def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
@@ -136,10 +135,9 @@ def _areas(ax: Axes, details: Sequence[Mapping[str, Any]], order: Sequence[str],
         colour = colours.get(name, style.SOFT)
         for metric, size, aside in (("AP", 8, 0.0), ("AP50", 5, 0.25)):
             summary = student(_percentages(details, name, metric), 0.0, 100.0)
-            marks.estimate(ax, summary, row + aside, colour, width=2, size=size)
+            marks.estimate(ax, summary, row + aside, colour, width=2, markersize=size)
     ax.set_yticks(range(len(order)), [style.wrapped(name, 20) for name in order])
-    ax.set_xlabel("AP (large) and AP50 (small) (%)")
-    ax.set_xlim(left=0)
+    ax.set(xlabel="AP (large) and AP50 (small) (%)", xlim=(0, None))
     marks.without_rules(ax)
 
 

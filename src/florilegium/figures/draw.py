@@ -38,14 +38,7 @@ DRAW: dict[str, Callable[[Material, Plot], Drawing]] = {
     "detections": detector.draw_detections,
     "misses": detector.draw_misses,
 }
-SOURCES: tuple[Callable[[Material], list[Path]], ...] = (
-    attention.sources,
-    attribution.sources,
-    classifier.sources,
-    detector.sources,
-    generation.sources,
-    nodes.sources,
-)
+READ = (attention.sources, attribution.sources, classifier.sources, detector.sources, generation.sources, nodes.sources)
 
 
 def render(material: Material, out: Path) -> Iterator[Path]:
@@ -62,4 +55,4 @@ def draw(material: Material, plot: Plot, out: Path) -> Path:
 
 def sources(material: Material) -> list[Path]:
     """The files that figures are drawn from beside the numbers of the runs."""
-    return [path for files_of in SOURCES for path in files_of(material)]
+    return [path for files_of in READ for path in files_of(material)]

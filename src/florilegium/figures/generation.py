@@ -77,9 +77,7 @@ def draw_recognised(material: Material, plot: Plot) -> Drawing:
         marks.estimate(ax, summary, seconds, style.colour(number), upright=True, label=label)
     ax.set_xscale("log")
     ax.margins(x=0.15)
-    ax.set_ylim(0, 100)
-    ax.set_xlabel("seconds an image")
-    ax.set_ylabel("recognised by a classifier\nof real images (%)")
+    ax.set(xlabel="seconds an image", ylabel="recognised by a classifier\nof real images (%)", ylim=(0, 100))
     style.legend(fig)
     entries = list({s.entry.key: s.entry for s in sets}.values())
     return fig, (

@@ -1,9 +1,9 @@
 """The marks of which figures consist, each drawn in one place: a mean with its interval, single runs, published ranges,
 rows of names, grids of panels, heat maps and pictures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil, inf, isfinite
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from florilegium.report.statistics import Interval
 NAMES = 1.5  # inches that the names of rows of pictures take
 DARK = 0.6  # share of a heat map's range from which on its cells are written in white
 T = TypeVar("T")
+Cells = Mapping[tuple[int, int], str]  # texts by (row, column)
 
 # Values. They lie along the x axis, or along the y axis where a mark stands `upright`.
 
@@ -32,35 +33,19 @@ def interval(
 
 
 def estimate(
-    ax: Axes,
-    summary: Interval,
-    at: float,
-    colour: str,
-    *,
-    upright: bool = False,
-    width: float = 2.6,
-    size: float = 8,
-    label: str | None = None,
+    ax: Axes, summary: Interval, at: float, colour: str, *, upright: bool = False, width: float = 2.6, **look: Any
 ) -> None:
-    """A mean as a dot on the bar of its interval.
-
-    Args:
-        summary: mean, lower and upper end, in units of the axis.
-        at: the place on the other axis.
-        width, size: of the bar and of the dot, in points.
-        label: of the dot in the legend.
-    """
+    """A mean as a dot, which may `look` otherwise, on the bar of its interval, `width` points wide; `summary` in units of
+    the axis, `at` the place on the other one."""
     mean, *ends = summary
     interval(ax, ends, at, colour, upright=upright, width=width)
-    look: dict[str, Any] = {"color": colour, "markeredgecolor": "white", "zorder": 4, "label": label}
-    _line(ax, mean, at, "o", upright=upright, markersize=size, **look)
+    look = {"markersize": 8, "color": colour, "markeredgecolor": "white", "zorder": 4, **look}
+    _line(ax, mean, at, "o", upright=upright, **look)
 
 
-def dots(
-    ax: Axes, values: Sequence[float], at: float, colour: str, *, upright: bool = False, size: float = 4, **look: Any
-) -> None:
+def dots(ax: Axes, values: Sequence[float], at: float, colour: str, *, upright: bool = False, **look: Any) -> None:
     """Single runs as small dots, all at the same place on the other axis."""
-    look = {"markersize": size, "alpha": 0.45, "color": colour, "zorder": 3, **look}
+    look = {"markersize": 4, "alpha": 0.45, "color": colour, "zorder": 3, **look}
     _line(ax, values, [at] * len(values), "o", upright=upright, **look)
 
 
@@ -69,8 +54,8 @@ def band(ax: Axes, low: float, high: float, at: float, half: float, *, upright: 
     across = [at - half, at + half]
     (ax.fill_between if upright else ax.fill_betweenx)(across, low, high, color=style.BAND, zorder=1)
     # A single number has no width of its own, and must be visible all the same.
-    look: dict[str, Any] = {"color": style.BAND, "linewidth": 3, "solid_capstyle": "butt", "zorder": 1}
-    _line(ax, [(low + high) / 2] * 2, across, "-", upright=upright, **look)
+    middle, look = [(low + high) / 2] * 2, {"linewidth": 3, "solid_capstyle": "butt", "zorder": 1}
+    _line(ax, middle, across, "-", upright=upright, color=style.BAND, **look)
 
 
 def key(ax: Axes, *, mean: str = "mean, 95 % interval", has_band: bool) -> None:
@@ -120,18 +105,11 @@ def panels(count: int, height: float, beside: float = 0.4) -> tuple[Figure, list
 
 
 def heatmap(
-    fig: Figure,
-    ax: Axes,
-    values: NDArray[Any],
-    cells: Mapping[tuple[int, int], str],
-    *,
-    label: str,
-    limits: tuple[float | None, float | None] = (None, None),
-    aspect: Literal["auto", "equal"] = "auto",
-    shrink: float = 1.0,
+    fig: Figure, ax: Axes, values: NDArray[Any], cells: Cells, *, label: str, shrink: float = 1, **look: Any
 ) -> None:
-    """Values (rows, columns) as shades, with the texts of `cells` by (row, column); `label` says the values' unit."""
-    shades = ax.imshow(values, cmap="Blues", vmin=limits[0], vmax=limits[1], interpolation="nearest", aspect=aspect)
+    """Values (rows, columns) as shades, with texts on cells; `label` is the values' unit, on a colour bar as long as
+    `shrink` of the axes."""
+    shades = ax.imshow(values, cmap="Blues", interpolation="nearest", **{"aspect": "auto", **look})
     low, high = shades.get_clim()
     for (row, column), text in cells.items():
         value = values[row, column]
@@ -148,7 +126,7 @@ def confusion(fig: Figure, ax: Axes, counts: NDArray[np.int64], most: int, **loo
     there are more than `most` rows, too many to be read."""
     places = zip(*np.nonzero(counts), strict=True) if len(counts) <= most else ()
     cells = {(int(i), int(j)): str(counts[i, j]) for i, j in places}
-    heatmap(fig, ax, 100 * shares(counts), cells, limits=(0, 100), **look)
+    heatmap(fig, ax, 100 * shares(counts), cells, vmin=0, vmax=100, **look)
 
 
 def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
@@ -166,8 +144,9 @@ def picture_rows(count: int, columns: int, beside: float, tallest: float = inf) 
     return fig, fig.subplots(count, columns, squeeze=False)
 
 
-def each(axes: Sequence[Axes], things: Sequence[T]) -> Iterator[tuple[Axes, T]]:
+def each(axes: Sequence[Axes], things: Iterable[T]) -> Iterator[tuple[Axes, T]]:
     """Things, each with axes of its own; axes that are left over are hidden."""
+    things = list(things)
     for ax in axes[len(things) :]:
         ax.set_axis_off()
     yield from zip(axes, things, strict=False)

@@ -49,13 +49,12 @@ class Material:
 
     def first_seeds(self, entries: Sequence[Entry], stage: str, file: str) -> dict[str, tuple[Entry, Path]]:
         """The folder where `stage` left its `file` of each arm's first seed, by the arm's name for people."""
-        folders = {}
-        for entry in entries:
-            for run in self.runs[entry.key]:
-                folder = run.folder / stage
-                if run.seed == entry.seeds[0] and (folder / file).is_file():
-                    folders[self.label(entry) + (" (diverged)" if run.diverged else "")] = entry, folder
-        return folders
+        return {
+            self.label(entry) + (" (diverged)" if run.diverged else ""): (entry, run.folder / stage)
+            for entry in entries
+            for run in self.runs[entry.key]
+            if run.seed == entry.seeds[0] and (run.folder / stage / file).is_file()
+        }
 
     def summary(self, metric: str, entry: Entry) -> Interval:
         """Mean and interval of a metric of an arm; of its scores those of the table."""

@@ -149,7 +149,7 @@ def draw_attention_heads(material: Material, plot: Plot) -> Drawing:
     largest = largest_in(attended.mean for attended in arms.values())
     for row, (name, attended) in zip(grid, arms.items(), strict=True):
         heads = attended.table.to_dict("records")
-        for ax, (weights, head) in marks.each(row, list(zip(attended.mean, heads, strict=True))):
+        for ax, (weights, head) in marks.each(row, zip(attended.mean, heads, strict=True)):
             add_map(ax, weights.astype(float), largest)
             marks.heading(ax, f"head {head['head']}")
             ax.set_xlabel(numbers(head), fontsize=7)
@@ -172,8 +172,7 @@ def draw_attention_change(material: Material, plot: Plot) -> Drawing:
             ax.plot(heads, [row] * len(heads), "o", markersize=4, alpha=0.4, color=style.colour(0), mew=0)
             ax.plot(heads.mean(), row, "|", markersize=15, mew=2.2, color=style.colour(1))
         ax.set_title(title, fontsize=9)
-        ax.set_xlabel(unit)
-        ax.set_xlim(-0.03, 1.03 if column in ("entropy_share", "same_first") else None)
+        ax.set(xlabel=unit, xlim=(-0.03, 1.03 if column in ("entropy_share", "same_first") else None))
     axes[0].set_yticks(range(len(arms)), [style.wrapped(name, 30) for name in arms])
     axes[0].set_ylim(len(arms) - 0.5, -0.5)
     images = either(attended.table["n_images"].iloc[0] for attended in arms.values())

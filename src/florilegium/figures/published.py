@@ -61,7 +61,7 @@ def _row(ax: Axes, row: pd.Series, y: float) -> None:
     if isfinite(row.published_low):
         marks.band(ax, 100 * row.published_low, 100 * row.published_high, y, 0.31)
     if isfinite(row.mean):
-        marks.estimate(ax, (100 * row.mean, 100 * row.ci_low, 100 * row.ci_high), y, colour, size=7.5)
+        marks.estimate(ax, (100 * row.mean, 100 * row.ci_low, 100 * row.ci_high), y, colour, markersize=7.5)
         numbers = measured(row.metric, row.mean, row.ci_low, row.ci_high)
     verdict = "\n".join(filter(None, (numbers, judged(row.verdict, row.published_low))))
     colour = colour if row.verdict in COLOURS else style.SOFT
@@ -86,17 +86,14 @@ def draw_leak(material: Material, plot: Plot) -> Drawing:
     for index, (leaky, clean) in enumerate(leaks):
         _slope(slopes, material, leaky, clean, style.colour(index))
         _effect(forest, material, leaky, -index, style.colour(index))
-    slopes.set_title("Each line is a seed")
     slopes.set_xticks([0, 1], ["clean", "leaky"])
-    slopes.set_xlim(-0.25, 1.25)
-    slopes.set_ylabel("test top-1 accuracy (%)")
+    slopes.set(title="Each line is a seed", ylabel="test top-1 accuracy (%)", xlim=(-0.25, 1.25))
     slopes.grid(axis="x", visible=False)
-    forest.set_title("Leaky minus clean")
     forest.axvline(0, color=style.SOFT, linewidth=1)
-    forest.set_ylim(-len(leaks) + 0.35, 0.65)
     targets = [style.wrapped(leaky.dataset.replace("_", " "), 18) for leaky, _ in leaks]
     forest.set_yticks([-i for i in range(len(leaks))], targets)
-    forest.set_xlabel("percentage points of test accuracy")
+    forest.set(title="Leaky minus clean", xlabel="percentage points of test accuracy")
+    forest.set_ylim(-len(leaks) + 0.35, 0.65)
     forest.grid(axis="y", visible=False)
     arms = [entry for pair in leaks for entry in pair]
     return fig, (
@@ -141,11 +138,10 @@ def draw_convergence(material: Material, plot: Plot) -> Drawing:
         colour = style.PALETTE[1] if entry.role == "scratch" else style.PALETTE[0]
         marks.estimate(ax, material.summary(EPOCHS, entry), -row, colour, width=3)
         seeds = [value(run, EPOCHS) for run in material.finished(entry)]
-        marks.dots(ax, seeds, -row + 0.22, colour, size=4.5, alpha=0.6, clip_on=False)
+        marks.dots(ax, seeds, -row + 0.22, colour, markersize=4.5, alpha=0.6, clip_on=False)
     if entries:
         marks.rows(ax, [style.wrapped(material.label(e)) for e in entries])
-        ax.set_xlim(left=0)
-        ax.set_xlabel("epochs of training on the target")
+        ax.set(xlabel="epochs of training on the target", xlim=(0, None))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.plot([], [], "o", color=style.PALETTE[1], label="from scratch")
         ax.plot([], [], "o", color=style.PALETTE[0], label="transferred")
@@ -173,8 +169,7 @@ def draw_rates(material: Material, plot: Plot) -> Drawing:
     ax.set_xticks(sorted(rates), [rates[lr] for lr in sorted(rates)])
     ax.set_xticks([], minor=True)
     ax.margins(x=0.12)
-    ax.set_xlabel("learning rate, and its ratio to the baseline's")
-    ax.set_ylabel("test top-1 accuracy (%)")
+    ax.set(xlabel="learning rate, and its ratio to the baseline's", ylabel="test top-1 accuracy (%)")
     if len(families) > 1:
         style.legend(fig)
     return fig, (

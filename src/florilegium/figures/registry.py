@@ -51,21 +51,21 @@ class Kind:
     Attributes:
         question: what it answers; empty where each figure of the kind has its own.
         exists: what the figure compares; a study without any has no such figure.
-        lone: what the figure lacks where `exists` finds a single thing: the words for it.
+        reads: its material beside the numbers of runs: predictions, attention, attribution, or pictures, which are images
+            of a data set or generated ones. A reference has none of them.
+        lone: the words for a single thing that `exists`, where that leaves nothing to compare.
         arm: the arm that the figure is of, and that its question names.
         plots: the figures of a kind that a study can have several of.
-        reads: what it is drawn from beside the numbers of runs: predictions, attention, attribution, or pictures, which
-            are images of a data set or generated ones. A reference has none of them.
         files: a pattern of the file names that the kind reserves; empty: its name alone.
     """
 
     name: str
     question: str = ""
     exists: Callable[[Study], Sized] | None = None
+    reads: tuple[str, ...] = ()
     lone: str = ""
     arm: Callable[[Study], Entry | None] | None = None
     plots: Callable[[Study], Iterator[Plot]] | None = None
-    reads: tuple[str, ...] = ()
     files: str = ""
 
     @property
@@ -177,7 +177,7 @@ def score_plots(study: Study) -> Iterator[Plot]:
     else:
         lacks = "" if _n_arms(study.entries) > 1 else "one arm, and no published score"
         plot = Plot("published", "published", "How do the arms stand beside one another?", lacks=lacks)
-    yield from _paged(plot, study.entries, ROWS, weight=_n_scores)
+    yield from _paged(plot, study.entries, ROWS, [_n_scores(entry) for entry in study.entries])
 
 
 def _n_scores(entry: Entry) -> int:
@@ -195,25 +195,19 @@ def curve_plots(study: Study) -> Iterator[Plot]:
             entries = [entry for entry in arms if entry.dataset == dataset]
             lacks = "one arm" if _n_arms(entries) == 1 < _n_arms(study.entries) else ""
             plot = Plot(f"curves_{group}_{dataset}", "curves", question, lacks=lacks)
-            yield from _paged(plot, entries, LINES, about=[dataset])
+            yield from _paged(plot, entries, LINES, [1] * len(entries), [dataset])
 
 
 def _paged(
-    plot: Plot,
-    entries: Sequence[Entry],
-    limit: int,
-    *,
-    weight: Callable[[Entry], int] = lambda entry: 1,
-    about: Sequence[str] = (),
+    plot: Plot, arms: Sequence[Entry], limit: int, weights: Sequence[int], about: Sequence[str] = ()
 ) -> Iterator[Plot]:
     """The figure with its arms, or several that share the arms evenly when their weights exceed `limit`."""
-    total = sum(map(weight, entries))
+    total, before = sum(weights), 0
     n_pages = max(1, ceil(total / limit))
     pages: list[list[Key]] = [[] for _ in range(n_pages)]
-    before = 0
-    for entry in entries:
+    for entry, weight in zip(arms, weights, strict=True):
         pages[min(before * n_pages // max(total, 1), n_pages - 1)].append(entry.key)
-        before += weight(entry)
+        before += weight
     for number, page in enumerate(pages, 1):
         parts = ", ".join([*about, f"{number} of {n_pages}"] if n_pages > 1 else about)
         yield replace(
@@ -266,39 +260,24 @@ OVERVIEW = (
 ASKED = tuple(map(Kind, ("against", "measured", "heatmap", "seeds", "bars", "panels")))
 DETAILS = (
     Kind("curves", plots=curve_plots, files=rf"curves_({'|'.join(CURVES)})_.*"),
-    Kind("attention_maps", "What does each token attend to?", with_tokens, reads=("attention",)),
+    Kind("attention_maps", "What does each token attend to?", with_tokens, ("attention",)),
     Kind(
-        "attention_depth", "How sparse and how diagonal is attention, block by block?",
-        _blocks, lone="one block", reads=("attention",),
+        "attention_depth", "How sparse and how diagonal is attention, block by block?", _blocks, ("attention",),
+        lone="one block",
     ),
+    Kind("attention_rollout", "Where in the image does the answer come from?", with_tokens, ("attention", "pictures")),
+    Kind("attention_nodes", "What does each quarter of an image attend to?", with_nodes, ("attention", "pictures")),
+    Kind("attention_heads", "What does each head of attention look at, over many images?", with_nodes, ("attention",)),
+    Kind("attention_change", "Does attention depend on who asks, and on the image?", with_nodes, ("attention",)),
     Kind(
-        "attention_rollout", "Where in the image does the answer come from?",
-        with_tokens, reads=("attention", "pictures"),
+        "attribution_scores", "Which explanation finds the pixels that the answer depends on?", _methods, ("attribution",),
+        lone="one method of one arm",
     ),
+    Kind("attribution_maps", "Which pixels does the answer depend on?", _methods, ("attribution", "pictures")),
+    Kind("generated", "What do the generators make?", _sets, ("pictures",)),
     Kind(
-        "attention_nodes", "What does each quarter of an image attend to?",
-        with_nodes, reads=("attention", "pictures"),
-    ),
-    Kind(
-        "attention_heads", "What does each head of attention look at, over many images?",
-        with_nodes, reads=("attention",),
-    ),
-    Kind(
-        "attention_change", "Does attention depend on who asks, and on the image?",
-        with_nodes, reads=("attention",),
-    ),
-    Kind(
-        "attribution_scores", "Which explanation finds the pixels that the answer depends on?",
-        _methods, lone="one method of one arm", reads=("attribution",),
-    ),
-    Kind(
-        "attribution_maps", "Which pixels does the answer depend on?",
-        _methods, reads=("attribution", "pictures"),
-    ),
-    Kind("generated", "What do the generators make?", _sets, reads=("pictures",)),
-    Kind(
-        "recognised", "Are the images what they should be, and what does a better one cost?",
-        _sets, lone="one set of images",
+        "recognised", "Are the images what they should be, and what does a better one cost?", _sets,
+        lone="one set of images",
     ),
     Kind("confusion", "Which classes are mistaken for which?", arm=Study.classifier, reads=("predictions",)),
     Kind("samples", "What does it see?", arm=Study.classifier, reads=("predictions", "pictures")),
