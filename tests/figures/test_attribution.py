@@ -79,7 +79,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 def legible(path: Path) -> bool:
-    """Whether a picture is of a sensible size, and nothing is cut at an edge."""
+    """True if a picture is of a sensible size, and nothing is cut at an edge."""
     with Image.open(path) as picture:
         grey = np.asarray(picture.convert("L"))
         sensible = 1000 < picture.width < 1800 and picture.height > 400

@@ -70,7 +70,7 @@ def _asked(material: Material, plot: Plot) -> tuple[PlotChoice, list[Entry], tup
 
 
 def _published(entries: Sequence[Entry], metrics: Sequence[str]) -> list[Entry]:
-    """The arms that some of these metrics were published of."""
+    """The arms of which some of these metrics were published."""
     return [entry for entry in entries if any(claim.metric in metrics for claim in entry.published)]
 
 
@@ -110,7 +110,7 @@ def draw_against(material: Material, plot: Plot) -> Drawing:
     lines = lines_of(entries, choice.by)
     places, names = _places(entries, choice.x or "")
     fig, axes = marks.panels(len(metrics), 3.4)
-    step = 0.022 * min(len(metrics), 2) * _span(places)  # lines stand side by side
+    step = 0.022 * min(len(metrics), 2) * (np.ptp([*places.values()]) or 1.0)  # lines stand side by side
     aside = {
         entry.key: places[entry.key] + (index - (len(lines) - 1) / 2) * step
         for index, line in enumerate(lines.values())
@@ -164,15 +164,11 @@ def _places(entries: Sequence[Entry], x: str) -> tuple[dict[Key, float], dict[fl
     return places, {places[key]: text(value) for key, value in values.items()}
 
 
-def _span(places: Mapping[Key, float]) -> float:
-    return (max(places.values()) - min(places.values())) or 1.0
-
-
 def _line(
     ax: Axes, measure: Measure, entries: Sequence[Entry], places: Mapping[Key, float], index: int, start: Entry | None
 ) -> None:
     """The arms of one line, from `start` on; each has its mean at its place, and its single runs a little beside it."""
-    colour, span = style.colour(index), _span(places)
+    colour, span = style.colour(index), np.ptp([*places.values()]) or 1.0
     means = [(places[start.key], measure.summary(start)[0])] if start else []
     for entry in sorted(entries, key=lambda entry: places[entry.key]):
         x = places[entry.key]
@@ -253,7 +249,7 @@ def _scatter(ax: Axes, line: Sequence[Entry], across: Measure, up: Measure, inde
 
 
 def draw_bars(material: Material, plot: Plot) -> Drawing:
-    """Metrics arm by arm: fractions as dots; all that can be said to be so many times another as bars from zero."""
+    """Metrics arm by arm: fractions as dots, amounts as bars from zero."""
     _, entries, metrics = _asked(material, plot)
     published = _published(entries, metrics)
     fig = style.figure(0.9 + (0.5 if len(entries) <= DENSE else 0.34) * max(len(entries), 2))
@@ -286,8 +282,9 @@ def _bars(ax: Axes, measure: Measure, entries: Sequence[Entry]) -> None:
         marks.estimate(ax, (mean, low, high), -row, style.PALETTE[0], width=2.4, markersize=6.5)
         marks.dots(ax, measure.runs(entry), -row + 0.27, style.PALETTE[0], markersize=3, alpha=0.5)
         end = max(mean, high) if isfinite(high) else mean
-        amount = f"{mean:.1f}" if is_fraction else _amount(mean, summaries[0][0])
-        marks.remark(ax, amount, (end, -row), gap=7)
+        first = summaries[0][0]
+        multiple = f" ({mean / first:.2f}×)" if isfinite(first) and first > 0 else ""
+        marks.remark(ax, f"{mean:.1f}" if is_fraction else f"{mean:.3g}{multiple}", (end, -row), gap=7)
     # Room for the amounts; a bar begins at zero.
     low, high = ax.get_xlim()
     largest = float(np.nanmax([0.0, *(mean for mean, _, _ in summaries)]))
@@ -295,11 +292,6 @@ def _bars(ax: Axes, measure: Measure, entries: Sequence[Entry]) -> None:
         ax.set_xlim(low, high + 0.2 * (high - low))
     elif largest > 0:
         ax.set_xlim(0, max(1.5 * largest, high))
-
-
-def _amount(mean: float, first: float) -> str:
-    """The mean as a number, and as a multiple of the first arm's where there is one."""
-    return f"{mean:.3g} ({mean / first:.2f}×)" if isfinite(first) and first > 0 else f"{mean:.3g}"
 
 
 # Cells

@@ -60,7 +60,7 @@ def _rollouts(attended: Attended) -> Drawing:
 
 
 def map_note(runs: Sequence[Attended]) -> str:
-    """How to read the maps of these networks."""
+    """The explanation of the maps of these networks."""
     tokens = [len(attended.maps[0]) for attended in runs]
     even = either(f"{1 / n:.3f}" for n in tokens)
     return MAP_NOTE.format(tokens=either(tokens), even=even, images=images_measured(runs))

@@ -53,9 +53,8 @@ def draw_confusion(material: Material, plot: Plot) -> Drawing:
         style.nothing(ax, "no finished run")
     reading = f"The {PAIRS} pairs of {n} classes that are confused most, as shares of the true class; numbers: images."
     if is_matrix:
-        reading = (
-            f"Colour: share of the true class{'; numbers: images' if n <= ANNOTATED else ''}. The diagonal is right."
-        )
+        cells = "; numbers: images" if n <= ANNOTATED else ""
+        reading = f"Colour: share of the true class{cells}. The diagonal is right."
     counted = f"{material.n_seeds([entry])} together ({material.n_tests([entry])} each)"
     return fig, f"Test images of {entry.dataset}, {counted}. {reading}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,26 +19,17 @@ from florilegium.report.runs import Run, curve
 from florilegium.report.tables import axis
 
 ACROSS = 5  # arms a row of panels
+BOLD = 2.4  # points
 VALIDATION: dict[str, Any] = {"color": style.PALETTE[0], "linestyle": "-"}
 TRAINING: dict[str, Any] = {"color": style.SOFT, "linestyle": "--"}
 PUBLISHED: dict[str, Any] = {"color": style.BAND, "linewidth": 4, "zorder": 1}
 
 
-class Pen(NamedTuple):
-    """Widths of single runs and of their mean, and size and colour of a divergence's cross (None: the arm's)."""
-
-    thin: float
-    bold: float
-    cross: float
-    cross_colour: str | None = None
-
-
-LARGE = Pen(thin=0.9, bold=2.4, cross=8)
-SMALL = Pen(thin=0.8, bold=2, cross=7, cross_colour=style.WRONG)
-
-
-def add_runs(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], pen: Pen) -> None:
+def add_runs(
+    ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], *, small: bool = False
+) -> None:
     """A column of the history by epoch: single runs thin, their mean bold, a cross where a run diverged."""
+    thin, bold, cross, cross_colour = (0.8, 2, 7, style.WRONG) if small else (0.9, BOLD, 8, look["color"])
     curves = []
     for run in runs:
         values = scale * curve(run, column)
@@ -46,15 +37,14 @@ def add_runs(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Map
         finite = np.flatnonzero(~np.isnan(values))
         if not len(finite):
             continue
-        ax.plot(np.arange(1, len(values) + 1), values, linewidth=pen.thin, alpha=0.4, **look)
+        ax.plot(np.arange(1, len(values) + 1), values, linewidth=thin, alpha=0.4, **look)
         if run.diverged:
-            colour = pen.cross_colour or look["color"]
-            ax.plot(finite[-1] + 1, values[finite[-1]], marker="x", markersize=pen.cross, color=colour, mew=2)
+            ax.plot(finite[-1] + 1, values[finite[-1]], marker="x", markersize=cross, color=cross_colour, mew=2)
         else:
             curves.append(values)
     if curves:
         mean = mean_curve(curves)
-        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=pen.bold, **look)
+        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=bold, **look)
 
 
 def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -76,15 +66,15 @@ def draw_curves(material: Material, plot: Plot) -> Drawing:
     accuracy, loss = fig.subplots(1, 2)
     for index, entry in enumerate(entries):
         look, runs, label = style.line(index), material.runs[entry.key], material.label(entry)
-        add_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look, LARGE)
-        add_runs(loss, runs, "train_loss", 1, look, LARGE)
+        add_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look)
+        add_runs(loss, runs, "train_loss", 1, look)
         if not runs:
             label = f"{label}: not run"
         elif any(np.isfinite(curve(run, entry.scoring.validated)).any() for run in runs):
             label = style.wrapped(label, 64)
         else:
             label = style.wrapped(f"{label}: no validation", 64)
-        loss.plot([], [], linewidth=LARGE.bold, label=label, **look)
+        loss.plot([], [], linewidth=BOLD, label=label, **look)
     label = axis(entries[0].scoring.main, 1.0)[0].removeprefix("test ")
     _describe(accuracy, "Validation", label, "no validation split, so no curve")
     _describe(loss, "Training loss", "loss", "no finished run")
@@ -156,8 +146,8 @@ def draw_panels(material: Material, plot: Plot) -> Drawing:
 
 def _panel(ax: Axes, runs: Sequence[Run], name: str, scale: float) -> None:
     ax.set_visible(True)
-    add_runs(ax, runs, f"train_{name}", scale, TRAINING, SMALL)
-    add_runs(ax, runs, f"val_{name}", scale, VALIDATION, SMALL)
+    add_runs(ax, runs, f"train_{name}", scale, TRAINING, small=True)
+    add_runs(ax, runs, f"val_{name}", scale, VALIDATION, small=True)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     if not ax.lines:
         style.nothing(ax, "not run" if not runs else "not validated")

@@ -79,7 +79,7 @@ def _kinds(ax: Axes, counts: Sequence[Mapping[str, int]]) -> None:
 
 
 def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
-    """The last row holds detections where nothing is, the last column objects that nothing was found on."""
+    """The last row counts detections where nothing is, the last column objects without a detection."""
     n = len(counts)
     marks.confusion(fig, ax, counts, ANNOTATED, label="share of the row (%)", shrink=0.8)
     size = float(np.clip(120 / n, 4.2, 8.5))
@@ -102,8 +102,12 @@ def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
         order = sorted(classes, key=lambda name: np.mean(_percentages(details, name, "AP50")))
         worst = [name for name in classes if name in order[:LINES]]
         colours = {name: style.colour(index) for index, name in enumerate(worst)}
+        recall = 100 * np.asarray(details[0]["recall"])
         for name, colour in colours.items():
-            _curve(curves, details, name, colour)
+            every = 100 * np.array([detail["precision"][name] for detail in details])  # (S, 101)
+            if len(every) > 1:
+                curves.plot(recall, every.T, linewidth=0.8, alpha=0.35, color=colour)
+            curves.plot(recall, every.mean(axis=0), linewidth=2.2, color=colour, label=name)
         curves.set(xlabel="recall (%)", ylabel="precision (%)", xlim=(0, 101), ylim=(0, 101))
         _areas(areas, details, order, colours)
         style.legend(fig, columns=4)
@@ -120,14 +124,6 @@ def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
 
 def _percentages(details: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[float]:
     return [100 * detail["by_class"][name][metric] for detail in details]
-
-
-def _curve(ax: Axes, details: Sequence[Mapping[str, Any]], name: str, colour: str) -> None:
-    recall = 100 * np.asarray(details[0]["recall"])
-    every: NDArray[np.float64] = 100 * np.array([detail["precision"][name] for detail in details])  # (S, 101)
-    if len(every) > 1:
-        ax.plot(recall, every.T, linewidth=0.8, alpha=0.35, color=colour)
-    ax.plot(recall, every.mean(axis=0), linewidth=2.2, color=colour, label=name)
 
 
 def _areas(ax: Axes, details: Sequence[Mapping[str, Any]], order: Sequence[str], colours: Mapping[str, str]) -> None:

@@ -35,8 +35,7 @@ def interval(
 def estimate(
     ax: Axes, summary: Interval, at: float, colour: str, *, upright: bool = False, width: float = 2.6, **look: Any
 ) -> None:
-    """A mean as a dot, which may `look` otherwise, on the bar of its interval, `width` points wide; `summary` in units of
-    the axis, `at` the place on the other one."""
+    """A mean as a dot on the bar of its interval, which is `width` points wide; `at` is the place on the other axis."""
     mean, *ends = summary
     interval(ax, ends, at, colour, upright=upright, width=width)
     look = {"markersize": 8, "color": colour, "markeredgecolor": "white", "zorder": 4, **look}

@@ -83,7 +83,7 @@ class Material:
         return f"{self.n_seeds(entries)}, {self.n_tests(entries)}"
 
     def reading(self, entries: Sequence[Entry]) -> str:
-        """How to read dots and bars, for captions; without a full stop."""
+        """The explanation of dots and bars, for captions; without a full stop."""
         return f"Small dots: single runs ({self.n_runs(entries)}); large: mean; bars: {INTERVAL}"
 
 

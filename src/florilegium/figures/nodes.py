@@ -45,7 +45,7 @@ def draw(attended: AttendedNodes, folder: Path, is_demo: bool, place: str) -> It
 
 
 def _nodes(attended: AttendedNodes) -> Drawing:
-    """A row a shown image, a column a head; at last the mean over all images."""
+    """A row an image, a column a head; in the last row the mean over all images."""
     count, heads = attended.maps.shape[:2]
     images = int(attended.table["n_images"].iloc[0])
     largest = largest_in([attended.maps, attended.mean])
@@ -73,7 +73,7 @@ def numbers(row: Mapping[str, float]) -> str:
 
 
 def node_note(runs: Sequence[AttendedNodes], largest: float) -> str:
-    """How to read the maps of these networks, whose darkest square stands for `largest`."""
+    """The explanation of the maps of these networks, whose darkest square stands for `largest`."""
     return NODE_NOTE.format(largest=largest, even=runs[0].table["diagonal_uniform"].iloc[0])
 
 

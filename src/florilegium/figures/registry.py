@@ -1,4 +1,4 @@
-"""The registry of figures: the kinds that there are, the studies that have each, and what it is drawn from.
+"""The registry of figures: their kinds, the studies that have each, and what each is drawn from.
 
 A new kind is an entry here and a function in `figures.draw.DRAW`. The workflow plans figures with this module, so it
 imports nothing heavy.
@@ -51,8 +51,8 @@ class Kind:
     Attributes:
         question: what it answers; empty where each figure of the kind has its own.
         exists: what the figure compares; a study without any has no such figure.
-        reads: its material beside the numbers of runs: predictions, attention, attribution, or pictures, which are images
-            of a data set or generated ones. A reference has none of them.
+        reads: its material beside the numbers of runs: predictions, attention, attribution, or pictures, which are
+            images of a data set or generated ones. A reference has none of them.
         lone: the words for a single thing that `exists`, where that leaves nothing to compare.
         arm: the arm that the figure is of, and that its question names.
         plots: the figures of a kind that a study can have several of.
@@ -134,7 +134,7 @@ def _asked(study: Study, choice: PlotChoice) -> Plot:
 
 
 def _lacking(choice: PlotChoice, arms: Sequence[Entry]) -> str:
-    """What a figure lacks to compare anything: arms, or values of what it is drawn over.
+    """The arms or values that a figure lacks to compare anything; empty where it lacks none.
 
     An experiment on several official splits is one arm here: no study compares its splits.
     """
@@ -262,22 +262,22 @@ DETAILS = (
     Kind("curves", plots=curve_plots, files=rf"curves_({'|'.join(CURVES)})_.*"),
     Kind("attention_maps", "What does each token attend to?", with_tokens, ("attention",)),
     Kind(
-        "attention_depth", "How sparse and how diagonal is attention, block by block?", _blocks, ("attention",),
-        lone="one block",
+        "attention_depth", "How sparse and how diagonal is attention, block by block?",
+        _blocks, ("attention",), lone="one block",
     ),
     Kind("attention_rollout", "Where in the image does the answer come from?", with_tokens, ("attention", "pictures")),
     Kind("attention_nodes", "What does each quarter of an image attend to?", with_nodes, ("attention", "pictures")),
     Kind("attention_heads", "What does each head of attention look at, over many images?", with_nodes, ("attention",)),
     Kind("attention_change", "Does attention depend on who asks, and on the image?", with_nodes, ("attention",)),
     Kind(
-        "attribution_scores", "Which explanation finds the pixels that the answer depends on?", _methods, ("attribution",),
-        lone="one method of one arm",
+        "attribution_scores", "Which explanation finds the pixels that the answer depends on?",
+        _methods, ("attribution",), lone="one method of one arm",
     ),
     Kind("attribution_maps", "Which pixels does the answer depend on?", _methods, ("attribution", "pictures")),
     Kind("generated", "What do the generators make?", _sets, ("pictures",)),
     Kind(
-        "recognised", "Are the images what they should be, and what does a better one cost?", _sets,
-        lone="one set of images",
+        "recognised", "Are the images what they should be, and what does a better one cost?",
+        _sets, lone="one set of images",
     ),
     Kind("confusion", "Which classes are mistaken for which?", arm=Study.classifier, reads=("predictions",)),
     Kind("samples", "What does it see?", arm=Study.classifier, reads=("predictions", "pictures")),
