@@ -22,7 +22,7 @@ from florilegium.report.study import SHARE, Entry, Key
 from florilegium.report.tables import axis, equals, number, p_value
 
 WIDE = 30  # a value that spans more than this factor stands on a logarithmic scale
-TICKS = 10
+TICKS = 10  # named places at most
 DENSE = 12  # more arms than this stand closer together
 NAMES = {
     SHARE: "generated images to each real one",
@@ -106,9 +106,9 @@ def _is_numeric(values: Iterable[Any]) -> bool:
 def draw_against(material: Material, plot: Plot) -> Drawing:
     """Metrics over a value of the arms: a panel a metric, a line for each value of `by` and each official split."""
     choice, entries, metrics = _asked(material, plot)
-    published = _published(entries, metrics)
+    x, published = choice.x or "", _published(entries, metrics)
     lines = lines_of(entries, choice.by)
-    places, names = _places(entries, choice.x or "")
+    places, names = _places(entries, x)
     fig, axes = marks.panels(len(metrics), 3.4)
     step = 0.022 * min(len(metrics), 2) * (np.ptp([*places.values()]) or 1.0)  # lines stand side by side
     aside = {
@@ -120,11 +120,14 @@ def draw_against(material: Material, plot: Plot) -> Drawing:
         measure = Measure.of(material, entries, metric)
         for index, line in enumerate(lines.values()):
             _line(ax, measure, line, aside, index, start_of(line, lines.values(), places))
-        if ax.has_data():
-            ax.set_ylabel(measure.label)
-            _ticks(ax, names, choice.x or "")
-        else:
+        if not ax.has_data():
             style.nothing(ax, f"{WORDS[metric]}: no finished run")
+            continue
+        ax.set(xlabel=name_of(x), ylabel=measure.label)
+        ax.margins(x=0.12)
+        if len(names) <= TICKS:
+            crowded = max(map(len, names.values())) * len(names) > 60
+            ax.set_xticks(sorted(names), [names[at] for at in sorted(names)], rotation=30 if crowded else 0)
     _legend(fig, axes[0], lines, has_band=bool(published))
     return fig, f"{material.not_alike(published)}{material.reading(entries)}."
 
@@ -185,14 +188,6 @@ def _line(
 def _join(ax: Axes, means: Sequence[tuple[float, float]], index: int) -> None:
     if means:
         ax.plot(*zip(*means, strict=True), linewidth=1.2, **style.line(index))
-
-
-def _ticks(ax: Axes, names: Mapping[float, str], x: str) -> None:
-    ax.set_xlabel(name_of(x))
-    ax.margins(x=0.12)
-    if len(names) <= TICKS:
-        crowded = max(map(len, names.values())) * len(names) > 60
-        ax.set_xticks(sorted(names), [names[at] for at in sorted(names)], rotation=30 if crowded else 0)
 
 
 def _legend(fig: Figure, ax: Axes, lines: Iterable[str], *, has_band: bool) -> None:

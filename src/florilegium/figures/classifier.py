@@ -48,7 +48,10 @@ def draw_confusion(material: Material, plot: Plot) -> Drawing:
     ax = fig.subplots()
     if runs and n:
         counts = confusion([coded(run.predictions(), classes) for run in runs], n)
-        _matrix(fig, ax, counts, names) if is_matrix else _pairs(ax, counts, names)
+        if is_matrix:
+            _matrix(fig, ax, counts, names)
+        else:
+            _pairs(ax, counts, names)
     else:
         style.nothing(ax, "no finished run")
     reading = f"The {PAIRS} pairs of {n} classes that are confused most, as shares of the true class; numbers: images."

@@ -21,10 +21,6 @@ def sources(material: Material) -> list[Path]:
     return [file for images in sets_of(material.study, material.runs) for file in images.files]
 
 
-def _name(material: Material, images: Set) -> str:
-    return f"{material.label(images.entry)}: {images.name.replace('_', ' ')}"
-
-
 def draw_generated(material: Material, plot: Plot) -> Drawing:
     """A row a set: the first images of each class, from the first seed."""
     sets = list(sets_of(material.study, material.runs))
@@ -61,6 +57,10 @@ def _strip(ax: Axes, of: Set) -> None:
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+def _name(material: Material, images: Set) -> str:
+    return f"{material.label(images.entry)}: {images.name.replace('_', ' ')}"
 
 
 def draw_recognised(material: Material, plot: Plot) -> Drawing:
