@@ -13,7 +13,7 @@ from scipy import stats
 
 from florilegium.config.metrics import COCO_METRICS
 from florilegium.data.pack import BoxedPictures
-from florilegium.figures import style
+from florilegium.figures import detector, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned
 from florilegium.report.arms import Arms
@@ -80,7 +80,7 @@ def texts(figure: matplotlib.figure.Figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-DETECTOR = [name for name, kind in KINDS.items() if kind.module == "detector"]
+DETECTOR = report.kinds_in(detector)
 NAMES = [*(figure["name"] for figure in ASKED), *DETECTOR, "published"]
 
 

@@ -28,10 +28,10 @@ def main() -> None:
         }
         if settings.of == "nodes":
             nodes = survey_nodes(trained.network, trained.config, **pixels, device=run.device)
-            run.receipt.outputs += [*nodes.save(run.out), *draw_nodes(nodes, run.out, run.spec, run.run)]
+            run.receipt.outputs += [*nodes.save(run.out), *draw_nodes(nodes, run.out, run.spec.rendered, run.run)]
         else:
             tokens = survey(trained.network, trained.config, settings, **pixels, device=run.device)
-            run.receipt.outputs += [*tokens.save(run.out), *draw_tokens(tokens, run.out, run.spec, run.run)]
+            run.receipt.outputs += [*tokens.save(run.out), *draw_tokens(tokens, run.out, run.spec.rendered, run.run)]
 
 
 if __name__ == "__main__":

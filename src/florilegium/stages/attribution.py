@@ -41,7 +41,7 @@ def main() -> None:
         scores = summarise(attributions.table)
         write_csv(scores, out / "scores.csv", digits=6)
         write_json(out / "cost.json", {"device": run.device.type, "seconds_per_attribution": seconds})
-        pictures = draw(attributions, scores, out, run.spec, run.run)
+        pictures = draw(attributions, scores, out, run.spec.rendered, run.run)
         run.receipt.outputs += [*attributions.save(out), out / "scores.csv", out / "cost.json", *pictures]
         run.receipt.facts["unfit"] = dict(zip(attributions.unfit.tolist(), attributions.reasons.tolist(), strict=True))
 

@@ -9,8 +9,7 @@ import pandas as pd
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
-from florilegium.figures import style
-from florilegium.figures.curves import Origin, draw_rates
+from florilegium.figures.curves import write_finder
 from florilegium.stages.stage import stage, stage_parser
 
 
@@ -19,11 +18,9 @@ def main() -> None:
     arguments = stage_parser(__doc__, out="the plot", spec="preset, rendered, experiment", **files).parse_args()
     finder = arguments.table.with_suffix(".json")
     with stage("draw_finder", arguments, inputs=[arguments.table, finder]) as receipt:
-        origin, name = Origin(receipt.spec["rendered"]), receipt.spec["experiment"]
         table, suggestion = pd.read_csv(arguments.table), read_json(finder)["suggestion"]
-        with style.applied():
-            style.save(draw_rates(table, suggestion, origin, name), arguments.out)
-        receipt.outputs += [arguments.out]
+        name, is_demo = receipt.spec["experiment"], receipt.spec["rendered"]
+        receipt.outputs += [write_finder(table, suggestion, arguments.out, name, is_demo=is_demo)]
 
 
 if __name__ == "__main__":
