@@ -2,7 +2,8 @@
 
 snakemake --cores 1 all        everything of the preset in config.yaml
 snakemake --cores 1 flowers    one study
-snakemake -n                   what would run, and why
+snakemake -n                   the jobs that would run, each with its reason
+snakemake --list               every target and rule, each with its purpose
 """
 
 import sys
@@ -78,13 +79,13 @@ rule report:
 
 
 rule download:
-    """Data sets, fetched and verified or rendered, with their tables; and the weights that experiments start from."""
+    """Data sets, verified or rendered, with their tables; and the weights that experiments start from."""
     input:
         paths.downloads(),
 
 
 rule dedup:
-    """Audits of every pair of data sets that meet: which pictures they share."""
+    """Audits of every pair of data sets that meet in an experiment: the pictures that both hold."""
     input:
         paths.audits(),
 
@@ -96,49 +97,49 @@ rule audit:
 
 
 rule pack:
-    """Packed pixels of every data set, as its experiments read them."""
+    """Packed pixels of every data set, at the sizes that experiments read."""
     input:
         paths.pixels_of_all(),
 
 
 rule pretrain:
-    """Runs that others of their study learn from, and of which nothing is published."""
+    """Runs that others of their study start from, and that have no published result of their own."""
     input:
         paths.trained("pretrain"),
 
 
 rule sweep:
-    """Runs at another learning rate than their experiment's, or at a point of a grid, but for those of pretrain."""
+    """Runs at another learning rate than their experiment's, or at a point of a grid, except those of pretrain."""
     input:
         paths.trained("sweep"),
 
 
 rule ablate:
-    """Runs with frozen blocks, or with another norm than the transformer's own, but for those of pretrain and sweep."""
+    """Runs with frozen blocks, or another norm than the transformer's own, except those of pretrain and sweep."""
     input:
         paths.trained("ablate"),
 
 
 rule finetune:
-    """Runs that start from weights, but for those of pretrain, sweep and ablate."""
+    """Runs that start from weights, except those of pretrain, sweep and ablate."""
     input:
         paths.trained("finetune"),
 
 
 rule train:
-    """Runs that are none of pretrain, sweep, ablate and finetune."""
+    """All other runs: those of none of pretrain, sweep, ablate and finetune."""
     input:
         paths.trained("train"),
 
 
 rule generate:
-    """Images that generators make, and what they are worth."""
+    """Images that generators make, and the judgement of their quality."""
     input:
         paths.samples(None, *outputs.SAMPLES, *outputs.JUDGEMENT),
 
 
 rule explain:
-    """What networks attend to, and which pixels their answers depend on."""
+    """Attention of networks, and the pixels that their answers depend on."""
     input:
         paths.attention(None, *outputs.ATTENTION, pictures=True),
         paths.attribution(None, *outputs.ATTRIBUTION, pictures=True),
@@ -151,7 +152,7 @@ rule explanation:
 
 
 rule compare:
-    """Tables of every study: ours beside what was published, differences, costs, scores."""
+    """Tables of every study: measured beside published numbers, differences, costs, scores."""
     input:
         [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in tables_of(study)],
 

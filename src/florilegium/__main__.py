@@ -1,4 +1,4 @@
-"""`python -m florilegium COMMAND`: what a person does by hand, outside the workflow."""
+"""`python -m florilegium COMMAND`: tools to use by hand, outside the workflow."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ COMMANDS = {
     "reference": "reference",
     "recompute": "recompute",
     "submit": "submit",
-    "check-submission": "check_submission",
+    "check-submission": "submit",
 }
 
 

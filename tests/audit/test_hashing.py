@@ -79,9 +79,9 @@ def test_corrupt_images_are_listed_or_skipped_and_counted(tmp_path):
     names = write(tmp_path, {f"{seed}.jpg": picture(seed) for seed in range(3)})
     (tmp_path / "1.jpg").write_bytes((tmp_path / "1.jpg").read_bytes()[:600])
     (tmp_path / "2.jpg").write_text("<html>not found</html>")
-    with pytest.raises(UserError, match=r"2 of 3 images cannot be decoded: 1\.jpg \(.*2\.jpg \(not an image\)"):
+    with pytest.raises(UserError, match=r"2 of 3 images cannot be decoded \(1\.jpg: .*2\.jpg: not an image\)"):
         hash_images(tmp_path, names)
     hashes, broken = hash_images(tmp_path, names, corrupt="skip")
     assert hashes.images.tolist() == ["0.jpg"] and list(broken) == ["1.jpg", "2.jpg"]
-    with pytest.raises(UserError, match="none of the 2 images"):
+    with pytest.raises(UserError, match=r"2 of 2 images cannot be decoded .* not one is left"):
         hash_images(tmp_path, names[1:], corrupt="skip")

@@ -6,8 +6,7 @@ from PIL import Image
 
 from florilegium.audit import matching
 from florilegium.audit.hashing import NAMES, Hashes, hash_images, transformed_hashes
-from florilegium.audit.matching import FAR, search
-from florilegium.audit.verification import confirm
+from florilegium.audit.matching import FAR, confirm, search
 from florilegium.config.products import Audit
 from tests.helpers.audit import picture, transposed, write
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from florilegium.commands import check_submission
+from florilegium.commands import submit
 from florilegium.core.errors import UserError
 
 TEST = {
@@ -26,7 +26,7 @@ def check(folder: Path, content: object, annotations: object = TEST) -> int:
     for name, value in (("results.json", content), ("test.json", annotations)):
         (folder / name).write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
     parser = argparse.ArgumentParser()
-    check_submission.add_parser(parser.add_subparsers())
+    submit.add_parser(parser.add_subparsers())
     args = parser.parse_args(
         ["check-submission", str(folder / "results.json"), "--annotations", str(folder / "test.json")]
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from florilegium.commands import check_submission, evaluate, predict, submit
+from florilegium.commands import evaluate, predict, submit
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.data.boxed import BoxedImages, BoxedSplits
@@ -205,7 +205,7 @@ def test_a_submission_has_the_ids_of_the_test_set_and_passes_its_check(
     content = json.loads(test.read_text())
     with_sizes = tmp_path / "sized.json"
     with_sizes.write_text(json.dumps(content | {"images": sizes}))
-    assert run(check_submission, "check-submission", out, "--annotations", with_sizes, device=False) == 0
+    assert run(submit, "check-submission", out, "--annotations", with_sizes, device=False) == 0
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import write_json
 from florilegium.data.annotations import check
 from florilegium.data.boxed import BoxedImages, BoxedSplits, coco_ground_truth, load_boxed
-from florilegium.data.boxed_pack import pack_buckets
 from florilegium.data.decode import fit
+from florilegium.data.pack import pack_buckets
 from tests.helpers.annotated import coco, own_coco, photo, write
 
 SIZES = [(40, 30), (30, 40), (60, 30)]
@@ -125,8 +125,8 @@ def test_images_without_pixels_are_left_out(packed: dict[str, Path], tmp_path: P
     assert all(torch.equal(_picture(again, n), _picture(before, m)) for n, m in enumerate(places))
 
 
-def _picture(scenes: BoxedImages, n: int) -> torch.Tensor:
-    return scenes.pixels[scenes.bucket[n]][scenes.row[n]]
+def _picture(images: BoxedImages, n: int) -> torch.Tensor:
+    return images.pixels[images.bucket[n]][images.row[n]]
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:

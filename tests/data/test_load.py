@@ -10,8 +10,8 @@ import torch
 
 from florilegium.config.data import DataUse
 from florilegium.core.errors import UserError
+from florilegium.data.labels import carve
 from florilegium.data.load import Images, fits, held_out, load_splits
-from florilegium.data.splits import carve
 
 PER_CLASS = 10
 

@@ -10,8 +10,8 @@ import torch
 from florilegium.config.data import Model
 from florilegium.config.recipes import DetectionRecipe, Recipe
 from florilegium.core.system import twelve_digits
+from florilegium.data.labels import carve
 from florilegium.data.load import held_out, with_generated
-from florilegium.data.splits import carve
 from florilegium.models import registry
 from tests.helpers.training import splits
 

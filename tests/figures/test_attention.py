@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 
 from florilegium.explanation.records import Attended
+from florilegium.figures import attention
 from florilegium.figures.attention import attended_of, sources
 from florilegium.figures.material import Material
-from florilegium.figures.registry import KINDS, planned
+from florilegium.figures.registry import planned
 from florilegium.report.study import Study, read
 from tests.helpers import report
 
-ATTENTION = [name for name, kind in KINDS.items() if kind.module == "attention"]
+ATTENTION = report.kinds_in(attention)
 ASKED = {"blocks": [0, 3, 6, 9], "head": 0, "images": 100, "shown": 4}
 NORMS = ("LN", "LN, pretrained", "BN", "GN", "Rescale")
 

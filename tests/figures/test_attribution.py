@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from florilegium.explanation.records import Attributions
+from florilegium.figures import attribution
 from florilegium.figures.attribution import READ, draw, sources, tinted
 from florilegium.figures.material import Material
-from florilegium.figures.registry import KINDS, planned
-from florilegium.report.page import plots_of
+from florilegium.figures.registry import planned, plots_of
 from florilegium.report.scores import RANDOM, summarise
 from florilegium.report.study import Study, read
 from tests.helpers import report
 
-ATTRIBUTION = [name for name, kind in KINDS.items() if kind.module == "attribution"]
+ATTRIBUTION = report.kinds_in(attribution)
 CNN = ("saliency", "integrated_gradients", "deeplift", "occlusion", "grad_cam")
 VIT = ("saliency", "integrated_gradients", "attention_rollout")
 ASKED = {"images": 6, "shown": 3, "sampled": "right_and_wrong", "names": [], "methods": ["saliency"], "steps": 50}
@@ -79,7 +79,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 def legible(path: Path) -> bool:
-    """Whether a picture is of a sensible size, and nothing is cut at an edge."""
+    """True if a picture is of a sensible size, and nothing is cut at an edge."""
     with Image.open(path) as picture:
         grey = np.asarray(picture.convert("L"))
         sensible = 1000 < picture.width < 1800 and picture.height > 400
@@ -106,8 +106,7 @@ def test_a_method_that_does_not_fit_one_network_is_said_to(material: Material):
 
 def test_a_run_has_a_figure_an_image_and_one_of_scores(tmp_path: Path):
     found = attributions(0)
-    study = read(Study, json.dumps(report.study([])))
-    paths = list(draw(found, summarise(found.table), tmp_path, study, "flowers/net/corrected/seed0"))
+    paths = list(draw(found, summarise(found.table), tmp_path, False, "flowers/net/corrected/seed0"))
     assert [path.name for path in paths] == ["image1.png", "image2.png", "image3.png", "scores.png"]
     assert all(legible(path) for path in paths)
 

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from florilegium.explanation.records import AttendedNodes
-from florilegium.figures import style
+from florilegium.figures import attention, nodes, style
 from florilegium.figures.material import Material
 from florilegium.figures.nodes import add_map, attended_of, draw, sources
-from florilegium.figures.registry import KINDS, planned
+from florilegium.figures.registry import planned
 from tests.helpers import report
 
-ATTENTION = [name for name, kind in KINDS.items() if kind.module == "attention"]
-NODES = [name for name, kind in KINDS.items() if kind.module == "nodes"]
+ATTENTION = report.kinds_in(attention)
+NODES = report.kinds_in(nodes)
 ASKED = {"of": "nodes", "images": 100, "shown": 4}
 ARMS = ("GAT", "GATv2")
 
@@ -80,7 +80,7 @@ def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
 
 
 def test_a_run_s_own_picture_shows_every_head(heads: Material, tmp_path: Path):
-    (path,) = draw(attended(0), tmp_path, heads.study, "study/gat/corrected/seed1")
+    (path,) = draw(attended(0), tmp_path, False, "study/gat/corrected/seed1")
     assert path == tmp_path / "nodes.png"
     legible(path)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -302,8 +303,13 @@ def drawn(found: Material, plot: Plot) -> Figure:
     """A figure as it is saved: with its question above and its caption below."""
     with style.applied():
         fig, caption = DRAW[plot.kind](found, plot)
-        style.frame(fig, found.study, plot.question, caption)
+        style.frame(fig, plot.question, caption, is_demo=found.study.rendered)
     return fig
+
+
+def kinds_in(module: ModuleType) -> list[str]:
+    """The kinds of figures that a module draws."""
+    return [kind for kind, function in DRAW.items() if function.__module__ == module.__name__]
 
 
 def drawn_kind(found: Material, kind: str) -> Figure:

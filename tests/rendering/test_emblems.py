@@ -12,11 +12,11 @@ from florilegium.audit.hashing import hash_images
 from florilegium.config.data import Rendering
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.data.decode import encode_png
 from florilegium.data.layouts import index
-from florilegium.rendering import png
 from florilegium.rendering.emblems import CLASSES, KINDS, OUTLINES, PATTERNS, Shot, draw, kinds, shots
-from florilegium.rendering.flowers import ORIGINAL, TAKEN
-from florilegium.rendering.render import render
+from florilegium.rendering.picture import ORIGINAL, TAKEN
+from florilegium.stages.render import render
 from tests.helpers.data import dataset
 
 SMALL = {scene: Rendering(scene=scene, size=32, per_class=10) for scene in CLASSES}
@@ -39,7 +39,7 @@ def test_rendering_is_known_to_the_byte() -> None:
     hasher = sha256()
     for rendering in SMALL.values():
         for shot in shots(rendering)[::29]:
-            hasher.update(png.encode(drawn(shot)))
+            hasher.update(encode_png(drawn(shot)))
     assert hasher.hexdigest()[:16] == "a694a7b1bd255852"
 
 

@@ -14,10 +14,11 @@ from PIL import Image
 
 from florilegium.config.data import Rendering
 from florilegium.core.errors import UserError
-from florilegium.rendering import png
-from florilegium.rendering.flowers import COPIES, Shot, class_names, planted, shots, take
-from florilegium.rendering.render import render
+from florilegium.data.decode import encode_png
+from florilegium.rendering.flowers import Shot, class_names, planted, shots, take
+from florilegium.rendering.picture import COPIES
 from florilegium.stages import render as render_stage
+from florilegium.stages.render import render
 
 SIDE = 48
 F17 = Rendering(scene="flowers17", size=SIDE, per_class=60)
@@ -40,7 +41,7 @@ def by_name(rendering: Rendering) -> dict[str, Shot]:
 
 def test_png_is_read_back_as_it_was() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (160, 150, 3), np.uint8)  # more than one block
-    image = Image.open(BytesIO(png.encode(pixels)))
+    image = Image.open(BytesIO(encode_png(pixels)))
     image.load()
     assert image.mode == "RGB"
     assert np.array_equal(np.asarray(image), pixels)
@@ -58,7 +59,7 @@ def test_rendering_is_known_to_the_byte() -> None:
     """Frozen: a change of a single pixel is a change of the demo's data, and must be meant."""
     hasher = sha256()
     for shot in shots(F102)[::97]:
-        hasher.update(png.encode(take(shot, 32)))
+        hasher.update(encode_png(take(shot, 32)))
     assert hasher.hexdigest()[:16] == "2ce54f4b7a8c55b0"
 
 

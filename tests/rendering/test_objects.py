@@ -16,7 +16,7 @@ from florilegium.core.files import read_json
 from florilegium.data.annotations import check
 from florilegium.data.decode import decode
 from florilegium.rendering.objects import NAMES, draw, shots
-from florilegium.rendering.render import render
+from florilegium.stages.render import render
 from tests.helpers.annotated import own_coco
 
 SMALL = Rendering(scene="objects", size=96, per_class=18)

@@ -1,4 +1,4 @@
-"""COCO's figures from matches, against pycocotools itself; resampled images; errors that runs share."""
+"""COCO's scores from matches, against pycocotools itself; resampled images; errors that runs share."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def assert_same(found: dict[str, float | None], expected: dict[str, float | None
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_figures_are_those_of_pycocotools(seed: int) -> None:
+def test_scores_are_those_of_pycocotools(seed: int) -> None:
     """With crowds, classes without objects or detections, images without either, all sizes, and equal scores;
     every third time more than the hundred detections that count."""
     truth = coco.truth_of(seed)
@@ -70,7 +70,7 @@ def test_a_recall_that_is_just_reached_counts(n: int) -> None:
     assert_same(found, known(coco.coco_stats(truth, results)))
 
 
-def test_figures_without_detections_are_zero_and_without_objects_none() -> None:
+def test_scores_without_detections_are_zero_and_without_objects_none() -> None:
     truth = coco.truth_of(0, crowds=0.0)
     found = coco_scores(matched(truth, []))
     assert set(found.values()) == {0.0}
@@ -106,7 +106,7 @@ def test_each_draw_is_pycocotools_on_the_images_that_were_drawn_the_same_for_all
 
 
 def test_a_draw_depends_on_the_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not on the other runs or figures that are asked for, nor on how many draws are made at a time."""
+    """Not on the other runs or scores that are asked for, nor on how many draws are made at a time."""
     _, _, runs = runs_of(6)
     whole = resampled(runs, ("AP", "AP50", "APs", "AR10"), draws=40)
     assert np.array_equal(resampled(runs[1:2], ("AP50",), draws=40)[:, 0, 0], whole[:, 1, 1], equal_nan=True)

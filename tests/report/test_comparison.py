@@ -12,10 +12,10 @@ from scipy import stats
 
 from florilegium.core.errors import UserError
 from florilegium.report.arms import Arms
-from florilegium.report.comparison import StudyTables, compare, read_tables, tabulate, write_tables
+from florilegium.report.comparison import StudyTables, compare, tabulate
 from florilegium.report.runs import epochs_to_90_percent, read_runs, read_study
 from florilegium.report.study import Study, read
-from florilegium.report.tables import markdown, readable, write_csv
+from florilegium.report.tables import markdown, read_csv, readable, write_csv
 from tests.helpers import detection, report
 
 CONTRACT = (
@@ -49,14 +49,14 @@ def test_columns_are_the_contracts(whole: tuple[dict[str, Any], Path]) -> None:
     assert ", ".join(table.columns) == CONTRACT
 
 
-def test_every_arm_and_every_published_figure_has_a_row(whole: tuple[dict[str, Any], Path]) -> None:
+def test_every_arm_and_every_published_value_has_a_row(whole: tuple[dict[str, Any], Path]) -> None:
     description, root = whole
     table, _ = compared(root, description)
     rows = {(row.experiment, row.arm, row.metric) for row in table.itertuples()}
     for entry in description["entries"]:
         assert (entry["experiment"], entry["arm"], "top1") in rows
-        for figure in entry["published"]:
-            assert (entry["experiment"], entry["arm"], figure["metric"]) in rows
+        for published in entry["published"]:
+            assert (entry["experiment"], entry["arm"], published["metric"]) in rows
     assert len(rows) == len(table)
 
 
@@ -194,7 +194,7 @@ def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path
     tables = compared(whole[1], description)
     for table, name in zip(tables, ("comparison.csv", "differences.csv"), strict=True):
         write_csv(table, tmp_path / name)
-    kept, differences = read_tables(tmp_path)
+    kept, differences = (read_csv(tmp_path / f"{name}.csv") for name in ("comparison", "differences"))
     assert readable(kept) == readable(tables[0])
     assert kept["n_test"].isna().any() and len(differences) == len(tables[1])
 
@@ -202,7 +202,7 @@ def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path
 def test_a_studys_tables_are_read_back_as_they_were_written(whole: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     study = read(Study, json.dumps(whole[0]))
     tables = tabulate(study, read_study(whole[1], study), {})
-    files = write_tables(tables.by_file(), tmp_path)
+    files = tables.write(tmp_path)
     assert {path.name for path in files} == {f"{n}.csv" for n in ("comparison", "differences", "costs", "scores")}
     again = StudyTables.read(tmp_path, study)
     assert again.generated is None and list(again.by_file()) == list(tables.by_file())

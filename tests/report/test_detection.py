@@ -12,17 +12,17 @@ from PIL import Image
 from scipy import stats
 
 from florilegium.config.metrics import COCO_METRICS
-from florilegium.data.boxed_pack import BoxedPictures
-from florilegium.figures import style
+from florilegium.data.pack import BoxedPictures
+from florilegium.figures import detector, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import KINDS, planned
 from florilegium.report.arms import Arms
-from florilegium.report.page import DATASET_HEADER, dataset_row
+from florilegium.report.page import dataset_table
 from florilegium.report.runs import epochs_to_90_percent
-from florilegium.report.scores import read_scores, readable_scores, scores
+from florilegium.report.scores import readable_scores, scores
 from florilegium.report.statistics import one_more
 from florilegium.report.study import Page, read
-from florilegium.report.tables import write_csv
+from florilegium.report.tables import read_csv, write_csv
 from tests.helpers import detection, report
 
 DEPTHS = [
@@ -79,7 +79,7 @@ def texts(figure: matplotlib.figure.Figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-DETECTOR = [name for name, kind in KINDS.items() if kind.module == "detector"]
+DETECTOR = report.kinds_in(detector)
 NAMES = [*(figure["name"] for figure in ASKED), *DETECTOR, "published"]
 
 
@@ -178,7 +178,7 @@ def test_an_arm_stands_at_what_it_cost(whole: Material) -> None:
     assert places == pytest.approx([11, 19, 27])
 
 
-def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material) -> None:
+def test_the_comparison_has_three_scores_and_the_table_of_scores_all_twelve(whole: Material) -> None:
     told = whole.comparison[whole.comparison["experiment"] == "r34"]
     assert list(told["metric"]) == ["AP", "AP50", "AP75", "epochs_to_90_percent"]
     table = scores(whole.study, Arms(whole.runs))
@@ -197,7 +197,7 @@ def test_the_table_tells_three_figures_and_the_scores_all_twelve(whole: Material
 
 def test_scores_are_read_back_as_tables_for_people(whole: Material, tmp_path: Path) -> None:
     write_csv(scores(whole.study, Arms(whole.runs)), tmp_path / "scores.csv")
-    tables = [table for _, table in readable_scores(whole.study, read_scores(tmp_path))]
+    tables = [table for _, table in readable_scores(whole.study, read_csv(tmp_path / "scores.csv"))]
     (detectors, _), (last, _), (by_class, _), (errors, rows) = tables
     assert detectors == ("Arm", *COCO_METRICS, "AP, last epoch", "Seeds")
     assert last == ("Arm", *COCO_METRICS, "Seeds")
@@ -223,5 +223,6 @@ def test_a_data_set_tells_its_boxes_and_what_was_wrong_with_them() -> None:
     read_page = read(Page, json.dumps({**page, "datasets": {"scenes": source}}))
     summary = dict.fromkeys(("n_images", "n_classes", "n_train", "n_val", "n_test"), 12)
     summary |= {"n_boxes": 1635, "n_bad_boxes": 3, "n_cut_boxes": 7}
-    row = dataset_row(read_page, "scenes", {**summary, "split_origin": "files", "absent_classes": []})
-    assert dict(zip(DATASET_HEADER, row, strict=True))["Boxes"] == ("1,635; 3 bad, left out; 7 cut at the border")
+    summaries = {"scenes": {**summary, "split_origin": "files", "absent_classes": []}}
+    header, (row,) = dataset_table(read_page, summaries)
+    assert dict(zip(header, row, strict=True))["Boxes"] == "1,635; 3 bad, left out; 7 cut at the border"

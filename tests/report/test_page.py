@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from florilegium.figures.registry import Plot, left_out, planned
 from florilegium.report.evidence import Evidence
 from florilegium.report.page import document, render_page
 from florilegium.report.study import Page, read
@@ -20,9 +21,9 @@ from tests.helpers import report
 
 AUDIT = {
     "a": "flowers102", "b": "flowers17", "radius": 10, "pixel_threshold": 0.01, "dihedral": True,
-    "n_a": 8189, "n_b": 1360, "n_flat_a": 0, "n_flat_b": 0, "n_candidates": 90, "n_same_picture": 54,
-    "n_pairs": {"train/test": 54}, "n_exposed": {"train": 20, "val": 16, "test": 18}, "n_dropped": 34,
-    "transforms": {}, "classes": [], "leak": True,
+    "n_a": 8189, "n_b": 1360,
+    "n_flat_a": 0, "n_flat_b": 0, "n_candidates": 90, "n_same_picture": 54, "n_pairs": {"train/test": 54},
+    "n_exposed": {"train": 20, "val": 16, "test": 18}, "transforms": {}, "classes": [], "n_dropped": 34, "leak": True,
 }  # fmt: skip
 
 
@@ -90,10 +91,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     return here, page, images
 
 
+def plots_by_study(page: Page) -> dict[str, list[Plot]]:
+    return {name: [*planned(study), *left_out(study)] for name, study in page.studies.items()}
+
+
 def html_of(results: tuple[Path, dict[str, Any], list[Path]], **changes: Any) -> str:
     here, page, images = results
     model = read(Page, json.dumps({**page, **changes}))
-    return render_page(Evidence(model, here, {path.parent.name: path for path in images}))
+    evidence = Evidence(model, here, {path.parent.name: path for path in images})
+    return render_page(evidence, plots_by_study(model))
 
 
 def test_nothing_is_loaded_from_elsewhere(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
@@ -147,15 +153,16 @@ def test_page_and_document_say_which_figures_were_left_out_and_why(
     paths = {path.parent.name: path for path in images}
     model = read(Page, json.dumps(changed))
     evidence = Evidence(model, here, paths, "h", "2026-01-02")
-    assert f"- {line}" in document(evidence, "p")
+    assert f"- {line}" in document(evidence, plots_by_study(model), "p")
     assert "Not drawn" not in html_of(results)
 
 
 def test_page_and_document_say_the_same_of_a_study(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
     """Headlines, and the cells of the comparison: the page reads tables that the document computes."""
     here, page, images = results
-    evidence = Evidence(read(Page, json.dumps(page)), here, {path.parent.name: path for path in images})
-    html, text = Elements(render_page(evidence)).text, document(evidence, "p")
+    model = read(Page, json.dumps(page))
+    evidence, plots = Evidence(model, here, {path.parent.name: path for path in images}), plots_by_study(model)
+    html, text = Elements(render_page(evidence, plots)).text, document(evidence, plots, "p")
     headlines = [line for line in text.splitlines() if line.startswith("- **")]
     assert len(headlines) >= 3
     for line in headlines:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from florilegium.report.page import findings
+from florilegium.report.findings import findings
 from florilegium.report.study import Study, read
 from tests.helpers import report
 from tests.report.test_comparison import compared
@@ -23,7 +23,7 @@ def test_findings_hold_back_where_no_effect_is_shown_and_say_what_would_have_bee
         report.write_run(tmp_path, of, 0, accuracy=accuracy)
     description = report.study([a, b])
     table, differences = compared(tmp_path, description)
-    found = findings(read(Study, json.dumps(description)), table, differences, [])
+    found = list(findings(read(Study, json.dumps(description)), table, differences, []))
     detectable = f"{100 * differences['detectable'].iloc[0]:.1f} points"
     assert f"The difference is not significant: one of {detectable} would be" in found[0].sentence
     assert found[0].subject.startswith("gain by transfer")

@@ -11,7 +11,7 @@ from scipy import stats
 
 from florilegium.config.metrics import WORDS, metrics_of
 from florilegium.report.arms import Arms
-from florilegium.report.comparison import compare, differences_of
+from florilegium.report.comparison import compare, difference_row
 from florilegium.report.runs import Run, factor, over_seeds, read_runs, read_study, value
 from florilegium.report.study import Study, read
 from tests.helpers import report
@@ -120,8 +120,8 @@ def test_claims_over_several_arms_have_a_row_and_a_test_each(tmp_path):
     assert "decided by the hardware" in of_tiny.loc["speed_factor", "note"]
     tiny = study.find(("tiny", "corrected"))
     assert tiny is not None
-    assert differences_of(differences, tiny).baseline == "scratch/corrected"
-    assert differences_of(differences, tiny, ("resnet", "corrected")).difference == pytest.approx(
+    assert difference_row(differences, tiny).baseline == "scratch/corrected"
+    assert difference_row(differences, tiny, ("resnet", "corrected")).difference == pytest.approx(
         of_tiny.loc["gain", "mean"]
     )
 

@@ -50,7 +50,7 @@ def test_an_arm_that_was_not_run_has_no_row(table: tuple[Study, pd.DataFrame]) -
     assert list(table[1]["experiment"]) == ["b16", "b32"]
 
 
-def test_people_read_units_and_the_published_figure_in_brackets(table: tuple[Study, pd.DataFrame]) -> None:
+def test_people_read_units_and_the_published_value_in_brackets(table: tuple[Study, pd.DataFrame]) -> None:
     header, rows = readable_costs(*table)
     cells = dict(zip(header, rows[0], strict=True))
     assert cells["Arm"] == "ViT-B/16" and cells["Parameters"] == "11.2\u00a0M"

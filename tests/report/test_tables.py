@@ -33,14 +33,11 @@ def test_points_are_signed() -> None:
 @pytest.mark.parametrize(
     ("metric", "value", "text"),
     [
-        ("params", 303_895_752, "304\u00a0M"),
-        ("checkpoint_bytes", 1_215_583_008, "1.13\u00a0GiB"),
-        ("macs", 999.0, "999.0"),
-        ("minutes", 171.13, "171.1"),
-        ("minutes", 0.034, "0.034"),
+        ("params", 303_895_752, "304\u00a0M"), ("checkpoint_bytes", 1_215_583_008, "1.13\u00a0GiB"),
+        ("macs", 999.0, "999.0"), ("minutes", 171.13, "171.1"), ("minutes", 0.034, "0.034"),
         ("divergence_rate", 0.2, "20.0"),
     ],
-)
+)  # fmt: skip
 def test_amounts_are_written_in_units_of_their_size(metric: str, value: float, text: str) -> None:
     assert number(metric, value) == text
 

@@ -7,15 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 
 from florilegium.config.base import parse, read_yaml
 from florilegium.config.data import Model
 from florilegium.config.metrics import Published, meant_by
 from florilegium.core.errors import UserError
-from florilegium.evaluation import cost
-from florilegium.models import registry
-from florilegium.models.freeze import freeze
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 from florilegium.report.arms import Arms
@@ -26,7 +22,7 @@ from tests.helpers import report
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS = 11_185_233  # of the runs that `helpers.report` writes
-FIGURES = [
+PUBLISHED = [
     report.figure("top1", 0.88, 0.92),
     report.figure("params", 11.1e6, 11.2e6),
     report.figure("params_trainable", 11.1e6, 11.2e6),
@@ -45,7 +41,7 @@ def judged(root: Path, entries: list[dict[str, Any]], **images: Any) -> pd.DataF
 
 def departing(kind: str, words: str) -> dict[str, Any]:
     departures = [{"kind": kind, "words": words}]
-    return report.entry("net", published=FIGURES, departures=departures)
+    return report.entry("net", published=PUBLISHED, departures=departures)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +65,7 @@ def test_row_by_row(tmp_path: Path, kind: str, words: str, params: str, trained:
 
 
 def test_what_departs_not_is_judged(tmp_path: Path) -> None:
-    rows = judged(tmp_path, [report.entry("net", published=FIGURES)]).loc["net"]
+    rows = judged(tmp_path, [report.entry("net", published=PUBLISHED)]).loc["net"]
     assert set(rows["verdict"].iloc[:3]) == {"reproduced"} and set(rows["differs"]) == {""}
 
 
@@ -77,28 +73,28 @@ def learnt(dataset: str, classes: int | None, images: int | None, *, stands_in: 
     return {"dataset": dataset, "stands_in": stands_in, "classes": classes, "images": images}
 
 
-FLOWERS = learnt("flowers17", 17, 1360)
 WHOLE = {"n_classes": 17, "n_images": 1360, "split_origin": "official split 1", "other_files": []}
+OWN = [learnt("flowers17", 17, 1360)]
 FOUND = {"n_classes": 89, "n_images": 5543, "split_origin": "official", "other_files": []}
 
 
 @pytest.mark.parametrize(
-    ("changes", "learns_from", "words", "params"),
+    ("found", "learns_from", "words", "params"),
     [
-        ({}, [FLOWERS], "", "reproduced"),
-        ({"n_classes": 15, "n_images": 1200}, [FLOWERS], "data: 15 of 17 classes", "not_comparable"),
-        ({"n_images": 1359}, [FLOWERS], "data: 1,359 of 1,360 images", "reproduced"),
-        ({}, [FLOWERS, learnt("flowers102", 102, 8189)], "data: 89 of 102 classes of flowers102", "reproduced"),
-        ({}, [learnt("flowers17", 200, 110_000, stands_in=True)], "data: 17 classes for 200", "not_comparable"),
-        ({"other_files": ["a.tgz"]}, [FLOWERS], "data: another file in place of a.tgz", "reproduced"),
-        ({}, [learnt("flowers17", None, None)], "", "reproduced"),
+        (WHOLE, [learnt("flowers17", 17, 1360)], "", "reproduced"),
+        (WHOLE | {"n_classes": 15, "n_images": 1200}, OWN, "data: 15 of 17 classes", "not_comparable"),
+        (WHOLE | {"n_images": 1359}, [learnt("flowers17", 17, 1360)], "data: 1,359 of 1,360 images", "reproduced"),
+        (WHOLE, [*OWN, learnt("flowers102", 102, 8189)], "data: 89 of 102 classes of flowers102", "reproduced"),
+        (WHOLE, [learnt("flowers17", 200, 110_000, stands_in=True)], "data: 17 classes for 200", "not_comparable"),
+        (WHOLE | {"other_files": ["17flowers.tgz"]}, OWN, "data: another file in place of 17flowers.tgz", "reproduced"),
+        (WHOLE, [learnt("flowers17", None, None)], "", "reproduced"),
     ],
-)
+)  # fmt: skip
 def test_data_are_counted(
-    tmp_path: Path, changes: dict[str, Any], learns_from: list[dict[str, Any]], words: str, params: str
+    tmp_path: Path, found: dict[str, Any], learns_from: list[dict[str, Any]], words: str, params: str
 ) -> None:
-    of = report.entry("net", published=FIGURES, learns_from=learns_from)
-    rows = judged(tmp_path, [of], flowers17=WHOLE | changes, flowers102=FOUND).loc["net"]
+    of = report.entry("net", published=PUBLISHED, learns_from=learns_from)
+    rows = judged(tmp_path, [of], flowers17=found, flowers102=FOUND).loc["net"]
     assert rows.loc["top1", "differs"] == words
     assert (rows.loc["top1", "verdict"] == "not_comparable") == bool(words)
     assert rows.loc["params", "verdict"] == params
@@ -135,18 +131,18 @@ def test_digits_mean_what_rounds_or_is_cut_to_them(printed: str, low: float, hig
         ({"metric": "top1", "low": 0.8, "high": 0.9, "classes": 10}, "and metric = top1"),
         ({"metric": "params"}, "the key low is missing"),
     ],
-)
+)  # fmt: skip
 def test_bad_digits_end_in_one_sentence(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         parse(Published, {**values, "source": "table"}, "published")
 
 
-def sized(root: Path, figure: dict[str, Any], **sizes: Any) -> pd.Series:
-    """The row of one size figure, of a run of 200 classes."""
-    published = [{"source": "table", **figure}]
+def sized(root: Path, value: dict[str, Any], **sizes: Any) -> pd.Series:
+    """The row of one published size, of a run of 200 classes."""
+    published = [{"source": "table", **value}]
     of = report.entry("net", seeds=[0], published=published)
     report.write_run(root, of, 0, accuracy=0.9, n_test=1000, sizes=sizes)
-    return judged(root, [of], flowers17=WHOLE | {"n_classes": 200}).loc["net", figure["metric"]]
+    return judged(root, [of], flowers17=WHOLE | {"n_classes": 200}).loc["net", value["metric"]]
 
 
 def test_a_size_is_judged_at_the_classes_that_were_counted(tmp_path: Path) -> None:
@@ -177,6 +173,12 @@ def paper() -> Plan:
 @cache
 def measured(name: str) -> dict[str, int]:
     """The sizes of a published network with the head of Tiny ImageNet, of which the study trains the head alone."""
+    import torch
+
+    from florilegium.evaluation import cost
+    from florilegium.models import registry
+    from florilegium.models.freeze import freeze
+
     e = paper().find("tiny_imagenet", name, "as_published")
     with torch.device("meta"):
         network = registry.build(Model(name=NETWORKS[name], arguments=e.model.arguments), 200)
@@ -189,12 +191,12 @@ def measured(name: str) -> dict[str, int]:
 @pytest.mark.parametrize("metric", ["params", "macs", "checkpoint_bytes"])
 def test_the_identical_network_is_reproduced(tmp_path: Path, name: str, metric: str) -> None:
     """Study 2's table of models, against what timm builds; CaiT's file is another thing than its weights."""
-    (figure,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
-    row = sized(tmp_path, figure.model_dump(mode="json"), **measured(name))
+    (size,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
+    row = sized(tmp_path, size.model_dump(mode="json"), **measured(name))
     if (name, metric) == ("cait", "checkpoint_bytes"):
         weights = measured(name)["checkpoint_bytes"]
         assert row["verdict"] == "lower" and "three times" in row["note"]
-        assert figure.low / (3 * weights) == pytest.approx(1, abs=0.003)  # and what names of tensors take
+        assert size.low / (3 * weights) == pytest.approx(1, abs=0.003)  # and what names of tensors take
     else:
         assert row["verdict"] == "reproduced", row["note"]
 
@@ -208,17 +210,18 @@ def test_each_allowance_is_needed_and_said(tmp_path: Path) -> None:
         ("swin", "checkpoint_bytes"): "optimiser's two moments of what is trained, and buffers (up to 15.3 MiB here)",
     }
     for (name, metric), said in needed.items():
-        (figure,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
+        (size,) = [p for p in paper().find("tiny_imagenet", name, "as_published").published if p.metric == metric]
         sizes = measured(name)
-        assert not figure.low <= sizes[metric] <= figure.high
+        assert not size.low <= sizes[metric] <= size.high
         root = tmp_path / name / metric
-        assert said in sized(root / "same", figure.model_dump(mode="json"), **sizes)["note"]
+        assert said in sized(root / "same", size.model_dump(mode="json"), **sizes)["note"]
         more = sizes | {metric: int(1.1 * sizes[metric])}
-        assert sized(root / "more", figure.model_dump(mode="json"), **more)["verdict"] == "higher"
+        assert sized(root / "more", size.model_dump(mode="json"), **more)["verdict"] == "higher"
 
 
 def test_what_counters_leave_out_or_count_besides_is_less_than_is_allowed() -> None:
-    """ViT-L as published has the products of its 576 patches alone; CaiT's, five operations for a normalised value."""
+    """ViT-L as published has the products of its 576 patches alone; CaiT's has five operations for each normalised
+    value."""
     tokens, patches, width, depth = 577, 576, 1024, 24
     linear, mixing = 12 * width**2 * depth, 2 * width * depth  # a token; a pair of tokens
     embedding = patches * 3 * 16**2 * width

@@ -63,9 +63,9 @@ def test_a_run_is_explained(project: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert found.curves.shape == (4, 6, 2, 33)
     table = found.table
     assert list(table.columns) == [
-        *("image", "target", "prediction", "probability"),
-        *("method", "deletion", "insertion", "completeness_gap", "difference"),
-    ]
+        "image", "target", "prediction", "probability", "method", "deletion",
+        "insertion", "completeness_gap", "difference",
+    ]  # fmt: skip
     assert list(table["method"][:6]) == [*MODULES, "random_pixels", "random_squares"]
     assert list((table["target"] == table["prediction"])[::6]) == [True, False, True, False]
     assert table["deletion"].between(0, 1).all() and table["insertion"].between(0, 1).all()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from florilegium.config.data import Rendering
 from florilegium.core.files import read_json
-from florilegium.rendering.render import render
+from florilegium.stages.render import render
 from tests.workflow.conftest import snakemake
 from tests.workflow.test_readme import BLOCKS
 

@@ -1,8 +1,8 @@
-# What several phases ask: parameters that decide a re-run, names, places, and the environment of the jobs.
+# Shared by the phases: the parameters that decide a re-run, names, paths, and the environment of the jobs.
 #
 # Rules are named by their phase and what they make: pack_images, train_seed0, plot_flowers. The phases alone are the
-# targets of the Snakefile (a target and a rule with wildcards cannot share a name), so that `snakemake --list`, which
-# sorts by name, reads phase by phase, each target above the rules that it is made by.
+# targets of the Snakefile (a target and a rule with wildcards cannot share a name). `snakemake --list` sorts by name, so
+# each target stands above the rules that make it.
 
 import os
 import re
@@ -31,8 +31,8 @@ paths = Paths(plan)
 RUN = f"{RESULTS}/{{run}}/seed{{seed}}"
 GPU = gpu_wanted(plan.settings.device)
 
-# Of every rule that starts a program: inert without `--sdm conda`. There, Snakemake takes PYTHONPATH out of a job's
-# environment, and the package stands in the checkout.
+# Every rule that starts a program names it; only `--sdm conda` uses it. In that mode Snakemake removes PYTHONPATH from a
+# job's environment, and the environment holds no copy of this package.
 ENVIRONMENT = "../../envs/environment.yaml"
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     PYTHON = f"PYTHONPATH={shlex.quote(os.path.join(workflow.basedir, 'src'))} python"
@@ -41,19 +41,19 @@ else:
 
 
 def any_of(names):
-    """A wildcard constraint: one of these names, or nothing at all when there are none."""
+    """A wildcard constraint: one of these names; it matches nothing when there are none."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 def traced(stage, spec, models=()):
-    """The parameters that decide whether a job runs again: what every rule that runs a stage unpacks into `params`.
+    """The parameters that decide whether a job runs again. Every rule that runs a stage unpacks them into `params`.
 
-    `spec` is what its stage is asked for, as JSON values. `code` is a hash of the code that the stage reaches, and
-    `versions` are those of the packages there, where they are to count: both of the same roots.
+    `spec` is the stage's configuration as JSON. `code` is a hash of the code that the stage reaches, and `versions` are
+    those of the packages that this code uses, if `rerun_on_versions` is set.
 
     Args:
         stage: a module of `florilegium.stages`.
-        spec: the values, or a function from wildcards to them.
+        spec: JSON values, or a function from wildcards to them.
         models: names of the networks whose families the stage reaches, or a function from wildcards to them.
     """
 
@@ -97,12 +97,12 @@ def seeds_in(name):
 
 
 def description_file(name):
-    """Where a study, or what spans all, is described to a stage: of many arms it is too long for a command line."""
+    """The file that describes a study, or all studies, to a stage: too long for a command line."""
     return f"state/{plan.settings.preset}/report/{name}.json"
 
 
 def write_descriptions(descriptions):
-    """Write the descriptions that changed. `onstart` does so, since nothing is written while this is only parsed."""
+    """Write the descriptions that changed. Called `onstart`, since parsing a Snakefile must write nothing."""
     for name, description in descriptions.items():
         path, text = Path(description_file(name)), canonical(description)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -110,7 +110,7 @@ def write_descriptions(descriptions):
 
 
 def study_files(study):
-    """What is made of one study: its tables and figures."""
+    """The tables and figures of one study."""
     tables = [f"{RESULTS}/{study}/{table}.csv" for table in tables_of(study)]
     return [*tables, *FIGURES[study], *paths.finders(study)]
 
@@ -127,8 +127,9 @@ def check_study_names():
 
 
 def check_targets():
-    """Refuse what the command line asks for and no rule makes, with the nearest right names: Snakemake would only say
-    that there is no rule. It tells a Snakefile nothing of its targets, so that the command line is parsed again.
+    """Refuse a target that no rule makes, with the nearest right names; Snakemake would only say that no rule makes it.
+
+    Snakemake does not pass its targets to a Snakefile, so the command line is parsed again.
     """
     if "snakemake" not in Path(sys.argv[0]).with_suffix("").parts:
         return
@@ -140,7 +141,7 @@ def check_targets():
 
 
 def is_made(path):
-    """Whether a rule makes a file; a rule of trainings, only of an experiment that there is."""
+    """True if a rule makes the file; a training rule counts only for an experiment that exists."""
     makers = [rule for rule in workflow.rules if rule.is_producer(path)]
     runs = [rule.get_wildcards(path).get("run") for rule in makers]
     return any(run is None or paths.is_run(run) for run in runs)

@@ -4,12 +4,12 @@ DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
 
 
 def tables_of(study):
-    """The tables of a study: those of all, and what only those with generated images have."""
+    """The tables of a study, with `generated` if it generates images."""
     return [*outputs.TABLES, *(["generated"] if any(e.samples for e in plan.of(study)) else [])]
 
 
 rule compare_study:
-    """Hold the runs of a study against what was published, and against one another."""
+    """Compare the runs of a study with what was published, and with one another."""
     input:
         lambda w: paths.runs(w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True),
         images=lambda w: paths.tables(w.study),
@@ -18,7 +18,7 @@ rule compare_study:
             f"{RESULTS}/{{study}}/comparison.csv",
             caption="../report/comparison.rst",
             category="Comparison",
-            labels={"study": "{study}", "table": "ours and published"},
+            labels={"study": "{study}", "table": "measured and published"},
         ),
         text=f"{RESULTS}/{{study}}/comparison.md",
         differences=report(
@@ -31,7 +31,7 @@ rule compare_study:
             f"{RESULTS}/{{study}}/costs.csv",
             caption="../report/costs.rst",
             category="Comparison",
-            labels={"study": "{study}", "table": "what each arm cost"},
+            labels={"study": "{study}", "table": "costs of each arm"},
         ),
         costs_text=f"{RESULTS}/{{study}}/costs.md",
         scores=report(
@@ -58,7 +58,7 @@ rule compare_study:
 
 
 rule compare_generated:
-    """Tabulate what the generated images of a study are worth."""
+    """Tabulate the quality and the use of the images that a study generates."""
     input:
         lambda w: paths.samples(w.study, "samples.npy", "cost.json", "judge.json"),
         lambda w: paths.runs(w.study, "metrics.json", "history.csv"),
@@ -67,7 +67,7 @@ rule compare_generated:
             f"{RESULTS}/{{study}}/generated.csv",
             caption="../report/generated_table.rst",
             category="Comparison",
-            labels={"study": "{study}", "table": "what generated images are worth"},
+            labels={"study": "{study}", "table": "quality of generated images"},
         ),
         text=f"{RESULTS}/{{study}}/generated.md",
         receipt=f"{RESULTS}/{{study}}/generated.receipt.json",

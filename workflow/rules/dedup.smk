@@ -29,7 +29,7 @@ rule dedup_hash:
 
 
 rule dedup_audit:
-    """Find the pictures that two data sets share, or one holds twice, and list those that the clean split drops."""
+    """Find pictures that two data sets share or one holds twice, and list those that the clean split drops."""
     input:
         unpack(lambda w: paths.audit_inputs(w.a, w.b)),
     output:

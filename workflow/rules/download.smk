@@ -1,8 +1,8 @@
 # archive -> verified files -> table (image, class, split), or checked annotations; published weights
 #
-# Data and audits go before trainings: they take all cores, and would wait for ever for a free pair. Resources are
-# for a cluster (minutes, megabytes). What is light, or needs the internet, is a `localrule`: there it runs where
-# Snakemake does.
+# Jobs on data and audits have priority over trainings: they take all cores, and would otherwise wait until no training
+# is left. Resources are for a cluster (minutes, megabytes). A rule that is light or needs the internet is a `localrule`,
+# so that it runs beside Snakemake even on a cluster.
 
 from florilegium.plan.specs import Specs
 
@@ -10,7 +10,7 @@ specs = Specs(plan, catalogue)
 
 
 rule download_files:
-    """Download the archives of a data set, verify them and take them apart; or verify a folder of one's own."""
+    """Download the archives of a data set, verify and extract them; or list a folder of your own."""
     input:
         lambda w: specs.local_files(w.source),
     output:
@@ -82,7 +82,7 @@ ruleorder: download_boxes > download_table
 
 
 rule download_boxes:
-    """Check the annotations of a data set with boxes, and list its images as for any other."""
+    """Check the annotations of a data set with boxes, and list its images, classes and splits."""
     input:
         files="resources/{source}/files.json",
     output:

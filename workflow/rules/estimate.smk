@@ -1,4 +1,4 @@
-# the plan alone -> how many GPU hours it takes
+# plan -> estimate of its GPU hours
 
 HOURS = specs.hours()
 
@@ -25,10 +25,10 @@ rule estimate_hours:
 
 
 rule gpu_hours:
-    """How many GPU hours the studies take, as a table; without an output of its own, so that it is printed each time."""
+    """Print the estimated GPU hours of every study."""
     input:
         f"{RESULTS}/gpu_hours.txt",
-    localrule: True
+    localrule: True  # without an output, so that it prints each time
     conda:
         ENVIRONMENT
     shell:

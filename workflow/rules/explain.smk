@@ -1,4 +1,4 @@
-# trained classifier and test pixels -> what its attention looks at, and which pixels its answers depend on
+# trained classifier and test pixels -> its attention, and the pixels that its answers depend on
 
 ATTENTION = f"{RUN}/attention"
 ATTENTIVE = plan.with_attention()
@@ -7,7 +7,7 @@ EXPLAINED = plan.with_attribution()
 
 
 rule explain_attention:
-    """Look at what the tokens of a trained transformer attend to."""
+    """Measure and show the attention of a trained transformer's tokens."""
     input:
         unpack(by_run(paths.tested_inputs)),
         checkpoint=f"{RUN}/checkpoint.safetensors",
@@ -52,7 +52,7 @@ rule explain_attention:
 
 
 use rule explain_attention as explain_nodes with:
-    """Look at what the nodes of a trained graph head attend to."""
+    """Measure and show the attention between the nodes of a trained graph head."""
     output:
         arrays=f"{ATTENTION}/maps.npz",
         table=f"{ATTENTION}/attention.csv",
@@ -68,7 +68,7 @@ use rule explain_attention as explain_nodes with:
         seed=r"\d+",
 
 
-# A rule for each number of images that have a figure, since these are its outputs.
+# One rule for each number of explained images, since each such image is an output of its own.
 for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
 
     rule:

@@ -1,4 +1,4 @@
-# trained generator -> images by class -> what they are worth
+# trained generator -> images by class -> their judgement
 
 GENERATORS = {e.key: e for e in plan.experiments if e.samples}
 SAMPLES = f"{RUN}/samples/{{set}}"
@@ -58,7 +58,7 @@ rule generate_samples:
 
 
 rule generate_judgement:
-    """Judge generated images: what a classifier of real ones sees in them, and the nearest real ones."""
+    """Judge generated images by a classifier of real ones, and by their nearest real images."""
     input:
         unpack(by_run(paths.image_inputs)),
         samples=f"{SAMPLES}/samples.npy",

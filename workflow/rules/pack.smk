@@ -1,4 +1,4 @@
-# verified files -> packed pixels, of one size or, beside boxes, of any shape
+# verified files -> packed pixels: of one size, or with boxes in shapes of their own
 
 
 rule pack_images:

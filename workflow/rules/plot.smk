@@ -1,4 +1,4 @@
-# comparison, runs, and what was made with them -> figures -> one page
+# comparison, runs, samples and explanations -> figures -> one page
 
 from florilegium.figures.registry import planned
 from florilegium.report.study import Study
@@ -16,7 +16,7 @@ PAGE = specs.page(DESCRIPTIONS)
 
 
 def boxed_of(study):
-    """Packed images of the arm whose single detections are plotted, and their annotations."""
+    """Packed images and annotations of the arm whose single detections are plotted."""
     detector = STUDIES[study].detector()
     if detector is None:
         return {"scenes": [], "annotations": []}
@@ -74,7 +74,7 @@ rule plot_finder:
     """Plot the range test of a learning-rate finder."""
     input:
         table=f"{RUN}/finder/finder.csv",
-        found=f"{RUN}/finder/finder.json",
+        suggestion=f"{RUN}/finder/finder.json",
     output:
         picture=report(
             f"{RUN}/finder/finder.png",
@@ -101,7 +101,7 @@ rule plot_finder:
 
 
 rule plot_page:
-    """Write the report: every figure, table and audit of the preset on one page that needs nothing else."""
+    """Write the report: every figure, table and audit of the preset, on one page without other files."""
     input:
         [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in tables_of(study)],
         [list(FIGURES[study]) for study in plan.studies],

@@ -1,9 +1,9 @@
 # packed pixels and clean split -> a trained and tested network, by phase and task
 #
-# One job is one run, but in a preset whose runs are shorter than their imports.
+# One job is one run, except in a preset with `share_process`, whose runs are shorter than their imports.
 
 TRAININGS = groups(plan)
-# Of each task: its stage, what tells its rules from a classifier's, and minutes on a cluster.
+# Of each task: its stage, the suffix of its rules' names, and minutes on a cluster.
 TASKS = {
     "classification": ("train", "", 480),
     "detection": ("train_detector", "_detector", 1440),
@@ -13,10 +13,10 @@ FASTEST_KERNELS = "" if plan.settings.deterministic else " --fastest-kernels"
 
 
 def runs_together(group):
-    """The runs of a rule: any, or these by name where another rule makes one of the same seeds, too.
+    """A wildcard constraint for the runs of a rule: any run, or a list of names where rules share seeds.
 
-    Snakemake repeats a constraint in every pattern of every job, so that a list of all runs would make planning cost
-    the square of their number.
+    Snakemake repeats the constraint in every pattern of every job, so that with a list of all runs the time to plan would
+    grow with the square of their number.
     """
     return any_of(TRAININGS[group]) if shares_seeds(group, TRAININGS) else r"[^/]+/[^/]+/[^/]+"
 
@@ -26,7 +26,7 @@ for group in TRAININGS:
     stage, kind, minutes = TASKS[task]
 
     rule:
-        """Train and test runs that are in their study what the first word says; the target of that name defines it."""
+        """Train and test runs of one phase, named first, with these seeds."""
         name:
             f"{phase}{kind}_{seeds_in(seeds)}"
         input:
@@ -60,7 +60,7 @@ for group in TRAININGS:
 
 
 CLASSIFIERS = {seeds: keys for (task, seeds), keys in plan.groups().items() if task == "classification"}
-# What is learned before a training: by folder and stage, with the seeds that share a process and their runs.
+# Jobs before a training: folder, stage, files, minutes, spec, and the runs by the seeds that share a process.
 BEFORE = [
     ("features", "features", outputs.FEATURES, 240, plan.features_spec, plan.feature_groups()),
     ("finder", "find_lr", outputs.FINDER, 60, plan.finder_spec, CLASSIFIERS),
@@ -70,7 +70,7 @@ for folder, stage, files, minutes, spec, runs in BEFORE:
     for seeds, keys in runs.items():
 
         rule:
-            """Compute what a training may read: features of a frozen backbone, or a finder's learning rate."""
+            """Compute the input of a training: features of a frozen backbone, or a finder's learning rate."""
             name:
                 f"train_{folder}_{seeds_in(seeds)}"
             input:

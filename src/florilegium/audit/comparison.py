@@ -10,19 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.audit.hashing import NAMES, Hashes
-from florilegium.audit.matching import search
-from florilegium.audit.verification import confirm
+from florilegium.audit.matching import confirm, search
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.data.labels import SPLITS
 
 SAME, DIFFERENT = "same_picture", "different"
-SPLITS = ("train", "val", "test")
 HELD_OUT = SPLITS[1:]
-
-
-def rank(split: str) -> int:
-    """The index of a split in train, val, test; -1 for any other, such as that of a folder without splits."""
-    return SPLITS.index(split) if split in SPLITS else -1
+TOP_CLASSES = 10  # of the summary
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ class Comparison:
         """The pairs through which training images reach a test.
 
         Across two sets: b's image is held out. Inside one: the two images lie in different splits, or the
-        set has a single split, since any split that is drawn from it may separate them.
+        set has a single split, since any split that is made of it may separate them.
         """
         same = self.same
         if not self.inside:
@@ -94,26 +89,24 @@ def compare(
     a: Collection, b: Collection, settings: Audit, *, held_out: tuple[str, ...] = HELD_OUT, workers: int = 1
 ) -> Comparison:
     """Every pair within the radius, with its verdict; pass `a` twice to search inside it."""
-    candidates = search(
-        a.hashes, None if b is a else b.hashes, radius=settings.radius, dihedral=settings.dihedral, workers=workers
-    )
+    other = None if b is a else b.hashes
+    candidates = search(a.hashes, other, radius=settings.radius, dihedral=settings.dihedral, workers=workers)
     confirmed = confirm(a.hashes, b.hashes, candidates, settings)
-    pairs = pd.DataFrame(
-        {
-            "image_a": a.hashes.images[confirmed.a],
-            "split_a": a.splits[confirmed.a],
-            "class_a": a.classes[confirmed.a],
-            "image_b": b.hashes.images[confirmed.b],
-            "split_b": b.splits[confirmed.b],
-            "class_b": b.classes[confirmed.b],
-            "hash_distance": confirmed.hash_distance,
-            "transform": np.array(NAMES)[confirmed.transform],
-            "pixel_distance": confirmed.pixel_distance,
-            "contrast_share": confirmed.contrast_share,
-            "verdict": np.where(confirmed.same, SAME, DIFFERENT),
-        }
-    ).sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)
+    columns: dict[str, NDArray[Any]] = {}
+    for side, of, rows in (("a", a, confirmed.a), ("b", b, confirmed.b)):
+        columns[f"image_{side}"] = of.hashes.images[rows]
+        columns[f"split_{side}"] = of.splits[rows]
+        columns[f"class_{side}"] = of.classes[rows]
+    columns["hash_distance"] = confirmed.hash_distance
+    columns["transform"] = np.array(NAMES)[confirmed.transform]
+    columns["pixel_distance"] = confirmed.pixel_distance
+    columns["contrast_share"] = confirmed.contrast_share
+    columns["verdict"] = np.where(confirmed.same, SAME, DIFFERENT)
+    pairs = pd.DataFrame(columns).sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)
     return Comparison(a, b, pairs, candidates.nearest, settings, held_out)
+
+
+# The images to drop
 
 
 def dropped(comparison: Comparison) -> pd.DataFrame:
@@ -126,10 +119,11 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
     """
     leaks = across_splits(comparison) if comparison.inside else comparison.leaks()
     leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(["image_a", "rank", "pixel_distance", "image_b"])
-    reasons = [
-        (image, _reason(group["split_b"].iloc[0], group["image_b"].iloc[0], comparison.b.name, len(group) - 1))
-        for image, group in leaks.groupby("image_a", sort=True)
-    ]
+    reasons = []
+    for image, group in leaks.groupby("image_a", sort=True):
+        first, others = group.iloc[0], len(group) - 1
+        more = f" and {others} more" if others else ""
+        reasons.append((image, f"shows {first['split_b']} image {first['image_b']} of {comparison.b.name}{more}"))
     return pd.DataFrame(reasons, columns=["image", "reason"])
 
 
@@ -141,12 +135,12 @@ def across_splits(comparison: Comparison) -> pd.DataFrame:
     return both[both["split_a"].map(rank) < both["split_b"].map(rank)]
 
 
-def _reason(split: str, image: str, dataset: str, others: int) -> str:
-    more = f" and {others} more" if others else ""
-    return f"shows {split} image {image} of {dataset}{more}"
+def rank(split: str) -> int:
+    """The index of a split in train, val, test; -1 for any other, such as that of a folder without splits."""
+    return SPLITS.index(split) if split in SPLITS else -1
 
 
-TOP_CLASSES = 10
+# The summary
 
 
 def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
@@ -156,43 +150,33 @@ def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
     double, in any split). `across_splits`, only inside one set, counts for every two splits the pairs, and
     the images of the later split that the earlier one holds too.
     """
-    same = comparison.same
+    a, b, same, inside = comparison.a, comparison.b, comparison.same, comparison.inside
+    splits = zip(same["split_a"], same["split_b"], strict=True)  # inside one set the two of a pair have no order
+    pairs = pd.Series(["/".join(sorted(pair, key=rank) if inside else pair) for pair in splits], dtype=object)
+    sides = [same[[f"image_{side}", f"split_{side}"]].set_axis(["image", "split"], axis=1) for side in "ba"]
+    exposed = pd.concat(sides if inside else sides[:1]).drop_duplicates("image")
     return {
-        "a": comparison.a.name,
-        "b": comparison.b.name,
-        "radius": comparison.settings.radius,
-        "pixel_threshold": comparison.settings.pixel_threshold,
-        "contrast_share": comparison.settings.contrast_share,
-        "dihedral": comparison.settings.dihedral,
-        "n_a": len(comparison.a.hashes),
-        "n_b": len(comparison.b.hashes),
-        "n_flat_a": int((~comparison.a.hashes.reliable).sum()),
-        "n_flat_b": int((~comparison.b.hashes.reliable).sum()),
+        "a": a.name,
+        "b": b.name,
+        **comparison.settings.model_dump(),
+        "n_a": len(a.hashes),
+        "n_b": len(b.hashes),
+        "n_flat_a": int((~a.hashes.reliable).sum()),
+        "n_flat_b": int((~b.hashes.reliable).sum()),
         "n_candidates": len(comparison.pairs),
         "n_same_picture": len(same),
-        "n_pairs": _by_split(same, comparison.inside),
-        "n_exposed": _exposed(same, comparison.inside),
-        "across_splits": _across_splits(comparison) if comparison.inside else {},
-        "transforms": {str(name): int(n) for name, n in same["transform"].value_counts().items()},
+        "n_pairs": _counts(pairs),
+        "n_exposed": _counts(exposed["split"]),
+        "across_splits": _across_splits(comparison) if inside else {},
+        "transforms": _counts(same["transform"]),
         "classes": _by_class(same),
         "n_dropped": n_dropped,
         "leak": not comparison.leaks().empty,
     }
 
 
-def _by_split(same: pd.DataFrame, inside: bool) -> dict[str, int]:
-    """Pairs by `split_a/split_b`; inside one set the two splits of a pair have no order."""
-    splits = zip(same["split_a"], same["split_b"], strict=True)
-    keys = pd.Series(["/".join(sorted(pair, key=rank) if inside else pair) for pair in splits], dtype=object)
-    return {str(key): int(n) for key, n in keys.value_counts().items()}
-
-
-def _exposed(same: pd.DataFrame, inside: bool) -> dict[str, int]:
-    sides = [same[["image_b", "split_b"]].set_axis(["image", "split"], axis=1)]
-    if inside:
-        sides.append(same[["image_a", "split_a"]].set_axis(["image", "split"], axis=1))
-    images = pd.concat(sides).drop_duplicates("image")
-    return {str(split): int(n) for split, n in images["split"].value_counts().items()}
+def _counts(values: "pd.Series[str]") -> dict[str, int]:
+    return {str(value): int(n) for value, n in values.value_counts().items()}
 
 
 def _across_splits(comparison: Comparison) -> dict[str, dict[str, int]]:
@@ -209,7 +193,5 @@ def _by_class(same: pd.DataFrame) -> list[dict[str, Any]]:
     """The classes that share most pictures."""
     counts = same.groupby(["class_a", "class_b"]).size().reset_index(name="n")
     counts = counts.sort_values(["n", "class_a", "class_b"], ascending=[False, True, True])
-    return [
-        {"class_a": str(a), "class_b": str(b), "n": int(n)}
-        for a, b, n in counts.head(TOP_CLASSES).itertuples(index=False)
-    ]
+    top = counts.head(TOP_CLASSES).itertuples(index=False)
+    return [{"class_a": str(a), "class_b": str(b), "n": int(n)} for a, b, n in top]

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
-from florilegium.data.decode import BadImage, decode, in_processes
+from florilegium.data.decode import BadImage, check_skipped, decode, in_processes
 
 NAMES = ("identity", "rotate90", "rotate180", "rotate270", "flip", "flip_rotate90", "flip_rotate180", "flip_rotate270")
 IDENTITY = 0
 SIDE = 32  # pixels of the thumbnail that pHash is made from
 LOW = 8  # lowest frequencies that it keeps along each axis
+FLAT_SPREAD = 8  # grey levels between the darkest and the brightest pixel of a thumbnail
+CHUNK = 64  # images that a worker takes at a time
 
 
 def apply(pictures: NDArray[np.uint8], transform: int) -> NDArray[np.uint8]:
@@ -50,8 +51,7 @@ def pack_bits(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.packbits(bits.reshape(len(bits), 64), axis=1).view(">u8").astype(np.uint64).ravel()
 
 
-FLAT_SPREAD = 8  # grey levels between the darkest and the brightest pixel of a thumbnail
-CHUNK = 64  # images that a worker takes at a time
+# The hashes of a data set
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,7 @@ def hash_images(
     for part, failed in in_processes(hash_chunk, tasks, workers, title="hashing", unit="chunk"):
         parts.append(part)
         broken.update(failed)
-    if broken and corrupt == "stop":
-        first = "; ".join(f"{image} ({reason})" for image, reason in list(broken.items())[:10])
-        more = f"; and {len(broken) - 10} more" if len(broken) > 10 else ""
-        raise UserError(
-            f"{root}: {len(broken)} of {len(names)} images cannot be decoded: {first}{more}; "
-            "replace or remove them, or skip them (corrupt_images: skip in config.yaml, or --corrupt skip)"
-        )
-    if len(broken) == len(names):
-        raise UserError(f"{root}: none of the {len(names)} images can be decoded; give another folder")
+    check_skipped(root, len(names), broken, corrupt)
     fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
     return Hashes(**fields), broken
 
@@ -133,14 +125,8 @@ def hashes_of(pictures: Mapping[str, tuple[Image.Image, Image.Image]]) -> Hashes
     thumbs = np.array([np.asarray(thumb) for _, thumb in pictures.values()], np.uint8)
     bits = np.array([imagehash.phash(grey).hash for grey, _ in pictures.values()], np.bool_)
     packed = pack_bits(bits.reshape(-1, LOW, LOW))
-    spread = np.ptp(greys, axis=(1, 2))
-    return Hashes(
-        images=np.array(list(pictures), np.str_),
-        hash=packed,
-        reliable=(np.bitwise_count(packed) == LOW * LOW // 2) & (spread >= FLAT_SPREAD),
-        grey=greys,
-        thumb=thumbs.reshape(-1, SIDE, SIDE, 3),
-    )
+    reliable = (np.bitwise_count(packed) == LOW * LOW // 2) & (np.ptp(greys, axis=(1, 2)) >= FLAT_SPREAD)
+    return Hashes(np.array(list(pictures), np.str_), packed, reliable, greys, thumbs.reshape(-1, SIDE, SIDE, 3))
 
 
 def thumbnails(image: Image.Image) -> tuple[Image.Image, Image.Image]:

@@ -1,7 +1,7 @@
-"""Exact search of all pairs of pHashes within a Hamming radius, across two sets or inside one.
+"""Pairs of images that show the same picture: near in hash first, then confirmed on the pixels of thumbnails.
 
-Every hash is compared with every other, in blocks that stay in the processor's cache. A tree would be
-slower: at 64 bits and a useful radius a search visits most of its nodes.
+The search is exact. Every hash is compared with every other, in blocks that stay in the processor's cache; a tree
+would be slower: at 64 bits and a useful radius a search visits most of its nodes.
 """
 
 from collections import defaultdict
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.audit.hashing import IDENTITY, Hashes, transformed_hashes
+from florilegium.audit.hashing import IDENTITY, NAMES, Hashes, apply, transformed_hashes
+from florilegium.config.products import Audit
 
 ROWS, COLUMNS = 64, 8192  # of a block
 FAR = 255  # the distance of a pair that is not compared
+CHUNK = 4096  # pairs whose pixels are compared at once: 24 MiB
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Candidates:
 
     a: NDArray[np.intp]  # (P,) rows of a
     b: NDArray[np.intp]  # (P,) rows of b
-    transform: NDArray[np.intp]  # (P,) indices into transforms.NAMES
+    transform: NDArray[np.intp]  # (P,) indices into NAMES
     distance: NDArray[np.uint8]  # (P,) Hamming distance of the hashes
     nearest: NDArray[np.uint8]  # (rows of b,) distance to the nearest image of a, FAR if there is none
 
@@ -77,7 +79,10 @@ def search(a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = 
     """
     other = a if b is None else b
     rows_a, rows_b = np.flatnonzero(a.reliable), np.flatnonzero(other.reliable)
-    sweep = _Sweep(_hashes(a, rows_a, dihedral), other.hash[rows_b], radius, inside=b is None)
+    hashes = a.hash[rows_a][None]  # as stored; below it seven computed ones
+    if dihedral:
+        hashes = np.concatenate([hashes, transformed_hashes(a.grey[rows_a])[1:]])
+    sweep = _Sweep(hashes, other.hash[rows_b], radius, inside=b is None)
     nearest = np.full(len(other), FAR, np.uint8)
     near = []
     with ThreadPoolExecutor(workers) as pool:
@@ -93,12 +98,6 @@ def search(a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = 
     return Candidates(i, j, transform, distance.astype(np.uint8), nearest)
 
 
-def _hashes(a: Hashes, rows: NDArray[np.intp], dihedral: bool) -> NDArray[np.uint64]:
-    """The stored hashes as the identity's row, and seven computed ones below it."""
-    upright = a.hash[rows][None]
-    return np.concatenate([upright, transformed_hashes(a.grey[rows])[1:]]) if dihedral else upright
-
-
 def _equal_thumbnails(a: Hashes, b: Hashes | None) -> NDArray[np.intp]:
     """(4, P) pairs of unreliable images that show the same thumbnail, as `_Sweep.rows` gives them."""
     other = a if b is None else b
@@ -112,3 +111,60 @@ def _equal_thumbnails(a: Hashes, b: Hashes | None) -> NDArray[np.intp]:
         if b is not None or i < j
     ]
     return np.array(pairs, np.intp).reshape(-1, 4).T
+
+
+# Confirmation on pixels
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Each pair once, under the transform that brings its pictures nearest."""
+
+    a: NDArray[np.intp]  # (P,) rows of a
+    b: NDArray[np.intp]  # (P,) rows of b
+    transform: NDArray[np.intp]  # (P,) indices into NAMES
+    hash_distance: NDArray[np.uint8]  # (P,)
+    pixel_distance: NDArray[np.float64]  # (P,) in [0, 1]
+    contrast_share: NDArray[np.float64]  # (P,) of the summed variances; near 1 for unrelated pictures
+    same: NDArray[np.bool_]  # (P,) True if both show the same picture
+
+
+def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pairs:
+    """Each pair under its best transform; it shows the same picture when its pixels are near enough.
+
+    Near in terms of a fixed threshold, and of the thumbnails' own contrast: pale pictures, such as small things in a
+    blue sky, are near each other whatever they show, and flat ones are the same only when equal. The best transform
+    has the smallest pixel distance, then the smallest hash distance, then the first name. Pairs come in order of
+    their rows.
+    """
+    pixels = pixel_distances(a, b, candidates).round(6)
+    order = np.lexsort((candidates.transform, candidates.distance, pixels, candidates.b, candidates.a))
+    rows = np.stack([candidates.a, candidates.b])[:, order]
+    best = order[np.append(True, (rows[:, 1:] != rows[:, :-1]).any(axis=0))[: len(order)]]
+    rows_a, rows_b, pixels = candidates.a[best], candidates.b[best], pixels[best]
+    contrast = variances(a, rows_a) + variances(b, rows_b)
+    share = np.divide(pixels, contrast, out=np.zeros(len(best)), where=contrast > 0)
+    same = (pixels <= settings.pixel_threshold) & (share <= settings.contrast_share)
+    return Pairs(rows_a, rows_b, candidates.transform[best], candidates.distance[best], pixels, share, same)
+
+
+def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.float64]:
+    """(P,) mean squared difference of the thumbnails in [0, 1], a's after the candidate's transform."""
+    distances = np.empty(len(candidates.a))
+    for transform in range(len(NAMES)):
+        under = np.flatnonzero(candidates.transform == transform)
+        for start in range(0, len(under), CHUNK):
+            rows = under[start : start + CHUNK]
+            pictures = apply(a.thumb[candidates.a[rows]], transform).astype(np.int32)
+            difference = pictures - b.thumb[candidates.b[rows]]
+            distances[rows] = np.square(difference).mean(axis=(1, 2, 3)) / 255**2
+    return distances
+
+
+def variances(hashes: Hashes, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(P,) variance over the thumbnail's pixels in [0, 1], the mean of its three channels."""
+    parts = [
+        hashes.thumb[rows[start : start + CHUNK]].var(axis=(1, 2)).mean(axis=1) / 255**2
+        for start in range(0, len(rows), CHUNK)
+    ]
+    return np.concatenate([np.empty(0), *parts])

@@ -1,4 +1,4 @@
-"""Pictures and tables of an audit."""
+"""Everything that an audit writes: tables, a summary, histograms of distances, and a contact sheet of pairs."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +19,25 @@ from florilegium.data.decode import decode
 
 COLOURS = {SAME: "#d55e00", DIFFERENT: "#0072b2"}
 LABELS = {SAME: "same picture", DIFFERENT: "different"}
+FILES = ("pairs.csv", "dropped.csv", "contact_sheet.png", "distances.png", "summary.json")
+
+
+def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write every file of FILES into `folder`, the summary last; returns their paths."""
+    removed = dropped(comparison)
+    paths = [folder / name for name in FILES]
+    pairs, drops, sheet, distances, summary = paths
+    write_frame(pairs, comparison.pairs.drop(columns="contrast_share"), float_format="%.6f")
+    write_frame(drops, removed)
+    with atomic(sheet) as temporary:
+        contact_sheet(comparison).save(temporary, format="PNG")
+    with atomic(distances) as temporary:
+        distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    write_json(summary, summarise(comparison, len(removed)))
+    return paths
+
+
+# Distances
 
 
 def distance_histograms(comparison: Comparison) -> Figure:
@@ -32,6 +51,7 @@ def distance_histograms(comparison: Comparison) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.margins(y=0.25)  # room for the legend above the bars
+        axes.legend(frameon=False)
     name = f"inside {comparison.a.name}" if comparison.inside else f"{comparison.a.name} against {comparison.b.name}"
     figure.suptitle(f"Audit {name}: {len(comparison.same):,} pairs show the same picture", fontsize=12)
     return figure
@@ -47,7 +67,6 @@ def _hash_distances(axes: Axes, comparison: Comparison) -> None:
         axes.bar(positions, counts, 1.5, bottom=bottom, color=colour, label=LABELS[verdict])
         bottom += counts
     axes.set(title="Candidate pairs", xlabel="hash distance (bits of 64)", ylabel="pairs", xticks=positions)
-    axes.legend(frameon=False)
 
 
 def _pixel_distances(axes: Axes, comparison: Comparison) -> None:
@@ -57,9 +76,8 @@ def _pixel_distances(axes: Axes, comparison: Comparison) -> None:
         distances = comparison.pairs.loc[comparison.pairs["verdict"] == verdict, "pixel_distance"]
         axes.hist(distances.clip(edges[0], edges[-1]), edges, color=colour, alpha=0.8)
     axes.axvline(threshold, color="black", linewidth=1, linestyle="--", label=f"threshold {threshold:g}")
-    axes.set(title="Candidate pairs", xscale="log", ylabel="pairs", xlim=(edges[0], edges[-1]))
-    axes.set_xlabel("pixel distance (first bin: nearer than 0.00001)")
-    axes.legend(frameon=False)
+    axes.set(title="Candidate pairs", xlabel="pixel distance (first bin: nearer than 0.00001)", ylabel="pairs")
+    axes.set(xscale="log", xlim=(edges[0], edges[-1]))
 
 
 def _nearest(axes: Axes, comparison: Comparison) -> None:
@@ -68,14 +86,12 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.hist(distances.clip(0, 33), edges, color="#7f7f7f", rwidth=0.85)
     radius = comparison.settings.radius
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
-    axes.set(
-        title=f"Each image of {comparison.b.name}",
-        xlabel="hash distance to its nearest " + ("other image" if comparison.inside else f"in {comparison.a.name}"),
-        ylabel="images",
-        xticks=range(0, 34, 4),
-    )
-    axes.legend(frameon=False)
+    other = "other image" if comparison.inside else f"in {comparison.a.name}"
+    axes.set(title=f"Each image of {comparison.b.name}", xlabel=f"hash distance to its nearest {other}")
+    axes.set(ylabel="images", xticks=range(0, 34, 4))
 
+
+# The contact sheet
 
 SHOWN_SAME, SHOWN_DIFFERENT = 48, 16
 COLUMNS = 4
@@ -113,9 +129,9 @@ def contact_sheet(comparison: Comparison) -> Image.Image:
     top = HEADER
     for section in sections:
         draw.text((MARGIN, top + 8), section.title, fill=INK, font=_font(16))
-        for k, pair in enumerate(section.pairs.to_dict("index").items()):
+        for k, (row, pair) in enumerate(section.pairs.to_dict("index").items()):
             corner = MARGIN + k % COLUMNS * STEP[0], top + TITLE + k // COLUMNS * STEP[1]
-            _draw_pair(sheet, draw, corner, comparison, pair[1], leak=pair[0] in leaks)
+            _draw_pair(sheet, corner, comparison, pair, LEAK if row in leaks else INK)
         top += section.height
     return sheet
 
@@ -127,12 +143,10 @@ def choose(comparison: Comparison) -> list[Section]:
     if n <= SHOWN_SAME:
         sections = [Section(f"Same picture: {_count(n)}", same)]
     else:
+        between = f"({n - 2 * half:,} more lie between)"
         sections = [
             Section(f"Same picture: the {half} surest of {n:,} pairs", same.head(half)),
-            Section(
-                f"Same picture: the {half} least sure of {n:,} pairs ({n - 2 * half:,} more lie between)",
-                same.tail(half),
-            ),
+            Section(f"Same picture: the {half} least sure of {n:,} pairs {between}", same.tail(half)),
         ]
     shown = min(len(different), SHOWN_DIFFERENT)
     of = f", the nearest {shown} of them" if shown < len(different) else ""
@@ -149,31 +163,23 @@ def _draw_header(draw: ImageDraw.ImageDraw, comparison: Comparison) -> None:
     title = f"Doubles inside {a}" if comparison.inside else f"Pictures of {b} that {a} shows too"
     draw.text((MARGIN, 22), title, fill=INK, font=_font(24))
     sides = "" if comparison.inside else f"{a} on the left, {b} on the right; "
-    rule = (
-        f"same picture: pixel distance up to {comparison.settings.pixel_threshold:g} "
-        f"and {comparison.settings.contrast_share:.0%} of the contrast"
-    )
+    threshold, share = comparison.settings.pixel_threshold, comparison.settings.contrast_share
+    rule = f"same picture: pixel distance up to {threshold:g} and {share:.0%} of the contrast"
     left = "the left picture is turned as named; a leak is marked in red"
     draw.text((MARGIN, 53), f"{sides}{left}; {rule}; by rising distance", fill=PALE, font=_font(13))
 
 
 def _draw_pair(
-    sheet: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    corner: tuple[int, int],
-    comparison: Comparison,
-    pair: dict[str, object],
-    *,
-    leak: bool,
+    sheet: Image.Image, corner: tuple[int, int], comparison: Comparison, pair: dict[str, object], colour: str
 ) -> None:
-    x, y = corner
+    draw, (x, y) = ImageDraw.Draw(sheet), corner
     transform = NAMES.index(str(pair["transform"]))
     for side, collection, turn in (("a", comparison.a, transform), ("b", comparison.b, 0)):
         picture = _picture(collection, str(pair[f"image_{side}"]), turn)
         sheet.paste(MAT, (x, y, x + PICTURE, y + PICTURE))
         sheet.paste(picture, (x + (PICTURE - picture.width) // 2, y + (PICTURE - picture.height) // 2))
         label = f"{pair[f'split_{side}']} · {pair[f'class_{side}']}"
-        draw.text((x, y + PICTURE + 4), _fit(label), fill=LEAK if leak else INK, font=_font(12))
+        draw.text((x, y + PICTURE + 4), _fit(label), fill=colour, font=_font(12))
         draw.text((x, y + PICTURE + 20), _fit(str(pair[f"image_{side}"])), fill=PALE, font=_font(12))
         x = corner[0] + CELL[0] - PICTURE
     distances = f"pixels {pair['pixel_distance']:.4f} ({pair['contrast_share']:.0%} of contrast)"
@@ -207,21 +213,3 @@ def _fit(text: str) -> str:
         keep -= 1
         shown = text[: keep // 2] + "…" + text[len(text) - (keep - keep // 2) :]
     return shown
-
-
-FILES = ("pairs.csv", "dropped.csv", "contact_sheet.png", "distances.png", "summary.json")
-
-
-def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every file of FILES into `folder`, the summary last; returns their paths."""
-    removed = dropped(comparison)
-    paths = [folder / name for name in FILES]
-    pairs, drops, sheet, distances, summary = paths
-    write_frame(pairs, comparison.pairs.drop(columns="contrast_share"), float_format="%.6f")
-    write_frame(drops, removed)
-    with atomic(sheet) as temporary:
-        contact_sheet(comparison).save(temporary, format="PNG")
-    with atomic(distances) as temporary:
-        distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
-    write_json(summary, summarise(comparison, len(removed)))
-    return paths

@@ -1,4 +1,4 @@
-"""`florilegium audit`: look for leaks between two folders of images, or inside one."""
+"""Find pictures that two folders share, or that one holds twice."""
 
 import argparse
 import os
@@ -18,8 +18,8 @@ from florilegium.data.decode import is_image
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
 DESCRIPTION = """\
 Find pictures that are in both folders (or twice in one), also when they were resized, re-encoded,
-flipped or turned. A is what a model is trained on, B what it is tested on; without B, A is searched
-for doubles across its own splits. Subfolders named train, val and test count as splits, the next
+flipped or rotated. A model is trained on A and tested on B; without B, A is searched for duplicates
+across its own splits. Subfolders named train, val and test count as splits, the next
 subfolder as the class. Nothing is changed in either folder."""
 EPILOG = """\
 written to DIR:
@@ -39,7 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     defaults = Audit()
     parser = subparsers.add_parser(
         "audit",
-        help="find pictures that two folders share, or that one holds twice",
+        help=__doc__,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -47,34 +47,28 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("a", metavar="A", help="folder of images that is trained on")
     parser.add_argument("b", metavar="B", nargs="?", help="folder of images that is tested on")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result")
-    parser.add_argument(
-        "--radius",
-        type=int,
-        default=defaults.radius,
-        help="largest hash distance of a candidate pair, 0 to 64 bits (default %(default)s)",
-    )
-    parser.add_argument(
-        "--pixel-threshold",
-        type=float,
-        default=defaults.pixel_threshold,
-        help="largest mean squared pixel difference, 0 to 1, of the same picture (default %(default)s)",
-    )
+    text = "largest hash distance of a candidate pair, 0 to 64 bits (default %(default)s)"
+    parser.add_argument("--radius", type=int, default=defaults.radius, help=text)
+    text = "largest mean squared pixel difference, 0 to 1, of the same picture (default %(default)s)"
+    parser.add_argument("--pixel-threshold", type=float, default=defaults.pixel_threshold, help=text)
     parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
-    parser.add_argument(
-        "--corrupt",
-        choices=("stop", "skip"),
-        default="stop",
-        help="what to do with images that cannot be decoded (default %(default)s)",
-    )
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores, %(default)s)"
-    )
+    text = "what to do with images that cannot be decoded (default %(default)s)"
+    parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help=text)
+    text = "processes (default: all cores, %(default)s)"
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help=text)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit and print the verdict; 1 when there is a leak, else 0."""
-    settings = read_settings(arguments)
+    for option, value, top in (("radius", arguments.radius, 64), ("pixel-threshold", arguments.pixel_threshold, 1)):
+        if not 0 <= value <= top:
+            raise UserError(f"--{option} {value}: must lie between 0 and {top}")
+    if arguments.workers < 1:
+        raise UserError(f"--workers {arguments.workers}: must be at least 1")
+    settings = Audit(
+        radius=arguments.radius, pixel_threshold=arguments.pixel_threshold, dihedral=not arguments.no_dihedral
+    )
     a, b = collect(arguments)
     held_out = tuple(str(split) for split in np.unique(b.splits))
     comparison = compare(a, b, settings, held_out=held_out, workers=arguments.workers)
@@ -82,16 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
     say(verdict(comparison))
     say(f"The pairs are shown in {arguments.out / 'contact_sheet.png'} and listed in pairs.csv beside it.")
     return int(not comparison.leaks().empty)
-
-
-def read_settings(arguments: argparse.Namespace) -> Audit:
-    if not 0 <= arguments.radius <= 64:
-        raise UserError(f"--radius {arguments.radius}: must lie between 0 and 64")
-    if not 0 <= arguments.pixel_threshold <= 1:
-        raise UserError(f"--pixel-threshold {arguments.pixel_threshold}: must lie between 0 and 1")
-    if arguments.workers < 1:
-        raise UserError(f"--workers {arguments.workers}: must be at least 1")
-    return Audit(radius=arguments.radius, pixel_threshold=arguments.pixel_threshold, dihedral=not arguments.no_dihedral)
 
 
 def collect(arguments: argparse.Namespace) -> tuple[Collection, Collection]:
@@ -122,12 +106,12 @@ def list_images(root: Path) -> list[str]:
 
 def refuse_overlap(a: Path, b: Path) -> None:
     """Raise UserError when one folder is the other or lies inside it: every file would be a leak."""
-    inner, outer = (a, b) if a.resolve().is_relative_to(b.resolve()) else (b, a)
-    if inner.resolve().is_relative_to(outer.resolve()):
-        raise UserError(
-            f"{inner}: lies inside {outer}, so its files would be compared with themselves; give two separate "
-            "folders, or one folder alone to search it for doubles"
-        )
+    for inner, outer in ((a, b), (b, a)):
+        if inner.resolve().is_relative_to(outer.resolve()):
+            raise UserError(
+                f"{inner}: lies inside {outer}, so its files would be compared with themselves; give two separate "
+                "folders, or one folder alone to search it for duplicates"
+            )
 
 
 def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Collection:
@@ -147,7 +131,7 @@ def labels(image: str) -> tuple[str, str]:
 
 
 def verdict(comparison: Comparison) -> str:
-    """The result of an audit in two or three lines for a person."""
+    """The result of an audit, for a person, in two or three lines."""
     a, b = comparison.a, comparison.b
     same, leaks = comparison.same, comparison.leaks()
     size_a, size_b = (f"{len(side.hashes):,} images" for side in (a, b))

@@ -1,4 +1,4 @@
-"""Measure a network that a run of the workflow has trained, on a labelled data set."""
+"""Measure on a labelled data set a network that a run of the workflow has trained."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it")
     parser.add_argument(
         "dataset",
-        help="a folder of images a class (or train, val and test of them), or a packed data set's name; for a "
-        "detector, a COCO file, a folder of train.json, val.json and test.json, or a packed data set's name",
+        help="name of a packed data set, or a folder with a folder of images for each class (or train, val and test "
+        "of such folders); for a detector, a COCO file, or a folder of train.json, val.json and test.json",
     )
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(%(default)s)")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the prediction for every image here")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -44,13 +44,8 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     device = pick_device(args.device)
     trained = load_trained(args.checkpoint)
     labelled = read_labelled(args.dataset, args.split, trained)
-    scores = evaluate(
-        trained.network.to(device),
-        labelled.images,
-        EvalTransform(trained.config),
-        batch_size=EVALUATION_BATCH,
-        device=device,
-    )
+    network, transform = trained.network.to(device), EvalTransform(trained.config)
+    scores = evaluate(network, labelled.images, transform, batch_size=EVALUATION_BATCH, device=device)
     if args.csv:
         write_table(args.csv, predictions(labelled.images, scores, trained.classes))
     n = len(labelled.images)

@@ -1,4 +1,4 @@
-"""Name what is in image files, with a network that a run of the workflow has trained."""
+"""Classify images, or detect objects in them, with a network that a run of the workflow has trained."""
 
 import argparse
 from collections.abc import Iterable
@@ -13,18 +13,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("predict", help=__doc__, description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it")
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="image files, or folders of them")
-    parser.add_argument("--top", type=positive, default=1, metavar="K", help="how many classes an image (1)")
-    parser.add_argument(
-        "--score", type=float, default=0.5, metavar="P", help="of a detector: least probability shown (0.5)"
-    )
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table here, too")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--top", type=positive, default=1, metavar="K", help="classes to print for an image (1)")
+    least = "of a detector: least probability of an object that is printed (0.5)"
+    parser.add_argument("--score", type=float, default=0.5, metavar="P", help=least)
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table to this file, too")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print `image, rank, prediction, probability`, or what a detector finds and where; 2 when a file cannot
-    be read, the others are still shown."""
+    """Print `image, rank, prediction, probability`, or a detector's objects with their boxes. Returns 2 when a file
+    cannot be read; the others are still printed.
+    """
     paths, faults = find_images(args.paths)
     if paths:
         faults += print_predictions(args, paths)
@@ -52,7 +52,7 @@ def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
 
 
 def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
-    """Image files in the order given, those of a folder sorted; and a sentence for what holds none."""
+    """Image files in the order given, those of a folder sorted; and a sentence for each path without any."""
     images: list[Path] = []
     faults = []
     for path in paths:

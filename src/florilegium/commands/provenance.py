@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Print where a file of results/ or resources/ comes from: what made it, with which configuration, code,
-versions and device, and the same for everything it was made from. Nothing is run."""
+Print the stage that made a file of results/ or resources/, its configuration, code, versions and
+device, and the same for every file that it was made from. Nothing is run."""
 EPILOG = """\
 examples:
   python -m florilegium provenance results/demo/flowers/comparison.csv
@@ -22,9 +22,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="any file that the workflow has made")
-    parser.add_argument(
-        "row", nargs="?", metavar="EXPERIMENT/ARM", help="of a comparison: only the runs behind this row"
-    )
+    row = "of a comparison: only the runs behind this row"
+    parser.add_argument("row", nargs="?", metavar="EXPERIMENT/ARM", help=row)
     parser.set_defaults(run=run)
 
 

@@ -4,23 +4,21 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Write a reference of a finished preset, to be committed: of each run its metrics, history, costs and receipt, and whether each test
-image was right. Every receipt is held against its files first; one that does not fit is refused. From a reference alone
-`recompute` makes tables, plots and documents."""
+Write a reference of a finished preset, to be committed: of each run its metrics, history, costs and receipt, and
+whether its answer for each test image was right. Every receipt is first compared with its files; a run that differs
+from its receipt is refused. `recompute` makes tables, plots and documents from references alone."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("reference", help=__doc__, description=DESCRIPTION)
     parser.add_argument("results", type=Path, help="results/<preset>, finished")
-    parser.add_argument("--hardware", required=True, help="what it ran on, in words: '2 cores of an AMD EPYC'")
-    parser.add_argument(
-        "--out", type=Path, help="the folder to write (results/reference/<preset>-<hardware> without it)"
-    )
+    parser.add_argument("--hardware", required=True, help="the machine in words, such as '2 cores of an AMD EPYC'")
+    parser.add_argument("--out", type=Path, help="folder to write (default: results/reference/<preset>-<hardware>)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the reference; prints what each study takes, and whether the runs are of several versions of the code."""
+    """Write the reference; print the size of each study, and a warning where runs differ in code or versions."""
     from florilegium.core.files import read_json
     from florilegium.core.fingerprint import code_hash
     from florilegium.core.receipts import REFERENCE

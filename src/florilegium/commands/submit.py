@@ -1,24 +1,30 @@
-"""Find objects in a test set whose annotations are secret, and write them in the form of a submission."""
+"""Hand in the detections on a test set whose annotations are secret: write the file, or check one."""
 
 import argparse
 from pathlib import Path
 
 from florilegium.core.errors import report
 
+SUBMIT = "Detect objects in a test set whose annotations are secret, and write them in the form of a submission."
+CHECK = "Check a file of detections before it is handed in, and say what is wrong with it."
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("submit", help=__doc__, description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it")
-    parser.add_argument("images", type=Path, help="the folder that the file names of the annotations start from")
-    parser.add_argument(
-        "--annotations", type=Path, required=True, help="COCO file of the test set; its annotations may be absent"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="COCO results")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    parser.set_defaults(run=run)
+    write = subparsers.add_parser("submit", help=SUBMIT, description=SUBMIT)
+    write.add_argument("checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it")
+    write.add_argument("images", type=Path, help="the folder that the file names of the annotations start from")
+    write.add_argument("--out", type=Path, required=True, help="the file to write, COCO results")
+    write.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
+    write.set_defaults(run=submit)
+    check = subparsers.add_parser("check-submission", help=CHECK, description=CHECK)
+    check.add_argument("file", type=Path, help="COCO results, such as a run's predictions.json")
+    check.set_defaults(run=check_submission)
+    for parser in (write, check):
+        coco = "COCO file of the test set; its annotations may be absent"
+        parser.add_argument("--annotations", type=Path, required=True, help=coco)
 
 
-def run(args: argparse.Namespace) -> int:
+def submit(args: argparse.Namespace) -> int:
     """Write the results; 2 when an image cannot be read, the others are still predicted on."""
     from florilegium.core.files import write_text
     from florilegium.evaluation.boxed_files import submission
@@ -31,3 +37,15 @@ def run(args: argparse.Namespace) -> int:
     write_text(args.out, as_lines(results))
     print(f"{args.out}: {len(results)} detections")
     return report(faults)
+
+
+def check_submission(args: argparse.Namespace) -> int:
+    """Print one line when the file is right; else a sentence for each kind of fault, and 2."""
+    from florilegium.evaluation.submission import faults, read_images, read_submission
+
+    images, categories = read_images(args.annotations)
+    lines = read_submission(args.file)
+    code = report(f"{args.file}: {fault}" for fault in faults(lines, images, categories))
+    if not code:
+        print(f"{args.file}: {len(lines)} detections in {len(images)} images, nothing wrong")
+    return code

@@ -1,4 +1,4 @@
-"""Check that results are still what their receipts say, and what they were made from."""
+"""Check that results, and the files they were made from, still agree with their receipts."""
 
 import argparse
 import sys
@@ -7,10 +7,10 @@ from pathlib import Path
 UNFIT = 1
 DESCRIPTION = """\
 Hash again every file that a receipt below PATH names, follow their inputs into resources/, and name
-what no longer fits: changed, missing, or made from another version of an input. Whether the results
-are those of the configuration and code as they are now, `snakemake -n` tells.
+every file that is changed, missing, or made from another version of an input. `snakemake -n` says
+whether the results are those of the present configuration and code.
 
-exit code: 0 all fits, 1 something does not, 2 bad input"""
+exit code: 0 all agree, 1 some do not, 2 bad input"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +22,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what does not fit, what no receipt names, and a count; 1 when something does not fit."""
+    """Print the files that disagree, those that no receipt names, and a count; 1 when a file disagrees."""
     from florilegium.core.lineage import open_ledger, verify
 
     result = verify(*open_ledger(args.path))

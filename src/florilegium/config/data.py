@@ -177,7 +177,7 @@ class RemoteFile(Strict):
 
 
 class Rendering(Strict):
-    """A data set that the project draws itself; see `florilegium.rendering.render`."""
+    """A data set that the project draws itself; see `florilegium.rendering`."""
 
     scene: Literal["flowers17", "flowers102", "objects", "emblems10", "emblems20", "emblems12"]
     seed: Count = 0

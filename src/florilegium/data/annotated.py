@@ -1,9 +1,10 @@
-"""Annotated images: boxes, checked and counted."""
+"""Annotated images as their files describe them, and their boxes checked."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
@@ -57,34 +58,31 @@ def refuse_doubles(parts: dict[str, Part]) -> None:
     for split, part in parts.items():
         for picture in part.pictures:
             if picture.path in owners:
-                raise UserError(
-                    f"{picture.source}: {picture.path} is an image of {split}, and already one of "
-                    f"{owners[picture.path]}; name it once"
-                )
+                twice = f"{picture.path} is an image of {split}, and already one of {owners[picture.path]}"
+                raise UserError(f"{picture.source}: {twice}; name it once")
             owners[picture.path] = split
 
 
 def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
-    """Raise UserError for the first id that comes a second time in a file or split.
+    """Raise UserError for an id that comes a second time in a file or split.
 
     Ids need not differ between splits: many tools number each annotation file from one.
     """
-    seen: set[int] = set()
-    for number in ids:
-        if number in seen:
-            raise UserError(f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own")
-        seen.add(number)
+    number, count = next(iter(Counter(ids).most_common(1)), (0, 0))
+    if count > 1:
+        raise UserError(f"{where}: the {kind} id {number} is there twice; give each {kind} an id of its own")
 
+
+# Boxes
 
 LEAST = 1.0  # pixels: a narrower or lower box has no centre that a network could learn
 
 
-@dataclass(frozen=True)
-class BadBox:
-    """A box and the reason why it is bad; `source` is the file that holds it."""
+class BadBox(NamedTuple):
+    """A box, the file `source` that holds it, and the reason why it is bad: a row of `bad_boxes.csv`."""
 
     source: str
-    annotation: int
+    annotation: str  # its id
     image: str
     box: str
     reason: str
@@ -92,7 +90,7 @@ class BadBox:
 
 def fault(box: Any, width: int, height: int) -> str | None:
     """The reason why a box (x, y, width, height; pixels) is bad in an image of that size; None for a good box."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(type(number) in (int, float) for number in box):
         return "not four numbers"
     if not all(abs(number) < sys.float_info.max for number in box):
         return "not finite"
@@ -119,11 +117,8 @@ def clipped(box: list[float], width: int, height: int) -> list[float]:
 def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotated, list[BadBox], int]:
     """Remove bad boxes, and cut the others at the edges of their images. Sizes of all pictures must be known.
 
-    Returns:
-        The data set, the bad boxes in order, and the number of boxes that were cut.
-
-    Raises:
-        UserError: a box is bad and `policy` is `stop`; the log then lists all bad boxes.
+    Returns the data set, the bad boxes in order, and the number of boxes that were cut. Raises UserError if a box is
+    bad and `policy` is `stop`; the log then lists all bad boxes.
     """
     bad: list[BadBox] = []
     parts: dict[str, Part] = {}
@@ -135,36 +130,18 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
             picture = pictures[annotation.image]
             assert picture.width is not None and picture.height is not None
             if reason := fault(annotation.box, picture.width, picture.height):
-                bad.append(_bad(annotation, picture, reason))
+                bad.append(BadBox(picture.source, str(annotation.id), picture.path, str(annotation.box), reason))
                 continue
             inside = clipped(annotation.box, picture.width, picture.height)
             cut += inside is not annotation.box
             good.append(replace(annotation, box=inside))
         parts[split] = replace(part, annotations=tuple(good))
     if bad and policy == "stop":
-        _refuse(bad)
+        for source, number, image, box, reason in bad:
+            say(f"{source}: annotation {number} of {image}: {box} is {reason}")
+        source, number, image, box, reason = bad[0]
+        raise UserError(
+            f"{source}: the box {box} of annotation {number} ({image}) is {reason}, and {len(bad)} boxes are bad in "
+            "all (listed above); mend or remove them, or set bad_boxes: drop in config.yaml"
+        )
     return replace(annotated, parts=parts), bad, cut
-
-
-def _refuse(bad: list[BadBox]) -> None:
-    for entry in bad:
-        say(f"{entry.source}: annotation {entry.annotation} of {entry.image}: {entry.box} is {entry.reason}")
-    first = bad[0]
-    raise UserError(
-        f"{first.source}: the box {first.box} of annotation {first.annotation} ({first.image}) is "
-        f"{first.reason}, and {len(bad)} boxes are bad in all (listed above); mend or remove them, or set "
-        "bad_boxes: drop in config.yaml"
-    )
-
-
-def rows(bad: Iterable[BadBox]) -> list[tuple[str, str, str, str, str]]:
-    """The rows of `bad_boxes.csv`."""
-    return [(entry.source, str(entry.annotation), entry.image, entry.box, entry.reason) for entry in bad]
-
-
-def _bad(annotation: Annotation, picture: Picture, reason: str) -> BadBox:
-    return BadBox(picture.source, annotation.id, picture.path, str(annotation.box), reason)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,17 +9,17 @@ from typing import Any, Literal
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
-from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, Picture, sift
+from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, sift
 from florilegium.data.coco import read_coco
 from florilegium.data.decode import measured
+from florilegium.data.labels import SPLITS, carve
 from florilegium.data.layouts import Index
-from florilegium.data.splits import SPLITS, carve
 from florilegium.data.voc import read_voc
 
 READERS = {"coco": read_coco, "voc": read_voc}
 PARTS = {"val": 0.15, "test": 0.15}  # of the training images, where a split has no annotation file
 OWN = "the project's own, seeded"
-NOTHING = "scene"  # the class of an image without boxes, in the table of images
+NO_BOX = "scene"  # the class of an image without boxes, in the table of images
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,17 @@ class Checked:
 
     def index(self) -> Index:
         """The table of images; an image's class is the category of its largest box."""
-        annotated = self.annotated
+        categories, present = self.annotated.categories, self._present()
         rows = []
-        for split, part in annotated.parts.items():
-            largest = _largest(part)
-            for picture in part.pictures:
-                name = annotated.categories[largest[picture.id]] if picture.id in largest else NOTHING
-                rows.append((picture.path, name, split))
-        present = self._present()
-        return Index(
-            rows=tuple(sorted(rows)),
-            classes=tuple(present.values()),
-            absent_classes=tuple(name for number, name in annotated.categories.items() if number not in present),
-            split_origin=annotated.origin,
-            words={},
-        )
+        for split, part in self.annotated.parts.items():
+            largest: dict[int, Annotation] = {}
+            for annotation in part.annotations:
+                if _area(annotation) > _area(largest.setdefault(annotation.image, annotation)):
+                    largest[annotation.image] = annotation
+            names = {image: categories[annotation.category] for image, annotation in largest.items()}
+            rows += [(picture.path, names.get(picture.id, NO_BOX), split) for picture in part.pictures]
+        absent = tuple(name for number, name in categories.items() if number not in present)
+        return Index(tuple(sorted(rows)), tuple(present.values()), absent, self.annotated.origin, words={})
 
     def counts(self) -> dict[str, int]:
         """Boxes of each kind, for receipts and reports."""
@@ -78,25 +74,22 @@ def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Literal
 
     Objects that are marked `difficult` become ignored ones, unless the data set says `difficult: keep`:
     evaluation then counts neither their detections nor their absence, as for COCO's crowds. A split without
-    annotations of its own is drawn from train.
+    annotations of its own is taken from train.
 
     Raises UserError where `read_coco`, `read_voc` and `sift` do, for images of another size than their
-    annotations say, and for too few images to draw a split from.
+    annotations say, and for too few images to take a split from.
     """
     annotated = READERS[dataset.layout](dataset, root, paths)
+    parts = {split: _with_sizes(root, part) for split, part in annotated.parts.items()}
     if dataset.difficult != "keep":
-        annotated = _ignoring_difficult(annotated)
-    sized = replace(annotated, parts={s: _with_sizes(root, part) for s, part in annotated.parts.items()})
-    sifted, bad, n_cut = sift(sized, bad_boxes)
+        parts = {split: _ignoring_difficult(part) for split, part in parts.items()}
+    sifted, bad, n_cut = sift(replace(annotated, parts=parts), bad_boxes)
     return Checked(_with_all_splits(sifted, dataset.title), bad, n_cut)
 
 
-def _ignoring_difficult(annotated: Annotated) -> Annotated:
-    def of(part: Part) -> Part:
-        marked = (replace(a, crowd=a.crowd or bool(a.extra.get("difficult"))) for a in part.annotations)
-        return replace(part, annotations=tuple(marked))
-
-    return replace(annotated, parts={split: of(part) for split, part in annotated.parts.items()})
+def _ignoring_difficult(part: Part) -> Part:
+    marked = (replace(a, crowd=a.crowd or bool(a.extra.get("difficult"))) for a in part.annotations)
+    return replace(part, annotations=tuple(marked))
 
 
 def _with_sizes(root: Path, part: Part) -> Part:
@@ -106,20 +99,18 @@ def _with_sizes(root: Path, part: Part) -> Part:
         stated, stored = (picture.width, picture.height), measured(root / picture.path)
         if None in stated:
             if stored is None:
-                raise UserError(
-                    f"{picture.source}: image {picture.path} cannot be read, and has no width and height; replace it"
-                )
+                why = "cannot be read, and has no width and height; replace it"
+                raise UserError(f"{picture.source}: image {picture.path} {why}")
             stated = stored
         elif stored not in (None, stated) and measured(root / picture.path, upright=True) != stated:
             wrong.append((picture, stored))
         pictures.append(replace(picture, width=stated[0], height=stated[1]))
     if wrong:
         picture, size = wrong[0]
-        raise UserError(
-            f"{picture.source}: {len(wrong)} of {len(part.pictures)} images have another size than it says, first "
-            f"{picture.path}, {size[0]} x {size[1]} in place of {picture.width} x {picture.height}; its boxes "
-            "would be wrong, use the images that were annotated"
-        )
+        count = f"{len(wrong)} of {len(part.pictures)} images have another size than it says"
+        first = f"{picture.path}, {size[0]} x {size[1]} in place of {picture.width} x {picture.height}"
+        way_out = "its boxes would be wrong, use the images that were annotated"
+        raise UserError(f"{picture.source}: {count}, first {first}; {way_out}")
     return replace(part, pictures=tuple(pictures))
 
 
@@ -129,7 +120,7 @@ def _with_all_splits(annotated: Annotated, title: str) -> Annotated:
     if not missing:
         return annotated
     train = annotated.parts["train"]
-    assigned = carve({picture.path: NOTHING for picture in train.pictures}, missing, where=title)
+    assigned = carve({picture.path: NO_BOX for picture in train.pictures}, missing, where=title)
     parts = {split: part for split, part in annotated.parts.items() if split != "train"}
     for split in ("train", *missing):
         pictures = tuple(picture for picture in train.pictures if assigned[picture.path] == split)
@@ -137,15 +128,6 @@ def _with_all_splits(annotated: Annotated, title: str) -> Annotated:
         parts[split] = Part(pictures, tuple(a for a in train.annotations if a.image in ids))
     origin = f"{annotated.origin}; {' and '.join(missing)} {OWN}"
     return replace(annotated, parts={split: parts[split] for split in SPLITS}, origin=origin)
-
-
-def _largest(part: Part) -> dict[int, int]:
-    """Category of the largest box by image."""
-    largest: dict[int, Annotation] = {}
-    for annotation in part.annotations:
-        if annotation.image not in largest or _area(annotation) > _area(largest[annotation.image]):
-            largest[annotation.image] = annotation
-    return {image: annotation.category for image, annotation in largest.items()}
 
 
 def _area(annotation: Annotation) -> float:
@@ -158,14 +140,9 @@ def _coco(part: Part) -> dict[str, Any]:
         by_image[annotation.image].append(annotation)
     pictures = sorted(part.pictures, key=lambda picture: picture.path)
     return {
-        "images": [_image(picture) for picture in pictures],
-        "annotations": [_object(a) for picture in pictures for a in by_image[picture.id]],
+        "images": [{"id": p.id, "file_name": p.path, "width": p.width, "height": p.height} for p in pictures],
+        "annotations": [_object(a) for p in pictures for a in by_image[p.id]],
     }
-
-
-def _image(picture: Picture) -> dict[str, Any]:
-    sides = {"width": picture.width, "height": picture.height}
-    return {"id": picture.id, "file_name": picture.path, **sides}
 
 
 def _object(annotation: Annotation) -> dict[str, Any]:

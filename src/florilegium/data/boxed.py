@@ -1,10 +1,10 @@
-"""Images with boxes in memory, and batches of them."""
+"""Images with boxes in memory: the splits of an experiment, files of one's own, and batches on the device."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,11 @@ from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
-from florilegium.data.boxed_pack import open_packed, pack_buckets
 from florilegium.data.decode import fit, measured
-from florilegium.data.load import fits
+from florilegium.data.load import PARTS, check_not_empty, fits, image_column
+from florilegium.data.pack import open_packed, pack_buckets
 
-SPLIT = "test"  # the one split of image files that are packed here
+SPLIT = "test"  # the one split of images that `pack_boxed` packs
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,10 @@ class BoxedSplits:
 
 
 def load_boxed(use: DetectionData, *, pixels: Path, annotations: Path, dropped: Sequence[Path] = ()) -> BoxedSplits:
-    """Read the splits that `use` names.
+    """Read the splits that `use` names, of images that have pixels.
 
     Args:
-        pixels: `scenes<packing>.npy`, with its table in the `.csv` beside it. Images that were skipped
-            as corrupt have no pixels and are left out.
+        pixels: `scenes<packing>.npy`, with its table in the `.csv` beside it.
         annotations: `annotations.json` of the data set.
         dropped: tables of images that training and validation must not see.
 
@@ -77,20 +76,15 @@ def load_boxed(use: DetectionData, *, pixels: Path, annotations: Path, dropped: 
             id, or no box is left to train on.
     """
     store = BoxedStore(pixels, annotations)
-    unseen = {name for path in dropped for name in pd.read_csv(path, dtype=str)["image"]}
-    for key in ("train", "val", "test"):
+    unseen = {name for path in dropped for name in image_column(path)}
+    for key in PARTS:
         for split in set(getattr(use, key)) & set(store.unannotated):
-            raise UserError(
-                f"{annotations}: the split {split} was published without boxes, so data.{key} cannot name it; "
-                "predictions for it can be made, but not counted"
-            )
+            why = f"the split {split} was published without boxes, so data.{key} cannot name it"
+            raise UserError(f"{annotations}: {why}; predictions for it can be made, but not counted")
     train = store.take(use.train, without=unseen, bug=use.boxes == "last_corner")
     val = store.take(use.val, without=unseen)
     test = store.take(use.test)
-    for key, part in (("train", train), ("test", test)):
-        if not len(part):
-            wanted = ", ".join(getattr(use, key)) or "none"
-            raise UserError(f"{annotations}: no image is left to {key} on; data.{key} names the splits: {wanted}")
+    check_not_empty(use, annotations, train=train, test=test)
     if not any(len(boxes) for boxes in train.boxes):
         raise UserError(f"{annotations}: no box is left to train on; add some to the training images")
     return BoxedSplits(train, val if len(val) else None, test, store.classes, store.category_ids)
@@ -111,30 +105,24 @@ class BoxedStore:
         self.pixels = tuple(map(torch.from_numpy, buckets))
 
     def take(self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False) -> BoxedImages:
-        """The images of `splits` that have pixels, by name.
+        """The images of `splits` that have pixels, by name, but for those of the names `without`.
 
-        Args:
-            without: names of images to leave out.
-            bug: move the lower right corner of all boxes of an image to that of its last one.
-
-        Raises:
-            UserError: two of the images share an id, since their results could not be told apart.
+        `bug` moves the lower right corner of all boxes of an image to that of its last one. Raises UserError if two
+        images share an id, since their results could not be distinguished.
         """
         images: dict[str, dict[str, Any]] = {}
         objects: dict[str, list[dict[str, Any]]] = {}
         for split in splits:
-            names = {image["id"]: image["file_name"] for image in self.splits[split]["images"]}
-            objects |= {name: [] for name in names.values()}
+            name_of = {image["id"]: image["file_name"] for image in self.splits[split]["images"]}
             images |= {image["file_name"]: image for image in self.splits[split]["images"]}
+            objects |= {name: [] for name in name_of.values()}
             for annotation in self.splits[split]["annotations"]:
-                objects[names[annotation["image_id"]]].append(annotation)
+                objects[name_of[annotation["image_id"]]].append(annotation)
         names = sorted(name for name in images if name in self.table.index and name not in without)
         ids = tuple(images[name]["id"] for name in names)
         if len(set(ids)) < len(ids):
-            raise UserError(
-                f"{self.annotations}: images of the splits {' and '.join(splits)} share ids; number them "
-                "differently to use these splits together"
-            )
+            shared = f"images of the splits {' and '.join(splits)} share ids"
+            raise UserError(f"{self.annotations}: {shared}; number them differently to use these splits together")
         rows = self.table.loc[names]
         targets = [self._targets(objects[name], scale, bug) for name, scale in zip(names, rows["scale"], strict=True)]
         return BoxedImages(
@@ -161,19 +149,19 @@ class BoxedStore:
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
 
 
+def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:
+    return torch.from_numpy(columns.to_numpy(np.int64, copy=True))
+
+
 def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
-    """The objects of `boxed` in COCO form and original pixels, crowds and ignored objects included.
+    """The objects of `boxed` in COCO form and original pixels, from the data set's `annotations.json`.
 
-    Every object is as annotated, whatever `DetectionData.boxes` makes of the training boxes.
-    Annotations are numbered from 1: pycocotools takes the id 0 for no match.
-
-    Args:
-        annotations: `annotations.json` of the data set.
+    Every object is as annotated, crowds and ignored ones included, whatever `DetectionData.boxes` makes of the
+    training boxes. Annotations are numbered from 1: pycocotools takes the id 0 for no match.
     """
     content = read_json(annotations)
     names = set(boxed.names)
-    images: list[dict[str, Any]] = []
-    objects: list[dict[str, Any]] = []
+    images, objects = [], []
     for split in content["splits"].values():
         chosen = [image for image in split["images"] if image["file_name"] in names]
         ids = {image["id"] for image in chosen}
@@ -184,36 +172,19 @@ def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
 
 
 def pack_boxed(
-    root: Path,
-    content: Mapping[str, Any],
-    data: DetectionData,
-    folder: Path,
-    *,
-    corrupt: Literal["stop", "skip"] = "skip",
+    root: Path, content: Mapping[str, Any], data: DetectionData, folder: Path
 ) -> tuple[BoxedImages, Path, list[str]]:
     """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`.
 
-    Returns:
-        The images by name, the file of their annotations for `coco_ground_truth`, and a sentence for each
-        image that cannot be read.
-
-    Raises:
-        UserError: none can be read, or two images share an id.
+    Returns the images by name, the file of their annotations for `coco_ground_truth`, and a sentence for each image
+    that cannot be read. Raises UserError if none can be read, or if two share an id.
     """
-    fits = {
-        image["file_name"]: fit(image["height"], image["width"], data.short_side, data.long_side)
-        for image in content["images"]
-    }
+    sides = (data.short_side, data.long_side)
+    fits = {image["file_name"]: fit(image["height"], image["width"], *sides) for image in content["images"]}
     pixels, annotations = folder / "scenes.npy", folder / "annotations.json"
-    packed = pack_buckets(root, fits, data.padding, pixels, corrupt=corrupt)
-    write_json(
-        annotations,
-        {
-            "categories": content["categories"],
-            "splits": {SPLIT: {key: content[key] for key in ("images", "annotations")}},
-            "unannotated": [],
-        },
-    )
+    packed = pack_buckets(root, fits, data.padding, pixels, corrupt="skip")
+    splits = {SPLIT: {key: content[key] for key in ("images", "annotations")}}
+    write_json(annotations, {"categories": content["categories"], "splits": splits, "unannotated": []})
     faults = [f"{root / name}: {reason}" for name, reason in packed.skipped.items()]
     return BoxedStore(pixels, annotations).take([SPLIT]), annotations, faults
 
@@ -223,17 +194,15 @@ def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[
     sentence for each file whose size cannot be read."""
     images, faults = [], []
     for number, path in enumerate(paths, start=1):
-        size = measured(path)
-        if size is None:
+        if size := measured(path):
+            name = path.relative_to(root).as_posix()
+            images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+        else:
             faults.append(f"{path}: not an image")
-            continue
-        name = path.relative_to(root).as_posix()
-        images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
     return {"images": images, "annotations": [], "categories": []}, faults
 
 
-def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:
-    return torch.from_numpy(columns.to_numpy(np.int64, copy=True))
+# Batches
 
 
 @dataclass(frozen=True)
@@ -246,11 +215,11 @@ class BoxedBatch:
     content: Tensor  # int64 (B, 2) on the host: height and width of each image inside its padding
 
 
-def place(scenes: BoxedImages, device: torch.device) -> BoxedImages:
-    """`scenes` with their pixels on the device if they fit there, else as they are."""
-    if not fits(scenes.pixels, device):
-        return scenes
-    return replace(scenes, pixels=tuple(part.to(device) for part in scenes.pixels))
+def place(images: BoxedImages, device: torch.device) -> BoxedImages:
+    """`images` with their pixels on the device if they fit there, else as they are."""
+    if not fits(images.pixels, device):
+        return images
+    return replace(images, pixels=tuple(part.to(device) for part in images.pixels))
 
 
 def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBatch:
@@ -266,10 +235,8 @@ def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBat
 
 
 def flip(batch: BoxedBatch, chosen: Tensor) -> BoxedBatch:
-    """Mirror the images where `chosen`, bool (B,) on the host, in place; the padding stays at the right.
-
-    The rows of zeros among the boxes stay without area.
-    """
+    """Mirror the images where `chosen`, bool (B,) on the host, in place; the padding stays at the right, and the rows
+    of zeros among the boxes without area."""
     for number in chosen.nonzero().flatten().tolist():
         width = int(batch.content[number, 1])
         picture = batch.pixels[number, :, :width]

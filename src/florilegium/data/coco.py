@@ -8,7 +8,7 @@ in pixels from the upper left corner, perhaps area and iscrowd). A test set may 
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,10 +16,13 @@ from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.decode import is_image
-from florilegium.data.splits import SPLITS
+from florilegium.data.labels import SPLITS
 
 ORIGIN = "annotation files"
 EXTRA = ("difficult", "truncated")
+SIDES = ("width", "height")
+
+Paths = Mapping[str, Sequence[tuple[str, ...]]]  # the parts of the paths of image files, by file name
 
 
 def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
@@ -30,7 +33,10 @@ def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
             an id is there twice, an annotation names an unknown image or category, or an image is not
             among `paths`.
     """
-    images = _Images(paths)
+    images: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for image in filter(is_image, paths):
+        parts_of_path = PurePosixPath(image).parts
+        images[parts_of_path[-1]].append(parts_of_path)
     categories: dict[int, str] = {}
     parts: dict[str, Part] = {}
     for split, path in _files(dataset, root, paths).items():
@@ -49,24 +55,18 @@ def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
 def _files(dataset: Dataset, root: Path, paths: Sequence[str]) -> dict[str, str]:
     """The annotation file of each split that has one."""
     named = dataset.annotations or {}
+    advice = "the annotation file of each split at `annotations` of the data set"
     files: dict[str, str] = {}
-    for split in SPLITS:
-        if named and split not in named:
-            continue
-        wanted = named.get(split, f"{split}.json")
-        candidates = [path for path in paths if path == wanted or path.endswith(f"/{wanted}")]
+    for split in (split for split in SPLITS if not named or split in named):
+        name = named.get(split, f"{split}.json")
+        candidates = [path for path in paths if path == name or path.endswith(f"/{name}")]
         if len(candidates) > 1:
-            raise UserError(
-                f"{dataset.title}: {' and '.join(candidates[:2])} could both be the annotations of {split}; "
-                "say which at `annotations` of the data set"
-            )
+            both = " and ".join(candidates[:2])
+            raise UserError(f"{dataset.title}: {both} could both be the annotations of {split}; name {advice}")
         if candidates:
             files[split] = candidates[0]
         elif named or split == "train":
-            raise UserError(
-                f"{dataset.title}: there is no {wanted} below {root}; add it, or name the annotation file of each "
-                "split at `annotations` of the data set"
-            )
+            raise UserError(f"{dataset.title}: there is no {name} below {root}; add it, or name {advice}")
     if "train" not in files:
         raise UserError(f"{dataset.title}: `annotations` names no file to train on; add train")
     return files
@@ -84,45 +84,28 @@ def _content(path: Path, where: str) -> dict[str, Any]:
 
 def _add_categories(known: dict[int, str], content: dict[str, Any], where: str) -> None:
     """Add the categories of one file to those of the files before it."""
-    entries = _entries(content, "categories", where)
-    refuse_repeated("category", (_integer(entry, "id", "category", where) for entry in entries), where)
-    for entry in entries:
+    for entry in _entries(content, "categories", "category", where):
         number, name = entry["id"], str(entry.get("name", entry["id"]))
         if known.setdefault(number, name) != name:
-            raise UserError(
-                f"{where}: category {number} is '{name}', and '{known[number]}' in another file; number the "
-                "categories alike in all"
-            )
+            clash = f"category {number} is '{name}', and '{known[number]}' in another file"
+            raise UserError(f"{where}: {clash}; number the categories alike in all")
     for number, name in known.items():
         if list(known.values()).count(name) > 1:
             raise UserError(f"{where}: two categories are called '{name}', one is {number}; rename one")
 
 
-def _part(content: dict[str, Any], where: str, split: str, categories: dict[int, str], images: "_Images") -> Part:
-    pictures = _pictures(content, where, split, images)
-    refuse_repeated("image", (picture.id for picture in pictures), where)
-    known = {picture.id for picture in pictures}
-    annotations = tuple(
-        _annotation(entry, where, known, categories) for entry in _entries(content, "annotations", where)
-    )
-    refuse_repeated("annotation", (annotation.id for annotation in annotations), where)
-    if not annotations and split != "test":
-        raise UserError(f"{where}: there are no annotations in it; only a test set may go without")
-    return Part(pictures, annotations, annotated=bool(annotations))
-
-
-def _pictures(content: dict[str, Any], where: str, split: str, images: "_Images") -> tuple[Picture, ...]:
+def _part(content: dict[str, Any], where: str, split: str, categories: dict[int, str], images: Paths) -> Part:
     pictures, missing = [], []
-    for entry in _entries(content, "images", where):
-        number = _integer(entry, "id", "image", where)
+    for entry in _entries(content, "images", "image", where):
         name = entry.get("file_name")
         if not isinstance(name, str):
-            raise UserError(f"{where}: image {number} has no file_name")
-        path = images.find(name, where, split)
+            raise UserError(f"{where}: image {entry['id']} has no file_name")
+        path = _path_of(name, images, where, split)
         if path is None:
             missing.append(name)
-        else:
-            pictures.append(Picture(number, path, *(_side(entry, key, where) for key in ("width", "height")), where))
+            continue
+        sides = (None if entry.get(side) is None else _integer(entry, side, "image", where) for side in SIDES)
+        pictures.append(Picture(entry["id"], path, *sides, where))
     if missing:
         raise UserError(
             f"{where}: {len(missing)} of {len(missing) + len(pictures)} images are not among the data set's files, "
@@ -130,7 +113,12 @@ def _pictures(content: dict[str, Any], where: str, split: str, images: "_Images"
         )
     if not pictures:
         raise UserError(f"{where}: there are no images in it")
-    return tuple(pictures)
+    known = {picture.id for picture in pictures}
+    entries = _entries(content, "annotations", "annotation", where)
+    if not entries and split != "test":
+        raise UserError(f"{where}: there are no annotations in it; only a test set may go without")
+    annotations = tuple(_annotation(entry, where, known, categories) for entry in entries)
+    return Part(tuple(pictures), annotations, annotated=bool(annotations))
 
 
 def _annotation(entry: dict[str, Any], where: str, images: set[int], categories: dict[int, str]) -> Annotation:
@@ -138,10 +126,8 @@ def _annotation(entry: dict[str, Any], where: str, images: set[int], categories:
     if image not in images:
         raise UserError(f"{where}: annotation {number} is of image {image}, which is not in the file")
     if category not in categories:
-        known = ", ".join(f"{known} {name}" for known, name in categories.items())
-        raise UserError(
-            f"{where}: annotation {number} is of the unknown category {category} (known: {known or 'none'})"
-        )
+        known = ", ".join(f"{known} {name}" for known, name in categories.items()) or "none"
+        raise UserError(f"{where}: annotation {number} is of the unknown category {category} (known: {known})")
     area = entry.get("area")
     return Annotation(
         number,
@@ -154,10 +140,12 @@ def _annotation(entry: dict[str, Any], where: str, images: set[int], categories:
     )
 
 
-def _entries(content: dict[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+def _entries(content: dict[str, Any], key: str, kind: str, where: str) -> list[dict[str, Any]]:
+    """The objects of a list, each with an integer id of its own."""
     entries = content.get(key, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"{where}: '{key}' is not a list of objects, as COCO form has it")
+    refuse_repeated(kind, [_integer(entry, "id", kind, where) for entry in entries], where)
     return entries
 
 
@@ -168,39 +156,20 @@ def _integer(entry: dict[str, Any], key: str, kind: str, where: str) -> int:
     return value
 
 
-def _side(entry: dict[str, Any], key: str, where: str) -> int | None:
-    value = entry.get(key)
-    return None if value is None else _integer(entry, key, "image", where)
+def _path_of(file_name: str, images: Paths, where: str, split: str) -> str | None:
+    """The path of an image file that ends with `file_name`.
 
-
-class _Images:
-    """The image files of a data set, by the ends of their paths."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.by_name: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-        for path in paths:
-            if is_image(path):
-                parts = PurePosixPath(path).parts
-                self.by_name[parts[-1]].append(parts)
-
-    def find(self, file_name: str, where: str, split: str) -> str | None:
-        """The path that ends with `file_name`.
-
-        Of several, the one beside the annotation file, or in a folder named like the split or the
-        annotation file. Raises UserError when that leaves several.
-        """
-        wanted = PurePosixPath(file_name.replace("\\", "/")).parts
-        candidates = [parts for parts in self.by_name.get(wanted[-1] if wanted else "", ()) if _ends(parts, wanted)]
-        if len(candidates) > 1:
-            source = PurePosixPath(where)
-            beside = [parts for parts in candidates if parts == (*source.parent.parts, *wanted)]
-            named = [parts for parts in candidates if {split, source.stem} & set(parts[:-1])]
-            candidates = beside or named or candidates
-        if len(candidates) > 1:
-            first, second = ("/".join(parts) for parts in candidates[:2])
-            raise UserError(f"{where}: '{file_name}' may be {first} or {second}; name its folder in file_name")
-        return "/".join(candidates[0]) if candidates else None
-
-
-def _ends(parts: tuple[str, ...], end: tuple[str, ...]) -> bool:
-    return parts[-len(end) :] == end
+    Of several, the one beside the annotation file `where`, or in a folder named like the split or that file.
+    Raises UserError when that leaves several.
+    """
+    end = PurePosixPath(file_name.replace("\\", "/")).parts
+    candidates = [parts for parts in images.get(end[-1] if end else "", ()) if parts[-len(end) :] == end]
+    if len(candidates) > 1:
+        source = PurePosixPath(where)
+        beside = [parts for parts in candidates if parts == (*source.parent.parts, *end)]
+        named = [parts for parts in candidates if {split, source.stem} & set(parts[:-1])]
+        candidates = beside or named or candidates
+    if len(candidates) > 1:
+        first, second = ("/".join(parts) for parts in candidates[:2])
+        raise UserError(f"{where}: '{file_name}' may be {first} or {second}; name its folder in file_name")
+    return "/".join(candidates[0]) if candidates else None

@@ -25,19 +25,19 @@ class Buffers:
     """Channels-last image tensors that are allocated once and handed out again."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Tensor] = {}
+        self.by_name: dict[str, Tensor] = {}
 
     def get(self, name: str, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
         """A tensor (B, C, H, W) that shares memory with earlier ones of this name; not cleared."""
-        kept = self.kept.get(name)
-        if kept is None or len(kept) < shape[0] or kept.shape[1:] != shape[1:] or kept.device != device:
-            kept = torch.empty(shape, dtype=dtype, device=device, memory_format=torch.channels_last)
-            self.kept[name] = kept
-        return kept[: shape[0]]
+        buffer = self.by_name.get(name)
+        if buffer is None or len(buffer) < shape[0] or buffer.shape[1:] != shape[1:] or buffer.device != device:
+            buffer = torch.empty(shape, dtype=dtype, device=device, memory_format=torch.channels_last)
+            self.by_name[name] = buffer
+        return buffer[: shape[0]]
 
 
 def draw_boxes(count: int, side: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """Random boxes (count, 4) as top, left, height, width in a square of `side` pixels, and which are valid.
+    """Random boxes (count, 4) as top, left, height, width in a square of `side` pixels, and their validity, bool.
 
     A box covers a uniform part of the area at a log-uniform aspect ratio (Szegedy et al. 2015); the
     first of ten tries that fits is taken. Where none fits, the box is invalid and covers all.
@@ -56,24 +56,7 @@ def draw_boxes(count: int, side: int, scale: tuple[float, float], ratio: tuple[f
     return torch.stack([top, left, height, width], 1), valid
 
 
-def random_resized_crop(
-    pixels: Tensor,
-    flips: Tensor,
-    buffers: Buffers,
-    *,
-    size: int,
-    scale: tuple[float, float],
-    ratio: tuple[float, float],
-    interpolation: str,
-) -> Tensor:
-    """A random box of each image of uint8 (B, S, S, 3), resampled to uint8 (B, 3, size, size)."""
-    boxes, _ = draw_boxes(len(pixels), pixels.shape[1], scale, ratio)
-    return crop_resize(pixels, boxes, flips, size, interpolation, buffers)
-
-
-def padded_crop(
-    pixels: Tensor, flips: Tensor, buffers: Buffers, *, size: int, padding: int, interpolation: str
-) -> Tensor:
+def padded_crop(pixels: Tensor, flips: Tensor, buffers: Buffers, size: int, padding: int, interpolation: str) -> Tensor:
     """A random window of the image with a black border of `padding` pixels; (B, 3, size, size) uint8."""
     if pixels.shape[1] != size:
         pixels = resize(pixels, size, interpolation)
@@ -84,25 +67,20 @@ def padded_crop(
 
 def gather(pixels: Tensor, top: Tensor, left: Tensor, flips: Tensor, size: int, buffers: Buffers) -> Tensor:
     """Windows of `size` at per-image corners, mirrored where `flips`, without resampling."""
-    count = len(pixels)
-    steps = torch.arange(size)
-    device = pixels.device
+    steps, device = torch.arange(size), pixels.device
     rows = (top[:, None] + steps).to(device, non_blocking=True)  # (B, size)
-    columns = left[:, None] + torch.where(flips[:, None], steps.flip(0), steps)
-    columns = columns.to(device, non_blocking=True)
-    which = torch.arange(count, device=device)[:, None, None]
-    out = buffers.get("uint8", torch.Size((count, 3, size, size)), torch.uint8, device)
-    window = pixels[which, rows[:, :, None], columns[:, None, :]]
-    out.permute(0, 2, 3, 1).copy_(window)
+    columns = (left[:, None] + torch.where(flips[:, None], steps.flip(0), steps)).to(device, non_blocking=True)
+    image = torch.arange(len(pixels), device=device)[:, None, None]
+    out = buffers.get("uint8", torch.Size((len(pixels), 3, size, size)), torch.uint8, device)
+    out.permute(0, 2, 3, 1).copy_(pixels[image, rows[:, :, None], columns[:, None, :]])
     return out
 
 
 def resize(pixels: Tensor, side: int, interpolation: str) -> Tensor:
     """uint8 (B, S, S, 3) to uint8 (B, side, side, 3), antialiased."""
-    count, stored = len(pixels), pixels.shape[1]
-    whole = torch.tensor([0, 0, stored, stored]).expand(count, 4)
-    none = torch.zeros(count, dtype=torch.bool)
-    return crop_resize(pixels, whole, none, side, interpolation, Buffers()).permute(0, 2, 3, 1)
+    whole = torch.tensor([0, 0, *pixels.shape[1:3]]).expand(len(pixels), 4)
+    flips = torch.zeros(len(pixels), dtype=torch.bool)
+    return crop_resize(pixels, whole, flips, side, interpolation, Buffers()).permute(0, 2, 3, 1)
 
 
 def at_side(pixels: Tensor, side: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Unpack an archive from an unknown maker, and trust nothing in it.
 
 Only plain files and folders are made, only below the target, without the archive's owners, modes and dates.
-Sizes in headers can be counted on before unpacking: `tarfile` and `zipfile` read no more than they say.
+Sizes in headers can be trusted before unpacking: `tarfile` and `zipfile` read no more than they say.
 """
 
 import lzma
@@ -18,17 +18,9 @@ from florilegium.core.files import CHUNK
 from florilegium.core.system import bar
 
 SUFFIXES = (".tar", ".tgz", ".tar.gz", ".txz", ".tar.xz", ".tbz2", ".tar.bz2", ".zip")
-DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    lzma.LZMAError,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,  # gzip's and bzip2's, which have no errno; those of the disk have one
-    ValueError,
-    RuntimeError,  # zipfile's for an encrypted member or an unknown compression
-)
+# OSError: gzip's and bzip2's, without errno; RuntimeError: zipfile's, for an encrypted member or unknown compression.
+FORMAT_ERRORS = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error)
+DAMAGE = (*FORMAT_ERRORS, EOFError, OSError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -50,12 +42,9 @@ def is_archive(name: str) -> bool:
 def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:
     """Unpack a zip, or a tar plain or packed by gzip, bzip2 or xz, below the folder `target`.
 
-    The format is read from the content, not from the name. On an error `target` is left half full: use it
-    inside `replacing`.
-
-    Raises:
-        UserError: the archive is damaged or truncated, holds a path that leaves `target`, a link, a
-            device or one path twice, or unpacks beyond `limits`.
+    The content decides on the format, not the name. On an error `target` is left half full: use it inside `replacing`.
+    Raises UserError if the archive is damaged or truncated, holds a path that leaves `target`, a link, a device or one
+    path twice, or unpacks beyond `limits`.
     """
     guard = _Guard(archive, target, limits or Limits())
     try:
@@ -67,9 +56,8 @@ def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error) or type(error).__name__
-        raise UserError(
-            f"{archive}: damaged or truncated, or no archive ({reason}); remove it and fetch it again"
-        ) from None
+        sentence = f"{archive}: damaged or truncated, or no archive ({reason}); remove it and fetch it again"
+        raise UserError(sentence) from None
 
 
 def _unpack_tar(archive: Path, target: Path, guard: "_Guard") -> None:
@@ -127,11 +115,9 @@ class _Guard:
         self.bytes += size
         self.files += 1
         if self.bytes > self.most or self.files > self.limits.files:
-            raise UserError(
-                f"{self.archive}: not unpacked, since it unpacks to more than {self.most} bytes or "
-                f"{self.limits.files} files, as archives do that are made to fill a disk; get it from "
-                "its makers"
-            )
+            size_limit = f"more than {self.most} bytes or {self.limits.files} files"
+            why = f"it unpacks to {size_limit}, as archives do that are made to fill a disk"
+            raise UserError(f"{self.archive}: not unpacked, since {why}; get it from its makers")
         path = self.target / inside.as_posix()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,96 +24,11 @@ from florilegium.data.extract import extract, is_archive
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
 AGENT = "florilegium"
+PAGE_STARTS = (b"<!doctype html", b"<html", b"<head")
 
 
 class Unavailable(Exception):
     """A place does not have the right file; the text is the reason."""
-
-
-def download(url: str, target: Path, *, resume: bool) -> bool:
-    """Download `url` to `target`; returns True if an earlier attempt was resumed.
-
-    Args:
-        resume: continue `<target>.part`. Use it only with a checksum, which shows whether both parts are of
-            the same file.
-
-    Raises:
-        Unavailable: no answer, an HTTP error, or the connection ended before the file did.
-    """
-    part = target.with_name(target.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        part.unlink(missing_ok=True)
-    offset = part.stat().st_size if part.exists() else 0
-    try:
-        response = _open(url, offset)
-    except _RangeRefused:
-        part.unlink()
-        return download(url, target, resume=False)
-    with response:
-        resumed = _starts_at(response, offset)
-        expected = _total(response, offset if resumed else 0)
-        with open(part, "ab" if resumed else "wb") as file:
-            done = file.tell()
-            blocks = None if expected is None else -(-(expected - done) // BLOCK)
-            for block in bar(_blocks(response), target.name, unit="MiB", total=blocks):
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-            got = file.tell()
-    if expected is not None and got != expected:
-        raise Unavailable(f"the download is truncated, {got} of {expected} bytes came")
-    part.replace(target)
-    return resumed
-
-
-class _RangeRefused(Exception):
-    """The server has no bytes from that offset on, so that the part is of another file."""
-
-
-def _open(url: str, offset: int) -> HTTPResponse:
-    headers = {"User-Agent": AGENT} | ({"Range": f"bytes={offset}-"} if offset else {})
-    try:
-        response: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
-        return response
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 416 and offset:
-            raise _RangeRefused from None
-        raise Unavailable(f"HTTP {error.code} {error.reason}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise Unavailable(f"no answer ({getattr(error, 'reason', None) or error})") from None
-
-
-def _starts_at(response: HTTPResponse, offset: int) -> bool:
-    """True if the answer is the rest of the file, False for the whole, which a server without Range sends."""
-    if response.status != 206:
-        return False
-    content_range = response.headers.get("Content-Range", "")
-    if not content_range.startswith(f"bytes {offset}-"):
-        raise Unavailable(f"it sent '{content_range}' when asked for the bytes from {offset} on")
-    return True
-
-
-def _total(response: HTTPResponse, offset: int) -> int | None:
-    length = response.headers.get("Content-Length")
-    return None if length is None else offset + int(length)
-
-
-def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """The body in blocks. A network error becomes Unavailable; an error of the disk stays an OSError."""
-    while True:
-        try:
-            block = response.read(BLOCK)
-        except (OSError, HTTPException) as error:
-            reason = str(error) or type(error).__name__
-            raise Unavailable(f"the download is truncated, the connection broke ({reason})") from None
-        if not block:
-            return
-        yield block
-
-
-PAGE_STARTS = (b"<!doctype html", b"<html", b"<head")
 
 
 @dataclass(frozen=True)
@@ -125,6 +40,9 @@ class Verified:
     path: Path  # where it lies
 
 
+# A whole data set
+
+
 def fetch(
     name: str, dataset: Dataset, override: DatasetOverride | None, *, root: Path, downloads: Path
 ) -> dict[str, Any]:
@@ -132,8 +50,7 @@ def fetch(
 
     Args:
         name: the data set's key, for error sentences.
-        root: the folder that is made for published files. A folder of the person's own is used where
-            it is, and nothing is copied.
+        root: the folder that is made for published files; one of the person's own is used where it is.
         downloads: the folder of downloads, complete and partial.
 
     Raises:
@@ -148,11 +65,12 @@ def fetch(
         return {"root": folder.as_posix(), "origin": [], "files": content_table(folder)}
     override = override or DatasetOverride()
     obtained = [
-        obtain(f"{remote.file} of {name}", f"datasets.{name}", remote, override, downloads) for remote in dataset.files
+        (obtain(f"{remote.file} of {name}", f"datasets.{name}", remote, override, downloads), remote)
+        for remote in dataset.files
     ]
-    verified = [file for file in obtained if file is not None]
+    verified = [(file, remote) for file, remote in obtained if file is not None]
     with replacing(root) as folder:
-        for file in verified:
+        for file, _ in verified:
             if is_archive(file.file):
                 extract(file.path, folder)
             else:
@@ -160,9 +78,33 @@ def fetch(
         if dataset.layout in cifar.FORMS:
             cifar.unpack_batches(dataset, folder)
         files = content_table(folder)
-    remotes = {remote.file: remote for remote in dataset.files}
-    origin = [origin_of(file, remotes[file.file], override) for file in verified]
+    origin = [origin_of(file, remote, override) for file, remote in verified]
     return {"root": root.as_posix(), "origin": origin, "files": files}
+
+
+def content_table(root: Path) -> list[dict[str, Any]]:
+    """Every file below `root` with its size and hash, sorted by path."""
+    paths = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return [
+        {"path": name, "bytes": paths[name].stat().st_size, "sha256": digest(paths[name])}
+        for name in bar(sorted(paths), "hashing", "file")
+    ]
+
+
+def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> dict[str, Any]:
+    """The file in a receipt; `published` says if its content is the makers' own, whatever checksum the override gives,
+    and is null where they state none."""
+    by_hand = isinstance(override.files.get(file.file), LocalFile)  # any other was verified when it was obtained
+    return {
+        "file": file.file,
+        "from": disclosed(file.place),
+        "sha256": digest(file.path),
+        "bytes": file.path.stat().st_size,
+        "published": (not by_hand or mismatch(file.path, remote) is None) if remote.md5 or remote.sha256 else None,
+    }
+
+
+# One file
 
 
 def obtain(
@@ -191,9 +133,14 @@ def obtain(
         except Unavailable as error:
             raise UserError(f"config.yaml: {own_key}: {own.path}: {error}; mend the path or the file") from None
     failures = []
-    for place in _places(remote, override):
+    for place in (*(f"{mirror.rstrip('/')}/{remote.file}" for mirror in override.mirrors), *remote.urls):
+        scheme = urllib.parse.urlsplit(place).scheme if "://" in place else "file"
         try:
-            return _from(place, remote, downloads)
+            if scheme == "file":
+                return _local(place, remote, remote.file)
+            if scheme in ("http", "https"):
+                return _remote(place, remote, downloads / remote.file)
+            raise Unavailable(f"'{scheme}://' is not supported; use a folder, file://, http:// or https://")
         except Unavailable as error:
             failures.append(f"{place}: {error}")
     raise UserError(
@@ -204,43 +151,17 @@ def obtain(
     )
 
 
-def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> dict[str, Any]:
-    """The file in a receipt. `published`: whether its content is the makers' own; null without a checksum."""
-    return {
-        "file": file.file,
-        "from": disclosed(file.place),
-        "sha256": digest(file.path),
-        "bytes": file.path.stat().st_size,
-        "published": _is_published(file, remote, override),
-    }
-
-
-def verify(path: Path, expected: RemoteFile | LocalFile) -> None:
-    """Raise Unavailable if the file at `path` has another checksum than is expected, or is a web page that a
-    server sent in its place."""
+def mismatch(path: Path, expected: RemoteFile | LocalFile) -> str | None:
+    """The reason why the file at `path` is not the expected one: another checksum, or a web page that a server sent
+    in its place. None if it is, as far as a checksum can tell."""
     with open(path, "rb") as file:
         start = file.read(512).removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if start.startswith(PAGE_STARTS):
-        raise Unavailable("it is an HTML page in place of the file")
-    for algorithm in ("md5", "sha256"):
-        wanted = getattr(expected, algorithm)
+        return "it is an HTML page in place of the file"
+    for algorithm, wanted in (("md5", expected.md5), ("sha256", expected.sha256)):
         if wanted is not None and (got := digest(path, algorithm)) != wanted.lower():
-            raise Unavailable(f"its {algorithm} is {got}, and {wanted} was expected")
-
-
-def _places(remote: RemoteFile, override: DatasetOverride) -> Iterator[str]:
-    for mirror in override.mirrors:
-        yield f"{mirror.rstrip('/')}/{remote.file}"
-    yield from remote.urls
-
-
-def _from(place: str, remote: RemoteFile, downloads: Path) -> Verified:
-    scheme = urllib.parse.urlsplit(place).scheme if "://" in place else "file"
-    if scheme == "file":
-        return _local(place, remote, remote.file)
-    if scheme in ("http", "https"):
-        return _remote(place, remote, downloads / remote.file)
-    raise Unavailable(f"'{scheme}://' is not supported; use a folder, file://, http:// or https://")
+            return f"its {algorithm} is {got}, and {wanted} was expected"
+    return None
 
 
 def _local(place: str, expected: RemoteFile | LocalFile, file: str) -> Verified:
@@ -249,7 +170,8 @@ def _local(place: str, expected: RemoteFile | LocalFile, file: str) -> Verified:
         path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(place).path))
     if not path.is_file():
         raise Unavailable("there is no such file")
-    verify(path, expected)
+    if reason := mismatch(path, expected):
+        raise Unavailable(reason)
     return Verified(file, place, path)
 
 
@@ -262,21 +184,17 @@ def _remote(url: str, remote: RemoteFile, target: Path) -> Verified:
     has_checksum = bool(remote.md5 or remote.sha256)
     record = target.with_name(target.name + ".json")
     if has_checksum and target.exists():
-        try:
-            verify(target, remote)
+        if mismatch(target, remote) is None:
             return Verified(remote.file, url, target)
-        except Unavailable:
-            target.unlink()
+        target.unlink()
     elif target.exists() and record.exists() and read_json(record) == _recorded(url, target):
         return Verified(remote.file, url, target)
     resumed = download(url, target, resume=has_checksum)
-    try:
-        verify(target, remote)
-    except Unavailable:
+    if reason := mismatch(target, remote):
         target.unlink()
         if resumed:  # the part may have been of another file: once more, from the start
             return _remote(url, remote, target)
-        raise
+        raise Unavailable(reason)
     if not has_checksum:
         write_json(record, _recorded(url, target))
     return Verified(remote.file, url, target)
@@ -287,23 +205,64 @@ def _recorded(url: str, target: Path) -> dict[str, str]:
     return {"address": hashlib.sha256(url.encode()).hexdigest(), "sha256": digest(target)}
 
 
-def _is_published(file: Verified, remote: RemoteFile, override: DatasetOverride) -> bool | None:
-    """True for the makers' own content, whatever checksum the override gives; None if they state none."""
-    if not (remote.md5 or remote.sha256):
-        return None
-    if not isinstance(override.files.get(file.file), LocalFile):
-        return True  # verified when it was obtained
+# Over the network
+
+
+def download(url: str, target: Path, *, resume: bool) -> bool:
+    """Download `url` to `target`; returns True if an earlier attempt was resumed.
+
+    `resume` continues `<target>.part`: use it only with a checksum, which shows if both parts are of the same file.
+    Raises Unavailable for no answer, an HTTP error, or a connection that ended before the file did.
+    """
+    part = target.with_name(target.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        part.unlink(missing_ok=True)
+    offset = part.stat().st_size if part.exists() else 0
+    response = _open(url, offset)
+    if response is None:
+        return download(url, target, resume=False)
+    with response:
+        resumed = response.status == 206  # else it is the whole file, from a server without ranges
+        content_range = response.headers.get("Content-Range", "")
+        if resumed and not content_range.startswith(f"bytes {offset}-"):
+            raise Unavailable(f"it sent '{content_range}' when asked for the bytes from {offset} on")
+        length = response.headers.get("Content-Length")
+        rest = None if length is None else int(length)
+        with open(part, "ab" if resumed else "wb") as file:
+            start = file.tell()
+            blocks = None if rest is None else -(-rest // BLOCK)
+            for block in bar(_blocks(response), target.name, unit="MiB", total=blocks):
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+            end = file.tell()
+    if rest is not None and end != start + rest:
+        raise Unavailable(f"the download is truncated, {end} of {start + rest} bytes came")
+    part.replace(target)
+    return resumed
+
+
+def _open(url: str, offset: int) -> HTTPResponse | None:
+    """The answer with the bytes from `offset` on; None if the server has none there: the part is of another file."""
+    headers = {"User-Agent": AGENT} | ({"Range": f"bytes={offset}-"} if offset else {})
     try:
-        verify(file.path, remote)
-    except Unavailable:
-        return False
-    return True
+        response: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        return response
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and offset:
+            return None
+        raise Unavailable(f"HTTP {error.code} {error.reason}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise Unavailable(f"no answer ({getattr(error, 'reason', None) or error})") from None
 
 
-def content_table(root: Path) -> list[dict[str, Any]]:
-    """Every file below `root` with its size and hash, sorted by path."""
-    paths = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    return [
-        {"path": name, "bytes": paths[name].stat().st_size, "sha256": digest(paths[name])}
-        for name in bar(sorted(paths), "hashing", "file")
-    ]
+def _blocks(response: HTTPResponse) -> Iterator[bytes]:
+    """The body in blocks. A network error becomes Unavailable; an error of the disk stays an OSError."""
+    try:
+        while block := response.read(BLOCK):
+            yield block
+    except (OSError, HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"the download is truncated, the connection broke ({reason})") from None

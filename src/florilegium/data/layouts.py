@@ -11,45 +11,30 @@ from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.cifar import label_cifar
 from florilegium.data.decode import is_image
-from florilegium.data.folders import is_member, label_folders, label_tiny
+from florilegium.data.labels import SPLITS, Labelled, is_tiny_image, label_folders, label_tiny
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
-from florilegium.data.splits import SPLITS, Labelled
 
 VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
-
-
-def _named(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    """A test of a path by the name of its file."""
-    return lambda path: pattern.fullmatch(PurePosixPath(path).name) is not None
-
 
 # Tests of a path: is it an image of that layout? In all other layouts every image file is one. Apart from LABELLERS,
 # since hashing and packing read images of all layouts and no labels.
 MEMBERS: dict[str, Callable[[str], bool]] = {
-    "oxford17": _named(IMAGE_17),
-    "oxford102": _named(IMAGE_102),
-    "tiny_imagenet": is_member,
+    "oxford17": lambda path: IMAGE_17.fullmatch(PurePosixPath(path).name) is not None,
+    "oxford102": lambda path: IMAGE_102.fullmatch(PurePosixPath(path).name) is not None,
+    "tiny_imagenet": is_tiny_image,
     "voc": lambda path: VOC_IMAGE.fullmatch(path) is not None,
 }
-Labeller = Callable[[Dataset, Path, Sequence[str], Sequence[str], int | None], Labelled]
-
-
-def _by_path(label: Callable[[Dataset, Sequence[str]], Labelled]) -> Labeller:
-    """A labeller for a layout in which the path of an image says its class and split."""
-    return lambda dataset, root, paths, images, split: label(dataset, images)
-
-
 # Functions of the data set, the root of its files, their paths, those of its images, and the official split.
-LABELLERS: dict[str, Labeller] = {
+LABELLERS: dict[str, Callable[[Dataset, Path, Sequence[str], Sequence[str], int | None], Labelled]] = {
     "oxford17": label_17,
     "oxford102": label_102,
     "tiny_imagenet": lambda dataset, root, paths, images, split: label_tiny(dataset, root, paths, images),
-    "cifar10": _by_path(label_cifar),
-    "cifar100": _by_path(label_cifar),
-    "folders": _by_path(label_folders),
+    "cifar10": lambda dataset, root, paths, images, split: label_cifar(dataset, images),
+    "cifar100": lambda dataset, root, paths, images, split: label_cifar(dataset, images),
+    "folders": lambda dataset, root, paths, images, split: label_folders(dataset, images),
 }
 CIFAR = "its published archive, or one folder of images a class in train and in test"
-WANTED = {
+EXPECTED = {
     "oxford17": "files named image_0001.jpg to image_1360.jpg",
     "oxford102": "files named image_00001.jpg to image_08189.jpg",
     "cifar10": CIFAR,
@@ -94,6 +79,10 @@ def recognise(layout: str, paths: Iterable[str]) -> list[str]:
     return sorted(path for path in paths if not _is_hidden(path) and is_one(path))
 
 
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(path).parts)
+
+
 def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None = None) -> Index:
     """Label the images among `paths` (files below `root`) as the data set's layout says.
 
@@ -104,35 +93,25 @@ def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None 
         UserError: there are no images, an image has no class or no split, the split number is
             unknown, or a class or a split is left without the images that it needs.
     """
+    title = dataset.title
     if split is not None and not 1 <= split <= dataset.official_splits:
         known = f"has 1 to {dataset.official_splits}" if dataset.official_splits else "has none"
-        raise UserError(f"{dataset.title}: unknown official split {split}; the data set {known}")
+        raise UserError(f"{title}: unknown official split {split}; the data set {known}")
     images = recognise(dataset.layout, paths)
     if not images:
         raise UserError(
-            f"{dataset.title}: there are no images among the {len(paths)} files below {root}; layout "
-            f"{dataset.layout} wants {WANTED[dataset.layout]}"
+            f"{title}: there are no images among the {len(paths)} files below {root}; layout {dataset.layout} wants "
+            f"{EXPECTED[dataset.layout]}"
         )
-    return _index(dataset.title, LABELLERS[dataset.layout](dataset, root, paths, images, split))
-
-
-def _is_hidden(path: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(path).parts)
-
-
-def _index(title: str, labelled: Labelled) -> Index:
+    labelled = LABELLERS[dataset.layout](dataset, root, paths, images, split)
     rows = tuple((image, labelled.labels[image], labelled.splits[image]) for image in sorted(labelled.labels))
     present = {label for _, label, _ in rows}
     if len(present) < 2:
         raise UserError(f"{title}: all images are of one class, '{present.pop()}'; a second one is needed")
-    trained = {label for _, label, split in rows if split == "train"}
-    if present - trained:
-        raise UserError(
-            f"{title}: class '{sorted(present - trained)[0]}' has no image to train on; add some or leave the class out"
-        )
-    empty = set(SPLITS) - {split for _, _, split in rows}
-    if empty:
-        raise UserError(f"{title}: no image is in the split {sorted(empty)[0]}; add some")
+    if untrained := present - {label for _, label, part in rows if part == "train"}:
+        raise UserError(f"{title}: class '{min(untrained)}' has no image to train on; add some or leave the class out")
+    if empty := set(SPLITS) - {part for _, _, part in rows}:
+        raise UserError(f"{title}: no image is in the split {min(empty)}; add some")
     return Index(
         rows=rows,
         classes=tuple(c for c in labelled.classes if c in present),

@@ -1,6 +1,6 @@
-"""The splits of an experiment in memory: packed, generated, or as features."""
+"""The splits of an experiment in memory: from packed images, with generated ones added, or as features."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +9,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from florilegium.config.data import DataUse
+from florilegium.config.data import DataUse, DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic, read_json, write_json, write_table
 from florilegium.core.system import twelve_digits
 from florilegium.data.crops import at_side
-from florilegium.data.splits import share, shuffled
+from florilegium.data.labels import share, shuffled
 
+PARTS = ("train", "val", "test")
 SAME_PICTURE = "same_picture"
 RESIDENT_SHARE = 0.5
 
@@ -40,50 +41,60 @@ class Splits:
     val: Images | None
     test: Images
     classes: tuple[str, ...]
-    validated_on_test: bool = False
-    """True if `val` holds the images of `test`."""
+    validated_on_test: bool = False  # True if `val` holds the images of `test`
 
 
 def load_splits(
     use: DataUse, *, pixels: Path, images: Path, dropped: Sequence[Path] = (), pairs: Path | None = None
 ) -> Splits:
-    """Read the splits that `use` names.
+    """Read the splits that `use` names, of images that have pixels.
 
     Args:
         pixels: `pixels<size>.npy`, with the names of its rows in the `.csv` beside it.
-        images: `images.csv`, with the class order in the `.json` beside it. Images of the table that
-            were skipped as corrupt have no pixels and are left out.
+        images: `images.csv`, with the class order in the `.json` beside it.
         dropped: tables of images that training and validation must not see.
-        pairs: the audit of the data set against itself; an image with a double elsewhere in the
-            set is not held out.
+        pairs: the audit of the data set against itself: an image with a double elsewhere is not held out.
 
     Raises:
         UserError: a split is empty, or a class is too small to hold out a part of it.
     """
-    rows = {name: row for row, name in enumerate(_column(pixels.with_suffix(".csv"), "image"))}
+    rows = {name: row for row, name in enumerate(image_column(pixels.with_suffix(".csv")))}
     classes = tuple(read_json(images.with_suffix(".json"))["classes"])
     table = pd.read_csv(images, dtype=str, keep_default_na=False)
     table = table[table["image"].isin(rows)].sort_values("image")
-    unseen = {name for path in dropped for name in _column(path, "image")}
-    seen = table[~table["image"].isin(unseen)]
+    seen = table[~table["image"].isin({name for path in dropped for name in image_column(path)})]
     train, val = (seen[seen["split"].isin(splits)] for splits in (use.train, use.val))
     test = table[table["split"].isin(use.test)]
     if use.holdout is not None:
-        held = train["image"].isin(held_out(train, use.holdout, _doubles(pairs), where=str(images)))
+        doubles: set[str] = set()
+        if pairs is not None:
+            audited = pd.read_csv(pairs, dtype=str, keep_default_na=False)
+            same = audited[audited["verdict"] == SAME_PICTURE]
+            doubles = {*same["image_a"], *same["image_b"]}
+        held = train["image"].isin(held_out(train, use.holdout, doubles, where=str(images)))
         train, test = train[~held], train[held]
-    for key, part in (("train", train), ("test", test)):
-        if part.empty:
-            wanted = ", ".join(getattr(use, key)) or "none"
-            raise UserError(f"{images}: no image is left to {key} on; data.{key} names the splits: {wanted}")
+    check_not_empty(use, images, train=train, test=test)
 
     array = np.load(pixels, mmap_mode="r")
-    tested = _loaded(test, array, rows, classes)
+    label = {name: number for number, name in enumerate(classes)}
+
+    def loaded(part: pd.DataFrame) -> Images:
+        packed = array[[rows[name] for name in part["image"]]]
+        labels = torch.tensor([label[name] for name in part["class"]])
+        return Images(torch.from_numpy(packed), labels, tuple(part["image"]))
+
+    tested = loaded(test)
     on_test = use.holdout is not None or use.choose_on_test
-    if on_test:
-        validated: Images | None = tested
-    else:
-        validated = None if val.empty else _loaded(val, array, rows, classes)
-    return Splits(_loaded(train, array, rows, classes), validated, tested, classes, on_test)
+    validated = tested if on_test else None if val.empty else loaded(val)
+    return Splits(loaded(train), validated, tested, classes, on_test)
+
+
+def check_not_empty(use: DataUse | DetectionData, where: Path, **parts: Sized) -> None:
+    """Raise UserError if one of the parts to train or test on has no image."""
+    for key, part in parts.items():
+        if not len(part):
+            splits = ", ".join(getattr(use, key)) or "none"
+            raise UserError(f"{where}: no image is left to {key} on; data.{key} names the splits: {splits}")
 
 
 def fits(pixels: Iterable[Tensor], device: torch.device) -> bool:
@@ -94,53 +105,37 @@ def fits(pixels: Iterable[Tensor], device: torch.device) -> bool:
     return sum(part.nbytes for part in pixels) <= RESIDENT_SHARE * free
 
 
-def _loaded(part: pd.DataFrame, array: np.ndarray, rows: Mapping[str, int], classes: Sequence[str]) -> Images:
-    """The images of a part of the table, whose pixels lie in `rows` of `array`."""
-    pixels = array[[rows[name] for name in part["image"]]]
-    label = {name: number for number, name in enumerate(classes)}
-    labels = torch.tensor([label[name] for name in part["class"]])
-    return Images(torch.from_numpy(pixels), labels, tuple(part["image"]))
-
-
 def held_out(table: pd.DataFrame, part: float, doubles: set[str], *, where: str = "images.csv") -> set[str]:
     """Names of the images to hold out: `part` of each class, at least one, and none of `doubles`.
 
-    Images are drawn by their own names, so that the leaky and the clean arm of an experiment, whose training
+    They are chosen by their own names, so that the leaky and the clean arm of an experiment, whose training
     images differ, hold out the same images as far as they can; so do all runs of an experiment.
     """
     chosen: set[str] = set()
     for name, group in table.groupby("class", sort=True):
         count = share(part, len(group))
         if count >= len(group):
-            raise UserError(
-                f"{where}: class '{name}' has {len(group)} image(s), too few to hold out "
-                f"data.holdout = {part} of them; add images or leave the class out"
-            )
+            few = f"class '{name}' has {len(group)} image(s), too few to hold out data.holdout = {part} of them"
+            raise UserError(f"{where}: {few}; add images or leave the class out")
         free = [image for image in group["image"] if image not in doubles]
         chosen.update(shuffled(free, key=str)[:count])
     return chosen
 
 
-def _doubles(pairs: Path | None) -> set[str]:
-    if pairs is None:
-        return set()
-    table = pd.read_csv(pairs, dtype=str, keep_default_na=False)
-    same = table[table["verdict"] == SAME_PICTURE]
-    return set(same["image_a"]) | set(same["image_b"])
+def image_column(table: Path) -> list[str]:
+    """The names of the images in a table."""
+    return pd.read_csv(table, dtype=str, keep_default_na=False)["image"].tolist()
 
 
-def _column(path: Path, name: str) -> list[str]:
-    return pd.read_csv(path, dtype=str, keep_default_na=False)[name].tolist()
+# Generated images
 
 
 def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
     """`splits` with generated images added to the training images, `share` times as many as there are of these.
 
-    They are taken from `samples` (uint8 (M, S, S, 3), classes in the `.csv` beside it) as evenly over
-    the classes as possible, the first of each, so that a larger share contains a smaller one.
-
-    Raises:
-        UserError: there are fewer than that, or a class is unknown.
+    They are taken from `samples` (uint8 (M, S, S, 3), classes in the `.csv` beside it) as evenly over the classes as
+    possible, the first of each, so that a larger share contains a smaller one. Raises UserError if there are fewer
+    than that, or if a class is unknown.
     """
     wanted = round(twelve_digits(share * len(splits.train)))
     if not wanted:
@@ -148,9 +143,8 @@ def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
     table = pd.read_csv(samples.with_suffix(".csv"), dtype=str)
     unknown = sorted(set(table["class"]) - set(splits.classes))
     if unknown:
-        raise UserError(
-            f"{samples}: holds images of '{unknown[0]}', which the data set does not know; train on the generator's own data set"
-        )
+        foreign = f"holds images of '{unknown[0]}', which the data set does not know"
+        raise UserError(f"{samples}: {foreign}; train on the generator's own data set")
     if wanted > len(table):
         raise UserError(
             f"{samples}: holds {len(table)} images and data.generated.share = {share:g} of {len(splits.train)} real "
@@ -160,16 +154,12 @@ def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
     rows = np.sort(np.argsort(turn, kind="stable")[:wanted])
     pixels = at_side(torch.from_numpy(np.load(samples)[rows]), splits.train.pixels.shape[1])
     labels = torch.tensor([splits.classes.index(name) for name in table["class"].iloc[rows]])
-    names = tuple(f"generated/{row}" for row in rows.tolist())
-    train = Images(
-        torch.cat([splits.train.pixels, pixels]),
-        torch.cat([splits.train.labels, labels]),
-        (*splits.train.names, *names),
-    )
+    names = (*splits.train.names, *(f"generated/{row}" for row in rows.tolist()))
+    train = Images(torch.cat([splits.train.pixels, pixels]), torch.cat([splits.train.labels, labels]), names)
     return replace(splits, train=train)
 
 
-PARTS = ("train", "val", "test")
+# Features
 
 
 def parts_of(splits: Splits) -> dict[str, Images]:
@@ -179,27 +169,18 @@ def parts_of(splits: Splits) -> dict[str, Images]:
 
 
 def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str) -> None:
-    """Write the features of the images of `parts_of(splits)`, part after part.
-
-    Args:
-        features: float32 (N, H, F), the inputs of the H heads.
-        backbone: the hash of the network before the heads.
-    """
-    parts = parts_of(splits)
+    """Write the features of the images of `parts_of(splits)`, part after part: float32 (N, H, F), the inputs of H
+    heads. `backbone` is the hash of the network before these."""
     rows = [
         (part, name, splits.classes[label])
-        for part, images in parts.items()
+        for part, images in parts_of(splits).items()
         for name, label in zip(images.names, images.labels.tolist(), strict=True)
     ]
     with atomic(folder / "features.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, features.numpy())
     write_table(folder / "features.csv", ("part", "image", "class"), rows)
-    validated = "test" if splits.validated_on_test else "val"
-    facts = {
-        "backbone": backbone,
-        "classes": list(splits.classes),
-        "validated_on": None if splits.val is None else validated,
-    }
+    validated = None if splits.val is None else "test" if splits.validated_on_test else "val"
+    facts = {"backbone": backbone, "classes": list(splits.classes), "validated_on": validated}
     write_json(folder / "features.json", facts)
 
 

@@ -7,14 +7,14 @@ either set is legal: splits may name images that are absent, but every image mus
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.data.splits import OWN, Labelled, carve
+from florilegium.data.labels import OWN, SPLITS, Labelled, carve, path_of
 
 IMAGE_17 = re.compile(r"image_(\d{4})\.jpg")
 IMAGE_102 = re.compile(r"image_(\d{5})\.jpg")
@@ -25,17 +25,18 @@ OWN_PARTS = {"val": 0.25, "test": 0.25}  # of 1,360 images 340 and 340, as in th
 def label_17(dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str], split: int | None) -> Labelled:
     """Classes and the official split `split` of Oxford 17; without `datasplits.mat`, a split of the project's own.
 
-    Raises UserError for an image number beyond the last class or in no split, for an official split without
-    the file, and for a class too small to split.
+    Raises:
+        UserError: an image number is beyond the last class or in no split, the file of an official split is
+            absent, or a class is too small to split.
     """
     numbers = _numbers(images, IMAGE_17, dataset.title)
     labels = {image: _class(dataset, (number - 1) // PER_CLASS, image) for number, image in numbers.items()}
     k = split or 1
-    keys = {f"trn{k}": "train", f"val{k}": "val", f"tst{k}": "test"}
-    ids_of = _matlab(root, paths, "datasplits.mat", keys)
-    if ids_of is not None:
-        splits = _splits(numbers, {keys[key]: ids for key, ids in ids_of.items()}, f"{root}: datasplits.mat")
-        return Labelled(labels, splits, dataset.classes, f"official split {k}")
+    members = _matlab(root, paths, "datasplits.mat", (f"trn{k}", f"val{k}", f"tst{k}"))
+    if members is not None:
+        return Labelled(
+            labels, _splits(numbers, members, f"{root}: datasplits.mat"), dataset.classes, f"official split {k}"
+        )
     if split is not None:
         raise UserError(
             f"{dataset.title}: official split {split} needs datasplits.mat, and {root} has none; fetch it, or "
@@ -47,25 +48,24 @@ def label_17(dataset: Dataset, root: Path, paths: Sequence[str], images: Sequenc
 def label_102(dataset: Dataset, root: Path, paths: Sequence[str], images: Sequence[str], split: int | None) -> Labelled:
     """Classes and the official split of Oxford 102; `split` is None or 1.
 
-    Raises UserError for an absent or unreadable label file and for an image that it does not cover.
+    Raises:
+        UserError: a label file is absent or unreadable, or does not cover an image.
     """
     numbers = _numbers(images, IMAGE_102, dataset.title)
-    keys = {"trnid": "train", "valid": "val", "tstid": "test"}
     label_file = _matlab(root, paths, "imagelabels.mat", ("labels",))
-    split_file = _matlab(root, paths, "setid.mat", keys)
-    if label_file is None or split_file is None:
+    members = _matlab(root, paths, "setid.mat", ("trnid", "valid", "tstid"))
+    if label_file is None or members is None:
         absent = "imagelabels.mat" if label_file is None else "setid.mat"
         raise UserError(f"{dataset.title}: {absent} is not below {root}; fetch it, it is part of the data set")
-    class_numbers = label_file["labels"]
-    beyond = [number for number in numbers if not 1 <= number <= len(class_numbers)]
-    if beyond:
+    (class_numbers,) = label_file
+    beyond = next((image for number, image in numbers.items() if not 1 <= number <= len(class_numbers)), None)
+    if beyond is not None:
         raise UserError(
-            f"{root}: imagelabels.mat labels {len(class_numbers)} images and does not cover "
-            f"{numbers[beyond[0]]}; remove that image or get the label file that belongs to it"
+            f"{root}: imagelabels.mat labels {len(class_numbers)} images and does not cover {beyond}; remove that "
+            "image or get the label file that belongs to it"
         )
     labels = {image: _class(dataset, int(class_numbers[number - 1]) - 1, image) for number, image in numbers.items()}
-    splits = _splits(numbers, {keys[key]: ids for key, ids in split_file.items()}, f"{root}: setid.mat")
-    return Labelled(labels, splits, dataset.classes, "official")
+    return Labelled(labels, _splits(numbers, members, f"{root}: setid.mat"), dataset.classes, "official")
 
 
 def _numbers(images: Sequence[str], pattern: re.Pattern[str], where: str) -> dict[int, str]:
@@ -74,10 +74,8 @@ def _numbers(images: Sequence[str], pattern: re.Pattern[str], where: str) -> dic
     for image in images:
         match = pattern.fullmatch(PurePosixPath(image).name)
         assert match is not None, image
-        number = int(match[1])
-        if number in numbers:
-            raise UserError(f"{where}: {numbers[number]} and {image} are the same image twice; remove one")
-        numbers[number] = image
+        if (first := numbers.setdefault(int(match[1]), image)) != image:
+            raise UserError(f"{where}: {first} and {image} are the same image twice; remove one")
     return numbers
 
 
@@ -90,14 +88,13 @@ def _class(dataset: Dataset, index: int, image: str) -> str:
     return dataset.classes[index]
 
 
-def _splits(numbers: Mapping[int, str], ids: Mapping[str, np.ndarray], where: str) -> dict[str, str]:
-    """Split by image; each image must be in exactly one."""
+def _splits(numbers: Mapping[int, str], members: Iterable[np.ndarray], where: str) -> dict[str, str]:
+    """Split by image, from the image numbers of train, val and test; each image must be in exactly one."""
     splits: dict[str, str] = {}
-    for split, members in ids.items():
-        for image in (numbers[int(n)] for n in members if int(n) in numbers):
-            if splits.get(image, split) != split:
+    for split, ids in zip(SPLITS, members, strict=True):
+        for image in (numbers[int(n)] for n in ids if int(n) in numbers):
+            if splits.setdefault(image, split) != split:
                 raise UserError(f"{where}: puts {image} into {splits[image]} and {split}; get the right file")
-            splits[image] = split
     uncovered = sorted(set(numbers.values()) - set(splits))
     if uncovered:
         raise UserError(
@@ -107,19 +104,17 @@ def _splits(numbers: Mapping[int, str], ids: Mapping[str, np.ndarray], where: st
     return splits
 
 
-def _matlab(
-    root: Path, paths: Sequence[str], name: str, keys: Sequence[str] | Mapping[str, str]
-) -> dict[str, np.ndarray] | None:
+def _matlab(root: Path, paths: Sequence[str], name: str, keys: Sequence[str]) -> list[np.ndarray] | None:
     """The integer vectors `keys` of the file `name`, wherever it lies below `root`; None without it."""
-    matches = [path for path in paths if PurePosixPath(path).name == name]
-    if not matches:
+    path = path_of(name, paths)
+    if path is None:
         return None
     import scipy.io  # here, since it takes half a second that no other layout and no packing needs
 
     try:
-        content = scipy.io.loadmat(root / matches[0], variable_names=list(keys))
-        return {key: content[key].ravel().astype(np.int64) for key in keys}
+        content = scipy.io.loadmat(root / path, variable_names=list(keys))
+        return [content[key].ravel().astype(np.int64) for key in keys]
     except KeyError as error:
-        raise UserError(f"{root / matches[0]}: has no variable {error}; get the file from its makers") from None
+        raise UserError(f"{root / path}: has no variable {error}; get the file from its makers") from None
     except Exception as error:  # SciPy's parser raises whatever a damaged file makes it meet
-        raise UserError(f"{root / matches[0]}: not a readable MATLAB file ({error}); fetch it again") from error
+        raise UserError(f"{root / path}: not a readable MATLAB file ({error}); fetch it again") from error

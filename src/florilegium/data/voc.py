@@ -7,26 +7,25 @@ counted from 1 and inclusive, so that a box from 1 to 1 is one pixel wide.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.decode import measured
-from florilegium.data.splits import SPLITS
+from florilegium.data.labels import SPLITS
 
 LIST = re.compile(r"(?P<base>(?:.*/)?VOC\d{4})/ImageSets/Main/(?P<split>train|val|test)\.txt")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """The content of one XML file."""
 
     size: tuple[int, int] | None  # width and height that it states
-    objects: tuple[tuple[str, list[float], dict[str, int]], ...]  # class, box and flags of each
+    objects: list[tuple[str, list[float], dict[str, int]]]  # class, box and flags of each
 
 
 def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
@@ -42,28 +41,23 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
     """
     lists = [match for path in paths if (match := LIST.fullmatch(path))]
     if not any(match["split"] == "train" for match in lists):
-        raise UserError(
-            f"{dataset.title}: there is no VOC<year>/ImageSets/Main/train.txt below {root}; fetch the archive "
-            "of training and validation images"
-        )
+        absent = f"there is no VOC<year>/ImageSets/Main/train.txt below {root}"
+        raise UserError(f"{dataset.title}: {absent}; fetch the archive of training and validation images")
     files: dict[str, dict[str, _File]] = {split: {} for split in SPLITS}
     present = set(paths)
     for match in lists:
-        for name in _names(root / match[0]):
+        lines = (root / match[0]).read_text(encoding="utf-8").splitlines()
+        for name in (line.split()[0] for line in lines if line.strip()):
             source = f"{match['base']}/Annotations/{name}.xml"
             image = f"{match['base']}/JPEGImages/{name}.jpg"
-            for needed in (source, image):
-                if needed not in present:
-                    raise UserError(f"{match[0]}: names {name}, and there is no {needed}; fetch it again")
+            for path in (source, image):
+                if path not in present:
+                    raise UserError(f"{match[0]}: names {name}, and there is no {path}; fetch it again")
             files[match["split"]][image] = _read(root / source, source)
     classes = _classes(dataset, files)
     parts = {split: _part(root, of_split, classes) for split, of_split in files.items() if of_split}
     refuse_doubles(parts)
     return Annotated({number: name for name, number in classes.items()}, parts, "official")
-
-
-def _names(path: Path) -> list[str]:
-    return [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _classes(dataset: Dataset, files: dict[str, dict[str, _File]]) -> dict[str, int]:
@@ -84,21 +78,14 @@ def _part(root: Path, files: dict[str, _File], classes: dict[str, int]) -> Part:
             continue
         size = measured(root / image) or file.size or (None, None)
         source = image.replace("/JPEGImages/", "/Annotations/").removesuffix(".jpg") + ".xml"
-        picture = Picture(_number(image), image, *size, source)
-        pictures.append(picture)
-        annotations += [
-            Annotation(len(annotations) + place, picture.id, category, box, extra=flags)
-            for place, (category, box, flags) in enumerate(chosen, start=1)
-        ]
+        digits = Path(image).stem.replace("_", "")
+        if not digits.isdecimal():
+            raise UserError(f"{image}: is not named by numbers, as the images of PASCAL VOC are; rename it")
+        pictures.append(Picture(int(digits), image, *size, source))
+        for category, box, flags in chosen:
+            annotations.append(Annotation(len(annotations) + 1, int(digits), category, box, extra=flags))
     refuse_repeated("image", (picture.id for picture in pictures), "PASCAL VOC")
     return Part(tuple(pictures), tuple(annotations))
-
-
-def _number(image: str) -> int:
-    digits = Path(image).stem.replace("_", "")
-    if not digits.isdecimal():
-        raise UserError(f"{image}: is not named by numbers, as the images of PASCAL VOC are; rename it")
-    return int(digits)
 
 
 class _Plain(ElementTree.TreeBuilder):
@@ -111,7 +98,9 @@ class _Plain(ElementTree.TreeBuilder):
 def _read(path: Path, where: str) -> _File:
     try:
         tree = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Plain()))
-        return _File(_size(tree), tuple(_object(element) for element in tree.findall("object")))
+        sides = [tree.findtext(f"size/{key}", "").strip() for key in ("width", "height")]
+        size = (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else None
+        return _File(size, [_object(element) for element in tree.findall("object")])
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise UserError(f"{where}: not a VOC annotation ({error}); fetch the archive again") from None
 
@@ -120,11 +109,6 @@ def _object(tree: ElementTree.Element) -> tuple[str, list[float], dict[str, int]
     left, top, right, bottom = (float(_text(tree, f"bndbox/{corner}")) for corner in CORNERS)
     flags = {key: int(tree.findtext(key, "0").strip() == "1") for key in ("difficult", "truncated")}
     return _text(tree, "name"), [left - 1, top - 1, right - left + 1, bottom - top + 1], flags
-
-
-def _size(tree: ElementTree.Element) -> tuple[int, int] | None:
-    sides = [tree.findtext(f"size/{key}", "").strip() for key in ("width", "height")]
-    return (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else None
 
 
 def _text(tree: ElementTree.Element, path: str) -> str:

@@ -148,8 +148,7 @@ HOURS = ("gpu_hours", "gpu_hours_low", "gpu_hours_high")
 WIDTH = 110
 NOT_COUNTED = (
     "Not counted: downloads, decoding, audits, figures and start-up, which the processor does; what early stopping "
-    "saves; the batch-size finder, which nothing asks for by itself; the search for copies among generated images; "
-    "steps that integrated gradients add."
+    "saves; the search for copies among generated images; steps that integrated gradients add."
 )
 
 

@@ -16,9 +16,9 @@ from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
+from florilegium.data.labels import SPLITS
 from florilegium.data.layouts import recognise
 from florilegium.data.load import Images
-from florilegium.data.splits import SPLITS
 from florilegium.models.trained import Trained
 
 

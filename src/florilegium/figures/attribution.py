@@ -1,7 +1,8 @@
-"""Attribution in pictures: of one run the maps of all methods and how they are judged, and all arms of a study together."""
+"""Attribution in pictures: maps of all methods and their scores, of one run, and of all arms of a study together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -35,64 +36,62 @@ COLOURS = (*style.PALETTE[:-1], "#7A4B1E")  # no network has both Grad-CAM and a
 FOR, AGAINST = "#C1121F", "#1D4ED8"
 FULL = 99  # percentile of a map's magnitude that is drawn in full colour
 MAP_NOTE = (
-    "Red: speaks for the predicted class; blue: against it; the scale is each map's own. Saliency, SmoothGrad, Grad-CAM "
-    "and attention rollout have no minus sign, and the last does not ask for the class."
+    "Red: speaks for the predicted class; blue: against it; the scale is each map's own. Saliency, SmoothGrad, "
+    "Grad-CAM and attention rollout have no minus sign, and the last does not ask for the class."
 )
 JUDGED_NOTE = (
-    "Deletion (D): mean probability of the predicted class while pixels are replaced by the mean colour, the most important "
-    "first: low is good. Insertion (I): the same while they come back into a blurred image: high is good (Petsiuk et "
-    "al. 2018)."
+    "Deletion (D): mean probability of the predicted class while pixels are replaced by the mean colour, the most "
+    "important first: low is good. Insertion (I): the same while they come back into a blurred image: high is good "
+    "(Petsiuk et al. 2018)."
 )
 GAP_NOTE = "Gap: how far a map is from adding up to the change of the score from its baseline, as a share of it."
 SCORES_NOTE = (
-    "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in points, and its "
-    "95 % interval."
+    "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in "
+    "points, and its 95 % interval."
 )
 READ = (*ATTRIBUTION_FILES, "scores.csv")
 IMAGES = 2  # of each arm: the first right and the first wrong one, where both are there
 
 
-def draw(
-    attributions: Attributions, scores: pd.DataFrame, folder: Path, label: style.Label, place: str
-) -> Iterator[Path]:
-    """Write `image1.png` and so on, and `scores.png`, of one run into `folder`; `place` says which run.
+# Of one run
 
-    Yields paths. `scores` is what `report.scores.summarise` makes.
+
+def draw(attributions: Attributions, scores: pd.DataFrame, folder: Path, is_demo: bool, place: str) -> Iterator[Path]:
+    """Write `image1.png` and so on, and `scores.png`, of the run that `place` names into `folder`. Yields paths.
+
+    `scores` is what `report.scores.summarise` makes.
     """
     for number in range(len(attributions.images)):
         name = attributions.of(number)["image"].iloc[0]
         question = f"Which pixels does the answer depend on? {name}, {place}"
-        path = folder / f"image{number + 1}.png"
-        yield style.write(path, label, question, partial(_image, attributions, number))
+        drawing = partial(_image, attributions, number)
+        yield style.write(folder / f"image{number + 1}.png", question, drawing, is_demo=is_demo)
     question = f"Which explanation is to be preferred? {place}"
-    yield style.write(folder / "scores.png", label, question, partial(_scores, attributions, scores))
+    yield style.write(folder / "scores.png", question, partial(_scores, attributions, scores), is_demo=is_demo)
 
 
 def _image(attributions: Attributions, number: int) -> Drawing:
-    rows = -(-(1 + len(attributions.methods)) // COLUMNS)
+    rows = ceil((1 + len(attributions.methods)) / COLUMNS)
     fig = style.figure(rows * (style.WIDTH / COLUMNS + 0.4))
-    axes = list(fig.subplots(rows, COLUMNS, squeeze=False).flat)
-    add_image(axes[0], attributions, number)
-    for ax, method in zip(axes[1:], attributions.methods, strict=False):
+    first, *others = fig.subplots(rows, COLUMNS, squeeze=False).flat
+    add_image(first, attributions, number)
+    for ax, method in marks.each(others, attributions.methods):
         add_map(ax, attributions, number, method)
-    for ax in axes[1 + len(attributions.methods) :]:
-        ax.set_axis_off()
-    notes = [MAP_NOTE, JUDGED_NOTE, GAP_NOTE, *unfit_note(attributions)]
-    return fig, " ".join(notes)
+    return fig, " ".join([MAP_NOTE, JUDGED_NOTE, GAP_NOTE, *unfit_note(attributions)])
 
 
 def _scores(attributions: Attributions, scores: pd.DataFrame) -> Drawing:
-    fig = style.figure(3.2 + 0.26 * len(attributions.orders))
-    grid = fig.subplots(2, 2, height_ratios=[3.2, 0.26 * len(attributions.orders)])
+    height = 0.26 * len(attributions.orders)
+    fig = style.figure(3.2 + height)
+    grid = fig.subplots(2, 2, height_ratios=[3.2, height])
     add_curves(grid[0], attributions)
     add_scores(grid[1], scores)
-    count = len(attributions.curves)
-    notes = [f"Above: means over {count} test images. {JUDGED_NOTE}", SCORES_NOTE, *unfit_note(attributions)]
-    return fig, " ".join(notes)
+    above = f"Above: means over {len(attributions.curves)} test images. {JUDGED_NOTE}"
+    return fig, " ".join([above, SCORES_NOTE, *unfit_note(attributions)])
 
 
 def unfit_note(attributions: Attributions) -> list[str]:
-    """What is said of the methods that were asked for and are missing."""
+    """A sentence for each method that was asked for and is missing."""
     missing = zip(attributions.unfit, attributions.reasons, strict=True)
     return [f"Not available for this network: {TITLES[method]} ({reason})." for method, reason in missing]
 
@@ -113,8 +112,7 @@ def add_map(ax: Axes, attributions: Attributions, number: int, method: str) -> N
     row = attributions.of(number).loc[method]
     grey = attributions.images[number].mean(axis=2)
     marks.picture(ax, 128 + 0.45 * grey, cmap="gray", vmin=0, vmax=255)
-    side = len(grey)
-    ax.imshow(tinted(values), extent=(-0.5, side - 0.5, side - 0.5, -0.5), interpolation="nearest")
+    marks.overlay(ax, tinted(values), len(grey), "nearest")
     _title(ax, TITLES[method])
     gap = 100 * row["completeness_gap"] / max(abs(row["difference"]), 1e-12)
     known = "" if np.isnan(gap) else f"\ngap {gap:.2g} %" if gap >= 0.01 else "\ngap < 0.01 %"
@@ -129,30 +127,29 @@ def tinted(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([colours, opacity[..., None]], axis=2)
 
 
-def add_curves(axes: NDArray[np.object_], attributions: Attributions) -> None:
+def add_curves(axes: Sequence[Axes], attributions: Attributions) -> None:
     """Mean deletion and mean insertion curve of each order of pixels, one axes each."""
     means = attributions.curves.astype(np.float64).mean(axis=0)  # (o, 2, p)
     shares = 100 * np.linspace(0, 1, means.shape[-1])
     for place, (ax, measure) in enumerate(zip(axes, MEASURES, strict=True)):
         for index, order in enumerate(attributions.orders):
             ax.plot(shares, means[index, place], label=TITLES[order] if place else None, **_look(order))
-        ax.set_title(measure.capitalize())
-        ax.set_xlabel(f"share of pixels {'deleted' if measure == 'deletion' else 'inserted'} (%)")
-        ax.set_ylim(0, 1.02)
+        done = "deleted" if measure == "deletion" else "inserted"
+        ax.set(title=measure.capitalize(), xlabel=f"share of pixels {done} (%)", ylim=(0, 1.02))
     axes[0].set_ylabel("probability of the predicted class")
     axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
 
 
-def add_scores(axes: NDArray[np.object_], scores: pd.DataFrame) -> None:
+def add_scores(axes: Sequence[Axes], scores: pd.DataFrame) -> None:
     """Area under the curves of each order, a row each, with its interval; deletion and insertion, one axes each."""
     for ax, (measure, rows) in zip(axes, scores.groupby("measure", sort=True), strict=True):
         for place, row in enumerate(rows.itertuples()):
             colour = _look(row.method)["color"]
-            marks.estimate(ax, (row.mean, row.ci_low, row.ci_high), place, colour, size=7)
+            marks.estimate(ax, (row.mean, row.ci_low, row.ci_high), place, colour, markersize=7)
             if not np.isnan(row.gain):
                 gain = f"{100 * row.gain:+.0f} [{100 * row.gain_low:+.0f}, {100 * row.gain_high:+.0f}]  "
-                look = {"fontsize": 7.5, "color": style.INK}
-                marks.remark(ax, gain.replace("-", "−"), (1.02, place), gap=0, at_edge=True, **look)
+                gain = gain.replace("-", "−")
+                marks.remark(ax, gain, (1.02, place), gap=0, at_edge=True, fontsize=7.5, color=style.INK)
         for order in RANDOM:
             ax.axvline(rows[rows["method"] == order]["mean"].iloc[0], color=style.SOFT, linewidth=1, linestyle=":")
         names = [TITLES[method] for method in rows["method"]]
@@ -180,20 +177,23 @@ def _short(name: str, width: int = 18) -> str:
     return name if len(name) <= width else name[: width - 1] + "…"
 
 
-def folders(material: Material) -> dict[str, Path]:
+# Of all arms
+
+
+def sources(material: Material) -> list[Path]:
+    """The files that the figures of attribution are drawn from."""
+    return [folder / file for folder in _folders(material).values() for file in READ]
+
+
+def _folders(material: Material) -> dict[str, Path]:
     """The folder of the attributions of each arm's first seed, by the arm's name for people."""
     arms = material.first_seeds(explained(material.study), "attribution", READ[0])
     return {name: folder for name, (_, folder) in arms.items()}
 
 
-def sources(material: Material) -> list[Path]:
-    """The files that the figures of attribution are drawn from."""
-    return [folder / file for folder in folders(material).values() for file in READ]
-
-
 def draw_attribution_scores(material: Material, plot: Plot) -> Drawing:
     """A row an arm: area under the deletion and the insertion curve of each method, beside random orders."""
-    arms = {name: pd.read_csv(folder / READ[-1]) for name, folder in folders(material).items()}
+    arms = {name: pd.read_csv(folder / READ[-1]) for name, folder in _folders(material).items()}
     if not arms:
         return style.empty()
     lengths = [scores["method"].nunique() for scores in arms.values()]
@@ -202,23 +202,21 @@ def draw_attribution_scores(material: Material, plot: Plot) -> Drawing:
     for row, (name, scores) in zip(grid, arms.items(), strict=True):
         add_scores(row, scores)
         row[0].set_title(name)
-    counts = sorted({int(n) for scores in arms.values() for n in scores["n_images"]})
-    images = " or ".join(map(str, counts))
+    images = " or ".join(map(str, sorted({int(n) for scores in arms.values() for n in scores["n_images"]})))
     return fig, (
-        f"First seed, {images} test images. {JUDGED_NOTE} {SCORES_NOTE} Dotted: random orders of pixels and of 8 x 8 squares."
+        f"First seed, {images} test images. {JUDGED_NOTE} {SCORES_NOTE} Dotted: random orders of pixels and of 8 x 8 "
+        "squares."
     )
 
 
 def draw_attribution_maps(material: Material, plot: Plot) -> Drawing:
     """Two rows an arm, an image each; a column a method."""
-    arms = {name: Attributions.load(folder) for name, folder in folders(material).items()}
+    arms = {name: Attributions.load(folder) for name, folder in _folders(material).items()}
     if not arms:
         return style.empty()
     methods = [method for method in TITLES if any(method in a.methods for a in arms.values())]
     lines = [(name, a, number) for name, a in arms.items() for number in range(min(IMAGES, len(a.images)))]
-    columns = max(2, 1 + len(methods))
-    fig = style.figure(len(lines) * marks.row_height(columns, 0.8))
-    grid = fig.subplots(len(lines), columns, squeeze=False)
+    fig, grid = marks.picture_rows(len(lines), max(2, 1 + len(methods)), 0.8)
     for row, (name, attributions, number) in zip(grid, lines, strict=True):
         add_image(row[0], attributions, number)
         marks.name_row(row[0], name)

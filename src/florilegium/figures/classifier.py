@@ -1,4 +1,4 @@
-"""A classifier's answers: which classes are mistaken for which, and test images with what was seen in them."""
+"""A classifier's answers: the classes that it confuses, and test images with their predictions."""
 
 import textwrap
 from collections.abc import Sequence
@@ -36,8 +36,7 @@ def coded(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def draw_confusion(material: Material, plot: Plot) -> Drawing:
-    """Errors of the study's main arm, summed over seeds, in shares of the true class: a matrix, or of many classes the
-    pairs that are confused most."""
+    """Errors summed over seeds, in shares of the true class: a matrix, or of many classes the pairs confused most."""
     (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     classes = material.classes.get(entry.dataset, ())
@@ -55,15 +54,12 @@ def draw_confusion(material: Material, plot: Plot) -> Drawing:
             _pairs(ax, counts, names)
     else:
         style.nothing(ax, "no finished run")
-    reading = (
-        f"Colour: share of the true class{'; numbers: images' if n <= ANNOTATED else ''}. The diagonal is right."
-        if is_matrix
-        else f"The {PAIRS} pairs of {n} classes that are confused most, as shares of the true class; numbers: images."
-    )
-    return fig, (
-        f"Test images of {entry.dataset}, {material.n_seeds([entry])} together ({material.n_tests([entry])} each). "
-        f"{reading}"
-    )
+    reading = f"The {PAIRS} pairs of {n} classes that are confused most, as shares of the true class; numbers: images."
+    if is_matrix:
+        cells = "; numbers: images" if n <= ANNOTATED else ""
+        reading = f"Colour: share of the true class{cells}. The diagonal is right."
+    counted = f"{material.n_seeds([entry])} together ({material.n_tests([entry])} each)"
+    return fig, f"Test images of {entry.dataset}, {counted}. {reading}"
 
 
 def confusion(tables: Sequence[pd.DataFrame], n_classes: int) -> NDArray[np.int64]:
@@ -75,17 +71,12 @@ def confusion(tables: Sequence[pd.DataFrame], n_classes: int) -> NDArray[np.int6
 
 
 def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
-    n = len(classes)
-    cells = marks.counted_cells(counts, most=ANNOTATED)
-    marks.heatmap(
-        fig, ax, 100 * marks.shares(counts), cells, limits=(0, 100), aspect="equal", shrink=0.7,
-        label="share of the true class (%)",
-    )  # fmt: skip
-    size = float(np.clip(170 / n, 4.2, 9))
-    ax.set_xticks(range(n), classes, rotation=90, fontsize=size)
-    ax.set_yticks(range(n), classes, fontsize=size)
-    ax.set_xlabel("predicted class")
-    ax.set_ylabel("true class")
+    label = "share of the true class (%)"
+    marks.confusion(fig, ax, counts, ANNOTATED, label=label, aspect="equal", shrink=0.7)
+    size = float(np.clip(170 / len(classes), 4.2, 9))
+    ax.set_xticks(range(len(classes)), classes, rotation=90, fontsize=size)
+    ax.set_yticks(range(len(classes)), classes, fontsize=size)
+    ax.set(xlabel="predicted class", ylabel="true class")
 
 
 def most_confused(counts: NDArray[np.int64], n: int) -> list[tuple[int, int]]:

@@ -1,14 +1,13 @@
-"""Curves."""
+"""Scores and losses by epoch, of all arms in one pair of axes or in a pair of panels each; and a finder's losses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -17,30 +16,20 @@ from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, members
 from florilegium.figures.style import Drawing
 from florilegium.report.runs import Run, curve
-from florilegium.report.study import Entry
 from florilegium.report.tables import axis
 
 ACROSS = 5  # arms a row of panels
+BOLD = 2.4  # points
 VALIDATION: dict[str, Any] = {"color": style.PALETTE[0], "linestyle": "-"}
 TRAINING: dict[str, Any] = {"color": style.SOFT, "linestyle": "--"}
 PUBLISHED: dict[str, Any] = {"color": style.BAND, "linewidth": 4, "zorder": 1}
 
 
-class Pen(NamedTuple):
-    """Widths of single runs and of their mean, and size and colour of a divergence's cross (None: the arm's)."""
-
-    thin: float
-    bold: float
-    cross: float
-    cross_colour: str | None = None
-
-
-LARGE = Pen(thin=0.9, bold=2.4, cross=8)
-SMALL = Pen(thin=0.8, bold=2, cross=7, cross_colour=style.WRONG)
-
-
-def add_runs(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], pen: Pen) -> None:
+def add_runs(
+    ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Mapping[str, Any], *, small: bool = False
+) -> None:
     """A column of the history by epoch: single runs thin, their mean bold, a cross where a run diverged."""
+    thin, bold, cross, cross_colour = (0.8, 2, 7, style.WRONG) if small else (0.9, BOLD, 8, look["color"])
     curves = []
     for run in runs:
         values = scale * curve(run, column)
@@ -48,15 +37,14 @@ def add_runs(ax: Axes, runs: Sequence[Run], column: str, scale: float, look: Map
         finite = np.flatnonzero(~np.isnan(values))
         if not len(finite):
             continue
-        ax.plot(np.arange(1, len(values) + 1), values, linewidth=pen.thin, alpha=0.4, **look)
+        ax.plot(np.arange(1, len(values) + 1), values, linewidth=thin, alpha=0.4, **look)
         if run.diverged:
-            colour = pen.cross_colour or look["color"]
-            ax.plot(finite[-1] + 1, values[finite[-1]], marker="x", markersize=pen.cross, color=colour, mew=2)
+            ax.plot(finite[-1] + 1, values[finite[-1]], marker="x", markersize=cross, color=cross_colour, mew=2)
         else:
             curves.append(values)
     if curves:
         mean = mean_curve(curves)
-        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=pen.bold, **look)
+        ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=bold, **look)
 
 
 def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -68,47 +56,47 @@ def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.where(counts > 0, np.nansum(padded, axis=0) / np.maximum(counts, 1), np.nan)
 
 
+# One pair of axes for all arms
+
+
 def draw_curves(material: Material, plot: Plot) -> Drawing:
     """Validation accuracy and training loss against the epoch, one colour an arm."""
     entries = members(material.study, plot)
     fig = style.figure(3.4)
     accuracy, loss = fig.subplots(1, 2)
     for index, entry in enumerate(entries):
-        look = {"color": style.colour(index), "linestyle": style.dashes(index)}
-        runs = material.runs[entry.key]
-        add_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look, LARGE)
-        add_runs(loss, runs, "train_loss", 1, look, LARGE)
-        loss.plot([], [], linewidth=LARGE.bold, label=_legend(material, entry), **look)
+        look, runs, label = style.line(index), material.runs[entry.key], material.label(entry)
+        add_runs(accuracy, runs, entry.scoring.validated, axis(entry.scoring.main, 1.0)[1], look)
+        add_runs(loss, runs, "train_loss", 1, look)
+        if not runs:
+            label = f"{label}: not run"
+        elif any(np.isfinite(curve(run, entry.scoring.validated)).any() for run in runs):
+            label = style.wrapped(label, 64)
+        else:
+            label = style.wrapped(f"{label}: no validation", 64)
+        loss.plot([], [], linewidth=BOLD, label=label, **look)
     label = axis(entries[0].scoring.main, 1.0)[0].removeprefix("test ")
     _describe(accuracy, "Validation", label, "no validation split, so no curve")
     _describe(loss, "Training loss", "loss", "no finished run")
     style.legend(fig)
     return fig, (
-        f"Thin lines: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where "
-        "a run diverged. The loss is the one that was minimised, on augmented images, so that it can stay "
-        "above the validation loss."
+        f"Thin lines: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where a "
+        "run diverged. The loss is the one that was minimised, on augmented images, so that it can stay above the "
+        "validation loss."
     )
 
 
-def _legend(material: Material, entry: Entry) -> str:
-    runs = material.runs[entry.key]
-    label = material.label(entry)
-    if not runs:
-        return f"{label}: not run"
-    is_validated = any(np.isfinite(curve(run, entry.scoring.validated)).any() for run in runs)
-    return style.wrapped(label if is_validated else f"{label}: no validation", 64)
-
-
 def _describe(ax: Axes, title: str, unit: str, empty: str) -> None:
-    """Title and axes of a panel; `empty` is what it says without a curve."""
+    """Title and axes of a panel; `empty` is its text without a curve."""
     ax.set_title(title)
     if not any(len(line.get_xdata()) for line in ax.lines):  # type: ignore[arg-type]
         style.nothing(ax, empty)
         return
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(unit)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    ax.set_ylim(bottom=0)
+    ax.set(xlabel="epoch", ylabel=unit, ylim=(0, None))
+
+
+# A pair of panels for each arm
 
 
 def draw_panels(material: Material, plot: Plot) -> Drawing:
@@ -122,49 +110,47 @@ def draw_panels(material: Material, plot: Plot) -> Drawing:
     axes = fig.subplots(2 * n_blocks, n_across, squeeze=False)
     for ax in axes.flat:
         ax.set_visible(False)
-    for index, entry in enumerate(entries):
-        block, column = divmod(index, n_across)
-        loss, score = axes[2 * block, column], axes[2 * block + 1, column]
-        _losses(loss, material.runs[entry.key], losses.get("/".join(entry.key), ()))
-        _arm(material, entry, loss, score, is_first=column == 0)
-    _same_limits([ax for row in axes[0::2] for ax in row if ax.get_visible()])
-    _same_limits([ax for row in axes[1::2] for ax in row if ax.get_visible()])
-    _key(fig, has_published=bool(losses))
+    pairs = [pair for block in range(n_blocks) for pair in zip(axes[2 * block], axes[2 * block + 1], strict=True)]
+    for index, (entry, (loss, score)) in enumerate(zip(entries, pairs, strict=False)):
+        runs = material.runs[entry.key]
+        # As far as our own runs go: the published epochs beyond would squeeze them.
+        longest = max((len(run.history) for run in runs), default=None)
+        if known := losses.get("/".join(entry.key), ())[:longest]:
+            loss.plot(np.arange(1, len(known) + 1), known, **PUBLISHED)
+        label, scale = axis(entry.scoring.main, 1.0)
+        _panel(loss, runs, "loss", 1.0)
+        _panel(score, runs, entry.scoring.main, scale)
+        loss.set_title(style.wrapped(material.label(entry), 22), fontsize=9)
+        score.set_xlabel("epoch")
+        loss.tick_params(labelbottom=False)
+        if index % n_across == 0:
+            loss.set_ylabel("loss")
+            score.set_ylabel(label.removeprefix("test "))
+        else:
+            loss.tick_params(labelleft=False)
+            score.tick_params(labelleft=False)
+    for column in zip(*pairs[: len(entries)], strict=True):
+        _same_limits(column)
+    beside = [("published training", PUBLISHED)] if losses else []
+    for name, look in (("validation", VALIDATION), ("training", TRAINING), *beside):
+        axes[0, 0].plot([], [], label=name, **{"linewidth": 2, **look})
+    style.legend(fig, columns=3)
     sources = "; ".join(dict.fromkeys(of.source for of in published))
     return fig, (
-        f"{material.not_alike([e for e in entries if '/'.join(e.key) in losses])}One column an arm, all on the same scales. "
-        f"Thin: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where a run "
-        "diverged. The training loss is the one that was minimised, on augmented images, so that it can stay above the "
-        f"validation loss.{f' Published training losses: {sources}.' if sources else ''}"
+        f"{material.not_alike([e for e in entries if '/'.join(e.key) in losses])}One column an arm, all on the same "
+        f"scales. Thin: single runs ({material.n_seeds(entries)}); bold: their mean at each epoch. A cross marks where "
+        "a run diverged. The training loss is the one that was minimised, on augmented images, so that it can stay "
+        f"above the validation loss.{f' Published training losses: {sources}.' if sources else ''}"
     )
 
 
-def _losses(ax: Axes, runs: Sequence[Run], losses: Sequence[float]) -> None:
-    """Published losses, as far as our own runs go: the epochs beyond would squeeze them."""
-    known = losses[: max((len(run.history) for run in runs), default=len(losses))]
-    if known:
-        ax.plot(np.arange(1, len(known) + 1), known, **PUBLISHED)
-
-
-def _arm(material: Material, entry: Entry, loss: Axes, score: Axes, *, is_first: bool) -> None:
-    runs = material.runs[entry.key]
-    label, scale = axis(entry.scoring.main, 1.0)
-    for ax, name, factor in ((loss, "loss", 1.0), (score, entry.scoring.main, scale)):
-        ax.set_visible(True)
-        add_runs(ax, runs, f"train_{name}", factor, TRAINING, SMALL)
-        add_runs(ax, runs, f"val_{name}", factor, VALIDATION, SMALL)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
-        if not ax.lines:
-            style.nothing(ax, "not run" if not runs else "not validated")
-    loss.set_title(style.wrapped(material.label(entry), 22), fontsize=9)
-    score.set_xlabel("epoch")
-    loss.tick_params(labelbottom=False)
-    if is_first:
-        loss.set_ylabel("loss")
-        score.set_ylabel(label.removeprefix("test "))
-    else:
-        loss.tick_params(labelleft=False)
-        score.tick_params(labelleft=False)
+def _panel(ax: Axes, runs: Sequence[Run], name: str, scale: float) -> None:
+    ax.set_visible(True)
+    add_runs(ax, runs, f"train_{name}", scale, TRAINING, small=True)
+    add_runs(ax, runs, f"val_{name}", scale, VALIDATION, small=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    if not ax.lines:
+        style.nothing(ax, "not run" if not runs else "not validated")
 
 
 def _same_limits(axes: Sequence[Axes]) -> None:
@@ -179,44 +165,32 @@ def _same_limits(axes: Sequence[Axes]) -> None:
         ax.set_ylim(0, 1.06 * top if top > 0 else 1.0)
 
 
-def _key(fig: Figure, *, has_published: bool) -> None:
-    ax = fig.axes[0]
-    beside = [("published training", PUBLISHED)] if has_published else []
-    for name, look in (("validation", VALIDATION), ("training", TRAINING), *beside):
-        ax.plot([], [], label=name, **{"linewidth": 2, **look})
-    style.legend(fig, columns=3)
+# A learning-rate finder
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What a finder worked on: a demo's pictures, or others."""
+def write_finder(table: pd.DataFrame, suggestion: float, path: Path, name: str, *, is_demo: bool) -> Path:
+    """Write the losses of a finder to `path`, which is returned; `table` is `finder.csv`, `name` the experiment's."""
+    question = f"Which rate does {name} learn at?"
+    return style.write(path, question, lambda: _finder(table, suggestion), is_demo=is_demo)
 
-    rendered: bool
 
-
-def draw_rates(table: pd.DataFrame, suggestion: float, label: style.Label, name: str) -> Figure:
-    """Loss against the rate of each step; `table` is `finder.csv`, `name` says whose it is."""
+def _finder(table: pd.DataFrame, suggestion: float) -> Drawing:
+    """Loss against the rate of each step."""
     fig = style.figure(3.6)
     ax = fig.subplots()
     ax.plot(table["lr"], table["loss"], color=style.BAND, linewidth=1.0, label="loss of one step")
     ax.plot(table["lr"], table["smoothed"], color=style.colour(0), linewidth=2.4, label="smoothed")
     ax.axvline(suggestion, color=style.colour(1), linestyle="--", linewidth=1.4)
-    at = table.iloc[(table["lr"] - suggestion).abs().argmin()]
-    ax.plot(
-        [suggestion], [at["smoothed"]], "o", color=style.colour(1), markersize=8, label=f"suggested: {suggestion:g}"
-    )
-    ax.set_xscale("log")
     smooth = table["smoothed"]
+    at = smooth.iloc[(table["lr"] - suggestion).abs().argmin()]
+    ax.plot([suggestion], [at], "o", color=style.colour(1), markersize=8, label=f"suggested: {suggestion:g}")
+    ax.set_xscale("log")
     low, first = smooth.min(), smooth.iloc[0]
     ax.set_ylim(low - 0.15 * (first - low), first + 0.6 * (first - low))
-    ax.set_xlabel("learning rate")
-    ax.set_ylabel("training loss (nats)")
+    ax.set(xlabel="learning rate", ylabel="training loss (nats)")
     style.legend(fig, columns=3)
-    style.frame(
-        fig,
-        label,
-        f"Which rate does {name} learn at?",
+    return fig, (
         f"Range test of {len(table)} steps, one a rate. The dot marks where the smoothed loss falls fastest (by a line "
-        "through a fifth of the steps), not its lowest point, beyond which the loss soon grows. Losses above the picture are cut off.",
+        "through a fifth of the steps), not its lowest point, beyond which the loss soon grows. Losses above the "
+        "picture are cut off."
     )
-    return fig

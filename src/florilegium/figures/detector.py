@@ -1,4 +1,4 @@
-"""A detector's answers: what it gets wrong, precision against recall, and test images with what it found in them."""
+"""A detector's answers: kinds of errors, precision against recall, and test images with its detections."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,16 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from florilegium.data.boxed_pack import BoxedPictures
+from florilegium.data.pack import BoxedPictures
 from florilegium.evaluation.detection_errors import Judged, judge
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import LINES, Plot, members
 from florilegium.figures.style import Drawing
 from florilegium.report.statistics import student
-from florilegium.report.study import Entry
 
-ANNOTATIONS = "annotations.json"  # what packed pictures show, beside them
+ANNOTATIONS = "annotations.json"  # of the objects in packed pictures, beside these
 ERRORS = {  # kinds of detections and of missed objects: in words, and beside a box
     "correct": ("right", ""),
     "class": ("another class", "class"),
@@ -32,13 +31,13 @@ ANNOTATED = 12  # classes up to which each cell shows its count
 SHOWN = 8  # images
 ACROSS = 2  # images a row, each as a pair
 READING = (
-    "Left: what there is; dashed where it was missed. Right: what was found, with its score in per cent; green where it is "
-    "right, else with the kind of error: another class, a bad box, found twice, or nothing there."
+    "Left: what there is; dashed where it was missed. Right: what was found, with its score in per cent; green where "
+    "it is right, else with the kind of error: another class, a bad box, found twice, or nothing there."
 )
 
 
 def sources(material: Material) -> list[Path]:
-    """The packed pictures, and what they show."""
+    """The packed pictures and their annotations."""
     packed = material.scenes
     return [packed, packed.with_suffix(".csv"), packed.with_name(ANNOTATIONS)] if packed else []
 
@@ -58,8 +57,8 @@ def draw_errors(material: Material, plot: Plot) -> Drawing:
         style.nothing(kinds, "no finished run")
         matrix.set_visible(False)
     return fig, (
-        "Detections from the score on at which F1 is best, at an IoU of 0.5. Left: detections of each kind, and objects "
-        f"that nothing points at, a run; dots: single runs ({material.n_seeds([entry])}, {material.n_tests([entry])}); lines: 95 % t "
+        "Detections from the score on at which F1 is best, at an IoU of 0.5. Left: detections of each kind, and "
+        f"objects that nothing points at, a run; dots: single runs ({material.n_runs([entry])}); lines: 95 % t "
         "interval. Right: objects by class (rows) against what they were taken for, summed over seeds; colour: share "
         "of the row."
     )
@@ -72,31 +71,27 @@ def _kinds(ax: Axes, counts: Sequence[Mapping[str, int]]) -> None:
         colour = style.RIGHT if kind == "correct" else style.WRONG
         ax.barh(-row, mean, height=0.55, color=colour, alpha=0.55)
         marks.interval(ax, (low, high), -row, style.INK, width=1.6)
-        marks.dots(ax, values, -row + 0.3, style.INK, size=3, alpha=0.6)
+        marks.dots(ax, values, -row + 0.3, style.INK, markersize=3, alpha=0.6)
         marks.remark(ax, f"{mean:.3g}", (np.nanmax([*values, high]), -row))
     marks.rows(ax, [words for words, _ in ERRORS.values()])
-    ax.set_xlabel("detections, or objects missed")
     ax.margins(x=0.14)
-    ax.set_xlim(left=0)
+    ax.set(xlabel="detections, or objects missed", xlim=(0, None))
 
 
 def _matrix(fig: Figure, ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
-    """The last row holds detections where nothing is, the last column objects that nothing was found on."""
+    """The last row counts detections where nothing is, the last column objects without a detection."""
     n = len(counts)
-    cells = marks.counted_cells(counts, most=ANNOTATED)
-    label = "share of the row (%)"
-    marks.heatmap(fig, ax, 100 * marks.shares(counts), cells, limits=(0, 100), shrink=0.8, label=label)
+    marks.confusion(fig, ax, counts, ANNOTATED, label="share of the row (%)", shrink=0.8)
     size = float(np.clip(120 / n, 4.2, 8.5))
     ax.set_xticks(range(n), [*classes, "not found"], rotation=40, ha="right", fontsize=size)
     ax.set_yticks(range(n), [*classes, "nothing"], fontsize=size)
-    ax.set_xlabel("found")
-    ax.set_ylabel("there")
+    ax.set(xlabel="found", ylabel="there")
     ax.axhline(n - 1.5, color="white", linewidth=2)
     ax.axvline(n - 1.5, color="white", linewidth=2)
 
 
 def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
-    """Curves at an IoU of 0.5 of the shown arm, of the classes it finds worst where there are many; areas beside them."""
+    """Curves at an IoU of 0.5, of the classes with the lowest area where there are many; areas beside them."""
     (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     details = [run.detail() for run in runs]
@@ -107,8 +102,12 @@ def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
         order = sorted(classes, key=lambda name: np.mean(_percentages(details, name, "AP50")))
         worst = [name for name in classes if name in order[:LINES]]
         colours = {name: style.colour(index) for index, name in enumerate(worst)}
+        recall = 100 * np.asarray(details[0]["recall"])
         for name, colour in colours.items():
-            _curve(curves, details, name, colour)
+            every = 100 * np.array([detail["precision"][name] for detail in details])  # (S, 101)
+            if len(every) > 1:
+                curves.plot(recall, every.T, linewidth=0.8, alpha=0.35, color=colour)
+            curves.plot(recall, every.mean(axis=0), linewidth=2.2, color=colour, label=name)
         curves.set(xlabel="recall (%)", ylabel="precision (%)", xlim=(0, 101), ylim=(0, 101))
         _areas(areas, details, order, colours)
         style.legend(fig, columns=4)
@@ -117,9 +116,9 @@ def draw_precision_recall(material: Material, plot: Plot) -> Drawing:
         areas.set_visible(False)
     fewer = f" The {LINES} classes with the lowest area are drawn." if len(classes) > LINES else ""
     return fig, (
-        f"Left: precision at each recall at an IoU of 0.5; thin: single runs ({material.n_seeds([entry])}, "
-        f"{material.n_tests([entry])}); bold: their mean.{fewer} Right: average precision, mean and 95 % t interval over "
-        "seeds alone; large: over IoU 0.5 to 0.95; small: at 0.5."
+        f"Left: precision at each recall at an IoU of 0.5; thin: single runs ({material.n_runs([entry])}); bold: their "
+        f"mean.{fewer} Right: average precision, mean and 95 % t interval over seeds alone; large: over IoU 0.5 to "
+        "0.95; small: at 0.5."
     )
 
 
@@ -127,28 +126,19 @@ def _percentages(details: Sequence[Mapping[str, Any]], name: str, metric: str) -
     return [100 * detail["by_class"][name][metric] for detail in details]
 
 
-def _curve(ax: Axes, details: Sequence[Mapping[str, Any]], name: str, colour: str) -> None:
-    recall = 100 * np.asarray(details[0]["recall"])
-    every: NDArray[np.float64] = 100 * np.array([detail["precision"][name] for detail in details])  # (S, 101)
-    if len(every) > 1:
-        ax.plot(recall, every.T, linewidth=0.8, alpha=0.35, color=colour)
-    ax.plot(recall, every.mean(axis=0), linewidth=2.2, color=colour, label=name)
-
-
 def _areas(ax: Axes, details: Sequence[Mapping[str, Any]], order: Sequence[str], colours: Mapping[str, str]) -> None:
     for row, name in enumerate(order):
         colour = colours.get(name, style.SOFT)
         for metric, size, aside in (("AP", 8, 0.0), ("AP50", 5, 0.25)):
             summary = student(_percentages(details, name, metric), 0.0, 100.0)
-            marks.estimate(ax, summary, row + aside, colour, width=2, size=size)
+            marks.estimate(ax, summary, row + aside, colour, width=2, markersize=size)
     ax.set_yticks(range(len(order)), [style.wrapped(name, 20) for name in order])
-    ax.set_xlabel("AP (large) and AP50 (small) (%)")
-    ax.set_xlim(left=0)
+    ax.set(xlabel="AP (large) and AP50 (small) (%)", xlim=(0, None))
     marks.without_rules(ax)
 
 
 def draw_detections(material: Material, plot: Plot) -> Drawing:
-    """Test images with objects, evenly spread, whatever came of them."""
+    """Test images with objects, evenly spread, whatever their detections."""
     return _images(material, plot, _spread, "evenly spread over the test set")
 
 
@@ -165,8 +155,8 @@ def _spread(images: Mapping[int, Judged]) -> list[int]:
 
 def _worst(images: Mapping[int, Judged]) -> list[int]:
     faults = {number: (image.n_missed, _n_wrong(image)) for number, image in images.items()}
-    numbers = [number for number in faults if any(faults[number])]
-    return sorted(numbers, key=lambda number: (*(-count for count in faults[number]), number))[:SHOWN]
+    worst = sorted((-missed, -wrong, number) for number, (missed, wrong) in faults.items() if missed or wrong)
+    return [number for _, _, number in worst[:SHOWN]]
 
 
 def _n_wrong(image: Judged) -> int:
@@ -176,32 +166,22 @@ def _n_wrong(image: Judged) -> int:
 def _images(material: Material, plot: Plot, choose: Callable[[Mapping[int, Judged]], list[int]], which: str) -> Drawing:
     (entry,) = members(material.study, plot)
     runs = material.finished(entry)
-    numbers: list[int] = []
-    if runs and material.scenes:
-        pictures = BoxedPictures(material.scenes, material.scenes.with_name(ANNOTATIONS), entry.test)
-        score = runs[0].detail()["errors"]["score"]
-        images = judge(pictures.truth, runs[0].detections(), score)
-        numbers = choose(images)
+    if not (runs and material.scenes):
+        return style.empty("no packed pictures" if runs else "no finished run", READING)
+    pictures = BoxedPictures(material.scenes, material.scenes.with_name(ANNOTATIONS), entry.test)
+    score = runs[0].detail()["errors"]["score"]
+    images = judge(pictures.truth, runs[0].detections(), score)
+    numbers = choose(images)
     if not numbers:
-        return style.empty(_why(material, entry), READING)
-    fig = _grid(numbers, images, pictures)
-    least = (
-        "all detections, none of which is right"
-        if score is None
-        else f"detections from a score of {100 * score:.0f} % on, where F1 is best"
-    )
-    caption = f"Test images of the first seed, {which}; {least}. {READING}"
-    return fig, caption
-
-
-def _why(material: Material, entry: Entry) -> str:
-    if not material.finished(entry):
-        return "no finished run"
-    return "no image to show" if material.scenes else "no packed pictures"
+        return style.empty("no image to show", READING)
+    least = "all detections, none of which is right"
+    if score is not None:
+        least = f"detections from a score of {100 * score:.0f} % on, where F1 is best"
+    return _grid(numbers, images, pictures), f"Test images of the first seed, {which}; {least}. {READING}"
 
 
 def _grid(numbers: Sequence[int], images: Mapping[int, Judged], pictures: BoxedPictures) -> Figure:
-    """Pairs of panels, row by row; a row is as high as its highest picture asks for."""
+    """Pairs of panels, row by row; a row is as high as its highest picture needs."""
     names = {category["id"]: category["name"] for category in pictures.truth["categories"]}
     rows = [numbers[start : start + ACROSS] for start in range(0, len(numbers), ACROSS)]
     scaled = {number: pictures.picture(number) for number in numbers}
@@ -220,8 +200,6 @@ def _grid(numbers: Sequence[int], images: Mapping[int, Judged], pictures: BoxedP
 
 
 def _pair(there: Axes, answer: Axes, image: Judged, picture: Any, scale: float, names: Mapping[int, str]) -> None:
-    for ax in (there, answer):
-        ax.imshow(picture, interpolation="nearest")
     for line, is_missed in image.objects:
         colour, dash = (style.WRONG, "--") if is_missed else (style.PALETTE[0], "-")
         _box(there, line["bbox"], scale, names[line["category_id"]], colour, linestyle=dash)
@@ -231,12 +209,11 @@ def _pair(there: Axes, answer: Axes, image: Judged, picture: Any, scale: float, 
             _box(answer, line["bbox"], scale, text, style.RIGHT)
         else:
             _box(answer, line["bbox"], scale, f"{text} ({ERRORS[kind][1]})", style.WRONG, below=True)
-    _head(there, f"{len(image.objects)} there, {image.n_missed} missed")
-    _head(answer, f"{len(image.detections)} found, {_n_wrong(image)} wrong")
-
-
-def _head(ax: Axes, text: str) -> None:
-    ax.set_title(text, fontsize=7.5, fontweight="normal", color=style.SOFT, pad=2)
+    missed = f"{len(image.objects)} there, {image.n_missed} missed"
+    wrong = f"{len(image.detections)} found, {_n_wrong(image)} wrong"
+    for ax, head in ((there, missed), (answer, wrong)):
+        ax.imshow(picture, interpolation="nearest")
+        ax.set_title(head, fontsize=7.5, fontweight="normal", color=style.SOFT, pad=2)
 
 
 def _box(

@@ -1,41 +1,44 @@
-"""Draw the figures of a study: the functions behind the kinds of `figures.registry`."""
+"""Drawing of a study's figures: the function behind each kind of `figures.registry`."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from florilegium.figures import (
-    arms,
-    attention,
-    attribution,
-    classifier,
-    curves,
-    detector,
-    generation,
-    nodes,
-    published,
-    style,
-)
+from florilegium.figures import arms, attention, attribution, classifier, curves, detector, generation, nodes, published
 from florilegium.figures.material import Material
-from florilegium.figures.registry import KINDS, Plot, planned
-from florilegium.figures.style import Drawing
+from florilegium.figures.registry import Plot, planned
+from florilegium.figures.style import Drawing, write
 
-# Modules, not functions: so the code hash of a stage takes each of them whole, and misses none that is looked up by name.
-MODULES = {
-    "arms": arms,
-    "attention": attention,
-    "attribution": attribution,
-    "classifier": classifier,
-    "curves": curves,
-    "detector": detector,
-    "generation": generation,
-    "nodes": nodes,
-    "published": published,
-}
-READ = (attention, attribution, classifier, detector, generation, nodes)
 DRAW: dict[str, Callable[[Material, Plot], Drawing]] = {
-    kind.name: getattr(MODULES[kind.module], f"draw_{kind.name}") for kind in KINDS.values()
+    "published": published.draw_published,
+    "leak": published.draw_leak,
+    "convergence": published.draw_convergence,
+    "rates": published.draw_rates,
+    "against": arms.draw_against,
+    "measured": arms.draw_measured,
+    "heatmap": arms.draw_heatmap,
+    "seeds": arms.draw_seeds,
+    "bars": arms.draw_bars,
+    "panels": curves.draw_panels,
+    "curves": curves.draw_curves,
+    "attention_maps": attention.draw_attention_maps,
+    "attention_depth": attention.draw_attention_depth,
+    "attention_rollout": attention.draw_attention_rollout,
+    "attention_nodes": nodes.draw_attention_nodes,
+    "attention_heads": nodes.draw_attention_heads,
+    "attention_change": nodes.draw_attention_change,
+    "attribution_scores": attribution.draw_attribution_scores,
+    "attribution_maps": attribution.draw_attribution_maps,
+    "generated": generation.draw_generated,
+    "recognised": generation.draw_recognised,
+    "confusion": classifier.draw_confusion,
+    "samples": classifier.draw_samples,
+    "precision_recall": detector.draw_precision_recall,
+    "errors": detector.draw_errors,
+    "detections": detector.draw_detections,
+    "misses": detector.draw_misses,
 }
+READ = (attention.sources, attribution.sources, classifier.sources, detector.sources, generation.sources, nodes.sources)
 
 
 def render(material: Material, out: Path) -> Iterator[Path]:
@@ -45,11 +48,11 @@ def render(material: Material, out: Path) -> Iterator[Path]:
 
 
 def draw(material: Material, plot: Plot, out: Path) -> Path:
-    """Draw one figure into `out`; its file."""
-    function = partial(DRAW[plot.kind], material, plot)
-    return style.write(out / f"{plot.name}.png", material.study, plot.question, function)
+    """Draw one figure into `out`; returns its file."""
+    drawing = partial(DRAW[plot.kind], material, plot)
+    return write(out / f"{plot.name}.png", plot.question, drawing, is_demo=material.study.rendered)
 
 
 def sources(material: Material) -> list[Path]:
     """The files that figures are drawn from beside the numbers of the runs."""
-    return [path for module in READ for path in module.sources(material)]
+    return [path for files_of in READ for path in files_of(material)]

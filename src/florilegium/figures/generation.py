@@ -1,4 +1,4 @@
-"""Figures of generated images: what they look like, and what quality costs."""
+"""Figures of generated images: examples of each set, and quality against the time that an image takes."""
 
 from pathlib import Path
 
@@ -21,10 +21,6 @@ def sources(material: Material) -> list[Path]:
     return [file for images in sets_of(material.study, material.runs) for file in images.files]
 
 
-def name_of(material: Material, images: Set) -> str:
-    return f"{material.label(images.entry)}: {images.name.replace('_', ' ')}"
-
-
 def draw_generated(material: Material, plot: Plot) -> Drawing:
     """A row a set: the first images of each class, from the first seed."""
     sets = list(sets_of(material.study, material.runs))
@@ -34,10 +30,10 @@ def draw_generated(material: Material, plot: Plot) -> Drawing:
     axes = fig.subplots(len(sets), 1, squeeze=False)[:, 0]
     for ax, images in zip(axes, sets, strict=True):
         _strip(ax, images)
-        ax.set_title(name_of(material, images), fontsize=9)
+        ax.set_title(_name(material, images), fontsize=9)
     return fig, (
-        f"The first {EACH} images of each class that were drawn; none was chosen. A row is one set of one generator, of "
-        "its first seed."
+        f"The first {EACH} images of each class that were drawn; none was chosen. A row is one set of one generator, "
+        "of its first seed."
     )
 
 
@@ -45,16 +41,15 @@ def _strip(ax: Axes, of: Set) -> None:
     images = np.load(of.folders[0] / "samples.npy", mmap_mode="r")
     labels = pd.read_csv(of.folders[0] / "samples.csv", dtype=str)["class"]
     classes = list(dict.fromkeys(labels))[:CLASSES]
-    chosen = [np.flatnonzero(labels == name)[:EACH] for name in classes]
     side = images.shape[1]
     gap = max(1, side // 16)
-    strip = np.full((side, len(classes) * (EACH * (side + gap) + 2 * gap), 3), 255, np.uint8)
-    for number, rows in enumerate(chosen):
-        left = number * (EACH * (side + gap) + 2 * gap)
-        for place, row in enumerate(rows):
-            strip[:, left + place * (side + gap) : left + place * (side + gap) + side] = images[row]
-    ax.imshow(strip, interpolation="nearest")
     width = EACH * (side + gap) + 2 * gap
+    strip = np.full((side, len(classes) * width, 3), 255, np.uint8)
+    for number, name in enumerate(classes):
+        for place, row in enumerate(np.flatnonzero(labels == name)[:EACH]):
+            left = number * width + place * (side + gap)
+            strip[:, left : left + side] = images[row]
+    ax.imshow(strip, interpolation="nearest")
     names = [name.replace("_", "\n") for name in classes]
     ax.set_xticks([(n + 0.5) * width - 1.5 * gap for n in range(len(classes))], names, fontsize=7.5)
     ax.tick_params(length=0)
@@ -64,27 +59,29 @@ def _strip(ax: Axes, of: Set) -> None:
         spine.set_visible(False)
 
 
+def _name(material: Material, images: Set) -> str:
+    return f"{material.label(images.entry)}: {images.name.replace('_', ' ')}"
+
+
 def draw_recognised(material: Material, plot: Plot) -> Drawing:
-    """How many images a judge recognises, against the seconds that one takes to draw."""
+    """The share of images that a judge recognises, against the seconds that one takes to draw."""
     sets = [s for s in sets_of(material.study, material.runs) if s.entry.samples and s.entry.samples.judge]
     if not sets:
         return style.empty("no generated images", "")
     fig = style.figure(3.8)
     ax = fig.subplots()
     for number, images in enumerate(sets):
-        mean, low, high = (100 * v for v in recognised(images.judged()))
+        mean, low, high = recognised(images.judged())
         seconds = float(np.mean([1 / cost["images_per_second"] for cost in images.costs()]))
-        label = name_of(material, images)
-        marks.estimate(ax, (mean, low, high), seconds, style.colour(number), upright=True, label=label)
+        label, summary = _name(material, images), (100 * mean, 100 * low, 100 * high)
+        marks.estimate(ax, summary, seconds, style.colour(number), upright=True, label=label)
     ax.set_xscale("log")
     ax.margins(x=0.15)
-    ax.set_ylim(0, 100)
-    ax.set_xlabel("seconds an image")
-    ax.set_ylabel("recognised by a classifier\nof real images (%)")
+    ax.set(xlabel="seconds an image", ylabel="recognised by a classifier\nof real images (%)", ylim=(0, 100))
     style.legend(fig)
     entries = list({s.entry.key: s.entry for s in sets}.values())
     return fig, (
-        f"Dots: mean over {material.n_seeds(entries)}; bars: 95 % interval (over seeds; of one: Wilson's over its images). "
-        "Seconds are those of the hardware that drew them. An image that is recognised need not be new: the table "
-        "counts copies."
+        f"Dots: mean over {material.n_seeds(entries)}; bars: 95 % interval (over seeds; of one: Wilson's over its "
+        "images). Seconds are those of the hardware that drew them. An image that is recognised need not be new: the "
+        "table counts copies."
     )

@@ -1,4 +1,4 @@
-"""All that the figures of one study are drawn from."""
+"""The material of a study's figures: its runs and tables, with the sums and words that captions share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from florilegium.figures.style import INTERVAL
 from florilegium.report.runs import NOWHERE, Run, finite, over_seeds
 from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Key, Study, labels
@@ -18,9 +19,9 @@ class Material:
     Attributes:
         classes: class names in label order, by data set.
         pixels: packed images (`pixels<size>.npy`, its `.csv` beside it), by data set.
+        words: names in words of classes whose name is a code, by data set and class.
         scenes: packed pictures of the arm whose detections are shown (`scenes<packing>.npy`, its `.csv` and
             `annotations.json` beside it).
-        words: what people call a class whose name is a code, by data set and class.
     """
 
     study: Study
@@ -34,7 +35,7 @@ class Material:
     scenes: Path | None = None
 
     def called(self, dataset: str) -> list[str]:
-        """What people call the classes of a data set, in label order: the first of several words."""
+        """Names for people of the classes of a data set, in label order: the first of several words."""
         words = self.words.get(dataset, {})
         names = (words.get(name, name) for name in self.classes.get(dataset, ()))
         return [name.split(",")[0].replace("_", " ") for name in names]
@@ -48,16 +49,15 @@ class Material:
 
     def first_seeds(self, entries: Sequence[Entry], stage: str, file: str) -> dict[str, tuple[Entry, Path]]:
         """The folder where `stage` left its `file` of each arm's first seed, by the arm's name for people."""
-        folders = {}
-        for entry in entries:
-            for run in self.runs[entry.key]:
-                folder = run.folder / stage
-                if run.seed == entry.seeds[0] and (folder / file).is_file():
-                    folders[self.label(entry) + (" (diverged)" if run.diverged else "")] = entry, folder
-        return folders
+        return {
+            self.label(entry) + (" (diverged)" if run.diverged else ""): (entry, run.folder / stage)
+            for entry in entries
+            for run in self.runs[entry.key]
+            if run.seed == entry.seeds[0] and (run.folder / stage / file).is_file()
+        }
 
     def summary(self, metric: str, entry: Entry) -> Interval:
-        """Mean and interval of a metric of an arm; of its scores those that its table says."""
+        """Mean and interval of a metric of an arm; of its scores those of the table."""
         if metric not in entry.scoring.scores:
             return over_seeds(metric, self.runs[entry.key])
         table = self.scores
@@ -67,9 +67,8 @@ class Material:
 
     def not_alike(self, entries: Sequence[Entry]) -> str:
         """A warning for captions where published numbers stand beside arms that are not what was published."""
-        is_warned = any(entry.departures for entry in entries)
         warning = "Published numbers are of something else than was run here: the table says what differs. "
-        return warning if is_warned else ""
+        return warning if any(entry.departures for entry in entries) else ""
 
     def n_tests(self, entries: Sequence[Entry]) -> str:
         """`340 test images`, or a range where the arms differ."""
@@ -78,6 +77,14 @@ class Material:
     def n_seeds(self, entries: Sequence[Entry]) -> str:
         """`3 seeds`, or a range where the arms differ."""
         return _range({len(self.finished(entry)) for entry in entries} - {0}, "seed")
+
+    def n_runs(self, entries: Sequence[Entry]) -> str:
+        """`3 seeds, 340 test images`."""
+        return f"{self.n_seeds(entries)}, {self.n_tests(entries)}"
+
+    def reading(self, entries: Sequence[Entry]) -> str:
+        """The explanation of dots and bars, for captions; without a full stop."""
+        return f"Small dots: single runs ({self.n_runs(entries)}); large: mean; bars: {INTERVAL}"
 
 
 def _range(counts: set[int], unit: str) -> str:

@@ -1,6 +1,7 @@
 """Attention over the nodes of a ResNet in pictures: of one run, and of all arms of a study together."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ NODE_NOTE = (
 )
 NUMBER_NOTE = (
     "S: entropy of a row as a share of that of uniform attention. Q: part of the weight that moves with the node that "
-    "asks, 0 where all ask alike; I: with the image, 0 where all images are treated alike. 1st: of {images} test images, those in which all nodes "
-    "take most from the same node."
+    "asks, 0 where all ask alike; I: with the image, 0 where all images are treated alike. 1st: of {images} test "
+    "images, those in which all nodes take most from the same node."
 )
 COLUMN = 0.85  # inches
 TALLEST = 1.25  # inches of a row: four squares need no more
@@ -34,30 +35,32 @@ PANELS = {
 }
 
 
-def draw(attended: AttendedNodes, folder: Path, label: style.Label, place: str) -> Iterator[Path]:
-    """Write `nodes.png` of one run into `folder`; `place` says which run. Yields its path."""
+# Of one run
+
+
+def draw(attended: AttendedNodes, folder: Path, is_demo: bool, place: str) -> Iterator[Path]:
+    """Write `nodes.png` of the run that `place` names into `folder`. Yields its path."""
     question = f"What each quarter attends to: {place}"
-    yield style.write(folder / "nodes.png", label, question, lambda: _nodes(attended))
+    yield style.write(folder / "nodes.png", question, partial(_nodes, attended), is_demo=is_demo)
 
 
 def _nodes(attended: AttendedNodes) -> Drawing:
-    """A row a shown image, a column a head; at last the mean over all images."""
+    """A row an image, a column a head; in the last row the mean over all images."""
     count, heads = attended.maps.shape[:2]
+    images = int(attended.table["n_images"].iloc[0])
     largest = largest_in([attended.maps, attended.mean])
     fig = style.figure((count + 1) * COLUMN + 0.9, max(style.WIDTH, (heads + 2) * COLUMN))
     grid = fig.subplots(count + 1, heads + 2, squeeze=False)
-    for row, image, weights in zip(grid, attended.images, attended.maps, strict=False):
+    for row, image in zip(grid, attended.images, strict=False):
         marks.picture(row[0], image)
+    grid[-1][0].set_axis_off()
+    for row, weights in zip(grid, [*attended.maps, attended.mean], strict=True):
         for ax, map_ in zip(row[1:], with_mean(weights), strict=True):
             add_map(ax, map_, largest)
-    grid[-1][0].set_axis_off()
-    for ax, map_ in zip(grid[-1][1:], with_mean(attended.mean), strict=True):
-        add_map(ax, map_, largest)
     for ax, name in zip(grid[0][1:], ["mean", *(f"head {head}" for head in range(heads))], strict=True):
         marks.heading(ax, name)
     for ax, row in zip(grid[-1][2:], attended.table.to_dict("records"), strict=True):
         ax.set_xlabel(numbers(row), fontsize=6.5)
-    images = int(attended.table["n_images"].iloc[0])
     grid[-1][1].set_ylabel(f"{images} images", fontsize=7.5)
     note = f"{node_note([attended], largest)} Last row: means over {images} images. {NUMBER_NOTE.format(images=images)}"
     return fig, note
@@ -70,9 +73,8 @@ def numbers(row: Mapping[str, float]) -> str:
 
 
 def node_note(runs: Sequence[AttendedNodes], largest: float) -> str:
-    """How to read the maps of these networks, whose darkest square stands for `largest`."""
-    even = runs[0].table["diagonal_uniform"].iloc[0]
-    return NODE_NOTE.format(largest=largest, even=even)
+    """The explanation of the maps of these networks, whose darkest square stands for `largest`."""
+    return NODE_NOTE.format(largest=largest, even=runs[0].table["diagonal_uniform"].iloc[0])
 
 
 def largest_in(maps: Iterable[NDArray[np.floating]]) -> float:
@@ -100,18 +102,21 @@ def add_map(ax: Axes, weights: NDArray[np.float64], largest: float) -> None:
     marks.framed(ax)
 
 
-def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
-    """The folder of the attention of each arm's first seed, by the arm's name for people."""
-    return material.first_seeds(with_nodes(material.study), "attention", NODE_FILES[0])
+# Of all arms
+
+
+def attended_of(material: Material) -> dict[str, AttendedNodes]:
+    """The attention of each arm's first seed, by the arm's name for people."""
+    return {name: AttendedNodes.load(folder) for name, (_, folder) in _folders(material).items()}
 
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of nodes are drawn from."""
-    return [folder / file for _, folder in folders(material).values() for file in NODE_FILES]
+    return [folder / file for _, folder in _folders(material).values() for file in NODE_FILES]
 
 
-def attended_of(material: Material) -> dict[str, AttendedNodes]:
-    return {name: AttendedNodes.load(folder) for name, (_, folder) in folders(material).items()}
+def _folders(material: Material) -> dict[str, tuple[Entry, Path]]:
+    return material.first_seeds(with_nodes(material.study), "attention", NODE_FILES[0])
 
 
 def draw_attention_nodes(material: Material, plot: Plot) -> Drawing:
@@ -120,20 +125,18 @@ def draw_attention_nodes(material: Material, plot: Plot) -> Drawing:
     if not arms:
         return style.empty()
     columns = max(4, *(len(attended.images) for attended in arms.values()))
-    fig = style.figure((len(arms) + 1) * min(marks.row_height(columns, 0.1), TALLEST))
-    grid = fig.subplots(len(arms) + 1, columns, squeeze=False)
+    fig, (first, *rows) = marks.picture_rows(len(arms) + 1, columns, 0.1, TALLEST)
     largest = largest_in(with_mean(weights)[0] for a in arms.values() for weights in a.maps)
-    for ax, image in zip(grid[0], next(iter(arms.values())).images, strict=False):
+    for ax, image in zip(first, next(iter(arms.values())).images, strict=False):
         marks.picture(ax, image)
-    marks.name_row(grid[0][0], "test images")
-    for row, (name, attended) in zip(grid[1:], arms.items(), strict=True):
+    marks.name_row(first[0], "test images")
+    for row, (name, attended) in zip(rows, arms.items(), strict=True):
         for ax, weights in zip(row, attended.maps, strict=False):
             add_map(ax, with_mean(weights)[0], largest)
         marks.name_row(row[0], name)
     for ax in fig.axes:
         ax.set_axis_on() if ax.images else ax.set_axis_off()
-    note = node_note([*arms.values()], largest)
-    return fig, f"First seed, mean over heads. {note}"
+    return fig, f"First seed, mean over heads. {node_note([*arms.values()], largest)}"
 
 
 def draw_attention_heads(material: Material, plot: Plot) -> Drawing:
@@ -142,15 +145,14 @@ def draw_attention_heads(material: Material, plot: Plot) -> Drawing:
     if not arms:
         return style.empty()
     columns = max(4, *(len(attended.mean) for attended in arms.values()))
-    fig = style.figure(len(arms) * marks.row_height(columns, 0.6))
+    fig, grid = marks.picture_rows(len(arms), columns, 0.6)
     largest = largest_in(attended.mean for attended in arms.values())
-    for row, (name, attended) in zip(fig.subplots(len(arms), columns, squeeze=False), arms.items(), strict=True):
-        for ax, weights, head in zip(row, attended.mean, attended.table.to_dict("records"), strict=False):
+    for row, (name, attended) in zip(grid, arms.items(), strict=True):
+        heads = attended.table.to_dict("records")
+        for ax, (weights, head) in marks.each(row, zip(attended.mean, heads, strict=True)):
             add_map(ax, weights.astype(float), largest)
             marks.heading(ax, f"head {head['head']}")
             ax.set_xlabel(numbers(head), fontsize=7)
-        for ax in row[len(attended.mean) :]:
-            ax.set_axis_off()
         marks.name_row(row[0], name)
     images = either(attended.table["n_images"].iloc[0] for attended in arms.values())
     note = f"{node_note([*arms.values()], largest)} {NUMBER_NOTE.format(images=images)}"
@@ -164,21 +166,19 @@ def draw_attention_change(material: Material, plot: Plot) -> Drawing:
         return style.empty()
     fig = style.figure(1.2 + 0.36 * len(arms))
     axes = fig.subplots(1, len(PANELS), sharey=True)
-    rows = range(len(arms))
     for ax, (column, (title, unit)) in zip(axes, PANELS.items(), strict=True):
-        for row, attended in zip(rows, arms.values(), strict=True):
+        for row, attended in enumerate(arms.values()):
             heads = attended.table[column]
             ax.plot(heads, [row] * len(heads), "o", markersize=4, alpha=0.4, color=style.colour(0), mew=0)
             ax.plot(heads.mean(), row, "|", markersize=15, mew=2.2, color=style.colour(1))
         ax.set_title(title, fontsize=9)
-        ax.set_xlabel(unit)
-        ax.set_xlim(-0.03, 1.03 if column in ("entropy_share", "same_first") else None)
-    axes[0].set_yticks(rows, [style.wrapped(name, 30) for name in arms])
+        ax.set(xlabel=unit, xlim=(-0.03, 1.03 if column in ("entropy_share", "same_first") else None))
+    axes[0].set_yticks(range(len(arms)), [style.wrapped(name, 30) for name in arms])
     axes[0].set_ylim(len(arms) - 0.5, -0.5)
     images = either(attended.table["n_images"].iloc[0] for attended in arms.values())
     return fig, (
         f"Dots: heads; bars: their mean; first seed, over {images} test images. Static attention has all nodes take "
         "most from the same node in every image (Brody et al. 2022, definition 3.1), as graph attention must whose "
-        "activation rises throughout; weight that moves is the total variation from the mean row of the image, and from "
-        "the mean over images."
+        "activation rises throughout; weight that moves is the total variation from the mean row of the image, and "
+        "from the mean over images."
     )

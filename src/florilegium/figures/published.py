@@ -1,4 +1,4 @@
-"""What the studies claim: our scores beside the published ones, the leak, the speed of convergence, the fine-tuning rate."""
+"""The claims of a study: its scores beside the published ones, the leak, the convergence, the fine-tuning rate."""
 
 from math import isfinite
 
@@ -10,9 +10,9 @@ from matplotlib.ticker import MaxNLocator
 from florilegium.config.metrics import EPOCHS, SCORES, SCORING, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.registry import CONVERGENCE_ROLES, Plot, members
+from florilegium.figures.registry import Plot, members
 from florilegium.figures.style import Drawing
-from florilegium.report.comparison import differences_of, shown
+from florilegium.report.comparison import difference_row, is_significant
 from florilegium.report.runs import value
 from florilegium.report.study import LEAKY, Entry, labels
 from florilegium.report.tables import equals, judged, measured, p_value, points
@@ -33,9 +33,12 @@ def draw_published(material: Material, plot: Plot) -> Drawing:
     entries = members(material.study, plot)
     fig = style.figure(1.0 + 0.46 * max(len(rows), 2))
     ax = fig.subplots()
+    texts = []
     for row in rows.itertuples():
         _row(ax, row, -row.Index)
-    marks.rows(ax, [_label(names[(row.experiment, row.arm)], row.metric) for row in rows.itertuples()])
+        name = style.wrapped(names[(row.experiment, row.arm)], 46)
+        texts.append(name if row.metric in MAIN else f"{name}\n{WORDS[row.metric]}")
+    marks.rows(ax, texts)
     ax.set_xlabel(f"{' or '.join(dict.fromkeys(entry.scoring.axis for entry in entries))} (%)")
     ax.set_xlim(*_limits(rows))
     marks.key(ax, mean="ours, 95 % interval", has_band=True)
@@ -47,27 +50,22 @@ def draw_published(material: Material, plot: Plot) -> Drawing:
         which = "All" if not_alike.all() else "Some"
         warning = f"{which} bands are of something else than was run here, and no target: the table says what differs. "
     return fig, (
-        f"{warning}{style.INTERVAL}; {material.n_seeds(arms)}. "
-        f"{material.n_tests(arms)}. Rows without a band have no published score."
+        f"{warning}{style.INTERVAL}; {material.n_seeds(arms)}. {material.n_tests(arms)}. Rows without a band have no "
+        "published score."
     )
 
 
 def _row(ax: Axes, row: pd.Series, y: float) -> None:
     colour = COLOURS.get(row.verdict, style.INK)
+    numbers = ""
     if isfinite(row.published_low):
         marks.band(ax, 100 * row.published_low, 100 * row.published_high, y, 0.31)
     if isfinite(row.mean):
-        summary = 100 * row.mean, 100 * row.ci_low, 100 * row.ci_high
-        marks.estimate(ax, summary, y, colour, size=7.5)
-    numbers = measured(row.metric, row.mean, row.ci_low, row.ci_high) if isfinite(row.mean) else ""
+        marks.estimate(ax, (100 * row.mean, 100 * row.ci_low, 100 * row.ci_high), y, colour, markersize=7.5)
+        numbers = measured(row.metric, row.mean, row.ci_low, row.ci_high)
     verdict = "\n".join(filter(None, (numbers, judged(row.verdict, row.published_low))))
     colour = colour if row.verdict in COLOURS else style.SOFT
     marks.remark(ax, verdict, (1, y), gap=8, at_edge=True, color=colour, linespacing=1.3)
-
-
-def _label(name: str, metric: str) -> str:
-    text = style.wrapped(name, 46)
-    return text if metric in MAIN else f"{text}\n{WORDS[metric]}"
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
@@ -88,66 +86,62 @@ def draw_leak(material: Material, plot: Plot) -> Drawing:
     for index, (leaky, clean) in enumerate(leaks):
         _slope(slopes, material, leaky, clean, style.colour(index))
         _effect(forest, material, leaky, -index, style.colour(index))
-    slopes.set_title("Each line is a seed")
     slopes.set_xticks([0, 1], ["clean", "leaky"])
-    slopes.set_xlim(-0.25, 1.25)
-    slopes.set_ylabel("test top-1 accuracy (%)")
+    slopes.set(title="Each line is a seed", ylabel="test top-1 accuracy (%)", xlim=(-0.25, 1.25))
     slopes.grid(axis="x", visible=False)
-    forest.set_title("Leaky minus clean")
     forest.axvline(0, color=style.SOFT, linewidth=1)
+    targets = [style.wrapped(leaky.dataset.replace("_", " "), 18) for leaky, _ in leaks]
+    forest.set_yticks([-i for i in range(len(leaks))], targets)
+    forest.set(title="Leaky minus clean", xlabel="percentage points of test accuracy")
     forest.set_ylim(-len(leaks) + 0.35, 0.65)
-    forest.set_yticks([-i for i in range(len(leaks))], [_target(leaky) for leaky, _ in leaks])
-    forest.set_xlabel("percentage points of test accuracy")
     forest.grid(axis="y", visible=False)
     arms = [entry for pair in leaks for entry in pair]
     return fig, (
-        f"Leaky: pretrained on pictures that the test set shows again; clean: without them. {material.n_seeds(arms)}, "
-        f"{material.n_tests(arms)}. Dot and bar: mean paired difference and its 95 % interval, over seeds and "
-        f"images both; p adjusted for the study's {len(material.differences)} tests."
+        f"Leaky: pretrained on pictures that the test set shows again; clean: without them. {material.n_runs(arms)}. "
+        "Dot and bar: mean paired difference and its 95 % interval, over seeds and images both; p adjusted for the "
+        f"study's {len(material.differences)} tests."
     )
-
-
-def _target(entry: Entry) -> str:
-    return style.wrapped(entry.dataset.replace("_", " "), 18)
 
 
 def _slope(ax: Axes, material: Material, leaky: Entry, clean: Entry, colour: str) -> None:
     accuracy = [{run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for e in (clean, leaky)]
-    both = sorted(accuracy[0].keys() & accuracy[1].keys())
-    if not both:
-        return
-    ends = np.array([[arm[seed] for seed in both] for arm in accuracy])  # (2, seeds)
-    ax.plot([0, 1], ends, color=colour, alpha=0.45, linewidth=1.2, marker="o", markersize=4)
-    ax.plot([0, 1], ends.mean(axis=1), color=colour, linewidth=3, marker="o", markersize=7)
+    if both := sorted(accuracy[0].keys() & accuracy[1].keys()):
+        ends = np.array([[arm[seed] for seed in both] for arm in accuracy])  # (2, seeds)
+        ax.plot([0, 1], ends, color=colour, alpha=0.45, linewidth=1.2, marker="o", markersize=4)
+        ax.plot([0, 1], ends.mean(axis=1), color=colour, linewidth=3, marker="o", markersize=7)
 
 
 def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -> None:
-    test = differences_of(material.differences, entry)
+    test = difference_row(material.differences, entry)
     if test is None:
         ax.text(0, y, "  no paired test", va="center", color=style.SOFT)
         return
     summary = 100 * test.difference, 100 * test.ci_low, 100 * test.ci_high
     marks.estimate(ax, summary, y, colour, width=3)
     remark = f"{points(test.difference)} points, p {equals(p_value(test.p_adjusted))}"
-    if not shown(test):
+    if not is_significant(test):
         remark += f": none shown (detectable: {points(test.detectable).removeprefix('+')})"
     ax.annotate(remark, (summary[0], y), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=9)
 
 
 def draw_convergence(material: Material, plot: Plot) -> Drawing:
-    """Epochs until 90 % of an arm's own final validation accuracy."""
-    entries = [e for e in _learners(material) if isfinite(material.summary(EPOCHS, e)[0])]
+    """Epochs until 90 % of an arm's own final validation accuracy: of all arms without a leak, or in a large study of
+    those that differ in their first weights alone."""
+    entries = [e for e in material.study.entries if e.role in ("scratch", "transfer") and e.arm != LEAKY]
+    if len(entries) > MANY:
+        pairs = {entry.key for pair in material.study.gains() for entry in pair}
+        entries = [entry for entry in entries if entry.key in pairs]
+    entries = [entry for entry in entries if isfinite(material.summary(EPOCHS, entry)[0])]
     fig = style.figure(1.3 + 0.5 * max(len(entries), 2))
     ax = fig.subplots()
     for row, entry in enumerate(entries):
         colour = style.PALETTE[1] if entry.role == "scratch" else style.PALETTE[0]
         marks.estimate(ax, material.summary(EPOCHS, entry), -row, colour, width=3)
         seeds = [value(run, EPOCHS) for run in material.finished(entry)]
-        marks.dots(ax, seeds, -row + 0.22, colour, size=4.5, alpha=0.6, clip_on=False)
+        marks.dots(ax, seeds, -row + 0.22, colour, markersize=4.5, alpha=0.6, clip_on=False)
     if entries:
         marks.rows(ax, [style.wrapped(material.label(e)) for e in entries])
-        ax.set_xlim(left=0)
-        ax.set_xlabel("epochs of training on the target")
+        ax.set(xlabel="epochs of training on the target", xlim=(0, None))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.plot([], [], "o", color=style.PALETTE[1], label="from scratch")
         ax.plot([], [], "o", color=style.PALETTE[0], label="transferred")
@@ -155,19 +149,10 @@ def draw_convergence(material: Material, plot: Plot) -> Drawing:
     else:
         style.nothing(ax, "no finished run with a validation split")
     return fig, (
-        f"Epochs until the validation accuracy first reaches 90 % of the same run's last. Small dots: single runs "
+        "Epochs until the validation accuracy first reaches 90 % of the same run's last. Small dots: single runs "
         f"({material.n_seeds(entries)}); large: mean and 95 % t interval over seeds. Every arm is held against its own "
         "end, so read this beside the accuracy. Epochs spent on pretraining do not count."
     )
-
-
-def _learners(material: Material) -> list[Entry]:
-    """All arms without a leak, or in a large study those that differ in their first weights alone."""
-    entries = [e for e in material.study.entries if e.role in CONVERGENCE_ROLES and e.arm != LEAKY]
-    if len(entries) <= MANY:
-        return entries
-    pairs = {e.key for pair in material.study.gains() for e in pair}
-    return [e for e in entries if e.key in pairs]
 
 
 def draw_rates(material: Material, plot: Plot) -> Drawing:
@@ -177,37 +162,33 @@ def draw_rates(material: Material, plot: Plot) -> Drawing:
     ax = fig.subplots()
     for index, family in enumerate(families):
         aside = 1.13 ** (index - (len(families) - 1) / 2)  # families stand side by side
-        _rate_curve(ax, material, family, style.colour(index), aside)
+        _family(ax, material, family, style.colour(index), aside)
     arms = [entry for family in families for entry in family]
     rates = {entry.rate: f"{entry.rate:.4g}\n{entry.lr_factor:g}×" for entry in arms}
     ax.set_xscale("log")
     ax.set_xticks(sorted(rates), [rates[lr] for lr in sorted(rates)])
     ax.set_xticks([], minor=True)
     ax.margins(x=0.12)
-    ax.set_xlabel("learning rate, and its ratio to the baseline's")
-    ax.set_ylabel("test top-1 accuracy (%)")
+    ax.set(xlabel="learning rate, and its ratio to the baseline's", ylabel="test top-1 accuracy (%)")
     if len(families) > 1:
         style.legend(fig)
     return fig, (
-        f"Small dots: single runs ({material.n_seeds(arms)}, {material.n_tests(arms)}); large: mean; bars: "
-        f"{style.INTERVAL}. These are test accuracies, shown to answer the study's claim; no rate was "
-        "chosen by them."
+        f"{material.reading(arms)}. These are test accuracies, shown to answer the study's claim; no rate was chosen "
+        "by them."
     )
 
 
-def _rate_curve(ax: Axes, material: Material, family: list[Entry], colour: str, aside: float) -> None:
-    """The arms of one family, joined, each a little aside of its rate by this factor."""
+def _family(ax: Axes, material: Material, family: list[Entry], colour: str, aside: float) -> None:
+    """Arms that differ in the rate alone, joined, each a little aside of its rate by this factor."""
     means: list[tuple[float, float]] = []
     for entry in family:
         main, x = entry.scoring.main, entry.rate * aside
         mean, low, high = (100 * v for v in material.summary(main, entry))
-        if not isfinite(mean):
-            continue
-        scores = [100 * run.metrics[main] for run in material.finished(entry)]
-        marks.dots(ax, scores, x * 1.045, colour, upright=True, alpha=0.5)
-        marks.estimate(ax, (mean, low, high), x, colour, upright=True)
-        means.append((x, mean))
+        if isfinite(mean):
+            scores = [100 * run.metrics[main] for run in material.finished(entry)]
+            marks.dots(ax, scores, x * 1.045, colour, upright=True, alpha=0.5)
+            marks.estimate(ax, (mean, low, high), x, colour, upright=True)
+            means.append((x, mean))
     if means:
         label = material.label(family[[e.lr_factor for e in family].index(1.0)])
-        x_values, y_values = zip(*means, strict=True)
-        ax.plot(x_values, y_values, color=colour, linewidth=1, alpha=0.6, label=label)
+        ax.plot(*zip(*means, strict=True), color=colour, linewidth=1, alpha=0.6, label=label)

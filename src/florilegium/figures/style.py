@@ -1,14 +1,13 @@
 """One look for every figure: colours, type, title, caption, and the badge of a demo.
 
-Figures are made without pyplot, so there is no global state, and are saved with nothing in them that
-changes from day to day.
+Figures are made without pyplot, so there is no global state, and equal content is saved as equal bytes.
 """
 
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -53,16 +52,16 @@ RC: Any = {
     "lines.solid_capstyle": "round",
     "savefig.facecolor": "white",
 }
-
-
 Drawing = tuple[Figure, str]  # a figure, and the caption that goes under it
 
 
-class Label(Protocol):
-    """What a figure says of its origin: a study, or whatever else knows whether its pictures are a demo's."""
-
-    @property
-    def rendered(self) -> bool: ...
+def write(path: Path, question: str, draw: Callable[[], Drawing], *, is_demo: bool) -> Path:
+    """Draw a figure and write it, with its question above and its caption below, to `path`, which is returned."""
+    with applied():
+        fig, caption = draw()
+        frame(fig, question, caption, is_demo=is_demo)
+        save(fig, path)
+    return path
 
 
 @contextmanager
@@ -70,6 +69,44 @@ def applied() -> Iterator[None]:
     """Draw and save inside this context."""
     with mpl.rc_context(RC):
         yield
+
+
+def frame(fig: Figure, question: str, caption: str, *, is_demo: bool) -> None:
+    """Put the question above the drawing, the caption below it, and a badge on a demo: last, since it measures what was
+    drawn."""
+    left, bottom, top = _extent(fig)
+    width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
+    room = width - (0.9 if is_demo else 0)
+    fig.text(
+        left, top + 0.16 * inch, textwrap.fill(question, int(room * 9)),
+        ha="left", va="bottom", fontsize=13, fontweight="bold",
+    )  # fmt: skip
+    fig.text(
+        left, bottom - 0.16 * inch, textwrap.fill(caption, int(width * 16)),
+        ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
+    )  # fmt: skip
+    if is_demo:
+        fig.text(
+            1.0, top + 0.2 * inch, "DEMO", ha="right", va="bottom", fontsize=10,
+            fontweight="bold", color="white", bbox={"boxstyle": "round,pad=0.4", "fc": "#B45309", "ec": "none"},
+        )  # fmt: skip
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a PNG that is equal to the byte for equal content; nothing is clipped."""
+    box = fig.get_tightbbox().padded(MARGIN)
+    with atomic(path) as temporary:
+        fig.savefig(temporary, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})
+
+
+def _extent(fig: Figure) -> tuple[float, float, float]:
+    """Left, bottom and top of what is drawn, as fractions of the figure; settles the axes' places."""
+    engine = fig.get_layout_engine()
+    if engine is not None:
+        engine.execute(fig)
+        fig.set_layout_engine("none")  # what is added from now on lies outside the axes
+    box = fig.get_tightbbox()  # inches
+    return box.x0 / fig.get_figwidth(), box.y0 / fig.get_figheight(), box.y1 / fig.get_figheight()
 
 
 def figure(height: float, width: float = WIDTH) -> Figure:
@@ -81,8 +118,9 @@ def colour(index: int) -> str:
     return PALETTE[index % len(PALETTE)]
 
 
-def dashes(index: int) -> str:
-    return DASHES[index // len(PALETTE) % len(DASHES)]
+def line(index: int) -> dict[str, Any]:
+    """Colour and dashes of a line, so that more lines than colours can be told apart."""
+    return {"color": colour(index), "linestyle": DASHES[index // len(PALETTE) % len(DASHES)]}
 
 
 def legend(fig: Figure, columns: int = 2) -> None:
@@ -90,39 +128,6 @@ def legend(fig: Figure, columns: int = 2) -> None:
     left, bottom, _ = _extent(fig)
     anchor = (left, bottom - 0.1 / fig.get_figheight())
     fig.legend(loc="upper left", bbox_to_anchor=anchor, ncols=columns, borderpad=0, borderaxespad=0, handlelength=2.6)
-
-
-def frame(fig: Figure, label: Label, question: str, caption: str) -> None:
-    """Put the question above the drawing, the caption below it, and a badge on a demo.
-
-    Call it last: it measures what was drawn.
-    """
-    left, bottom, top = _extent(fig)
-    width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
-    room = width - (0.9 if label.rendered else 0)
-    fig.text(
-        left, top + 0.16 * inch, textwrap.fill(question, int(room * 9)),
-        ha="left", va="bottom", fontsize=13, fontweight="bold",
-    )  # fmt: skip
-    fig.text(
-        left, bottom - 0.16 * inch, textwrap.fill(caption, int(width * 16)),
-        ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
-    )  # fmt: skip
-    if label.rendered:
-        fig.text(
-            1.0, top + 0.2 * inch, "DEMO", ha="right", va="bottom", fontsize=10,
-            fontweight="bold", color="white", bbox={"boxstyle": "round,pad=0.4", "fc": "#B45309", "ec": "none"},
-        )  # fmt: skip
-
-
-def _extent(fig: Figure) -> tuple[float, float, float]:
-    """Left, bottom and top of what is drawn, as fractions of the figure; settles the axes' places."""
-    engine = fig.get_layout_engine()
-    if engine is not None:
-        engine.execute(fig)
-        fig.set_layout_engine("none")  # what is added from now on lies outside the axes
-    box = fig.get_tightbbox()  # inches
-    return box.x0 / fig.get_figwidth(), box.y0 / fig.get_figheight(), box.y1 / fig.get_figheight()
 
 
 def nothing(ax: Axes, why: str) -> None:
@@ -140,19 +145,3 @@ def empty(why: str = "no finished run", caption: str = "Nothing has been looked 
 
 def wrapped(label: str, width: int = 34) -> str:
     return textwrap.fill(label, width)
-
-
-def write(path: Path, label: Label, question: str, draw: Callable[[], Drawing]) -> Path:
-    """Draw a figure and write it, with its question above and its caption below, to `path`, which is returned."""
-    with applied():
-        fig, caption = draw()
-        frame(fig, label, question, caption)
-        save(fig, path)
-    return path
-
-
-def save(fig: Figure, path: Path) -> None:
-    """Write a PNG that is equal to the byte for equal content; nothing is clipped."""
-    box = fig.get_tightbbox().padded(MARGIN)
-    with atomic(path) as temporary:
-        fig.savefig(temporary, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})

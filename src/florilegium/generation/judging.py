@@ -13,8 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
-from florilegium.audit.matching import search
-from florilegium.audit.verification import confirm
+from florilegium.audit.matching import confirm, search
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.augment import EvalTransform

@@ -6,7 +6,7 @@ from pathlib import Path
 from florilegium.config.base import parse, read_yaml
 from florilegium.config.data import DatasetOverride, Weights, check_overrides
 from florilegium.core.errors import UserError, unknown
-from florilegium.data.fetch import Unavailable, Verified, verify
+from florilegium.data.fetch import Verified, mismatch
 from florilegium.data.fetch import obtain as obtain_file
 
 
@@ -45,10 +45,8 @@ def obtain(name: str, weights: Weights, folder: Path, override: DatasetOverride 
     by_hand = folder / f"{name}{Path(source.file).suffix}"
     advice = f"get {source.file} from {' or '.join(source.urls)} and put it at {by_hand}"
     if by_hand.is_file() and source.file not in override.files:
-        try:
-            verify(by_hand, source)
-        except Unavailable as error:
-            raise UserError(f"{by_hand}: {error}; {advice}, or remove it to have it downloaded") from None
+        if reason := mismatch(by_hand, source):
+            raise UserError(f"{by_hand}: {reason}; {advice}, or remove it to have it downloaded")
         return Verified(source.file, by_hand.as_posix(), by_hand)
     verified = obtain_file(
         f"weights {name}",

@@ -20,10 +20,20 @@ import numpy as np
 from florilegium.config.data import Rendering
 from florilegium.core.files import write_text
 from florilegium.core.system import bar
-from florilegium.rendering import png
-from florilegium.rendering.flowers import ORIGINAL, TAKEN
-from florilegium.rendering.objects import COPIES, ground
-from florilegium.rendering.picture import PALETTE, SUPERSAMPLING, TURN, opposite, paint, tinted
+from florilegium.data.decode import write_png
+from florilegium.rendering.picture import (
+    COPIES_OF_EQUAL_SIZE,
+    ORIGINAL,
+    PALETTE,
+    SUPERSAMPLING,
+    TAKEN,
+    TURN,
+    ground,
+    offsets,
+    opposite,
+    paint,
+    tinted,
+)
 
 Cover = Callable[[np.ndarray, np.ndarray], np.ndarray]  # u and v to bool, all (S, S)
 
@@ -69,13 +79,6 @@ class Picture:
     seed: str
 
 
-def make_emblem(number: int, rng: Random) -> Emblem:
-    """Kind `number` of KINDS, in two colours drawn from `rng`."""
-    outlines, patterns = tuple(OUTLINES), tuple(PATTERNS)
-    colours = tuple(rng.sample(range(len(PALETTE)), 2))
-    return Emblem(outlines[number % len(outlines)], patterns[number % len(patterns)], colours)
-
-
 def draw(picture: Picture, side: int) -> np.ndarray:
     """The picture before it is photographed, uint8 (SUPERSAMPLING * side, SUPERSAMPLING * side, 3)."""
     rng = Random(picture.seed)
@@ -84,8 +87,8 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     field = rng.choice(picture.kind.colours)
     shade = 170 + (rng.choice((u, v, -u, -v)) >> 1) + rng.randint(-30, 30)  # lit from one side
     inside = OUTLINES[picture.kind.outline](u, v)
-    figure = PATTERNS[picture.kind.pattern](u, v)
-    for part, colour in ((inside & ~figure, field), (inside & figure, opposite(field))):
+    pattern = PATTERNS[picture.kind.pattern](u, v)
+    for part, colour in ((inside & ~pattern, field), (inside & pattern, opposite(field))):
         shadow, light = (tinted(tone, 20, rng) for tone in PALETTE[colour])
         paint(canvas, part, shade, shadow, light)
     return np.clip(canvas, 0, 255).astype(np.uint8)
@@ -96,15 +99,14 @@ def _places(side: int, rng: Random) -> tuple[np.ndarray, np.ndarray]:
     x, y, radius = rng.randint(76, 180), rng.randint(76, 180), rng.randint(64, 116)
     angle = 2 * math.pi * rng.randint(-TURN // 16, TURN // 16) / TURN
     cosine, sine = round(1024 * math.cos(angle)), round(1024 * math.sin(angle))
-    rows, columns = np.mgrid[0:side, 0:side].astype(np.int32)
-    dx, dy = (2 * columns + 1) * 128 - x * side, (2 * rows + 1) * 128 - y * side  # 256ths of a pixel
+    dx, dy = offsets(side, x, y)
     reach = 4 * radius * side  # so that the turned length comes in 256ths of the radius
     return (dx * cosine + dy * sine) // reach, (dy * cosine - dx * sine) // reach
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One file: what it shows, its class, and how it was taken."""
+    """One file: its class, the picture in it, and the way in which it was taken."""
 
     image: str  # path inside the data set
     label: int
@@ -116,8 +118,7 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
     """Draw every image of `rendering` below `folder`, with the tables of its layout; returns all paths, sorted."""
     planned = shots(rendering)
     for shot in bar(planned, "drawing", "image"):
-        pixels = TAKEN[shot.taken](draw(shot.picture, rendering.size), shot.image)
-        png.write(folder / shot.image, pixels)
+        write_png(folder / shot.image, TAKEN[shot.taken](draw(shot.picture, rendering.size), shot.image))
     texts = tables(rendering, planned) if rendering.scene == LIKE_TINY_IMAGENET else {}
     for path, text in texts.items():
         write_text(folder / path, text)
@@ -126,34 +127,39 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
 
 def shots(rendering: Rendering) -> list[Shot]:
     """All images of `rendering`, by split and class."""
+    world, coded = f"{rendering.seed}/{rendering.scene}", rendering.scene == LIKE_TINY_IMAGENET
     planned = []
     for label, kind in enumerate(kinds(rendering)):
         n_test = rendering.per_class // TEST_PART
         n_train = rendering.per_class - n_test
         train, test = (
-            [Picture(kind, f"{rendering.seed}/{rendering.scene}/{split}/{label}/{i}") for i in range(count)]
+            [Picture(kind, f"{world}/{split}/{label}/{i}") for i in range(count)]
             for split, count in (("train", n_train), ("test", n_test))
         )
         taken = [(picture, ORIGINAL) for picture in train]
-        # What is there again, and where, differs from class to class: places are drawn for validation by name.
-        place = Random(f"{rendering.seed}/{rendering.scene}/again/{label}")
+        # The copies and their places differ from class to class, since validation images are chosen by name.
+        place = Random(f"{world}/again/{label}")
         for i, picture in enumerate(test[label % AGAIN :: AGAIN]):
-            taken.insert(place.randrange(n_train), (picture, COPIES[(label + i) % len(COPIES)]))
-        planned += [
-            Shot(_train(rendering, kind, label, i), label, picture, how) for i, (picture, how) in enumerate(taken)
-        ]
-        planned += [
-            Shot(_test(rendering, kind, label * n_test + i, i), label, picture) for i, picture in enumerate(test)
-        ]
+            how = COPIES_OF_EQUAL_SIZE[(label + i) % len(COPIES_OF_EQUAL_SIZE)]
+            taken.insert(place.randrange(n_train), (picture, how))
+        for i, (picture, how) in enumerate(taken):
+            path = f"{_code(label)}/images/{_code(label)}_{i}" if coded else f"{kind.name}/{i:04d}"
+            planned.append(Shot(f"train/{path}.png", label, picture, how))
+        for i, picture in enumerate(test):  # Tiny ImageNet numbers them through all classes
+            path = f"val/images/val_{label * n_test + i}" if coded else f"test/{kind.name}/{i:04d}"
+            planned.append(Shot(f"{path}.png", label, picture))
     return planned
 
 
 def kinds(rendering: Rendering) -> list[Emblem]:
     """The classes in label order."""
-    return [
-        make_emblem(number, Random(f"{rendering.seed}/{rendering.scene}/kind/{number}"))
-        for number in range(CLASSES[rendering.scene])
-    ]
+    outlines, patterns = tuple(OUTLINES), tuple(PATTERNS)
+    emblems = []
+    for number in range(CLASSES[rendering.scene]):
+        rng = Random(f"{rendering.seed}/{rendering.scene}/kind/{number}")
+        colours = tuple(rng.sample(range(len(PALETTE)), 2))
+        emblems.append(Emblem(outlines[number % len(outlines)], patterns[number % len(patterns)], colours))
+    return emblems
 
 
 def tables(rendering: Rendering, planned: Sequence[Shot]) -> dict[str, str]:
@@ -172,16 +178,3 @@ def tables(rendering: Rendering, planned: Sequence[Shot]) -> dict[str, str]:
 def _code(label: int) -> str:
     """A name of the form of WordNet's that no noun there has."""
     return f"n{90_000_000 + 1_001 * label}"
-
-
-def _train(rendering: Rendering, kind: Emblem, label: int, number: int) -> str:
-    if rendering.scene == LIKE_TINY_IMAGENET:
-        return f"train/{_code(label)}/images/{_code(label)}_{number}.png"
-    return f"train/{kind.name}/{number:04d}.png"
-
-
-def _test(rendering: Rendering, kind: Emblem, overall: int, number: int) -> str:
-    """The path of a test image; Tiny ImageNet numbers them through all classes."""
-    if rendering.scene == LIKE_TINY_IMAGENET:
-        return f"val/images/val_{overall}.png"
-    return f"test/{kind.name}/{number:04d}.png"

@@ -1,19 +1,18 @@
 """Two rendered sets of flowers, in 17 and in 102 classes, that share kinds and pictures.
 
-They stand in for the Oxford sets, and have what makes those interesting. Both were gathered by the same
-hands: the 17 classes are among the 102, under other names, and some test and validation pictures of the
-17 are in the 102 again, encoded, resized, exposed, mirrored or cropped differently. A few are twice in
-the 17 themselves, across splits. Some pictures are atypical: hybrids that look like another kind, and
-whose label can only be known from that very picture. And some are decoys: flowers of another colour in
-the same pose, which look alike to a hash of brightness and are not the same picture.
-
+They stand in for the Oxford sets, and share their faults. The 17 classes are among the 102, under other names,
+and some test and validation pictures of the 17 are in the 102 again, encoded, resized, exposed, mirrored or
+cropped differently. A few are twice in the 17 themselves, across splits. Some pictures are atypical: hybrids
+that look like another kind, and whose label can only be known from that very picture. And some are decoys:
+flowers of another colour in the same pose, which look alike to a hash of brightness and are not the same picture.
 All that is planted is known by construction, so that an audit can be tested against it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -21,8 +20,9 @@ import numpy as np
 
 from florilegium.config.data import Rendering
 from florilegium.core.system import bar
-from florilegium.rendering import png
-from florilegium.rendering.picture import OUTLINES, SUPERSAMPLING, Kind, Picture, draw, make_kind, opposite, photograph
+from florilegium.data.decode import write_png
+from florilegium.rendering.petals import OUTLINES, Kind, Picture, draw, make_kind
+from florilegium.rendering.picture import COPIES, ORIGINAL, TAKEN, opposite
 
 # Kind k is called after a place (k // 6) and its petals (k % 6).
 PLACES = (
@@ -47,47 +47,6 @@ DECOY = 9  # of every ten test pictures, the one whose pose the 102 show in anot
 DOUBLES_EVERY = 3  # every third class of the 17 has a test picture among its training pictures, too
 
 
-def _encoded(canvas: np.ndarray, seed: str) -> np.ndarray:
-    """Fewer levels, and colour at half the resolution, as a strong JPEG leaves it."""
-    pixels = photograph(canvas, seed).astype(np.int32)
-    half = len(pixels) // 2
-    pixels = pixels[: 2 * half, : 2 * half]
-    grey = pixels.sum(axis=2, keepdims=True) // 3
-    coarse = (pixels - grey).reshape(half, 2, half, 2, 3).sum(axis=(1, 3)) // 4
-    colour = coarse.repeat(2, axis=0).repeat(2, axis=1)
-    return np.clip(grey // 8 * 8 + 4 + colour, 0, 255).astype(np.uint8)
-
-
-def _brighter(canvas: np.ndarray, seed: str) -> np.ndarray:
-    return np.clip(photograph(canvas, seed).astype(np.int32) * 9 // 8, 0, 255).astype(np.uint8)
-
-
-def _cropped(canvas: np.ndarray, seed: str) -> np.ndarray:
-    edge = len(canvas) // 64
-    return photograph(canvas[edge : len(canvas) - edge, edge : len(canvas) - edge], seed)
-
-
-def _resized(canvas: np.ndarray, seed: str) -> np.ndarray:
-    return photograph(canvas, seed, reduce=2 * SUPERSAMPLING)
-
-
-def _mirrored(canvas: np.ndarray, seed: str) -> np.ndarray:
-    return photograph(canvas[:, ::-1], seed)
-
-
-# The ways in which copies of a picture differ: functions from a canvas, and a seed for the grain, to pixels,
-# uint8 (S, S, 3).
-COPIES: dict[str, Callable[[np.ndarray, str], np.ndarray]] = {
-    "encoded": _encoded,
-    "brighter": _brighter,
-    "cropped": _cropped,
-    "resized": _resized,
-    "mirrored": _mirrored,
-}
-ORIGINAL = "original"
-TAKEN = {ORIGINAL: photograph, **COPIES}
-
-
 @dataclass(frozen=True)
 class Shot:
     """One file: the picture in it, and the way in which it was taken."""
@@ -101,7 +60,7 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
     """Draw every image of `rendering` below `folder`; returns their paths inside it, sorted."""
     planned = shots(rendering)
     for shot in bar(planned, "drawing", "image"):
-        png.write(folder / shot.image, take(shot, rendering.size))
+        write_png(folder / shot.image, take(shot, rendering.size))
     return [shot.image for shot in planned]
 
 
@@ -159,8 +118,8 @@ def _shots17(rendering: Rendering) -> list[Shot]:
 
 def _shots102(rendering: Rendering) -> list[Shot]:
     seed, flora, names = rendering.seed, kinds(rendering.seed), class_names(rendering)
-    contents = {  # split and class to what is seen there; of shared kinds, next to copies, little of their own
-        (split, k): [(_picture102(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), ORIGINAL) for i in range(count)]
+    contents = {  # pictures by split and class; of shared kinds, next to copies, few of their own
+        (split, k): [(_picture(flora[k], f"{seed}/flowers102/{split}/{k}/{i}"), ORIGINAL) for i in range(count)]
         for split, count in _counts(rendering).items()
         for k in range(len(flora))
         if split == "train" or k not in SHARED
@@ -183,8 +142,8 @@ def _shots102(rendering: Rendering) -> list[Shot]:
     ]
 
 
-def _picture102(kind: Kind, own: str) -> Picture:
-    return Picture(kind, own, Random(f"{own}/kind").choice(kind.varieties))
+def _picture(kind: Kind, seed: str) -> Picture:
+    return Picture(kind, seed, Random(f"{seed}/kind").choice(kind.varieties))
 
 
 def _picture17(seed: int, number: int, split: str, i: int) -> Picture:
@@ -201,12 +160,8 @@ def _picture17(seed: int, number: int, split: str, i: int) -> Picture:
 def _counts(rendering: Rendering) -> dict[str, int]:
     """The number of pictures of a class in each split; a remainder goes to the later splits."""
     parts = SPLIT_PARTS[rendering.scene]
-    whole, counts, before, seen = sum(parts.values()), {}, 0, 0
-    for split, part in parts.items():
-        seen += part
-        counts[split] = rendering.per_class * seen // whole - before
-        before += counts[split]
-    return counts
+    ends = [rendering.per_class * part // sum(parts.values()) for part in accumulate(parts.values())]
+    return {split: end - start for split, start, end in zip(parts, [0, *ends], ends, strict=False)}
 
 
 def _copy(number: int) -> str:

@@ -20,9 +20,18 @@ import numpy as np
 from florilegium.config.data import Rendering
 from florilegium.core.files import write_json
 from florilegium.core.system import bar
-from florilegium.rendering import png
-from florilegium.rendering.flowers import ORIGINAL, TAKEN
-from florilegium.rendering.picture import SUPERSAMPLING, Colour, tinted
+from florilegium.data.decode import write_png
+from florilegium.rendering.picture import (
+    COPIES_OF_EQUAL_SIZE,
+    ORIGINAL,
+    SUPERSAMPLING,
+    TAKEN,
+    Colour,
+    ground,
+    offsets,
+    paint,
+    tinted,
+)
 
 # Class to (shadow, light) of the colours that it comes in.
 KINDS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
@@ -41,7 +50,6 @@ OVERLAP = 4  # of an object's side, one part of so many may be covered by the ne
 SIZES = range(64, 513)  # smaller, objects look alike; larger ones take too long
 SPLIT_PARTS = {"train": 4, "val": 1, "test": 1}
 AGAIN = {"val": 9, "test": 4}  # every so many pictures of a split is in train again
-COPIES = ("mirrored", "encoded", "brighter")  # those that keep the size of a picture
 BEGINNING = {"train": 1, "val": 100_001, "test": 200_001}  # first image id
 
 
@@ -64,30 +72,18 @@ def draw(seed: str, first: str, side: int) -> tuple[np.ndarray, tuple[Placed, ..
     for name in (first, *(rng.choice(NAMES) for _ in range(rng.randrange(MOST)))):
         mask = _placed(name, len(canvas), rng, [other.box for other in placed])
         if mask is not None:
-            box = _extent(mask)
+            rows, columns = np.flatnonzero(mask.any(axis=1)).tolist(), np.flatnonzero(mask.any(axis=0)).tolist()
+            top, bottom = rows[0], rows[-1] + 1
             dressed = rng.choice(NAMES) if rng.random() < DISGUISED else name
-            _paint(canvas, mask, box, rng.choice(KINDS[dressed]), rng)
-            placed.append(Placed(name, box))
+            shadow, light = (tinted(colour, 18, rng) for colour in rng.choice(KINDS[dressed]))
+            fall = (np.arange(len(canvas))[:, None] - top) * 256 // (bottom - top)  # from light above to shadow below
+            paint(canvas, mask, np.broadcast_to(fall, mask.shape), light, shadow)
+            placed.append(Placed(name, (columns[0], top, columns[-1] + 1, bottom)))
     return np.clip(canvas, 0, 255).astype(np.uint8), tuple(placed)
 
 
-def ground(side: int, rng: Random) -> np.ndarray:
-    """Blurred patches of colour with stripes across, int32 (side, side, 3)."""
-    coarse = np.frombuffer(rng.randbytes(5 * 5 * 3), np.uint8).reshape(5, 5, 3).astype(np.int32)
-    coarse = 70 + (coarse * 90 >> 8)
-    place = np.arange(side) * 4 * 256 // side  # 256ths of a patch
-    low, part = place >> 8, (place & 255)[:, None]
-    rows = (coarse[low] * (256 - part[..., None]) + coarse[low + 1] * part[..., None]) >> 8
-    ground = (rows[:, low] * (256 - part) + rows[:, low + 1] * part) >> 8
-    across, down, period = rng.randint(-3, 3), rng.randint(1, 3), rng.randint(10, 40) * side // 256
-    line = across * np.arange(side)[None] + down * np.arange(side)[:, None]
-    stripes = (line // max(period, 1)) % 2 * rng.randint(6, 26)
-    return ground + stripes[..., None]
-
-
 def _placed(name: str, side: int, rng: Random, others: Iterable[tuple[int, int, int, int]]) -> np.ndarray | None:
-    """Where an object of that class lies, bool (side, side), nearly clear of the others; None if it does
-    not find a place."""
+    """The pixels of an object of that class, bool (side, side), nearly clear of the others; None without a place."""
     for _ in range(TRIES):
         radius = rng.randint(*RADII)
         x, y = (rng.randint(radius, 256 - radius) for _ in range(2))
@@ -106,20 +102,18 @@ def _clear(reach: list[tuple[int, int]], other: list[int]) -> bool:
 
 def _mask(name: str, side: int, x: int, y: int, radius: int, turn: float) -> np.ndarray:
     """The pixels of an object, bool (side, side); `turn` is a part of a whole one."""
-    rows, columns = np.mgrid[0:side, 0:side]
-    dx, dy = (2 * columns + 1) * 128 - x * side, (2 * rows + 1) * 128 - y * side  # 256ths of a pixel
+    dx, dy = (offset.astype(np.int64) for offset in offsets(side, x, y))
     if name in ("ball", "ring"):
-        distance = dx.astype(np.int64) ** 2 + dy.astype(np.int64) ** 2
+        distance = dx**2 + dy**2
         outer = (radius * side) ** 2
         return (distance <= outer) & ((name == "ball") | (distance * 3 >= outer))
-    corners_of = {"star": [radius, radius * 105 // 256] * 5, "crate": [radius] * 4}
-    lengths = corners_of.get(name, [radius] * 3)
+    lengths = {"star": [radius, radius * 105 // 256] * 5, "crate": [radius] * 4, "wedge": [radius] * 3}[name]
     angles = [2 * math.pi * (turn + i / len(lengths)) for i in range(len(lengths))]
     corners = [
         (round(length * side * math.cos(a)), round(length * side * math.sin(a)))
         for length, a in zip(lengths, angles, strict=True)
     ]
-    return _inside(dx.astype(np.int64), dy.astype(np.int64), corners)
+    return _inside(dx, dy, corners)
 
 
 def _inside(dx: np.ndarray, dy: np.ndarray, corners: list[tuple[int, int]]) -> np.ndarray:
@@ -132,28 +126,12 @@ def _inside(dx: np.ndarray, dy: np.ndarray, corners: list[tuple[int, int]]) -> n
     return inside
 
 
-def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _paint(
-    canvas: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, int], colours: tuple[Colour, Colour], rng: Random
-) -> None:
-    """Fill a mask with a gradient from light above to shadow below."""
-    shadow, light = (np.array(tinted(colour, 18, rng), np.int32) for colour in colours)
-    _, top, _, bottom = box
-    fall = np.clip((np.arange(len(canvas)) - top) * 256 // (bottom - top), 0, 256)
-    shade = light + ((shadow - light) * fall[:, None] >> 8)  # (side, 3)
-    canvas[mask] = np.broadcast_to(shade[:, None], canvas.shape)[mask]
-
-
 @dataclass(frozen=True)
 class Shot:
-    """One file: what it shows and how it was taken."""
+    """One file: the picture in it, and the way in which it was taken."""
 
     image: str  # path inside the data set
-    seed: str  # of what it shows
+    seed: str  # of the picture
     first: str  # class of its first object
     taken: str = ORIGINAL  # a key of TAKEN
 
@@ -162,18 +140,16 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
     """Draw every image of `rendering` below `folder`, and an annotation file a split; returns all paths, sorted."""
     paths = []
     for split, planned in shots(rendering).items():
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
+        images, annotations = [], []
         for number, shot in enumerate(bar(planned, "drawing", "image"), start=BEGINNING[split]):
             canvas, placed = draw(shot.seed, shot.first, rendering.size)
             pixels = TAKEN[shot.taken](canvas, shot.image)
-            png.write(folder / shot.image, pixels)
+            write_png(folder / shot.image, pixels)
             height, width, _ = pixels.shape
             images.append({"id": number, "file_name": shot.image, "width": width, "height": height})
-            annotations += [
-                {"id": len(annotations) + i, "image_id": number, **_annotation(item, shot.taken, width)}
-                for i, item in enumerate(placed, start=1)
-            ]
+            for item in placed:
+                ids = {"id": len(annotations) + 1, "image_id": number}
+                annotations.append(ids | _annotation(item, shot.taken, width))
         categories = [{"id": i, "name": name} for i, name in enumerate(NAMES, start=1)]
         content = {"images": images, "annotations": annotations, "categories": categories}
         write_json(folder / f"{split}.json", content)
@@ -186,14 +162,14 @@ def shots(rendering: Rendering) -> dict[str, list[Shot]]:
     total = rendering.per_class * len(NAMES)
     planned = {}
     for split, part in SPLIT_PARTS.items():
-        count = total * part // sum(SPLIT_PARTS.values())
         planned[split] = [
-            Shot(_path(split, i), f"{rendering.seed}/objects/{split}/{i}", NAMES[i % len(NAMES)]) for i in range(count)
+            Shot(f"images/{split}/{i:04d}.png", f"{rendering.seed}/objects/{split}/{i}", NAMES[i % len(NAMES)])
+            for i in range(total * part // sum(SPLIT_PARTS.values()))
         ]
     for shot in [shot for split, every in AGAIN.items() for shot in planned[split][::every]]:
         number = len(planned["train"])
-        copy = COPIES[number % len(COPIES)]
-        planned["train"].append(Shot(_path("train", number), shot.seed, shot.first, copy))
+        copy = COPIES_OF_EQUAL_SIZE[number % len(COPIES_OF_EQUAL_SIZE)]
+        planned["train"].append(Shot(f"images/train/{number:04d}.png", shot.seed, shot.first, copy))
     return planned
 
 
@@ -204,7 +180,3 @@ def _annotation(placed: Placed, taken: str, width: int) -> dict[str, Any]:
         left, right = width - right, width - left
     box = [left, top, right - left, bottom - top]
     return {"category_id": NAMES.index(placed.name) + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-
-
-def _path(split: str, number: int) -> str:
-    return f"images/{split}/{number:04d}.png"

@@ -4,9 +4,9 @@ Runs that were tested on the same images form a `TestSet`: their answers are rea
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,24 +37,9 @@ Floats = NDArray[np.float64]
 Chosen = tuple[Key, list[int] | slice]  # an arm and the places of its runs
 
 
-def _answers(run: Run) -> tuple[str, Any]:
-    """A digest of a run's test images, and its answers: hits (N,), `Matches`, or None of a generator."""
-    if run.task == "classification":
-        return run.hits()
-    if run.task == "detection":
-        matches = run.matches()
-        return matches.images, matches
-    return "", None
-
-
 class TestSet:
-    """The finished runs that were tested on the same images, by arm; arms without one are left out.
-
-    Attributes:
-        task: of all arms.
-        runs: of each arm.
-        answers: of each arm those of its runs, in the order of `runs`: hits (N,), `Matches`, or None of a generator.
-    """
+    """The finished runs that were tested on the same images, by arm, with their answers in the same order: hits (N,),
+    `Matches`, or None of a generator. Arms without a finished run are left out; all are of one task."""
 
     __test__ = False  # pytest takes every class of such a name for its own
 
@@ -89,8 +74,7 @@ class TestSet:
         return dict(zip(self.runs, of_arms, strict=True))
 
     def own_variance(self, metric: str, key: Key) -> float:
-        """The least variance of a metric between seeds: that which the choice of images causes in each seed on its own,
-        as far as it is known."""
+        """The least variance of a metric between seeds: that by the choice of images in each seed alone."""
         least = one_image(self.n_images)
         if metric == "top1" and len(self.runs[key]) > 1:
             return max(least, own_variance(self.hits[key]))
@@ -102,24 +86,14 @@ class TestSet:
     def scatter(self, metric: str) -> Scatter | None:
         """The prior for the variance of a metric between seeds, from all arms together; see `report.spread`."""
         if metric not in self._scatters:
-            known = {key: self.values(metric, key) for key, runs in self.runs.items() if len(runs) > 1}
-            self._scatters[metric] = pooled_scatter(
-                [
-                    seed_variance(values, self.own_variance(metric, key))
-                    for key, values in known.items()
-                    if not np.isnan(values).any()
-                ]
-            )
+            several = {key: self.values(metric, key) for key, runs in self.runs.items() if len(runs) > 1}
+            known = {key: values for key, values in several.items() if not np.isnan(values).any()}
+            variances = [seed_variance(values, self.own_variance(metric, key)) for key, values in known.items()]
+            self._scatters[metric] = pooled_scatter(variances)
         return self._scatters[metric]
 
-    def rows(self, key: Key, seeds: Sequence[int]) -> list[int]:
-        """The places of some seeds among an arm's runs."""
-        own = [run.seed for run in self.runs[key]]
-        return [own.index(seed) for seed in seeds]
 
-
-@dataclass(frozen=True)
-class Paired:
+class Paired(NamedTuple):
     """An arm against another: their means over the seeds that both have, and the difference."""
 
     difference: Difference
@@ -145,16 +119,15 @@ class Arms:
                 images, answers = _answers(run)
                 tests = by_images.setdefault((run.task, images), TestSet(run.task))
                 if by_arm.setdefault(key, tests) is not tests:
-                    raise UserError(
-                        f"{'/'.join(key)}: its seeds were tested on different images; run all of them on the same data"
-                    )
+                    remedy = "run all of them on the same data"
+                    raise UserError(f"{'/'.join(key)}: its seeds were tested on different images; {remedy}")
                 tests.runs.setdefault(key, []).append(run)
                 tests.answers.setdefault(key, []).append(answers)
         return by_arm
 
     def summary(self, metric: str, key: Key) -> Interval:
-        """Mean of a metric and its 95 % interval: over seeds and images for a score on test images (over images alone
-        with one seed, where the answers are known), over seeds for anything else."""
+        """Mean of a metric and its 95 % interval: for a score on test images over seeds and images (of one seed over
+        images alone, where the answers are known), for anything else over seeds."""
         tests = self._test_sets.get(key)
         if tests is None or metric not in SCORING[tests.task].scores:
             return over_seeds(metric, self.runs[key])
@@ -174,21 +147,21 @@ class Arms:
     def paired(self, key: Key, other: Key) -> Paired | None:
         """The paired test of an arm against another; None where there is none, for the reason that `untested` gives.
 
-        Classifiers are compared image by image, detectors on the same resampled images, others seed by seed. Without
-        a common seed, a single run is compared with all runs of the other arm, as a further draw of theirs.
+        Classifiers are compared image by image, detectors on the same resampled images, others seed by seed. Without a
+        common seed, a single run is compared with all runs of the other arm, as a further draw of theirs.
         """
         tests = self._test_sets.get(key)
         if tests is None or tests is not self._test_sets.get(other):
             return None
+        own, others = ([run.seed for run in tests.runs[arm]] for arm in (key, other))
+        seeds = sorted(set(own) & set(others))
+        rows, other_rows = ([of.index(seed) for seed in seeds] or slice(None) for of in (own, others))
         main = SCORING[tests.task].main
-        own, others = ({run.seed for run in tests.runs[arm]} for arm in (key, other))
-        seeds = sorted(own & others)
-        rows = {arm: tests.rows(arm, seeds) if seeds else slice(None) for arm in (key, other)}
-        a, b = (tests.values(main, arm)[rows[arm]] for arm in (key, other))
+        a, b = tests.values(main, key)[rows], tests.values(main, other)[other_rows]
         if np.isnan([*a, *b]).any():
             return None
         if seeds:
-            difference = _difference(tests, (key, rows[key]), (other, rows[other]), a - b)
+            difference = _difference(tests, (key, rows), (other, other_rows), a - b)
         else:
             difference = _one_more(tests, key, other, a, b)
         if difference is None:
@@ -200,9 +173,18 @@ class Arms:
         tests, others = self._test_sets.get(key), self._test_sets.get(other)
         if tests is None or others is None:
             return ""
-        if tests is not others:
-            return f"no test against {'/'.join(other)}: it was tested on other images"
-        return f"no test against {'/'.join(other)}: too few seeds are common to both"
+        reason = "too few seeds are common to both" if tests is others else "it was tested on other images"
+        return f"no test against {'/'.join(other)}: {reason}"
+
+
+def _answers(run: Run) -> tuple[str, Any]:
+    """A digest of a run's test images, and its answers as in `TestSet`."""
+    if run.task == "classification":
+        return run.hits()
+    if run.task == "detection":
+        matches = run.matches()
+        return matches.images, matches
+    return "", None
 
 
 def _difference(tests: TestSet, ours: Chosen, theirs: Chosen, differences: Floats) -> Difference | None:

@@ -1,15 +1,16 @@
 """COCO's twelve scores on resampled test images, from matches that were made once.
 
 Average precision is no mean over images: the rank of each detection depends on all of them. Its error is therefore
-estimated by the bootstrap (Efron 1979, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7:1-26),
-with the same resamples for all runs, so that seeds and arms are paired by image. An image that is drawn w times has the
-weight w. This equals pycocotools on a set that holds the image w times with successive ids, except that the w copies of a
-detection stay together in the ranking even where an image has equal scores of one class.
+estimated by the bootstrap (Efron 1979, "Bootstrap methods: another look at the jackknife", Annals of Statistics
+7:1-26), with the same resamples for all runs, so that seeds and arms are paired by image. An image that is drawn w
+times has the weight w. This equals pycocotools on a set that holds the image w times with successive ids, except that
+the w copies of a detection stay together in the ranking even where an image has equal scores of one class.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +45,11 @@ class Recall:
 
 _, SMALL, MEDIUM, LARGE = range(len(AREAS))
 DEFINED: dict[str, Precision | Recall] = {
-    "AP": Precision(),
-    "AP50": Precision(ious=(HALF,)),
-    "AP75": Precision(ious=(THREE_QUARTERS,)),
-    "APs": Precision(SMALL),
-    "APm": Precision(MEDIUM),
-    "APl": Precision(LARGE),
-    "AR1": Recall(limit=1),
-    "AR10": Recall(limit=10),
-    "AR100": Recall(),
-    "ARs": Recall(SMALL),
-    "ARm": Recall(MEDIUM),
-    "ARl": Recall(LARGE),
-}
+    "AP": Precision(), "AP50": Precision(ious=(HALF,)), "AP75": Precision(ious=(THREE_QUARTERS,)),
+    "APs": Precision(SMALL), "APm": Precision(MEDIUM), "APl": Precision(LARGE),
+    "AR1": Recall(limit=1), "AR10": Recall(limit=10), "AR100": Recall(),
+    "ARs": Recall(SMALL), "ARm": Recall(MEDIUM), "ARl": Recall(LARGE),
+}  # fmt: skip
 
 
 def coco_scores(matches: Matches, weights: Floats | None = None) -> dict[str, float | None]:
@@ -98,25 +91,22 @@ def _check_same_images(runs: Sequence[Matches]) -> None:
     first = runs[0]
     for run in runs[1:]:
         if run.images != first.images:
-            raise UserError(
-                f"detectors were tested on different images ({first.n_images} and {run.n_images}); compare runs of "
-                "one test set"
-            )
+            counts = f"{first.n_images} and {run.n_images}"
+            raise UserError(f"detectors were tested on different images ({counts}); compare runs of one test set")
         if run.classes != first.classes or not np.array_equal(run.objects, first.objects):
-            raise UserError(
-                "detectors were tested on the same images with different annotations; test them again on one file"
-            )
+            difference = "on the same images with different annotations"
+            raise UserError(f"detectors were tested {difference}; test them again on one file")
 
 
 def error_covariance(draws: Floats) -> tuple[float, float]:
     """The variance of a run's error by the choice of images, and the covariance of the errors of two runs.
 
-    `draws` (B, R) are a score of R runs, or its difference between two arms by seed, on B resamples.
-    Returns the mean over runs of the variance and the mean over pairs of runs of the covariance: the error
-    covariances of Obuchowski and Rockette (1995, "Hypothesis testing of diagnostic accuracy for multiple
-    readers and multiple tests", Communications in Statistics B 24:285-308) by resampling of cases, as in
-    Hillis (2007, Statistics in Medicine 26:596-619), with seeds for readers and images for cases. A single
-    run has no pair, and a covariance of zero. Draws without an object to count are left out.
+    `draws` (B, R) are a score of R runs, or its difference between two arms by seed, on B resamples. Returns the mean
+    over runs of the variance and the mean over pairs of runs of the covariance: the error covariances of Obuchowski and
+    Rockette (1995, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests", Communications
+    in Statistics B 24:285-308) by resampling of cases, as in Hillis (2007, Statistics in Medicine 26:596-619), with
+    seeds for readers and images for cases. A single run has no pair, and a covariance of zero. Draws without an object
+    to count are left out.
 
     Raises:
         ValueError: fewer than two draws are left.
@@ -150,8 +140,7 @@ class _Ranking:
         self.curves = self._curves(matches)
         rank = matches.rank()
         self.hits = {of: _hits(matches, rank, of) for of in self.wanted if isinstance(of, Recall)}
-        counts = np.bincount(matches.label, minlength=1)
-        self.longest = int(max(1, counts.max()))
+        self.longest = int(max(1, np.bincount(matches.label, minlength=1).max()))  # detections of one class
 
     def _curves(self, matches: Matches) -> dict[int, list["_Curves"]]:
         """The curves of each class, by area, at the IoUs of the scores."""
@@ -187,8 +176,8 @@ class _Ranking:
 class _Curves:
     """Precision against recall of one class and area, at several IoUs.
 
-    Only the places of right detections matter: precision is highest there, and recall grows nowhere else.
-    Between them only the sums of the weights are needed.
+    Only the places of right detections matter: precision is highest there, and recall grows nowhere else. Between them
+    only the sums of the weights are needed.
     """
 
     def __init__(self, matches: Matches, area: int, own: slice, ious: Sequence[int]) -> None:
@@ -201,7 +190,7 @@ class _Curves:
         self.image = matches.image[own][counts]
         steps = np.flatnonzero(right.any(axis=0))  # where some IoU has a right one
         self.starts = np.append(0, steps + 1)[:-1]
-        self.levels = [_Level.of(r, i, steps) for r, i in zip(right, ignored, strict=True)]
+        self.levels = [_level(r, i, steps) for r, i in zip(right, ignored, strict=True)]
 
     def areas(self, weights: Floats, objects: Floats) -> Floats:
         """Average precision (10, B), zero at other IoUs than `ious`; `objects` (B,)."""
@@ -215,19 +204,13 @@ class _Curves:
         return areas
 
 
-@dataclass(frozen=True)
-class _Level:
+class _Level(NamedTuple):
     """One IoU of a class's curves: P right detections, and those that are ignored here, but not at all IoUs."""
 
     right: NDArray[np.intp]  # (P,), places among the detections
     step: NDArray[np.intp]  # (P,), places among the steps
     ignored: NDArray[np.intp]  # (E,), places among the detections
     before: NDArray[np.intp]  # (P,), how many ignored ones come before each right one
-
-    @classmethod
-    def of(cls, right: NDArray[np.bool_], ignored: NDArray[np.bool_], steps: NDArray[np.intp]) -> "_Level":
-        own, apart = np.flatnonzero(right), np.flatnonzero(ignored)
-        return cls(own, np.searchsorted(steps, own), apart, np.searchsorted(apart, own))
 
     def area(self, ranked: Floats, counted: Floats, objects: Floats) -> Floats:
         """Mean precision at RECALLS, (B,), as pycocotools interpolates; see `_Curves.areas`."""
@@ -243,6 +226,11 @@ class _Level:
         reached = _recalls_reached(_ratio(right, objects))
         reached[1:] -= reached[:-1].copy()  # recalls that are reached here first
         return np.asarray(np.einsum("pb,pb->b", best, reached)) / len(RECALLS)
+
+
+def _level(right: NDArray[np.bool_], ignored: NDArray[np.bool_], steps: NDArray[np.intp]) -> _Level:
+    own, apart = np.flatnonzero(right), np.flatnonzero(ignored)
+    return _Level(own, np.searchsorted(steps, own), apart, np.searchsorted(apart, own))
 
 
 def _recalls_reached(recall: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The tables of one study, computed from its runs: published and measured values side by side, and paired differences."""
+"""The tables of one study, from its runs: published and measured values side by side, and paired differences."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,30 +11,29 @@ import pandas as pd
 from florilegium.config.metrics import BETWEEN, BY_HARDWARE, DIVERGENCE, EPOCHS, GAIN, Published
 from florilegium.report.arms import Arms
 from florilegium.report.runs import BLANK, NOWHERE, Run, counted, epochs_to_90_percent, factor, finite
-from florilegium.report.scores import costs, read_costs, read_scores, scores
+from florilegium.report.scores import costs, scores
 from florilegium.report.statistics import Interval, holm
 from florilegium.report.study import Entry, Key, Study
-from florilegium.report.tables import NOTE_SEPARATOR, write_csv
+from florilegium.report.tables import NOTE_SEPARATOR, read_csv, write_csv
 from florilegium.report.verdicts import Images, judge
 
-COLUMNS = (
-    *("experiment", "arm", "metric", "published_low", "published_high", "published_source"),
-    *("mean", "ci_low", "ci_high", "n_seeds", "n_test"),
-    *("baseline", "p_value", "p_adjusted", "detectable", "verdict", "differs", "note"),
-)
-DIFFERENCE_COLUMNS = (
-    *("experiment", "arm", "baseline", "mean", "baseline_mean", "difference", "ci_low", "ci_high"),
-    *("p_value", "p_adjusted", "detectable", "n_seeds", "n_test", "method"),
-)
+COLUMNS = [
+    "experiment", "arm", "metric", "published_low", "published_high", "published_source",
+    "mean", "ci_low", "ci_high", "n_seeds", "n_test",
+    "baseline", "p_value", "p_adjusted", "detectable", "verdict", "differs", "note",
+]  # fmt: skip
+DIFFERENCE_COLUMNS = [
+    "experiment", "arm", "baseline", "mean", "baseline_mean", "difference", "ci_low", "ci_high",
+    "p_value", "p_adjusted", "detectable", "n_seeds", "n_test", "method",
+]  # fmt: skip
 TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
 SIGNIFICANT = 0.05
 OWN_SPLIT = "project's own"
-COUNTS = {"n_seeds": "Int64", "n_test": "Int64"}  # integers that may be absent
 
 
 @dataclass(frozen=True)
 class StudyTables:
-    """The tables of a study: those of `compare`, `scores.costs` and `scores.scores`, and that of generated images, if any."""
+    """The tables of a study: from `compare`, `scores.costs` and `scores.scores`, and of generated images, if any."""
 
     comparison: pd.DataFrame
     differences: pd.DataFrame
@@ -44,14 +43,20 @@ class StudyTables:
 
     @classmethod
     def read(cls, folder: Path, study: Study) -> "StudyTables":
-        """The tables as stages wrote them below a study's `folder`."""
-        generated = pd.read_csv(folder / "generated.csv") if study.makes_images() else None
-        return cls(*read_tables(folder), read_costs(folder), read_scores(folder), generated)
+        """The tables as stages wrote them into a study's `folder`."""
+        names = [field.name for field in fields(cls) if field.name != "generated" or study.makes_images()]
+        return cls(**{name: read_csv(folder / f"{name}.csv") for name in names})
 
     def by_file(self) -> dict[str, pd.DataFrame]:
         """The tables by the name of their file in a study's folder."""
         tables = {f"{field.name}.csv": getattr(self, field.name) for field in fields(self)}
         return {name: table for name, table in tables.items() if table is not None}
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the tables as CSV into a study's `folder`; returns the files."""
+        for name, table in self.by_file().items():
+            write_csv(table, folder / name)
+        return [folder / name for name in self.by_file()]
 
 
 def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images) -> StudyTables:
@@ -61,40 +66,20 @@ def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images) ->
     return StudyTables(comparison, differences, costs(study, runs), scores(study, arms))
 
 
-def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
-    """Write tables as CSV, by the name of their file; returns the files."""
-    for name, table in tables.items():
-        write_csv(table, folder / name)
-    return [folder / name for name in tables]
-
-
-def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`compare`'s two tables as its stage wrote them below `folder`."""
-    files = (folder / "comparison.csv", folder / "differences.csv")
-    comparison, differences = (pd.read_csv(file, dtype=COUNTS) for file in files)
-    return comparison, differences
-
-
 def compare(study: Study, arms: Arms, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table of `comparison.csv` (`COLUMNS`), and the table of paired differences that its p-values come from.
 
-    Means of the first are over all seeds of an arm, those of the second over the seeds that both arms have. p-values
-    are adjusted for all tests of the study.
-
-    Args:
-        study: the study's description.
-        arms: its arms with their finished runs, see `report.runs.read_study`.
-        images: `images.json` of the study's data sets, by data set.
+    Means of the first are over all seeds of an arm, those of the second over the seeds that both have. p-values are
+    adjusted for all tests of the study. `images` holds `images.json` of the study's data sets, by data set.
 
     Raises:
-        UserError: a published value is of a metric that the runs do not have, or the seeds of an arm were tested
-            on different images.
+        UserError: a published value is of a metric that the runs do not have, or the seeds of an arm were tested on
+            different images.
     """
-    differences = pd.DataFrame(_differences(study, arms), columns=list(DIFFERENCE_COLUMNS))
+    differences = pd.DataFrame(_differences(study, arms), columns=DIFFERENCE_COLUMNS)
     differences["p_adjusted"] = holm(differences["p_value"].tolist())
     rows = [row for entry in study.entries for row in _rows(study, entry, arms, differences, images)]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.astype(COUNTS), differences
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"n_seeds": "Int64", "n_test": "Int64"}), differences
 
 
 def _differences(study: Study, arms: Arms) -> Iterator[tuple[Any, ...]]:
@@ -118,11 +103,11 @@ def _rows(
     for metric, published in _wanted(entry, own):
         used = counted(metric, own)
         over = entry.over(published) if published else entry.baseline_key
-        difference = differences_of(differences, entry, over)
+        difference = difference_row(differences, entry, over)
         tested = metric in (entry.scoring.main, GAIN) and difference is not None
         (mean, low, high), n_seeds = _measured(metric, entry.key, over, arms, difference)
         judgement = judge(study, entry, metric, published, own, (mean, low, high), images)
-        is_untested = over and metric == entry.scoring.main and difference is None
+        is_untested = metric == entry.scoring.main and difference is None
         parts = [
             *notes,
             arms.untested(entry.key, over) if over and is_untested else "",
@@ -151,7 +136,7 @@ def _rows(
 
 
 def _measured(metric: str, key: Key, over: Key | None, arms: Arms, difference: Any | None) -> tuple[Interval, int]:
-    """Interval and number of seeds of a metric of an arm, alone or `over` another; `NOWHERE` where the two have no test."""
+    """Interval and number of seeds of a metric of an arm, alone or `over` another; `NOWHERE` without a test."""
     if metric == GAIN:
         if difference is None:
             return NOWHERE, 0
@@ -164,22 +149,22 @@ def _measured(metric: str, key: Key, over: Key | None, arms: Arms, difference: A
 def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
     """The metrics of an arm's rows, each with its published value if there is one: those of its task, all that were
     published, the rate of divergence if a run diverged, and the speed of convergence where it was validated."""
-    published_metrics = {published.metric for published in entry.published}
+    by_metric: dict[str, list[Published | None]] = {}
+    for published in entry.published:
+        by_metric.setdefault(published.metric, []).append(published)
     always = entry.scoring.shown
     for metric in always:
-        if metric not in published_metrics:
-            yield metric, None
-        yield from ((metric, published) for published in entry.published if published.metric == metric)
+        yield from ((metric, published) for published in by_metric.get(metric, [None]))
     yield from ((published.metric, published) for published in entry.published if published.metric not in always)
-    if DIVERGENCE not in published_metrics and any(run.diverged for run in runs):
+    if DIVERGENCE not in by_metric and any(run.diverged for run in runs):
         yield DIVERGENCE, None
-    if EPOCHS not in published_metrics and any(epochs_to_90_percent(run) is not None for run in finite(runs)):
+    if EPOCHS not in by_metric and any(epochs_to_90_percent(run) is not None for run in finite(runs)):
         yield EPOCHS, None
 
 
 def _hardware(runs: Sequence[Run]) -> str:
     """A note on times and memory: they are not compared with values from other hardware."""
-    machines = sorted({f"{cost['device']} in {cost['precision']}" for run in runs for cost in [run.cost()]})
+    machines = sorted({"{device} in {precision}".format(**run.cost()) for run in runs})
     return f"decided by the hardware (here {', '.join(machines)}), so it is not judged" if machines else ""
 
 
@@ -188,20 +173,19 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
     notes = [entry.note, study.preset_note]
     if OWN_SPLIT in split:
         notes.append(f"splits: {split}")
-    if runs and len(runs) < len(entry.seeds):
+    if 0 < len(runs) < len(entry.seeds):
         notes.append(f"{len(runs)} of {len(entry.seeds)} seeds were run")
-    gone = [run for run in runs if run.diverged]
-    if gone:
-        seeds = ", ".join(str(run.seed) for run in gone)
-        notes.append(f"{len(gone)} of {len(runs)} runs diverged (seed {seeds}) and are left out of the mean")
+    diverged = [str(run.seed) for run in runs if run.diverged]
+    if diverged:
+        seeds = f"(seed {', '.join(diverged)})"
+        notes.append(f"{len(diverged)} of {len(runs)} runs diverged {seeds} and are left out of the mean")
     warnings = Counter(text for run in runs for text in run.receipt().get("warnings", ()))
     notes += [f"{text} ({count} of {len(runs)} runs)" for text, count in sorted(warnings.items())]
     return notes
 
 
-def differences_of(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
-    """The row of an arm against another (without `other` its baseline) in the table of differences; None when the two
-    have no paired test."""
+def difference_row(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
+    """The row of an arm against another (without `other` its baseline) in the table of differences, or None."""
     rows = arm_rows(differences, entry.key)
     rows = rows[rows["baseline"] == "/".join(other or entry.baseline_key or ())]
     return next(rows.itertuples(), None)
@@ -212,6 +196,6 @@ def arm_rows(table: pd.DataFrame, key: Key) -> pd.DataFrame:
     return table[(table["experiment"] == key[0]) & (table["arm"] == key[1])]
 
 
-def shown(row: Any) -> bool:
+def is_significant(row: Any) -> bool:
     """True if a row of the table of differences is significant among all tests of its study."""
     return bool(row.p_adjusted < SIGNIFICANT)

@@ -1,7 +1,7 @@
 """The evidence of a preset: its runs and audits, from `results/<preset>` or from a reference in `results/reference`.
 
-Both have the same layout, so the same code makes tables, plots and documents from either. In place of a run's predictions
-a reference holds one bit for each test image (right or wrong, see `report.runs`); it holds neither weights nor pictures.
+Both have the same layout, so the same code makes tables, plots and documents from either. A reference has one
+bit for each test image (right or wrong, see `report.runs`) instead of predictions, and neither weights nor pictures.
 """
 
 import datetime
@@ -31,21 +31,13 @@ PAGE_RECEIPT = "report.receipt.json"
 
 @dataclass(frozen=True)
 class Evidence:
-    """The source of tables, plots and documents.
+    """The source of tables, plots and documents."""
 
-    Attributes:
-        page: the description of the preset's report, its studies included.
-        root: the folder that holds `<study>/<experiment>/<arm>/seed<seed>` and `audit`.
-        images: `images.json` of each data set in use, by data set.
-        hardware: of the runs, in words; documents need it.
-        date: of the runs, ISO 8601; documents need it.
-    """
-
-    page: Page
-    root: Path
-    images: Mapping[str, Path]
-    hardware: str = ""
-    date: str = ""
+    page: Page  # the description of the preset's report, its studies included
+    root: Path  # the folder that holds `<study>/<experiment>/<arm>/seed<seed>` and `audit`
+    images: Mapping[str, Path]  # `images.json` of each data set in use, by data set
+    hardware: str = ""  # of the runs, in words; documents need it
+    date: str = ""  # of the runs, ISO 8601; documents need it
 
     @cached_property
     def runs(self) -> dict[str, dict[Key, list[Run]]]:
@@ -59,13 +51,11 @@ class Evidence:
     @cached_property
     def tables(self) -> dict[str, StudyTables]:
         """The tables of each study, computed from its runs."""
-        return {
-            name: replace(
-                tabulate(study, self.runs[name], self.summaries),
-                generated=generated(study, self.runs[name]) if study.makes_images() else None,
-            )
-            for name, study in self.page.in_order()
-        }
+        tables = {name: tabulate(study, self.runs[name], self.summaries) for name, study in self.page.in_order()}
+        for name, study in self.page.in_order():
+            if study.makes_images():
+                tables[name] = replace(tables[name], generated=generated(study, self.runs[name]))
+        return tables
 
     @cached_property
     def summaries(self) -> dict[str, dict[str, Any]]:
@@ -110,9 +100,7 @@ def read_reference(folder: Path) -> Evidence:
             metrics than those beside it.
     """
     if not (folder / RECEIPT).is_file():
-        raise UserError(
-            f"{folder}: holds no {RECEIPT}, so it is no reference, or was not written to its end; write it anew"
-        )
+        raise UserError(f"{folder}: holds no {RECEIPT}, so it is no complete reference; write it again")
     check(folder)
     record = read_json(folder / RECORD)
     studies = {name: read_json(folder / name / STUDY) for name in record["studies"]}
@@ -133,9 +121,8 @@ def check(folder: Path) -> None:
     """Raise `UserError` for the first file below a reference that does not fit its receipt, or is in none."""
     ledger, start = open_ledger(folder)
     if ledger.maker(f"{start}/{RECEIPT}") is None and not ledger.unreadable:
-        raise UserError(
-            f"{folder / RECEIPT}: names files of another folder; give this one its old name, or write it anew"
-        )
+        remedy = "give this one its old name, or write it again"
+        raise UserError(f"{folder / RECEIPT}: names files of another folder; {remedy}")
     result = verify(ledger, start)
     refuse(folder, result.faults + [f"{name}: no receipt names this file" for name in result.unnamed])
 
@@ -144,12 +131,12 @@ def refuse(folder: Path, faults: Sequence[str]) -> None:
     """Raise `UserError` for the first of the faults below `folder`, if there are any."""
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise UserError(f"{faults[0]}{more}; `python -m florilegium verify {folder.as_posix()}` tells all")
+        raise UserError(f"{faults[0]}{more}; `python -m florilegium verify {folder.as_posix()}` lists all")
 
 
 def check_run(run: Run) -> None:
-    """Raise `UserError` where a run's own receipt names another version of a file that lies beside it, or where its
-    answers give another score than its metrics say."""
+    """Raise `UserError` where a run's own receipt names another version of a file beside it, or where its answers give
+    another score than its metrics say."""
     outputs = run.receipt()["outputs"]
     recorded = {name.rpartition("/")[2]: of["sha256"] for name, of in outputs.items()}
     for path in sorted(run.folder.iterdir()):
@@ -169,32 +156,25 @@ def check_answers(run: Run) -> None:
         return
     recorded = run.metrics[main]
     if (ours is None) != (recorded is None) or (ours is not None and abs(ours - recorded) > SAME):
-        raise UserError(
-            f"{run.folder}: its answers give {main} = {ours}, and metrics.json says {recorded}; "
-            "take both from the same run"
-        )
+        scores = f"its answers give {main} = {ours}, and metrics.json says {recorded}"
+        raise UserError(f"{run.folder}: {scores}; take both from the same run")
 
 
 def provenance(runs: Iterable[Run]) -> list[tuple[str, str]]:
-    """Pairs of a fact and its value, from receipts and costs; where runs differ, every value, so that a mixture is seen."""
+    """Pairs of a fact and its value, from receipts and costs; where runs differ, every value."""
     runs = list(runs)
     receipts = [run.receipt() for run in runs]
-    rows = [
-        ("runs", str(len(runs))),
-        ("commit", _joined(_commit(receipt) for receipt in receipts)),
-        ("device", _joined(str(run.cost()["device"]) for run in runs)),
-    ]
     packages = sorted({name for receipt in receipts for name in receipt["versions"]})
-    rows += [(name, _joined(str(r["versions"].get(name, "absent")) for r in receipts)) for name in packages]
-    return rows
+    values = {
+        "commit": [_commit(receipt["git"]) for receipt in receipts],
+        "device": [str(run.cost()["device"]) for run in runs],
+        **{name: [str(receipt["versions"].get(name, "absent")) for receipt in receipts] for name in packages},
+    }
+    facts = [(name, " · ".join(sorted(set(of_runs))) or EMPTY) for name, of_runs in values.items()]
+    return [("runs", str(len(runs))), *facts]
 
 
-def _commit(receipt: Mapping[str, Any]) -> str:
-    git = receipt["git"]
+def _commit(git: Mapping[str, Any]) -> str:
     if git["commit"] is None:
         return "no repository"
     return f"{git['commit'][:12]}{', edited since' if git['dirty'] else ''}"
-
-
-def _joined(values: Iterable[str]) -> str:
-    return " · ".join(sorted(set(values))) or EMPTY

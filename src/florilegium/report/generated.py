@@ -1,4 +1,4 @@
-"""The quality and cost of generated images: `generated.csv`, a row for each set of images, from its judge and its costs."""
+"""The quality and cost of generated images: `generated.csv`, a row for each set of images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from florilegium.report.statistics import Interval, share_interval
 from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import Table, markdown_table
 
-COLUMNS = (
-    *("experiment", "arm", "samples", "sampler", "steps", "guidance", "accuracy", "ci_low", "ci_high", "copies"),
-    *("median_distance", "median_distance_of_test_images", "images_per_second", "n_images", "n_seeds"),
-)
+COLUMNS = [
+    "experiment", "arm", "samples", "sampler", "steps", "guidance", "accuracy", "ci_low", "ci_high", "copies",
+    "median_distance", "median_distance_of_test_images", "images_per_second", "n_images", "n_seeds",
+]  # fmt: skip
 HEADER = (
-    *("Generator", "Set", "Sampler", "Steps", "Guidance", "Recognised (%)", "Copies"),
-    *("Distance", "of test images", "Images/s", "Images", "Seeds"),
-)
+    "Generator", "Set", "Sampler", "Steps", "Guidance", "Recognised (%)", "Copies",
+    "Distance", "of test images", "Images/s", "Images", "Seeds",
+)  # fmt: skip
 READING = (
-    "Recognised: the share of images in which a classifier of real images sees the requested class, with a 95 % interval over "
-    "seeds (of a single one Wilson's, over its images). Copies: images that the audit calls the same picture as one of the "
-    "generator's training images. Distance: the mean squared difference to the nearest training image, the median over images; "
-    "beside it the same of real test images, which no generator has copied."
+    "Recognised: the share of images in which a classifier of real images sees the requested class, with a 95 % "
+    "interval over seeds (of a single one Wilson's, over its images). Copies: images that the audit calls the same "
+    "picture as one of the generator's training images. Distance: the mean squared difference to the nearest training "
+    "image, the median over images; beside it the same of real test images, which no generator has copied."
 )
 
 
@@ -64,7 +64,7 @@ def sets_of(study: Study, runs: Mapping[Key, Sequence[Run]]) -> Iterator[Set]:
 
 def generated(study: Study, runs: Mapping[Key, Sequence[Run]]) -> pd.DataFrame:
     """A row for each set of images: `COLUMNS`. Without a judge, the columns that it fills are empty."""
-    return pd.DataFrame([_row(images) for images in sets_of(study, runs)], columns=list(COLUMNS))
+    return pd.DataFrame([_row(images) for images in sets_of(study, runs)], columns=COLUMNS)
 
 
 def _row(images: Set) -> dict[str, Any]:
@@ -83,11 +83,10 @@ def _row(images: Set) -> dict[str, Any]:
     }
     if entry.samples.judge:
         judged = images.judged()
-        mean, low, high = recognised(judged)
-        row |= {"accuracy": mean, "ci_low": low, "ci_high": high}
+        row |= zip(("accuracy", "ci_low", "ci_high"), recognised(judged), strict=True)
         row |= {"copies": sum(j["copies"] for j in judged), "n_images": sum(j["n"] for j in judged)}
-        for key in ("median_distance", "median_distance_of_test_images"):
-            row[key] = float(np.mean([j[key] for j in judged]))
+        distances = ("median_distance", "median_distance_of_test_images")
+        row |= {key: float(np.mean([j[key] for j in judged])) for key in distances}
     return row
 
 
@@ -102,24 +101,15 @@ def recognised(judged: Sequence[Mapping[str, Any]]) -> Interval:
 def readable_generated(study: Study, table: pd.DataFrame) -> Table:
     """The table of generated images for people."""
     names = labels(study)
-    return HEADER, [
-        (
-            names[row["experiment"], row["arm"]],
-            row["samples"].replace("_", " "),
-            row["sampler"],
-            str(row["steps"]),
-            f"{row['guidance']:g}",
-            *_judgement(row),
-            _rate(row["images_per_second"]),
-            "" if pd.isna(row["n_images"]) else f"{row['n_images']:,.0f}",
-            str(row["n_seeds"]),
-        )
-        for row in table.to_dict("records")
-    ]
-
-
-def _rate(images_per_second: float) -> str:
-    return f"{images_per_second:,.0f}" if images_per_second >= 100 else f"{images_per_second:.3g}"
+    rows: list[tuple[str, ...]] = []
+    for row in table.to_dict("records"):
+        rate = row["images_per_second"]
+        sampling = (row["samples"].replace("_", " "), row["sampler"], str(row["steps"]), f"{row['guidance']:g}")
+        speed = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+        n_images = "" if pd.isna(row["n_images"]) else f"{row['n_images']:,.0f}"
+        name = names[row["experiment"], row["arm"]]
+        rows.append((name, *sampling, *_judgement(row), speed, n_images, str(row["n_seeds"])))
+    return HEADER, rows
 
 
 def _judgement(row: Mapping[Any, Any]) -> tuple[str, str, str, str]:

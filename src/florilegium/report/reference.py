@@ -1,17 +1,15 @@
 """Write a reference: the part of a finished preset that its numbers are made from, small enough for git.
 
-`results/reference/<preset>-<hardware>/` holds `reference.json` (hardware, date, versions of the code, what the page shows),
-`receipt.json` (the sha256 of every file), the summaries of data sets and audits, and of each study its description
-(`study.json`) and its runs: `metrics.json`, `history.csv`, `cost.json`, the receipt, and whether each test image was right.
+`results/reference/<preset>-<hardware>/` holds `reference.json` (hardware, date, versions, the page's title),
+`receipt.json` (the sha256 of every file), the summaries of data sets and audits, and of each study its `study.json` and
+its runs: `metrics.json`, `history.csv`, `cost.json`, the receipt, and whether each test image was right.
 """
 
-import json
 import re
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, replacing, write_json
@@ -20,13 +18,12 @@ from florilegium.core.receipts import without_folders, write_receipt
 from florilegium.report.evidence import RECEIPT, RECORD, STUDY, Evidence, audit_files, provenance, refuse
 from florilegium.report.runs import PACKED, PREDICTIONS, RUN_FILES, Run, pack
 
-ANSWERS = ("detection.json", "matches.npz")  # of a detector
+ANSWERS = {"classification": (PREDICTIONS,), "detection": ("detection.json", "matches.npz"), "generation": ()}
 SAMPLES = ("cost.json", "judge.json")  # of each set of generated images
 LIMIT = 10 * 2**20  # bytes of all references together
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """The size of a study in a reference."""
 
     study: str
@@ -47,10 +44,8 @@ def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
             large for git.
     """
     if not out.absolute().is_relative_to(Path.cwd()):
-        raise UserError(
-            f"--out {out}: lies outside this folder, and a receipt names no others; write it below results/reference and "
-            "copy it from there"
-        )
+        remedy = "write it below results/reference and copy it from there"
+        raise UserError(f"--out {out}: lies outside this folder, and a receipt names no others; {remedy}")
     started = time.time()
     _check_live(evidence)
     with replacing(out) as fresh:
@@ -74,7 +69,7 @@ def write_reference(evidence: Evidence, out: Path, code: str) -> list[Size]:
 
 
 def _check_live(evidence: Evidence) -> None:
-    """Raise `UserError` unless every receipt fits, every run is there, and its own receipt names the files that are copied."""
+    """Raise `UserError` unless every receipt fits, every run is there, and its own receipt names the copied files."""
     ledger, start = open_ledger(evidence.root)
     refuse(evidence.root, verify(ledger, start).faults)
     for name, study in evidence.page.in_order():
@@ -94,9 +89,8 @@ def _check_live(evidence: Evidence) -> None:
 
 def _files(run: Run) -> list[Path]:
     """The files of a run that belong to a reference, without its receipt."""
-    answers = {"classification": (PREDICTIONS,), "detection": ANSWERS, "generation": ()}[run.task]
-    always = [run.folder / name for name in RUN_FILES]
-    return always + [run.folder / name for name in answers if (run.folder / name).is_file()]
+    answers = [run.folder / name for name in ANSWERS[run.task]]
+    return [run.folder / name for name in RUN_FILES] + [path for path in answers if path.is_file()]
 
 
 def _study(evidence: Evidence, name: str, out: Path) -> Size:
@@ -123,14 +117,13 @@ def _run(run: Run, out: Path) -> None:
 
 def _record(evidence: Evidence) -> dict[str, Any]:
     """`reference.json`: hardware and date, with every version of code and packages, so that a mixture is seen."""
-    page = evidence.page.model_dump(mode="json", exclude={"studies"})
     return {
         "hardware": evidence.hardware,
         "date": evidence.date,
         "code": _code(evidence),
         "made_by": dict(provenance(run for _, run in evidence.every_run())),
         "studies": [name for name, _ in evidence.page.in_order()],
-        "page": json.loads(json.dumps(without_folders(page))),
+        "page": without_folders(evidence.page.model_dump(mode="json", exclude={"studies"})),
     }
 
 
@@ -145,21 +138,16 @@ def _code(evidence: Evidence) -> dict[str, list[str]]:
 
 def mixture(record: dict[str, Any]) -> str:
     """A sentence when runs of one task and network are of more than one version of the code, else empty."""
-    mixed = [f"{network} {', '.join(hashes)}" for network, hashes in record["code"].items() if len(hashes) > 1]
-    if not mixed:
-        return ""
-    return f"the runs are of several versions of the code ({'; '.join(mixed)}); the record names them"
+    mixed = "; ".join(f"{network} {', '.join(codes)}" for network, codes in record["code"].items() if len(codes) > 1)
+    return f"the runs are of several versions of the code ({mixed}); the record names them" if mixed else ""
 
 
 def _check_size(fresh: Path, out: Path) -> None:
-    others = [path for path in out.parent.glob("*") if path.is_dir() and not path.name.startswith(".")]
-    older = [path for folder in others if folder.name != out.name for path in files_below(folder)]
-    n_bytes = sum(path.stat().st_size for path in [*older, *files_below(fresh)])
+    others = [path for path in out.parent.glob("[!.]*") if path.is_dir() and path.name != out.name]
+    n_bytes = sum(path.stat().st_size for folder in (*others, fresh) for path in files_below(folder))
     if n_bytes > LIMIT:
-        raise UserError(
-            f"{out}: all references would take {n_bytes / 2**20:.1f} MiB, and {LIMIT >> 20} MiB are the most that is "
-            "committed; take an older one away, or keep fewer studies"
-        )
+        sizes = f"{n_bytes / 2**20:.1f} MiB, and {LIMIT >> 20} MiB are the most that is committed"
+        raise UserError(f"{out}: all references would take {sizes}; remove an older one, or keep fewer studies")
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -1,8 +1,8 @@
-"""Runs on disk (`<experiment>/<arm>/seed<seed>/` below a study's results), their answers, and their metrics.
+"""Finished runs (`<experiment>/<arm>/seed<seed>/` below a study's results), their answers and their metrics.
 
-A classifier's answers are one bit for each test image: right or wrong. A paired test needs no more. They are read from the
-run's predictions, or from packed bits, which are small enough for git and disclose nothing of the data set: its image names
-are there as a digest alone, which tells whether two runs were tested on the same images.
+A classifier's answers are one bit for each test image, right or wrong: a paired test needs no more. They are read from
+the run's predictions, or from packed bits, which are small enough for git and hold a digest of the image names alone:
+it tells whether two runs were tested on the same images, and discloses nothing of the data set.
 """
 
 import base64
@@ -52,52 +52,6 @@ Answers = tuple[str, NDArray[np.bool_]]
 """The digest of the test images' names, and for each image, in the order of names, if it was right: shape (images,)."""
 
 
-def read_hits(folder: Path) -> Answers:
-    """The answers of the run in `folder`, from its predictions if they are there, else from the packed bits.
-
-    Raises:
-        UserError: there is neither, or the packed bits cannot be read.
-    """
-    predictions = folder / PREDICTIONS
-    return _of_predictions(predictions) if predictions.is_file() else _unpack(folder / PACKED)
-
-
-def _of_predictions(path: Path) -> Answers:
-    """The answers in a table `image, target, prediction`, all read as texts: a class may be called 01, or NA."""
-    columns = ["image", "target", "prediction"]
-    table = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False)
-    table = table.sort_values("image", kind="stable")
-    names = hashlib.sha256("\0".join(table["image"]).encode())  # no name holds a NUL
-    return names.hexdigest(), (table["target"] == table["prediction"]).to_numpy(np.bool_)
-
-
-def pack(answers: Answers, path: Path) -> None:
-    """Write answers as JSON: the digest, the number of images, and eight images a byte, in base64."""
-    images, right = answers
-    packed = base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
-    write_json(path, {"images": images, "n": len(right), "right": packed})
-
-
-def _unpack(path: Path) -> Answers:
-    """The answers that `pack` wrote; raises `UserError` when the file is missing, no such record, or of the wrong length."""
-    if not path.is_file():
-        raise UserError(
-            f"{path}: there is no such file, nor {PREDICTIONS} beside it; which images were right is unknown"
-        )
-    try:
-        record = read_json(path)
-        images, n = str(record["images"]), int(record["n"])
-        packed = np.frombuffer(base64.b64decode(record["right"], validate=True), np.uint8)
-        bits = np.unpackbits(packed)
-        if len(packed) != -(-n // 8) or bits[n:].any():
-            raise ValueError
-        return images, bits[:n].astype(np.bool_)
-    except (ValueError, KeyError, TypeError, binascii.Error):
-        raise UserError(
-            f"{path}: is cut, or no record of which images were right; take it from git again, or write the reference anew"
-        ) from None
-
-
 @dataclass(frozen=True)
 class Run:
     """One finished run; `history` has a row an epoch (`epoch, lr, train_loss, ..., val_top1`)."""
@@ -112,23 +66,20 @@ class Run:
     def diverged(self) -> bool:
         return bool(self.metrics["diverged"])
 
-    def cost(self) -> dict[str, Any]:
-        """Times, memory and devices; read on demand, since no score depends on them."""
-        cost: dict[str, Any] = read_json(self.folder / "cost.json")
-        return cost
+    def cost(self) -> Any:
+        """Times, memory and devices, by name; read on demand, since no score depends on them."""
+        return read_json(self.folder / "cost.json")
 
     def receipt(self) -> dict[str, Any]:
         return read_receipt(self.folder / "receipt.json")
 
-    def detections(self) -> list[dict[str, Any]]:
-        """A detector's detections on the test images, in COCO's results form."""
-        detections: list[dict[str, Any]] = read_json(self.folder / "predictions.json")
-        return detections
+    def detections(self) -> Any:
+        """A detector's detections on the test images, a list in COCO's results form."""
+        return read_json(self.folder / "predictions.json")
 
-    def detail(self) -> dict[str, Any]:
-        """A detector's scores by class, its precision-recall curves and its kinds of errors."""
-        detail: dict[str, Any] = read_json(self.folder / "detection.json")
-        return detail
+    def detail(self) -> Any:
+        """A detector's scores by class, its precision-recall curves and its kinds of errors, by name."""
+        return read_json(self.folder / "detection.json")
 
     def hits(self) -> Answers:
         """A classifier's answers."""
@@ -151,19 +102,14 @@ def read_study(root: Path, study: Study) -> dict[Key, list[Run]]:
 
 
 def read_runs(root: Path, entry: Entry) -> list[Run]:
-    """The finished runs of one arm, by seed."""
-    folders = [(seed, root / entry.experiment / entry.arm / f"seed{seed}") for seed in entry.seeds]
-    return [
-        Run(
-            task=entry.task,
-            seed=seed,
-            folder=folder,
-            metrics=read_json(folder / "metrics.json"),
-            history=pd.read_csv(folder / "history.csv"),
-        )
-        for seed, folder in folders
-        if (folder / "metrics.json").is_file()
-    ]
+    """The finished runs of one arm, in the order of its seeds."""
+    runs = []
+    for seed in entry.seeds:
+        folder = root / entry.experiment / entry.arm / f"seed{seed}"
+        if (folder / "metrics.json").is_file():
+            metrics, history = read_json(folder / "metrics.json"), pd.read_csv(folder / "history.csv")
+            runs.append(Run(entry.task, seed, folder, metrics, history))
+    return runs
 
 
 def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Path]:
@@ -172,9 +118,51 @@ def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Pa
     return [run.folder / name for run in every for name in (*names, *SCORING[run.task].answers)]
 
 
-def finite(runs: Sequence[Run]) -> list[Run]:
-    """The runs that did not diverge: means, intervals and tests are taken over these."""
-    return [run for run in runs if not run.diverged]
+# Answers of classifiers
+
+
+def read_hits(folder: Path) -> Answers:
+    """The answers of the run in `folder`, from its predictions if they are there, else from the packed bits.
+
+    Raises:
+        UserError: there is neither, or the packed bits cannot be read.
+    """
+    if not (folder / PREDICTIONS).is_file():
+        return _unpack(folder / PACKED)
+    columns = ["image", "target", "prediction"]  # as texts: a class may be called 01, or NA
+    table = pd.read_csv(folder / PREDICTIONS, usecols=columns, dtype=str, keep_default_na=False)
+    table = table.sort_values("image", kind="stable")
+    names = hashlib.sha256("\0".join(table["image"]).encode())  # no name holds a NUL
+    return names.hexdigest(), (table["target"] == table["prediction"]).to_numpy(np.bool_)
+
+
+def pack(answers: Answers, path: Path) -> None:
+    """Write answers as JSON: the digest, the number of images, and eight images a byte, in base64."""
+    images, right = answers
+    packed = base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+    write_json(path, {"images": images, "n": len(right), "right": packed})
+
+
+def _unpack(path: Path) -> Answers:
+    """The answers that `pack` wrote; raises `UserError` when the file is missing, or no such record."""
+    if not path.is_file():
+        raise UserError(
+            f"{path}: there is no such file, nor {PREDICTIONS} beside it; make it again, or take it from git"
+        )
+    try:
+        record = read_json(path)
+        images, n = str(record["images"]), int(record["n"])
+        packed = np.frombuffer(base64.b64decode(record["right"], validate=True), np.uint8)
+        bits = np.unpackbits(packed)
+        if len(packed) != -(-n // 8) or bits[n:].any():
+            raise ValueError
+        return images, bits[:n].astype(np.bool_)
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        remedy = "take it from git again, or write the reference anew"
+        raise UserError(f"{path}: is cut, or no record of which images were right; {remedy}") from None
+
+
+# Metrics of one run
 
 
 def curve(run: Run, column: str) -> NDArray[np.float64]:
@@ -187,13 +175,11 @@ def curve(run: Run, column: str) -> NDArray[np.float64]:
 def epochs_to_90_percent(run: Run) -> int | None:
     """The first epoch, counted from one, whose validation (main metric) reaches 90 % of the last one's.
 
-    None without a validation split, for a last value of zero, and for a task whose main metric is a loss. The level is each
-    run's own last value, so a slow arm that ends low can look fast: read it beside the accuracy itself.
+    None without a validation split, for a last value of zero, and for a task whose main metric is a loss. The level is
+    each run's own last value, so a slow arm that ends low can look fast: read it beside the accuracy itself.
     """
-    accuracy = validated(run)
-    if not len(accuracy) or not accuracy[-1] > 0:
-        return None
-    return int(np.argmax(accuracy >= SHARE_OF_FINAL * accuracy[-1])) + 1
+    values = validated(run)
+    return first_epoch_at(run, SHARE_OF_FINAL * values[-1]) if len(values) and values[-1] > 0 else None
 
 
 def first_epoch_at(run: Run, level: float) -> int | None:
@@ -219,11 +205,6 @@ FROM_HISTORY: dict[str, Callable[[Run], float | None]] = {
     FIRST_AT_99: lambda run: first_epoch_at(run, 0.99),
     BEST_VALIDATION: best_validation,
 }
-
-
-def counted(metric: str, runs: Sequence[Run]) -> list[Run]:
-    """The runs of an arm that a metric is taken over: those that did not diverge, unless they are counted."""
-    return list(runs) if metric == DIVERGENCE else finite(runs)
 
 
 def value(run: Run, metric: str) -> float:
@@ -260,6 +241,19 @@ def _number(value: float | None) -> float:
     return BLANK if value is None else float(value)
 
 
+# Metrics of an arm
+
+
+def finite(runs: Sequence[Run]) -> list[Run]:
+    """The runs that did not diverge: means, intervals and tests are taken over these."""
+    return [run for run in runs if not run.diverged]
+
+
+def counted(metric: str, runs: Sequence[Run]) -> list[Run]:
+    """The runs of an arm that a metric is taken over: those that did not diverge, unless they are counted."""
+    return list(runs) if metric == DIVERGENCE else finite(runs)
+
+
 def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
     """Mean and 95 % t interval of an arm over its seeds, for a metric that is no score on test images.
 
@@ -273,23 +267,16 @@ def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
         return sum(values) / len(values), *wilson(sum(values), len(values))
     if metric in SIZES:
         return values[0], values[0], values[0]
-    return student(values, *_bounds(metric))
-
-
-def _bounds(metric: str) -> tuple[float, float]:
-    """The least and the greatest value of a metric."""
-    if metric in FRACTIONS - SIGNED:
-        return 0.0, 1.0
-    if metric in SIGNED:
-        return -1.0, 1.0
-    return (1.0 if metric in (EPOCHS, FIRST_AT_99) else 0.0), math.inf
+    if metric in FRACTIONS:
+        return student(values, -1.0 if metric in SIGNED else 0.0, 1.0)
+    return student(values, 1.0 if metric in (EPOCHS, FIRST_AT_99) else 0.0)
 
 
 def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:
-    """The ratio of an arm's memory to that of a baseline, or of its speed (epochs per second): the mean over the seeds that
-    both have, with its 95 % t interval from two seeds on, and the number of those seeds.
+    """The ratio of an arm's memory to a baseline's, or of its speed (epochs per second), and its number of seeds.
 
-    Memory is compared on CUDA devices alone: elsewhere the measured memory is not the training's.
+    It is the mean over the seeds that both have, with its 95 % t interval from two seeds on. Memory is compared on CUDA
+    devices alone: elsewhere the measured memory is not the training's.
     """
     ours, theirs = ({run.seed: run for run in finite(arm)} for arm in (runs, baseline))
     pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]

@@ -3,13 +3,13 @@
 `Spread` has the variance that each source gives the mean, and makes the half-width and the p-value from both. It takes
 arrays of many simulated comparisons as well as the numbers of one.
 
-`Scatter` is a prior for the variance between seeds. Two seeds say next to nothing about their own variance, and the arms
-of a study are much alike. So each arm's variance is moderated towards that of all arms, as Smyth (2004, "Linear models
-and empirical Bayes methods for assessing differential expression", SAGMB 3:3, sections 4 and 6.2) does it for genes: with
-a prior variance of d0 degrees of freedom, which are few where arms differ much. Unlike his, the prior variance is the
-arithmetic mean of the arms' variances, not the geometric, and d0 is at most `MOST_DF`, and at most half the degrees of
-freedom of the other arms: a study has a dozen arms, not thousands of genes, too few to see that one is unlike the others.
-`benchmarks/calibration.py` simulates whole studies, with arms that are alike and with arms that are not.
+`Scatter` is a prior for the variance between seeds. Two seeds say next to nothing about their own variance, and the
+arms of a study are much alike. So each arm's variance is moderated towards that of all arms, as Smyth (2004, "Linear
+models and empirical Bayes methods for assessing differential expression", SAGMB 3:3, sections 4 and 6.2) does it for
+genes: with a prior variance of d0 degrees of freedom, which are few where arms differ much. Unlike his, the prior
+variance is the arithmetic mean of the arms' variances, not the geometric, and d0 is at most `MOST_DF`, and at most half
+the degrees of freedom of the other arms: a study has a dozen arms, not thousands of genes, too few to see that one is
+unlike the others. `benchmarks/calibration.py` simulates whole studies, of arms that are alike and that are not.
 """
 
 import math
@@ -22,16 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, nctdtrinc, ndtri, polygamma, stdtrit
 
+MOST_DF = 3.0  # of a prior
+SHARE_OF_OTHERS = 0.5  # of the degrees of freedom of the other arms
+FEWEST_ARMS = 3
+LEVEL = 0.95
+POWER = 0.8  # four of five repetitions
+SMALLEST = sys.float_info.min  # the least p-value: none is zero
+
+
+# The prior
+
 
 @dataclass(frozen=True)
 class Scatter:
-    """A prior for the variance of one arm's score between seeds.
-
-    Attributes:
-        variance: of one seed's score.
-        df: the prior's degrees of freedom.
-        n_arms: the number of arms that it was estimated from.
-    """
+    """A prior for the variance of one arm's score between seeds, with its degrees of freedom, from `n_arms` arms."""
 
     variance: float
     df: float
@@ -56,17 +60,12 @@ def pooled_scatter(arms: Sequence[tuple[float, int]]) -> Scatter | None:
 
     Variances are above zero: no less than the variance that images alone give one seed's score.
     """
-    arms = [(variance, n_seeds) for variance, n_seeds in arms if n_seeds > 1]
-    if len(arms) < FEWEST_ARMS:
+    known = np.array([(variance, n_seeds - 1.0) for variance, n_seeds in arms if n_seeds > 1])
+    if len(known) < FEWEST_ARMS:
         return None
-    variances = np.array([variance for variance, _ in arms])
-    df = np.array([n_seeds - 1.0 for _, n_seeds in arms])
-    others = float(df.sum() - df.max())
-    return Scatter(
-        float(np.average(variances, weights=df)),
-        min(_prior_df(variances, df), SHARE_OF_OTHERS * others, MOST_DF),
-        len(arms),
-    )
+    variances, df = known.T.copy()
+    most = min(SHARE_OF_OTHERS * float(df.sum() - df.max()), MOST_DF)
+    return Scatter(float(np.average(variances, weights=df)), min(_prior_df(variances, df), most), len(known))
 
 
 def _prior_df(variances: Any, df: Any) -> float:
@@ -82,18 +81,13 @@ def _prior_df(variances: Any, df: Any) -> float:
     return 2 * high
 
 
-MOST_DF = 3.0  # of a prior
-SHARE_OF_OTHERS = 0.5  # of the degrees of freedom of the other arms
-FEWEST_ARMS = 3
-LEVEL = 0.95
-POWER = 0.8  # four of five repetitions
-SMALLEST = sys.float_info.min  # no p-value is nothing
+# Variances of one mean
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Variances of a mean, from seeds and from images, each with its degrees of freedom; arrays of one shape, too.
-    Infinite degrees of freedom mean the normal distribution."""
+    """Variances of a mean, from seeds and from images, each with its degrees of freedom; numbers, or arrays of one
+    shape. Infinite degrees of freedom mean the normal distribution."""
 
     seeds: Any
     seeds_df: float

@@ -1,11 +1,11 @@
 """The description of a study for its report: its arms, their parts in the argument, and the published values.
 
-It is plain JSON made from the plan (`plan.plan.Plan.description`); everything measured is read from run
-folders instead.
+It is plain JSON made from the plan (`plan.plan.Plan.description`); measurements are read from run folders instead.
 """
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -48,7 +48,7 @@ class Entry(Strict):
     source: Name = Field(description="where the data set's pixels are packed")
     split: int | None = Field(
         default_factory=lambda known: split_of(known.get("experiment", ""))[1],
-        description="the official split, where the experiment is run on each; older descriptions have it in its name alone",
+        description="the official split of an experiment that is run on each; older descriptions have it in its name",
     )
     storage_size: int | None
     packing: str | None = Field(None, description="how a detector's pictures are packed: scenes<packing>.npy")
@@ -66,9 +66,7 @@ class Entry(Strict):
     sets: tuple[Name, ...] = Field(
         (), description="of `samples`, in the order of the study, which no JSON object keeps"
     )
-    values: dict[str, Any] = Field(
-        default_factory=dict, description="what figures draw the arm by: `recipe.batch_size`: 32"
-    )
+    values: dict[str, Any] = Field(default_factory=dict, description="what plots place it by: `recipe.batch_size`: 32")
 
     @field_validator("lr")
     @classmethod
@@ -132,59 +130,47 @@ class Study(Strict):
     def main(self) -> Entry:
         """The arm that the study argues for: the first corrected transfer, else the first arm."""
         transfers = [e for e in self.entries if e.role == "transfer" and e.arm == CORRECTED]
-        return (transfers or list(self.entries))[0]
+        return (transfers or self.entries)[0]
 
     def classifier(self) -> Entry | None:
-        """The arm whose predictions the figures show, or None in a study without classification."""
-        arms = [e for e in self.entries if e.task == "classification"]
-        return self.main() if self.main() in arms else next(iter(arms), None)
+        """The arm whose predictions are plotted, the main one if it classifies; else the first, or None."""
+        return next((e for e in (self.main(), *self.entries) if e.task == "classification"), None)
 
     def detector(self) -> Entry | None:
-        """The arm whose detections the figures show: a corrected one if there is one, best a transferred one; None in a
-        study without detection."""
+        """The arm whose detections are plotted: a corrected one if there is one, best a transferred one; or None."""
         arms = [e for e in self.entries if e.task == "detection"]
         return min(arms, key=lambda e: (e.arm != CORRECTED, e.role != "transfer"), default=None)
-
-    def leaks(self) -> list[tuple[Entry, Entry]]:
-        """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""
-        return [
-            (entry, clean)
-            for entry in self.entries
-            if entry.arm == LEAKY and entry.role == "transfer"
-            if (clean := self.find(entry.baseline_key)) is not None
-        ]
-
-    def gains(self) -> list[tuple[Entry, Entry]]:
-        """Pairs (transferred, from scratch) of arms without a leak."""
-        return [
-            (entry, scratch)
-            for entry in self.entries
-            if entry.role == "transfer" and entry.arm != LEAKY
-            if (scratch := self.find(entry.baseline_key)) is not None and scratch.role == "scratch"
-        ]
 
     def makes_images(self) -> bool:
         """True if it has sets of generated images."""
         return any(entry.samples for entry in self.entries)
 
+    def leaks(self) -> list[tuple[Entry, Entry]]:
+        """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""
+        return self._with_baselines(e for e in self.entries if e.arm == LEAKY and e.role == "transfer")
+
+    def gains(self) -> list[tuple[Entry, Entry]]:
+        """Pairs (transferred, from scratch) of arms without a leak."""
+        pairs = self._with_baselines(e for e in self.entries if e.arm != LEAKY and e.role == "transfer")
+        return [(transfer, baseline) for transfer, baseline in pairs if baseline.role == "scratch"]
+
     def additions(self) -> list[tuple[Entry, Entry]]:
         """Pairs (with generated images, without): of each experiment the arm with the largest share of them."""
-        most: dict[str, tuple[Entry, Entry]] = {}
-        for entry in sorted(self.entries, key=lambda entry: entry.values.get(SHARE) or 0.0):
-            without = self.find(entry.baseline_key)
-            if entry.values.get(SHARE) and without is not None:
-                most[entry.experiment] = entry, without
-        return list(most.values())
+        rising = sorted((e for e in self.entries if e.values.get(SHARE)), key=lambda e: e.values[SHARE])
+        return list({pair[0].experiment: pair for pair in self._with_baselines(rising)}.values())
 
     def rates(self) -> list[list[Entry]]:
         """Arms that differ in the learning rate alone, the baseline among them, in rising order; none of a baseline
         whose rate a finder gives."""
         families: dict[Key, list[Entry]] = {}
-        for entry in self.entries:
-            start = self.find(entry.baseline_key)
-            if entry.role == "rate" and start is not None and start.lr is not None:
+        for entry, start in self._with_baselines(e for e in self.entries if e.role == "rate"):
+            if start.lr is not None:
                 families.setdefault(start.key, [start]).append(entry)
         return [sorted(family, key=lambda entry: entry.rate) for family in families.values()]
+
+    def _with_baselines(self, entries: Iterable[Entry]) -> list[tuple[Entry, Entry]]:
+        """Pairs (arm, baseline), of those arms whose baseline is in the study."""
+        return [(e, baseline) for e in entries if (baseline := self.find(e.baseline_key)) is not None]
 
 
 class Source(Strict):
@@ -228,20 +214,15 @@ def read(model: type[S], text: str, where: str = "--spec") -> S:
 
 def labels(study: Study) -> dict[Key, str]:
     """A short name for people, unique inside the study, for each arm."""
-    arms = Counter(entry.experiment for entry in study.entries)
-    titles = Counter(_name(entry, arms) for entry in study.entries)
-    names: dict[Key, str] = {}
+    n_arms = Counter(entry.experiment for entry in study.entries)
+    names = {}
     for entry in study.entries:
-        name = _name(entry, arms)
-        if titles[name] > 1 and entry.split is not None:
-            name = f"{name}, split\u00a0{entry.split}"
-        names[entry.key] = name
-    repeated = {name for name, count in Counter(names.values()).items() if count > 1}
-    return {key: "/".join(key) if name in repeated else name for key, name in names.items()}
-
-
-def _name(entry: Entry, arms: Counter[str]) -> str:
-    title = entry.title or entry.experiment
-    if arms[entry.experiment] == 1 or entry.arm == CORRECTED:
-        return title
-    return f"{title} ({entry.arm.replace('_', ' ')})"
+        is_plain = n_arms[entry.experiment] == 1 or entry.arm == CORRECTED
+        title = entry.title or entry.experiment
+        names[entry.key] = title if is_plain else f"{title} ({entry.arm.replace('_', ' ')})"
+    counts = Counter(names.values())
+    for entry in study.entries:
+        if counts[names[entry.key]] > 1 and entry.split is not None:
+            names[entry.key] += f", split\u00a0{entry.split}"
+    counts = Counter(names.values())
+    return {key: name if counts[name] == 1 else "/".join(key) for key, name in names.items()}

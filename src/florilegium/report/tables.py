@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,19 +13,16 @@ Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """A header and rows of texts, for people."""
 EMPTY = "–"
 NOTE_SEPARATOR = " | "  # between the parts of a note in `comparison.csv`
-BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 UNITS = {
-    "params": COUNTS,
-    "params_trainable": COUNTS,
-    "macs": COUNTS,
-    "checkpoint_bytes": BYTES,
-    "peak_memory_bytes": BYTES,
+    **dict.fromkeys(("params", "params_trainable", "macs"), COUNTS),
+    **dict.fromkeys(("checkpoint_bytes", "peak_memory_bytes"), BYTES),
 }  # units to choose from by size; a metric without an entry is a plain number or a fraction
-HEADER = (
-    *("Experiment", "Arm", "Metric", "Published", "Ours", "Verdict"),
-    *("p", "p adjusted", "Detectable", "Against", "Seeds", "Images", "Notes"),
-)
+TYPES = {
+    **dict.fromkeys(("n_seeds", "n_test"), "Int64"),  # integers that may be absent
+    **dict.fromkeys(("name", "precision", "device", "threads"), "str"),  # also where they look like numbers
+}  # of columns, in any table of a study
 TESTED = {
     "p_value": "p",
     "p_adjusted": "p adjusted",
@@ -36,42 +32,41 @@ TESTED = {
 }  # columns of a paired difference with their heads, in reading order; a table may lack some of them
 DEMO = "all pictures are drawn by this project, so nothing here speaks for or against the study."
 READING = (
-    "Accuracies are percentages of the test images, or of the training images where the metric says so; average precision "
-    "is in per cent, too. Intervals are at 95\u00a0%, over seeds and test images; of a single run they are over the test "
-    "images alone (Wilson), and of a metric that is no test score over the seeds alone (Student's t). The variance between "
-    "seeds is estimated with the help of all arms that were tested on the same images. p is two-sided, of a paired test on "
-    "the same test images against the arm that is named; p adjusted allows for all tests of the study (Holm). Detectable is "
-    "the smallest difference, in points, that as many seeds and images would have shown in four of five repetitions. Epochs "
-    "to 90\u00a0%: the first epoch whose validation accuracy, or AP, reaches 90\u00a0% of the same run's last. First epoch at "
-    "99\u00a0%: the first whose validation accuracy reaches 99\u00a0%. Training less test: accuracy on the training images "
-    "minus that on the test images. Times the memory, and times as fast: the mean of the ratios over the seeds that both arms "
-    "have; memory is compared on GPUs alone."
+    "Accuracies are percentages of the test images, or of the training images where the metric says so; average "
+    "precision is in per cent, too. Intervals are at 95\u00a0%, over seeds and test images; of a single run they are "
+    "over the test images alone (Wilson), and of a metric that is no test score over the seeds alone (Student's t). "
+    "The variance between seeds is estimated with the help of all arms that were tested on the same images. p is "
+    "two-sided, of a paired test on the same test images against the arm that is named; p adjusted allows for all "
+    "tests of the study (Holm). Detectable is the smallest difference, in points, that as many seeds and images would "
+    "have shown in four of five repetitions. Epochs to 90\u00a0%: the first epoch whose validation accuracy, or AP, "
+    "reaches 90\u00a0% of the same run's last. First epoch at 99\u00a0%: the first whose validation accuracy reaches "
+    "99\u00a0%. Training less test: accuracy on the training images minus that on the test images. Times the memory, "
+    "and times as fast: the mean of the ratios over the seeds that both arms have; memory is compared on GPUs alone."
 )
 
 
 def write_csv(table: pd.DataFrame, path: Path, *, digits: int = 10) -> None:
-    """Write `table`, fractions with `digits` that count, with the same line ends on every system."""
+    """Write `table`, fractions with so many significant digits, with the same line ends on every system."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{digits}g")
 
 
-@dataclass(frozen=True)
-class Readable:
-    """A table of texts: header, rows, and the footnotes that its last column counts."""
-
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    notes: list[str]
+def read_csv(path: Path) -> pd.DataFrame:
+    """A study's table as `write_csv` wrote it: a name such as NA or 01 is a text, and only an empty cell is missing."""
+    return pd.read_csv(path, dtype=TYPES, keep_default_na=False, na_values=[""])
 
 
-def readable(table: pd.DataFrame) -> Readable:
-    """Format a comparison; equal parts of notes become one footnote."""
+# Whole tables
+
+
+def readable(table: pd.DataFrame) -> tuple[Table, list[str]]:
+    """A comparison for people, and the footnotes that its last column counts; equal parts of notes are one footnote."""
     notes: dict[str, int] = {}
     rows: list[tuple[str, ...]] = []
     for row in table.itertuples():
-        differs = [f"not as published: {row.differs}"] if text(row.differs) else []
-        parts = [*differs, *(part for part in text(row.note).split(NOTE_SEPARATOR) if part)]
-        numbers = [notes.setdefault(part, len(notes) + 1) for part in parts]
+        parts = [f"not as published: {row.differs}"] if text(row.differs) else []
+        parts += [part for part in text(row.note).split(NOTE_SEPARATOR) if part]
+        numbers = sorted(notes.setdefault(part, len(notes) + 1) for part in parts)
         rows.append(
             (
                 row.experiment,
@@ -80,50 +75,41 @@ def readable(table: pd.DataFrame) -> Readable:
                 published(row.metric, row.published_low, row.published_high),
                 measured(row.metric, row.mean, row.ci_low, row.ci_high),
                 judged(row.verdict, row.published_low) or EMPTY,
-                *(tested(column, getattr(row, column)) for column in TESTED if not column.startswith("n_")),
+                *(tested(column, getattr(row, column)) for column in ("p_value", "p_adjusted", "detectable")),
                 text(row.baseline) or EMPTY,
                 count(row.n_seeds),
                 count(row.n_test),
-                ", ".join(str(number) for number in sorted(numbers)) or EMPTY,
+                ", ".join(map(str, numbers)) or EMPTY,
             )
         )
-    return Readable(HEADER, rows, list(notes))
+    header = (
+        "Experiment", "Arm", "Metric", "Published", "Ours", "Verdict",
+        "p", "p adjusted", "Detectable", "Against", "Seeds", "Images", "Notes",
+    )  # fmt: skip
+    return (header, rows), list(notes)
 
 
 def readable_differences(table: pd.DataFrame) -> Table:
     """The table of paired differences for people, in percentage points."""
     columns = [column for column in TESTED if column in table]
     header = ("Arm", "Against", "Difference in points", "95\u00a0% interval", *(TESTED[c] for c in columns))
-    return header, [
-        (
-            f"{row['experiment']}/{row['arm']}",
-            row["baseline"],
-            points(row["difference"]),
-            f"{points(row['ci_low'])} to {points(row['ci_high'])}",
-            *(tested(column, row[column]) for column in columns),
-        )
-        for row in table.to_dict("records")
-    ]
-
-
-def tested(column: str, value: float) -> str:
-    """A cell of a column in `TESTED`."""
-    if column.startswith("n_"):
-        return count(value)
-    if column == "detectable":
-        return EMPTY if pd.isna(value) else points(value).removeprefix("+")
-    return p_value(value)
+    rows = []
+    for row in table.to_dict("records"):
+        arm, interval = f"{row['experiment']}/{row['arm']}", f"{points(row['ci_low'])} to {points(row['ci_high'])}"
+        tests = (tested(column, row[column]) for column in columns)
+        rows.append((arm, row["baseline"], points(row["difference"]), interval, *tests))
+    return header, rows
 
 
 def markdown(table: pd.DataFrame, *, title: str, preset: str, rendered: bool) -> str:
     """The Markdown twin of a comparison."""
-    texts = readable(table)
+    cells, notes = readable(table)
     parts = [
         f"# {title}: comparison ({preset})",
         f"**DEMO**: {DEMO}" if rendered else "",
         READING,
-        markdown_table(texts.header, texts.rows),
-        f"Notes\n\n{numbered(texts.notes)}" if texts.notes else "",
+        markdown_table(*cells),
+        f"Notes\n\n{numbered(notes)}" if notes else "",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -140,6 +126,9 @@ def numbered(notes: Sequence[str]) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+# Cells
 
 
 def number(metric: str, value: float) -> str:
@@ -185,6 +174,15 @@ def judged(verdict: str, published_low: float) -> str:
     """The verdict for people; empty where nothing was published to compare with."""
     unpublished = verdict == "not_comparable" and math.isnan(published_low)
     return "" if unpublished else verdict.replace("_", " ")
+
+
+def tested(column: str, value: float) -> str:
+    """A cell of a column in `TESTED`."""
+    if column.startswith("n_"):
+        return count(value)
+    if column == "detectable":
+        return EMPTY if pd.isna(value) else points(value).removeprefix("+")
+    return p_value(value)
 
 
 def p_value(value: float) -> str:

@@ -1,14 +1,13 @@
 """The verdict on each row of a comparison, and the departures from the study that prevent one.
 
 A row is judged if no departure matters to its metric: a network's size does not depend on the length of training, an
-accuracy depends on everything. Sizes are judged with allowances for other ways of counting, so that the identical network
-is not called another; each allowance is put into words beside its row.
+accuracy depends on everything. Sizes are judged with allowances for other ways of counting, each noted beside its row,
+so that the identical network is not called another.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from florilegium.config.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES, Published
 from florilegium.plan.departures import Departure, Kind, elsewhere
@@ -16,7 +15,7 @@ from florilegium.report.runs import Run, counted
 from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Key, Learned, Study
 
-WIDEST = 0.10  # of a fraction's interval; that a wider one overlaps the published range decides nothing
+WIDEST = 0.10  # of a fraction's interval that decides by overlapping the published range
 SEPARATOR = "; "
 SHAPE: frozenset[Kind] = frozenset({"experiment", "classes", "network", "image_size"})
 MATTERS: dict[str, frozenset[Kind]] = {**dict.fromkeys(SIZES, SHAPE), "params_trainable": SHAPE | {"freezing"}}
@@ -24,13 +23,12 @@ MATTERS: dict[str, frozenset[Kind]] = {**dict.fromkeys(SIZES, SHAPE), "params_tr
 BYTES = 4  # of a weight, in fp32
 MOMENTS = 2  # numbers that Adam and AdamW keep of each trained weight
 COUNTERS = 0.005
-"""The allowed relative difference between counters of multiply-accumulates. All count products; some leave out the tokens
-beside an image's patches (of 577 tokens at 384 pixels one, 0.2 %), some count normalisation as well (0.2 % of CaiT-S36)."""
+"""The allowed relative difference between counters of multiply-accumulates. All count products; some leave out the
+tokens beside an image's patches (1 of 577 at 384 pixels, 0.2 %), some count normalisation, too (0.2 % of CaiT-S36)."""
 Images = Mapping[str, Mapping[str, Any]]  # `images.json` by data set
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A verdict, the departures from the study that matter to the metric, and notes on what was allowed for."""
 
     verdict: str
@@ -67,9 +65,8 @@ def judge(
     _, low, high = interval
     notes: list[str] = []
     if metric in SIZES:
-        of_ours = counted(metric, runs)[0].metrics
         n_classes = images.get(entry.dataset, {}).get("n_classes")
-        low, high, notes = _allowed(published, of_ours, n_classes)
+        low, high, notes = _allowed(published, counted(metric, runs)[0].metrics, n_classes)
     return Judgement(_verdict(metric, published, low, high), words, tuple(notes))
 
 
@@ -103,10 +100,8 @@ def _all(entry: Entry, images: Images) -> list[Departure]:
 
 
 def _of_data(learned: Learned, own: str, images: Images) -> list[Departure]:
-    """The departures of a data set from the study's: in classes, in images, in files.
-
-    The data set that an arm is tested on is its `own`; the classes of another do not affect its network's size.
-    """
+    """The departures of a data set in classes, images and files; the network's size depends on the classes of an arm's
+    `own` data set alone."""
     summary = images.get(learned.dataset)
     if summary is None:
         return []
@@ -126,43 +121,27 @@ def _of_data(learned: Learned, own: str, images: Images) -> list[Departure]:
 
 
 def _allowed(published: Published, metrics: Mapping[str, Any], n_classes: int | None) -> tuple[float, float, list[str]]:
-    """The range of our size by the study's way of counting, with notes on what was allowed for.
+    """The range of our size by the study's way of counting, with notes on the allowances.
 
-    Args:
-        published: the study's value, of a metric in `config.metrics.SIZES`.
-        metrics: of one of our runs: the metric itself, and `params_per_class` and `buffer_bytes`, if known.
-        n_classes: of our data set, if known.
+    `published` is a metric of `config.metrics.SIZES`; `metrics`, of one of our runs, hold it, and `params_per_class`
+    and `buffer_bytes`, if known; `n_classes` is of our data set, if known.
     """
-    ours = float(metrics[published.metric])
+    low = float(metrics[published.metric])
+    is_file = published.metric == "checkpoint_bytes"
     notes = [f"printed as {published.printed}, rounded or cut"] if published.printed else []
-    more, note = _head(published, metrics, n_classes)
-    low = high = ours + more
-    notes += note
+    theirs, per_class = published.classes, metrics.get("params_per_class")
+    if theirs is not None and n_classes is not None and per_class is not None and theirs != n_classes:
+        # A parameter of a linear head is one multiply-accumulate (but for its bias) and four bytes.
+        low += float(per_class * (theirs - n_classes) * (BYTES if is_file else 1))
+        notes.append(f"counted with a head of {theirs:,} classes; ours has {n_classes:,}")
+    high = low
     if published.metric == "macs":
         low, high = (1 - COUNTERS) * low, (1 + COUNTERS) * high
         notes.append(f"counters of operations differ; {100 * COUNTERS:g} % is allowed")
-    if published.metric == "checkpoint_bytes":
-        state, note = _state(metrics)
-        high += state
-        notes += note
+    if is_file:  # ours holds weights alone
+        buffers = int(metrics.get("buffer_bytes", 0))
+        more = buffers + MOMENTS * BYTES * int(metrics["params_trainable"])
+        high += float(more)
+        words = f"the optimiser's two moments of what is trained{', and buffers' if buffers else ''}"
+        notes.append(f"a checkpoint may hold {words} (up to {more / 2**20:.1f} MiB here)")
     return low, high, notes
-
-
-def _head(published: Published, metrics: Mapping[str, Any], n_classes: int | None) -> tuple[float, list[str]]:
-    """The difference in size by the number of classes that the study counted its head with.
-
-    A parameter of a linear head is one multiply-accumulate (but for its bias) and four bytes.
-    """
-    each = metrics.get("params_per_class")
-    if published.classes is None or n_classes is None or each is None or published.classes == n_classes:
-        return 0.0, []
-    more = each * (published.classes - n_classes) * (BYTES if published.metric == "checkpoint_bytes" else 1)
-    return float(more), [f"counted with a head of {published.classes:,} classes; ours has {n_classes:,}"]
-
-
-def _state(metrics: Mapping[str, Any]) -> tuple[float, list[str]]:
-    """The bytes that a checkpoint may hold beside weights; ours holds weights alone."""
-    buffers = int(metrics.get("buffer_bytes", 0))
-    more = buffers + MOMENTS * BYTES * int(metrics["params_trainable"])
-    words = f"the optimiser's two moments of what is trained{', and buffers' if buffers else ''}"
-    return float(more), [f"a checkpoint may hold {words} (up to {more / 2**20:.1f} MiB here)"]

@@ -1,4 +1,4 @@
-"""Check the annotations of a detection data set, and list its images with the split of each.
+"""Check the annotations of a detection data set, and list its images with their splits.
 
 Reads:  files.json and the annotation files that it lists.
 Writes: annotations.json; images.csv, images.json and bad_boxes.csv beside it.
@@ -12,15 +12,13 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_table, write_text
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import say
-from florilegium.data.annotated import rows
 from florilegium.data.annotations import check
 from florilegium.data.layouts import other_files
-from florilegium.stages.stage import listed_files, stage, stage_parser
+from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="annotations.json; the tables go beside it", spec="JSON: dataset, bad_boxes")
-    parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
+    parser = stage_parser(__doc__, out="annotations.json; tables go beside it", spec="dataset, bad_boxes", files=FILES)
     arguments = parser.parse_args()
     out: Path = arguments.out
     table, summary, bad = (out.with_name(name) for name in ("images.csv", "images.json", "bad_boxes.csv"))
@@ -33,7 +31,7 @@ def main() -> None:
         facts = checked.counts() | {"unannotated": content["unannotated"]}
         others = {"other_files": other_files(read_json(arguments.files))}
         write_json(summary, index.summary() | facts | others)
-        write_table(bad, ("file", "annotation", "image", "box", "reason"), rows(checked.bad))
+        write_table(bad, ("file", "annotation", "image", "box", "reason"), checked.bad)
         receipt.outputs += [out, table, summary, bad]
         receipt.facts |= facts
     say(f"{len(index.rows):,} images, {facts['n_boxes']:,} boxes, {facts['n_bad_boxes']:,} bad ones dropped")

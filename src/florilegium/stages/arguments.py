@@ -1,4 +1,4 @@
-"""Arguments that several stages share, and what they stand for: a device, images, a job, a trained network."""
+"""Arguments that stages on a device share, and the objects made from them: the device, images, a job."""
 
 import argparse
 import json
@@ -9,21 +9,22 @@ from typing import Any
 
 import torch
 
-from florilegium.config.base import Name, Strict, parse
+from florilegium.config.base import Strict, parse
 from florilegium.config.data import DataUse, Model
 from florilegium.config.recipes import Recipe
 from florilegium.config.training_recipe import TrainingRecipe
 from florilegium.data.load import Splits, load_splits
-from florilegium.stages.stage import stage_parser
+from florilegium.stages.stage import stage, stage_parser
 from florilegium.training import parallel
 from florilegium.training.job import Job
 from florilegium.training.machine import configure, device_name, leased, pick_device, pick_precision
 
-# --- a device
+# The device
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    help_text = "auto takes a GPU when there is one (%(default)s)"
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help=help_text)
 
 
 @contextmanager
@@ -35,14 +36,14 @@ def leased_device(arguments: argparse.Namespace, threads: int) -> Iterator[tuple
         yield device, gpus
 
 
-# --- images of an experiment
+# Images of an experiment
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pixels", type=Path, help="packed images, pixels<size>.npy")
     parser.add_argument("--images", type=Path, help="table of images, classes and splits")
     add_dropped(parser)
-    parser.add_argument("--pairs", type=Path, help="doubles inside the data set, for data.holdout")
+    parser.add_argument("--pairs", type=Path, help="duplicates inside the data set, for data.holdout")
 
 
 def add_dropped(parser: argparse.ArgumentParser) -> None:
@@ -63,15 +64,13 @@ def splits_of(arguments: argparse.Namespace, use: DataUse) -> Splits:
     )
 
 
-# --- a job: seeds of an experiment's arm
+# A job: the seeds of an experiment's arm
 
 
 def job_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser for stages that work seed by seed on the network of an arm."""
-    parser = stage_parser(
-        description, out="folder of the arm", spec="JSON with data, model, recipe and perhaps processes"
-    )
-    parser.add_argument("--seeds", required=True, type=int, nargs="+")
+    parser = stage_parser(description, out="folder of the arm", spec="data, model, recipe, perhaps processes")
+    parser.add_argument("--seeds", required=True, type=int, nargs="+", help="seeds of the runs, one run each")
     parser.add_argument("--init", help="first weights; {seed} stands for the run's seed")
     add_device(parser)
     return parser
@@ -83,9 +82,38 @@ def training_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--state", required=True, type=Path, help="folder for resumable state")
     parser.add_argument("--tensorboard", type=Path, help="folder for event files")
     parser.add_argument(
-        "--fastest-kernels", action="store_true", help="on a GPU: do not ask for kernels that repeat their bits"
+        "--fastest-kernels", action="store_true", help="on a GPU: also use kernels that do not repeat their bits"
     )
     return parser
+
+
+def _job(
+    arguments: argparse.Namespace,
+    data: type[Strict],
+    recipe: TrainingRecipe,
+    inputs: Iterable[Path],
+    gpus: tuple[str, ...],
+) -> Job[Any, Any]:
+    """The job of `job_parser` and of whatever else a stage's parser has for it."""
+    options, spec = vars(arguments), json.loads(arguments.spec)
+    return Job(
+        spec=spec,
+        data=parse(data, spec["data"], "--spec data"),
+        model=parse(Model, spec["model"], "--spec model"),
+        recipe=recipe,
+        code=arguments.code,
+        inputs=tuple(inputs),
+        init=arguments.init,
+        out=arguments.out,
+        state=options.get("state", arguments.out),
+        tensorboard=options.get("tensorboard"),
+        device=pick_device(arguments.device),
+        deterministic=not options.get("fastest_kernels"),
+        gpus=gpus,
+        features=options.get("features"),
+        generated=options.get("generated"),
+        finder=options.get("finder"),
+    )
 
 
 def run_training(
@@ -94,7 +122,6 @@ def run_training(
     data: type[Strict],
     recipe: type[TrainingRecipe],
     inputs: Iterable[Path],
-    **templates: str | None,
 ) -> None:
     """Call `train` in as many processes as the spec names, on devices that are leased for them.
 
@@ -103,27 +130,11 @@ def run_training(
         arguments: those of `training_parser`, and the stage's own.
         data, recipe: the types of these parts of the spec.
         inputs: files that all seeds read.
-        templates: `features`, `generated` and `finder` of `Job`.
     """
     spec = json.loads(arguments.spec)
     processes = spec.get("processes", 1)
     with leased(arguments.device, processes) as gpus:  # before pick_device, which asks CUDA
-        job = Job(
-            spec=spec,
-            data=parse(data, spec["data"], "--spec data"),
-            model=parse(Model, spec["model"], "--spec model"),
-            recipe=parse(recipe, spec["recipe"], "--spec recipe"),
-            code=arguments.code,
-            inputs=tuple(inputs),
-            init=arguments.init,
-            out=arguments.out,
-            state=arguments.state,
-            tensorboard=arguments.tensorboard,
-            device=pick_device(arguments.device),
-            deterministic=not arguments.fastest_kernels,
-            gpus=gpus,
-            **templates,
-        )
+        job = _job(arguments, data, parse(recipe, spec["recipe"], "--spec recipe"), inputs, gpus)
         parallel.run(processes, job.device, _train_configured, train, job, arguments)
 
 
@@ -134,73 +145,36 @@ def _train_configured(
     train(job, arguments)
 
 
-@contextmanager
-def untrained_job(arguments: argparse.Namespace) -> Iterator[tuple[Job[DataUse, Recipe], Splits]]:
-    """Job and images of a stage that uses a classifier before its training, on a leased device.
+def run_before_training(
+    name: str,
+    description: str | None,
+    folder: str,
+    files: Iterable[str],
+    make: Callable[[Job[DataUse, Recipe], Splits, int, Path], None],
+) -> None:
+    """A stage that computes, for each seed, what a training of that classifier may read.
 
     The job's recipe names the precision that the device decides; it has no epochs of its own.
 
     Args:
-        arguments: those of `job_parser` and `add_images`.
+        name, description: of the stage.
+        folder: where `make` writes `files`, below the folder of the seed's run.
+        make: takes job, images, seed and folder.
     """
-    spec = json.loads(arguments.spec)
-    recipe = parse(Recipe, {**spec["recipe"], "epochs": 1}, "--spec recipe")
+    parser = job_parser(description)
+    add_images(parser)
+    arguments = parser.parse_args()
+    recipe = parse(Recipe, {**json.loads(arguments.spec)["recipe"], "epochs": 1}, "--spec recipe")
     with leased_device(arguments, recipe.threads) as (device, gpus):
         precision = pick_precision(recipe.precision, device)
-        job = Job(
-            spec=spec,
-            data=parse(DataUse, spec["data"], "--spec data"),
-            model=parse(Model, spec["model"], "--spec model"),
-            recipe=recipe.model_copy(update={"precision": precision}),
-            code=arguments.code,
-            inputs=image_files(arguments),
-            init=arguments.init,
-            out=arguments.out,
-            state=arguments.out,
-            tensorboard=None,
-            device=device,
-            gpus=gpus,
-        )
-        yield job, splits_of(arguments, job.data)
-
-
-def seed_facts(job: Job[DataUse, Recipe], seed: int) -> dict[str, Any]:
-    """The facts of a receipt of one seed of an `untrained_job`."""
-    return {"seed": seed, "device": device_name(job.device), "gpus": list(job.gpus), "precision": job.recipe.precision}
-
-
-# --- a trained classifier, to be explained
-
-
-class PictureOrigin(Strict):
-    """The part of a specification that pictures name: the preset, and whether the images are rendered."""
-
-    preset: Name
-    rendered: bool
-
-
-def explanation_parser(description: str | None, subject: str) -> argparse.ArgumentParser:
-    """A parser for a stage whose spec holds the settings of `subject`."""
-    parser = stage_parser(
-        description, out="folder to write to", spec=f'JSON: {{"{subject}": ..., "preset": ..., "rendered": ...}}'
-    )
-    parser.add_argument(
-        "--checkpoint",
-        required=True,
-        type=Path,
-        help="a run's checkpoint.safetensors, its receipt.json and predictions.csv beside it",
-    )
-    parser.add_argument("--pixels", required=True, type=Path, help="packed images that it was tested on")
-    add_device(parser)
-    return parser
-
-
-def run_of(checkpoint: Path) -> str:
-    """`study/experiment/arm/seed`, from the place of a run's checkpoint."""
-    return "/".join(checkpoint.parts[-5:-1])
-
-
-def explanation_files(arguments: argparse.Namespace) -> list[Path]:
-    """Every file that such a stage reads."""
-    beside = [arguments.checkpoint.with_name(name) for name in ("receipt.json", "predictions.csv")]
-    return [arguments.checkpoint, *beside, arguments.pixels, arguments.pixels.with_suffix(".csv")]
+        recipe = recipe.model_copy(update={"precision": precision})
+        job = _job(arguments, DataUse, recipe, image_files(arguments), gpus)
+        splits = splits_of(arguments, job.data)
+        facts = {"device": device_name(device), "gpus": list(gpus), "precision": precision}
+        for seed in arguments.seeds:
+            paths = job.at(seed)
+            out = paths.out / folder
+            with stage(name, arguments, paths.inputs, path=out / "receipt.json") as receipt:
+                make(job, splits, seed, out)
+                receipt.outputs += [out / file for file in files]
+                receipt.facts |= {"seed": seed, **facts}

@@ -2,7 +2,7 @@
 
 Reads:  hashes.npz, images.csv and files.json of each data set, and the images of candidate pairs.
 Writes: pairs.csv, summary.json, the images to drop, and contact sheets, into the folder `--out`.
-Why:    nothing may be tested on a picture that was trained on.
+Why:    no model may be tested on a picture that it was trained on.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from florilegium.core.files import read_json
 from florilegium.core.system import say
 from florilegium.stages.stage import stage, stage_parser
 
-KINDS = ("hashes", "images", "files")
+FILES = {"hashes": "hashes.npz", "images": "images.csv", "files": "files.json"}  # of a data set, by option
 
 
 def main() -> None:
     arguments = parse_arguments()
     sides = "a" if arguments.name_a == arguments.name_b else "ab"
-    files = {side: [getattr(arguments, f"{kind}_{side}") for kind in KINDS] for side in sides}
+    files = {side: [getattr(arguments, f"{kind}_{side}") for kind in FILES] for side in sides}
     inputs = [file for group in files.values() for file in group]
     with stage("audit", arguments, inputs, path=arguments.out / "receipt.json") as receipt:
         a = collection(arguments.name_a, *files["a"])
@@ -37,18 +37,17 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = stage_parser(__doc__, out="folder of the audit", spec='JSON: {"audit": {...}}')
+    parser = stage_parser(__doc__, out="folder of the audit", spec="audit")
     for side, role in (("a", "trained on"), ("b", "tested on")):
         parser.add_argument(f"--name-{side}", required=True, help=f"name of the data set that is {role}")
-        parser.add_argument(f"--hashes-{side}", type=Path, required=True, help="its hashes.npz")
-        parser.add_argument(f"--images-{side}", type=Path, required=True, help="its images.csv")
-        parser.add_argument(f"--files-{side}", type=Path, required=True, help="its files.json")
+        for kind, file in FILES.items():
+            parser.add_argument(f"--{kind}-{side}", type=Path, required=True, help=f"its {file}")
     parser.add_argument("--workers", type=int, default=1, help="threads that compare")
     return parser.parse_args()
 
 
 def collection(name: str, hashes: Path, images: Path, files: Path) -> Collection:
-    """A data set by the files that earlier stages made of it."""
+    """A data set, read from the files that earlier stages made."""
     table = pd.read_csv(images, dtype=str, keep_default_na=False)
     return Collection.join(name, Hashes.load(hashes), table, Path(read_json(files)["root"]))
 

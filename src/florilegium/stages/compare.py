@@ -1,4 +1,4 @@
-"""Hold a study's runs against what was published.
+"""Compare a study's runs with what was published.
 
 Reads:  metrics, history, costs and receipt of every run, and the summaries of the data sets.
 Writes: comparison, differences, costs and scores, as CSV and Markdown, beside `--out`.
@@ -9,23 +9,17 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_text
-from florilegium.report.comparison import tabulate, write_tables
+from florilegium.report.comparison import tabulate
 from florilegium.report.runs import RUN_FILES, files_of, read_study
 from florilegium.report.scores import costs_markdown
 from florilegium.report.study import Study, read
 from florilegium.report.tables import markdown
-from florilegium.stages.stage import stage, stage_parser
+from florilegium.stages.stage import add_tables, stage, study_parser
 
 
 def main() -> None:
-    parser = stage_parser(
-        __doc__,
-        out="comparison.csv; the others are put beside it",
-        spec="file of the study's description, as JSON",
-        spec_is_file=True,
-    )
-    parser.add_argument("--runs", type=Path, required=True, help="results/<preset>/<study>")
-    parser.add_argument("--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ...")
+    parser = study_parser(__doc__, out="comparison.csv; the other tables go beside it")
+    add_tables(parser)
     arguments = parser.parse_args()
     out: Path = arguments.out
     with stage("compare", arguments, inputs=arguments.images) as receipt:
@@ -33,12 +27,12 @@ def main() -> None:
         runs = read_study(arguments.runs, study)
         tables = tabulate(study, runs, {path.parent.name: read_json(path) for path in arguments.images})
         comparison = markdown(tables.comparison, title=study.title, preset=study.preset, rendered=study.rendered)
-        write_text(out.with_suffix(".md"), comparison)
-        write_text(out.with_name("costs.md"), costs_markdown(study, tables.costs))
+        texts = {out.with_suffix(".md"): comparison, out.with_name("costs.md"): costs_markdown(study, tables.costs)}
+        for path, text in texts.items():
+            write_text(path, text)
         receipt.spec = study.model_dump(mode="json")
         receipt.inputs += files_of(runs, (*RUN_FILES, "receipt.json"))
-        receipt.outputs += write_tables(tables.by_file(), out.parent)
-        receipt.outputs += [out.with_suffix(".md"), out.with_name("costs.md")]
+        receipt.outputs += [*tables.write(out.parent), *texts]
 
 
 if __name__ == "__main__":

@@ -1,32 +1,26 @@
-"""Draw the losses that a learning-rate finder saw.
+"""Plot the losses of a learning-rate finder.
 
 Reads:  finder.csv, and finder.json beside it.
-Writes: a picture of loss against rate.
-Why:    apart from the finder, so that another look trains nothing anew.
+Writes: a plot of loss against rate.
+Why:    apart from the finder, so that a change of the plot trains nothing again.
 """
-
-from pathlib import Path
 
 import pandas as pd
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
-from florilegium.figures import style
-from florilegium.figures.curves import Origin, draw_rates
+from florilegium.figures.curves import write_finder
 from florilegium.stages.stage import stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="the picture", spec="JSON with preset, rendered and the experiment's name")
-    parser.add_argument("--table", required=True, type=Path, help="finder.csv, finder.json beside it")
-    arguments = parser.parse_args()
+    files = {"table": "finder.csv, finder.json beside it"}
+    arguments = stage_parser(__doc__, out="the plot", spec="preset, rendered, experiment", **files).parse_args()
     finder = arguments.table.with_suffix(".json")
     with stage("draw_finder", arguments, inputs=[arguments.table, finder]) as receipt:
-        origin, name = Origin(receipt.spec["rendered"]), receipt.spec["experiment"]
         table, suggestion = pd.read_csv(arguments.table), read_json(finder)["suggestion"]
-        with style.applied():
-            style.save(draw_rates(table, suggestion, origin, name), arguments.out)
-        receipt.outputs += [arguments.out]
+        name, is_demo = receipt.spec["experiment"], receipt.spec["rendered"]
+        receipt.outputs += [write_finder(table, suggestion, arguments.out, name, is_demo=is_demo)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bring the files of a data set here, verified, and list them.
+"""Fetch the files of a data set, verify them, and list them.
 
 Reads:  the data set's mirrors, or a folder of the user's own.
 Writes: the files, and files.json, their list.
@@ -13,7 +13,7 @@ from florilegium.stages.stage import stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="files.json; the files go beside it", spec="JSON: dataset, override")
+    parser = stage_parser(__doc__, out="files.json; the files go beside it", spec="dataset, override")
     parser.add_argument("--name", required=True, help="the data set's key")
     arguments = parser.parse_args()
     name, out = arguments.name, arguments.out

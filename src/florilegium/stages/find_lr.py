@@ -5,6 +5,8 @@ Writes: finder.csv and finder.json in <out>/seed<seed>/finder for each seed.
 Why:    some studies took their rate from such a test; `recipe.lr: from_finder` does the same.
 """
 
+from pathlib import Path
+
 from florilegium.config.data import DataUse
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
@@ -13,8 +15,7 @@ from florilegium.core.outputs import FINDER
 from florilegium.core.system import say
 from florilegium.data.load import Splits
 from florilegium.models import registry
-from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
-from florilegium.stages.stage import stage
+from florilegium.stages.arguments import run_before_training
 from florilegium.training.classification import task_of
 from florilegium.training.job import Job, initialise_classifier
 from florilegium.training.lr_finder import range_test, suggest
@@ -22,34 +23,24 @@ from florilegium.training.results import write_table
 
 
 def main() -> None:
-    parser = job_parser(__doc__)
-    add_images(parser)
-    arguments = parser.parse_args()
-    with untrained_job(arguments) as (job, splits):
-        for seed in arguments.seeds:
-            folder = job.at(seed).out / "finder"
-            with stage("find_lr", arguments, job.at(seed).inputs, path=folder / "receipt.json") as receipt:
-                find(job, splits, seed)
-                receipt.outputs += [folder / name for name in FINDER]
-                receipt.facts |= seed_facts(job, seed)
+    run_before_training("find_lr", __doc__, "finder", FINDER, find)
 
 
-def find(job: Job[DataUse, Recipe], splits: Splits, seed: int) -> None:
+def find(job: Job[DataUse, Recipe], splits: Splits, seed: int, out: Path) -> None:
     """Take the test with the run's first weights and batches, and write its losses.
 
     Raises:
         UserError: the loss never fell.
     """
-    recipe, folder = job.recipe, job.at(seed).out / "finder"
+    recipe = job.recipe
     network = initialise_classifier(job, recipe, len(splits.classes), seed)
-    config = registry.input_config(job.model, recipe)
-    task = task_of(splits, recipe, config, seed, job.device)
+    task = task_of(splits, recipe, registry.input_config(job.model, recipe), seed, job.device)
     table = range_test(network, task, recipe, seed=seed, device=job.device)
     suggestion = suggest(table, recipe)
-    say(f"{folder}: suggests a rate of {suggestion:g}, after {len(table)} steps")
-    write_table(folder / "finder.csv", table)
+    say(f"{out}: suggests a rate of {suggestion:g}, after {len(table)} steps")
+    write_table(out / "finder.csv", table)
     facts = {"suggestion": suggestion, "steps": len(table), "rates": list(recipe.finder_rates)}
-    write_json(folder / "finder.json", facts)
+    write_json(out / "finder.json", facts)
 
 
 if __name__ == "__main__":

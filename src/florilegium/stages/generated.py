@@ -1,11 +1,9 @@
-"""Table what the generated images of a study are worth.
+"""Tabulate the quality and the use of the images that a study generates.
 
 Reads:  the judgements of every set of generated images, and the runs that learned from them.
 Writes: generated.csv, and generated.md beside it.
 Why:    a generator is judged by a classifier, by copies of training images, and by what its images teach.
 """
-
-from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
@@ -13,28 +11,21 @@ from florilegium.report.generated import generated, generated_markdown, sets_of
 from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
 from florilegium.report.tables import write_csv
-from florilegium.stages.stage import stage, stage_parser
+from florilegium.stages.stage import stage, study_parser
 
 
 def main() -> None:
-    parser = stage_parser(
-        __doc__,
-        out="generated.csv; its twin is put beside it",
-        spec="file of the study's description, as JSON",
-        spec_is_file=True,
-    )
-    parser.add_argument("--runs", type=Path, required=True, help="results/<preset>/<study>")
-    arguments = parser.parse_args()
-    out: Path = arguments.out
+    arguments = study_parser(__doc__, out="generated.csv; generated.md goes beside it").parse_args()
+    out, text = arguments.out, arguments.out.with_suffix(".md")
     with stage("generated", arguments) as receipt:
         study = read(Study, arguments.spec)
         runs = read_study(arguments.runs, study)
         table = generated(study, runs)
         write_csv(table, out)
-        write_text(out.with_suffix(".md"), generated_markdown(study, table))
+        write_text(text, generated_markdown(study, table))
         receipt.spec = study.model_dump(mode="json")
         receipt.inputs += [file for images in sets_of(study, runs) for file in images.files]
-        receipt.outputs += [out, out.with_suffix(".md")]
+        receipt.outputs += [out, text]
 
 
 if __name__ == "__main__":

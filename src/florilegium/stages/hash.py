@@ -5,27 +5,23 @@ Writes: hashes.npz, perceptual hashes and small thumbnails.
 Why:    an audit compares millions of pairs, which only small fingerprints allow.
 """
 
-from pathlib import Path
-
 from florilegium.audit.hashing import hash_images
 from florilegium.core.errors import UserError, run_main
 from florilegium.core.system import say
 from florilegium.data.layouts import recognise
-from florilegium.stages.stage import listed_files, stage, stage_parser
+from florilegium.stages.stage import FILES, add_workers, listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="hashes.npz", spec="JSON: layout, corrupt")
-    parser.add_argument("--files", type=Path, required=True, help="files.json of the data set")
-    parser.add_argument("--workers", type=int, default=1, help="processes that decode")
+    parser = stage_parser(__doc__, out="hashes.npz", spec="layout, corrupt", files=FILES)
+    add_workers(parser)
     arguments = parser.parse_args()
     with stage("hash", arguments, inputs=[arguments.files]) as receipt:
         root, files = listed_files(arguments.files)
         images = recognise(receipt.spec["layout"], files)
         if not images:
             raise UserError(f"{root}: no images among its {len(files)} files")
-        corrupt = receipt.spec["corrupt"]
-        hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=corrupt)
+        hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=receipt.spec["corrupt"])
         hashes.save(arguments.out)
         receipt.outputs += [arguments.out]
         receipt.facts |= {"n_images": len(hashes), "skipped": skipped}

@@ -5,18 +5,15 @@ Writes: images.csv, and images.json, its summary, beside it.
 Why:    all later stages agree on what an image shows and which split it is in.
 """
 
-from pathlib import Path
-
 from florilegium.config.data import Dataset
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_table
 from florilegium.data.layouts import index, other_files
-from florilegium.stages.stage import listed_files, stage, stage_parser
+from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="images.csv; images.json goes beside it", spec="JSON: dataset, split")
-    parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
+    parser = stage_parser(__doc__, out="images.csv; images.json goes beside it", spec="dataset, split", files=FILES)
     arguments = parser.parse_args()
     out, summary = arguments.out, arguments.out.with_suffix(".json")
     with stage("index", arguments, inputs=[arguments.files]) as receipt:

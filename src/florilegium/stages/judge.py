@@ -1,11 +1,9 @@
-"""Judge generated images.
+"""Judge the quality of generated images.
 
 Reads:  the images, the receipt of their generator, a classifier of real ones, and hashes of the data set.
 Writes: judge.json, neighbours.csv and neighbours.png beside the images.
 Why:    images are worth something if a classifier knows their classes and none copies a training image.
 """
-
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,11 +26,15 @@ from florilegium.training.results import write_table
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="folder of the set of images", spec="JSON with audit")
-    parser.add_argument("--samples", required=True, type=Path, help="samples.npy, samples.csv beside it")
-    parser.add_argument("--generator", required=True, type=Path, help="receipt of the generator's run")
-    parser.add_argument("--classifier", required=True, type=Path, help="checkpoint of the judge")
-    parser.add_argument("--hashes", required=True, type=Path, help="hashes.npz of the data set")
+    parser = stage_parser(
+        __doc__,
+        out="folder of the set of images",
+        spec="audit",
+        samples="samples.npy, samples.csv beside it",
+        generator="receipt of the generator's run",
+        classifier="checkpoint of the judge",
+        hashes="hashes.npz of the data set",
+    )
     add_images(parser)
     add_device(parser)
     arguments = parser.parse_args()

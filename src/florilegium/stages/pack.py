@@ -5,19 +5,16 @@ Writes: pixels<size>.npy, its table .csv, and .skipped.csv, the images that cann
 Why:    trainings read pixels, and never decode a file again.
 """
 
-from pathlib import Path
-
 from florilegium.core.errors import run_main
 from florilegium.data.layouts import recognise
 from florilegium.data.pack import pack
-from florilegium.stages.stage import listed_files, stage, stage_parser
+from florilegium.stages.stage import FILES, add_workers, listed_files, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="pixels<size>.npy", spec="JSON: layout, corrupt")
-    parser.add_argument("--files", required=True, type=Path, help="files.json of the data set")
+    parser = stage_parser(__doc__, out="pixels<size>.npy", spec="layout, corrupt", files=FILES)
+    add_workers(parser)
     parser.add_argument("--size", required=True, type=int, help="side of the packed images in pixels")
-    parser.add_argument("--workers", type=int, default=1, help="processes that decode")
     arguments = parser.parse_args()
     out, size = arguments.out, arguments.size
     with stage("pack", arguments, inputs=[arguments.files]) as receipt:

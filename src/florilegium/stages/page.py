@@ -1,8 +1,8 @@
 """Write the page of a preset: tables, figures, audits and provenance in one HTML file.
 
 Reads:  runs, tables and figures of every study, summaries and pictures of the audits, images.json.
-Writes: report.html, which needs no other file.
-Why:    a person who has the page has all that is to be shown.
+Writes: report.html, with all pictures inside.
+Why:    whoever has the page needs no other file to read and judge the results.
 """
 
 from collections.abc import Iterator
@@ -10,43 +10,42 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_text
-from florilegium.figures.registry import planned
+from florilegium.core.outputs import AUDIT, RECEIPT, TABLES
+from florilegium.figures.registry import left_out, planned
 from florilegium.report.evidence import Evidence
 from florilegium.report.page import TEMPLATES, render_page
 from florilegium.report.runs import RUN_FILES
 from florilegium.report.study import Page, read
-from florilegium.stages.stage import stage, stage_parser
+from florilegium.stages.stage import add_tables, stage, stage_parser
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="report.html", spec="file of what the page shows, as JSON", spec_is_file=True)
-    parser.add_argument("--results", type=Path, required=True, help="results/<preset>")
-    parser.add_argument("--images", type=Path, nargs="*", default=[], help="resources/<dataset>/images.json ...")
+    spec = "the page's contents"
+    parser = stage_parser(__doc__, out="report.html", spec=spec, spec_is_file=True, results="results/<preset>")
+    add_tables(parser)
     arguments = parser.parse_args()
     with stage("page", arguments) as receipt:
         page = read(Page, arguments.spec)
-        images = {path.parent.name: path for path in arguments.images}
-        evidence = Evidence(page, arguments.results, images)
-        write_text(arguments.out, render_page(evidence))
+        evidence = Evidence(page, arguments.results, {path.parent.name: path for path in arguments.images})
+        plots = {name: [*planned(study), *left_out(study)] for name, study in page.studies.items()}
+        write_text(arguments.out, render_page(evidence, plots))
         receipt.spec = page.model_dump(mode="json")
         receipt.inputs += [*sources(evidence), *arguments.images]
         receipt.outputs += [arguments.out]
 
 
 def sources(evidence: Evidence) -> Iterator[Path]:
-    """The templates of the page, and its files below `results`."""
+    """The templates of the page, and its files in the folder of results."""
     yield from TEMPLATES
     for a, b in evidence.page.audits:
-        for name in ("summary.json", "contact_sheet.png", "distances.png"):
-            yield evidence.root / "audit" / f"{a}__{b}" / name
+        yield from (evidence.root / "audit" / f"{a}__{b}" / name for name in AUDIT)
     for name, study in evidence.page.studies.items():
         folder = evidence.root / name
-        tables = ["comparison", "differences", "costs", "scores"]
-        tables += ["generated"] if study.makes_images() else []
+        tables = [*TABLES, "generated"] if study.makes_images() else TABLES
         yield from (folder / f"{table}.csv" for table in tables)
         yield from (folder / "figures" / f"{figure.name}.png" for figure in planned(study))
         for runs in evidence.runs[name].values():
-            yield from (run.folder / file for run in runs for file in (*RUN_FILES, "receipt.json"))
+            yield from (run.folder / file for run in runs for file in (*RUN_FILES, RECEIPT))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """Sample images from a trained generator.
 
 Reads:  the checkpoint and the receipt of a generator's run.
-Writes: the images with their classes, a grid by class, their noise, the way between, and costs.
-Why:    the images are looked at, judged, and learned from by classifiers.
+Writes: the images with their classes, a grid by class, their noise, an animation of the sampling, and costs.
+Why:    people look at the images, a classifier judges them, and others learn from them.
 """
-
-from pathlib import Path
 
 from florilegium.config.base import parse
 from florilegium.config.data import Model, Sampling
@@ -23,33 +21,25 @@ from florilegium.training.machine import device_name
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="folder of the set of images", spec="JSON with sampling and shown")
-    parser.add_argument("--checkpoint", required=True, type=Path, help="of a generator, its receipt beside it")
+    files = {"checkpoint": "of a generator, its receipt beside it"}
+    parser = stage_parser(__doc__, out="folder of the set of images", spec="sampling, shown", **files)
     add_device(parser)
     arguments = parser.parse_args()
     checkpoint, out = arguments.checkpoint, arguments.out
-    run = read_receipt(checkpoint.with_name("receipt.json"))
+    inputs = [checkpoint, checkpoint.with_name("receipt.json")]
+    run = read_receipt(inputs[1])
+    seed, classes = run["seed"], run["classes"]
     model = parse(Model, run["model"], "receipt.json: model")
     recipe = parse(GenerationRecipe, run["spec"]["recipe"], "receipt.json: recipe")
-    inputs = [checkpoint, checkpoint.with_name("receipt.json")]
     with (
         stage("sample", arguments, inputs, path=out / "receipt.json") as receipt,
         leased_device(arguments, recipe.threads) as (device, gpus),
     ):
-        classes, shown = run["classes"], receipt.spec["shown"]
+        n, size, shown = len(classes), own_input(model)[0].size, receipt.spec["shown"]
         sampling = parse(Sampling, receipt.spec["sampling"], "--spec sampling")
-        network = registry.build(model, len(classes), dropout=recipe.dropout)
+        network = registry.build(model, n, dropout=recipe.dropout)
         load_into(network, checkpoint)
-        samples = make(
-            network,
-            recipe,
-            sampling,
-            n_classes=len(classes),
-            size=own_input(model)[0].size,
-            shown=shown,
-            seed=run["seed"],
-            device=device,
-        )
+        samples = make(network, recipe, sampling, n_classes=n, size=size, shown=shown, seed=seed, device=device)
         cost = {
             "device": device_name(device),
             "seconds_total": samples.seconds,
@@ -58,7 +48,7 @@ def main() -> None:
         }
         receipt.outputs += [*save_samples(samples, classes, shown, out), out / "cost.json"]
         write_json(out / "cost.json", cost)
-        receipt.facts |= {"seed": run["seed"], "device": device_name(device), "gpus": list(gpus), "classes": classes}
+        receipt.facts |= {"seed": seed, "device": device_name(device), "gpus": list(gpus), "classes": classes}
 
 
 if __name__ == "__main__":

@@ -20,20 +20,11 @@ from florilegium.training.job import Job
 def main() -> None:
     parser = training_parser(__doc__)
     add_images(parser)
-    parser.add_argument("--features", help="folder of cached features in place of images; {seed} as in --init")
-    parser.add_argument("--generated", help="generated images to learn from, too; {seed} as in --init")
+    parser.add_argument("--features", help="folder of cached features, in place of images; {seed} as in --init")
+    parser.add_argument("--generated", help="generated images to learn from beside the real ones; {seed} as in --init")
     parser.add_argument("--finder", help="finder.json for recipe.lr = from_finder; {seed} as in --init")
     arguments = parser.parse_args()
-    run_training(
-        train,
-        arguments,
-        DataUse,
-        Recipe,
-        () if arguments.features else image_files(arguments),
-        features=arguments.features,
-        generated=arguments.generated,
-        finder=arguments.finder,
-    )
+    run_training(train, arguments, DataUse, Recipe, () if arguments.features else image_files(arguments))
 
 
 def train(job: Job[DataUse, Recipe], arguments: argparse.Namespace) -> None:

@@ -1,11 +1,10 @@
-"""Bring the file of named weights to its place, verified.
+"""Fetch published weights and verify them.
 
 Reads:  the published file, from its mirrors or resources/downloads/weights.
 Writes: resources/weights/<name>.safetensors; published Flax weights are converted.
 Why:    no training starts from weights that are not the published ones.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -23,13 +22,12 @@ DOWNLOADS = Path("resources/downloads/weights")
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="resources/weights/<name>.safetensors", spec="JSON: weights, override")
+    parser = stage_parser(__doc__, out="resources/weights/<name>.safetensors", spec="weights, override")
     parser.add_argument("--name", required=True, help="key of workflow/weights.yaml")
     arguments = parser.parse_args()
     with stage("weights", arguments) as receipt:
-        spec = json.loads(arguments.spec)
-        weights = Weights.model_validate(spec["weights"])
-        override = DatasetOverride.model_validate(spec["override"] or {})
+        weights = Weights.model_validate(receipt.spec["weights"])
+        override = DatasetOverride.model_validate(receipt.spec["override"] or {})
         verified = obtain(arguments.name, weights, DOWNLOADS, override)
         with atomic(arguments.out) as temporary:
             if Path(weights.source.file).suffix == ".npz":

@@ -10,8 +10,8 @@ from PIL import Image
 from florilegium.config.base import parse
 from florilegium.config.data import DetectionData
 from florilegium.core.errors import UserError
-from florilegium.data.boxed_pack import COLUMNS, open_packed, pack_buckets
 from florilegium.data.decode import fit, padded
+from florilegium.data.pack import COLUMNS, open_packed, pack_buckets
 from tests.helpers.annotated import photo, write
 from tests.helpers.data import encoded
 
