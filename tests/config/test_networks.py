@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from florilegium.config.data import Model
-from florilegium.config.networks import called, is_same, own_size
+from florilegium.config.networks import is_same, own_size, title_of
 
 
 def model(name: str, **arguments: Any) -> Model:
@@ -63,12 +63,12 @@ CASES = [
 
 @pytest.mark.parametrize(("ours", "published", "name", "said"), CASES)
 def test_names_are_true(ours: Model, published: Model, name: str, said: str) -> None:
-    assert called(ours, published, name) == said
+    assert title_of(ours, published, name) == said
     assert is_same(ours, published) == (said == name)
 
 
 def test_without_a_study_to_compare_with_a_name_is_taken_as_it_is() -> None:
-    assert called(RESNET, None, "my network") == "my network"
+    assert title_of(RESNET, None, "my network") == "my network"
 
 
 @pytest.mark.parametrize(

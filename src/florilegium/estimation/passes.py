@@ -13,8 +13,7 @@ from florilegium.config.base import parse
 from florilegium.config.data import DataUse, DetectionData, Model, Sampling
 from florilegium.config.experiment import TASKS
 from florilegium.config.products import Attention, Attribution, Method
-from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe, TrainingRecipe
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import twelve_digits
 from florilegium.data.decode import fit, padded

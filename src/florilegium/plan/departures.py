@@ -14,7 +14,7 @@ from florilegium.config.base import Strict
 from florilegium.config.data import Dataset, Init, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice
-from florilegium.config.networks import called, described, is_same, own_size
+from florilegium.config.networks import described, is_same, own_size, title_of
 from florilegium.core.errors import UserError
 
 Kind = Literal["experiment", "data", "classes", "network", "weights", "image_size", "freezing", "recipe"]
@@ -255,7 +255,7 @@ def figure_titled(figure: PlotChoice, experiments: Sequence[Experiment], paper: 
 def network_of(e: Experiment, paper: Paper) -> str:
     """What the network of an experiment is called."""
     reference = paper.model_of(e)
-    return called(e.model, reference.model if reference else None, e.network)
+    return title_of(e.model, reference.model if reference else None, e.network)
 
 
 def _weights_of(e: Experiment, paper: Paper) -> str:

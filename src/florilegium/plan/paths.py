@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from florilegium.config.experiment import Experiment
-from florilegium.config.training_recipe import FROM_FINDER
+from florilegium.config.recipes import FROM_FINDER
 from florilegium.core import outputs
 from florilegium.plan.plan import Phase, Plan, phase_of
 

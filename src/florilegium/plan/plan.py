@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from florilegium.config.data import Dataset, DatasetOverride, split_names
-from florilegium.config.experiment import Experiment, TaskName
-from florilegium.config.figures import PlotChoice, asked
+from florilegium.config.experiment import Experiment
+from florilegium.config.figures import PlotChoice, plotted_values
+from florilegium.config.metrics import TaskName
 from florilegium.config.networks import described, is_same
-from florilegium.config.recipes import FEATURED, Recipe
+from florilegium.config.recipes import FEATURED, FROM_FINDER, Recipe
 from florilegium.config.study import Preset, Settings, StudyFile
-from florilegium.config.training_recipe import FROM_FINDER
 from florilegium.core.errors import unknown
 from florilegium.plan.departures import Paper, departures, origins
 
@@ -193,7 +193,7 @@ class Plan:
     def _values(self, e: Experiment) -> dict[str, Any]:
         """The values that figures lay an arm out by; a network in place of the published one is not called by its
         name."""
-        values = asked(e, self.figures[e.study], e.key)
+        values = plotted_values(e, self.figures[e.study], e.key)
         reference = self.paper.model_of(e)
         if "model.name" in values and reference and not is_same(e.model, reference.model):
             values["model.name"] = described(e.model, reference.model, e.network or reference.model.name)

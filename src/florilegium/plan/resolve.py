@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from florilegium.config.base import Strict, parse
 from florilegium.config.data import Init, Model, Samples, split_name
-from florilegium.config.experiment import TASKS, Experiment, TaskName
+from florilegium.config.experiment import TASKS, Experiment
+from florilegium.config.metrics import TaskName
 from florilegium.config.products import Attention, Attribution
+from florilegium.config.recipes import FROM_FINDER, TrainingRecipe
 from florilegium.config.study import ArmEntry, ExperimentEntry, Overlay, StudyFile
-from florilegium.config.training_recipe import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.system import twelve_digits
 from florilegium.plan.references import connect
