@@ -89,7 +89,7 @@ def _location(error: Mapping[str, Any]) -> list[Any]:
 
 
 def retyped(value: Any) -> Any:
-    """`value` with numbers, booleans and null for their texts, as which Snakemake leaves nested values of its command line."""
+    """`value` with numbers, booleans and null in place of texts, as which Snakemake passes nested values of its options."""
     if isinstance(value, Mapping):
         return {key: retyped(item) for key, item in value.items()}
     if isinstance(value, list):

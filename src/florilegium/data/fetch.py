@@ -16,7 +16,7 @@ from typing import Any
 from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json, replacing, write_json
-from florilegium.core.receipts import disclosed
+from florilegium.core.receipts import redacted
 from florilegium.core.system import bar
 from florilegium.data import cifar
 from florilegium.data.extract import extract, is_archive
@@ -208,7 +208,7 @@ def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> 
     """The file in a receipt. `published`: whether its content is the makers' own; null without a checksum."""
     return {
         "file": file.file,
-        "from": disclosed(file.place),
+        "from": redacted(file.place),
         "sha256": digest(file.path),
         "bytes": file.path.stat().st_size,
         "published": _is_published(file, remote, override),
