@@ -2,7 +2,7 @@
 #
 # One job is one run, but in a preset whose runs are shorter than their imports.
 
-TRAININGS = groups(plan)
+TRAININGS = plan.trainings()
 # Of each task: its stage, what tells its rules from a classifier's, and minutes on a cluster.
 TASKS = {
     "classification": ("train", "", 480),

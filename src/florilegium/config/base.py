@@ -89,7 +89,7 @@ def _location(error: Mapping[str, Any]) -> list[Any]:
 
 
 def retyped(value: Any) -> Any:
-    """`value` with numbers, booleans and null in place of texts, as which Snakemake passes nested values of its options."""
+    """`value` with numbers, booleans and null for texts, as which Snakemake passes nested values of its options."""
     if isinstance(value, Mapping):
         return {key: retyped(item) for key, item in value.items()}
     if isinstance(value, list):

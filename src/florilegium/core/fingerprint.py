@@ -1,8 +1,8 @@
 """The fingerprint of a result: canonical JSON of its spec, and a hash of the code that made it.
 
 The code hash covers the *definitions* that a program reaches inside the package (see `core.definitions`), without
-comments, docstrings and layout: a comment edit re-runs nothing, a change in a deep helper re-runs exactly its users. From
-each definition it follows the names that the definition uses: names of its module, imported names, attributes of
+comments, docstrings and layout: a comment edit re-runs nothing, a change in a deep helper re-runs exactly its users.
+From each definition it follows the names that the definition uses: names of its module, imported names, attributes of
 imported modules. In particular:
 
 - A root that is a module counts as a whole, since it runs as a program. A root `module:name` is that definition alone.

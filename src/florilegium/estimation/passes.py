@@ -61,14 +61,14 @@ class Passes:
 
 
 def passes_of(entry: dict[str, Any]) -> list[Passes]:
-    """All passes of an experiment, as `plan.plan` describes it.
+    """All passes of an experiment, as `plan.specs` describes it.
 
     Raises:
         UserError: a section that is no section of its task, or an image size that the network does not take.
     """
-    kind = TASKS[entry["task"]]
-    recipe = parse(kind.recipe, entry["recipe"], "recipe")
-    data = parse(kind.data, entry["data"], "data")
+    task = TASKS[entry["task"]]
+    recipe = parse(task.recipe, entry["recipe"], "recipe")
+    data = parse(task.data, entry["data"], "data")
     if isinstance(recipe, Recipe):
         return [p for p in _classification(entry, recipe, data) if p.batches]
     if isinstance(recipe, DetectionRecipe):
