@@ -217,7 +217,7 @@ class Plan:
         }
 
     def _values(self, e: Experiment) -> dict[str, Any]:
-        """The values of an arm on the axes of figures; a network in place of the published one has a name of its own."""
+        """The values of an arm on the axes of figures; a network that replaces the published one has its own name."""
         values = plotted_values(e, self.figures[e.study], e.key)
         reference = self.paper.reference(e)
         if "model.name" in values and reference and not is_same(e.model, reference.model):
