@@ -73,7 +73,8 @@ def test_without_a_study_to_compare_with_a_name_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("of", "size"),
-    [(VIT, 224), (model("deit_base_distilled_patch16_384.fb_in1k"), 384), (model("deit_base_distilled_patch16_384", img_size=32), 32),
+    [(VIT, 224), (model("deit_base_distilled_patch16_384.fb_in1k"), 384),
+     (model("deit_base_distilled_patch16_384", img_size=32), 32),
      (model("norm_vit_l16"), 224), (RESNET, 224), (model("cifar_resnet18"), None), (model("acgan", image_size=16), 16)],
 )  # fmt: skip
 def test_sizes_that_networks_take_by_themselves(of: Model, size: int | None) -> None:

@@ -280,7 +280,7 @@ def claimed(**figure: object) -> str:
 @pytest.mark.parametrize(
     ("figure", "said"),
     [
-        ({"metric": "AP"}, "bloom/after/slow: published: AP is a metric of detection, and is asked of one arm of class"),
+        ({"metric": "AP"}, "after/slow: published: AP is a metric of detection, and is asked of one arm of class"),
         ({"metric": "top2"}, "bloom/after/slow: published: unknown metric 'top2', did you mean 'top"),
         ({"metric": "top1", "against": {"experiment": "scratch"}}, "against: belongs to gain, memory_factor, speed_f"),
         (

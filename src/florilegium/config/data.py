@@ -23,9 +23,7 @@ class Sampling(Strict):
     Salimans 2022, "Classifier-Free Diffusion Guidance", equation 6).
     """
 
-    sampler: Literal["ddpm", "ddim", "direct"] = Field(
-        "ddpm", description="direct: a single pass of a network without diffusion steps (ACGAN)"
-    )
+    sampler: Literal["ddpm", "ddim", "direct"] = Field("ddpm", description="direct: one pass without steps (ACGAN)")
     steps: AtLeastOne | None = Field(None, description="ddim: number of denoising steps; null: all timesteps")
     guidance: NotNegative = 0.0
     per_class: AtLeastOne = 100
@@ -76,9 +74,7 @@ class DataUse(Strict):
     val: Splits = ("val",)
     test: Splits = ("test",)
     holdout: Fraction | None = None
-    choose_on_test: bool = Field(
-        False, description="validate on the test images, as some studies did; for `as_published` arms only"
-    )
+    choose_on_test: bool = Field(False, description="validate on the test images; for `as_published` arms only")
     clean: Names = Field((), description=CLEAN)
     generated: Generated | None = Field(None, description="generated images to train on beside the real ones")
 
@@ -89,9 +85,7 @@ class DataUse(Strict):
         elif not 0 < self.holdout < 1:
             raise ValueError("holdout: must lie between 0 and 1")
         if self.choose_on_test and (self.val or self.holdout is not None):
-            raise ValueError(
-                "choose_on_test: takes the test images for validation, so set val to [] and holdout to null"
-            )
+            raise ValueError("choose_on_test: validates on the test images, so set val to [] and holdout to null")
         return self
 
 
@@ -196,12 +190,12 @@ class Dataset(Strict):
     rendered: Rendering | None = None
     classes: Texts = Field((), description="class names in label order")
     images: dict[Split, AtLeastOne] | None = Field(
-        None, description="number of published images by their split here; only for estimates"
+        None, description="number of published images by split; for estimates"
     )
     sides: tuple[AtLeastOne, AtLeastOne] | None = Field(
         None,
         strict=False,
-        description="height and width of a typical image, where images are not resized to a square; only for estimates",
+        description="height and width of a typical image, where images keep their shape; for estimates",
     )
     official_splits: Count = Field(0, description="number of published splits to choose from")
     annotations: dict[Split, str] | None = Field(
@@ -278,7 +272,7 @@ class DatasetOverride(Strict):
 
     mirrors: Texts = Field((), description="folders or addresses that are tried first; the file's name is appended")
     files: dict[Name, LocalFile | Literal["absent"]] = Field(
-        default_factory=dict, description="a local file in place of a published one"
+        default_factory=dict, description="local files in place of published ones"
     )
 
 

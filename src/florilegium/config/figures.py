@@ -31,9 +31,7 @@ class PlotFields(Strict):
         description="against, heatmap: `experiment`, `arm`, or a value of the arms such as recipe.freeze_blocks; "
         "against also takes a metric such as seconds_per_epoch",
     )
-    by: str | None = Field(
-        None, description="against: one line for each value of this, written like x; heatmap: one row each"
-    )
+    by: str | None = Field(None, description="against: one line for each value of this; heatmap: one row each")
     marked: Counts = Field((), description="seeds: those that are compared with all other seeds of the arms")
     published: tuple[PublishedLosses, ...] = Field(
         (), strict=False, description="curves: published training losses, drawn below those of an arm"

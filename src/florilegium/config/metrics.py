@@ -180,7 +180,7 @@ class Published(Strict):
         None, description="sizes: number of classes of the head that was counted; null: those of the data set"
     )
     against: Baseline | None = Field(
-        None, description="gain and factors: the arm that it is relative to; null: the baseline"
+        None, description="gain, factors: the arm that it is relative to; null: the baseline"
     )
 
     @model_validator(mode="before")

@@ -23,9 +23,7 @@ class Attention(Strict):
         BLOCKS, strict=False, min_length=1, description="blocks whose attention maps of the first test image are drawn"
     )
     head: Count = Field(0, description="the head whose maps are drawn")
-    images: AtLeastOne = Field(
-        100, description="test images over which entropy and diagonal are averaged; all where there are fewer"
-    )
+    images: AtLeastOne = Field(100, description="test images over which entropy and diagonal are averaged, at most")
     shown: AtLeastOne = Field(4, description="test images whose attention rollout, or attention of nodes, is drawn")
 
     @model_validator(mode="after")
@@ -67,9 +65,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 class Attribution(Strict):
     """The test images whose predictions are explained, and the methods."""
 
-    images: AtLeastOne = Field(
-        16, description="test images that the methods are evaluated on; all where there are fewer"
-    )
+    images: AtLeastOne = Field(16, description="test images that the methods are evaluated on, at most")
     shown: AtLeastOne = Field(4, description="number of these images that have a figure of their own")
     sampled: Literal["right_and_wrong", "right", "wrong"] = Field(
         "right_and_wrong", description="by the network's prediction; right_and_wrong: as many of each as there are"
@@ -110,9 +106,9 @@ class Audit(Strict):
 
     radius: Count = Field(10, description="maximum Hamming distance of two 64-bit pHashes; distances are even")
     pixel_threshold: NotNegative = Field(
-        0.02, description="maximum mean squared difference of the 32 x 32 RGB thumbnails in [0, 1]"
+        0.02, description="maximum mean squared difference of 32 x 32 thumbnails in [0, 1]"
     )
     contrast_share: NotNegative = Field(
-        0.35, description="maximum of that difference divided by the summed variance of both thumbnails"
+        0.35, description="maximum of that difference / summed variance of both thumbnails"
     )
     dihedral: bool = Field(True, description="also compare the eight flips and rotations")

@@ -42,7 +42,7 @@ class TrainingRecipe(Strict):
     # size
     epochs: AtLeastOne
     epoch_steps: AtLeastOne | None = Field(
-        None, description="number of batches that count as an epoch; null: one pass over the images"
+        None, description="batches that count as an epoch; null: a pass over the images"
     )
     batch_size: AtLeastOne = Field(64, description="images per optimiser step, accumulation included")
     accumulate: AtLeastOne = Field(1, description="number of micro-batches that one step is split into")
@@ -66,9 +66,7 @@ class TrainingRecipe(Strict):
     betas: tuple[float, float] = Field((0.9, 0.999), strict=False)
     weight_decay: NotNegative = 0.0
     clip_norm: Positive | None = Field(None, description="maximum gradient norm; null: no clipping")
-    clip_value: Positive | None = Field(
-        None, description="maximum absolute gradient of a single weight; null: no clipping"
-    )
+    clip_value: Positive | None = Field(None, description="maximum absolute gradient of a weight; null: no clipping")
     # schedule
     schedule: Literal["constant", "step", "cosine", "plateau"] = "constant"
     warmup_epochs: NotNegative = 0.0
@@ -76,14 +74,12 @@ class TrainingRecipe(Strict):
     tail_epochs: NotNegative = Field(0.0, description="length of a linear decay to zero at the end, in epochs")
     final_lr: Fraction = Field(0.0, description="cosine: last rate as a fraction of lr")
     milestones: tuple[Positive, ...] = Field(
-        (), strict=False, description="step: epochs after which the rate is multiplied by gamma"
+        (), strict=False, description="step: epochs after which gamma multiplies the rate"
     )
     gamma: Fraction = Field(0.1, description="step and plateau: factor of each decay of the rate")
     plateau_patience: Count = Field(5, description="plateau: epochs without a lower validation loss before a decay")
     # averaging
-    ema: Fraction | None = Field(
-        None, description="decay of the exponential moving average of the weights, which is evaluated; null: off"
-    )
+    ema: Fraction | None = Field(None, description="decay of the averaged weights that are evaluated; null: off")
     swa_start: Fraction | None = Field(
         None, description="fraction of the epochs after which stochastic weight averaging (SWA) starts; null: off"
     )
@@ -94,16 +90,12 @@ class TrainingRecipe(Strict):
         "fp32", description="auto: bf16 where the hardware supports it, else fp32; cost.json records which"
     )
     # freezing
-    freeze: Texts = Field(
-        (), description="names of modules whose parameters are frozen; backbone: all but the classifier"
-    )
-    freeze_blocks: Count = Field(
-        0, description="number of blocks or stages that are frozen, from the first, with everything before them"
-    )
+    freeze: Texts = Field((), description="names of modules that are frozen; backbone: all but the classifier")
+    freeze_blocks: Count = Field(0, description="number of first blocks or stages that are frozen")
     # selection
     select: Literal["best", "last"] = Field("best", description="the best validation epoch, or the last epoch")
     early_stop: AtLeastOne | None = Field(
-        None, description="stop after this many epochs without a better validation; null: never"
+        None, description="epochs without a better validation before a stop; null: none"
     )
     early_stop_on: Literal["score", "val_loss"] = Field(
         "score", description="score: higher is better, and the lower loss breaks ties; val_loss: lower is better"
@@ -112,9 +104,7 @@ class TrainingRecipe(Strict):
         False, description="accept an early_stop that ends the run before plateau_patience can act, as published"
     )
     # divergence
-    restarts: Count = Field(
-        0, description="number of times that a diverged run restarts from its last good epoch; 0: it ends"
-    )
+    restarts: Count = Field(0, description="how often a diverged run restarts from its last good epoch; 0: it ends")
     restart_factor: Positive = Field(0.1, le=1, description="factor of the learning rate at each restart")
     # weights
     allow_missing: Texts = Field((), description="state dict keys (globs) that may be missing")
@@ -136,9 +126,7 @@ class TrainingRecipe(Strict):
         if self.schedule == "step" and not milestones:
             raise ValueError("milestones: schedule = step needs at least one epoch")
         if any(milestone >= self.epochs for milestone in milestones):
-            raise ValueError(
-                f"milestones: {milestones} must lie before epochs = {self.epochs}, or the rate never falls"
-            )
+            raise ValueError(f"milestones: {milestones} must be before epochs = {self.epochs}, or the rate never falls")
         if milestones != sorted(set(milestones)):
             raise ValueError(f"milestones: {milestones} must rise")
         if self.early_stop and self.early_stop >= self.epochs:
@@ -269,17 +257,13 @@ class Recipe(TrainingRecipe):
     crop_ratio: tuple[Positive, Positive] = Field((3 / 4, 4 / 3), strict=False)
     crop_padding: Count = Field(4, description="padded: pixels added on each side before the crop")
     flip: Fraction = Field(0.5, description="probability of a horizontal flip")
-    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
-        0.0, description="maximum angle in degrees in both directions; 0: off"
-    )
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="maximum angle in degrees; 0: off")
     randaugment: Count = Field(0, description="RandAugment operations per image; 0: off")
     randaugment_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
     random_erasing: Fraction = 0.0
     mixup: NotNegative = Field(0.0, description="alpha of mixup; 0: off")
     cutmix: NotNegative = Field(0.0, description="alpha of CutMix; 0: off")
-    val_augmented: bool = Field(
-        False, description="augment validation images like training images, as some studies did"
-    )
+    val_augmented: bool = Field(False, description="augment validation images like those of training")
     # input
     image_size: AtLeastOne | None = Field(None, description="side in pixels; null: the model's own")
     mean: tuple[float, float, float] | None = Field(None, strict=False, description="null: the model's own")
@@ -356,9 +340,7 @@ class DetectionRecipe(TrainingRecipe):
     drop_last: bool = Field(False, description="leave out an incomplete batch")
     flip: Fraction = Field(0.5, description="probability of a horizontal flip")
     # losses
-    low_quality_matches: bool = Field(
-        True, description="match each object with the anchors that overlap it most, however small the overlap"
-    )
+    low_quality_matches: bool = Field(True, description="match objects with their best anchors at any overlap")
     focal_alpha: Fraction = Field(0.25, description="weight of the true class; all others have 1 - focal_alpha")
     focal_gamma: NotNegative = Field(2.0, description="strength of the down-weighting of easy anchors")
     focal_clamp: OpenFraction | None = Field(
@@ -372,12 +354,8 @@ class DetectionRecipe(TrainingRecipe):
     )
     # predictions
     score_threshold: Fraction = 0.05
-    suppression_iou: Fraction = Field(
-        0.5, description="non-maximum suppression: of boxes of a class that overlap by more than this, one stays"
-    )
-    top_k: AtLeastOne | None = Field(
-        1000, description="number of highest-scoring predictions of an image that enter suppression; null: all"
-    )
+    suppression_iou: Fraction = Field(0.5, description="maximum overlap of two boxes of a class that both stay")
+    top_k: AtLeastOne | None = Field(1000, description="best predictions of an image that enter suppression; null: all")
     max_detections: AtLeastOne | None = Field(100, description="maximum number of boxes of an image; null: all")
 
     @model_validator(mode="before")
@@ -417,9 +395,7 @@ class GenerationRecipe(TrainingRecipe):
     timesteps: AtLeastOne = Field(500, description="steps of the noising process")
     beta_start: Positive = Field(1e-4, lt=1, description="variance of the noise that the first step adds")
     beta_end: Positive = Field(0.028, lt=1, description="variance at the last step; linear in between")
-    label_dropout: Fraction = Field(
-        0.1, description="probability that training omits the class label, for classifier-free guidance"
-    )
+    label_dropout: Fraction = Field(0.1, description="probability that training omits the class, for guidance")
     label_dropout_by: Literal["sample", "batch"] = "sample"
     loss: Literal["mean", "sum_by_squared_batch"] = Field(
         "mean",
@@ -427,9 +403,7 @@ class GenerationRecipe(TrainingRecipe):
         "computes it",
     )
     # ACGAN
-    class_weight: NotNegative = Field(
-        1.0, description="weight of the classification losses; the adversarial ones have 1"
-    )
+    class_weight: NotNegative = Field(1.0, description="weight of the classification losses; the adversarial have 1")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

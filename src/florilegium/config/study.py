@@ -43,12 +43,8 @@ class Sections(Strict):
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     init: dict[str, Any] | None = Field(None, description="initial weights; {} in an overlay: random ones")
-    attention: dict[str, Any] | None = Field(
-        None, description="analyse the attention of the trained network; {}: with all defaults"
-    )
-    attribution: dict[str, Any] | None = Field(
-        None, description="find the pixels that predictions of the trained network depend on; {}: with all defaults"
-    )
+    attention: dict[str, Any] | None = Field(None, description="attention of the trained network; {}: all defaults")
+    attribution: dict[str, Any] | None = Field(None, description="pixels that predictions depend on; {}: all defaults")
     samples: dict[str, Any] | None = Field(None, description="sets of images to generate with the trained generator")
 
 
@@ -115,7 +111,7 @@ class StudyOverlay(Strict):
 
     all: Overlay = Field(default_factory=Overlay)
     experiments: dict[str, Overlay] = Field(
-        default_factory=dict, description="by name or glob; later entries override earlier ones"
+        default_factory=dict, description="by name or glob; later ones override earlier ones"
     )
 
 
@@ -126,7 +122,7 @@ class Preset(Strict):
     note: str = Field("", description="everything that is smaller than in the studies; part of every comparison")
     seeds: Counts
     share_process: bool = Field(False, description="run the seeds of an experiment in one process")
-    datasets: dict[Name, Name] = Field(default_factory=dict, description="data sets, and those that replace them")
+    datasets: dict[Name, Name] = Field(default_factory=dict, description="data sets, and their replacements")
     studies: dict[Name, StudyOverlay] = Field(default_factory=dict)
 
 
@@ -149,30 +145,20 @@ class Settings(Strict):
     seeds: Counts | None = Field(None, description="null: those of the preset")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: number of processes")
-    deterministic: bool = Field(
-        True, description="on a GPU, use deterministic kernels where they exist; a CPU always repeats its bits"
-    )
+    deterministic: bool = Field(True, description="deterministic kernels on a GPU, where they exist; a CPU always is")
     trackers: tuple[TrackerName, ...] = Field((), strict=False, description="trackers beside TensorBoard, offline")
     corrupt_images: Literal["stop", "skip"] = "stop"
     bad_boxes: Literal["stop", "drop"] = Field(
-        "stop", description="boxes that are empty, inverted, outside their image or not finite"
+        "stop", description="boxes that are empty, inverted, outside or not finite"
     )
     rerun_on_versions: bool = Field(
-        False, description="re-run the stages that use a package (torch, Pillow, ...) when its version changes"
+        False, description="re-run stages when the version of a package that they use changes"
     )
     audit: Audit = Field(default_factory=Audit)
     estimates: Card = Field(default_factory=Card, description="assumptions of `snakemake gpu_hours`")
-    datasets: dict[Name, DatasetOverride] = Field(
-        default_factory=dict, description="local files or mirrors of a data set of workflow/datasets.yaml"
-    )
-    weights: dict[Name, DatasetOverride] = Field(
-        default_factory=dict, description="local files or mirrors of weights of workflow/weights.yaml"
-    )
+    datasets: dict[Name, DatasetOverride] = Field(default_factory=dict, description="other sources of files")
+    weights: dict[Name, DatasetOverride] = Field(default_factory=dict, description="other sources of files")
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="your own data sets")
-    stand_ins: dict[Name, Name] = Field(
-        default_factory=dict, description="data sets, and those that replace them; overrides the preset"
-    )
-    experiments: dict[str, Overlay] = Field(
-        default_factory=dict, description="changes to experiments, by `study/experiment` or a glob"
-    )
+    stand_ins: dict[Name, Name] = Field(default_factory=dict, description="more replacements, or others, of data sets")
+    experiments: dict[str, Overlay] = Field(default_factory=dict, description="changes by `study/experiment` or a glob")
     own_studies: Texts = Field((), description="paths of your own study files")
