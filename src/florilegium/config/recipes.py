@@ -217,17 +217,11 @@ class TrainingRecipe(Strict):
 # Classification
 
 # With these values an image looks the same in each epoch, and the network's output for it stays the same.
-STILL = {
+STILL: dict[str, Any] = {
     "crop": "centre",
-    "flip": 0.0,
-    "rotation": 0.0,
     "randaugment": 0,
-    "random_erasing": 0.0,
-    "mixup": 0.0,
-    "cutmix": 0.0,
     "val_augmented": False,
-    "drop_path": 0.0,
-    "dropout": 0.0,
+    **dict.fromkeys(("flip", "rotation", "random_erasing", "mixup", "cutmix", "drop_path", "dropout"), 0.0),
 }
 # The keys that the features of an image depend on.
 FEATURED = (

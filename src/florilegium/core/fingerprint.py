@@ -104,10 +104,10 @@ class Code:
         self._new = Saved({}, {})
         self._modules: dict[str, Module] = {}
         self._digests: dict[str, str] = {}
-        self._edges: dict[str, frozenset[str]] = {}
-        self._leads: dict[str, frozenset[str]] = {}
-        self._throughs: dict[str, list[str]] = {}
+        self._edges = cache(self._follow)
+        self._lead = cache(self._steps)
         self._reached: dict[tuple[str, ...], frozenset[str]] = {}
+        self._throughs: dict[str, list[str]] = {}
 
     def hash(self, *roots: str) -> str:
         """Hash of all definitions and effects that `roots` reach."""
@@ -134,7 +134,7 @@ class Code:
             while waiting:
                 node = waiting.pop()
                 seen.add(node)
-                waiting |= self._edges_of(node) - seen
+                waiting |= self._edges(node) - seen
             self._reached[roots] = frozenset(seen)
         return self._reached[roots]
 
@@ -178,11 +178,6 @@ class Code:
     def _is_definition(self, path: str) -> bool:
         return path not in self._files and bool(self._through(path))
 
-    def _edges_of(self, node: str) -> frozenset[str]:
-        if node not in self._edges:
-            self._edges[node] = frozenset(self._follow(node))
-        return self._edges[node]
-
     def _follow(self, node: str) -> set[str]:
         """The nodes of the names that one node uses, and of the modules that it imports."""
         name, colon, own = node.partition(":")
@@ -202,40 +197,37 @@ class Code:
         names = (self._look_up(name, used) for used in definition.names)
         return (imports | around).union(*names, *(self._lead(path) for path in paths))
 
-    def _look_up(self, name: str, used: str) -> set[str] | frozenset[str]:
+    def _look_up(self, name: str, used: str) -> set[str]:
         """The nodes of a dotted name that is loaded in a module; none for a built-in name."""
         module, first = self.module(name), used.partition(".")[0]
         if first in module.definitions and first not in module.aliases:
             return {f"{name}:{first}"}
         return self._lead(f"{name}.{used}") if first in module.definitions or used == WHOLE else set()
 
-    def _lead(self, path: str) -> frozenset[str]:
+    def _steps(self, start: str) -> set[str]:
         """The nodes that an absolute dotted name leads to, through names that are imports themselves."""
-        if path not in self._leads:
-            self._leads[path] = frozenset(self._steps(path))
-        return self._leads[path]
-
-    def _steps(self, start: str) -> Iterator[str]:
+        nodes: set[str] = set()
         seen: set[str] = set()
         waiting = {start}
         while path := waiting.pop() if waiting else "":
             if path in seen:
                 continue
             modules = self._through(path)
-            yield f"{modules[-1]}:" if modules else path.partition(".")[0]
+            nodes.add(f"{modules[-1]}:" if modules else path.partition(".")[0])
             for name in modules:
                 module = self.module(name)
                 first, _, more = path[len(name) + 1 :].partition(".")
                 if first in module.definitions:
                     node = f"{name}:{first}"
-                    yield node
+                    nodes.add(node)
                     # Of a name that leads back to itself the rest is dropped, so that paths do not grow without end.
                     rest = f".{more}" if more and node not in seen else ""
                     waiting |= {f"{alias}{rest}" for alias in module.aliases.get(first, ())}
                     seen.add(node)
                 elif name == modules[-1]:
-                    yield f"{name}:{WHOLE}"  # the module itself, or a name that it does not define
+                    nodes.add(f"{name}:{WHOLE}")  # the module itself, or a name that it does not define
             seen.add(path)
+        return nodes
 
     def _through(self, path: str) -> list[str]:
         """The modules of the package that a dotted name leads through, outermost first."""

@@ -1,7 +1,7 @@
 """A project read from its files: settings, preset, data sets and studies, checked together and made into a plan."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +16,12 @@ from florilegium.core.receipts import REFERENCE
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.plan import Plan
 from florilegium.plan.references import check_tests
-from florilegium.plan.resolve import Change, every_arm, resolve
+from florilegium.plan.resolve import Change, LoadedStudy, resolve
 
 CONFIG = "config.yaml"
 DATASETS = "workflow/datasets.yaml"
 PRESETS = "workflow/presets"
 PAPER = "paper"  # the preset with everything as published
-
-
-@dataclass(frozen=True)
-class LoadedStudy:
-    """A study file: its name, its path for error messages, its content."""
-
-    name: str
-    where: str
-    file: StudyFile
-
-    def own(self, experiments: Iterable[Experiment]) -> list[Experiment]:
-        """Those of the experiments that belong to the study."""
-        return [e for e in experiments if e.study == self.name]
 
 
 def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
@@ -58,9 +45,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
     experiments: list[Experiment] = []
     for study in studies:
         changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
-        experiments += resolve(
-            study.name, study.file, where=study.where, changes=changes, seeds=seeds, stand_ins=stand_ins, splits=splits
-        )
+        experiments += resolve(study, changes, seeds, stand_ins, splits)
     _check_data(experiments, datasets)
     for study in studies:
         check_tests(study.own(experiments), study.where)
@@ -178,15 +163,8 @@ def _paper(
     for study in studies:
         changes = _preset_changes(study.name, preset, PAPER) if preset else []
         try:
-            resolved = resolve(
-                study.name,
-                study.file,
-                where=study.where,
-                changes=[_without_omissions(change) for change in changes],
-                seeds=settings.seeds or (0,),
-                stand_ins={},
-                splits={},
-            )
+            everything = [_without_omissions(change) for change in changes]
+            resolved = resolve(study, everything, settings.seeds or (0,), stand_ins={}, splits={})
         except UserError:
             continue
         experiments |= {e.key: e for e in resolved}
@@ -204,7 +182,7 @@ def _leaves_out(change: Change, e: Experiment) -> bool:
 
 
 def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:
-    chosen = choose(study.file.figures, experiments, every_arm(study.file, study.where), study.where)
+    chosen = choose(study.file.figures, experiments, study.arms(), study.where)
     return [figure_titled(figure, experiments, paper) for figure in chosen]
 
 

@@ -7,7 +7,7 @@ typed, so that an error can name the file that set the key.
 
 import fnmatch
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -59,11 +59,26 @@ class Change:
         return fnmatch.fnmatchcase(name, self.pattern)
 
 
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study file: its name, which is the first folder of its results, its path for error messages, its content."""
+
+    name: str
+    where: str
+    file: StudyFile
+
+    def own(self, experiments: Iterable[Experiment]) -> list[Experiment]:
+        """Those of the experiments that belong to the study."""
+        return [e for e in experiments if e.study == self.name]
+
+    def arms(self) -> set[tuple[str, str]]:
+        """(experiment, arm) of everything in the file, with those that a preset leaves out."""
+        names = [name for name, entry in self.file.experiments.items() if not entry.abstract]
+        return {(name + suffix, arm) for name in names for suffix, _, arms in _grid(name, self) for arm in arms}
+
+
 def resolve(
-    study: str,
-    file: StudyFile,
-    *,
-    where: str,
+    study: LoadedStudy,
     changes: Sequence[Change],
     seeds: tuple[int, ...],
     stand_ins: Mapping[str, str],
@@ -72,8 +87,6 @@ def resolve(
     """All arms of all experiments of one study.
 
     Args:
-        study: the study's name; the first folder of its results.
-        file: the study, as read from the file `where`.
         changes: in rising order of precedence.
         seeds: the seeds of every arm that names none.
         stand_ins: data sets that are replaced by others.
@@ -82,26 +95,25 @@ def resolve(
     Raises:
         UserError: an unknown base, experiment, key or value, or an impossible combination.
     """
-    entries = file.experiments
+    entries = study.file.experiments
     for change in changes:
         if not any(map(change.concerns, entries)):
-            known = (f"{study}/{name}" for name in entries)
-            raise unknown("experiment", f"{study}/{change.pattern}", known, change.where)
+            known = (f"{study.name}/{name}" for name in entries)
+            raise unknown("experiment", f"{study.name}/{change.pattern}", known, change.where)
     experiments: list[Experiment] = []
     for name, entry in entries.items():
         own_changes = [change for change in changes if change.concerns(name)]
         if entry.abstract or any(change.overlay.skip for change in own_changes):
             continue
-        chain = _ancestors(name, entries, where)
-        tasks = [ancestor.task for ancestor in chain if ancestor.task]
-        for suffix, layers, arms in _grid(name, entries, where):
+        chain = _ancestors(name, study)
+        for suffix, layers, arms in _grid(name, study):
             for arm_name, arm in _merge_arms(arms, own_changes).items():
                 experiment = _build(
-                    f"{study}/{name}{suffix}/{arm_name}",
-                    tasks[-1] if tasks else "classification",
+                    f"{study.name}/{name}{suffix}/{arm_name}",
+                    next((e.task for e in reversed(chain) if e.task), "classification"),
                     arm,
-                    [*layers, *_overlays(name, arm_name, arm, own_changes, where)],
-                    study=study,
+                    [*layers, *_overlays(name, arm_name, arm, own_changes, study.where)],
+                    study=study.name,
                     name=name + suffix,
                     arm=arm_name,
                     seeds=arm.seeds or seeds,
@@ -111,25 +123,15 @@ def resolve(
                     first_weights=next((e.first_weights for e in reversed(chain) if e.first_weights), ""),
                 )
                 experiments += _over_splits(_on_data(experiment, lambda data: stand_ins.get(data, data)), splits)
-    return connect(experiments, every_arm(file, where), where)
-
-
-def every_arm(file: StudyFile, where: str) -> set[tuple[str, str]]:
-    """(experiment, arm) of everything in a study file, with those that a preset leaves out."""
-    return {
-        (name + suffix, arm)
-        for name, entry in file.experiments.items()
-        if not entry.abstract
-        for suffix, _, arms in _grid(name, file.experiments, where)
-        for arm in arms
-    }
+    return connect(experiments, study.arms(), study.where)
 
 
 # Entries, grids, arms
 
 
-def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) -> list[ExperimentEntry]:
+def _ancestors(name: str, study: LoadedStudy) -> list[ExperimentEntry]:
     """The entry and its bases, the furthest base first."""
+    entries, where = study.file.experiments, study.where
     chain: list[str] = []
     current: str | None = name
     while current is not None:
@@ -142,14 +144,12 @@ def _ancestors(name: str, entries: Mapping[str, ExperimentEntry], where: str) ->
     return [entries[n] for n in reversed(chain)]
 
 
-def _grid(
-    name: str, entries: Mapping[str, ExperimentEntry], where: str
-) -> Iterator[tuple[str, list[Layer], dict[str, ArmEntry]]]:
+def _grid(name: str, study: LoadedStudy) -> Iterator[tuple[str, list[Layer], dict[str, ArmEntry]]]:
     """For each point of an experiment's grid: the end of its name, its layers, its arms."""
-    chain = _ancestors(name, entries, where)
+    chain, where = _ancestors(name, study), study.where
     layers = [_layer(where, entry) for entry in chain]
     arms = next((entry.arms for entry in reversed(chain) if entry.arms), {DEFAULT_ARM: ArmEntry()})
-    grid = entries[name].grid
+    grid = chain[-1].grid
     for point in itertools.product(*grid.values()):
         values: dict[str, Any] = {}
         suffix = ""
