@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Name, Strict
 from florilegium.core.errors import UserError, unknown
@@ -189,11 +189,6 @@ class Published(Strict):
         if not isinstance(values, Mapping) or not values.get("printed") or "low" in values:
             return values
         return {**values, **dict(zip(("low", "high"), meant_by(str(values["printed"])), strict=True))}
-
-    @field_validator("low", "high", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _fits_metric(self) -> Self:

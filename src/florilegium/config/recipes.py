@@ -231,7 +231,7 @@ FEATURED = (
 
 
 class Recipe(TrainingRecipe):
-    """How a classifier is trained."""
+    """The recipe of a classifier."""
 
     IDLE: ClassVar[Idle] = {
         **TrainingRecipe.IDLE,
@@ -311,7 +311,7 @@ class Recipe(TrainingRecipe):
 
 
 class DetectionRecipe(TrainingRecipe):
-    """How a detector is trained, and which of its predictions are evaluated."""
+    """The recipe of a detector, and the selection of its predictions for evaluation."""
 
     IDLE: ClassVar[Idle] = {
         **TrainingRecipe.IDLE,
@@ -377,7 +377,7 @@ class DetectionRecipe(TrainingRecipe):
 
 
 class GenerationRecipe(TrainingRecipe):
-    """How a class-conditional generator of images is trained. Its last weights are used, since no score of an epoch
+    """The recipe of a class-conditional generator of images. Its last weights are used, since no score of an epoch
     measures the quality of its images."""
 
     IDLE: ClassVar[Idle] = {**TrainingRecipe.IDLE, "label_dropout": {0.0: ("label_dropout_by",)}}

@@ -277,11 +277,11 @@ def _acts(statement: ast.stmt, aliases: Paths, inside: set[str]) -> bool:
     if isinstance(statement, ast.Pass) or _is_text(statement):
         return False
     if isinstance(statement, Function | ast.ClassDef):
-        chains = map(_decorator, statement.decorator_list)
+        for first, *rest in map(_decorator, statement.decorator_list):
+            if not any(".".join([path, *rest]).startswith(PASSIVE) for path in aliases.get(first, ())):
+                return True
         inner = statement.body if isinstance(statement, ast.ClassDef) else ()
-        return not all(_is_passive(chain, aliases) for chain in chains) or any(
-            _acts_in_class(part, aliases, inside) for part in inner
-        )
+        return any(_acts_in_class(part, aliases, inside) for part in inner)
     if isinstance(statement, ast.Assign | ast.AnnAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         parts = (part for target in targets for part in ast.walk(target))
@@ -294,11 +294,6 @@ def _acts_in_class(statement: ast.stmt, aliases: Paths, inside: set[str]) -> boo
     if isinstance(statement, Function):
         return any(_decorator(node)[0] in inside for node in statement.decorator_list)
     return _acts(statement, aliases, inside)
-
-
-def _is_passive(decorator: list[str], aliases: Paths) -> bool:
-    first, *rest = decorator
-    return any(".".join([path, *rest]).startswith(PASSIVE) for path in aliases.get(first, ()))
 
 
 def _decorator(node: ast.expr) -> list[str]:

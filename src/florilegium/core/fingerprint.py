@@ -171,12 +171,14 @@ class Code:
             return set(self._look_up(name, definition))
         # Imported definitions of the package count, since others may import them from here; of imported modules and
         # other packages, only the used parts.
-        imported = {own for own, paths in module.aliases.items() if not all(map(self._is_definition, paths))}
+        passed_on = {
+            own
+            for own, paths in module.aliases.items()
+            if all(path not in self._files and self._through(path) for path in paths)
+        }
+        imported = module.aliases.keys() - passed_on
         own = (self._look_up(name, each) for each in module.definitions.keys() - imported)
         return {f"{name}:", f"{name}:__main__"}.union(*own)
-
-    def _is_definition(self, path: str) -> bool:
-        return path not in self._files and bool(self._through(path))
 
     def _follow(self, node: str) -> set[str]:
         """The nodes of the names that one node uses, and of the modules that it imports."""

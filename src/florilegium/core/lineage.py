@@ -180,9 +180,7 @@ def origins(ledger: Ledger, name: str, row: str | None = None) -> list[str]:
     recorded = receipt.outputs.get(name, now)
     fault = f"this is not the file that was made: its sha256 is {now}, the receipt says {recorded}"
     tree = _Tree(ledger)
-    tree.add(
-        [receipt], [name], "", faults=[fault] if now != recorded else [], arms=_arms_of(receipt, row) if row else None
-    )
+    tree.add([receipt], [name], "", [fault] if now != recorded else [], _arms_of(receipt, row) if row else None)
     return tree.lines
 
 
@@ -213,7 +211,6 @@ class _Tree:
         receipts: list[Receipt],
         files: list[str],
         indent: str,
-        *,
         faults: list[str],
         arms: tuple[str, ...] | None = None,
     ) -> None:
@@ -254,7 +251,7 @@ class _Tree:
             changed = [name for name in files if recorded[name] != {outputs[name]}]
             faults = [f"missing now: {_in_one_line(missing)}"] if missing else []
             faults += [f"another version of it was used then: {_in_one_line(changed)}"] if changed else []
-            self.add(list(makers), files, indent, faults=faults)
+            self.add(list(makers), files, indent, faults)
         self.lines += others
 
     def _unnamed(self, name: str, recorded: set[str]) -> str:

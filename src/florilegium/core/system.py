@@ -37,7 +37,7 @@ def gpu_wanted(device: str) -> bool:
 def visible_gpus() -> tuple[str, ...]:
     """The names of GPUs in CUDA_VISIBLE_DEVICES, or else the numbers of all that `nvidia-smi` lists.
 
-    Torch is not asked, because a process that has called CUDA ignores later changes of the variable.
+    Torch is not used here, because a process that has called CUDA ignores later changes of the variable.
     """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:

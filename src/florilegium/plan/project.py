@@ -162,23 +162,19 @@ def _paper(
     left_out: set[str] = set()
     for study in studies:
         changes = _preset_changes(study.name, preset, PAPER) if preset else []
+        overlays = [change.overlay.model_copy(update={"skip": False, "skip_arms": ()}) for change in changes]
+        complete = [replace(change, overlay=overlay) for change, overlay in zip(changes, overlays, strict=True)]
         try:
-            everything = [_without_omissions(change) for change in changes]
-            resolved = resolve(study, everything, settings.seeds or (0,), stand_ins={}, splits={})
+            resolved = resolve(study, complete, settings.seeds or (0,), stand_ins={}, splits={})
         except UserError:
             continue
         experiments |= {e.key: e for e in resolved}
-        left_out |= {e.key for e in resolved if any(_leaves_out(change, e) for change in changes)}
+        for change in changes:
+            skipped = change.overlay
+            concerned = [e for e in resolved if change.concerns(e.entry)]
+            left_out |= {e.key for e in concerned if skipped.skip or e.arm in skipped.skip_arms}
     originals = {(study.name, name): words for study in studies for name, words in study.file.stands_in_for.items()}
     return Paper(experiments, frozenset(left_out), datasets, stand_ins, originals)
-
-
-def _without_omissions(change: Change) -> Change:
-    return replace(change, overlay=change.overlay.model_copy(update={"skip": False, "skip_arms": ()}))
-
-
-def _leaves_out(change: Change, e: Experiment) -> bool:
-    return change.concerns(e.entry) and (change.overlay.skip or e.arm in change.overlay.skip_arms)
 
 
 def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:
