@@ -162,7 +162,7 @@ class _Part:
         if not isinstance(node, ast.Lambda):
             self._annotation(node.returns)
         self._scopes.append(local)
-        self._scan([node.body] if isinstance(node, ast.Lambda) else node.body, local)
+        self._scan(node.body if isinstance(node.body, list) else [node.body], local)
         self._scopes.pop()
 
     def _comprehension(self, node: Comprehension, around: Paths) -> None:
