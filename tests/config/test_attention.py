@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from florilegium.config.experiment import Experiment
 from florilegium.core.errors import UserError
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
@@ -29,6 +30,10 @@ experiments:
 """
 
 
+def with_attention(plan: Plan) -> dict[str, Experiment]:
+    return {e.key: e for e in plan.experiments if e.attention}
+
+
 @pytest.fixture
 def make(tmp_path: Path):
     """A function that writes a small project and loads its plan."""
@@ -47,7 +52,7 @@ def make(tmp_path: Path):
 
 
 def test_it_is_looked_at_where_a_study_asks_for_it(make):
-    seen = make().with_attention()
+    seen = with_attention(make())
     assert list(seen) == ["bloom/seen/corrected", "bloom/seen/closer"]
     first, second = (e.attention for e in seen.values())
     assert (first.blocks, first.head, first.images, first.shown) == ((0, 3, 6, 9), 1, 100, 4)
@@ -57,16 +62,16 @@ def test_it_is_looked_at_where_a_study_asks_for_it(make):
 @pytest.mark.parametrize("several", ["all: {}", "experiments: {{'[ps]*': {}}}"])
 def test_what_a_preset_changes_for_several_asks_for_nothing(make, several: str):
     plan = make(preset=several.format("{attention: {blocks: [0, 1]}}"))
-    assert [e.attention.blocks for e in plan.with_attention().values()] == [(0, 1)] * 2
+    assert [e.attention.blocks for e in with_attention(plan).values()] == [(0, 1)] * 2
     assert plan.find("bloom", "plain", "corrected").attention is None
 
 
 @pytest.mark.parametrize("asked", ["{}", "{shown: 2}"])
 def test_a_preset_or_a_person_can_ask_for_it(make, asked: str):
     change = f"{{bloom/plain: {{attention: {asked}}}}}"
-    assert "bloom/plain/corrected" in make(f"experiments: {change}").with_attention()
+    assert "bloom/plain/corrected" in with_attention(make(f"experiments: {change}"))
     preset = f"experiments: {{plain: {{attention: {asked}}}}}"
-    assert "bloom/plain/corrected" in make(preset=preset).with_attention()
+    assert "bloom/plain/corrected" in with_attention(make(preset=preset))
 
 
 def test_a_training_does_not_depend_on_it(make):

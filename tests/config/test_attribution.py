@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from florilegium.config.experiment import Experiment
 from florilegium.core.errors import UserError
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
@@ -21,6 +22,10 @@ experiments:
       corrected: {}
       seen: {attribution: {images: 64}}
 """
+
+
+def with_attribution(plan: Plan) -> dict[str, Experiment]:
+    return {e.key: e for e in plan.experiments if e.attribution}
 
 
 @pytest.fixture
@@ -44,16 +49,16 @@ def make(tmp_path: Path):
 
 def test_an_arm_asks_for_it_alone(make):
     plan = make()
-    assert list(plan.with_attribution()) == ["bloom/plain/seen"]
+    assert list(with_attribution(plan)) == ["bloom/plain/seen"]
     assert plan.find("bloom", "plain", "seen").spec() == plan.find("bloom", "plain", "corrected").spec()
     entries = {entry["arm"]: entry["attribution"] for entry in plan.description("bloom")["entries"]}
     assert entries["corrected"] is None and entries["seen"]["images"] == 64
 
 
 def test_a_preset_sets_its_size_and_a_person_asks_for_more(make):
-    (found,) = make(preset="{all: {attribution: {shown: 2}}}").with_attribution().values()
+    (found,) = with_attribution(make(preset="{all: {attribution: {shown: 2}}}")).values()
     assert (found.attribution.shown, found.attribution.images, found.attribution.figures) == (2, 64, 2)
-    every = make("{names: [3, a/b.png]}").with_attribution().values()
+    every = with_attribution(make("{names: [3, a/b.png]}")).values()
     assert [e.attribution.figures for e in every] == [2, 2]
 
 

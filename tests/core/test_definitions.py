@@ -1,6 +1,6 @@
 """What a program reaches by name, construct by construct.
 
-In each case `stage:main` is hashed. Wherever `USED` stands, another constant must change the hash; where `IDLE` stands it
+In each case `stage:main` is hashed. Another constant in place of `USED` must change the hash; in place of `IDLE` it
 must not.
 """
 
@@ -84,13 +84,15 @@ CASES = {
     },
     "fields, defaults, decorators and keywords of a class": {
         "stage": "from dataclasses import dataclass, field\nfrom pkg import a\n@a.mark(a.M)\n@dataclass\n"
-        "class C(a.Base, metaclass=a.Meta):\n    x: int = a.X\n    y: list = field(default_factory=a.y)\ndef main(): C()",
+        "class C(a.Base, metaclass=a.Meta):\n    x: int = a.X\n    y: list = field(default_factory=a.y)\n"
+        "def main(): C()",
         "a": "def mark(x): return USED\nM = USED\nX = USED\ndef y(): return USED\nclass Base: b = USED\n"
         "class Meta(type): c = USED\nZ = IDLE",
     },
     "defaults, decorators and annotations of a function": {
         "stage": "from functools import cache\nfrom pkg import a\n"
-        "@cache\ndef main(x: a.A = a.X, *, y: 'a.B' = a.Y, z: list['C']) -> a.R: pass\nclass C: c = USED\nclass D: d = IDLE",
+        "@cache\ndef main(x: a.A = a.X, *, y: 'a.B' = a.Y, z: list['C']) -> a.R: pass\nclass C: c = USED\n"
+        "class D: d = IDLE",
         "a": "class A: a = USED\nclass B: b = USED\nclass R: r = USED\nX = USED\nY = USED\nZ = IDLE",
     },
     "annotations of the fields of a model": {
@@ -112,10 +114,12 @@ CASES = {
     "a local name that hides one of the module": {
         "stage": "from pkg import a\nfrom pkg.a import f, g, h, i\n"
         "def main(f, *g):\n    a = h = 1\n    [i for i in a.x]\n    return f(g, a.f, h, lambda i: i.j)",
-        "a": "print(USED)\nx = IDLE\ndef f(): return IDLE\ndef g(): return IDLE\ndef h(): return IDLE\ndef i(): return IDLE",
+        "a": "print(USED)\nx = IDLE\ndef f(): return IDLE\ndef g(): return IDLE\ndef h(): return IDLE\n"
+        "def i(): return IDLE",
     },
     "a local name that hides nothing elsewhere": {
-        "stage": "from pkg.a import f, g, h, i\ndef main():\n    [f for f in f()]\n    return f, (lambda g: g)(g), C, [i for _ in i()]\n"
+        "stage": "from pkg.a import f, g, h, i\ndef main():\n    [f for f in f()]\n"
+        "    return f, (lambda g: g)(g), C, [i for _ in i()]\n"
         "class C:\n    h = 1\n    def m(self): return h",
         "a": "def f(): return USED\ndef g(): return USED\ndef h(): return USED\ndef i(): return USED",
     },
@@ -129,7 +133,8 @@ CASES = {
         "b": "def f(): return USED\ndef g(): return IDLE",
     },
     "partial functions and tables of functions": {
-        "stage": "from functools import partial\nfrom pkg import a\nTABLE = {'f': a.f, 'g': partial(a.g, 1), 'h': [lambda: a.h()]}\n"
+        "stage": "from functools import partial\nfrom pkg import a\n"
+        "TABLE = {'f': a.f, 'g': partial(a.g, 1), 'h': [lambda: a.h()]}\n"
         "def main(key): return TABLE[key]()",
         "a": "def f(): return USED\ndef g(x): return USED\ndef h(): return USED\ndef i(): return IDLE",
     },
@@ -141,15 +146,18 @@ CASES = {
     "a table that a decorator fills": {
         "stage": "from pkg.a import TABLE\nimport pkg.b\ndef main(): return TABLE['f']()",
         "a": "TABLE = {}\ndef register(f):\n    TABLE[f.__name__] = f\n    return f",
-        "b": "from pkg.a import register\n@register\ndef f(): return USED\ndef g(): return IDLE\n@register\nclass C: c = USED",
+        "b": "from pkg.a import register\n@register\ndef f(): return USED\ndef g(): return IDLE\n@register\n"
+        "class C: c = USED",
     },
     "a decorator of another package that is not known to do nothing": {
         "stage": "import pkg.b\ndef main(): pass",
-        "b": "import atexit\nfrom functools import cache\n@atexit.register\ndef f(): return USED\n@cache\ndef g(): return IDLE",
+        "b": "import atexit\nfrom functools import cache\n@atexit.register\ndef f(): return USED\n@cache\n"
+        "def g(): return IDLE",
     },
     "a decorator in a class that is of the package": {
         "stage": "import pkg.b\ndef main(): pass",
-        "b": "from pkg.a import mark\nclass C:\n    @mark\n    def f(): return USED\nclass D:\n    @property\n    def f(): return IDLE",
+        "b": "from pkg.a import mark\nclass C:\n    @mark\n    def f(): return USED\nclass D:\n    @property\n"
+        "    def f(): return IDLE",
         "a": "def mark(f): return USED",
     },
     "implementations of a generic function": {
@@ -160,7 +168,8 @@ CASES = {
         "stage": "import pkg.b\ndef main(): return 1",
         "b": "import pkg.c\nfrom pkg.a import f\nX = IDLE\nf(USED)",
         "a": "def f(x): return USED\ndef g(): return IDLE",
-        "c": "for x in [USED]:\n    assert x\nwhile USED: break\nY = 1\nY += USED\nwith open(USED): pass\ndel Y\nZ = IDLE",
+        "c": "for x in [USED]:\n    assert x\nwhile USED: break\nY = 1\nY += USED\nwith open(USED): pass\ndel Y\n"
+        "Z = IDLE",
     },
     "effects of the packages around a module": {
         "stage": "from pkg.room.b import f\ndef main(): return f()",
@@ -182,7 +191,8 @@ CASES = {
     },
     "a conditional definition": {
         "stage": "from pkg.a import f, g\ndef main(): return f() + g()",
-        "a": "import sys\nfrom pkg import b, c\nif sys.platform == USED:\n    def f(): return b.f()\nelse:\n    f = c.f\n"
+        "a": "import sys\nfrom pkg import b, c\nif sys.platform == USED:\n    def f(): return b.f()\nelse:\n"
+        "    f = c.f\n"
         "try:\n    from pkg.d import g\nexcept ImportError as e:\n    g = None",
         "b": "def f(): return USED\ndef g(): return IDLE",
         "c": "def f(): return USED\ndef g(): return IDLE",
@@ -193,7 +203,8 @@ CASES = {
         "a": "def f(): return USED\ndef g(x): return USED\ndef h(x): return USED\ndef i(): return IDLE",
     },
     "match statements": {
-        "stage": "from pkg import a\ndef main(x):\n    match x:\n        case a.A(y=a.B) if a.C: return a.D\n        case [*f]: return f\n"
+        "stage": "from pkg import a\ndef main(x):\n    match x:\n        case a.A(y=a.B) if a.C: return a.D\n"
+        "        case [*f]: return f\n"
         "        case {'k': 1, **g}: return g\n        case h: return h",
         "a": "class A: a = USED\nB = USED\nC = USED\nD = USED\nf = g = h = IDLE",
     },
@@ -210,8 +221,10 @@ CASES = {
         "a": "X = USED\nY = USED\nZ = IDLE",
     },
     "async functions, generators and awaits": {
-        "stage": "from pkg import a\nasync def main():\n    async with a.f() as x: yield await a.g(x)\n    async for y in a.h(): pass",
-        "a": "async def f(): return USED\nasync def g(x): return USED\nasync def h(): yield USED\nasync def i(): return IDLE",
+        "stage": "from pkg import a\nasync def main():\n    async with a.f() as x: yield await a.g(x)\n"
+        "    async for y in a.h(): pass",
+        "a": "async def f(): return USED\nasync def g(x): return USED\nasync def h(): yield USED\n"
+        "async def i(): return IDLE",
     },
     "the main program of another module": {
         "stage": "from pkg.a import f\ndef main(): return f()",

@@ -7,8 +7,8 @@ import pytest
 
 from florilegium.core.errors import UserError
 from florilegium.estimation.passes import ANSWERED, DRAWN, Passes, passes_of
-from florilegium.plan.plan import estimated, uncounted
 from florilegium.plan.project import load_plan
+from florilegium.plan.specs import estimated, uncounted
 
 PROJECT = Path(__file__).parents[2]
 VIT = {"name": "vit_tiny_patch16_224", "arguments": {"img_size": 32, "depth": 2}}

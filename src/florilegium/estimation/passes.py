@@ -13,8 +13,7 @@ from florilegium.config.base import parse
 from florilegium.config.data import DataUse, DetectionData, Model, Sampling
 from florilegium.config.experiment import TASKS
 from florilegium.config.products import Attention, Attribution, Method
-from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe, TrainingRecipe
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import twelve_digits
 from florilegium.data.decode import fit, padded
@@ -62,14 +61,14 @@ class Passes:
 
 
 def passes_of(entry: dict[str, Any]) -> list[Passes]:
-    """All passes of an experiment, as `plan.plan` describes it.
+    """All passes of an experiment, as `plan.specs` describes it.
 
     Raises:
         UserError: a section that is no section of its task, or an image size that the network does not take.
     """
-    kind = TASKS[entry["task"]]
-    recipe = parse(kind.recipe, entry["recipe"], "recipe")
-    data = parse(kind.data, entry["data"], "data")
+    task = TASKS[entry["task"]]
+    recipe = parse(task.recipe, entry["recipe"], "recipe")
+    data = parse(task.data, entry["data"], "data")
     if isinstance(recipe, Recipe):
         return [p for p in _classification(entry, recipe, data) if p.batches]
     if isinstance(recipe, DetectionRecipe):

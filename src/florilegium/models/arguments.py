@@ -11,8 +11,7 @@ from pydantic import Field, model_validator
 from florilegium.config.base import AtLeastOne, Positive, Strict, parse
 from florilegium.config.data import Model, Samples
 from florilegium.config.products import Attention
-from florilegium.config.recipes import GenerationRecipe
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import GenerationRecipe, TrainingRecipe
 from florilegium.core.errors import UserError, unknown
 
 _ENTRY = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from florilegium.config.data import Model
-from florilegium.config.experiment import TaskName
+from florilegium.config.metrics import TaskName
 from florilegium.models import arguments
 
 

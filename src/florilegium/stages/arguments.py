@@ -11,8 +11,7 @@ import torch
 
 from florilegium.config.base import Strict, parse
 from florilegium.config.data import DataUse, Model
-from florilegium.config.recipes import Recipe
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import Recipe, TrainingRecipe
 from florilegium.data.load import Splits, load_splits
 from florilegium.stages.stage import stage, stage_parser
 from florilegium.training import parallel

@@ -11,8 +11,7 @@ from torch import nn
 
 from florilegium.config.base import Strict
 from florilegium.config.data import Model
-from florilegium.config.recipes import Recipe
-from florilegium.config.training_recipe import FROM_FINDER, TrainingRecipe
+from florilegium.config.recipes import FROM_FINDER, Recipe, TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.fingerprint import canonical, short_hash

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import TrainingRecipe
 from florilegium.core.files import atomic, write_json
 from florilegium.core.receipts import write_receipt
 from florilegium.evaluation import cost
