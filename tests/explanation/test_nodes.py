@@ -13,7 +13,7 @@ from florilegium.core.errors import UserError
 from florilegium.explanation.attention import measure_nodes, survey_nodes
 from florilegium.explanation.records import AttendedNodes
 from florilegium.models import registry
-from florilegium.models.arguments import check_attended
+from florilegium.models.checks import check_attention
 
 EVEN = torch.full((4, 4), 0.25)
 FIRST = torch.tensor([1.0, 0, 0, 0]).repeat(4, 1)  # all nodes look at the first
@@ -90,6 +90,6 @@ def test_a_network_without_nodes_is_told_in_a_sentence():
 )
 def test_the_wrong_kind_of_attention_is_told_before_anything_runs(name: str, of: str, other: str):
     with pytest.raises(UserError, match=f"a/b/c: attention.of = {of}: {name} has no .* set it to {other}"):
-        check_attended(Model(name=name), Attention(of=of), "a/b/c")
-    check_attended(Model(name=name), Attention(of=other), "a/b/c")
-    check_attended(Model(name=name), None, "a/b/c")
+        check_attention(Model(name=name), Attention(of=of), "a/b/c")
+    check_attention(Model(name=name), Attention(of=other), "a/b/c")
+    check_attention(Model(name=name), None, "a/b/c")

@@ -28,7 +28,7 @@ def test_every_name_of_timm_is_known():
 def test_a_configuration_is_checked_without_torch():
     code = (
         "import sys, time; from florilegium.config.data import Model; from florilegium.models import registry; "
-        "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.modules('vit_base_patch16_224'); "
+        "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.code_roots('vit_base_patch16_224'); "
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

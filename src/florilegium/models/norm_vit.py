@@ -1,9 +1,8 @@
-"""A vision transformer with five normalisations."""
+"""A vision transformer with a choice of five normalisations, as study 3 compared them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,133 +11,9 @@ from torch.nn import functional as F
 from florilegium.config.data import Model
 from florilegium.core.system import twelve_digits
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import GROUPS, NormVitArguments, norm_vit_arguments
+from florilegium.models.arguments import GROUPS, HALF, NormVitArguments, norm_vit_arguments
 
 EPS = 1e-6
-
-
-class BatchNorm(nn.Module):
-    """Normalises each channel of (B, N, C) over all tokens of all images."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.layer = nn.BatchNorm1d(dim, eps=EPS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x.flatten(0, 1)).view_as(x)
-
-
-class GroupNorm(nn.Module):
-    """Normalises each quarter of the channels of an image in (B, N, C) over all its tokens: it mixes tokens."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.layer = nn.GroupNorm(GROUPS, dim, eps=EPS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x.transpose(1, 2)).transpose(1, 2)
-
-
-class Recentre(nn.Module):
-    """(B, N, C) minus a mean over images and tokens, plus a learned offset, without scaling.
-
-    The mean is the average over the first eight training batches and constant from then on.
-    """
-
-    BATCHES: ClassVar[int] = 8
-    mean: Tensor
-    count: Tensor
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.offset = nn.Parameter(torch.zeros(dim))
-        self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.take_mean(x)
-        return x + (self.offset - self.mean)
-
-    @torch.no_grad()
-    def take_mean(self, x: Tensor) -> Tensor:
-        """Average in the batch if it is one of the first; returns that as a tensor, for which the host need not
-        wait."""
-        early = self.count < self.BATCHES
-        running = self.mean + (x.float().mean((0, 1)) - self.mean) / (self.count + 1)
-        self.mean.copy_(torch.where(early, running, self.mean))
-        self.count.add_(early)
-        return early
-
-
-class PublishedRecentre(Recentre):
-    """As study 3 ran it: batches of an evaluation count as well, and while the mean is being averaged the offset
-    is multiplied by 0.01."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        early = self.take_mean(x)
-        return x + (torch.where(early, 0.01 * self.offset, self.offset) - self.mean)
-
-
-class Sum(nn.Module):
-    """The plain residual sum, x + h."""
-
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        return x + h
-
-
-class WeighedSum(nn.Module):
-    """`identity` x + `scale` `residual` h, where the number `scale` is learned and starts at 1."""
-
-    def __init__(self, identity: float, residual: float) -> None:
-        super().__init__()
-        self.identity, self.residual = identity, residual
-        self.scale = nn.Parameter(torch.ones(1))
-
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        return self.identity * x + self.scale * self.residual * h
-
-
-def plain_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
-    return Sum(), Sum()
-
-
-def published_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
-    """Study 3 weights only the sum of the MLP, and counts blocks from 1."""
-    return Sum(), WeighedSum((k / (k + 1)) ** 0.5, depth**-0.5)
-
-
-def complete_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
-    """Every branch is weighted so that squared weights add up to 1: after N = 2 depth branches each has the same
-    share. Branch j of 1 to N has m = N - 2 + j, as in the authors' code."""
-    branches = 2 * depth
-
-    def unit(j: int) -> WeighedSum:
-        m = branches - 2 + j
-        return WeighedSum((m / (m + 1)) ** 0.5, (m + 1) ** -0.5)
-
-    return unit(2 * k - 1), unit(2 * k)
-
-
-@dataclass(frozen=True)
-class Method:
-    """The norm before a branch, the one before the head, and the two sums of block k of `depth`."""
-
-    norm: Callable[[int], nn.Module]
-    last: Callable[[int], nn.Module]
-    sums: Callable[[int, int], tuple[nn.Module, nn.Module]] = plain_sums
-
-
-LayerNorm = partial(nn.LayerNorm, eps=EPS)
-
-# Rescaling: Shao et al. 2020, "Is normalization indispensable for training deep neural network?"
-METHODS = {
-    "ln": Method(LayerNorm, LayerNorm),
-    "bn": Method(BatchNorm, BatchNorm),
-    "gn": Method(GroupNorm, GroupNorm),
-    "rescale": Method(PublishedRecentre, nn.Identity, published_sums),
-    "rescale_full": Method(Recentre, Recentre, complete_sums),
-}
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
@@ -149,8 +24,7 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
     """The input of study 3: pixels in [-1, 1], resized bilinearly, of one size only."""
-    half = (0.5, 0.5, 0.5)
-    return InputConfig(norm_vit_arguments(model).img_size, half, half, "bilinear"), True
+    return InputConfig(norm_vit_arguments(model).img_size, HALF, HALF, "bilinear"), True
 
 
 class NormViT(nn.Module):
@@ -174,8 +48,7 @@ class NormViT(nn.Module):
         patches = self.patch_embed(images)  # (B, N, C)
         x = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)  # (B, 1 + N, C)
         x = self.norm(self.blocks(self.pos_drop(x + self.pos_embed)))
-        logits: Tensor = self.head(self.head_drop(x[:, 0]))
-        return logits
+        return self.head(self.head_drop(x[:, 0]))
 
     def get_classifier(self) -> nn.Module:
         return self.head
@@ -191,8 +64,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, dim, patch_size, stride=patch_size)
 
     def forward(self, images: Tensor) -> Tensor:
-        patches: Tensor = self.proj(images)  # (B, C, rows, columns)
-        return patches.flatten(2).transpose(1, 2)
+        return self.proj(images).flatten(2).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -232,8 +104,7 @@ class Attention(nn.Module):
         qkv = self.qkv(x).view(batch, tokens, 3, self.num_heads, dim // self.num_heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, C / heads)
         x = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
-        mixed: Tensor = self.proj(x.transpose(1, 2).reshape(batch, tokens, dim))
-        return mixed
+        return self.proj(x.transpose(1, 2).reshape(batch, tokens, dim))
 
 
 class Mlp(nn.Module):
@@ -248,8 +119,7 @@ class Mlp(nn.Module):
             nn.init.normal_(layer.bias, std=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden: Tensor = self.drop(F.gelu(self.fc1(x)))
-        return self.drop(self.fc2(hidden))
+        return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
 
 
 def stochastic_depth(rate: float) -> nn.Module:
@@ -259,3 +129,126 @@ def stochastic_depth(rate: float) -> nn.Module:
     from torchvision.ops import StochasticDepth  # costs a second that few networks need to spend
 
     return StochasticDepth(rate, "row")
+
+
+# Norms
+
+
+class BatchNorm(nn.Module):
+    """Normalises each channel of (B, N, C) over all tokens of all images."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.layer = nn.BatchNorm1d(dim, eps=EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.flatten(0, 1)).view_as(x)
+
+
+class GroupNorm(nn.Module):
+    """Normalises each quarter of the channels of an image in (B, N, C) over all its tokens: it mixes tokens."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.layer = nn.GroupNorm(GROUPS, dim, eps=EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Recentre(nn.Module):
+    """(B, N, C) minus a mean over images and tokens, plus a learned offset, without scaling.
+
+    The mean is the average over the first eight training batches and constant from then on.
+    """
+
+    BATCHES = 8
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.zeros(dim))
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.take_mean(x)
+        return x + (self.offset - self.mean)
+
+    @torch.no_grad()
+    def take_mean(self, x: Tensor) -> Tensor:
+        """Average in the batch if it is one of the first; returns whether it is, as a tensor that the host need not
+        wait for."""
+        early = self.count < self.BATCHES
+        running = self.mean + (x.float().mean((0, 1)) - self.mean) / (self.count + 1)
+        self.mean.copy_(torch.where(early, running, self.mean))
+        self.count.add_(early)
+        return early
+
+
+class PublishedRecentre(Recentre):
+    """As study 3 ran it: batches of an evaluation count as well, and while the mean is being averaged the offset
+    is multiplied by 0.01."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        early = self.take_mean(x)
+        return x + (torch.where(early, 0.01 * self.offset, self.offset) - self.mean)
+
+
+# Residual sums
+
+
+class Sum(nn.Module):
+    """The plain residual sum, x + h."""
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        return x + h
+
+
+class WeightedSum(nn.Module):
+    """`identity` x + `scale` `residual` h, where the number `scale` is learned and starts at 1."""
+
+    def __init__(self, identity: float, residual: float) -> None:
+        super().__init__()
+        self.identity, self.residual = identity, residual
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        return self.identity * x + self.scale * self.residual * h
+
+
+def published_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
+    """Study 3 weights only the sum of the MLP, and counts blocks from 1."""
+    return Sum(), WeightedSum((k / (k + 1)) ** 0.5, depth**-0.5)
+
+
+def complete_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
+    """Every branch is weighted so that squared weights add up to 1: after N = 2 depth branches each has the same
+    share. Branch j of 1 to N has m = N - 2 + j, as in the authors' code."""
+    shares = (2 * depth - 2 + j for j in (2 * k - 1, 2 * k))
+    first, second = (WeightedSum((m / (m + 1)) ** 0.5, (m + 1) ** -0.5) for m in shares)
+    return first, second
+
+
+# Methods
+
+
+@dataclass(frozen=True)
+class Method:
+    """The norm before a branch, the one before the head, and the two sums of block k of `depth`."""
+
+    norm: Callable[[int], nn.Module]
+    last: Callable[[int], nn.Module]
+    sums: Callable[[int, int], tuple[nn.Module, nn.Module]] = lambda k, depth: (Sum(), Sum())
+
+
+LayerNorm = partial(nn.LayerNorm, eps=EPS)
+
+# Rescaling: Shao et al. 2020, "Is normalization indispensable for training deep neural network?"
+METHODS = {
+    "ln": Method(LayerNorm, LayerNorm),
+    "bn": Method(BatchNorm, BatchNorm),
+    "gn": Method(GroupNorm, GroupNorm),
+    "rescale": Method(PublishedRecentre, nn.Identity, published_sums),
+    "rescale_full": Method(Recentre, Recentre, complete_sums),
+}
