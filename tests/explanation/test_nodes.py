@@ -11,7 +11,7 @@ from florilegium.config.products import Attention
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.explanation.attention import measure_nodes, survey_nodes
-from florilegium.explanation.records import AttendedNodes
+from florilegium.explanation.records import NodeRecord
 from florilegium.models import registry
 from florilegium.models.checks import check_attention
 
@@ -49,7 +49,7 @@ def pictures(count: int) -> dict[str, np.ndarray]:
     return {f"{i}.png": picture for i, picture in enumerate(found)}
 
 
-def look(kind: str, activation: str = "leaky_relu") -> AttendedNodes:
+def look(kind: str, activation: str = "leaky_relu") -> NodeRecord:
     model = Model(name="cifar_resnet18_attention", arguments={**TINY, "attention": kind, "activation": activation})
     torch.manual_seed(0)
     network = registry.build(model, 3)

@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from florilegium.explanation.records import ATTENTION_FILES, Attended
+from florilegium.explanation.records import AttentionRecord
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, with_tokens
@@ -32,7 +32,7 @@ DIMMEST = 0.8  # how much of the light is taken from the patch that gives least
 FLOOR = 1e-4  # of the diagonal's axis
 
 
-def draw(attended: Attended, folder: Path, label: style.Label, place: str) -> Iterator[Path]:
+def draw(attended: AttentionRecord, folder: Path, label: style.Label, place: str) -> Iterator[Path]:
     """Write `maps.png` and `rollout.png` of one run into `folder`; `place` says which run. Yields paths."""
     question = f"What head {attended.head} attends to: {place}"
     yield style.write(folder / "maps.png", label, question, lambda: _maps(attended))
@@ -40,14 +40,14 @@ def draw(attended: Attended, folder: Path, label: style.Label, place: str) -> It
     yield style.write(folder / "rollout.png", label, question, lambda: _rollouts(attended))
 
 
-def _maps(attended: Attended) -> Drawing:
+def _maps(attended: AttentionRecord) -> Drawing:
     columns = max(len(attended.blocks), 2)
     fig = style.figure(0.5 + style.WIDTH / columns)
     add_maps(fig.subplots(1, columns), attended)
     return fig, map_note([attended])
 
 
-def _rollouts(attended: Attended) -> Drawing:
+def _rollouts(attended: AttentionRecord) -> Drawing:
     columns = max(len(attended.images), 2)
     fig = style.figure(0.4 + 2 * style.WIDTH / columns)
     grid = fig.subplots(2, columns, squeeze=False)
@@ -56,14 +56,14 @@ def _rollouts(attended: Attended) -> Drawing:
     return fig, ROLLOUT_NOTE
 
 
-def map_note(runs: Sequence[Attended]) -> str:
+def map_note(runs: Sequence[AttentionRecord]) -> str:
     """How to read the maps of these networks."""
     tokens = [len(attended.maps[0]) for attended in runs]
     even = either(f"{1 / n:.3f}" for n in tokens)
     return MAP_NOTE.format(tokens=either(tokens), even=even, images=images_measured(runs))
 
 
-def images_measured(runs: Iterable[Attended]) -> str:
+def images_measured(runs: Iterable[AttentionRecord]) -> str:
     """Over how many test images the numbers of these networks are means."""
     return f"{either(attended.table['n_images'].iloc[0] for attended in runs)} test images"
 
@@ -73,7 +73,7 @@ def either(values: Iterable[object]) -> str:
     return " or ".join(dict.fromkeys(map(str, values)))
 
 
-def add_maps(axes: NDArray[np.object_], attended: Attended) -> None:
+def add_maps(axes: NDArray[np.object_], attended: AttentionRecord) -> None:
     """A head's map at each block, one an axes; axes that are left over are hidden."""
     for ax in axes[len(attended.blocks) :]:
         ax.set_axis_off()
@@ -93,7 +93,7 @@ def add_maps(axes: NDArray[np.object_], attended: Attended) -> None:
         marks.framed(ax)
 
 
-def add_images(axes: NDArray[np.object_], attended: Attended) -> None:
+def add_images(axes: NDArray[np.object_], attended: AttentionRecord) -> None:
     """The shown images as the network is fed them, one an axes."""
     for ax in axes[len(attended.images) :]:
         ax.set_axis_off()
@@ -101,7 +101,7 @@ def add_images(axes: NDArray[np.object_], attended: Attended) -> None:
         marks.picture(ax, image)
 
 
-def add_rollouts(axes: NDArray[np.object_], attended: Attended) -> None:
+def add_rollouts(axes: NDArray[np.object_], attended: AttentionRecord) -> None:
     """The shown images, dimmed where little of the answer comes from, one an axes."""
     for ax in axes[len(attended.images) :]:
         ax.set_axis_off()
@@ -118,16 +118,16 @@ def add_rollouts(axes: NDArray[np.object_], attended: Attended) -> None:
 
 def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
     """The folder of the attention of each arm's first seed, by the arm's name for people."""
-    return material.first_seeds(with_tokens(material.study), "attention", ATTENTION_FILES[0])
+    return material.first_seeds(with_tokens(material.study), "attention", AttentionRecord.FILES[0])
 
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of attention are drawn from."""
-    return [folder / file for _, folder in folders(material).values() for file in ATTENTION_FILES]
+    return [folder / file for _, folder in folders(material).values() for file in AttentionRecord.FILES]
 
 
-def attended_of(material: Material) -> dict[str, tuple[Entry, Attended]]:
-    return {name: (entry, Attended.load(folder)) for name, (entry, folder) in folders(material).items()}
+def attended_of(material: Material) -> dict[str, tuple[Entry, AttentionRecord]]:
+    return {name: (entry, AttentionRecord.load(folder)) for name, (entry, folder) in folders(material).items()}
 
 
 def draw_attention_maps(material: Material, plot: Plot) -> Drawing:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from florilegium.explanation.records import ATTRIBUTION_FILES, Attributions
+from florilegium.explanation.records import AttributionRecord
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, explained
@@ -48,12 +48,12 @@ SCORES_NOTE = (
     "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in points, and its "
     "95 % interval."
 )
-READ = (*ATTRIBUTION_FILES, "scores.csv")
+READ = (*AttributionRecord.FILES, "scores.csv")
 IMAGES = 2  # of each arm: the first right and the first wrong one, where both are there
 
 
 def draw(
-    attributions: Attributions, scores: pd.DataFrame, folder: Path, label: style.Label, place: str
+    attributions: AttributionRecord, scores: pd.DataFrame, folder: Path, label: style.Label, place: str
 ) -> Iterator[Path]:
     """Write `image1.png` and so on, and `scores.png`, of one run into `folder`; `place` says which run.
 
@@ -68,7 +68,7 @@ def draw(
     yield style.write(folder / "scores.png", label, question, partial(_scores, attributions, scores))
 
 
-def _image(attributions: Attributions, number: int) -> Drawing:
+def _image(attributions: AttributionRecord, number: int) -> Drawing:
     rows = -(-(1 + len(attributions.methods)) // COLUMNS)
     fig = style.figure(rows * (style.WIDTH / COLUMNS + 0.4))
     axes = list(fig.subplots(rows, COLUMNS, squeeze=False).flat)
@@ -81,7 +81,7 @@ def _image(attributions: Attributions, number: int) -> Drawing:
     return fig, " ".join(notes)
 
 
-def _scores(attributions: Attributions, scores: pd.DataFrame) -> Drawing:
+def _scores(attributions: AttributionRecord, scores: pd.DataFrame) -> Drawing:
     fig = style.figure(3.2 + 0.26 * len(attributions.orders))
     grid = fig.subplots(2, 2, height_ratios=[3.2, 0.26 * len(attributions.orders)])
     add_curves(grid[0], attributions)
@@ -91,13 +91,13 @@ def _scores(attributions: Attributions, scores: pd.DataFrame) -> Drawing:
     return fig, " ".join(notes)
 
 
-def unfit_note(attributions: Attributions) -> list[str]:
+def unfit_note(attributions: AttributionRecord) -> list[str]:
     """What is said of the methods that were asked for and are missing."""
     missing = zip(attributions.unfit, attributions.reasons, strict=True)
     return [f"Not available for this network: {TITLES[method]} ({reason})." for method, reason in missing]
 
 
-def add_image(ax: Axes, attributions: Attributions, number: int) -> None:
+def add_image(ax: Axes, attributions: AttributionRecord, number: int) -> None:
     """A shown image as the network is fed it: its class above, the answer below."""
     row = attributions.of(number).iloc[0]
     colour = style.RIGHT if row["target"] == row["prediction"] else style.WRONG
@@ -107,7 +107,7 @@ def add_image(ax: Axes, attributions: Attributions, number: int) -> None:
     ax.set_xlabel(answer, fontsize=7.5, color=colour)
 
 
-def add_map(ax: Axes, attributions: Attributions, number: int, method: str) -> None:
+def add_map(ax: Axes, attributions: AttributionRecord, number: int, method: str) -> None:
     """A method's map over its image in grey, with its numbers."""
     values = attributions.maps[number, list(attributions.methods).index(method)].astype(np.float64)
     row = attributions.of(number).loc[method]
@@ -129,7 +129,7 @@ def tinted(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([colours, opacity[..., None]], axis=2)
 
 
-def add_curves(axes: NDArray[np.object_], attributions: Attributions) -> None:
+def add_curves(axes: NDArray[np.object_], attributions: AttributionRecord) -> None:
     """Mean deletion and mean insertion curve of each order of pixels, one axes each."""
     means = attributions.curves.astype(np.float64).mean(axis=0)  # (o, 2, p)
     shares = 100 * np.linspace(0, 1, means.shape[-1])
@@ -211,7 +211,7 @@ def draw_attribution_scores(material: Material, plot: Plot) -> Drawing:
 
 def draw_attribution_maps(material: Material, plot: Plot) -> Drawing:
     """Two rows an arm, an image each; a column a method."""
-    arms = {name: Attributions.load(folder) for name, folder in folders(material).items()}
+    arms = {name: AttributionRecord.load(folder) for name, folder in folders(material).items()}
     if not arms:
         return style.empty()
     methods = [method for method in TITLES if any(method in a.methods for a in arms.values())]

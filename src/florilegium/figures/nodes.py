@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from florilegium.explanation.records import NODE_FILES, AttendedNodes
+from florilegium.explanation.records import NodeRecord
 from florilegium.figures import marks, style
 from florilegium.figures.attention import either
 from florilegium.figures.material import Material
@@ -34,13 +34,13 @@ PANELS = {
 }
 
 
-def draw(attended: AttendedNodes, folder: Path, label: style.Label, place: str) -> Iterator[Path]:
+def draw(attended: NodeRecord, folder: Path, label: style.Label, place: str) -> Iterator[Path]:
     """Write `nodes.png` of one run into `folder`; `place` says which run. Yields its path."""
     question = f"What each quarter attends to: {place}"
     yield style.write(folder / "nodes.png", label, question, lambda: _nodes(attended))
 
 
-def _nodes(attended: AttendedNodes) -> Drawing:
+def _nodes(attended: NodeRecord) -> Drawing:
     """A row a shown image, a column a head; at last the mean over all images."""
     count, heads = attended.maps.shape[:2]
     largest = largest_in([attended.maps, attended.mean])
@@ -69,7 +69,7 @@ def numbers(row: Mapping[str, float]) -> str:
     return f"S {row['entropy_share']:.2f}\n{moved}\n1st {100 * row['same_first']:.0f} %"
 
 
-def node_note(runs: Sequence[AttendedNodes], largest: float) -> str:
+def node_note(runs: Sequence[NodeRecord], largest: float) -> str:
     """How to read the maps of these networks, whose darkest square stands for `largest`."""
     even = runs[0].table["diagonal_uniform"].iloc[0]
     return NODE_NOTE.format(largest=largest, even=even)
@@ -102,16 +102,16 @@ def add_map(ax: Axes, weights: NDArray[np.float64], largest: float) -> None:
 
 def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
     """The folder of the attention of each arm's first seed, by the arm's name for people."""
-    return material.first_seeds(with_nodes(material.study), "attention", NODE_FILES[0])
+    return material.first_seeds(with_nodes(material.study), "attention", NodeRecord.FILES[0])
 
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of nodes are drawn from."""
-    return [folder / file for _, folder in folders(material).values() for file in NODE_FILES]
+    return [folder / file for _, folder in folders(material).values() for file in NodeRecord.FILES]
 
 
-def attended_of(material: Material) -> dict[str, AttendedNodes]:
-    return {name: AttendedNodes.load(folder) for name, (_, folder) in folders(material).items()}
+def attended_of(material: Material) -> dict[str, NodeRecord]:
+    return {name: NodeRecord.load(folder) for name, (_, folder) in folders(material).items()}
 
 
 def draw_attention_nodes(material: Material, plot: Plot) -> Drawing:

@@ -46,7 +46,7 @@ class AttentionResNet(CifarStages):
 
     @torch.no_grad()
     def node_attention(self, images: Tensor) -> Tensor:
-        """Attention weights (B, heads, n, n) of query node i on key node j; nodes are the image's squares, row by row."""
+        """Attention weights (B, heads, n, n) of query node i on key node j; nodes are squares of the image, by rows."""
         encoder = self.head.encoder
         return encoder.attn.weights(encoder.norm1(self.head.embed(self.last_map(images))))
 

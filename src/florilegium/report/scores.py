@@ -168,7 +168,7 @@ def costs_markdown(study: Study, table: pd.DataFrame) -> str:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """The quality of pixel orders by attribution methods: a row for each measure and method of the table of `Attributions`.
+    """The quality of the pixel orders in the table of an `AttributionRecord`: a row for each measure and method.
 
     `mean, ci_low, ci_high`: area under the curve, over images; `against`: the random order that is better by
     that measure; `gain, gain_low, gain_high`: the improvement over it on the same images, empty for random orders; `n_images`.

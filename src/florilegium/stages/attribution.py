@@ -13,7 +13,7 @@ from florilegium.core.files import write_json
 from florilegium.core.system import say
 from florilegium.data.pack import read_pixels
 from florilegium.explanation.interpretation import choose, interpret, spread
-from florilegium.explanation.records import Attributions
+from florilegium.explanation.records import AttributionRecord
 from florilegium.figures.attribution import draw
 from florilegium.models.trained import load_trained
 from florilegium.report.scores import summarise
@@ -64,7 +64,7 @@ def main() -> None:
         receipt.facts |= {"device": device.type, "unfit": unfit}
 
 
-def log_completeness(attributions: Attributions) -> None:
+def log_completeness(attributions: AttributionRecord) -> None:
     """Say in the log how complete each complete method was, and which methods are missing."""
     claims = attributions.table.dropna(subset="completeness_gap")
     for method, rows in claims.groupby("method", sort=False):

@@ -13,7 +13,7 @@ from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.receipts import read_receipt
-from florilegium.generation.sampling import make, save_samples, steps_of
+from florilegium.generation.sampling import sample, save_samples, steps_of
 from florilegium.models import registry
 from florilegium.models.generators import own_input
 from florilegium.models.weights import load_into
@@ -40,7 +40,7 @@ def main() -> None:
         sampling = parse(Sampling, receipt.spec["sampling"], "--spec sampling")
         network = registry.build(model, len(classes), dropout=recipe.dropout)
         load_into(network, checkpoint)
-        samples = make(
+        samples = sample(
             network,
             recipe,
             sampling,
