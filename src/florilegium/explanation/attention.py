@@ -16,6 +16,7 @@ from florilegium.core.errors import UserError
 from florilegium.data.augment import EvalTransform, InputConfig, centre
 from florilegium.data.crops import Buffers
 from florilegium.explanation.records import AttentionRecord, NodeRecord
+from florilegium.models.trained import Trained
 
 BATCH = 16
 NEEDED = ("qkv", "num_heads", "scale", "proj")  # of a layer whose matrix can be formed
@@ -26,25 +27,14 @@ Pictures = Mapping[str, NDArray[np.uint8]]
 
 
 def survey(
-    network: nn.Module,
-    config: InputConfig,
-    settings: Attention,
-    *,
-    measured: Pictures,
-    shown: Pictures,
-    device: torch.device,
+    trained: Trained, settings: Attention, *, measured: Pictures, shown: Pictures, device: torch.device
 ) -> AttentionRecord:
-    """Look at the attention of a trained ViT or DeiT, and leave it in evaluation mode on `device`.
+    """Look at the attention of a ViT or DeiT, and leave it in evaluation mode on `device`.
 
-    Args:
-        config: how the network's images are prepared.
-        measured: the images that the numbers are means over; the maps are of the first one.
-        shown: the images that rollouts are drawn over.
-
-    Raises:
-        UserError: another kind of network, or fewer blocks or heads than `settings` asks for.
+    The numbers are means over the images `measured`, the maps those of the first one, the rollouts those of the images
+    `shown`. Raises `UserError` for another kind of network, or one of fewer blocks or heads than `settings` asks for.
     """
-    network.eval().to(device)
+    network, config = trained.network.eval().to(device), trained.config
     layers = attention_layers(network)
     settings.check(type(network).__name__, blocks=len(layers), heads=int(layers[0].num_heads))
     grid, transform = patch_grid(network), EvalTransform(config)
@@ -84,11 +74,7 @@ def rollout(network: nn.Module, images: Tensor, grid: tuple[int, int]) -> Tensor
 
 
 def measure(network: nn.Module, images: Tensor) -> pd.DataFrame:
-    """How spread and how diagonal each head's attention is, as means over tokens and images.
-
-    Returns:
-        The table of `AttentionRecord`, for images (n, 3, s, s).
-    """
+    """The table of `AttentionRecord`, for images (n, 3, s, s): how spread and how diagonal each head's attention is."""
     sums: dict[int, Tensor] = {}
     tokens = 0
 
@@ -134,11 +120,8 @@ def diagonal(weights: Tensor) -> Tensor:
 def observed(network: nn.Module, see: Callable[[int, Tensor], None]) -> Iterator[None]:
     """Inside, every forward pass calls `see(block, weights)` for each block in turn.
 
-    `weights` (B, H, N, N) holds a row of N weights, which sum to one, for each query token. The
-    network's output does not change, and its hooks are gone afterwards.
-
-    Raises:
-        UserError: the network's attention is not plain self-attention in a list of blocks.
+    `weights` (B, H, N, N) holds a row of N weights, which sum to one, for each query token. The network's output does
+    not change. Raises `UserError` if the network's attention is not plain self-attention in a list of blocks.
     """
     layers = enumerate(attention_layers(network))
     with hooked((layer, partial(_recompute, see=see, block=block)) for block, layer in layers):
@@ -199,9 +182,8 @@ def _unlike(module: nn.Module) -> UserError:
 class Rollout:
     """Attention rollout (Abnar and Zuidema 2020, section 3), an observer for `observed`.
 
-    Heads are averaged, the residual connection is an identity of equal weight, and the product runs
-    from the first block to the last: a row of `flow` (B, N, N) says how much of a last token comes from
-    each token of the input, and sums to one.
+    Heads are averaged, the residual connection is an identity of equal weight, and the product runs from the first
+    block to the last: a row of `flow` (B, N, N) says how much of a last token comes from each token of the input.
     """
 
     def __init__(self) -> None:
@@ -246,26 +228,18 @@ def patch_grid(network: nn.Module) -> tuple[int, int]:
 # Attention of nodes
 
 
-def survey_nodes(
-    network: nn.Module, config: InputConfig, *, measured: Pictures, shown: Pictures, device: torch.device
-) -> NodeRecord:
+def survey_nodes(trained: Trained, *, measured: Pictures, shown: Pictures, device: torch.device) -> NodeRecord:
     """Look at a network's head of attention, and leave the network in evaluation mode on `device`.
 
-    Args:
-        config: how the network's images are prepared.
-        measured: the images that the numbers are means over.
-        shown: the images whose weights are kept.
-
-    Raises:
-        UserError: the network has no such head.
+    The numbers are means over the images `measured`, the maps those of the images `shown`. Raises `UserError` for a
+    network without such a head.
     """
+    network, transform = trained.network.eval().to(device), EvalTransform(trained.config)
     if not hasattr(network, "node_attention"):
         raise UserError(
             f"attention.of = nodes: {type(network).__name__} has no head of attention over nodes; set it to tokens, "
             "or take attention out"
         )
-    network.eval().to(device)
-    transform = EvalTransform(config)
 
     def weights(pictures: Pictures) -> Tensor:
         batches = transform(stacked(pictures).to(device)).split(BATCH)
@@ -275,7 +249,7 @@ def survey_nodes(
     return NodeRecord(
         maps=half(weights(shown)),
         mean=half(many.mean(0)),
-        images=as_fed(stacked(shown), config),
+        images=as_fed(stacked(shown), trained.config),
         names=np.array(list(shown)),
         table=measure_nodes(many.double().cpu()),
     )
@@ -305,9 +279,6 @@ def measure_nodes(weights: Tensor) -> pd.DataFrame:
 def _moved(weights: Tensor, means: Tensor) -> NDArray[np.float64]:
     """Mean total variation between rows and their means, (heads,): the share of weight that lies elsewhere."""
     return ((weights - means).abs().sum(-1).mean((0, 2)) / 2).numpy()
-
-
-# Images and arrays
 
 
 def stacked(pictures: Pictures) -> Tensor:

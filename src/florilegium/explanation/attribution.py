@@ -11,7 +11,6 @@ from captum.attr import DeepLift, GradientShap, IntegratedGradients, LayerGradCa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.config.products import Method
 from florilegium.core.errors import UserError
 from florilegium.explanation.attention import hooked, patch_grid, rollout
 
@@ -31,16 +30,11 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """A network to explain, in evaluation mode, and how closely.
-
-    Attributes:
-        background: images (n, 3, s, s) that GradientSHAP compares with.
-        steps: see `config.products.Attribution`.
-    """
+    """A network to explain, in evaluation mode, and how closely."""
 
     network: nn.Module
-    background: Tensor
-    steps: int
+    background: Tensor  # images (n, 3, s, s) that GradientSHAP compares with
+    steps: int  # see `config.products.Attribution`
 
     @torch.no_grad()
     def score(self, images: Tensor, target: int) -> float:
@@ -55,17 +49,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer of a method for one image.
+    """The answer of a method for one image. `gap` and `difference` are NaN for a method that does not claim to add
+    up."""
 
-    Attributes:
-        values: of the pixels, (s, s); the higher, the more a pixel matters.
-        gap: how far the values are from adding up to `difference`, in logits; NaN where a method does not claim to.
-        difference: score less the baseline's, in logits; NaN likewise.
-    """
-
-    values: Tensor
-    gap: float = math.nan
-    difference: float = math.nan
+    values: Tensor  # of the pixels, (s, s); the higher, the more a pixel matters
+    gap: float = math.nan  # how far the values are from adding up to `difference`, in logits
+    difference: float = math.nan  # score less the baseline's, in logits
 
 
 # The methods: each from a subject, an image (1, 3, s, s) and a class
@@ -78,23 +67,15 @@ def saliency(subject: Subject, image: Tensor, target: int) -> Explanation:
 
 def smoothgrad(subject: Subject, image: Tensor, target: int) -> Explanation:
     """Saliency of the gradient's mean over noisy copies of the image (Smilkov et al. 2017)."""
-    gradients = NoiseTunnel(Saliency(subject.network)).attribute(
-        image,
-        "smoothgrad",
-        nt_samples=subject.steps,
-        nt_samples_batch_size=min(BATCH, subject.steps),
-        stdevs=NOISE * float(image.max() - image.min()),
-        target=target,
-        abs=False,
-    )
-    return _magnitude(gradients)
+    samples = {"nt_samples": subject.steps, "nt_samples_batch_size": min(BATCH, subject.steps)}
+    noise = NOISE * float(image.max() - image.min())
+    tunnel = NoiseTunnel(Saliency(subject.network))
+    return _magnitude(tunnel.attribute(image, "smoothgrad", stdevs=noise, target=target, abs=False, **samples))
 
 
 def integrated_gradients(subject: Subject, image: Tensor, target: int) -> Explanation:
-    """Gradients along the straight way from the baseline (Sundararajan et al. 2017), by Gauss-Legendre quadrature.
-
-    The path's points are doubled, three times at most, until the gap is below one per cent.
-    """
+    """Gradients along the straight way from the baseline (Sundararajan et al. 2017), by Gauss-Legendre quadrature. The
+    path's points are doubled, three times at most, until the gap is below one per cent."""
     method = IntegratedGradients(subject.network)
     baseline, settings = torch.zeros_like(image), {"method": "gausslegendre", "internal_batch_size": BATCH}
     difference = subject.difference(image, target)
@@ -107,10 +88,8 @@ def integrated_gradients(subject: Subject, image: Tensor, target: int) -> Explan
 
 
 def gradient_shap(subject: Subject, image: Tensor, target: int) -> Explanation:
-    """Gradients at random points between the image and random others (Lundberg and Lee 2017; Erion et al. 2021).
-
-    Its baseline is the mean score of those others.
-    """
+    """Gradients at random points between the image and random others (Lundberg and Lee 2017; Erion et al. 2021), whose
+    mean score is the baseline."""
     method, others = GradientShap(subject.network), subject.background
     counts = [BATCH] * (subject.steps // BATCH) + [subject.steps % BATCH]
     parts = [method.attribute(image, others, n_samples=count, target=target) * count for count in counts if count]
@@ -119,11 +98,8 @@ def gradient_shap(subject: Subject, image: Tensor, target: int) -> Explanation:
 
 
 def deeplift(subject: Subject, image: Tensor, target: int) -> Explanation:
-    """Contributions by the rescale rule (Shrikumar et al. 2017, section 3.5.1).
-
-    Raises:
-        Unfit: they do not add up, so the network holds a nonlinearity that the rule does not reach.
-    """
+    """Contributions by the rescale rule (Shrikumar et al. 2017, section 3.5.1). Raises `Unfit` if they do not add up,
+    so that the network holds a nonlinearity that the rule does not reach."""
     network = explicit(subject.network, image)
     try:
         contributions = DeepLift(network).attribute(image, torch.zeros_like(image), target)
@@ -146,11 +122,8 @@ def occlusion(subject: Subject, image: Tensor, target: int) -> Explanation:
 
 
 def grad_cam(subject: Subject, image: Tensor, target: int) -> Explanation:
-    """The last stage's maps, weighted by their mean gradients (Selvaraju et al. 2017, section 3).
-
-    Raises:
-        Unfit: the network has no stage of convolutions.
-    """
+    """The last stage's maps, weighted by their mean gradients (Selvaraju et al. 2017, section 3). Raises `Unfit` for a
+    network without stages of convolutions."""
     method = LayerGradCam(subject.network, last_stage(subject.network, image))
     contributions = method.attribute(image, target, relu_attributions=True)
     return _enlarged(contributions[0, 0].detach(), image)
@@ -158,11 +131,7 @@ def grad_cam(subject: Subject, image: Tensor, target: int) -> Explanation:
 
 def attention_rollout(subject: Subject, image: Tensor, target: int) -> Explanation:
     """Where the tokens that a transformer's head reads get their features from, whatever the class (Abnar and Zuidema
-    2020).
-
-    Raises:
-        Unfit: the network does not attend in the way that a rollout needs.
-    """
+    2020). Raises `Unfit` for a network that does not attend in the way that a rollout needs."""
     try:
         found = rollout(subject.network, image, patch_grid(subject.network))
     except UserError:
@@ -170,7 +139,7 @@ def attention_rollout(subject: Subject, image: Tensor, target: int) -> Explanati
     return _enlarged(found[0], image)
 
 
-METHODS: dict[Method, Callable[[Subject, Tensor, int], Explanation]] = {
+METHODS: dict[str, Callable[[Subject, Tensor, int], Explanation]] = {
     "saliency": saliency,
     "smoothgrad": smoothgrad,
     "integrated_gradients": integrated_gradients,
@@ -198,16 +167,11 @@ def _enlarged(coarse: Tensor, image: Tensor) -> Explanation:
     return Explanation(F.interpolate(coarse[None, None], size=image.shape[-2:], mode="bilinear")[0, 0])
 
 
-# The layer for Grad-CAM
-
-
 def last_stage(network: nn.Module, image: Tensor) -> nn.Module:
     """The last stage whose output (B, C, h, w) still has places: a small image leaves later ones a single one.
 
-    Networks of timm list the names and widths of their stages; those of this project number them.
-
-    Raises:
-        Unfit: there is none, or what it puts out is tokens.
+    Networks of timm list the names and widths of their stages; those of this project number them. Raises `Unfit` if
+    there is none, or if its output is tokens.
     """
     listed = list(getattr(network, "feature_info", ()))
     widths = {stage["module"]: stage["num_chs"] for stage in listed} or dict.fromkeys(OWN_STAGES)

@@ -16,10 +16,11 @@ from torchvision.transforms.functional import gaussian_blur
 
 from florilegium.config.products import Attribution
 from florilegium.core.errors import UserError, unknown
-from florilegium.data.augment import EvalTransform, InputConfig
+from florilegium.data.augment import EvalTransform
 from florilegium.explanation.attention import Pictures, as_fed, half, stacked
 from florilegium.explanation.attribution import METHODS, Explanation, Subject, Unfit
 from florilegium.explanation.records import AttributionRecord
+from florilegium.models.trained import Trained
 
 POINTS = 32  # equal shares of the pixels, one after the other
 BATCH = 33
@@ -29,16 +30,12 @@ SQUARES = 8  # a side
 T = TypeVar("T")
 Found = dict[str, list[Explanation]]  # by method, an entry an image
 
-# The images
-
 
 def choose(predictions: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
     """The rows of a run's predictions (`image, target, prediction, probability`) that are explained.
 
-    Right and wrong ones take turns, so that the first few hold both.
-
-    Raises:
-        UserError: an image that is not among them, or fewer than are to have a figure.
+    Right and wrong ones take turns, so that the first few hold both. Raises `UserError` for an image that is not among
+    them, or fewer than are to have a figure.
     """
     table = predictions.sort_values("image", ignore_index=True)
     if settings.names:
@@ -59,8 +56,7 @@ def choose(predictions: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
-    """`count` of the items, evenly spread from the first on, since names often go by class; all where
-    there are fewer."""
+    """`count` of the items, or all, evenly spread from the first on, since names often go by class."""
     count = min(count, len(items))
     return [items[place * len(items) // count] for place in range(count)]
 
@@ -84,37 +80,25 @@ def _named(images: list[str], names: Sequence[str | int]) -> list[int]:
 
 
 def interpret(
-    network: nn.Module,
-    config: InputConfig,
+    trained: Trained,
     settings: Attribution,
     chosen: pd.DataFrame,
-    classes: Sequence[str],
     *,
     pictures: Pictures,
     background: Pictures,
     device: torch.device,
 ) -> tuple[AttributionRecord, dict[str, float]]:
-    """Explain the answers of a trained classifier, and leave it in evaluation mode on `device`.
+    """Explain the answers of a classifier, and leave it in evaluation mode on `device`.
 
-    Args:
-        config: how the network's images are prepared.
-        chosen: rows of the run's predictions; it is the predicted class that is explained.
-        classes: in the order of the network's answers.
-        pictures: the chosen images, and perhaps others.
-        background: images that GradientSHAP compares with.
-
-    Returns:
-        The record, and the seconds that one attribution took, by method.
-
-    Raises:
-        UserError: no method of the settings fits the network.
+    The predicted class of the `chosen` rows of its predictions is explained; `pictures` hold their images, and
+    `background` those that GradientSHAP compares with. Returns the record, and the seconds that an attribution took, by
+    method. Raises `UserError` if no method of the settings fits the network.
     """
-    network.eval().to(device)
-    transform = EvalTransform(config)
+    network, transform = trained.network.eval().to(device), EvalTransform(trained.config)
     stored = stacked({name: pictures[name] for name in chosen["image"]})
     images = transform(stored.to(device))  # (n, 3, s, s)
     subject = Subject(network, transform(stacked(background).to(device)), settings.steps)
-    targets = [classes.index(name) for name in chosen["prediction"]]
+    targets = [trained.classes.index(name) for name in chosen["prediction"]]
     found, unfit, seconds = _attribute(subject, images, targets, list(chosen["image"]), settings)
     maps = torch.stack([torch.stack([one.values.float().cpu() for one in of]) for of in found.values()], dim=1)
     every, table = _judge(network, images, targets, maps, chosen, found)
@@ -123,7 +107,7 @@ def interpret(
         methods=np.array(list(found)),
         # The largest magnitude is one, since half precision has no small numbers.
         maps=half(shown / shown.abs().amax((2, 3), keepdim=True).clamp(min=1e-12)),
-        images=as_fed(stored[: settings.figures], config),
+        images=as_fed(stored[: settings.figures], trained.config),
         orders=np.array([*found, *RANDOM]),
         curves=half(every),
         unfit=np.array(list(unfit), dtype=np.str_),
@@ -177,11 +161,8 @@ def _seed_of(name: str) -> int:
 def _judge(
     network: nn.Module, images: Tensor, targets: Sequence[int], maps: Tensor, chosen: pd.DataFrame, found: Found
 ) -> tuple[Tensor, pd.DataFrame]:
-    """Deletion and insertion of each image (n, 3, s, s) by its maps (n, m, s, s), and in random orders.
-
-    Returns:
-        The curves and the table of `AttributionRecord`.
-    """
+    """The curves and the table of `AttributionRecord`: deletion and insertion of each image (n, 3, s, s) by its maps
+    (n, m, s, s), and in random orders."""
     rows, every = [], []
     for place, row in enumerate(chosen.itertuples(index=False)):
         generator = torch.Generator().manual_seed(_seed_of(row.image))
@@ -225,14 +206,10 @@ RANDOM = {"random_pixels": random_pixels, "random_squares": random_squares}
 
 
 def curves(network: nn.Module, image: Tensor, target: int, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Probability of class `target` when a share of the pixels is deleted, and when it is inserted.
+    """Probability of class `target` when a share of the pixels is deleted, and when it is inserted: two curves
+    (POINTS + 1,) over shares from 0 to 1.
 
-    Args:
-        image: normalised, (1, 3, s, s); zero is the mean colour.
-        places: of each pixel in the order, int64 (s, s); see `ranks`.
-
-    Returns:
-        Two curves (POINTS + 1,) over shares from 0 to 1.
+    `image` (1, 3, s, s) is normalised, so that zero is the mean colour; `places` of the pixels are those of `ranks`.
     """
     shares = torch.arange(POINTS + 1) / POINTS
     first = places[None] < (shares * places.numel()).round().long()[:, None, None]  # (P + 1, s, s)

@@ -21,9 +21,6 @@ from florilegium.models.conditional_unet import ConditionalUnet
 CLEAN = -1  # the step that follows the first one: no noise is left
 
 
-# Training
-
-
 class TrainPictures:
     """uint8 (B, S, S, 3) to float (B, 3, s, s), channels last, each mirrored with the recipe's probability."""
 
@@ -49,8 +46,8 @@ class NoisyBatch:
 class NoiseError:
     """The squared error of the predicted noise (Ho, Jain and Abbeel 2020, equation 14).
 
-    The class is hidden from a share of the images (`label_dropout_by = sample`), or, as study 4 did it,
-    from all images of a share of the batches.
+    The class is hidden from a share of the images (`label_dropout_by = sample`), or, as study 4 did it, from all images
+    of a share of the batches.
     """
 
     columns = ("train_loss",)
@@ -86,11 +83,8 @@ class NoiseError:
 def noise_error(
     network: nn.Module, images: Images, recipe: GenerationRecipe, config: InputConfig, device: torch.device
 ) -> float:
-    """The mean squared error of the noise predicted in `images`.
-
-    Each image has a step and a noise of its own, which are the same at every call. Leaves `network` in
-    evaluation mode.
-    """
+    """The mean squared error of the noise predicted in `images`, each with a step and a noise of its own, which are the
+    same at every call. Leaves `network` in evaluation mode."""
     network.eval()
     schedule, transform = noising(recipe), EvalTransform(config)
     generator = torch.Generator().manual_seed(0)

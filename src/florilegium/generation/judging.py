@@ -68,11 +68,8 @@ def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
 def classify(
     checkpoint: Path, samples: NDArray[np.uint8], labels: Tensor, classes: Sequence[str], device: torch.device
 ) -> Scores:
-    """The answers of a trained classifier to generated images, uint8 (N, S, S, 3).
-
-    Raises:
-        UserError: it was trained on other classes.
-    """
+    """The answers of a trained classifier to generated images, uint8 (N, S, S, 3); raises `UserError` for one of other
+    classes."""
     trained = load_trained(checkpoint)
     if trained.classes != tuple(classes):
         raise UserError(

@@ -96,6 +96,10 @@ class AttentionArguments(CifarArguments):
             raise ValueError(f"img_size = {self.img_size}: must be a multiple of {NODE_STRIDE}")
         return self
 
+    @property
+    def nodes(self) -> int:
+        return (self.img_size // NODE_STRIDE) ** 2
+
 
 def cifar_arguments(model: Model) -> CifarArguments:
     """The checked arguments of a plain network; raises `UserError` for invalid ones."""

@@ -14,14 +14,10 @@ from florilegium.plan.plan import Plan
 
 
 def check_networks(plan: Plan, catalogue: Mapping[str, Weights]) -> None:
-    """Check every experiment's network and weights before anything runs.
+    """Check every experiment's network and weights, among those of the `catalogue`, before anything runs.
 
-    Args:
-        catalogue: the published weights, by name.
-
-    Raises:
-        UserError: unknown weights, or a network that is unknown, of another task, or without what the experiment
-            freezes, looks at or samples by; the sentence names the experiment.
+    Raises `UserError` for unknown weights, and for a network that is unknown, of another task, or without the blocks,
+    the attention or the sampler that the experiment needs; the sentence names the experiment.
     """
     for e in plan.experiments:
         registry.check(e.model, e.key, e.task)

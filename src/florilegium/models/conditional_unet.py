@@ -54,7 +54,7 @@ class ConditionalUnet(nn.Module):
         attending = range(len(channels)) if attention is None else attention
         if absent := set(attending) - set(range(len(channels))):
             raise ValueError(f"attention: there is no level {min(absent)} of {len(channels)}")
-        self.n_classes = n_classes
+        self.n_classes = self.hidden_class = n_classes  # the hidden one is the label of no class
         width = 4 * channels[0]
         self.steps = nn.Sequential(step_table(timesteps, channels[0]), *_projections(channels[0], width))
         classes = nn.Embedding(n_classes + 1, channels[0], padding_idx=n_classes)  # no class is zero, and stays so
@@ -79,11 +79,6 @@ class ConditionalUnet(nn.Module):
             if level:
                 self.up.append(Double(after))
         self.last = nn.Sequential(nn.GroupNorm(groups, before), nn.SiLU(), nn.Conv2d(before, 3, 3, padding=1))
-
-    @property
-    def hidden_class(self) -> int:
-        """The label that stands for no class."""
-        return self.n_classes
 
     def example(self, image: Tensor) -> tuple[Tensor, ...]:
         """Inputs of `forward` for one image like `image`, to count its operations."""
@@ -170,9 +165,7 @@ class Double(nn.Module):
 def step_table(timesteps: int, width: int) -> nn.Embedding:
     """Sines and cosines of each step, alternating, (timesteps, width), of falling frequency (Vaswani et al. 2017,
     "Attention Is All You Need", section 3.5); initial values only, since the table is learned.
-
-    Raises:
-        ValueError: an odd width.
+    Raises `ValueError` for an odd width.
     """
     if width % 2:
         raise ValueError(f"channels: the first, {width}, is odd, and a sine and a cosine are two")

@@ -15,11 +15,9 @@ BACKBONE = "backbone"
 
 
 def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
-    """Set `requires_grad` to False for the parts that `recipe.freeze` and `recipe.freeze_blocks` name.
-
-    Raises:
-        UserError: an unknown name, more blocks than there are, a network whose order of blocks is
-            not known, or nothing left to train.
+    """Set `requires_grad` to False for the parts that `recipe.freeze` and `recipe.freeze_blocks` name. Raises
+    `UserError` for an unknown name, more blocks than there are, a network whose order of blocks is not known, and where
+    nothing is left to train.
     """
     for part in (*_named(network, recipe.freeze), *_first_blocks(network, recipe.freeze_blocks)):
         part.requires_grad_(False)
@@ -85,15 +83,9 @@ def _present(network: nn.Module, *names: str) -> list[Part]:
     return [part for name in names if (part := getattr(network, name, None)) is not None]
 
 
-# Heads
-
-
 def heads_of(network: nn.Module, where: str) -> tuple[nn.Module, ...]:
-    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have.
-
-    Raises:
-        UserError: the network has no such method; the sentence starts with `where`, the key that needs it.
-    """
+    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have. Raises
+    `UserError` that starts with `where`, the key that needs it, for a network without that method."""
     if not hasattr(network, "get_classifier"):
         raise UserError(
             f"{where}: the head of {type(network).__name__} is not known; freeze its other modules by name instead"

@@ -23,12 +23,8 @@ Verdict = tuple[Tensor, Tensor]
 """The logit of being real (B,), and class logits (B, C)."""
 
 
-def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
-    """A generator of pictures of `n_classes` classes.
-
-    Raises:
-        UserError: an argument that it does not take, or `drop_path`.
-    """
+def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
+    """The generator with random weights; raises `UserError` for an argument that it does not take, or `drop_path`."""
     refuse_rates(model, drop_path=drop_path)
     try:
         if model.name == DIFFUSION:

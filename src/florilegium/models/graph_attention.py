@@ -7,14 +7,7 @@ from torch import Tensor, nn
 
 from florilegium.config.data import Model
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import (
-    ATTENTION_RESNETS,
-    HALF,
-    NODE_STRIDE,
-    AttentionArguments,
-    attention_arguments,
-    refuse_rates,
-)
+from florilegium.models.arguments import ATTENTION_RESNETS, HALF, AttentionArguments, attention_arguments, refuse_rates
 from florilegium.models.resnet import CifarStages
 
 PATCH = 2  # side in grid cells of the patch of the last map that becomes one node
@@ -59,7 +52,7 @@ class Head(nn.Module):
 
     def __init__(self, arguments: AttentionArguments, n_classes: int, dropout: float) -> None:
         super().__init__()
-        feats, nodes = arguments.widths[-1], (arguments.img_size // NODE_STRIDE) ** 2
+        feats, nodes = arguments.widths[-1], arguments.nodes
         self.embed = NodeEmbed(feats, nodes)
         self.encoder = Encoder(feats, arguments)
         self.drop = nn.Dropout(dropout)
@@ -102,9 +95,6 @@ class Encoder(nn.Module):
     def forward(self, nodes: Tensor) -> Tensor:
         nodes = nodes + self.attn(self.norm1(nodes))
         return nodes + self.mlp(self.norm2(nodes))
-
-
-# Kinds of attention
 
 
 class NodeAttention(nn.Module, ABC):

@@ -78,7 +78,7 @@ class Block(nn.Module):
         self.norm2 = method.norm(dim)
         self.mlp = Mlp(dim, int(twelve_digits(dim * sizes.mlp_ratio)), sizes.dropout)
         self.sum1, self.sum2 = method.sums(k, sizes.depth)
-        self.drop_path = stochastic_depth(drop_path)
+        self.drop_path = _stochastic_depth(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.sum1(x, self.drop_path(self.attn(self.norm1(x))))
@@ -122,7 +122,7 @@ class Mlp(nn.Module):
         return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
 
 
-def stochastic_depth(rate: float) -> nn.Module:
+def _stochastic_depth(rate: float) -> nn.Module:
     """A module that drops a residual branch of an image with probability `rate` (Huang et al. 2016)."""
     if not rate:
         return nn.Identity()
@@ -228,9 +228,6 @@ def complete_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
     shares = (2 * depth - 2 + j for j in (2 * k - 1, 2 * k))
     first, second = (WeightedSum((m / (m + 1)) ** 0.5, (m + 1) ** -0.5) for m in shares)
     return first, second
-
-
-# Methods
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,8 @@ def mismatch_as_user_error() -> Iterator[None]:
 
 @mismatch_as_user_error()
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
-    """A network with random weights: images (B, 3, S, S) to logits (B, n_classes).
-
-    Raises:
-        UserError: an unknown model, an argument that it does not take, or a torchvision that does not fit torch.
-    """
+    """A network with random weights: images (B, 3, S, S) to logits (B, n_classes). Raises `UserError` for an unknown
+    model, an argument that it does not take, or a torchvision that does not fit torch."""
     family = _family(model.name)
     builder = getattr(import_module(family.module), family.build)
     return builder(model, n_classes, drop_path=drop_path, dropout=dropout)
@@ -74,24 +71,16 @@ def own_input(model: Model) -> InputConfig:
 
 
 def input_config(model: Model, recipe: Recipe) -> InputConfig:
-    """The network's input: its own pretrained configuration with the recipe's changes.
-
-    Raises:
-        UserError: an unknown model, or an image size that it cannot take.
-    """
+    """The network's input: its own pretrained configuration with the recipe's changes. Raises `UserError` for an
+    unknown model, or an image size that it cannot take."""
     own, fixed = _own_input(model)
     if fixed and recipe.image_size not in (None, own.size):
         raise UserError(
             f"recipe.image_size = {recipe.image_size}: {model.name} takes images of {own.size} pixels only; "
             "leave it out, or give model.arguments.img_size the same value"
         )
-    chosen = {
-        "size": recipe.image_size,
-        "mean": recipe.mean,
-        "std": recipe.std,
-        "interpolation": recipe.interpolation,
-        "crop_pct": recipe.crop_pct,
-    }
+    chosen = {"size": recipe.image_size, "mean": recipe.mean, "std": recipe.std}
+    chosen |= {"interpolation": recipe.interpolation, "crop_pct": recipe.crop_pct}
     return replace(own, **{key: value for key, value in chosen.items() if value is not None})
 
 

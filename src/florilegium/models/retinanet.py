@@ -28,8 +28,6 @@ POSITIVE_IOU, NEGATIVE_IOU = 0.5, 0.4
 SCALE = (0.1, 0.1, 0.2, 0.2)
 LARGEST = math.log(1000 / 16)  # of a predicted growth, so that no side becomes infinite
 
-# Network
-
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
     """The network with random weights; raises `UserError` for arguments that it does not take."""
@@ -189,8 +187,7 @@ def match(boxes: Tensor, labels: Tensor, anchors: Tensor, *, low_quality: bool) 
 def pairwise_iou(boxes: Tensor, anchors: Tensor) -> Tensor:
     """Intersection over union of boxes (B, G, 4) with anchors (A, 4): (B, G, A).
 
-    A box without area, such as padding, has 0 with every anchor. So has an inverted one, on which the study
-    trained.
+    A box without area, such as padding, has 0 with every anchor. So has an inverted one, on which the study trained.
     """
     iou = box_iou(boxes.flatten(0, 1), anchors).unflatten(0, boxes.shape[:2])
     return iou.nan_to_num_(0.0)  # 0 / 0 where the negative area of an inverted box cancels the anchor's

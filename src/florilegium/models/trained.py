@@ -44,11 +44,7 @@ class TrainedDetector:
 
 
 def load_trained(checkpoint: Path) -> Trained:
-    """The classifier in `checkpoint`.
-
-    Raises:
-        UserError: no checkpoint, no receipt, or a receipt of other weights.
-    """
+    """The classifier in `checkpoint`; raises `UserError` for no checkpoint, or without a receipt of these weights."""
     where, receipt = read_run(checkpoint)
     with _expecting("classifier", where):
         model = parse(Model, receipt["model"], f"{where}: model")
@@ -58,11 +54,7 @@ def load_trained(checkpoint: Path) -> Trained:
 
 
 def load_trained_detector(checkpoint: Path) -> TrainedDetector:
-    """The detector in `checkpoint`.
-
-    Raises:
-        UserError: no checkpoint, no receipt, or a receipt of other weights or of a classifier.
-    """
+    """The detector in `checkpoint`; raises `UserError` for no checkpoint, or without a receipt of these weights."""
     where, receipt = read_run(checkpoint)
     with _expecting("detector", where):
         model = parse(Model, receipt["model"], f"{where}: model")
@@ -87,11 +79,8 @@ def input_of(receipt: Mapping[str, Any]) -> InputConfig:
 
 
 def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
-    """The path and the content of the receipt beside a checkpoint, checked to be of these weights.
-
-    Raises:
-        UserError: no checkpoint, no receipt, or a receipt of other weights.
-    """
+    """The path and the content of the receipt beside a checkpoint; raises `UserError` if there is none of these
+    weights."""
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint}: there is no such checkpoint; give a run's checkpoint.safetensors")
     where = checkpoint.with_name("receipt.json")

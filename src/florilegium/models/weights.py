@@ -26,19 +26,17 @@ NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
 def load_into(
     network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
 ) -> None:
-    """Copy the weights in `path` into `network`.
+    """Copy the weights in `path` into `network`, in place.
 
     Args:
-        network: takes the weights in place.
-        path: a `.safetensors` file, a `.pth` or `.pt` file that holds tensors only, or a published `.npz`
-            of a vision transformer.
+        path: a `.safetensors` file, a `.pth` or `.pt` file that holds tensors only, or a published `.npz` of a vision
+            transformer.
         allow_missing: globs of keys that the file may lack; the network keeps its own values.
-        allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another
-            shape is both missing and unexpected, so a new head must stand in both. The position
-            embedding of another grid of patches is resized, that of a published `.npz` file as published.
+        allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another shape is both
+            missing and unexpected, so a new head must stand in both. The position embedding of another grid of
+            patches is resized, that of a published `.npz` file as published.
 
-    Raises:
-        UserError: the file cannot be read, is of another architecture or size, or a key is not allowed.
+    Raises `UserError` if the file cannot be read, is of another architecture or size, or has a key that is not allowed.
     """
     own = network.state_dict()
     found = _fit_positions(network, read_state(path), corner_to_corner=_was_flax(path))
@@ -65,11 +63,8 @@ def load_detector_weights(
     network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
 ) -> None:
     """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
-
-    A residual network's keys are the same in torchvision, in timm and in a backbone here.
-
-    Raises:
-        UserError: as `load_into`; keys are those of the file.
+    A residual network's keys are the same in torchvision, in timm and in a backbone here. Raises `UserError` as
+    `load_into` does, for keys of the file.
     """
     target = network
     if not any(key.startswith("backbone.") for key in read_state(path)):
@@ -142,9 +137,6 @@ def _fit_positions(network: nn.Module, found: State, *, corner_to_corner: bool) 
     resized = F.interpolate(image.float(), grid, mode="bilinear", align_corners=corner_to_corner)
     patches = resized.flatten(2).transpose(1, 2).to(theirs.dtype)  # (1, rows * columns, C)
     return {**found, "pos_embed": torch.cat([theirs[:, :tokens], patches], dim=1)}
-
-
-# Errors
 
 
 def _not_allowed(keys: Iterable[str], globs: Sequence[str]) -> list[str]:

@@ -41,10 +41,10 @@ def main() -> None:
             "shown": read_pixels(arguments.pixels, spread(images, spec.attention.shown)),
         }
         if spec.attention.of == "nodes":
-            nodes = survey_nodes(trained.network, trained.config, **pixels, device=device)
+            nodes = survey_nodes(trained, **pixels, device=device)
             receipt.outputs += [*nodes.save(out), *draw_nodes(nodes, out, spec, run)]
         else:
-            tokens = survey(trained.network, trained.config, spec.attention, **pixels, device=device)
+            tokens = survey(trained, spec.attention, **pixels, device=device)
             receipt.outputs += [*tokens.save(out), *draw_tokens(tokens, out, spec, run)]
         receipt.spec = spec.model_dump(mode="json")
         receipt.facts["device"] = device.type

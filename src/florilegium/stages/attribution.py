@@ -44,11 +44,9 @@ def main() -> None:
         background = spread(sorted(predictions["image"]), BACKGROUND)
         trained = load_trained(arguments.checkpoint)
         attributions, seconds = interpret(
-            trained.network,
-            trained.config,
+            trained,
             spec.attribution,
             chosen,
-            trained.classes,
             pictures=read_pixels(arguments.pixels, list(chosen["image"])),
             background=read_pixels(arguments.pixels, background),
             device=device,
