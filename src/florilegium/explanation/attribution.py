@@ -194,8 +194,8 @@ def last_stage(network: nn.Module, image: Tensor) -> nn.Module:
 
 
 def explicit(network: nn.Module, images: Tensor) -> nn.Module:
-    """A copy of `network` that computes the same, in evaluation mode, by nonlinear modules that each run once, in no
-    place of their input; `images` (B, 3, s, s) are any that it takes."""
+    """A copy of `network` in evaluation mode that computes the same with nonlinear modules that run once each and leave
+    their input as it is; `images` (B, 3, s, s) are any that it takes."""
     twin = copy.deepcopy(network).eval()
     for module in twin.modules():
         if getattr(module, "inplace", False) is True:

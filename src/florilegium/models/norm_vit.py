@@ -177,7 +177,7 @@ class Recentre(nn.Module):
 
     @torch.no_grad()
     def take_mean(self, x: Tensor) -> Tensor:
-        """Average in the batch if it is one of the first; returns whether it is, as a tensor that the host need not
+        """Average in the batch if it is one of the first; returns true if it is, as a tensor that the host need not
         wait for."""
         early = self.count < self.BATCHES
         running = self.mean + (x.float().mean((0, 1)) - self.mean) / (self.count + 1)

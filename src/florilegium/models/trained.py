@@ -79,8 +79,7 @@ def input_of(receipt: Mapping[str, Any]) -> InputConfig:
 
 
 def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
-    """The path and the content of the receipt beside a checkpoint; raises `UserError` if there is none of these
-    weights."""
+    """The path and content of the receipt beside a checkpoint; raises `UserError` if there is none of these weights."""
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint}: there is no such checkpoint; give a run's checkpoint.safetensors")
     where = checkpoint.with_name("receipt.json")
