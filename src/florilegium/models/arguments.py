@@ -181,7 +181,7 @@ class RetinaNetArguments(Strict):
     norm: Literal["frozen_bn", "bn", "gn"] = Field(
         "frozen_bn", description="gn: in the pyramid and the heads, too, as training from scratch wants it"
     )
-    anchors: AnchorSettings = AnchorSettings()
+    anchors: AnchorSettings = Field(default_factory=AnchorSettings)
     prior: float = Field(0.01, gt=0, lt=1, description="probability that every anchor starts at")
     blocks: FourStages | None = Field(None, strict=False, description="a stage; null takes the depth's own")
     widths: FourStages = Field((64, 128, 256, 512), strict=False, description="planes a stage")
