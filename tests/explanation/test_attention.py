@@ -135,11 +135,17 @@ READ = {
     "class": ({}, "vit_tiny_patch16_224", [0]),
     "class and registers": ({"reg_tokens": 3}, "vit_tiny_patch16_224", [0]),
     "registers": ({"class_token": False, "reg_tokens": 3, "global_pool": "avg"}, "vit_tiny_patch16_224", range(3, 19)),
-    "one register": ({"class_token": False, "reg_tokens": 1, "global_pool": "avg"}, "vit_tiny_patch16_224", range(1, 17)),
+    "one register": (
+        {"class_token": False, "reg_tokens": 1, "global_pool": "avg"}, "vit_tiny_patch16_224", range(1, 17)
+    ),
     "neither": ({"class_token": False, "global_pool": "avg"}, "vit_tiny_patch16_224", range(16)),
     "class, not read": ({"reg_tokens": 2, "global_pool": "avg"}, "vit_tiny_patch16_224", range(3, 19)),
-    "all pooled": ({"reg_tokens": 2, "global_pool": "avg", "pool_include_prefix": True}, "vit_tiny_patch16_224", range(19)),
-    "registers by attention": ({"class_token": False, "reg_tokens": 2, "global_pool": "map"}, "vit_tiny_patch16_224", range(2, 18)),
+    "all pooled": (
+        {"reg_tokens": 2, "global_pool": "avg", "pool_include_prefix": True}, "vit_tiny_patch16_224", range(19)
+    ),
+    "registers by attention": (
+        {"class_token": False, "reg_tokens": 2, "global_pool": "map"}, "vit_tiny_patch16_224", range(2, 18)
+    ),
     "published with both": ({}, "vit_small_patch14_reg4_dinov2", [0]),
     "published with registers": ({}, "vit_medium_patch16_reg4_gap_256", range(4, 20)),
     "distilled": ({}, "deit_tiny_distilled_patch16_224", [0, 1]),

@@ -58,7 +58,7 @@ def traced(stage, spec, models=()):
     """
 
     def roots(names):
-        return f"florilegium.stages.{stage}", *(module for name in names for module in registry.modules(name))
+        return f"florilegium.stages.{stage}", *(root for name in names for root in registry.code_roots(name))
 
     def code(names):
         return code_hash(*roots(names))

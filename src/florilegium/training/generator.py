@@ -14,8 +14,7 @@ from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import UserError
 from florilegium.data.augment import InputConfig
 from florilegium.data.load import Splits
-from florilegium.generation.diffusion import NoiseError, noise_error
-from florilegium.generation.sheets import TrainPictures
+from florilegium.generation.diffusion import NoiseError, TrainPictures, noise_error
 from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import Acgan, own_input
 from florilegium.training import results
