@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from florilegium.config.data import Model, Samples, Weights
 from florilegium.config.products import Attention
-from florilegium.config.recipes import GenerationRecipe
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import GenerationRecipe, TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.models import registry
 from florilegium.models.arguments import ATTENTION_RESNETS, DIFFUSION, GENERATORS, NORM_VITS, UNET_STEPS
