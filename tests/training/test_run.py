@@ -19,7 +19,7 @@ from florilegium.data.load import load_splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
 from florilegium.stages import train as stage
-from florilegium.training import job, machine, run
+from florilegium.training import machine, run
 from florilegium.training.loop import fit
 from tests.helpers import training as tiny
 from tests.helpers.packed import pack_here
@@ -183,10 +183,10 @@ def test_the_fingerprint_of_a_state_changes_with(world, changed):
     Path("w.pt").write_bytes(b"1")
 
     def fingerprint(seed: int = 0) -> str:
-        job._digest.cache_clear()
+        run._digest.cache_clear()
         parts = {"data": DataUse(**spec["data"]), "model": Model(**spec["model"])}
         recipe = Recipe(**spec["recipe"])
-        some = job.Job(spec, **parts, recipe=recipe, code=code, inputs=(Path("images.csv"),), init="w.pt",
+        some = run.Job(spec, **parts, recipe=recipe, code=code, inputs=(Path("images.csv"),), init="w.pt",
                        out=Path("o"), state=Path("s"), tensorboard=None, device=CPU)  # fmt: skip
         return some.fingerprint(seed)
 

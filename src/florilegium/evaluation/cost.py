@@ -11,14 +11,12 @@ from florilegium.models.freeze import heads_of
 
 
 def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
-    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass.
+    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass; and, to compare
+    with sizes that others publish, the bytes of buffers that are not saved and the parameters per class of the heads.
 
-    For comparison with sizes that others publish: also the bytes of buffers that are not saved, and the parameters
-    per class of the heads.
-
-    Convolutions and matrix products are counted, those of attention included; normalisation,
-    activations and biases are not, as usual. The pass runs on torch's meta device, so it computes
-    nothing and works for a network on any device. Leaves `network` in evaluation mode.
+    Convolutions and matrix products are counted, those of attention included; normalisation, activations and biases
+    are not, as usual. The pass runs on torch's meta device, so it computes nothing and works for a network on any
+    device. Leaves `network` in evaluation mode.
     """
     network.eval()
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}

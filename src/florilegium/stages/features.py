@@ -16,8 +16,8 @@ from florilegium.data.load import Splits, parts_of, write_features
 from florilegium.models import registry
 from florilegium.stages.arguments import add_images, job_parser, seed_facts, untrained_job
 from florilegium.stages.stage import stage
-from florilegium.training.classification import digest_of, extract
-from florilegium.training.job import Job, initialise_classifier
+from florilegium.training.classification import digest_of, extract, initialise_classifier
+from florilegium.training.run import Job
 
 
 def main() -> None:
