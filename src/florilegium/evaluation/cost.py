@@ -25,19 +25,15 @@ def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
     inputs = network.example(image) if hasattr(network, "example") else (image,)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         functional_call(network, shapes, inputs)
+    saved = network.state_dict().keys()  # the other buffers follow from the network's shape
+    unsaved = [buffer for name, buffer in network.named_buffers() if name not in saved]
     return {
         "params": sum(p.numel() for p in network.parameters()),
         "params_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "macs": counter.get_total_flops() // 2,
-        "buffer_bytes": _unsaved_bytes(network),
+        "buffer_bytes": sum(buffer.numel() * buffer.element_size() for buffer in unsaved),
         **_per_class(network),
     }
-
-
-def _unsaved_bytes(network: nn.Module) -> int:
-    """Bytes of the buffers that a checkpoint leaves out, since they follow from the network's shape."""
-    saved = network.state_dict().keys()
-    return sum(b.numel() * b.element_size() for name, b in network.named_buffers() if name not in saved)
 
 
 def _per_class(network: nn.Module) -> dict[str, int]:

@@ -136,13 +136,8 @@ def _validation(
 
 
 def evaluation_of(config: InputConfig | None) -> Callable[[Tensor], Tensor]:
-    """The transform without randomness; `config` is None for cached features."""
-    return unchanged if config is None else EvalTransform(config)
-
-
-def unchanged(features: Tensor) -> Tensor:
-    """The transform of cached features: their images were transformed before the backbone."""
-    return features
+    """The transform without randomness; none for cached features, whose images were transformed before the backbone."""
+    return nn.Identity() if config is None else EvalTransform(config)
 
 
 # The objective
@@ -167,7 +162,7 @@ class CrossEntropy:
 
     def __init__(self, recipe: Recipe, config: InputConfig | None) -> None:
         self.recipe = recipe
-        self.transform = unchanged if config is None else TrainTransform(recipe, config)
+        self.transform = nn.Identity() if config is None else TrainTransform(recipe, config)
 
     def prepare(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Targets]:
         """From uint8 (B, S, S, 3) and int64 (B,) to float (B, 3, s, s) and their targets."""

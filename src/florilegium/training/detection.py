@@ -80,7 +80,7 @@ def training_of(
         learner=network,
         task=task_of(splits, val_truth, recipe, config, anchors, seed, job.device),
         input=config,
-        sides=largest_input(job.data),
+        sides=tuple(-(-side // STRIDE) * STRIDE for side in (job.data.short_side, job.data.long_side)),
         labels=torch.cat(splits.train.labels),
         test=test,
         files=RUN["detection"],
@@ -110,12 +110,6 @@ def _detail(tested: Tested, truth: coco.Coco) -> dict[str, Any]:
         "precision": scores.precision,
         "errors": asdict(breakdown(truth, tested.answers.results)),
     }
-
-
-def largest_input(data: DetectionData) -> tuple[int, int]:
-    """Height and width of the largest image in landscape format: its cost is the experiment's."""
-    height, width = (-(-side // STRIDE) * STRIDE for side in (data.short_side, data.long_side))
-    return height, width
 
 
 # The task

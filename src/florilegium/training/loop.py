@@ -73,7 +73,8 @@ def fit(
     learner = Learner(network, recipe, task.objective, device, task.memory_format)
     with stop_requests() as stop:
         progress, resumed = Progress.restore(state, learner)
-        resumed_from = steps_done(progress, task) if resumed else None
+        steps_done = sum(len(task.batches(epoch)) for epoch in range(len(progress.history))) + progress.step
+        resumed_from = steps_done if resumed else None
         keeper = Keeper(state, learner, progress, stop)
         if recipe.restarts and progress.good is None:
             progress.mark_good(learner)
@@ -94,11 +95,6 @@ def fit(
         if learner.swa and progress.diverged_epoch is None:
             finish_average(learner, task, progress, seed)
     return outcome(progress, task, learner, resumed_from)
-
-
-def steps_done(progress: Progress, task: Task) -> int:
-    """Optimiser steps of the whole run so far."""
-    return sum(len(task.batches(epoch)) for epoch in range(len(progress.history))) + progress.step
 
 
 def check_validation(recipe: TrainingRecipe, task: Task) -> None:

@@ -185,7 +185,7 @@ class Training:
     task: Task
     input: InputConfig
     sides: tuple[int, int]
-    """Height and width of an image for the cost of a forward pass."""
+    """Height and width of an image for the cost of a forward pass: the largest in landscape format."""
     labels: Tensor
     """Of all that is trained on, (N,)."""
     test: Callable[[Outcome, Path], Result]
