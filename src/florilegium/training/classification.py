@@ -109,7 +109,6 @@ def task_of(splits: Splits, recipe: Recipe, config: InputConfig | None, seed: in
     return Task(
         objective=CrossEntropy(recipe, config),
         feed=Feed(place(splits.train, device), device).batch,
-        count=count,
         batches=partial(batches, count=count, recipe=recipe, seed=seed),
         validate=None if splits.val is None else _validation(splits.val, recipe, config, device),
         judged=("val_loss", "val_top1"),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import sigmoid_focal_loss
 
-from florilegium.config.data import STRIDE, DetectionData
+from florilegium.config.data import DetectionData
 from florilegium.config.metrics import COCO_METRICS
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.files import write_json, write_text
@@ -20,6 +20,7 @@ from florilegium.core.outputs import RUN
 from florilegium.data import boxed
 from florilegium.data.augment import InputConfig
 from florilegium.data.boxed import BoxedBatch, BoxedImages, BoxedSplits
+from florilegium.data.decode import padded
 from florilegium.evaluation import coco
 from florilegium.evaluation.detection import Answers, detect, suppression
 from florilegium.evaluation.detection_errors import breakdown
@@ -80,7 +81,7 @@ def training_of(
         learner=network,
         task=task_of(splits, val_truth, recipe, config, anchors, seed, job.device),
         input=config,
-        sides=tuple(-(-side // STRIDE) * STRIDE for side in (job.data.short_side, job.data.long_side)),
+        sides=(padded(job.data.short_side, "least"), padded(job.data.long_side, "least")),
         labels=torch.cat(splits.train.labels),
         test=test,
         files=RUN["detection"],
@@ -129,17 +130,15 @@ def task_of(
     Raises:
         UserError: the processes of this training cannot share its micro-batches.
     """
-    count = len(splits.train)
-    parallel.check_shares(min(count, recipe.batch_size // recipe.accumulate))
+    parallel.check_shares(min(len(splits.train), recipe.batch_size // recipe.accumulate))
     objective = Detection(recipe, config, anchors)
     answer = answerer(objective, splits.category_ids, device)
-    known = splits.val is not None and truth is not None
+    val = splits.val
     return Task(
         objective=objective,
         feed=partial(boxed.gather, boxed.place(splits.train, device), device=device),
-        count=count,
         batches=batches_of(splits.train, recipe, seed),
-        validate=partial(validate, answer, splits.val, truth, recipe.precision) if known else None,
+        validate=partial(validate, answer, val, truth, recipe.precision) if val and truth else None,
         judged=("val_loss", *(f"val_{name}" for name in COCO_METRICS)),
         logged=("val_loss", "val_AP", "val_AP50"),
         score="val_AP",

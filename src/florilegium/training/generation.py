@@ -73,18 +73,15 @@ def check_classes(splits: Splits) -> None:
 def task_of(
     network: nn.Module, splits: Splits, recipe: GenerationRecipe, config: InputConfig, seed: int, device: torch.device
 ) -> Task:
-    """Learn to make `splits.train`; a diffusion is watched on the noise that it sees in `splits.val`."""
+    """The task of learning to make `splits.train`. A diffusion predicts the noise in `splits.val` for its validation."""
     diffusion = isinstance(network, ConditionalUnet)
     objective: Any = (NoiseError if diffusion else Duel)(network, recipe, config)
-    watched = splits.val if diffusion else None
+    val = splits.val if diffusion else None
     return Task(
         objective=objective,
         feed=Feed(place(splits.train, device), device).batch,
-        count=len(splits.train),
         batches=partial(batches, count=len(splits.train), recipe=recipe, seed=seed),
-        validate=None
-        if watched is None
-        else lambda net: {"val_loss": noise_error(net, watched, recipe, config, device)},
+        validate=None if val is None else lambda net: {"val_loss": noise_error(net, val, recipe, config, device)},
         judged=("val_loss",) if diffusion else (),
         score="val_loss",
     )
@@ -95,7 +92,7 @@ def task_of(
 
 @dataclass(frozen=True)
 class Round:
-    """Real images (B, 3, S, S) with their classes (B,); noise (B, latent) and wanted classes (B,) of generated ones."""
+    """Real images (B, 3, S, S), their classes (B,); the noise (B, latent) and classes (B,) of images to generate."""
 
     images: Tensor
     labels: Tensor

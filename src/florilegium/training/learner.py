@@ -1,7 +1,5 @@
-"""One optimiser step and the state that it changes: weights, optimiser, loss scale and averaged weights.
-
-The learner alone decides how many images go through a forward pass at once, since a device's memory limits it.
-"""
+"""One optimiser step and the state that it changes: weights, optimiser, loss scale, averaged weights, and the number
+of images in a forward pass, which the memory of a device limits."""
 
 import math
 from collections.abc import Iterator

@@ -32,7 +32,7 @@ LEAST_FALL = 0.01  # of the loss; a smaller fall counts as noise
 def range_test(
     network: nn.Module, task: Task, recipe: TrainingRecipe, *, seed: int, device: torch.device
 ) -> pd.DataFrame:
-    """Train `network` for at most `recipe.finder_steps` steps on batches in their usual order; it is of no use then.
+    """Train `network` for at most `recipe.finder_steps` steps on batches in their usual order, which ruins it.
 
     Returns:
         A row a step: `step, lr, loss, smoothed`; the last one may be of a loss that blew up.

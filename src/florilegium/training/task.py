@@ -37,8 +37,6 @@ class Task:
     objective: Objective
     feed: Callable[[Tensor], Any]
     """From indices, int64 (B,) on the host, to a batch on the device."""
-    count: int
-    """Training images."""
     batches: Callable[[int], Sequence[Tensor]]
     """From an epoch, counted from 0, to the indices of each of its steps."""
     validate: Callable[[nn.Module], Row] | None
