@@ -73,7 +73,7 @@ def check_classes(splits: Splits) -> None:
 def task_of(
     network: nn.Module, splits: Splits, recipe: GenerationRecipe, config: InputConfig, seed: int, device: torch.device
 ) -> Task:
-    """The task of learning to make `splits.train`. A diffusion predicts the noise in `splits.val` for its validation."""
+    """The task of learning to make `splits.train`; a diffusion is validated by its error of noise in `splits.val`."""
     diffusion = isinstance(network, ConditionalUnet)
     objective: Any = (NoiseError if diffusion else Duel)(network, recipe, config)
     val = splits.val if diffusion else None
