@@ -218,6 +218,13 @@ def test_event_files_hold_the_history_once(world):
     assert found[(3, "top1/val")] == pytest.approx(history["val_top1"][2], rel=1e-6)
 
 
+def test_trackers_name_a_run_by_preset_study_experiment_arm_and_seed(world, monkeypatch):
+    names = []
+    monkeypatch.setattr(run, "trackers_of", lambda name, *_: names.append(name))
+    call(out="results/demo/study/net/corrected", seeds=(3,))
+    assert names == ["demo/study/net/corrected/seed3"]
+
+
 def test_a_device_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="device: torch finds no 'cuda' on this machine; set device to auto or cpu"):
