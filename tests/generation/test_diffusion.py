@@ -13,7 +13,7 @@ from florilegium.core.errors import UserError
 from florilegium.generation.diffusion import denoise
 from florilegium.models.checks import check_samples
 from florilegium.plan.project import load_plan
-from tests.training.test_generator import UNET, network, recipe
+from tests.training.test_generation import UNET, network, recipe
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHAPE = (2, 3, 8, 8)

@@ -18,7 +18,7 @@ from florilegium.generation.judging import copies, nearest
 from florilegium.generation.sampling import sample
 from florilegium.generation.sheets import grid, save_animation
 from tests.helpers.training import splits
-from tests.training.test_generator import ACGAN, CPU, UNET, network, recipe
+from tests.training.test_generation import ACGAN, CPU, UNET, network, recipe
 
 
 def drawn(model=UNET, seed: int = 0, shown: int = 2, **keys):

@@ -15,7 +15,7 @@ from florilegium.audit.hashing import hashes_of, thumbnails
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
 from tests.helpers.colours import CLASSES, STORED, make_run, picture
-from tests.training.test_generator import ACGAN
+from tests.training.test_generation import ACGAN
 
 FOLDER = Path("results/demo/colours/gan/corrected")
 SAMPLES = FOLDER / "seed0" / "samples" / "plain"

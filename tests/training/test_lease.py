@@ -20,10 +20,10 @@ from florilegium.training.machine import hold, leased
 WORKER = """
 import sys, time
 from pathlib import Path
-from florilegium.training import machine as lease
+from florilegium.training import machine
 
-lease.POLL = 0.02
-with lease.hold(("0", "1"), int(sys.argv[2]), Path(sys.argv[1])) as taken:
+machine.POLL = 0.02
+with machine.hold(("0", "1"), int(sys.argv[2]), Path(sys.argv[1])) as taken:
     print("took", *taken, time.time(), flush=True)
     time.sleep(float(sys.argv[3]))
     print("left", *taken, time.time(), flush=True)

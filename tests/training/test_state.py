@@ -207,7 +207,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from florilegium.training import loop, state as progress
+from florilegium.training import loop, state
 from tests.helpers.training import train
 
 def hanging(seed, epoch, step, seed_step=loop.seed_step):
@@ -217,7 +217,7 @@ def hanging(seed, epoch, step, seed_step=loop.seed_step):
     seed_step(seed, epoch, step)
 
 loop.seed_step = hanging
-progress.SAVE_EVERY = 0.0
+state.SAVE_EVERY = 0.0
 train(Path(sys.argv[2]), ema=0.9)
 """
 

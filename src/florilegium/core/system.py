@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,6 +57,13 @@ def bar(items: Iterable[T], label: str, unit: str = "it", total: int | None = No
     """Iterate with a progress bar if standard error is a terminal; `total` is the length of `items` without a `len`."""
     total = len(items) if isinstance(items, Sized) else total
     yield from tqdm(items, desc=label, unit=unit, total=total, leave=False, disable=not sys.stderr.isatty())
+
+
+def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Rows as lines of text whose columns stand below each other; floats with four digits."""
+    cells = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def say(line: str) -> None:

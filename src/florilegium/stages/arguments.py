@@ -15,8 +15,8 @@ from florilegium.config.recipes import Recipe, TrainingRecipe
 from florilegium.data.load import Splits, load_splits
 from florilegium.stages.stage import stage, stage_parser
 from florilegium.training import parallel
-from florilegium.training.job import Job
 from florilegium.training.machine import configure, device_name, leased, pick_device, pick_precision
+from florilegium.training.run import Job
 
 # The device
 
