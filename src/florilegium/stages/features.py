@@ -18,7 +18,6 @@ from florilegium.data.load import Splits, parts_of, write_features
 from florilegium.models import registry
 from florilegium.stages.arguments import run_before_training
 from florilegium.training.classification import digest_of, extract, initialise_classifier
-from florilegium.training.job import Job, initialise_classifier
 from florilegium.training.run import Job
 
 

@@ -17,7 +17,6 @@ from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages.arguments import run_before_training
 from florilegium.training.classification import initialise_classifier, task_of
-from florilegium.training.job import Job, initialise_classifier
 from florilegium.training.lr_finder import range_test, suggest
 from florilegium.training.run import Job
 
