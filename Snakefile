@@ -13,7 +13,7 @@ from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import save_code_cache
-from florilegium.core.receipts import forget
+from florilegium.core.receipts import discard_kept
 from florilegium.config.base import retyped
 from florilegium.models import registry
 from florilegium.models.catalogue import read_catalogue
@@ -56,7 +56,7 @@ onstart:
 
 
 onsuccess:
-    forget(Path("state") / plan.settings.preset, Path(RESULTS))
+    discard_kept(Path("state") / plan.settings.preset, Path(RESULTS))
 
 
 wildcard_constraints:

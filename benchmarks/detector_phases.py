@@ -14,7 +14,7 @@ from torch import nn
 from florilegium.data import boxed
 from florilegium.data.boxed import BoxedStore
 from florilegium.evaluation.classification import autocast
-from florilegium.evaluation.coco import coco_figures
+from florilegium.evaluation.coco import score_results
 from florilegium.evaluation.detection import suppress, suppression
 from florilegium.models import registry
 from florilegium.training.detection import answerer
@@ -46,7 +46,7 @@ def evaluation(ours: Ours, published: Published | None, rates: Mapping[str, floa
     """Seconds a thousand images, detection and COCO's figures together, and the share in an epoch's time."""
     network, device, photos = ours.learner.network, ours.device, ours.photos
     ids = tuple(category["id"] for category in photos.truth["categories"])
-    answer = answerer(ours.learner.objective, registry.own_input(ours.model), ours.recipe, ids, device)
+    answer = answerer(ours.learner.objective, ids, device)
     index = torch.arange(min(2, len(photos.scenes)))
 
     def forward() -> Any:
@@ -56,7 +56,7 @@ def evaluation(ours: Ours, published: Published | None, rates: Mapping[str, floa
     enliven(network.class_head.answer, forward, len(index))
 
     def score() -> None:
-        coco_figures(photos.truth, answer(network, ours.scenes).results)
+        score_results(photos.truth, answer(network, ours.scenes).results)
 
     score()  # kernels are chosen for every shape
     found = _evaluated("ours", seconds(score, device) / len(photos.scenes), rates, ours.recipe.batch_size)

@@ -18,7 +18,7 @@ from measure import interleave, summarise
 from florilegium.config.data import Model, Sampling
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.files import write_json
-from florilegium.generation.sampling import make, steps_of
+from florilegium.generation.sampling import sample, steps_of
 from florilegium.models import registry
 from florilegium.models.generators import own_input
 from florilegium.plan.project import load_plan
@@ -79,9 +79,10 @@ def sampler(
     waits for the device."""
 
     def block() -> float:
-        made = make(
-            network, recipe, sampling, n_classes=CLASSES, size=own_input(model)[0].size, shown=0, seed=0, device=device
-        )
+        made = sample(
+            network, recipe, sampling, n_classes=CLASSES, size=own_input(model)[0].size, shown=0, seed=0,
+            device=device,
+        )  # fmt: skip
         return len(made.pixels) / made.seconds
 
     return block

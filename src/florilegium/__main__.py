@@ -1,4 +1,4 @@
-"""`python -m florilegium COMMAND`: tools to use by hand, outside the workflow."""
+"""`python -m florilegium COMMAND`: commands for use by hand, outside the workflow."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ def command_line() -> int:
     """Parse the command line and run its command; the exit code."""
     parser = argparse.ArgumentParser(prog="florilegium", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    # Only the named command is imported: an audit need not wait for the imports of predictions.
+    # Only the named command is imported, so that an audit does not wait for the imports of predictions.
     modules = [COMMANDS[name] for name in sys.argv[1:2] if name in COMMANDS]
     for module in modules or dict.fromkeys(COMMANDS.values()):
         import_module(f"florilegium.commands.{module}").add_parser(subparsers)

@@ -13,9 +13,9 @@ from PIL import Image
 from florilegium.commands import evaluate, predict, submit
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
+from florilegium.data import boxed
 from florilegium.data.boxed import BoxedImages, BoxedSplits
 from florilegium.stages import train_detector as stage
-from florilegium.training import detector as room
 from tests.helpers.boxed import CATEGORY_IDS, TINY, scenes, truth
 
 
@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         data = BoxedSplits(part, part, part, ("red", "blue"), CATEGORY_IDS)
         patch.setattr(stage, "load_boxed", lambda *_, **__: data)
-        patch.setattr(room, "coco_ground_truth", lambda *_: truth(part))
+        patch.setattr(boxed, "coco_ground_truth", lambda *_: truth(part))
         patch.setattr(sys, "argv", ["train_detector", *arguments])
         stage.main()
     return folder / "arm" / "seed0" / "checkpoint.safetensors"

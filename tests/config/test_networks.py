@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from florilegium.config.data import Model
-from florilegium.config.networks import called, is_same, own_size
+from florilegium.config.networks import is_same, own_size, title_of
 
 
 def model(name: str, **arguments: Any) -> Model:
@@ -63,25 +63,19 @@ CASES = [
 
 @pytest.mark.parametrize(("ours", "published", "name", "said"), CASES)
 def test_names_are_true(ours: Model, published: Model, name: str, said: str) -> None:
-    assert called(ours, published, name) == said
+    assert title_of(ours, published, name) == said
     assert is_same(ours, published) == (said == name)
 
 
 def test_without_a_study_to_compare_with_a_name_is_taken_as_it_is() -> None:
-    assert called(RESNET, None, "my network") == "my network"
+    assert title_of(RESNET, None, "my network") == "my network"
 
 
 @pytest.mark.parametrize(
     ("of", "size"),
-    [
-        (VIT, 224),
-        (model("deit_base_distilled_patch16_384.fb_in1k"), 384),
-        (model("deit_base_distilled_patch16_384", img_size=32), 32),
-        (model("norm_vit_l16"), 224),
-        (RESNET, 224),
-        (model("cifar_resnet18"), None),
-        (model("acgan", image_size=16), 16),
-    ],
-)
+    [(VIT, 224), (model("deit_base_distilled_patch16_384.fb_in1k"), 384),
+     (model("deit_base_distilled_patch16_384", img_size=32), 32),
+     (model("norm_vit_l16"), 224), (RESNET, 224), (model("cifar_resnet18"), None), (model("acgan", image_size=16), 16)],
+)  # fmt: skip
 def test_sizes_that_networks_take_by_themselves(of: Model, size: int | None) -> None:
     assert own_size(of) == size

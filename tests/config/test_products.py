@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from florilegium.config.experiment import Experiment
 from florilegium.core.errors import UserError
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
@@ -41,6 +42,14 @@ experiments:
 """
 
 
+def with_attention(plan: Plan) -> dict[str, Experiment]:
+    return {e.key: e for e in plan.experiments if e.attention}
+
+
+def with_attribution(plan: Plan) -> dict[str, Experiment]:
+    return {e.key: e for e in plan.experiments if e.attribution}
+
+
 @pytest.fixture
 def make(tmp_path: Path):
     """A function that writes a small project and loads its plan."""
@@ -74,7 +83,7 @@ def attributed(make):
 
 
 def test_attention_is_recorded_where_a_study_asks_for_it(make):
-    seen = make().with_attention()
+    seen = with_attention(make())
     assert list(seen) == ["bloom/seen/corrected", "bloom/seen/closer"]
     first, second = (e.attention for e in seen.values())
     assert (first.blocks, first.head, first.images, first.shown) == ((0, 3, 6, 9), 1, 100, 4)
@@ -84,16 +93,16 @@ def test_attention_is_recorded_where_a_study_asks_for_it(make):
 @pytest.mark.parametrize("several", ["all: {}", "experiments: {{'[ps]*': {}}}"])
 def test_attention_that_a_preset_changes_for_several_is_asked_of_none(make, several: str):
     plan = make(preset=several.format("{attention: {blocks: [0, 1]}}"))
-    assert [e.attention.blocks for e in plan.with_attention().values()] == [(0, 1)] * 2
+    assert [e.attention.blocks for e in with_attention(plan).values()] == [(0, 1)] * 2
     assert plan.find("bloom", "plain", "corrected").attention is None
 
 
 @pytest.mark.parametrize("asked", ["{}", "{shown: 2}"])
 def test_a_preset_or_a_person_can_ask_for_attention(make, asked: str):
     change = f"{{bloom/plain: {{attention: {asked}}}}}"
-    assert "bloom/plain/corrected" in make(f"experiments: {change}").with_attention()
+    assert "bloom/plain/corrected" in with_attention(make(f"experiments: {change}"))
     preset = f"experiments: {{plain: {{attention: {asked}}}}}"
-    assert "bloom/plain/corrected" in make(preset=preset).with_attention()
+    assert "bloom/plain/corrected" in with_attention(make(preset=preset))
 
 
 def test_a_training_does_not_depend_on_attention(make):
@@ -136,16 +145,16 @@ def test_mistakes_in_attention_are_named_in_a_sentence(make, change: str, senten
 
 def test_an_arm_asks_for_attribution_alone(attributed):
     plan = attributed()
-    assert list(plan.with_attribution()) == ["bloom/plain/seen"]
+    assert list(with_attribution(plan)) == ["bloom/plain/seen"]
     assert plan.find("bloom", "plain", "seen").spec() == plan.find("bloom", "plain", "corrected").spec()
     entries = {entry["arm"]: entry["attribution"] for entry in plan.description("bloom")["entries"]}
     assert entries["corrected"] is None and entries["seen"]["images"] == 64
 
 
 def test_a_preset_sets_the_size_of_attribution_and_a_person_asks_for_more(attributed):
-    (found,) = attributed(preset="{all: {attribution: {shown: 2}}}").with_attribution().values()
+    (found,) = with_attribution(attributed(preset="{all: {attribution: {shown: 2}}}")).values()
     assert (found.attribution.shown, found.attribution.images, found.attribution.figures) == (2, 64, 2)
-    every = attributed("{names: [3, a/b.png]}").with_attribution().values()
+    every = with_attribution(attributed("{names: [3, a/b.png]}")).values()
     assert [e.attribution.figures for e in every] == [2, 2]
 
 

@@ -1,7 +1,7 @@
 """What a program reaches by name, construct by construct.
 
-In each case `stage:main` is hashed. Wherever `USED` stands, another constant must change the hash; where `IDLE` stands
-it must not.
+In each case `stage:main` is hashed. Another constant in place of `USED` must change the hash; in place of `IDLE` it
+must not.
 """
 
 import re
@@ -162,7 +162,7 @@ CASES = {
     },
     "implementations of a generic function": {
         "stage": "from functools import singledispatch\n@singledispatch\ndef main(x): return USED\n"
-        "@main.register\ndef _(x: int): return USED\ndef other(): return IDLE"
+        "@main.register\ndef _(x: int): return USED\ndef other(): return IDLE",
     },
     "effects of a module that is imported for them": {
         "stage": "import pkg.b\ndef main(): return 1",
@@ -261,7 +261,7 @@ CASES = {
         "a": "def f(): return globals()['x']\ndef g(): return eval('y')\nx = USED\ny = USED",
         "b": "import sys\ndef h(): return vars(sys.modules[__name__])\nx = USED",
     },
-}
+}  # fmt: skip
 
 
 def written(folder: Path, files: dict[str, str]) -> Code:

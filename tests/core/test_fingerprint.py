@@ -151,8 +151,8 @@ def test_the_cache_forgets_what_is_no_longer_there(package):
 
 
 def test_packages_that_are_used_have_versions(package):
-    deep = "import json\nimport numpy\nconstant = 1\nimport torch\n"
-    deep += "def draw():\n    from PIL import Image\ndef count():\n    numpy.sum\n"
+    deep = "import json\nimport numpy\nconstant = 1\nimport torch\n\n\n"
+    deep += "def draw():\n    from PIL import Image\n\n\ndef count():\n    numpy.sum\n"
     package(deep=deep, other="import scipy\n\nscipy.show_config()\n")
     assert fingerprint.package_versions("florilegium.stage") == {}
     numpy, pillow, scipy = ({name: version(name)} for name in ("numpy", "pillow", "scipy"))

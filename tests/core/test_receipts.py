@@ -67,8 +67,8 @@ def test_without_links_they_are_copied(run, monkeypatch):
 def test_only_what_is_in_its_place_is_forgotten(run):
     results, state = run
     (results / "receipt.json").unlink()
-    receipts.forget(Path("state"), Path("results"))
+    receipts.discard_kept(Path("state"), Path("results"))
     assert receipts.take_over(results, state, "print")
-    receipts.forget(Path("state"), Path("results"))
+    receipts.discard_kept(Path("state"), Path("results"))
     assert not list(Path("state").rglob("*.done"))
-    receipts.forget(Path("nowhere"), Path("results"))
+    receipts.discard_kept(Path("nowhere"), Path("results"))

@@ -40,7 +40,7 @@ def commands(demo: Path) -> dict[str, list[list[str]]]:
 
 
 def roots(module: str, arguments: list[str], demo: Path) -> Iterator[str]:
-    """The stage, and the module of its network: the one that it makes, or the one whose checkpoint it reads."""
+    """The stage, and the definitions of its network: the one that it makes, or the one whose checkpoint it reads."""
     yield module
     given = dict(pairwise(arguments))
     spec = json.loads(given["--spec"]) if given["--spec"].startswith("{") else {}
@@ -48,7 +48,7 @@ def roots(module: str, arguments: list[str], demo: Path) -> Iterator[str]:
     if checkpoint:
         spec = json.loads((demo / checkpoint).with_name("receipt.json").read_text())["spec"]
     if "model" in spec:
-        yield from registry.modules(spec["model"]["name"])
+        yield from registry.code_roots(spec["model"]["name"])
 
 
 def record(module: str, arguments: list[str], demo: Path, folder: Path) -> list[tuple[str, int, str]]:

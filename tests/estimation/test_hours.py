@@ -10,7 +10,7 @@ import pytest
 from florilegium.config.study import Card
 from florilegium.estimation.hours import RANGES, row, seconds
 from florilegium.estimation.kernels import build, kernels_of
-from florilegium.estimation.passes import ANSWERED, passes_of
+from florilegium.estimation.passes import DETECTION_SECONDS, passes_of
 from florilegium.evaluation import cost
 from florilegium.stages import estimate as stage
 from tests.estimation.test_passes import PROJECT, entry
@@ -35,7 +35,7 @@ def test_the_hours_of_a_detector_are_its_batches_times_what_one_takes():
     made = row(found, CARD)
     assert made["training_hours"] == pytest.approx(3 * 50 * 1000 * step / 3600, abs=1e-4)
     judged = 50 * 25 + 2 * 50
-    assert made["tests_hours"] == pytest.approx(3 * judged * (answer + 8 * ANSWERED) / 3600, abs=1e-4)
+    assert made["tests_hours"] == pytest.approx(3 * judged * (answer + 8 * DETECTION_SECONDS) / 3600, abs=1e-4)
     assert made["gpu_hours"] == pytest.approx(made["training_hours"] + made["tests_hours"], abs=2e-4)
     low, high = RANGES["detector"]
     assert made["gpu_hours_low"] == pytest.approx(made["gpu_hours"] * low, abs=1e-3)

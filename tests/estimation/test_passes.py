@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from florilegium.core.errors import UserError
-from florilegium.estimation.passes import ANSWERED, DRAWN, Passes, passes_of
-from florilegium.plan.plan import estimated, uncounted
+from florilegium.estimation.passes import DETECTION_SECONDS, SAMPLING_SECONDS, Passes, passes_of
 from florilegium.plan.project import load_plan
+from florilegium.plan.specs import estimated, uncounted
 
 PROJECT = Path(__file__).parents[2]
 VIT = {"name": "vit_tiny_patch16_224", "arguments": {"img_size": 32, "depth": 2}}
@@ -108,7 +108,7 @@ def test_a_detector_sees_padded_photographs_in_batches_of_one_shape():
     ]
     trained, validated, _ = passes_of(found)
     assert (trained.network.height, trained.network.width) == (608, 832)  # 608 x 811, to multiples of 32
-    assert (trained.host, validated.host) == (0, ANSWERED)
+    assert (trained.host, validated.host) == (0, DETECTION_SECONDS)
     doubled = passes_of(found | {"data": data | {"padding": "doubled"}})[0].network
     assert (doubled.height, doubled.width) == (640, 832)
     tall = passes_of(found | {"sides": [1000, 400]})[0].network
@@ -132,7 +132,7 @@ def test_a_set_of_samples_takes_every_step_for_every_image_twice_with_guidance()
     assert (guided.batches, guided.batch) == (20 * 500, 2 * 250)  # 5,000 images in 20 batches
     assert (fast.batches, fast.batch) == (20 * 50, 2 * 250)
     assert (free.batches, free.batch) == (500, 50)
-    assert guided.images * guided.host == pytest.approx(5000 * DRAWN)
+    assert guided.images * guided.host == pytest.approx(5000 * SAMPLING_SECONDS)
     assert {p.precision for p in (guided, fast, free)} == {"fp32"}
     assert [p.images for p in of(found, "judging")] == [79 * 64, 79 * 64, 50]
     assert [(p.batches, p.batch) for p in of(found, "tests")] == [(10 * 2, 50), (4, 50)]

@@ -1,13 +1,10 @@
 """COCO's figures, precision-recall curves and kinds of errors, on cases small enough to count by hand."""
 
-import random
-
-import numpy as np
 import pytest
 
 from florilegium.config.metrics import COCO_METRICS
-from florilegium.evaluation.coco import accumulated, coco_figures
-from florilegium.evaluation.detection_errors import FREE, _images, breakdown, judge
+from florilegium.evaluation.coco import score_results
+from florilegium.evaluation.detection_errors import breakdown, judge
 
 CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}, {"id": 9, "name": "bird"}]
 
@@ -33,7 +30,7 @@ ONE = (1, 3, 10, 10, 100, 100)
 
 def test_a_perfect_detector(capfd):
     """Two large cats and a small dog, all found exactly: ones, and nothing for objects of middle size."""
-    figures = coco_figures(
+    figures = score_results(
         truth(ONE, (2, 3, 0, 0, 200, 200), (2, 7, 300, 200, 20, 20)),
         found((*ONE, 0.9), (2, 3, 0, 0, 200, 200, 0.8), (2, 7, 300, 200, 20, 20, 0.7)),
     )
@@ -47,7 +44,7 @@ def test_a_perfect_detector(capfd):
 
 def test_a_box_that_is_off_counts_up_to_its_overlap():
     """Shifted by 20 of 100 pixels: IoU 80 / 120 = 0.667 counts at 0.5, 0.55, 0.6 and 0.65 of ten."""
-    figures = coco_figures(truth(ONE), found((1, 3, 30, 10, 100, 100, 0.9)))
+    figures = score_results(truth(ONE), found((1, 3, 30, 10, 100, 100, 0.9)))
     assert figures.overall["AP"] == pytest.approx(0.4)
     assert figures.overall["AP50"] == pytest.approx(1.0)
     assert figures.overall["AP75"] == 0.0
@@ -56,14 +53,14 @@ def test_a_box_that_is_off_counts_up_to_its_overlap():
 
 def test_a_likelier_mistake_lowers_precision_at_every_recall():
     """One right of two, the wrong one first: precision 1/2 at all recalls."""
-    figures = coco_figures(truth(ONE), found((1, 3, 250, 150, 100, 100, 0.9), (*ONE, 0.5)))
+    figures = score_results(truth(ONE), found((1, 3, 250, 150, 100, 100, 0.9), (*ONE, 0.5)))
     assert figures.overall["AP50"] == pytest.approx(0.5)
     assert figures.precision["cat"] == pytest.approx([0.5] * 101)
 
 
 def test_half_of_the_objects_found_is_half_of_the_curve():
     """One of two found: precision 1 up to recall 0.5, which are 51 of 101 places."""
-    figures = coco_figures(truth(ONE, (2, 3, 10, 10, 100, 100)), found((*ONE, 0.9)))
+    figures = score_results(truth(ONE, (2, 3, 10, 10, 100, 100)), found((*ONE, 0.9)))
     assert figures.overall["AP50"] == pytest.approx(51 / 101)
     assert figures.overall["AR100"] == pytest.approx(0.5)
 
@@ -71,26 +68,26 @@ def test_half_of_the_objects_found_is_half_of_the_curve():
 def test_recall_is_limited_by_the_number_of_detections():
     """Three objects in one image; the likeliest alone is one third."""
     objects = [(1, 3, 120 * n, 10, 100, 100) for n in range(3)]
-    figures = coco_figures(truth(*objects), found(*((*o, 0.9 - 0.1 * n) for n, o in enumerate(objects))))
+    figures = score_results(truth(*objects), found(*((*o, 0.9 - 0.1 * n) for n, o in enumerate(objects))))
     assert figures.overall["AR1"] == pytest.approx(1 / 3)
     assert figures.overall["AR10"] == pytest.approx(1.0)
 
 
 def test_without_detections_there_are_zeros_and_no_crash():
-    figures = coco_figures(truth(ONE), [])
+    figures = score_results(truth(ONE), [])
     assert figures.overall == dict.fromkeys(COCO_METRICS, 0.0) | dict.fromkeys(("APs", "APm", "ARs", "ARm"))
     assert figures.by_class["cat"] == {"AP": 0.0, "AP50": 0.0}
     assert figures.precision == {"cat": [0.0] * 101}
 
 
 def test_without_objects_there_is_nothing_to_say():
-    assert set(coco_figures(truth(), found((*ONE, 0.9))).overall.values()) == {None}
-    assert set(coco_figures(truth(), []).overall.values()) == {None}
+    assert set(score_results(truth(), found((*ONE, 0.9))).overall.values()) == {None}
+    assert set(score_results(truth(), []).overall.values()) == {None}
 
 
 def test_crowds_do_not_count():
     crowd = (1, 3, 200, 100, 100, 100, {"iscrowd": 1})
-    figures = coco_figures(truth(ONE, crowd), found((*ONE, 0.5), (1, 3, 200, 100, 100, 100, 0.9)))
+    figures = score_results(truth(ONE, crowd), found((*ONE, 0.5), (1, 3, 200, 100, 100, 100, 0.9)))
     assert figures.overall["AP"] == pytest.approx(1.0)
 
 
@@ -116,7 +113,9 @@ def test_every_kind_of_error_once():
         (2, 9, 200, 180, 100, 100, 0.85),
     )
     result = breakdown(objects, detections)
-    assert result.counts == {"correct": 2, "class": 1, "box": 1, "duplicate": 1, "background": 1, "missed": 1}
+    assert result.counts == {
+        "correct": 2, "class": 1, "box": 1, "duplicate": 1, "background": 1, "missed": 1
+    }  # fmt: skip
     cat, dog, bird, nothing = range(4)
     assert result.confusion[cat] == [1, 0, 0, 1]
     assert result.confusion[dog] == [1, 0, 0, 0]
@@ -161,6 +160,13 @@ def test_without_a_correct_detection_all_objects_are_missed(detections: list):
 
 def test_counts_agree_with_coco_on_many_random_boxes():
     """At every IoU of 0.5 the last recall of COCO is the number of correct detections, all counting."""
+    import random
+
+    import numpy as np
+
+    from florilegium.evaluation.coco import accumulated
+    from florilegium.evaluation.detection_errors import FREE, _images
+
     draw = random.Random(0)
 
     def box() -> tuple:
@@ -191,10 +197,8 @@ def test_single_images_tell_what_the_counts_sum_up():
     )
     images = judge(objects, detections, 0.5)
     assert {number: [kind for _, kind in image.detections] for number, image in images.items()} == {
-        1: ["correct"],
-        2: ["box"],
-        3: [],
-    }
+        1: ["correct"], 2: ["box"], 3: []
+    }  # fmt: skip
     assert [missed for _, missed in images[2].objects] == [False, True]
     assert {number: image.n_missed for number, image in images.items()} == {1: 0, 2: 1, 3: 0}
     assert images[1].detections[0][0]["score"] == 0.9

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from florilegium.data.boxed import flip, gather, normalise
-from florilegium.evaluation.coco import coco_figures
+from florilegium.evaluation.coco import score_results
 from florilegium.evaluation.detection import Suppression, by_bucket, detect, suppress
 from florilegium.models.retinanet import clip, decode, encode
 from tests.helpers.boxed import CATEGORY_IDS, CONFIG, CPU, detector, scenes, truth
@@ -232,7 +232,7 @@ def test_what_is_found_is_told_in_original_pixels_and_in_the_order_of_a_submissi
     for number in range(7):
         part.pixels[part.bucket[number]][part.row[number], 0, 0, 0] = number
     answers = detect(Knowing(part), part, CONFIG, Suppression(), category_ids=CATEGORY_IDS, device=CPU)
-    figures = coco_figures(truth(part), answers.results)
+    figures = score_results(truth(part), answers.results)
     assert figures.overall["AP"] == pytest.approx(1.0)
     order = [(line["image_id"], -line["score"]) for line in answers.results]
     assert order == sorted(order)

@@ -131,21 +131,26 @@ def test_rollout_of_two_blocks_by_hand():
     torch.testing.assert_close(without_class_token[:, 0], roll.flow.mean(1))
 
 
-VIT, NO_CLASS, MEAN = "vit_tiny_patch16_224", {"class_token": False}, {"global_pool": "avg"}
 READ = {
-    "class": ({}, VIT, [0]),
-    "class and registers": ({"reg_tokens": 3}, VIT, [0]),
-    "registers": (NO_CLASS | MEAN | {"reg_tokens": 3}, VIT, range(3, 19)),
-    "one register": (NO_CLASS | MEAN | {"reg_tokens": 1}, VIT, range(1, 17)),
-    "neither": (NO_CLASS | MEAN, VIT, range(16)),
-    "class, not read": (MEAN | {"reg_tokens": 2}, VIT, range(3, 19)),
-    "all pooled": (MEAN | {"reg_tokens": 2, "pool_include_prefix": True}, VIT, range(19)),
-    "registers by attention": (NO_CLASS | {"reg_tokens": 2, "global_pool": "map"}, VIT, range(2, 18)),
+    "class": ({}, "vit_tiny_patch16_224", [0]),
+    "class and registers": ({"reg_tokens": 3}, "vit_tiny_patch16_224", [0]),
+    "registers": ({"class_token": False, "reg_tokens": 3, "global_pool": "avg"}, "vit_tiny_patch16_224", range(3, 19)),
+    "one register": (
+        {"class_token": False, "reg_tokens": 1, "global_pool": "avg"}, "vit_tiny_patch16_224", range(1, 17)
+    ),
+    "neither": ({"class_token": False, "global_pool": "avg"}, "vit_tiny_patch16_224", range(16)),
+    "class, not read": ({"reg_tokens": 2, "global_pool": "avg"}, "vit_tiny_patch16_224", range(3, 19)),
+    "all pooled": (
+        {"reg_tokens": 2, "global_pool": "avg", "pool_include_prefix": True}, "vit_tiny_patch16_224", range(19)
+    ),
+    "registers by attention": (
+        {"class_token": False, "reg_tokens": 2, "global_pool": "map"}, "vit_tiny_patch16_224", range(2, 18)
+    ),
     "published with both": ({}, "vit_small_patch14_reg4_dinov2", [0]),
     "published with registers": ({}, "vit_medium_patch16_reg4_gap_256", range(4, 20)),
     "distilled": ({}, "deit_tiny_distilled_patch16_224", [0, 1]),
     "of study 3": ({}, "norm_vit", [0]),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "name", "read"), READ.values(), ids=list(READ))

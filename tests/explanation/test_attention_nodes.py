@@ -11,9 +11,10 @@ from florilegium.config.products import Attention
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.explanation.attention import measure_nodes, survey_nodes
-from florilegium.explanation.records import AttendedNodes
+from florilegium.explanation.records import NodeRecord
 from florilegium.models import registry
-from florilegium.models.arguments import check_attended
+from florilegium.models.checks import check_attention
+from florilegium.models.trained import Trained
 
 EVEN = torch.full((4, 4), 0.25)
 FIRST = torch.tensor([1.0, 0, 0, 0]).repeat(4, 1)  # all nodes look at the first
@@ -49,7 +50,7 @@ def pictures(count: int) -> dict[str, np.ndarray]:
     return {f"{i}.png": picture for i, picture in enumerate(found)}
 
 
-def look(kind: str, activation: str = "leaky_relu") -> AttendedNodes:
+def look(kind: str, activation: str = "leaky_relu") -> NodeRecord:
     model = Model(name="cifar_resnet18_attention", arguments={**TINY, "attention": kind, "activation": activation})
     torch.manual_seed(0)
     network = registry.build(model, 3)
@@ -57,7 +58,8 @@ def look(kind: str, activation: str = "leaky_relu") -> AttendedNodes:
         parameter.data.mul_(8)
     config = registry.input_config(model, Recipe(epochs=1))
     many = pictures(40)
-    return survey_nodes(network, config, measured=many, shown=dict([*many.items()][:3]), device=torch.device("cpu"))
+    shown, device = dict([*many.items()][:3]), torch.device("cpu")
+    return survey_nodes(Trained(network, (), config, 32), measured=many, shown=shown, device=device)
 
 
 def test_the_first_graph_attention_is_static_and_its_second_form_is_not():
@@ -80,7 +82,10 @@ def test_a_network_without_nodes_is_told_in_a_sentence():
     config = registry.input_config(model, Recipe(epochs=1))
     with pytest.raises(UserError, match="CifarResNet has no head of attention over nodes"):
         survey_nodes(
-            registry.build(model, 3), config, measured=pictures(1), shown=pictures(1), device=torch.device("cpu")
+            Trained(registry.build(model, 3), (), config, 32),
+            measured=pictures(1),
+            shown=pictures(1),
+            device=torch.device("cpu"),
         )
 
 
@@ -90,6 +95,6 @@ def test_a_network_without_nodes_is_told_in_a_sentence():
 )
 def test_the_wrong_kind_of_attention_is_told_before_anything_runs(name: str, of: str, other: str):
     with pytest.raises(UserError, match=f"a/b/c: attention.of = {of}: {name} has no .* set it to {other}"):
-        check_attended(Model(name=name), Attention(of=of), "a/b/c")
-    check_attended(Model(name=name), Attention(of=other), "a/b/c")
-    check_attended(Model(name=name), None, "a/b/c")
+        check_attention(Model(name=name), Attention(of=of), "a/b/c")
+    check_attention(Model(name=name), Attention(of=other), "a/b/c")
+    check_attention(Model(name=name), None, "a/b/c")

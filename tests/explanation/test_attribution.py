@@ -1,4 +1,4 @@
-"""Attributions equal values worked out by hand and add up where they must; orders of pixels are judged rightly."""
+"""Attributions equal values worked out by hand, add up where they must, and orders of pixels are judged rightly."""
 
 import math
 from dataclasses import replace

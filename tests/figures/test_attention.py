@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from florilegium.explanation.records import Attended
+from florilegium.explanation.records import AttentionRecord
 from florilegium.figures import attention
 from florilegium.figures.attention import attended_of, sources
 from florilegium.figures.material import Material
@@ -24,13 +24,13 @@ ASKED = {"blocks": [0, 3, 6, 9], "head": 0, "images": 100, "shown": 4}
 NORMS = ("LN", "LN, pretrained", "BN", "GN", "Rescale")
 
 
-def attended(seed: int, blocks: tuple[int, ...] = (0, 3, 6, 9), grid: int = 14, depth: int = 12) -> Attended:
+def attended(seed: int, blocks: tuple[int, ...] = (0, 3, 6, 9), grid: int = 14, depth: int = 12) -> AttentionRecord:
     """Random attention of 12 blocks and 3 heads, more diagonal with depth."""
     rng = np.random.default_rng(seed)
     n = grid * grid + 1
     maps = rng.dirichlet(np.full(n, 0.1), (len(blocks), n)) + np.eye(n) * np.array(blocks)[:, None, None] / 10
     block, head = (axis.ravel() for axis in np.indices((depth, 3)))
-    return Attended(
+    return AttentionRecord(
         blocks=np.array(blocks),
         head=np.array(0),
         prefix=np.array(1),
@@ -106,6 +106,6 @@ def test_arms_that_were_not_run_are_drawn_as_nothing(kind: str, tmp_path: Path):
 def test_files_are_read_as_they_were_written(tmp_path: Path):
     before = attended(0)
     before.save(tmp_path)
-    after = Attended.load(tmp_path)
+    after = AttentionRecord.load(tmp_path)
     assert np.array_equal(before.maps, after.maps) and np.array_equal(before.names, after.names)
     assert after.numbers(6)["diagonal"] == pytest.approx(1 / 197 + 0.03, rel=1e-5)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from florilegium.explanation.records import Attributions
+from florilegium.explanation.records import AttributionRecord
 from florilegium.figures import attribution
 from florilegium.figures.attribution import READ, draw, sources, tinted
 from florilegium.figures.material import Material
@@ -23,7 +23,7 @@ VIT = ("saliency", "integrated_gradients", "attention_rollout")
 ASKED = {"images": 6, "shown": 3, "sampled": "right_and_wrong", "names": [], "methods": ["saliency"], "steps": 50}
 
 
-def attributions(seed: int, methods: tuple[str, ...] = CNN, shown: int = 3, images: int = 6) -> Attributions:
+def attributions(seed: int, methods: tuple[str, ...] = CNN, shown: int = 3, images: int = 6) -> AttributionRecord:
     """Random maps and curves that fall and rise."""
     rng = np.random.default_rng(seed)
     orders = (*methods, *RANDOM)
@@ -45,7 +45,7 @@ def attributions(seed: int, methods: tuple[str, ...] = CNN, shown: int = 3, imag
             for order in orders
         ]
     )
-    return Attributions(
+    return AttributionRecord(
         methods=np.array(methods),
         maps=rng.uniform(-1, 1, (shown, len(methods), 32, 32)).astype(np.float16),
         images=rng.integers(0, 255, (shown, 32, 32, 3), dtype=np.uint8),
@@ -133,6 +133,6 @@ def test_the_sign_of_a_map_is_its_colour():
 def test_files_are_read_as_they_were_written(tmp_path: Path):
     before = attributions(0)
     before.save(tmp_path)
-    after = Attributions.load(tmp_path)
+    after = AttributionRecord.load(tmp_path)
     assert np.array_equal(before.maps, after.maps) and list(after.unfit) == ["attention_rollout"]
     assert after.of(1).loc["deeplift", "image"] == "jpg/image_0001.jpg"

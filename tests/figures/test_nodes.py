@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from florilegium.explanation.records import AttendedNodes
+from florilegium.explanation.records import NodeRecord
 from florilegium.figures import attention, nodes, style
 from florilegium.figures.material import Material
 from florilegium.figures.nodes import add_map, attended_of, draw, sources
@@ -21,10 +21,10 @@ ASKED = {"of": "nodes", "images": 100, "shown": 4}
 ARMS = ("GAT", "GATv2")
 
 
-def attended(seed: int, heads: int = 8) -> AttendedNodes:
+def attended(seed: int, heads: int = 8) -> NodeRecord:
     rng = np.random.default_rng(seed)
     maps = rng.dirichlet(np.ones(4), (4, heads, 4)).astype(np.float16)
-    return AttendedNodes(
+    return NodeRecord(
         maps=maps,
         mean=maps.mean(0),
         images=rng.integers(0, 255, (4, 32, 32, 3), dtype=np.uint8),

@@ -11,9 +11,9 @@ from florilegium.config.base import read_yaml
 from florilegium.config.data import Model, Samples, Sampling
 from florilegium.core.errors import UserError
 from florilegium.generation.diffusion import denoise
-from florilegium.models.arguments import check_sampled
+from florilegium.models.checks import check_samples
 from florilegium.plan.project import load_plan
-from tests.training.test_generator import UNET, network, recipe
+from tests.training.test_generation import UNET, network, recipe
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHAPE = (2, 3, 8, 8)
@@ -144,10 +144,10 @@ def test_only_generators_draw_samples():
 def test_a_sampler_must_fit_its_network(name, sampling, said):
     samples = Samples(sets={"few": Sampling(**sampling)})
     with pytest.raises(UserError, match=rf"a/b/c: samples.sets.few.{said}"):
-        check_sampled(Model(name=name), samples, "a/b/c")
+        check_samples(Model(name=name), samples, "a/b/c")
 
 
 def test_samplers_that_fit():
-    check_sampled(Model(name="acgan"), Samples(sets={"all": Sampling(sampler="direct")}), "a/b/c")
-    check_sampled(Model(name="diffusion_unet"), Samples(sets={"all": Sampling(sampler="ddim")}), "a/b/c")
-    check_sampled(Model(name="resnet18"), None, "a/b/c")
+    check_samples(Model(name="acgan"), Samples(sets={"all": Sampling(sampler="direct")}), "a/b/c")
+    check_samples(Model(name="diffusion_unet"), Samples(sets={"all": Sampling(sampler="ddim")}), "a/b/c")
+    check_samples(Model(name="resnet18"), None, "a/b/c")

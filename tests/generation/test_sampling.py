@@ -15,15 +15,17 @@ from florilegium.core.errors import UserError
 from florilegium.data.load import with_generated
 from florilegium.generation.diffusion import denoise, guided
 from florilegium.generation.judging import copies, nearest
-from florilegium.generation.sampling import make
+from florilegium.generation.sampling import sample
 from florilegium.generation.sheets import grid, save_animation
 from tests.helpers.training import splits
-from tests.training.test_generator import ACGAN, CPU, UNET, network, recipe
+from tests.training.test_generation import ACGAN, CPU, UNET, network, recipe
 
 
 def drawn(model=UNET, seed: int = 0, shown: int = 2, **keys):
     sampling = Sampling.model_validate({"per_class": 3} | keys)
-    return make(network(model), recipe(timesteps=12), sampling, n_classes=3, size=8, shown=shown, seed=seed, device=CPU)
+    return sample(
+        network(model), recipe(timesteps=12), sampling, n_classes=3, size=8, shown=shown, seed=seed, device=CPU
+    )
 
 
 def test_the_same_seed_draws_the_same_images_and_more_of_them_change_none():

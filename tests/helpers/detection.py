@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from florilegium.core.files import write_json
-from florilegium.evaluation.coco import accumulated, figures_of, matches_of, write_matches
+from florilegium.evaluation.coco import accumulated, matches_of, scores_of, write_matches
 from florilegium.evaluation.detection_errors import breakdown
 from tests.helpers import report
 
@@ -94,7 +94,7 @@ def write_run(root: Path, of: dict[str, Any], seed: int, scenes: Path, *, skill:
             )
     results.append({"image_id": 1, "category_id": 1, "bbox": [0.0, 100.0, 20.0, 20.0], "score": 0.8})
     evaluation = accumulated(truth, results)
-    figures = figures_of(truth, evaluation)
+    figures = scores_of(truth, evaluation)
     write_matches(folder / "matches.npz", matches_of(truth, evaluation))
     detail = {
         "classes": list(figures.by_class),

@@ -13,7 +13,7 @@ from florilegium.config.study import Card
 from florilegium.core.fingerprint import canonical
 from florilegium.estimation.hours import Kind, kind_of, seconds
 from florilegium.estimation.kernels import COUNTED, Kernels, Network, kernels_of
-from florilegium.estimation.passes import DRAWN
+from florilegium.estimation.passes import SAMPLING_SECONDS
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 H200 = Card()
@@ -125,9 +125,9 @@ def _generators() -> Iterator[Measured]:
         yield Measured(f"small U-Net, fp32, {arm}", unet, 128, "fp32", True, rate, "generation")
     yield Measured("small ACGAN, fp32", acgan, 128, "fp32", True, 6_810, "generation")
     for name, (steps, images, rate) in SETS.items():  # guided, so that an image passes twice
-        yield Measured(name, unet, images * 2, "fp32", False, rate, "generation", steps, 2, DRAWN)
+        yield Measured(name, unet, images * 2, "fp32", False, rate, "generation", steps, 2, SAMPLING_SECONDS)
     half = network("acgan", 10, (32, 32), "generator", width=32)
-    yield Measured("small ACGAN, drawing", half, 256, "fp32", False, 10_018, "generation", host=DRAWN)
+    yield Measured("small ACGAN, drawing", half, 256, "fp32", False, 10_018, "generation", host=SAMPLING_SECONDS)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.models import registry
+from florilegium.models.arguments import AttentionArguments
 from florilegium.models.freeze import freeze, train_mode
 from florilegium.models.graph_attention import KINDS, ClassicalAttention, GraphAttention, GraphAttention2
 from florilegium.models.weights import load_into, save
@@ -96,7 +97,10 @@ def test_a_head_goes_on_a_trained_network_that_stays_as_it_is(tmp_path):
 def attention(kind: str, activation: str = "leaky_relu", extra: bool = False):
     """Two heads over nodes of four features, so that values have two."""
     torch.manual_seed(0)
-    return KINDS[kind](4, 2, 0.0, activation, extra)
+    arguments = AttentionArguments(
+        attention=kind, activation=activation, extra_activations=extra, heads=2, dropout=0.0, widths=(4, 4, 4, 4)
+    )
+    return KINDS[kind](4, arguments)
 
 
 def set_to(layer: nn.Linear, weight: list[list[float]], bias: list[float]) -> None:

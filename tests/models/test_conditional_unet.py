@@ -11,7 +11,7 @@ from florilegium.config.data import Model
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import UserError
 from florilegium.models import registry
-from florilegium.models.arguments import check_steps
+from florilegium.models.checks import check_steps
 from florilegium.models.conditional_unet import ConditionalUnet, Double, Halve, PixelAttention, step_table
 from florilegium.plan.project import load_plan
 

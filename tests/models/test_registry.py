@@ -11,8 +11,8 @@ import torch
 from florilegium.config.data import Model
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.fingerprint import canonical
-from florilegium.models import arguments, registry
+from florilegium.core.fingerprint import canonical, package_code
+from florilegium.models import arguments, registry, timm_classifier
 from florilegium.models.freeze import freeze
 from florilegium.plan.project import load_plan
 
@@ -28,7 +28,7 @@ def test_every_name_of_timm_is_known():
 def test_a_configuration_is_checked_without_torch():
     code = (
         f"import sys; from {Model.__module__} import Model; from {registry.__package__} import registry; "
-        "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.modules('vit_base_patch16_224'); "
+        "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.code_roots('vit_base_patch16_224'); "
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -39,6 +39,14 @@ def test_a_configuration_is_checked_without_torch():
 def test_a_misspelt_name_gets_the_nearest_one(wrong: str):
     with pytest.raises(UserError, match=f"unknown model '{wrong}', did you mean 'resnet18'"):
         registry.check(Model(name=wrong), "flowers/x")
+
+
+def test_the_code_of_a_network_is_that_of_its_own_family():
+    """The table of families is in none, and of two families in one file each has its own."""
+    distilled = registry.code_roots("deit_tiny_distilled_patch16_224")
+    plain, both = (package_code().reached(*roots) for roots in (registry.code_roots("resnet18.a1_in1k"), distilled))
+    assert distilled[0] in both - plain and f"{timm_classifier.__name__}:build" in plain & both
+    assert not any("models.families" in node or "models.arguments" in node for node in plain | both)
 
 
 def test_a_misspelt_tag_gets_the_nearest_one():

@@ -9,7 +9,7 @@ from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 from florilegium.models import registry
 from florilegium.models.arguments import AnchorSettings
-from florilegium.models.cifar_resnet import Residual
+from florilegium.models.resnet import ResNetStages
 from florilegium.models.retinanet import anchors_of
 
 CPU = torch.device("cpu")
@@ -122,7 +122,7 @@ def test_a_classifiers_keys_are_the_backbones():
     timm = pytest.importorskip("timm")
     for depth, blocks in ((18, (2, 2, 2, 2)), (50, (3, 4, 6, 3))):
         with torch.device("meta"):
-            own = Residual(depth, torch.nn.BatchNorm2d, blocks, (64, 128, 256, 512)).state_dict()
+            own = ResNetStages(depth, torch.nn.BatchNorm2d, blocks, (64, 128, 256, 512)).state_dict()
             theirs = timm.create_model(f"resnet{depth}").state_dict()
         assert own.keys() == theirs.keys() - {"fc.weight", "fc.bias"}
         assert all(own[key].shape == theirs[key].shape for key in own)
@@ -133,7 +133,7 @@ def test_the_same_features_as_torchvisions():
     from torchvision.models._utils import IntermediateLayerGetter
 
     theirs = resnet18().eval()
-    own = Residual(18, torch.nn.BatchNorm2d, None, (64, 128, 256, 512)).eval()
+    own = ResNetStages(18, torch.nn.BatchNorm2d, None, (64, 128, 256, 512)).eval()
     own.load_state_dict({k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")})
     images = torch.randn(1, 3, 64, 64)
     features = IntermediateLayerGetter(theirs, {f"layer{n}": str(n) for n in (2, 3, 4)})(images)

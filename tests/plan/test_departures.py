@@ -119,7 +119,7 @@ def test_no_network_is_called_what_it_is_not(preset: str) -> None:
     small = 0
     for e in plan.experiments:
         words = [w for w, kind in named(plan, e.key).items() if kind == "network"]
-        if words or ((reference := plan.paper.model_of(e)) and reference.model.arguments != e.model.arguments):
+        if words or ((reference := plan.paper.reference(e)) and reference.model.arguments != e.model.arguments):
             small += 1
             assert e.network and e.network not in e.title.replace(f"(for {e.network})", ""), e.title
     assert small > 20

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from florilegium.config.base import read_yaml
-from florilegium.plan.plan import PHASES, Plan, groups, phase_of, shares_seeds
+from florilegium.plan.plan import PHASES, Plan, shares_seeds
 from florilegium.plan.project import load_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -39,22 +39,22 @@ PHASE_OF = {
 @pytest.mark.parametrize("key", PHASE_OF)
 def test_a_run_is_what_its_study_has_it_for(paper: Plan, key: str):
     e = paper.find(*key.split("/"))
-    assert phase_of(e, paper.role(e)) == PHASE_OF[key]
+    assert paper.phase(e) == PHASE_OF[key]
 
 
 def test_a_point_of_a_grid_on_a_split_is_a_sweep_and_a_split_alone_is_not():
     plan = load_plan(PROJECT, {**read_yaml(PROJECT / "config.yaml"), "preset": "paper", "studies": ["flowers"]})
     e = plan.find("flowers", "resnet18_scratch_split2", "corrected")
-    assert phase_of(e, plan.role(e)) == "train"
+    assert plan.phase(e) == "train"
 
 
 def test_groups_hold_every_run_once_by_phase_task_and_seeds(paper: Plan):
-    found = groups(paper)
+    found = paper.trainings()
     runs = [(key, seed) for (_, _, seeds), keys in found.items() for key in keys for seed in seeds]
     assert len(runs) == len(set(runs)) == sum(len(e.seeds) for e in paper.experiments)
     for (phase, task, _), keys in found.items():
         for e in (paper.find(*key.split("/")) for key in keys):
-            assert phase in PHASES and e.task == task and phase_of(e, paper.role(e)) == phase
+            assert phase in PHASES and e.task == task and paper.phase(e) == phase
 
 
 def test_groups_that_make_runs_of_one_seed_are_told_apart_by_name():

@@ -10,7 +10,7 @@ from florilegium.config.base import retyped
 from florilegium.core.errors import UserError
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
-from florilegium.plan.resolve import text
+from florilegium.plan.resolve import in_name
 
 DATASETS = """
 roses: {layout: folders, folder: pictures/roses}
@@ -165,11 +165,11 @@ def test_grid_names_each_point_after_its_values(make):
 
 @pytest.mark.parametrize("value", [0.1, 1e-4, 1.5e-4, 0.0125, 3.0, 12345.678, 1e-10, 0.30000000000000004])
 def test_numbers_in_names_are_read_back(value):
-    assert float(text(value)) == value
+    assert float(in_name(value)) == value
 
 
 def test_numbers_in_names_are_short():
-    assert [text(v) for v in (1e-4, 0.1, 3.0, 34, "adam")] == ["1e-4", "0.1", "3", "34", "adam"]
+    assert [in_name(v) for v in (1e-4, 0.1, 3.0, 34, "adam")] == ["1e-4", "0.1", "3", "34", "adam"]
 
 
 def test_official_splits_are_experiments_of_their_own(make):
@@ -280,10 +280,7 @@ def claimed(**figure: object) -> str:
 @pytest.mark.parametrize(
     ("figure", "said"),
     [
-        (
-            {"metric": "AP"},
-            "bloom/after/slow: published: AP is a metric of detection, and is asked of one arm of class",
-        ),
+        ({"metric": "AP"}, "after/slow: published: AP is a metric of detection, and is asked of one arm of class"),
         ({"metric": "top2"}, "bloom/after/slow: published: unknown metric 'top2', did you mean 'top"),
         ({"metric": "top1", "against": {"experiment": "scratch"}}, "against: belongs to gain, memory_factor, speed_f"),
         (
@@ -291,7 +288,7 @@ def claimed(**figure: object) -> str:
             "bloom.yaml: after/slow: published: against: unknown experiment 'scrath/corrected', did you mean 'scratch/",
         ),
     ],
-)
+)  # fmt: skip
 def test_a_claim_that_no_arm_could_have_is_told_in_one_sentence(make, figure, said):
     with pytest.raises(UserError, match=said) as told:
         make(study=claimed(**figure))

@@ -5,7 +5,7 @@ from pathlib import Path
 from florilegium.config.base import read_yaml
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
-from florilegium.plan.specs import READERS_ONLY, Specs
+from florilegium.plan.specs import DESCRIPTIVE, Specs
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,7 @@ def test_words_for_readers_are_in_no_spec():
     found = specs()
     assert found.plan.datasets["oxford17"].citation
     for spec in (found.download("oxford17"), found.table("oxford17_split2"), found.annotations("voc5")):
-        assert not READERS_ONLY.keys() & spec["dataset"].keys()
+        assert not DESCRIPTIVE.keys() & spec["dataset"].keys()
 
 
 def test_a_mirror_is_of_the_download_alone():

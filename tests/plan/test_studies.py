@@ -171,23 +171,23 @@ def test_seeds_share_features_where_first_weights_are_a_file():
     assert plan("demo").feature_groups() == {(0, 1): ["tiny_imagenet/deit/probe_cached"]}
 
 
-NORMED, CACHED = "normalization/cifar10_b16_bn", "tiny_imagenet/deit"
-DDIM = {"sampler": "ddim", "steps": 50}
 BAD = {
-    "a norm": (NORMED, {"model": {"name": "norm_vit_b16", "arguments": {"norm": "in"}}}, "norm"),
-    "a patch": (NORMED, {"model": {"arguments": {"norm": "bn", "patch_size": 15}}}, "does not divide img_size"),
-    "a block": (NORMED, {"model": {"arguments": {"norm": "bn", "depth": 8}}}, "block 9"),
-    "frozen blocks": (NORMED, {"recipe": {"freeze_blocks": 13}}, "norm_vit_b16 has 12 blocks; give at most 12"),
+    "a norm": ("normalization/cifar10_b16_bn", {"model": {"name": "norm_vit_b16", "arguments": {"norm": "in"}}},
+                 "norm"),
+    "a patch": ("normalization/cifar10_b16_bn", {"model": {"arguments": {"norm": "bn", "patch_size": 15}}},
+                 "does not divide img_size"),
+    "a block": ("normalization/cifar10_b16_bn", {"model": {"arguments": {"norm": "bn", "depth": 8}}}, "block 9"),
+    "frozen blocks": ("normalization/cifar10_b16_bn", {"recipe": {"freeze_blocks": 13}},
+                 "norm_vit_b16 has 12 blocks; give at most 12"),
     "frozen stages": ("flowers/tiny_vit_frozen_all", {"model": {"arguments": {"depths": [1, 1]}}}, "has 2 blocks"),
-    "attention of nodes": (
-        CACHED,
-        {"arms": {"finetune": {"attention": {"of": "nodes"}}}},
-        "has no attention of nodes; set it to tokens",
-    ),
+    "attention of nodes": ("tiny_imagenet/deit", {"arms": {"finetune": {"attention": {"of": "nodes"}}}},
+                 "has no attention of nodes; set it to tokens"),
     "steps of diffusion": ("generation/diffusion", {"recipe": {"timesteps": 2000}}, "tells 500 steps apart"),
-    "a sampler": ("generation/acgan", {"samples": {"sets": {"added": DDIM}}}, "acgan takes no steps; set it to direct"),
-    "augmented features": (CACHED, {"arms": {"probe_cached": {"recipe": {"flip": 0.5}}}}, "cached features"),
-}
+    "a sampler": ("generation/acgan", {"samples": {"sets": {"added": {"sampler": "ddim", "steps": 50}}}},
+                 "acgan takes no steps; set it to direct"),
+    "augmented features": ("tiny_imagenet/deit", {"arms": {"probe_cached": {"recipe": {"flip": 0.5}}}},
+                 "cached features"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", BAD)

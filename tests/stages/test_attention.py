@@ -17,7 +17,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.receipts import write_receipt
-from florilegium.explanation.records import Attended, AttendedNodes
+from florilegium.explanation.records import AttentionRecord, NodeRecord
 from florilegium.models import registry
 from florilegium.models.weights import save
 from florilegium.stages import attention
@@ -88,7 +88,7 @@ def look(root: Path, monkeypatch: pytest.MonkeyPatch, model: Model = VIT, **aske
 
 def test_a_run_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = look(tmp_path, monkeypatch, images=4, shown=3)
-    found = Attended.load(out)
+    found = AttentionRecord.load(out)
     assert found.maps.shape == (2, 17, 17) and found.maps.dtype == np.float16
     np.testing.assert_allclose(found.maps.astype(float).sum(-1), 1, atol=5e-3)
     assert found.rollout.shape == (3, 4, 4) and found.images.shape == (3, 16, 16, 3)
@@ -117,7 +117,7 @@ def test_a_run_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_head_of_attention_over_nodes_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = look(tmp_path, monkeypatch, NODES, of="nodes", images=6, shown=2)
-    found = AttendedNodes.load(out)
+    found = NodeRecord.load(out)
     assert found.maps.shape == (2, 2, 4, 4) and found.images.shape == (2, 32, 32, 3)
     assert set(found.table["n_images"]) == {6} and (found.table["same_first"] == 1).all()
     outputs = {Path(path).name for path in read_json(out / "receipt.json")["outputs"]}
@@ -125,7 +125,7 @@ def test_a_head_of_attention_over_nodes_is_looked_at(tmp_path: Path, monkeypatch
 
 
 def test_all_test_images_are_taken_where_there_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert set(Attended.load(look(tmp_path, monkeypatch)).table["n_images"]) == {N - 2}
+    assert set(AttentionRecord.load(look(tmp_path, monkeypatch)).table["n_images"]) == {N - 2}
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

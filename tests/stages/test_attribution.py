@@ -11,7 +11,7 @@ from PIL import Image
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
-from florilegium.explanation.records import Attributions
+from florilegium.explanation.records import AttributionRecord
 from florilegium.stages import attribution
 from tests.helpers.colours import CLASSES, STORED, make_run, picture
 
@@ -57,7 +57,7 @@ def explain(root: Path, monkeypatch: pytest.MonkeyPatch, out: str, **asked: obje
 
 def test_a_run_is_explained(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     out = explain(project, monkeypatch, "once", methods=[*MODULES, "attention_rollout"])
-    found = Attributions.load(out)
+    found = AttributionRecord.load(out)
     assert list(found.methods) == MODULES and list(found.unfit) == ["attention_rollout"]
     assert found.maps.shape == (2, 4, 16, 16) and found.images.shape == (2, 16, 16, 3)
     assert found.curves.shape == (4, 6, 2, 33)
@@ -96,7 +96,7 @@ def test_the_same_run_gives_the_same_bytes_but_for_its_cost(project: Path, monke
 
 def test_an_image_is_explained_alike_in_whatever_company(project: Path, monkeypatch: pytest.MonkeyPatch):
     tables = [
-        Attributions.load(explain(project, monkeypatch, f"named{i}", names=names, methods=["smoothgrad"])).table
+        AttributionRecord.load(explain(project, monkeypatch, f"named{i}", names=names, methods=["smoothgrad"])).table
         for i, names in enumerate(([NAMES[5], 2], [2]))
     ]
     (both, alone) = (table[table["image"] == NAMES[2]].reset_index(drop=True) for table in tables)

@@ -1,22 +1,21 @@
 """The stages of generated images, from packed pixels to samples and their judgement."""
 
 import json
+import sys
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from florilegium import stages
 from florilegium.audit.hashing import hashes_of, thumbnails
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
-from florilegium.stages import judge as judge_stage
-from florilegium.stages import sample, train_generator
 from tests.helpers.colours import CLASSES, STORED, make_run, picture
-from tests.helpers.stages import run_stage
-from tests.training.test_generator import ACGAN
+from tests.training.test_generation import ACGAN
 
 FOLDER = Path("results/demo/colours/gan/corrected")
 SAMPLES = FOLDER / "seed0" / "samples" / "plain"
@@ -42,23 +41,25 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         spec = {"data": DATA, "model": ACGAN.model_dump(), "recipe": {"epochs": 1, "select": "last"}}
-        run(train_generator, spec, FOLDER, "--seeds", "0", "--state", "state", *IMAGES)
+        run("train_generator", spec, FOLDER, "--seeds", "0", "--state", "state", *IMAGES)
         spec = {"sampling": {"sampler": "direct", "per_class": 3}, "shown": 2}
         checkpoint = FOLDER / "seed0" / "checkpoint.safetensors"
-        run(sample, spec, SAMPLES, "--checkpoint", str(checkpoint))
+        run("sample", spec, SAMPLES, "--checkpoint", str(checkpoint))
     return root
 
 
-def run(stage: ModuleType, spec: dict, out: Path, *options: str) -> None:
+def run(name: str, spec: dict, out: Path, *options: str) -> None:
+    argv = [name, "--spec", json.dumps(spec), "--code", "c0de", "--out", str(out), "--device", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
-        run_stage(patch, stage, spec, "--out", out, "--device", "cpu", *options)
+        patch.setattr(sys, "argv", [*argv, *options])
+        import_module(f"{stages.__name__}.{name}").main()
 
 
 def judge(out: Path = SAMPLES) -> None:
     options = ["--samples", str(SAMPLES / "samples.npy"), "--hashes", "hashes.npz", *IMAGES]
     options += ["--generator", str(FOLDER / "seed0" / "receipt.json")]
     options += ["--classifier", "classifier/checkpoint.safetensors"]
-    run(judge_stage, {"audit": {}}, out, *options)
+    run("judge", {"audit": {}}, out, *options)
 
 
 def test_samples_are_written_with_their_classes_and_pictures(project, monkeypatch):

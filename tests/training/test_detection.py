@@ -13,21 +13,20 @@ from florilegium.config.base import parse
 from florilegium.config.metrics import COCO_METRICS
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.outputs import ANSWERS
+from florilegium.core.outputs import RUN
+from florilegium.data import boxed
 from florilegium.data.boxed import BoxedSplits, gather
-from florilegium.evaluation.coco import coco_figures, read_matches
+from florilegium.evaluation.coco import read_matches, score_results
 from florilegium.evaluation.detection import Suppression, detect
 from florilegium.models.weights import load_detector_weights, save
 from florilegium.report.average_precision import coco_scores
 from florilegium.stages import train_detector as stage
-from florilegium.training import detector as room
 from florilegium.training.detection import Detection, batches_of, task_of
 from florilegium.training.loop import Outcome, fit
-from florilegium.training.run import SHARED_FILES
 from florilegium.training.state import StateFolder
 from tests.helpers.boxed import CATEGORY_IDS, CONFIG, CPU, TINY, detector, scene_splits, scenes, truth
 
-FILES = {*SHARED_FILES, *ANSWERS["detection"]}
+FILES = set(RUN["detection"])
 
 
 def recipe(**changes: object) -> DetectionRecipe:
@@ -194,7 +193,7 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(name).write_text(name)
     data = scene_splits()
     monkeypatch.setattr(stage, "load_boxed", lambda *_, **__: data)
-    monkeypatch.setattr(room, "coco_ground_truth", lambda part, _: truth(part))
+    monkeypatch.setattr(boxed, "coco_ground_truth", lambda part, _: truth(part))
     return tmp_path
 
 
@@ -246,7 +245,7 @@ def test_figures_are_those_of_the_checkpoint_and_of_the_predictions(workdir: Pat
     predictions = json.loads((folder / "predictions.json").read_text())
     metrics = json.loads((folder / "metrics.json").read_text())
     part = scene_splits().test
-    assert coco_figures(truth(part), predictions).overall == {name: metrics[name] for name in COCO_METRICS}
+    assert score_results(truth(part), predictions).overall == {name: metrics[name] for name in COCO_METRICS}
     network = detector(seed=5)
     load_detector_weights(network, folder / "checkpoint.safetensors")
     answers = detect(network, part, CONFIG_OF_THE_MODEL, Suppression(), category_ids=CATEGORY_IDS, device=CPU)

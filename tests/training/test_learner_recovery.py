@@ -9,7 +9,7 @@ from torch import nn
 from florilegium.core.errors import UserError
 from florilegium.training import state
 from florilegium.training.learner import Learner
-from florilegium.training.results import warnings
+from florilegium.training.run import warnings
 from tests.helpers.training import network, recipe, same_bits, train
 
 

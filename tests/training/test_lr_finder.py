@@ -9,8 +9,8 @@ from torch import nn
 from florilegium.config.data import DataUse, Model
 from florilegium.core.errors import UserError
 from florilegium.training.classification import task_of
-from florilegium.training.job import Job
 from florilegium.training.lr_finder import exponential, range_test, smoothed, suggest
+from florilegium.training.run import Job
 from tests.helpers.training import CONFIG, CPU, network, recipe, splits
 
 

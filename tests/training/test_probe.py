@@ -141,7 +141,7 @@ def test_heads_by_themselves_answer_like_the_network():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"freeze": []}, "features: cached needs a backbone that does not learn; set freeze to"),
+        ({"freeze": []}, "features: cached needs a frozen backbone; set freeze to"),
         ({"flip": 0.5}, "flip: 0.5 has no effect on cached features; set it to 0.0"),
         ({"crop": "random_resized"}, "crop: random_resized has no effect on cached features; set it to centre"),
         ({"cutmix": 1.0}, "cutmix: 1.0 has no effect"),

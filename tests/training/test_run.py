@@ -19,7 +19,7 @@ from florilegium.data.load import load_splits
 from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
 from florilegium.stages import train as stage
-from florilegium.training import job, machine, run
+from florilegium.training import machine, run
 from florilegium.training.loop import fit
 from tests.helpers import training
 from tests.helpers.stages import pack_here
@@ -183,10 +183,10 @@ def test_the_fingerprint_of_a_state_changes_with(workdir, changed):
     Path("w.pt").write_bytes(b"1")
 
     def fingerprint(seed: int = 0) -> str:
-        job._digest.cache_clear()
+        run._digest.cache_clear()
         parts = {"data": DataUse(**spec["data"]), "model": Model(**spec["model"])}
         recipe = Recipe(**spec["recipe"])
-        some = job.Job(spec, **parts, recipe=recipe, code=code, inputs=(Path("images.csv"),), init="w.pt",
+        some = run.Job(spec, **parts, recipe=recipe, code=code, inputs=(Path("images.csv"),), init="w.pt",
                        out=Path("o"), state=Path("s"), tensorboard=None, device=CPU)  # fmt: skip
         return some.fingerprint(seed)
 
@@ -216,6 +216,13 @@ def test_event_files_hold_the_history_once(workdir):
     assert len(found) == 3 * 5
     assert found[(2, "loss/train")] == pytest.approx(history["train_loss"][1], rel=1e-6)
     assert found[(3, "top1/val")] == pytest.approx(history["val_top1"][2], rel=1e-6)
+
+
+def test_trackers_name_a_run_by_preset_study_experiment_arm_and_seed(world, monkeypatch):
+    names = []
+    monkeypatch.setattr(run, "trackers_of", lambda name, *_: names.append(name))
+    call(out="results/demo/study/net/corrected", seeds=(3,))
+    assert names == ["demo/study/net/corrected/seed3"]
 
 
 def test_a_device_that_is_not_there(monkeypatch):

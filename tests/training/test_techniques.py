@@ -231,7 +231,7 @@ def test_clipping_by_value_bounds_each_weight_s_gradient():
         ({"batches_per_step": [[0, 4], [0, 2]]}, "must start at 0 and rise"),
         ({"batches_per_step": [[0, 4], [3, 1]]}, "must lie before epochs = 3"),
         ({"clip_norm": 0.5, "clip_value": 0.5}, "clip_norm, clip_value: give one of them"),
-        ({"early_stop": 1, "schedule": "plateau"}, "set stop_before_plateau to keep that knowingly"),
+        ({"early_stop": 1, "schedule": "plateau"}, "set stop_before_plateau to accept that"),
         ({"early_stop": 1, "stop_before_plateau": True}, "take it out"),
         (
             {"epochs": 6, "schedule": "plateau", "plateau_patience": 4},

@@ -10,11 +10,8 @@ import pytest
 import torch
 
 from florilegium.config import study as asked
-from florilegium.config.data import DataUse, Model
-from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
 from florilegium.training import machine
-from florilegium.training.job import Job
 from florilegium.training.machine import guarantee
 from florilegium.training.trackers import Trackers, WeightsAndBiases, trackers_of
 from tests.helpers.training import CPU
@@ -23,13 +20,6 @@ ROWS = [
     {"epoch": 1, "lr": 0.1, "train_loss": 2.0, "val_top1": 0.25},
     {"epoch": 2, "lr": 0.1, "train_loss": 1.0, "val_top1": None},
 ]
-
-
-def job(folder: Path) -> Job:
-    out = Path("results/demo/study/net/corrected")
-    parts = {"data": DataUse(dataset="tiny"), "model": Model(name="tiny"), "recipe": Recipe(epochs=1)}
-    return Job({"recipe": {}}, **parts, code="code", inputs=(), init=None, out=out, state=folder,
-               tensorboard=folder / "events", device=CPU)  # fmt: skip
 
 
 @pytest.fixture
@@ -65,7 +55,7 @@ def fake_wandb(monkeypatch: pytest.MonkeyPatch) -> tuple[FakeRun, dict]:
 
 def test_a_run_is_shown_epoch_by_epoch_offline(place, monkeypatch):
     run, given = fake_wandb(monkeypatch)
-    tracker = WeightsAndBiases("demo/study/net/corrected/seed0", {"recipe": {"lr": 0.1}})
+    tracker = Trackers([WeightsAndBiases("demo/study/net/corrected/seed0", {"recipe": {"lr": 0.1}})])
     tracker(ROWS[:1])
     tracker(ROWS)
     tracker.close()
@@ -80,31 +70,32 @@ def test_a_run_that_is_taken_up_again_keeps_its_identity(place, monkeypatch):
     names = []
     for _ in range(2):
         _, given = fake_wandb(monkeypatch)
-        WeightsAndBiases("demo/a/b/c/seed0", {})(ROWS)
+        WeightsAndBiases("demo/a/b/c/seed0", {}).add(ROWS)
         names.append(given["id"])
     assert names[0] == names[1]
-    WeightsAndBiases("demo/a/b/c/seed1", {})(ROWS)
+    WeightsAndBiases("demo/a/b/c/seed1", {}).add(ROWS)
     assert given["id"] != names[0]
 
 
 def test_whoever_wants_it_online_says_so_in_the_environment(place, monkeypatch):
     fake_wandb(monkeypatch)
     monkeypatch.setenv("WANDB_MODE", "online")
-    WeightsAndBiases("x", {})(ROWS)
+    WeightsAndBiases("x", {}).add(ROWS)
     assert os.environ["WANDB_MODE"] == "online"
 
 
 def test_tensorboard_is_always_there_and_others_are_where_they_are_asked_for(place):
-    assert [type(t).__name__ for t in trackers_of(job(place), 0).trackers] == ["Events"]
+    name = "demo/study/net/corrected/seed3"
+    assert [type(t).__name__ for t in trackers_of(name, {}, place / "events").trackers] == ["TensorBoard"]
     asked.request_trackers(("wandb",))
-    found = trackers_of(job(place), 3).trackers
-    assert [type(t).__name__ for t in found] == ["Events", "WeightsAndBiases"]
-    assert found[1].name == "demo/study/net/corrected/seed3"
+    found = trackers_of(name, {}, place / "events").trackers
+    assert [type(t).__name__ for t in found] == ["TensorBoard", "WeightsAndBiases"]
+    assert found[1].name == name
 
 
 def test_no_training_ends_for_a_tracker_that_fails(capsys):
     class Broken:
-        def __call__(self, history):
+        def add(self, rows):
             raise ConnectionError("no network")
 
         def close(self):
@@ -113,8 +104,8 @@ def test_no_training_ends_for_a_tracker_that_fails(capsys):
     seen: list[int] = []
 
     class Working:
-        def __call__(self, history):
-            seen.append(len(history))
+        def add(self, rows):
+            seen.append(len(rows))
 
         def close(self):
             seen.append(-1)
@@ -123,7 +114,7 @@ def test_no_training_ends_for_a_tracker_that_fails(capsys):
     both(ROWS[:1])
     both(ROWS)
     both.close()
-    assert seen == [1, 2, -1]
+    assert seen == [1, 1, -1]
     assert "Broken fails and is left out of this run: no network" in capsys.readouterr().out
 
 

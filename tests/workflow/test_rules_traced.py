@@ -44,7 +44,7 @@ def traced(rerun_on_versions: bool):
         "canonical": lambda value: value,
         "code_hash": lambda *roots: ("code", *roots),
         "package_versions": lambda *roots: roots,
-        "registry": SimpleNamespace(modules=FAMILIES.__getitem__),
+        "registry": SimpleNamespace(code_roots=FAMILIES.__getitem__),
         "plan": SimpleNamespace(settings=SimpleNamespace(rerun_on_versions=rerun_on_versions)),
     }
     exec(compile(ast.Module([function], []), "common.smk", "exec"), names)

@@ -21,7 +21,7 @@ from florilegium.core.files import write_text
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
 from florilegium.plan import reasons
 from florilegium.plan.paths import Paths
-from florilegium.plan.plan import groups, shares_seeds
+from florilegium.plan.plan import shares_seeds
 
 reasons.install()
 os.environ[MARK] = "1"
@@ -58,7 +58,7 @@ def traced(stage, spec, models=()):
     """
 
     def roots(names):
-        return f"florilegium.stages.{stage}", *(module for name in names for module in registry.modules(name))
+        return f"florilegium.stages.{stage}", *(root for name in names for root in registry.code_roots(name))
 
     def code(names):
         return code_hash(*roots(names))

@@ -1,9 +1,9 @@
 # trained classifier and test pixels -> its attention, and the pixels that its answers depend on
 
 ATTENTION = f"{RUN}/attention"
-ATTENTIVE = plan.with_attention()
+ATTENTIVE = {e.key: e for e in plan.experiments if e.attention}
 ATTRIBUTION = f"{RUN}/attribution"
-EXPLAINED = plan.with_attribution()
+EXPLAINED = {e.key: e for e in plan.experiments if e.attribution}
 
 
 rule explain_attention:

@@ -2,7 +2,7 @@
 #
 # One job is one run, except in a preset with `share_process`, whose runs are shorter than their imports.
 
-TRAININGS = groups(plan)
+TRAININGS = plan.trainings()
 # Of each task: its stage, the suffix of its rules' names, and minutes on a cluster.
 TASKS = {
     "classification": ("train", "", 480),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from florilegium.core.errors import report
-from florilegium.evaluation.image_files import aligned
+from florilegium.core.system import aligned
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,22 +32,21 @@ def run(args: argparse.Namespace) -> int:
 
 def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
+    from florilegium.core.files import write_frame
     from florilegium.data.augment import EvalTransform
     from florilegium.evaluation.classification import evaluate
-    from florilegium.evaluation.image_files import read_labelled
+    from florilegium.evaluation.classify_files import read_labelled
     from florilegium.models.trained import load_trained
     from florilegium.report.statistics import wilson
-    from florilegium.training.classification import EVALUATION_BATCH, predictions
+    from florilegium.training.classification import predictions
     from florilegium.training.machine import pick_device
-    from florilegium.training.results import write_table
 
     device = pick_device(args.device)
     trained = load_trained(args.checkpoint)
     labelled = read_labelled(args.dataset, args.split, trained)
-    network, transform = trained.network.to(device), EvalTransform(trained.config)
-    scores = evaluate(network, labelled.images, transform, batch_size=EVALUATION_BATCH, device=device)
+    scores = evaluate(trained.network.to(device), labelled.images, EvalTransform(trained.config), device=device)
     if args.csv:
-        write_table(args.csv, predictions(labelled.images, scores, trained.classes))
+        write_frame(args.csv, predictions(labelled.images, scores, trained.classes))
     n = len(labelled.images)
     low, high = wilson(round(scores.top1 * n), n)
     present = len(trained.classes) - len(labelled.absent)
@@ -64,23 +63,23 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
 
 def score_detector(args: argparse.Namespace) -> Sequence[str]:
     """Print COCO's scores and the AP of each class; a sentence for each unreadable file."""
-    from florilegium.evaluation.boxed_files import annotated, answers_of, as_table
-    from florilegium.evaluation.coco import coco_figures
+    from florilegium.core.files import write_frame
+    from florilegium.evaluation.coco import score_results
+    from florilegium.evaluation.detect_files import annotated, answers_of, as_table
     from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
-    from florilegium.training.results import write_table
 
     trained = load_trained_detector(args.checkpoint)
     with annotated(args.dataset, args.split, trained) as data:
-        results = answers_of(trained, data.scenes, least=None, device=pick_device(args.device)).results
-        figures = coco_figures(data.truth, results)
-        names = dict(zip(data.scenes.ids, data.scenes.names, strict=True))
+        results = answers_of(trained, data.images, least=None, device=pick_device(args.device)).results
+        scores = score_results(data.truth, results)
+        names = dict(zip(data.images.ids, data.images.names, strict=True))
     if args.csv:
         classes = dict(zip(trained.category_ids, trained.classes, strict=True))
-        write_table(args.csv, as_table(results, names, classes))
+        write_frame(args.csv, as_table(results, names, classes))
     rows: list[tuple[object, ...]] = [("images", len(names)), ("objects", len(data.truth["annotations"]))]
-    rows += [(name, "none there" if value is None else value) for name, value in figures.overall.items()]
-    by_class = {name: scores["AP"] for name, scores in figures.by_class.items()}
+    rows += [(name, "none there" if value is None else value) for name, value in scores.overall.items()]
+    by_class = {name: of_class["AP"] for name, of_class in scores.by_class.items()}
     rows += [(f"AP of {name}", value) for name, value in by_class.items() if value is not None]
     print("\n".join(aligned(rows)))
     return data.faults

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from florilegium.core.errors import report
+from florilegium.core.system import aligned
 from florilegium.data.decode import is_image
-from florilegium.evaluation.image_files import aligned
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
 
 def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
-    from florilegium.evaluation.boxed_files import find_objects
-    from florilegium.evaluation.image_files import predict
+    from florilegium.core.files import write_frame
+    from florilegium.evaluation.classify_files import predict
+    from florilegium.evaluation.detect_files import find_objects
     from florilegium.models.trained import is_detector, load_trained, load_trained_detector, read_run
     from florilegium.training.machine import pick_device
-    from florilegium.training.results import write_table
 
     device = pick_device(args.device)
     if is_detector(read_run(args.checkpoint)[1]):
@@ -46,7 +46,7 @@ def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     else:
         table, unread = predict(load_trained(args.checkpoint), paths, top=args.top, device=device)
     if args.csv:
-        write_table(args.csv, table)
+        write_frame(args.csv, table)
     print("\n".join(aligned([tuple(table.columns), *table.itertuples(index=False)])))
     return unread
 

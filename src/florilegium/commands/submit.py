@@ -27,8 +27,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def submit(args: argparse.Namespace) -> int:
     """Write the results; 2 when an image cannot be read, the others are still predicted on."""
     from florilegium.core.files import write_text
-    from florilegium.evaluation.boxed_files import submission
-    from florilegium.evaluation.submission import as_lines
+    from florilegium.evaluation.coco import as_lines
+    from florilegium.evaluation.detect_files import submission
     from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
 

@@ -18,17 +18,22 @@ Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
 Split = Literal["train", "val", "test"]
+# YAML has lists alone, which become tuples here.
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+Names = Annotated[tuple[Name, ...], Field(strict=False)]
+Counts = Annotated[tuple[Count, ...], Field(strict=False)]
+Splits = Annotated[tuple[Split, ...], Field(strict=False)]
 
 
 class Strict(BaseModel):
-    """Base of every configuration model: unknown keys are errors, values do not change, and no
-    number is read from text (YAML reads `1e-4` as text: write `1.0e-4`)."""
+    """Base of every configuration model: unknown keys are errors, values are immutable, and text is no number (YAML
+    reads `1e-4` as text: write `1.0e-4`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 M = TypeVar("M", bound=BaseModel)
-# The safe loader in C, where PyYAML has it: the studies are read at every start, and take a second without.
+# Study files are read whenever the workflow starts, which takes a second without the loader in C.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -55,36 +60,36 @@ def parse(model: type[M], value: Mapping[str, Any], where: str) -> M:
     try:
         return model.model_validate(dict(value))
     except ValidationError as error:
-        raise UserError(explain(model, error, where)) from None
+        raise UserError(_sentence(model, error, where)) from None
 
 
-def explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
-    """One sentence for the first problem of a validation: key, value, what is allowed."""
+def _sentence(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    """The first problem of a validation: its key, its value, and what is allowed."""
     first = error.errors()[0]
     location = _location(first)
-    key = ".".join(str(part) for part in location)
+    key = ".".join(map(str, location))
     if first["type"] == "extra_forbidden":
         owner = _model_at(model, location[:-1])
         place = ".".join([where, *map(str, location[:-1])])
         return str(unknown("key", str(location[-1]), owner.model_fields if owner else (), place))
     if first["type"] == "value_error":
-        message = str(first["ctx"]["error"])
-        return f"{where}: {key + ': ' if key else ''}{message}"
+        return f"{where}: {key + ': ' if key else ''}{first['ctx']['error']}"
     if first["type"] == "missing":
         return f"{where}: the key {key} is missing"
-    same = dict.fromkeys(other["msg"] for other in error.errors() if _location(other) == location)
-    said = " or ".join(text[0].lower() + text[1:] for text in same)
-    return f"{where}: {key} = {first['input']!r}: {said}{_hint(first['input'])}"
+    # One message for each member of a union.
+    messages = dict.fromkeys(other["msg"] for other in error.errors() if _location(other) == location)
+    problem = " or ".join(message[0].lower() + message[1:] for message in messages)
+    return f"{where}: {key} = {first['input']!r}: {problem}{_hint(first['input'])}"
 
 
 def _location(error: Mapping[str, Any]) -> list[Any]:
-    """The keys down to what is wrong, without pydantic's names for validators and members of a union."""
+    """The keys down to the wrong value, without pydantic's names for validators and members of a union."""
     tags = ("function-", "literal[", "constrained-")
     return [part for part in error["loc"] if not str(part).startswith(tags)]
 
 
 def retyped(value: Any) -> Any:
-    """Numbers, booleans and null of the command line, where Snakemake leaves nested values as text."""
+    """`value` with numbers, booleans and null for texts, as which Snakemake passes nested values of its options."""
     if isinstance(value, Mapping):
         return {key: retyped(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -98,7 +103,7 @@ def retyped(value: Any) -> Any:
 
 
 def _hint(value: Any) -> str:
-    """YAML 1.1 reads `1e-4` as text, a trap worth naming."""
+    """The right form of a number that YAML 1.1 reads as text, such as `1e-4`."""
     if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+e[-+]?[0-9]+", value):
         mantissa, _, exponent = value.partition("e")
         return f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"
@@ -106,7 +111,7 @@ def _hint(value: Any) -> str:
 
 
 def _model_at(model: type[BaseModel], location: Sequence[Any]) -> type[BaseModel] | None:
-    """The model that owns the keys at `location`, found by walking the annotations."""
+    """The model whose keys stand at `location` below `model`."""
     annotation: Any = model
     for part in location:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):

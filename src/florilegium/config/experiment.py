@@ -1,30 +1,30 @@
-"""A resolved experiment, and the tasks that there are."""
+"""A resolved experiment, and the three tasks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from florilegium.config.base import Strict
 from florilegium.config.data import DataUse, DetectionData, Init, Model, Samples, split_name
-from florilegium.config.metrics import Baseline, Published
+from florilegium.config.metrics import Baseline, Published, TaskName
 from florilegium.config.products import Attention, Attribution
-from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
-from florilegium.config.training_recipe import TrainingRecipe
-
-TaskName = Literal["classification", "detection", "generation"]
+from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe, TrainingRecipe
 
 
 @dataclass(frozen=True)
-class TaskKind:
-    """Types of the sections that an experiment of this kind consists of, beside its model."""
+class Task:
+    """The types of an experiment's sections.
+
+    Attributes:
+        check: raises `ValueError` where data and recipe do not go together.
+    """
 
     data: type[Strict]
     recipe: type[TrainingRecipe]
     check: Callable[[Any, Any], None] = lambda data, recipe: None
-    """Raises `ValueError` where data and recipe do not go together."""
 
 
-def _chooses_fairly(data: DataUse, recipe: Recipe) -> None:
+def _check_selection(data: DataUse, recipe: Recipe) -> None:
     if data.holdout is not None and recipe.select == "best":
         raise ValueError(
             "select = best with data.holdout would choose the epoch on the images it is tested on; set "
@@ -32,49 +32,52 @@ def _chooses_fairly(data: DataUse, recipe: Recipe) -> None:
         )
 
 
-TASKS: dict[TaskName, TaskKind] = {
-    "classification": TaskKind(DataUse, Recipe, _chooses_fairly),
-    "detection": TaskKind(DetectionData, DetectionRecipe),
-    "generation": TaskKind(DataUse, GenerationRecipe),
+TASKS: dict[TaskName, Task] = {
+    "classification": Task(DataUse, Recipe, _check_selection),
+    "detection": Task(DetectionData, DetectionRecipe),
+    "generation": Task(DataUse, GenerationRecipe),
 }
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One arm of one experiment, fully resolved. Runs of it differ by seed alone."""
+    """One arm of one experiment, fully resolved. Its runs differ by seed alone.
+
+    Attributes:
+        data: `DataUse` or `DetectionData`, by the task.
+        names_seeds: the arm names its own seeds; else they are those of the preset, or of `config.yaml`.
+        split: the number of the official split, where there are several; `name` then ends in it.
+        entry: its entry in the study file: of a grid, the name without the point's values.
+        network: the study's name for its network.
+        first_weights: the study's name for its initial weights.
+    """
 
     study: str
     name: str
     arm: str
     task: TaskName
     data: Any
-    """`DataUse`, or what else the task is specified by; see `config.experiment`."""
     model: Model
     recipe: TrainingRecipe
     init: Init | None
     seeds: tuple[int, ...]
     names_seeds: bool
-    """Whether the arm names its own; else they are those of the preset, or of `config.yaml`."""
     title: str
     note: str
     lr_factor: float
     published: tuple[Published, ...]
     baseline: Baseline | None
     split: int | None = None
-    """The official split that it is run on, where it is run on each; its name then ends in it."""
     entry: str = ""
-    """The entry of the study file that it comes from; of a grid, without the point's values."""
     network: str = ""
-    """What the study calls its network."""
     first_weights: str = ""
-    """What the study calls its first weights."""
     attention: Attention | None = None
     attribution: Attribution | None = None
     samples: Samples | None = None
 
     @property
     def key(self) -> str:
-        """`study/experiment/arm`: the experiment's place below a preset's results."""
+        """`study/experiment/arm`: the experiment's folder below a preset's results."""
         return f"{self.study}/{self.name}/{self.arm}"
 
     @property
@@ -87,7 +90,7 @@ class Experiment:
         return name.removesuffix(split_name("", self.split))
 
     def spec(self) -> dict[str, Any]:
-        """What a training depends on, as JSON values: no title, no name, no published figure."""
+        """The JSON values that a training depends on: no title, no name, no published number."""
         return {
             "data": self.data.model_dump(mode="json"),
             "model": self.model.model_dump(mode="json"),

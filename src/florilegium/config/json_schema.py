@@ -1,4 +1,4 @@
-"""JSON schemas of the configuration, for editors."""
+"""JSON schemas of the configuration, for editors: `python -m florilegium.config.json_schema workflow/schemas`."""
 
 import sys
 from pathlib import Path
@@ -13,11 +13,11 @@ from florilegium.config.study import Preset, Settings, StudyFile
 from florilegium.core.files import write_json
 
 FILES: dict[str, type[BaseModel]] = {"config": Settings, "study": StudyFile, "preset": Preset, "dataset": Dataset}
-# Sections that files may give in part: they are merged before they are checked as a whole.
+# Files may give these sections in part: the parts are merged before they are checked as a whole.
 PARTIAL: dict[str, list[type[BaseModel]]] = {
-    "data": [kind.data for kind in TASKS.values()],
+    "data": [task.data for task in TASKS.values()],
     "model": [Model],
-    "recipe": [kind.recipe for kind in TASKS.values()],
+    "recipe": [task.recipe for task in TASKS.values()],
     "init": [Init],
     "attention": [Attention],
     "attribution": [Attribution],
@@ -27,25 +27,22 @@ PARTIAL: dict[str, list[type[BaseModel]]] = {
 
 def schema(name: str) -> dict[str, Any]:
     """The JSON schema of one kind of file."""
-    found = FILES[name].model_json_schema()
-    definitions = found.setdefault("$defs", {})
-    for section, models in PARTIAL.items():
-        owners = [
-            definitions[owner]["properties"]
-            for owner in ("ExperimentEntry", "ArmEntry", "Overlay")
-            if section in definitions.get(owner, {}).get("properties", {})
-        ]
-        if not owners:
-            continue
+    whole = FILES[name].model_json_schema()
+    definitions = whole.setdefault("$defs", {})
+    entries = [
+        definitions[entry]["properties"] for entry in ("ExperimentEntry", "ArmEntry", "Overlay") if entry in definitions
+    ]
+    for section, models in PARTIAL.items() if entries else ():
         for model in models:
             part = model.model_json_schema()
             part.pop("required", None)
             definitions |= part.pop("$defs", {})
             definitions[f"Partial{model.__name__}"] = part
         choices = [{"$ref": f"#/$defs/Partial{model.__name__}"} for model in models]
-        for properties in owners:
-            properties[section] = {"anyOf": [*choices, {"type": "null"}]}
-    return found
+        for properties in entries:
+            described = {key: properties[section][key] for key in ("description",) if key in properties[section]}
+            properties[section] = {"anyOf": [*choices, {"type": "null"}]} | described
+    return whole
 
 
 def main() -> None:

@@ -1,34 +1,32 @@
-"""The metrics of each task, and the published values of them."""
+"""The metrics of each task, and their published values."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Name, Strict
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.outputs import ANSWERS
 
 COCO_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-
-
-Scored = Literal["classification", "detection", "generation"]
+TaskName = Literal["classification", "detection", "generation"]
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How the runs of one kind of task are judged.
+    """The evaluation of one task.
 
     Attributes:
-        main: the metric that arms are compared by; its validation stands in the history as `val_<main>`.
+        main: the metric that arms are compared by; its validation values are in the history as `val_<main>`.
         scores: fractions in `metrics.json` that are the task's results, `main` among them.
-        derived: what else its runs have, from their scores and their history; missing where a run was not validated.
-        on_test: those of them that are shares of the `n_test` test images, so that a Wilson interval holds.
-        shown: the scores that a comparison always tells, `main` first; all of them stand in `scores.csv`.
-        answers: the files in a run's folder that say what it answered, its predictions first.
-        axis: what the scores are called together.
+        derived: metrics computed from scores and history; missing where a run was not validated.
+        on_test: scores that are fractions of the `n_test` test images, so that a Wilson interval holds.
+        shown: the scores in every comparison, `main` first; all of them are in `scores.csv`.
+        answers: the prediction files in a run's folder.
+        axis: the common name of the scores.
     """
 
     main: str
@@ -48,9 +46,9 @@ class Scoring:
 EPOCHS = "epochs_to_90_percent"  # of the run's own last validation
 FIRST_AT_99 = "first_epoch_at_99_percent"
 BEST_VALIDATION = "best_validation"
-GAP = "generalisation_gap"  # training less test accuracy of the selected weights: by how much a run overfits
+GAP = "generalisation_gap"  # training minus test accuracy of the selected weights
 ON_VALIDATION = (EPOCHS, FIRST_AT_99, BEST_VALIDATION)
-SCORING: dict[Scored, Scoring] = {
+SCORING: dict[TaskName, Scoring] = {
     "classification": Scoring(
         main="top1",
         scores=("top1", "top5", "last_top1", "train_top1"),
@@ -69,29 +67,25 @@ SCORING: dict[Scored, Scoring] = {
         answers=ANSWERS["detection"],
         axis="average precision or recall",
     ),
-    # Every run has a loss; a generator has nothing else of its own until its samples are judged.
+    # A generator has only its loss until its samples are judged.
     "generation": Scoring(
         main="loss", scores=(), derived=(), on_test=(), shown=("loss",), answers=ANSWERS["generation"], axis="loss"
     ),
 }
 SCORES = frozenset(name for task in SCORING.values() for name in task.scores)
 SIZES = ("params", "params_trainable", "macs", "checkpoint_bytes")  # the same in every run
-CLOCKED = (  # decided by the hardware that ran it
-    "minutes",
-    "seconds_per_epoch",
-    "seconds_evaluation",
-    "evaluation_share",
-    "train_images_per_second",
-    "peak_memory_bytes",
+CLOCKED = (  # these depend on the hardware
+    *("minutes", "seconds_per_epoch", "seconds_evaluation", "evaluation_share"),
+    *("train_images_per_second", "peak_memory_bytes"),
 )
 COURSE = ("loss", "epochs", "best_epoch")
-DIVERGENCE = "divergence_rate"  # of an arm: the share of its runs that diverged
-GAIN = "gain"  # of an arm over another: the paired difference of the main metric
+DIVERGENCE = "divergence_rate"  # fraction of the runs of an arm that diverged
+GAIN = "gain"  # paired difference of the main metric between two arms
 MEMORY_FACTOR, SPEED_FACTOR = "memory_factor", "speed_factor"
-FACTORS = {MEMORY_FACTOR: "peak_memory_bytes", SPEED_FACTOR: "seconds_per_epoch"}  # and what they are ratios of
-BETWEEN = (GAIN, *FACTORS)  # what only two arms have together
+FACTORS = {MEMORY_FACTOR: "peak_memory_bytes", SPEED_FACTOR: "seconds_per_epoch"}  # the metrics that they are ratios of
+BETWEEN = (GAIN, *FACTORS)  # metrics of two arms together
 BY_HARDWARE = (*CLOCKED, SPEED_FACTOR)
-SIGNED = {GAIN, GAP}  # fractions that may be below zero
+SIGNED = {GAIN, GAP}  # fractions that may be negative
 FRACTIONS = SCORES | SIGNED | {DIVERGENCE, BEST_VALIDATION, "evaluation_share"}
 WORDS = {
     "top1": "test top-1",
@@ -124,15 +118,15 @@ WORDS = {
 }
 
 
-def metrics_of(task: Scored) -> tuple[str, ...]:
-    """All that a run, or an arm, of a task is measured by."""
+def metrics_of(task: TaskName) -> tuple[str, ...]:
+    """All metrics of a run, or an arm, of a task."""
     scoring = SCORING[task]
     return (*scoring.scores, *scoring.derived, *COURSE, *SIZES, *CLOCKED, DIVERGENCE)
 
 
-def check_metrics(names: Iterable[str], task: Scored | None, where: str, *, paired: bool = False) -> None:
-    """Raise `UserError` for the first of `names` that no run of `task` could have (None: of no task), before anything
-    is trained; `paired` allows what only two arms have together."""
+def check_metrics(names: Iterable[str], task: TaskName | None, where: str, *, paired: bool = False) -> None:
+    """Raise `UserError` for the first of `names` that is no metric of `task` (None: of any task); `paired` also allows
+    the metrics of two arms together."""
     every = tuple(SCORING) if task is None else (task,)
     known = {*(BETWEEN if paired else ()), *(name for of in every for name in metrics_of(of))}
     for name in names:
@@ -147,30 +141,31 @@ def check_metrics(names: Iterable[str], task: Scored | None, where: str, *, pair
         )
 
 
-# What the letter after a printed number is worth. Sizes of files are printed as MB and meant as MiB by some programs and
-# as 10^6 bytes by others, so a study file says which.
+# Published values
+
+# Some programs that print MB mean MiB, and others 10^6 bytes, so a study file says which.
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 PRINTED = re.compile(r"(\d+)(?:\.(\d+))?\s*([A-Za-z]*)")
 
 
 class Baseline(Strict):
-    """The experiment and arm that a paired test is made against."""
+    """The experiment and arm that a paired test compares with."""
 
     experiment: Name
     arm: Name = "corrected"
 
 
 def _either(schema: dict[str, Any]) -> None:
-    """For editors: low and high, or printed."""
+    """Require low and high, or printed, in the schema for editors."""
     schema["required"] = [key for key in schema["required"] if key not in ("low", "high")]
     schema["anyOf"] = [{"required": ["low", "high"]}, {"required": ["printed"]}]
 
 
 class Published(Strict):
-    """A figure as the study printed it; a single number is a range of itself.
+    """A number as the study printed it, as a range from `low` to `high`; for a single number they are equal.
 
-    `printed` takes the place of `low` and `high` where the number is a size, known to more digits than were printed:
-    the range is then all that these digits may mean, rounded or cut.
+    `printed` replaces `low` and `high` for a size, which was rounded or cut before it was printed: the range then holds
+    all numbers that may have been printed like this.
     """
 
     model_config = ConfigDict(json_schema_extra=_either)
@@ -178,14 +173,14 @@ class Published(Strict):
     metric: Name
     low: float
     high: float
-    source: str = Field(description="where in the study document it stands")
+    source: str = Field(description="its place in the study document")
     note: str = ""
-    printed: str = Field("", description="in place of low and high: the digits and their unit, such as 87 M or 330 MiB")
+    printed: str = Field("", description="in place of low and high: digits and unit, such as 87 M or 330 MiB")
     classes: AtLeastOne | None = Field(
-        None, description="sizes: of the head that was counted; null: as many as the data set has"
+        None, description="sizes: number of classes of the head that was counted; null: those of the data set"
     )
     against: Baseline | None = Field(
-        None, description="of a gain or a factor: the arm that it is over; null: the baseline"
+        None, description="gain, factors: the arm that it is relative to; null: the baseline"
     )
 
     @model_validator(mode="before")
@@ -193,22 +188,12 @@ class Published(Strict):
     def _range_of_digits(cls, values: Any) -> Any:
         if not isinstance(values, Mapping) or not values.get("printed") or "low" in values:
             return values
-        low, high = meant_by(str(values["printed"]))
-        return {**values, "low": low, "high": high}
-
-    @field_validator("low", "high", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        return {**values, **dict(zip(("low", "high"), meant_by(str(values["printed"])), strict=True))}
 
     @model_validator(mode="after")
-    def _sizes_alone(self) -> Self:
+    def _fits_metric(self) -> Self:
         if (self.printed or self.classes) and self.metric not in SIZES:
             raise ValueError(f"printed, classes: are of {', '.join(SIZES)}, and metric = {self.metric}")
-        return self
-
-    @model_validator(mode="after")
-    def _of_two_arms(self) -> Self:
         if self.against and self.metric not in BETWEEN:
             raise ValueError(
                 f"against: belongs to {', '.join(BETWEEN)}, which two arms have together; {self.metric} is one arm's"
@@ -217,25 +202,25 @@ class Published(Strict):
 
 
 def meant_by(printed: str) -> tuple[float, float]:
-    """All that printed digits may mean: half of the last one below, when they were rounded up, to a whole one above,
-    when what followed was cut. `87 M` is 86.5 to 88 million.
+    """The range of numbers that printed digits may stand for: rounded up from half a unit of the last digit below, or
+    cut from a whole one above. `87 M` is 86.5 to 88 million.
 
     Raises:
-        ValueError: not a number, or a unit that is not known.
+        ValueError: not a number, or an unknown unit.
     """
-    found = PRINTED.fullmatch(printed.strip())
-    if found is None or found[3] not in UNITS:
+    match = PRINTED.fullmatch(printed.strip())
+    if match is None or match[3] not in UNITS:
         known = ", ".join(filter(None, UNITS))
         raise ValueError(f"printed: {printed!r} must be a number and a unit ({known}), such as 87 M")
-    digit = 10.0 ** -len(found[2] or "")
-    value = float(f"{found[1]}.{found[2] or 0}")
-    unit = UNITS[found[3]]
+    digit = 10.0 ** -len(match[2] or "")
+    value = float(f"{match[1]}.{match[2] or 0}")
+    unit = UNITS[match[3]]
     return (value - digit / 2) * unit, (value + digit) * unit
 
 
 class PublishedLosses(Strict):
-    """Training losses of successive epochs, the first one first, as a study printed them."""
+    """Training losses of successive epochs as a study printed them, from the first epoch on."""
 
-    experiment: str = Field(description="the arm of ours that they stand beside, as experiment/arm")
-    source: str = Field(description="where in the study document they stand")
+    experiment: str = Field(description="the arm whose losses they are drawn below, as experiment/arm")
+    source: str = Field(description="their place in the study document")
     losses: tuple[float, ...] = Field(strict=False, min_length=1)

@@ -1,4 +1,4 @@
-"""Networks as the configuration describes them."""
+"""Names of networks for people, from the name and arguments in the configuration."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,35 +7,34 @@ from typing import Any
 
 from florilegium.config.data import Model
 
-SIZES = ("img_size", "image_size")  # arguments that say what a network is fed, not what it is
+SIZES = ("img_size", "image_size")  # arguments for the input of a network, which do not tell networks apart
 NAMED_SIZE = re.compile(r"_(\d{3})$")  # as in vit_base_patch16_224
-
-
-Say = Callable[[Any], str]
+Words = Mapping[str, Callable[[Any], str]]
+"""For arguments of a network, the words for their value."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Architectures of one make.
+    """Architectures of one kind.
 
     Attributes:
-        prefix: how their names begin.
-        word: what people call them.
-        parts: the arguments that tell how large one is, the clearest first, with the words for each.
-        whole: whether all of them are said, or the first that is given.
-        size: the side in pixels of the images that they take by themselves, where no name tells it.
+        prefix: the beginning of their names.
+        name: their name for people.
+        parts: the arguments that determine a network's size, the clearest first.
+        all_parts: describe all of these arguments, instead of the first that is given.
+        size: their default image size in pixels, unless the architecture's name holds it.
     """
 
     prefix: str
-    word: str
-    parts: Mapping[str, Say]
-    whole: bool = False
+    name: str
+    parts: Words
+    all_parts: bool = False
     size: int | None = None
 
-    def says(self, arguments: Mapping[str, Any]) -> str:
-        """`ViT, 4 blocks of 64`; empty where no argument tells a size."""
-        told = [say(arguments[key]) for key, say in self.parts.items() if arguments.get(key) is not None]
-        return f"{self.word}, {' '.join(told if self.whole else told[:1])}" if told else ""
+    def describe(self, arguments: Mapping[str, Any]) -> str:
+        """`ViT, 4 blocks of 64`; empty where no argument determines the size."""
+        words = [word(arguments[key]) for key, word in self.parts.items() if arguments.get(key) is not None]
+        return f"{self.name}, {' '.join(words if self.all_parts else words[:1])}" if words else ""
 
 
 def _dashed(values: Sequence[Any]) -> str:
@@ -46,21 +45,18 @@ def _blocks(n: int) -> str:
     return f"{n} block{'s' if n != 1 else ''}"
 
 
-TOKENS: Mapping[str, Say] = {"depth": _blocks, "embed_dim": lambda n: f"of {n}"}
-STAGES: Mapping[str, Say] = {
+TOKENS: Words = {"depth": _blocks, "embed_dim": lambda n: f"of {n}"}
+STAGES: Words = {
     **{key: lambda widths: f"widths {_dashed(widths)}" for key in ("channels", "widths", "embed_dims")},
     **{key: lambda blocks: f"blocks {_dashed(blocks)}" for key in ("layers", "blocks", "depths")},
 }
-WINDOWS: Mapping[str, Say] = {
-    "depths": lambda blocks: f"blocks {_dashed(blocks)}",
-    "embed_dim": lambda n: f"from {n} channels",
-}
-FAMILIES = (  # the first that fits
-    Family("vit_", "ViT", TOKENS, whole=True),
-    Family("norm_vit", "ViT", TOKENS, whole=True, size=224),
-    Family("deit", "DeiT", TOKENS, whole=True),
-    Family("cait_", "CaiT", TOKENS, whole=True),
-    Family("swin", "Swin", WINDOWS, whole=True),
+WINDOWS: Words = {"depths": lambda blocks: f"blocks {_dashed(blocks)}", "embed_dim": lambda n: f"from {n} channels"}
+FAMILIES = (  # the first whose prefix matches
+    Family("vit_", "ViT", TOKENS, all_parts=True),
+    Family("norm_vit", "ViT", TOKENS, all_parts=True, size=224),
+    Family("deit", "DeiT", TOKENS, all_parts=True),
+    Family("cait_", "CaiT", TOKENS, all_parts=True),
+    Family("swin", "Swin", WINDOWS, all_parts=True),
     Family("tiny_vit", "TinyViT", STAGES),
     Family("retinanet_", "RetinaNet on a ResNet", STAGES),
     Family("seresnet", "SE-ResNet", STAGES, size=224),
@@ -72,17 +68,16 @@ FAMILIES = (  # the first that fits
 
 
 def is_same(ours: Model, published: Model) -> bool:
-    """Whether two models are one network, whatever size of image they take and whatever weights they start from."""
+    """True for the same network, whatever its image size and initial weights."""
     architectures = {model.name.partition(".")[0] for model in (ours, published)}
     return len(architectures) == 1 and _built(ours) == _built(published)
 
 
 def described(ours: Model, published: Model, name: str) -> str:
-    """What `ours` is, in the place of the network `published` that people call `name`."""
+    """`ours` in words, where it replaces the network `published` that people call `name`."""
     architecture, family = ours.name.partition(".")[0], _family(ours)
-    said = family.says(ours.arguments) if family else ""
-    if said:
-        return said
+    if words := family.describe(ours.arguments) if family else "":
+        return words
     if architecture != published.name.partition(".")[0]:
         return architecture
     ours_built, theirs = _built(ours), _built(published)
@@ -90,13 +85,12 @@ def described(ours: Model, published: Model, name: str) -> str:
     return f"{name} with another {' and '.join(changed)}"
 
 
-def called(ours: Model, published: Model | None, name: str) -> str:
+def title_of(ours: Model, published: Model | None, name: str) -> str:
     """The network in a title: `ViT-B/16`, or `ViT, 4 blocks of 64 (for ViT-B/16)`.
 
     Args:
-        ours: what is built.
-        published: what the study built; None where it has no such experiment.
-        name: the published name.
+        published: the study's network; None where the study has no such experiment.
+        name: the study's name for it.
     """
     if published is None or is_same(ours, published):
         return name
@@ -104,7 +98,7 @@ def called(ours: Model, published: Model | None, name: str) -> str:
 
 
 def own_size(model: Model) -> int | None:
-    """The side of the images that a network takes by itself, in pixels, as far as its name and arguments tell."""
+    """The default image size of a network in pixels, as far as its name and arguments give it."""
     for key in SIZES:
         if isinstance(model.arguments.get(key), int):
             return int(model.arguments[key])
@@ -119,5 +113,5 @@ def _family(model: Model) -> Family | None:
 
 
 def _built(model: Model) -> dict[str, Any]:
-    """The arguments that make the network."""
+    """The arguments that determine the network."""
     return {key: value for key, value in model.arguments.items() if key not in SIZES}

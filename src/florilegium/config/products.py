@@ -1,6 +1,6 @@
-"""Settings of what is made beside a training: attention maps, attributions, audits."""
+"""Settings of attention maps, attributions and audits."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -12,40 +12,38 @@ BLOCKS = (0, 3, 6, 9)
 
 
 class Attention(Strict):
-    """Which attention of a trained network is looked at; blocks and heads count from zero."""
+    """The part of a trained network's attention that is analysed; blocks and heads count from zero."""
 
     of: Literal["tokens", "nodes"] = Field(
         "tokens",
-        description="of a transformer's tokens, or of the nodes of a head of attention on a convolutional network, "
-        "all of whose heads are drawn",
+        description="tokens: a transformer's; nodes: those of an attention head on a convolutional network, where all "
+        "attention heads are drawn",
     )
     blocks: tuple[Count, ...] = Field(
-        BLOCKS, strict=False, min_length=1, description="blocks whose maps are drawn, of the first test image"
+        BLOCKS, strict=False, min_length=1, description="blocks whose attention maps of the first test image are drawn"
     )
     head: Count = Field(0, description="the head whose maps are drawn")
-    images: AtLeastOne = Field(
-        100, description="test images that entropy and diagonal are means over; all where there are fewer"
-    )
-    shown: AtLeastOne = Field(4, description="test images that the rollout, or what nodes attend to, is drawn of")
+    images: AtLeastOne = Field(100, description="test images over which entropy and diagonal are averaged, at most")
+    shown: AtLeastOne = Field(4, description="test images whose attention rollout, or attention of nodes, is drawn")
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> "Attention":
         if self.of == "nodes" and (self.blocks != BLOCKS or self.head):
-            raise ValueError("blocks, head: of = nodes draws all heads of the one block that there is; leave them out")
+            raise ValueError("blocks, head: of = nodes draws all heads of the only block; leave them out")
         return self
 
     def check(self, where: str, *, blocks: int, heads: int) -> None:
-        """Raise `UserError` that starts with `where` when a network of that size has not all of it."""
-        for key, asked, there in (("blocks", max(self.blocks), blocks), ("head", self.head, heads)):
-            if asked >= there:
+        """Raise `UserError`, starting with `where`, if a network of that size lacks a block or the head."""
+        for key, number, count in (("blocks", max(self.blocks), blocks), ("head", self.head, heads)):
+            if number >= count:
                 kind = key.removesuffix("s")
                 raise UserError(
-                    f"{where}: attention.{key} asks for {kind} {asked}, and the network has {there} {kind}s; "
-                    f"they count from 0, so name {kind}s up to {there - 1}"
+                    f"{where}: attention.{key} asks for {kind} {number}, and the network has {count} {kind}s; "
+                    f"they count from 0, so name {kind}s up to {count - 1}"
                 )
 
     def check_model(self, model: Model, where: str) -> None:
-        """`check`, as far as the model's arguments tell its size before it is built."""
+        """`check` before the network is built, as far as its arguments give its size."""
         known = [model.arguments.get(key) for key in ("depth", "num_heads")]
         blocks, heads = (n if isinstance(n, int) else max(*self.blocks, self.head) + 1 for n in known)
         self.check(where, blocks=blocks, heads=heads)
@@ -61,29 +59,27 @@ Method = Literal[
     "grad_cam",
     "attention_rollout",
 ]
-METHODS: tuple[Method, ...] = Method.__args__  # type: ignore[attr-defined]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Attribution(Strict):
-    """Which test images are explained, by which methods, and how closely."""
+    """The test images whose predictions are explained, and the methods."""
 
-    images: AtLeastOne = Field(16, description="test images that the methods are judged on; all where there are fewer")
-    shown: AtLeastOne = Field(4, description="how many of them have a figure of their own")
+    images: AtLeastOne = Field(16, description="test images that the methods are evaluated on, at most")
+    shown: AtLeastOne = Field(4, description="number of these images that have a figure of their own")
     sampled: Literal["right_and_wrong", "right", "wrong"] = Field(
-        "right_and_wrong", description="by the network's answer: as many wrong as right ones, as far as there are"
+        "right_and_wrong", description="by the network's prediction; right_and_wrong: as many of each as there are"
     )
     names: tuple[str | Count, ...] = Field(
-        (),
-        strict=False,
-        description="these test images and no others, by name or by number from 0 in the order of names",
+        (), strict=False, description="only these test images, by name or by number from 0 in the order of names"
     )
     methods: tuple[Method, ...] = Field(
-        METHODS, strict=False, min_length=1, description="those that do not fit the network are left out"
+        METHODS, strict=False, min_length=1, description="methods that do not suit the network are left out"
     )
     steps: AtLeastOne = Field(
         50,
-        description="points of integrated gradients' path, doubled while they miss completeness; samples of "
-        "SmoothGrad and GradientSHAP",
+        description="integrated gradients: points of the path, doubled until completeness holds; SmoothGrad and "
+        "GradientSHAP: number of samples",
     )
 
     @model_validator(mode="after")
@@ -95,24 +91,24 @@ class Attribution(Strict):
                 raise ValueError(f"{key}: holds {twice[0]!r} twice; take one out")
         if not self.names and self.shown > self.images:
             raise ValueError(
-                f"shown: {self.shown} images cannot be shown of {self.images} that are looked at; raise images"
+                f"shown: {self.shown} images cannot be shown of {self.images} that are explained; raise images"
             )
         return self
 
     @property
     def figures(self) -> int:
-        """How many images have a figure of their own."""
+        """The number of images that have a figure of their own."""
         return len(self.names) or self.shown
 
 
 class Audit(Strict):
-    """When two images are called the same picture."""
+    """The conditions on which two images count as the same picture."""
 
-    radius: Count = Field(10, description="largest Hamming distance of two 64-bit pHashes; distances are even")
+    radius: Count = Field(10, description="maximum Hamming distance of two 64-bit pHashes; distances are even")
     pixel_threshold: NotNegative = Field(
-        0.02, description="largest mean squared difference of the 32 x 32 RGB thumbnails in [0, 1]"
+        0.02, description="maximum mean squared difference of 32 x 32 thumbnails in [0, 1]"
     )
     contrast_share: NotNegative = Field(
-        0.35, description="largest share of that difference in the summed variance of both thumbnails"
+        0.35, description="maximum of that difference / summed variance of both thumbnails"
     )
-    dihedral: bool = Field(True, description="look for the eight flips and rotations")
+    dihedral: bool = Field(True, description="also compare the eight flips and rotations")

@@ -1,28 +1,28 @@
-"""The definitions of a module, and the names that each of them uses: read from its syntax tree, nothing is run.
+"""The definitions of a module, and the names that each of them uses: read from its syntax tree, without running it.
 
-A *definition* is a name that a module binds at its top level: a function, a class as a whole, a constant, an import, or
-whatever else assigns it. All statements that bind a name belong to its definition. It *uses* the names that it loads from
-the module or imports by itself, anywhere in it: in decorators, bases, defaults, annotations (also those written as text),
+A *definition* is a name that a module binds at its top level: a function, a whole class, a constant, an import, or any
+other assignment. All statements that bind a name belong to its definition. It *uses* the names that it loads from the
+module or imports itself, anywhere in it: in decorators, bases, defaults, annotations (also those written as strings),
 methods, nested functions. A local variable hides a name of the module, as in Python.
 
-An *effect* is a statement that does more than bind names when the module is imported: a call, an `if`, a loop, a `try`, an
-assignment to an attribute or an item, `import *`, a decorator that is not in `PASSIVE`, a value for which something of the package is
-called. Calls of other packages in a value (`re.compile`) are taken to have no effect. Statements that are a text
-(docstrings), comments, layout and the body of `if TYPE_CHECKING` never count.
+An *effect* is a statement that does more than bind names when the module is imported: a call, an `if`, a loop, a `try`,
+an assignment to an attribute or an item, `import *`, a decorator that is not in `PASSIVE`, a value that is computed by
+calling something of the package. Calls of other packages in a value (`re.compile`) are assumed to have no effect.
+Docstrings, comments, layout and the body of `if TYPE_CHECKING` never count.
 """
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
 PASSIVE = ("contextlib.", "dataclasses.", "functools.", "torch.inference_mode", "torch.no_grad", "typing.")
-WHOLE = "*"  # stands for all names of a module
+WHOLE = "*"  # all names of a module
 OPENS_ALL = {"eval", "exec", "globals"}  # built-in functions that reach any name of their module
-OPENS_ALL_ALONE = {"dir", "locals", "vars"}  # those that do so without an argument
-UNSEEN = {"ctx", "kind", "type_comment", "type_ignores"}  # fields of trees that change nothing
+OPENS_ALL_ALONE = {"dir", "locals", "vars"}  # built-in functions that do so without an argument
+IGNORED = {"ctx", "kind", "type_comment", "type_ignores"}  # fields of syntax trees without an effect on the code
 FIELDS = {
-    kind: tuple(field for field in kind._fields if field not in UNSEEN)
+    kind: tuple(field for field in kind._fields if field not in IGNORED)
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
@@ -30,24 +30,25 @@ FIELDS = {
 Paths = dict[str, list[str]]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-# As tuples, against which `isinstance` is faster.
+# `isinstance` is faster with tuples than with unions.
 NAMES = (ast.Name, ast.Attribute)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 IMPORTS = (ast.Import, ast.ImportFrom)
 ANNOTATED = (ast.AnnAssign, ast.arg)
 OPENING = (ast.Call, ast.Subscript)
+NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 LEAVES = (ast.Name, ast.Constant, ast.expr_context)
 
 
 class Definition(NamedTuple):
-    """What one name, or all effects of a module, consists of.
+    """The statements of one name, or all effects of a module.
 
     Attributes:
-        digest: hash of its statements; empty without any.
-        names: dotted names that it loads from its module (`crops.by_matrices`); `*` is all of the module.
-        paths: absolute dotted names that it uses by imports of its own (`florilegium.data.crops.by_matrices`).
-        imports: absolute dotted names that it imports when it runs, used or not.
+        digest: hash of the statements; empty if there are none.
+        names: dotted names loaded from the module (`crops.by_matrices`); `*` is all of the module.
+        paths: absolute dotted names used through imports inside (`florilegium.data.crops.by_matrices`).
+        imports: absolute dotted names imported when the statements run, used or not.
     """
 
     digest: str = ""
@@ -57,14 +58,14 @@ class Definition(NamedTuple):
 
 
 class Module(NamedTuple):
-    """What a module consists of.
+    """The parts of a module.
 
     Attributes:
         definitions: by name.
-        aliases: for a name that is imported, the absolute dotted names that it may stand for.
+        aliases: for an imported name, the absolute dotted names that it may stand for.
         effects: all effects; its `imports` are those of the whole top level.
-        program: what runs only where the module is the main program.
-        stars: modules of which everything is imported.
+        program: the statements that only run in the main program.
+        stars: modules with `import *`.
     """
 
     definitions: dict[str, Definition]
@@ -75,7 +76,7 @@ class Module(NamedTuple):
 
 
 def read_module(text: str, package: str) -> Module:
-    """The parts of the module with this source; `package` is what its relative imports start from."""
+    """The parts of the module with this source; its relative imports start from `package`."""
     body = ast.parse(text).body
     parts = [_Part(statement, package) for statement in _executed(body)]
     bound: dict[str, list[_Part]] = {}
@@ -98,7 +99,7 @@ def read_module(text: str, package: str) -> Module:
 
 
 def _definition(parts: Iterable["_Part"], name: str = "") -> Definition:
-    """One definition of several statements; of an import, only what it imports as `name` counts."""
+    """The definition that consists of these statements; of an import, only the names imported as `name` count."""
     parts = list(parts)
     text = "\n".join(part.text(name) for part in parts)
     return Definition(
@@ -110,7 +111,7 @@ def _definition(parts: Iterable["_Part"], name: str = "") -> Definition:
 
 
 class _Part:
-    """A statement at the top level of a module: the names that it binds there, and what it uses."""
+    """A statement at the top level of a module, the names that it binds there and the names that it uses."""
 
     def __init__(self, statement: ast.stmt, package: str) -> None:
         self.statement, self.package = statement, package
@@ -120,18 +121,20 @@ class _Part:
         self.imports: set[str] = set()
         self.at_once: set[str] = set()  # of `imports`, those outside functions
         self.stars: set[str] = set()
-        self._scopes: list[Paths] = []  # local names, each with the absolute names that it is imported as
+        self._scopes: list[Paths] = []  # local names, each with the absolute names of its imports
         self._scan([statement], self.bound)
 
     def text(self, name: str) -> str:
-        """The statement without layout; of an import, what it binds as `name`."""
+        """The statement without layout; of an import, the names that it binds as `name`."""
         if isinstance(self.statement, ast.Import | ast.ImportFrom) and name:
             return f"import {self.bound[name]}"
         return repr(_plain(self.statement))
 
     def _scan(self, roots: Iterable[ast.AST], bound: Paths, *, used: bool = False) -> None:
-        """Read one scope, and those inside it. `bound` gains what it binds; with `used`, all that it imports counts as
-        used: in a class these are attributes, as a global name is everybody's, and who asks for them is not known."""
+        """Read one scope and the scopes inside it, and add the names that it binds to `bound`.
+
+        With `used`, all its imports count as used: in a class they become attributes, which any code may read.
+        """
         own = list(_own(roots))
         elsewhere = {name for node in own if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
         for node in own:
@@ -155,15 +158,15 @@ class _Part:
                 self.names.add(WHOLE)
 
     def _function(self, node: Function | ast.Lambda) -> None:
-        local: Paths = {argument.arg: [] for argument in _arguments(node.args)}
+        local: Paths = {part.arg: [] for part in ast.iter_child_nodes(node.args) if isinstance(part, ast.arg)}
         if not isinstance(node, ast.Lambda):
             self._annotation(node.returns)
         self._scopes.append(local)
-        self._scan([node.body] if isinstance(node, ast.Lambda) else node.body, local)
+        self._scan(node.body if isinstance(node.body, list) else [node.body], local)
         self._scopes.pop()
 
     def _comprehension(self, node: Comprehension, around: Paths) -> None:
-        """Its first iterable is of the scope around it, and what `:=` binds, too."""
+        """Read a comprehension. Its first iterable and the names bound by `:=` belong to the scope `around`."""
         local: Paths = {}
         first, *more = node.generators
         values = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
@@ -175,13 +178,13 @@ class _Part:
                 around.setdefault(part.target.id, [])
 
     def _annotation(self, node: ast.expr | None) -> None:
-        """Read the names in an annotation that is, or holds, a text."""
+        """Read the names in the strings of an annotation."""
         for part in ast.walk(node) if node else ():
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 try:
                     self._scan([ast.parse(part.value, mode="eval")], {})
                 except SyntaxError:
-                    continue  # a text that is a value: Literal["not a name"]
+                    continue  # a value: Literal["not a name"]
 
     def _import(self, node: ast.Import | ast.ImportFrom, is_used: Callable[[str], bool]) -> None:
         for alias in node.names:
@@ -206,8 +209,11 @@ class _Part:
         self.names |= {".".join(chain), *([WHOLE] if first in OPENS_ALL else ())}
 
 
+# Syntax trees
+
+
 def _own(roots: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """The nodes of one scope from `roots` on; of a dotted name its last attribute alone."""
+    """The nodes of one scope, from `roots` down; of a dotted name only the outermost attribute."""
     waiting = list(roots)
     while waiting:
         node = waiting.pop()
@@ -216,42 +222,35 @@ def _own(roots: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _below(node: ast.AST) -> Iterable[ast.AST]:
-    """The nodes directly below `node` that are of the same scope."""
+    """The nodes directly below `node` in the same scope."""
     if isinstance(node, LEAVES) or (isinstance(node, ast.Attribute) and _chain(node)):
         return ()
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        returns = [node.returns] if node.returns else []
-        return (*node.decorator_list, *_defaults(node.args), *_arguments(node.args), *returns)
+        return (*node.decorator_list, node.args, *([node.returns] if node.returns else []))
     if isinstance(node, ast.Lambda):
-        return _defaults(node.args)
+        return (node.args,)
     if isinstance(node, ast.ClassDef):
         return (*node.decorator_list, *node.bases, *node.keywords)
     if isinstance(node, COMPREHENSIONS):
         return (node.generators[0].iter,)
-    values = [getattr(node, field) for field in FIELDS[type(node)]]
-    return [
-        part
-        for value in values
-        for part in (value if isinstance(value, list) else [value])
-        if isinstance(part, ast.AST)
-    ]
+    values = (getattr(node, field) for field in FIELDS[type(node)])
+    parts = (part for value in values for part in (value if isinstance(value, list) else (value,)))
+    return [part for part in parts if isinstance(part, ast.AST)]
 
 
 def _bindings(node: ast.AST, package: str) -> Iterator[tuple[str, str]]:
-    """The names that `node` itself binds, each with the absolute name that it is imported as, or an empty text."""
+    """The names that `node` itself binds, each with the absolute name of its import, or an empty string."""
     if isinstance(node, ast.Name):
         if not isinstance(node.ctx, ast.Load):
             yield node.id, ""
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        yield node.name, ""
+    elif isinstance(node, NAMED):
+        if node.name:
+            yield node.name, ""
     elif isinstance(node, IMPORTS):
         for alias in node.names:
             if alias.name != WHOLE:
-                path = _target(node, alias, package)
-                whole_path = isinstance(node, ast.ImportFrom) or alias.asname
-                yield _bound_name(alias), path if whole_path else _bound_name(alias)
-    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-        yield node.name, ""
+                is_path = isinstance(node, ast.ImportFrom) or alias.asname
+                yield _bound_name(alias), _target(node, alias, package) if is_path else _bound_name(alias)
     elif isinstance(node, ast.MatchMapping) and node.rest:
         yield node.rest, ""
 
@@ -264,22 +263,25 @@ def _target(node: ast.Import | ast.ImportFrom, alias: ast.alias, package: str) -
     """The absolute dotted name that `alias` imports."""
     if isinstance(node, ast.Import):
         return alias.name
-    parts = package.split(".")
-    base = parts[: len(parts) - node.level + 1] if node.level else []
-    return ".".join([*base, *([node.module] if node.module else []), alias.name])
+    base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+    return ".".join(filter(None, (base, node.module, alias.name)))
 
 
-def _acts(statement: ast.stmt, aliases: Mapping[str, Sequence[str]], inside: set[str]) -> bool:
-    """Whether a statement has an effect; `inside` are the names of the module that are of its package."""
-    if isinstance(statement, ast.Import | ast.ImportFrom):
+# Effects
+
+
+def _acts(statement: ast.stmt, aliases: Paths, inside: set[str]) -> bool:
+    """True for an effect; `inside` are the names of the module that belong to its package."""
+    if isinstance(statement, IMPORTS):
         return any(alias.name == WHOLE for alias in statement.names)
     if isinstance(statement, ast.Pass) or _is_text(statement):
         return False
-    if isinstance(statement, Function):
-        return not all(_is_passive(decorator, aliases) for decorator in statement.decorator_list)
-    if isinstance(statement, ast.ClassDef):
-        passive = all(_is_passive(decorator, aliases) for decorator in statement.decorator_list)
-        return not passive or any(_acts_in_class(inner, aliases, inside) for inner in statement.body)
+    if isinstance(statement, Function | ast.ClassDef):
+        for first, *rest in map(_decorator, statement.decorator_list):
+            if not any(".".join([path, *rest]).startswith(PASSIVE) for path in aliases.get(first, ())):
+                return True
+        inner = statement.body if isinstance(statement, ast.ClassDef) else ()
+        return any(_acts_in_class(part, aliases, inside) for part in inner)
     if isinstance(statement, ast.Assign | ast.AnnAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         parts = (part for target in targets for part in ast.walk(target))
@@ -287,16 +289,11 @@ def _acts(statement: ast.stmt, aliases: Mapping[str, Sequence[str]], inside: set
     return True
 
 
-def _acts_in_class(statement: ast.stmt, aliases: Mapping[str, Sequence[str]], inside: set[str]) -> bool:
-    """The same of a statement in a class, where decorators of other packages are taken to have no effect."""
+def _acts_in_class(statement: ast.stmt, aliases: Paths, inside: set[str]) -> bool:
+    """The same of a statement in a class, where decorators of other packages are assumed to have no effect."""
     if isinstance(statement, Function):
         return any(_decorator(node)[0] in inside for node in statement.decorator_list)
     return _acts(statement, aliases, inside)
-
-
-def _is_passive(decorator: ast.expr, aliases: Mapping[str, Sequence[str]]) -> bool:
-    first, *rest = _decorator(decorator)
-    return any(".".join([path, *rest]).startswith(PASSIVE) for path in aliases.get(first, ()))
 
 
 def _decorator(node: ast.expr) -> list[str]:
@@ -304,13 +301,13 @@ def _decorator(node: ast.expr) -> list[str]:
 
 
 def _calls(value: ast.expr | None, names: set[str]) -> bool:
-    """Whether `value` calls one of `names`, or an attribute of one."""
+    """True if `value` calls one of `names`, or an attribute of one."""
     calls = (node.func for node in ast.walk(value) if isinstance(node, ast.Call)) if value else ()
     return any((chain := _chain(function)) and chain[0] in names for function in calls)
 
 
 def _opens_all(node: ast.Call | ast.Subscript) -> bool:
-    """Whether this is `vars()` or `sys.modules[...]`, from which any name of the module may be taken."""
+    """True for `vars()` or `sys.modules[...]`, from which any name of the module may be taken."""
     if isinstance(node, ast.Subscript):
         return _chain(node.value)[-2:] == ["sys", "modules"]
     return isinstance(node.func, ast.Name) and node.func.id in OPENS_ALL_ALONE and not node.args
@@ -325,15 +322,6 @@ def _chain(node: ast.AST) -> list[str]:
     return []
 
 
-def _arguments(arguments: ast.arguments) -> list[ast.arg]:
-    stars = [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *stars]
-
-
-def _defaults(arguments: ast.arguments) -> list[ast.expr]:
-    return [*arguments.defaults, *(node for node in arguments.kw_defaults if node)]
-
-
 def _executed(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements that run when the module is imported."""
     for statement in body:
@@ -344,7 +332,7 @@ def _executed(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _is_main(statement: ast.stmt) -> bool:
-    """Whether a statement is `if __name__ == "__main__"`."""
+    """True for `if __name__ == "__main__"`."""
     return isinstance(statement, ast.If) and ast.unparse(statement.test) == "__name__ == '__main__'"
 
 
@@ -354,7 +342,7 @@ def _is_text(statement: ast.AST) -> bool:
 
 
 def _plain(value: object) -> object:
-    """A tree as tuples, without its places in the file and without statements that do nothing."""
+    """A syntax tree as tuples, without positions in the file and without statements that do nothing."""
     if isinstance(value, ast.AST):
         kind = type(value)
         return (kind.__name__, *(_plain(getattr(value, field)) for field in FIELDS[kind]))

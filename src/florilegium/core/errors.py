@@ -9,21 +9,21 @@ BAD_INPUT = 2
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; its text is the whole message."""
+    """A mistake that the user can correct; its text is the whole message."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest right name, else an empty string."""
-    close = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), map(str, allowed), n=1, cutoff=0.5)
     return f", did you mean '{close[0]}'?" if close else ""
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> UserError:
     """The error for a name that is not among `allowed`."""
-    names = sorted(str(a) for a in allowed)
-    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    names = sorted(map(str, allowed))
+    known = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     place = f"{where}: " if where else ""
-    return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {shown})")
+    return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {known})")
 
 
 def report(faults: Iterable[str]) -> int:
@@ -35,10 +35,9 @@ def report(faults: Iterable[str]) -> int:
 
 
 def run_main(main: Callable[[], int | None]) -> None:
-    """Run `main` as a process: a `UserError` ends in one sentence and exit code 2.
+    """Run `main` as a process: a `UserError`, or a full disk, ends in one sentence and exit code 2.
 
-    Disk-full and interrupt are told in a sentence too; any other exception keeps its
-    traceback, since it is a fault of the program and not of its user.
+    Any other exception keeps its traceback, since it is a fault of the program.
     """
     try:
         sys.exit(main() or 0)
@@ -49,8 +48,6 @@ def run_main(main: Callable[[], int | None]) -> None:
             raise
         traceback.print_exc()
         where = error.filename or "the output folder"
-        print(
-            f"error: no space left on the disk while writing {where}; free some and run again, finished work is kept",
-            file=sys.stderr,
-        )
+        way_out = "free some and run again, finished work is kept"
+        print(f"error: no space left on the disk while writing {where}; {way_out}", file=sys.stderr)
     sys.exit(BAD_INPUT)

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, read, digested."""
+"""Files: written whole or not at all, read, hashed."""
 
 import csv
 import hashlib
@@ -19,10 +19,7 @@ CHUNK = 1 << 20
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is fsynced and renamed onto `path`.
-
-    When the body raises, the temporary file is removed and an older `path` is left untouched.
-    """
+    """Yield a temporary path beside `path`; on success it is fsynced and renamed to `path`, else `path` stays."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
@@ -40,7 +37,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `folder` on success; else `folder` stays as it was."""
+    """Yield an empty folder that replaces `folder` on success, else `folder` stays as it was."""
     fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("part", "old"))
     if old.exists() and not folder.exists():  # killed between the two renames
         old.rename(folder)
@@ -74,7 +71,7 @@ def read_json(path: Path | str) -> Any:
 
 
 def digest(path: Path | str, algorithm: str = "sha256") -> str:
-    """Hexadecimal hash of a file's content, read in blocks of 1 MiB."""
+    """Hexadecimal hash of a file's content."""
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(CHUNK):
@@ -91,6 +88,6 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def write_frame(path: Path, frame: "pd.DataFrame", *, float_format: str | None = None) -> None:
-    """Write the columns of `frame` in the same form; fractions in full, or as `float_format` ("%.6f") says."""
+    """Write the columns of `frame` in the same form; fractions in full, or in `float_format` ("%.6f")."""
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)

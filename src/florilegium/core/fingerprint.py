@@ -1,15 +1,15 @@
-"""What a result depends on: canonical JSON of its spec, and a hash of the code that made it.
+"""The fingerprint of a result: canonical JSON of its spec, and a hash of the code that made it.
 
-The code hash covers the *definitions* that a program reaches inside the package (see `core.definitions`), without comments,
-docstrings and layout: a comment edit re-runs nothing, and a change in a deep helper re-runs exactly its users. From each
-definition it goes on to what that uses: names of its module, imported names, attributes of imported modules. In particular:
+The code hash covers the *definitions* that a program reaches inside the package (see `core.definitions`), without
+comments, docstrings and layout: a comment edit re-runs nothing, a change in a deep helper re-runs exactly its users.
+From each definition it follows the names that the definition uses: names of its module, imported names, attributes of
+imported modules. In particular:
 
-- A root that is a module counts as a whole, for it is run as a program or asked for any of its names. A root
-  `module:name` is that definition alone.
-- Of every module that is imported on the way, all effects count, with what they use: they run, whoever asks.
-- A whole module counts where a name cannot be followed: `import *`, `globals()`, `eval`, `sys.modules[...]`, an attribute that
-  the module does not define, a module that is passed on as a value (`getattr(module, name)`).
-- Modules that are imported by a text (registries) are not followed: the caller hands them over as further roots.
+- A root that is a module counts as a whole, since it runs as a program. A root `module:name` is that definition alone.
+- Of every module that is imported on the way, all effects count, with the names that they use, since they run.
+- A whole module counts where a name cannot be followed: `import *`, `globals()`, `eval`, `sys.modules[...]`, an
+  attribute that the module does not define, a module that is passed on as a value (`getattr(module, name)`).
+- Modules that are imported by a string (registries) are not followed: the caller passes them as further roots.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ from florilegium.core.receipts import versions_of
 PACKAGE = "florilegium"
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(".snakemake") / "florilegium-code.json"
-VERSION = f"2 {sys.version_info[:2]}"  # of what the cache holds, and of the syntax trees
+VERSION = f"2 {sys.version_info[:2]}"  # of the format of the cache, and of syntax trees
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal for equal values, whatever their key order."""
+    """JSON with sorted keys and no spaces, so that equal values have equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -45,31 +45,31 @@ def code_hash(*roots: str) -> str:
     (`florilegium.models.norm_vit:NormViT`).
 
     Raises:
-        ModuleNotFoundError: a module that is not of the package.
+        ModuleNotFoundError: a module outside the package.
         AttributeError: a name that its module does not define.
     """
     return package_code().hash(*roots)
 
 
 def package_versions(*roots: str) -> dict[str, str]:
-    """Versions of the packages of `core.receipts` that a definition reached from `roots` uses."""
+    """Versions of the packages in `core.receipts` that the code reached from `roots` uses."""
     return versions_of(package_code().libraries(*roots))
 
 
 def save_code_cache() -> None:
-    """Keep what this process has read of the code, so that the next plan need not read it again."""
+    """Save what this process has read of the code, so that the next plan need not read it again."""
     if saved := package_code().to_save():
         write_text(CACHE, canonical(saved))
 
 
 @cache
 def package_code() -> "Code":
-    """The code of this package, with what an earlier process kept of it."""
+    """The code of this package, with what earlier processes have saved."""
     return Code(ROOT, PACKAGE, _read_cache())
 
 
 class Saved(NamedTuple):
-    """What is known of code that has been read: parts of modules by their source, hashes by the source of all and the roots."""
+    """The cache: parts of modules by a hash of their source, code hashes by a hash of all sources and the roots."""
 
     modules: dict[str, Any]
     hashes: dict[str, str]
@@ -79,19 +79,19 @@ def _read_cache() -> Saved | None:
     try:
         return Saved(*read_json(CACHE))
     except (OSError, ValueError, TypeError):
-        return None  # none yet, or of another version, or damaged
+        return None  # no cache yet, or of another version, or damaged
 
 
 class Code:
-    """The code of a package of Python files: its definitions, and what each of them reaches.
+    """The code of a package as a graph of definitions, each with edges to those that it uses.
 
-    They are the nodes of a graph, by name: `module:name` is a definition, `module:` what runs when a module is imported,
-    `module:*` all of a module, and a name without a colon another package.
+    Nodes are named `module:name` for a definition, `module:` for the effects of a module, `module:__main__` for those
+    of the main program, `module:*` for all of a module, and without a colon for another package.
 
     Args:
         root: the folder of the package.
         package: its name.
-        saved: what `to_save` gave to another process.
+        saved: the result of `to_save` in another process.
     """
 
     def __init__(self, root: Path, package: str, saved: Saved | None = None) -> None:
@@ -104,10 +104,10 @@ class Code:
         self._new = Saved({}, {})
         self._modules: dict[str, Module] = {}
         self._digests: dict[str, str] = {}
-        self._edges: dict[str, frozenset[str]] = {}
-        self._leads: dict[str, frozenset[str]] = {}
-        self._throughs: dict[str, list[str]] = {}
+        self._edges = cache(self._follow)
+        self._lead = cache(self._steps)
         self._reached: dict[tuple[str, ...], frozenset[str]] = {}
+        self._throughs: dict[str, list[str]] = {}
 
     def hash(self, *roots: str) -> str:
         """Hash of all definitions and effects that `roots` reach."""
@@ -119,11 +119,11 @@ class Code:
         return self._saved.hashes.get(key) or self._new.hashes[key]
 
     def digest(self, node: str) -> str:
-        """The hash of what a node that was reached consists of by itself; empty where that is nothing."""
+        """The hash of the statements of a node that was reached; empty if it has none."""
         return self._digests.get(node, "")
 
     def libraries(self, *roots: str) -> set[str]:
-        """Other packages of which a definition or an effect that `roots` reach uses a name."""
+        """Other packages that the code reached from `roots` uses."""
         return {node for node in self.reached(*roots) if ":" not in node}
 
     def reached(self, *roots: str) -> frozenset[str]:
@@ -134,12 +134,12 @@ class Code:
             while waiting:
                 node = waiting.pop()
                 seen.add(node)
-                waiting |= self._edges_of(node) - seen
+                waiting |= self._edges(node) - seen
             self._reached[roots] = frozenset(seen)
         return self._reached[roots]
 
     def to_save(self) -> Saved | None:
-        """What this process and those before it have read of the files as they are; None where nothing is new."""
+        """The cache for the present files; None if this process adds nothing to it."""
         if not self._new.hashes and not self._new.modules:
             return None
         modules, current = {**self._saved.modules, **self._new.modules}, set(self._keys.values())
@@ -150,7 +150,7 @@ class Code:
         )
 
     def module(self, name: str) -> Module:
-        """The parts of a module; nothing of a folder without `__init__.py`."""
+        """The parts of a module; none for a folder without `__init__.py`."""
         if name not in self._modules:
             key, file = self._keys[name], self._files[name]
             if key not in self._saved.modules:
@@ -169,21 +169,19 @@ class Code:
             if definition not in module.definitions:
                 raise AttributeError(f"{name} does not define {definition}")
             return set(self._look_up(name, definition))
-        # Of what it imports, definitions of the package may be asked for; modules count for what is used of them.
-        imported = {own for own, paths in module.aliases.items() if not all(map(self._is_definition, paths))}
+        # Imported definitions of the package count, since others may import them from here; of imported modules and
+        # other packages, only the used parts.
+        passed_on = {
+            own
+            for own, paths in module.aliases.items()
+            if all(path not in self._files and self._through(path) for path in paths)
+        }
+        imported = module.aliases.keys() - passed_on
         own = (self._look_up(name, each) for each in module.definitions.keys() - imported)
         return {f"{name}:", f"{name}:__main__"}.union(*own)
 
-    def _is_definition(self, path: str) -> bool:
-        return path not in self._files and bool(self._through(path))
-
-    def _edges_of(self, node: str) -> frozenset[str]:
-        if node not in self._edges:
-            self._edges[node] = frozenset(self._follow(node))
-        return self._edges[node]
-
     def _follow(self, node: str) -> set[str]:
-        """The nodes that one node names, and those of the modules that it imports."""
+        """The nodes of the names that one node uses, and of the modules that it imports."""
         name, colon, own = node.partition(":")
         if not colon:
             return set()
@@ -195,46 +193,43 @@ class Code:
         self._digests[node] = definition.digest
         paths = definition.paths if own else (*definition.paths, *module.stars)
         imports = {f"{each}:" for path in definition.imports for each in self._through(path)}
-        if own:  # what a function imports when it runs counts, used or not
+        if own:  # the imports inside a function count, used or not
             imports |= {path.partition(".")[0] for path in definition.imports if not self._through(path)}
         around = {f"{each}:" for each in (self._through(name) if own == "" else [name])}
         names = (self._look_up(name, used) for used in definition.names)
         return (imports | around).union(*names, *(self._lead(path) for path in paths))
 
-    def _look_up(self, name: str, used: str) -> set[str] | frozenset[str]:
+    def _look_up(self, name: str, used: str) -> set[str]:
         """The nodes of a dotted name that is loaded in a module; none for a built-in name."""
         module, first = self.module(name), used.partition(".")[0]
         if first in module.definitions and first not in module.aliases:
             return {f"{name}:{first}"}
         return self._lead(f"{name}.{used}") if first in module.definitions or used == WHOLE else set()
 
-    def _lead(self, path: str) -> frozenset[str]:
+    def _steps(self, start: str) -> set[str]:
         """The nodes that an absolute dotted name leads to, through names that are imports themselves."""
-        if path not in self._leads:
-            self._leads[path] = frozenset(self._steps(path))
-        return self._leads[path]
-
-    def _steps(self, start: str) -> Iterator[str]:
+        nodes: set[str] = set()
         seen: set[str] = set()
         waiting = {start}
         while path := waiting.pop() if waiting else "":
             if path in seen:
                 continue
             modules = self._through(path)
-            yield f"{modules[-1]}:" if modules else path.partition(".")[0]
+            nodes.add(f"{modules[-1]}:" if modules else path.partition(".")[0])
             for name in modules:
                 module = self.module(name)
                 first, _, more = path[len(name) + 1 :].partition(".")
                 if first in module.definitions:
                     node = f"{name}:{first}"
-                    yield node
-                    # Of a name that leads to itself again what follows it is dropped, or it would grow for ever.
+                    nodes.add(node)
+                    # Of a name that leads back to itself the rest is dropped, so that paths do not grow without end.
                     rest = f".{more}" if more and node not in seen else ""
                     waiting |= {f"{alias}{rest}" for alias in module.aliases.get(first, ())}
                     seen.add(node)
                 elif name == modules[-1]:
-                    yield f"{name}:{WHOLE}"  # the module itself, or what it does not define
+                    nodes.add(f"{name}:{WHOLE}")  # the module itself, or a name that it does not define
             seen.add(path)
+        return nodes
 
     def _through(self, path: str) -> list[str]:
         """The modules of the package that a dotted name leads through, outermost first."""
@@ -247,7 +242,7 @@ class Code:
 
 
 def _modules_below(folder: Path, name: str) -> Iterator[tuple[str, Path | None]]:
-    """The modules in a folder by their dotted names, the folder's own first: None without an `__init__.py`."""
+    """The files of the modules in a folder by their dotted names; None for a folder without an `__init__.py`."""
     own = folder / "__init__.py"
     yield name, own if own.is_file() else None
     for path in folder.iterdir():
@@ -258,7 +253,7 @@ def _modules_below(folder: Path, name: str) -> Iterator[tuple[str, Path | None]]
 
 
 def _loaded(parts: Any) -> Module:
-    """A module from its parts, which JSON knows as lists."""
+    """A module from its parts, which are lists in JSON."""
     definitions, aliases, effects, program, stars = parts
     named = {name: Definition(*definition) for name, definition in definitions.items()}
     return Module(named, aliases, Definition(*effects), Definition(*program), stars)

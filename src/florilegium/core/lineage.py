@@ -1,7 +1,8 @@
-"""Lineage: receipts followed from a result back to the archives that it was made from."""
+"""Lineage: receipts followed from a result back to the archives that it was made from, as a tree and as a check."""
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +10,12 @@ from typing import Any
 
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import digest
+from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
 from florilegium.core.system import bar
 
 PLACES = ("results", "resources")
-SUFFIX = "receipt.json"
 SEED = re.compile(r"/seed(\d+)/")
-KEYS = {"stage", "spec", "code", "seconds"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,22 +26,22 @@ class Receipt:
     facts: dict[str, Any]
 
     @property
-    def stage(self) -> str:
-        return str(self.facts["stage"])
-
-    @property
     def inputs(self) -> dict[str, str]:
-        """The sha256 of what was read, by name."""
+        """The recorded sha256 of each input, by name."""
         return {name: entry["sha256"] for name, entry in self.facts["inputs"].items()}
 
     @property
     def outputs(self) -> dict[str, str]:
-        """The sha256 of what was made, by name."""
+        """The recorded sha256 of each output, by name."""
         return {name: entry["sha256"] for name, entry in self.facts["outputs"].items()}
 
 
 class Ledger:
-    """The receipts and files of one project folder; each is read once."""
+    """The receipts and files of one project folder; each is read once.
+
+    Attributes:
+        unreadable: names of the receipts that could not be read.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -50,7 +50,7 @@ class Ledger:
         self._digests: dict[str, str | None] = {}
 
     def maker(self, name: str) -> Receipt | None:
-        """The receipt that names a file among its outputs, or that the file is."""
+        """The receipt that lists a file among its outputs, or the receipt that the file is."""
         folder = name
         while folder := folder.rpartition("/")[0]:
             for receipt in self._inside(folder):
@@ -58,16 +58,8 @@ class Ledger:
                     return receipt
         return None
 
-    def _inside(self, folder: str) -> list[Receipt]:
-        """The receipts in a folder, without those that were copied into it."""
-        if folder not in self._folders:
-            paths = sorted((self.root / folder).glob(f"*{SUFFIX}"))
-            found = [receipt for path in paths if (receipt := self._read(path)) is not None]
-            self._folders[folder] = [receipt for receipt in found if not _copied(receipt)]
-        return self._folders[folder]
-
     def below(self, folder: str) -> Iterator[str]:
-        """Every file below a folder, hidden ones left out."""
+        """Every file below a folder, but for hidden ones."""
         for place, folders, files in os.walk(self.root / folder):
             folders.sort()
             for file in sorted(files):
@@ -75,15 +67,22 @@ class Ledger:
                     yield (Path(place) / file).relative_to(self.root).as_posix()
 
     def digest(self, name: str) -> str | None:
-        """The sha256 of a file as it is now; None when there is none."""
+        """The present sha256 of a file; None if it does not exist."""
         if name not in self._digests:
             path = self.root / name
             self._digests[name] = digest(path) if path.is_file() else None
         return self._digests[name]
 
-    def outside(self, name: str) -> bool:
-        """Whether a name is that of a file elsewhere, of which a receipt keeps no folder."""
+    def is_outside(self, name: str) -> bool:
+        """True for a file outside the project, whose folder receipts do not record."""
         return "/" not in name and not (self.root / name).exists()
+
+    def _inside(self, folder: str) -> list[Receipt]:
+        """The receipts in a folder, but for those that were copied into it."""
+        if folder not in self._folders:
+            receipts = map(self._read, sorted((self.root / folder).glob(f"*{RECEIPT}")))
+            self._folders[folder] = [receipt for receipt in receipts if receipt and not _is_copied(receipt)]
+        return self._folders[folder]
 
     def _read(self, path: Path) -> Receipt | None:
         name = path.relative_to(self.root).as_posix()
@@ -97,17 +96,17 @@ class Ledger:
         return None
 
 
-def _copied(receipt: Receipt) -> bool:
-    """Whether all that a receipt names lies in other folders than its own."""
+def _is_copied(receipt: Receipt) -> bool:
+    """True if all outputs of a receipt lie outside its own folder."""
     folders = [name.rpartition("/")[0] for name in receipt.outputs]
     home = receipt.name.rpartition("/")[0]
     return bool(folders) and all(folder and not f"{folder}/".startswith(f"{home}/") for folder in folders)
 
 
 def open_ledger(path: Path) -> tuple[Ledger, str]:
-    """The project folder that a file or folder belongs to, and its name there.
+    """The ledger of the project that a file or folder belongs to, and the name of the file or folder there.
 
-    That is the working directory, or the folder above the nearest `results` or `resources`.
+    The project's folder is the working directory, or the folder above the nearest `results` or `resources`.
 
     Raises:
         UserError: there is no such file or folder.
@@ -116,32 +115,33 @@ def open_ledger(path: Path) -> tuple[Ledger, str]:
         raise UserError(f"{path}: there is no such file or folder; give one below results/ or resources/")
     whole, here = path.absolute(), Path.cwd()
     above = (p.parent for p in (whole, *whole.parents) if p.name in PLACES)
-    local = whole.is_relative_to(here) and whole.relative_to(here).parts[:1] in [(kind,) for kind in PLACES]
-    root = here if local else next(above, here)
+    is_local = whole.is_relative_to(here) and whole.relative_to(here).parts[:1] in [(place,) for place in PLACES]
+    root = here if is_local else next(above, here)
     if not whole.is_relative_to(root):
         raise UserError(f"{path}: is neither below results/ nor below resources/, where receipts are")
     return Ledger(root), whole.relative_to(root).as_posix()
 
 
-def place(files: list[str]) -> str:
-    """Files of one folder in one line, or of the folders of several seeds."""
+def _in_one_line(files: list[str]) -> str:
+    """Files of one folder, or of the folders of several seeds."""
     if len(files) == 1:
         return files[0]
-    folders = sorted({name.rpartition("/")[0] for name in files})
     names = ", ".join(sorted({name.rpartition("/")[2] for name in files}))
-    seeds = sorted({int(found[1]) for name in files if (found := SEED.search(name))})
+    seeds = sorted({int(match[1]) for name in files if (match := SEED.search(name))})
     if len(seeds) < 2:
-        return f"{folders[0]}: {names}"
-    return f"{without_seed(files[0])}, seeds {', '.join(map(str, seeds))}: {names}"
+        return f"{min(name.rpartition('/')[0] for name in files)}: {names}"
+    return f"{_folder(files[0])}, seeds {', '.join(map(str, seeds))}: {names}"
 
 
-def without_seed(name: str) -> str:
-    """The folder of a file; of a run's file, the folder of its arm."""
+def _folder(name: str) -> str:
+    """The folder of a file; for a file of a run, the folder of its arm."""
     return SEED.sub("/", name).rpartition("/")[0]
 
 
-# What is told of a spec: its key, and what people call it. A stage has the keys that it has.
-TOLD = {
+# The tree of origins
+
+# The values of a spec that the tree shows, and their labels. A stage has some of these keys.
+LABELS = {
     "preset": "preset",
     "study": "study",
     "data.dataset": "data",
@@ -168,7 +168,7 @@ def origins(ledger: Ledger, name: str, row: str | None = None) -> list[str]:
     """The lines of the tree whose root is the file `name`.
 
     Args:
-        row: `experiment/arm` of a comparison: only the runs behind it and behind its baseline.
+        row: `experiment/arm` of a comparison, to show only its runs and those of its baseline.
 
     Raises:
         UserError: no receipt names the file, or there is no such row.
@@ -176,119 +176,114 @@ def origins(ledger: Ledger, name: str, row: str | None = None) -> list[str]:
     receipt = ledger.maker(name)
     if receipt is None:
         raise UserError(f"{name}: no receipt names this file, so nothing is known of how it was made")
-    tree = _Tree(ledger)
     now = ledger.digest(name)
     recorded = receipt.outputs.get(name, now)
     fault = f"this is not the file that was made: its sha256 is {now}, the receipt says {recorded}"
-    faults = [fault] if now != recorded else []
-    tree.group([receipt], [name], "", faults, _behind(receipt, row) if row else None)
+    tree = _Tree(ledger)
+    tree.add([receipt], [name], "", [fault] if now != recorded else [], _arms_of(receipt, row) if row else None)
     return tree.lines
 
 
-def _behind(receipt: Receipt, row: str) -> list[str]:
+def _arms_of(receipt: Receipt, row: str) -> tuple[str, ...]:
     """The ends of the folders of the arm `row` and of its baseline."""
-    entries = receipt.facts["spec"].get("entries") if isinstance(receipt.facts["spec"], dict) else None
-    if receipt.stage != "compare" or not entries:
+    spec = receipt.facts["spec"]
+    entries = spec.get("entries") if isinstance(spec, dict) and receipt.facts["stage"] == "compare" else None
+    if not entries:
         raise UserError(f"{receipt.name}: is no receipt of a comparison, so there is no row {row} in it")
-    arms = {f"{entry['experiment']}/{entry['arm']}": entry["baseline"] for entry in entries}
-    if row not in arms:
-        raise unknown("row", row, arms, receipt.name)
-    baseline = arms[row]
-    return [f"/{row}", *([f"/{baseline['experiment']}/{baseline['arm']}"] if baseline else [])]
+    baselines = {f"{entry['experiment']}/{entry['arm']}": entry["baseline"] for entry in entries}
+    if row not in baselines:
+        raise unknown("row", row, baselines, receipt.name)
+    baseline = baselines[row]
+    return (f"/{row}", *([f"/{baseline['experiment']}/{baseline['arm']}"] if baseline else []))
 
 
 class _Tree:
-    """Lines in the making, and what they have said so far."""
+    """The lines of a tree; a receipt, a commit and a version are described where they first appear."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.lines: list[str] = []
-        self.shown: set[Receipt] = set()
-        self.said: dict[str, str] = {}
+        self._described: set[Receipt] = set()
+        self._values: dict[str, str] = {}
 
-    def group(
-        self, receipts: list[Receipt], files: list[str], indent: str, faults: list[str], arms: list[str] | None = None
+    def add(
+        self,
+        receipts: list[Receipt],
+        files: list[str],
+        indent: str,
+        faults: list[str],
+        arms: tuple[str, ...] | None = None,
     ) -> None:
-        """Receipts that differ in the seed alone, the files of them that were used, and their inputs."""
-        above = self.shown.issuperset(receipts)
-        self.lines.append(f"{indent}{place(files)}{', see above' if above else ''}")
+        """Add files of receipts that differ by seed alone, and the inputs that they were made from.
+
+        Args:
+            arms: ends of the folders of arms; of runs, only the inputs from these.
+        """
+        is_above = self._described.issuperset(receipts)
+        self.lines.append(f"{indent}{_in_one_line(files)}{', see above' if is_above else ''}")
         self.lines += [f"{indent}{STEP * 2}! {fault}" for fault in faults]
-        if above:
+        if is_above:
             return
-        self.shown.update(receipts)
-        self.lines += [f"{indent}{STEP * 2}{line}" for line in self.facts(receipts)]
-        inputs: dict[str, set[str]] = {}
+        self._described.update(receipts)
+        self.lines += [f"{indent}{STEP * 2}{line}" for line in self._facts([receipt.facts for receipt in receipts])]
+        inputs = defaultdict(set)
         for receipt in receipts:
             for name, recorded in receipt.inputs.items():
-                inputs.setdefault(name, set()).add(recorded)
-        if arms is not None:
-            inputs = {name: recorded for name, recorded in inputs.items() if _of(name, arms)}
-        self.inputs(inputs, indent + STEP)
+                if arms is None or not SEED.search(name) or _folder(name).endswith(arms):
+                    inputs[name].add(recorded)
+        self._add_inputs(inputs, indent + STEP)
 
-    def facts(self, receipts: list[Receipt]) -> Iterator[str]:
-        """Stage, spec and seconds; code, commit and versions as far as they were not said before."""
-        facts = [receipt.facts for receipt in receipts]
-        brief = _joined((", ".join(_brief(f["spec"])) for f in facts), " or ")
-        yield f"{receipts[0].stage}: {brief}" if brief else receipts[0].stage
-        seconds = sum(f["seconds"] for f in facts)
-        device = f" on {_joined(f['device'] for f in facts)}" if "device" in facts[0] else ""
-        yield f"{seconds:,.1f} s{device}, code {_joined(f['code'] for f in facts)}"
-        if news := self.news(facts):
-            yield news
-        for origin in facts[0].get("origin", ()):
-            size = f"{origin['bytes']:,} bytes, sha256 {origin['sha256'][:16]}"
-            yield f"from {origin['file']} ({size}) of {origin['from']}"
-
-    def news(self, facts: list[dict[str, Any]]) -> str:
-        """Commit and versions where they are new, or others than those said first."""
-        before = set(self.said)
-        commits = _joined(_commit(f["git"]) for f in facts)
-        packages = {name for f in facts for name in f["versions"]}
-        found = {"commit": commits}
-        found |= {p: _joined(str(f["versions"].get(p, "absent")) for f in facts) for p in sorted(packages)}
-        fresh = {key for key, value in found.items() if self.said.setdefault(key, value) != value}
-        fresh |= found.keys() - before
-        return ", ".join(f"{key} {value}" for key, value in found.items() if key in fresh)
-
-    def inputs(self, recorded: dict[str, set[str]], indent: str) -> None:
-        """The inputs, by what made them; then those that no receipt names."""
-        groups: dict[str, tuple[list[Receipt], list[str]]] = {}
+    def _add_inputs(self, recorded: dict[str, set[str]], indent: str) -> None:
+        """Add inputs, grouped by their receipts; then those that no receipt names."""
+        groups: dict[str, tuple[dict[Receipt, None], list[str]]] = {}
         others = []
         for name in sorted(recorded):
             maker = self.ledger.maker(name)
             if maker is None:
-                others.append(name)
-            elif not name.endswith(SUFFIX):
-                receipts, files = groups.setdefault(SEED.sub("/", maker.name), ([], []))
-                receipts += [maker] if maker not in receipts else []
+                others.append(f"{indent}{name} ({self._unnamed(name, recorded[name])})")
+            elif not name.endswith(RECEIPT):
+                makers, files = groups.setdefault(SEED.sub("/", maker.name), ({}, []))
+                makers[maker] = None
                 files.append(name)
-        for receipts, files in groups.values():
-            made = {name: entry for receipt in receipts for name, entry in receipt.outputs.items()}
-            absent = [name for name in files if not (self.ledger.root / name).is_file()]
-            anew = [name for name in files if recorded[name] != {made[name]}]
-            faults = [f"missing now: {place(absent)}"] if absent else []
-            faults += [f"another version of it was used then: {place(anew)}"] if anew else []
-            self.group(receipts, files, indent, faults)
-        self.lines += [f"{indent}{name} ({self.unmade(name, recorded[name])})" for name in others]
+        for makers, files in groups.values():
+            outputs = {name: entry for maker in makers for name, entry in maker.outputs.items()}
+            missing = [name for name in files if not (self.ledger.root / name).is_file()]
+            changed = [name for name in files if recorded[name] != {outputs[name]}]
+            faults = [f"missing now: {_in_one_line(missing)}"] if missing else []
+            faults += [f"another version of it was used then: {_in_one_line(changed)}"] if changed else []
+            self.add(list(makers), files, indent, faults)
+        self.lines += others
 
-    def unmade(self, name: str, recorded: set[str]) -> str:
-        """What is known of an input that no receipt names."""
-        if self.ledger.outside(name):
+    def _unnamed(self, name: str, recorded: set[str]) -> str:
+        """The state of an input that no receipt names."""
+        if self.ledger.is_outside(name):
             return "from outside the project's folder"
         now = self.ledger.digest(name)
         if now is None:
             return "missing, in no receipt"
         return "in no receipt" if recorded == {now} else "in no receipt, another version then"
 
+    def _facts(self, facts: list[dict[str, Any]]) -> Iterator[str]:
+        """Stage, spec, time and code; commit and versions as far as they differ from those above."""
+        values = _joined((", ".join(_labelled(f["spec"])) for f in facts), " or ")
+        yield f"{facts[0]['stage']}: {values}" if values else str(facts[0]["stage"])
+        device = f" on {_joined(f['device'] for f in facts)}" if "device" in facts[0] else ""
+        yield f"{sum(f['seconds'] for f in facts):,.1f} s{device}, code {_joined(f['code'] for f in facts)}"
+        packages = sorted({name for f in facts for name in f["versions"]})
+        versions = {name: _joined(str(f["versions"].get(name, "absent")) for f in facts) for name in packages}
+        current = {"commit": _joined(_commit(f["git"]) for f in facts), **versions}
+        changed = [f"{key} {value}" for key, value in current.items() if self._values.get(key) != value]
+        self._values = current | self._values
+        if changed:
+            yield ", ".join(changed)
+        for origin in facts[0].get("origin", ()):
+            size = f"{origin['bytes']:,} bytes, sha256 {origin['sha256'][:16]}"
+            yield f"from {origin['file']} ({size}) of {origin['from']}"
 
-def _of(name: str, arms: list[str]) -> bool:
-    """Whether a file belongs to a run of one of the arms, or to no run."""
-    return not SEED.search(name) or without_seed(name).endswith(tuple(arms))
 
-
-def _brief(spec: Any) -> Iterator[str]:
-    """The few values of a spec that tell one result from another."""
-    for key, label in TOLD.items():
+def _labelled(spec: Any) -> Iterator[str]:
+    """The values of a spec that distinguish results, with their labels."""
+    for key, label in LABELS.items():
         value = spec
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -306,21 +301,30 @@ def _joined(values: Iterable[str], by: str = " and ") -> str:
     return by.join(dict.fromkeys(values))
 
 
+# Verification
+
+
 @dataclass
 class Findings:
-    """What was looked at, and what of it does not fit."""
+    """The outcome of a verification.
+
+    Attributes:
+        files: everything that was hashed.
+        receipts: everything that was followed.
+        unfit: those of the files that are not as recorded.
+        faults: a sentence each.
+        unnamed: files among the results that no receipt names.
+    """
 
     files: set[str] = field(default_factory=set)
     receipts: list[Receipt] = field(default_factory=list)
     unfit: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
-    """A sentence each."""
     unnamed: list[str] = field(default_factory=list)
-    """Files among the results that no receipt names."""
 
 
 def verify(ledger: Ledger, start: str) -> Findings:
-    """Hash what the receipts below `start` name, and what it was made from, down to the archives.
+    """Hash the outputs of the receipts below `start`, and all that they were made from, down to the archives.
 
     Raises:
         UserError: no receipt names `start`, or there is none below it.
@@ -329,59 +333,53 @@ def verify(ledger: Ledger, start: str) -> Findings:
     receipts = {receipt.name: receipt for name in below if (receipt := ledger.maker(name)) is not None}
     if not receipts and not ledger.unreadable:
         raise UserError(f"{start}: there is no receipt for it; give a file or folder that the workflow has made")
-    found = Findings(receipts=_with_origins(ledger, receipts.values()))
-    names = {name for receipt in found.receipts for name in (*receipt.outputs, *receipt.inputs)}
-    found.files = {name for name in names if not ledger.outside(name)}
-    for name in bar(sorted(found.files), "hashing", "file"):
+    findings = Findings(receipts=_with_origins(ledger, receipts.values()))
+    names = {name for receipt in findings.receipts for name in (*receipt.outputs, *receipt.inputs)}
+    findings.files = {name for name in names if not ledger.is_outside(name)}
+    for name in bar(sorted(findings.files), "hashing", "file"):
         ledger.digest(name)
-    found.faults += [f"{name}: is no receipt that can be read; make it again" for name in ledger.unreadable]
-    for receipt in found.receipts:
-        _check_outputs(ledger, receipt, found)
-    _check_inputs(ledger, found)
+    findings.faults += [f"{name}: is no receipt that can be read; make it again" for name in ledger.unreadable]
+    for receipt in findings.receipts:
+        for name, recorded in receipt.outputs.items():
+            now = ledger.digest(name)
+            if now != recorded:
+                change = "is missing" if now is None else "has changed"
+                findings.faults.append(f"{name}: {change} since {receipt.name} was written")
+                findings.unfit.add(name)
+    _check_inputs(ledger, findings)
     if start.split("/")[0] == PLACES[0]:
-        found.unnamed = [name for name in below if not name.endswith(SUFFIX) and ledger.maker(name) is None]
-    return found
+        findings.unnamed = [name for name in below if not name.endswith(RECEIPT) and ledger.maker(name) is None]
+    return findings
 
 
 def _with_origins(ledger: Ledger, receipts: Iterable[Receipt]) -> list[Receipt]:
-    """The receipts, and those of all that they were made from."""
-    found: dict[str, Receipt] = {}
+    """The receipts, and those of everything that they were made from."""
+    followed: dict[str, Receipt] = {}
     waiting = list(receipts)
     while waiting:
         receipt = waiting.pop()
-        if receipt.name not in found:
-            found[receipt.name] = receipt
-            makers = (ledger.maker(name) for name in receipt.inputs)
-            waiting += [maker for maker in makers if maker is not None]
-    return [found[name] for name in sorted(found)]
+        if receipt.name not in followed:
+            followed[receipt.name] = receipt
+            waiting += filter(None, map(ledger.maker, receipt.inputs))
+    return [followed[name] for name in sorted(followed)]
 
 
-def _check_outputs(ledger: Ledger, receipt: Receipt, found: Findings) -> None:
-    for name, recorded in receipt.outputs.items():
-        now = ledger.digest(name)
-        if now != recorded:
-            how = "is missing" if now is None else "has changed"
-            found.faults.append(f"{name}: {how} since {receipt.name} was written")
-            found.unfit.add(name)
-
-
-def _check_inputs(ledger: Ledger, found: Findings) -> None:
-    """Inputs that no receipt vouches for, and results of another version of an input."""
+def _check_inputs(ledger: Ledger, findings: Findings) -> None:
+    """Find missing inputs that no receipt names, and results of another version of an input."""
     stale: dict[str, tuple[set[str], set[str]]] = {}
-    for receipt in found.receipts:
+    for receipt in findings.receipts:
         for name, recorded in receipt.inputs.items():
             maker = ledger.maker(name)
-            standing = (maker.outputs.get(name) if maker else None) or ledger.digest(
-                name
-            )  # a change of what a receipt names is told once, there
-            if standing is None and name in found.files - found.unfit:
-                found.unfit.add(name)
-                found.faults.append(f"{name}: is missing, and {receipt.name} was made from it")
-            elif standing not in (None, recorded):
-                made, of = stale.setdefault(without_seed(receipt.name), (set(), set()))
-                made.update(receipt.outputs)
-                of.add(name)
-    for results, origins in stale.values():
-        found.unfit |= results
-        more = f" and {len(origins) - 1} more" if len(origins) > 1 else ""
-        found.faults.append(f"{place(sorted(results))}: made from another version of {min(origins)}{more}")
+            # Of a file that its receipt names, a change is reported there, once.
+            current = (maker.outputs.get(name) if maker else None) or ledger.digest(name)
+            if current is None and name in findings.files - findings.unfit:
+                findings.unfit.add(name)
+                findings.faults.append(f"{name}: is missing, and {receipt.name} was made from it")
+            elif current not in (None, recorded):
+                results, changed = stale.setdefault(_folder(receipt.name), (set(), set()))
+                results.update(receipt.outputs)
+                changed.add(name)
+    for results, changed in stale.values():
+        findings.unfit |= results
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        findings.faults.append(f"{_in_one_line(sorted(results))}: made from another version of {min(changed)}{more}")

@@ -1,8 +1,4 @@
-"""The files that each stage leaves in its folder, by name, each beside a receipt.
-
-The rules declare them and the stages write them, so they stand here once. Nothing is imported: a training depends on
-this, and should on nothing else by it.
-"""
+"""Files that each stage writes into its folder beside a receipt, by name: rules declare them, stages write them."""
 
 RECEIPT = "receipt.json"
 ANSWERS: dict[str, tuple[str, ...]] = {
@@ -10,7 +6,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "detection": ("predictions.json", "detection.json", "matches.npz"),
     "generation": (),
 }
-"""What a run answered, by its task, its predictions first."""
+"""The predictions of a run, by its task."""
 RUN = {
     task: ("metrics.json", "history.csv", *answers, "cost.json", "checkpoint.safetensors")
     for task, answers in ANSWERS.items()
@@ -23,10 +19,10 @@ JUDGEMENT = ("judge.json", "neighbours.csv", "neighbours.png")
 ATTENTION = ("maps.npz", "attention.csv")
 ATTENTION_PICTURES = {"tokens": ("maps.png", "rollout.png"), "nodes": ("nodes.png",)}
 ATTRIBUTION = ("maps.npz", "attribution.csv", "scores.csv", "cost.json", "scores.png")
-AUDIT = ("summary.json", "contact_sheet.png", "distances.png")  # those that a person looks at
-TABLES = ("comparison", "differences", "costs", "scores")  # of every study, as CSV
+AUDIT = ("summary.json", "contact_sheet.png", "distances.png")  # those that people look at
+TABLES = ("comparison", "differences", "costs", "scores")  # CSV files of every study
 
 
 def attribution_images(count: int) -> list[str]:
-    """The pictures of `count` explained images, one each."""
+    """The pictures of `count` explained images."""
     return [f"image{number}.png" for number in range(1, count + 1)]

@@ -1,10 +1,10 @@
-"""The machine below a run: its devices, the process that started it, progress on a terminal, rounding."""
+"""The machine of a run: its devices, the workflow that started it, progress on a terminal; and rounding."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,30 +15,29 @@ MARK = "FLORILEGIUM_WORKFLOW"  # an environment variable that the Snakefile sets
 
 
 def orphaned() -> bool:
-    """Whether a workflow has started this process and is gone."""
+    """True if the workflow that has started this process is gone."""
     return MARK in os.environ and not any(map(_is_snakemake, psutil.Process().parents()))
 
 
 def _is_snakemake(process: psutil.Process) -> bool:
-    """`snakemake ...`, `python .../snakemake ...` or `python -m snakemake ...`."""
+    """True for `snakemake ...`, `python .../snakemake ...` and `python -m snakemake ...`."""
     try:
         return any(Path(part).stem == "snakemake" for part in process.cmdline()[:4])
-    except psutil.Error:  # it may end while it is looked at
+    except psutil.Error:  # the process may end meanwhile
         return False
 
 
 def gpu_wanted(device: str) -> bool:
-    """True when trainings will take a GPU, so that a scheduler must count them."""
+    """True if trainings will use a GPU, so that a scheduler must count them."""
     if device == "auto":
         return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
     return device == "cuda"
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """The names by which CUDA_VISIBLE_DEVICES may choose a GPU: those that stand there, else 0, 1, …
+    """The names of GPUs in CUDA_VISIBLE_DEVICES, or else the numbers of all that `nvidia-smi` lists.
 
-    `nvidia-smi` counts them, since torch may not: a process that has asked CUDA anything no longer
-    heeds the variable. Where there is no `nvidia-smi`, only the variable can tell.
+    Torch is not used here, because a process that has called CUDA ignores later changes of the variable.
     """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
@@ -55,24 +54,24 @@ T = TypeVar("T")
 
 
 def bar(items: Iterable[T], label: str, unit: str = "it", total: int | None = None) -> Iterator[T]:
-    """Iterate with a bar when standard error is a terminal, else in silence.
-
-    `total` is the number of items where it is known and `items` cannot say it.
-    """
-    if isinstance(items, Sized):
-        total = len(items)
+    """Iterate with a progress bar if standard error is a terminal; `total` is the length of `items` without a `len`."""
+    total = len(items) if isinstance(items, Sized) else total
     yield from tqdm(items, desc=label, unit=unit, total=total, leave=False, disable=not sys.stderr.isatty())
 
 
+def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Rows as lines of text whose columns stand below each other; floats with four digits."""
+    cells = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
 def say(line: str) -> None:
-    """One plain line for the log, flushed at once so that `tail -f` follows it."""
+    """Print one line for the log, flushed at once so that `tail -f` follows it."""
     tqdm.write(line, file=sys.stdout)
     sys.stdout.flush()
 
 
 def twelve_digits(number: float) -> float:
-    """`number` without the noise of binary fractions, to be rounded or compared next.
-
-    0.29 * 100 is 28.999999999999996, whose whole part is 28; to twelve digits it is 29.
-    """
+    """`number` without the error of binary fractions, before it is truncated: 0.29 * 100 is 28.999999999999996."""
     return float(f"{number:.12g}")

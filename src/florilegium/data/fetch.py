@@ -16,7 +16,7 @@ from typing import Any
 from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json, replacing, write_json
-from florilegium.core.receipts import disclosed
+from florilegium.core.receipts import redacted
 from florilegium.core.system import bar
 from florilegium.data import cifar
 from florilegium.data.extract import extract, is_archive
@@ -97,7 +97,7 @@ def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> 
     by_hand = isinstance(override.files.get(file.file), LocalFile)  # any other was verified when it was obtained
     return {
         "file": file.file,
-        "from": disclosed(file.place),
+        "from": redacted(file.place),
         "sha256": digest(file.path),
         "bytes": file.path.stat().st_size,
         "published": (not by_hand or mismatch(file.path, remote) is None) if remote.md5 or remote.sha256 else None,

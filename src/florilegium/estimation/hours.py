@@ -1,4 +1,4 @@
-"""GPU hours of a plan, estimated."""
+"""Estimated GPU hours of a plan: a table with a row an arm, and its summary."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,21 +11,21 @@ import pandas as pd
 
 from florilegium.config.study import Card
 from florilegium.core.errors import UserError
+from florilegium.core.system import aligned
 from florilegium.estimation.kernels import Kernels, Network, build, kernels_of
 from florilegium.estimation.passes import Passes, Work, passes_of
-from florilegium.evaluation.image_files import aligned
 
 Kind = Literal["transformer", "convolutional", "detector", "generator"]
 
-# The part of a data sheet's rate that a whole step reaches, and not a single product.
+# The part of a data sheet's rate that a whole step reaches; a single product reaches more.
 CONVOLUTIONS_16, PRODUCTS_16 = 0.16, 0.26
 CONVOLUTIONS_32, PRODUCTS_32 = 0.19, 0.62
 # Kernels of a training step that no network has: augmentation, loss, clipping, optimiser, counting.
 AROUND = 100
-# Of 16 bits, beside each of the network's: weights are cast anew in every step.
+# In 16 bits: kernels for one of the network, since weights are cast in every step.
 CASTS = 1.3
 
-# What a measured time was of its estimate, least and most, rounded outwards to 0.05.
+# Measured times as multiples of their estimates, least and most, rounded outwards to 0.05.
 RANGES: dict[Kind, tuple[float, float]] = {
     "transformer": (0.85, 1.4),
     "convolutional": (0.75, 1.75),
@@ -34,39 +34,17 @@ RANGES: dict[Kind, tuple[float, float]] = {
 }
 
 
-def seconds(kernels: Kernels, card: Card, precision: str, *, trains: bool) -> float:
-    """Of one batch. `precision` as in a recipe; `auto` is 16 bits on every card that has them."""
-    launches = kernels.launches + (AROUND if trains else 0)
-    if precision == "fp32":
-        computing = kernels.convolutions / (CONVOLUTIONS_32 * card.teraflops_tf32 * 1e12)
-        computing += kernels.products / (PRODUCTS_32 * card.teraflops_32bit * 1e12)
-        width = 4
-    else:
-        computing = kernels.convolutions / CONVOLUTIONS_16 + kernels.products / PRODUCTS_16
-        computing /= card.teraflops_16bit * 1e12
-        width = 2
-        launches = round(launches * CASTS)
-    moving = kernels.numbers * width / (card.terabytes * 1e12)
-    return max(computing, moving, launches * card.launch_microseconds * 1e-6)
-
-
-def kind_of(task: str, kernels: Kernels) -> Kind:
-    """A classifier is called after what most of its operations are."""
-    if task == "detection":
-        return "detector"
-    if task == "generation":
-        return "generator"
-    return "transformer" if kernels.products > kernels.convolutions else "convolutional"
-
-
 HOUR = 3600.0
 WORKS: tuple[Work, ...] = get_args(Work)
+HOURS = ("gpu_hours", "gpu_hours_low", "gpu_hours_high")
 COLUMNS = (
     *("study", "experiment", "arm", "kind", "runs", "train_images", "judged_images"),
     *("params", "params_trainable", "macs", "operations"),
     *(f"{work}_hours" for work in WORKS),
-    *("gpu_hours", "gpu_hours_low", "gpu_hours_high"),
+    *HOURS,
 )
+
+# The table
 
 
 def table_of(entries: Iterable[dict[str, Any]], card: Card) -> pd.DataFrame:
@@ -89,23 +67,27 @@ def row(entry: dict[str, Any], card: Card) -> dict[str, Any]:
     every = passes_of(entry)
     study, experiment, arm = entry["experiment"].split("/")
     by_work: Counter[str] = Counter()
-    low = high = 0.0
+    low = high = operations = 0.0
     for passes in every:
-        hours = hours_of(passes, card)
+        kernels = kernels_of(passes.network, passes.batch, trains=passes.trains)
+        each = seconds(kernels, card, passes.precision, trains=passes.trains) + passes.batch * passes.host
+        batches = passes.runs * passes.batches
+        hours = batches * each / HOUR
+        operations += batches * kernels.operations
         least, most = RANGES[_kind(passes)]
         by_work[passes.work] += hours
         low, high = low + hours * least, high + hours * most
-    training = next(p for p in every if p.work == "training")
+    training = next(passes for passes in every if passes.work == "training")
     return {
         "study": study,
         "experiment": experiment,
         "arm": arm,
         "kind": _kind(training),
         "runs": entry["runs"],
-        "train_images": sum(p.images for p in every if p.work == "training"),
-        "judged_images": sum(p.images for p in every if p.work == "tests"),
+        "train_images": sum(passes.images for passes in every if passes.work == "training"),
+        "judged_images": sum(passes.images for passes in every if passes.work == "tests"),
         **_size(replace(training.network, part="whole")),
-        "operations": f"{sum(operations_of(p) for p in every):.4g}",
+        "operations": f"{operations:.4g}",
         **{f"{work}_hours": round(by_work[work], 6) for work in WORKS},
         "gpu_hours": round(sum(by_work.values()), 6),
         "gpu_hours_low": round(low, 6),
@@ -113,28 +95,38 @@ def row(entry: dict[str, Any], card: Card) -> dict[str, Any]:
     }
 
 
-def hours_of(passes: Passes, card: Card) -> float:
-    """Of all runs."""
-    kernels = kernels_of(passes.network, passes.batch, trains=passes.trains)
-    a_batch = seconds(kernels, card, passes.precision, trains=passes.trains) + passes.batch * passes.host
-    return passes.runs * passes.batches * a_batch / HOUR
+def seconds(kernels: Kernels, card: Card, precision: str, *, trains: bool) -> float:
+    """The seconds of one batch. `precision` as in a recipe; `auto` is 16 bits on every card that has them."""
+    launches = kernels.launches + (AROUND if trains else 0)
+    if precision == "fp32":
+        computing = kernels.convolutions / (CONVOLUTIONS_32 * card.teraflops_tf32 * 1e12)
+        computing += kernels.products / (PRODUCTS_32 * card.teraflops_32bit * 1e12)
+        width = 4
+    else:
+        computing = kernels.convolutions / CONVOLUTIONS_16 + kernels.products / PRODUCTS_16
+        computing /= card.teraflops_16bit * 1e12
+        width = 2
+        launches = round(launches * CASTS)
+    moving = kernels.numbers * width / (card.terabytes * 1e12)
+    return max(computing, moving, launches * card.launch_microseconds * 1e-6)
 
 
-def operations_of(passes: Passes) -> float:
-    """Of all runs; a multiply-accumulate is two."""
-    kernels = kernels_of(passes.network, passes.batch, trains=passes.trains)
-    return passes.runs * passes.batches * kernels.operations
+def kind_of(task: str, kernels: Kernels) -> Kind:
+    """The kind of a network; that of a classifier is named after the greater part of its operations."""
+    if task == "classification":
+        return "transformer" if kernels.products > kernels.convolutions else "convolutional"
+    return "detector" if task == "detection" else "generator"
 
 
 def _kind(passes: Passes) -> Kind:
-    """By the whole network, of which only a part may pass."""
+    """The kind of the whole network, even where the batches pass through a part of it."""
     whole = replace(passes.network, part="whole", frozen=(), frozen_blocks=0)
     return kind_of(passes.task, kernels_of(whole, 1, trains=False))
 
 
 @cache
 def _size(network: Network) -> dict[str, int]:
-    """Parameters and multiply-accumulates of one forward pass, as a run's metrics will say them."""
+    """Parameters and multiply-accumulates of one forward pass, as a run's metrics will have them."""
     parameters = list(build(network.model, network.classes, network.frozen, network.frozen_blocks).parameters())
     forward = kernels_of(replace(network, frozen=(), frozen_blocks=0), 1, trains=False)
     return {
@@ -144,8 +136,14 @@ def _size(network: Network) -> dict[str, int]:
     }
 
 
-HOURS = ("gpu_hours", "gpu_hours_low", "gpu_hours_high")
+# The summary
+
 WIDTH = 110
+RANGE = (
+    "From, to: measured times on an NVIDIA H200 were these multiples of their estimates: {}. docs/speed.md has them "
+    "network by network. The estimate was fitted to these; of other networks, on another card, or with other work "
+    "beside, it may be further off."
+)
 NOT_COUNTED = (
     "Not counted: downloads, decoding, audits, figures and start-up, which the processor does; what early stopping "
     "saves; the search for copies among generated images; steps that integrated gradients add."
@@ -161,20 +159,12 @@ def summary(table: pd.DataFrame, preset: str, card: Card, uncounted: Mapping[str
     lines = [f"Estimated GPU hours of preset {preset}, for one {card.name} (config.yaml: estimates):", ""]
     lines += aligned([("study", "arms", "runs", "GPU hours", "from", "to"), *_by_study(table)])
     lines += ["", *aligned([("spent on", *RANGES, "all"), *_by_work(table)]), ""]
-    lines += wrap(_range(), WIDTH) + wrap(NOT_COUNTED, WIDTH)
+    ends = "; ".join(f"{kind} {low:g} to {high:g}" for kind, (low, high) in RANGES.items())
+    lines += wrap(RANGE.format(ends), WIDTH) + wrap(NOT_COUNTED, WIDTH)
     if uncounted:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(uncounted.items()))
-        lines += wrap(f"Nor arms on data sets that do not tell how many images they have: {named}.", WIDTH)
+        lines += wrap(f"Nor arms on data sets that do not say how many images they have: {named}.", WIDTH)
     return lines
-
-
-def _range() -> str:
-    ends = "; ".join(f"{kind} {low:g} to {high:g}" for kind, (low, high) in RANGES.items())
-    return (
-        f"From, to: what was measured on an NVIDIA H200 took so many times its estimate: {ends}. docs/speed.md has it "
-        "network by network. The estimate was fitted to these; of other networks, on another card, or with other work "
-        "beside, it may be further off."
-    )
 
 
 def _by_study(table: pd.DataFrame) -> list[tuple[object, ...]]:
@@ -186,16 +176,12 @@ def _by_study(table: pd.DataFrame) -> list[tuple[object, ...]]:
 
 
 def _by_work(table: pd.DataFrame) -> list[tuple[object, ...]]:
-    """A row for each thing that hours are spent on, a column for each kind of network."""
-    found: list[tuple[object, ...]] = []
-    for work in WORKS:
-        hours = table.groupby("kind")[f"{work}_hours"].sum()
-        row = [hours.get(kind, 0.0) for kind in RANGES]
-        if sum(row):
-            found.append((work, *map(_hours, (*row, sum(row)))))
-    return found
+    """A row for each kind of work, a column for each kind of network."""
+    hours = table.groupby("kind")[[f"{work}_hours" for work in WORKS]].sum()
+    sums = {work: [hours[f"{work}_hours"].get(kind, 0.0) for kind in RANGES] for work in WORKS}
+    return [(work, *map(_hours, (*row, sum(row)))) for work, row in sums.items() if sum(row)]
 
 
 def _hours(value: float) -> str:
-    """A tenth is more than the estimate knows, and what is less is not nothing."""
+    """Tenths, which are finer than the estimate; less than that is still more than nothing."""
     return "–" if not value else "< 0.1" if value < 0.05 else f"{value:,.1f}"

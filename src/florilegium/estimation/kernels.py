@@ -1,14 +1,13 @@
-"""What a batch asks of a GPU, counted on torch's meta device, where nothing is computed and nothing takes memory.
+"""The work of a batch on a GPU, counted on torch's meta device, where nothing is computed and nothing takes memory.
 
 Operations of convolutions and of other matrix products are counted apart, since a GPU has another rate for each in
 fp32; the numbers that kernels read and write; and the kernels themselves, since each takes the host a while to launch.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.models import registry
 from florilegium.models.freeze import freeze, train_mode
 
-# They say where numbers lie, and launch nothing.
+# Operations that describe memory and launch nothing.
 WITHOUT_KERNEL = {"_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 CONVOLUTIONS = {"convolution", "_convolution", "convolution_backward"}
 COUNTED = 32  # images; a batch of one can be laid out in memory in a way of its own
@@ -31,7 +30,7 @@ COUNTED = 32  # images; a batch of one can be laid out in memory in a way of its
 
 @dataclass(frozen=True)
 class Kernels:
-    """What one batch takes: operations (a multiply-accumulate is two), numbers read and written, kernels."""
+    """The work of one batch: operations (a multiply-accumulate is two), numbers read and written, kernels."""
 
     convolutions: float = 0.0
     products: float = 0.0
@@ -45,12 +44,7 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Network:
-    """A network and the shape of its images; `model` is JSON, so that networks are counted once.
-
-    Attributes:
-        part: `generator`: the half of an ACGAN that draws; `head`: one that learns from cached features, which is
-            nothing beside the step around it.
-    """
+    """A network and the shape of its images; `model` is JSON, so that networks are counted once."""
 
     model: str
     classes: int
@@ -58,39 +52,45 @@ class Network:
     width: int
     frozen: tuple[str, ...] = ()
     frozen_blocks: int = 0
-    part: str = "whole"
+    part: Literal["whole", "generator", "head"] = "whole"
+    """`generator`: the half of an ACGAN that draws; `head`: one on cached features, which counts as no work."""
 
 
 def kernels_of(network: Network, batch: int, *, trains: bool) -> Kernels:
-    """What the passes of `batch` images take: forward alone, or forward and backward in training.
+    """The work of passing `batch` images: forward alone, or forward and backward in training.
 
-    Frozen parts have no backward pass but what others need of them. A network is counted once, for `COUNTED` images:
-    operations and numbers grow with the batch (but for the weights, which weigh little), kernels do not.
+    Frozen parts have a backward pass only as far as others need it. A network is counted once, for `COUNTED` images:
+    operations and numbers grow with the batch (but for the weights, which are few), kernels do not.
 
     Raises:
         UserError: a network that cannot be built, or frozen, as the experiment says.
     """
     if network.part == "head":
         return Kernels()
-    found, times = _passes_of(network, trains), batch / COUNTED
-    return Kernels(found.convolutions * times, found.products * times, found.numbers * times, found.launches)
+    counted, times = _counted(network, trains), batch / COUNTED
+    return Kernels(counted.convolutions * times, counted.products * times, counted.numbers * times, counted.launches)
 
 
 @cache
-def _passes_of(network: Network, trains: bool) -> Kernels:
+def _counted(network: Network, trains: bool) -> Kernels:
     built = build(network.model, network.classes, network.frozen, network.frozen_blocks)
     inputs = _inputs(built, network)
     if network.part == "generator":
         built, inputs = built.generator, inputs[1:]
     if trains:
         train_mode(built)
-        return _counted(lambda: _learn(built, inputs))
-    built.eval()
-    with torch.no_grad():
-        return _counted(lambda: built(*inputs))
+    else:
+        built.eval()
+    with torch.set_grad_enabled(trains), _FusedAttention(), _Counter() as counter:
+        outputs = built(*inputs)
+        if trains:
+            answers = [answer for answer in tree_leaves(outputs) if answer.requires_grad]
+            torch.autograd.backward(answers, [torch.empty_like(answer) for answer in answers])
+            built.zero_grad()
+    return Kernels(counter.convolutions, counter.products, counter.numbers, counter.launches)
 
 
-@lru_cache(maxsize=4)  # the passes of one network are asked for one after the other
+@lru_cache(maxsize=4)  # the passes of one network come one after the other
 def build(model: str, classes: int, frozen: tuple[str, ...], frozen_blocks: int) -> nn.Module:
     """The network on the meta device, frozen as the recipe says."""
     recipe = Recipe(epochs=1, freeze=frozen, freeze_blocks=frozen_blocks)
@@ -108,20 +108,8 @@ def _inputs(built: nn.Module, network: Network) -> tuple[Tensor, ...]:
     return tuple(given.expand(COUNTED, *given.shape[1:]) for given in example(image))
 
 
-def _learn(network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    answers = [answer for answer in tree_leaves(network(*inputs)) if answer.requires_grad]
-    torch.autograd.backward(answers, [torch.empty_like(answer) for answer in answers])
-    network.zero_grad()
-
-
-def _counted(run: Callable[[], Any]) -> Kernels:
-    with _fused_attention(), _Counter() as counter:
-        run()
-    return Kernels(counter.convolutions, counter.products, counter.numbers, counter.launches)
-
-
 class _Counter(TorchDispatchMode):
-    """Adds up what every operation takes that reaches a device."""
+    """Adds up the work of every operation that reaches a device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,14 +133,9 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-@contextmanager
-def _fused_attention() -> Iterator[None]:
-    """Attention as a GPU has it, one kernel that never writes its matrix; the meta device would take it apart."""
-    with _FusedAttention():
-        yield
-
-
 class _FusedAttention(TorchFunctionMode):
+    """Attention as a GPU has it, one kernel that never writes its matrix; the meta device would take it apart."""
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is not F.scaled_dot_product_attention:

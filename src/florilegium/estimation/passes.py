@@ -1,7 +1,7 @@
-"""Which batches the runs of an experiment put through a network, and how often.
+"""The batches that the runs of an experiment put through a network.
 
-Nothing is known yet of what stops a run early, of what an audit drops, or of memory that does not hold a batch: epochs
-and images are those of the plan.
+Epochs and images are those of the plan: early stops, images that an audit drops, and memory that does not hold a batch
+are not known yet.
 """
 
 import math
@@ -13,30 +13,29 @@ from florilegium.config.base import parse
 from florilegium.config.data import DataUse, DetectionData, Model, Sampling
 from florilegium.config.experiment import TASKS
 from florilegium.config.products import Attention, Attribution, Method
-from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe, TrainingRecipe
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import twelve_digits
 from florilegium.data.decode import fit, padded
 from florilegium.estimation.kernels import Network
-from florilegium.evaluation.detection import BATCH as DETECTED
-from florilegium.explanation.attention import BATCH as LOOKED_AT
-from florilegium.explanation.attribution import BATCH as EXPLAINED
+from florilegium.evaluation.detection import BATCH as DETECTION_BATCH
+from florilegium.explanation.attention import BATCH as ATTENTION_BATCH
+from florilegium.explanation.attribution import BATCH as ATTRIBUTION_BATCH
 from florilegium.explanation.attribution import WINDOWS
-from florilegium.explanation.interpretation import BATCH as JUDGED
+from florilegium.explanation.interpretation import BATCH as SCORING_BATCH
 from florilegium.explanation.interpretation import POINTS, RANDOM
-from florilegium.generation.sampling import BATCH as SAMPLED
+from florilegium.generation.sampling import BATCH as SAMPLING_BATCH
 from florilegium.generation.sampling import steps_of
 from florilegium.models import registry
 from florilegium.training.classification import EVALUATION_BATCH
 
 Work = Literal["training", "tests", "finder", "features", "sampling", "judging", "attention", "attribution"]
 
-# Seconds an image of work beside the network, measured on the host of an H200: suppression and COCO's figures (3.8 s
-# a thousand images with a RetinaNet on ResNet-18, less its passes), and noise of its own for an image that is drawn
-# (10,018 images/s of an ACGAN, which has nothing else to wait for).
-ANSWERED = 2.7e-3
-DRAWN = 1e-4
+# Seconds an image of work beside the network, measured on the host of an H200: suppression and COCO's scores (3.8 s
+# a thousand images with a RetinaNet on ResNet-18, less its passes), and the noise of a sampled image (10,018
+# images/s of an ACGAN, which has nothing else to wait for).
+DETECTION_SECONDS = 2.7e-3
+SAMPLING_SECONDS = 1e-4
 SIDES = (3, 4)  # of a photograph, where its data set does not say
 
 
@@ -57,12 +56,12 @@ class Passes:
 
     @property
     def images(self) -> int:
-        """Of one run."""
+        """The images of one run."""
         return self.batch * self.batches
 
 
 def passes_of(entry: dict[str, Any]) -> list[Passes]:
-    """All passes of an experiment, as `plan.plan` describes it.
+    """All passes of an experiment, as `plan.specs` describes it.
 
     Raises:
         UserError: a section that is no section of its task, or an image size that the network does not take.
@@ -70,12 +69,8 @@ def passes_of(entry: dict[str, Any]) -> list[Passes]:
     kind = TASKS[entry["task"]]
     recipe = parse(kind.recipe, entry["recipe"], "recipe")
     data = parse(kind.data, entry["data"], "data")
-    if isinstance(recipe, Recipe):
-        return [p for p in _classification(entry, recipe, data) if p.batches]
-    if isinstance(recipe, DetectionRecipe):
-        return [p for p in _detection(entry, recipe, data) if p.batches]
-    assert isinstance(recipe, GenerationRecipe)
-    return [p for p in _generation(entry, recipe, data) if p.batches]
+    passes = {"classification": _classification, "detection": _detection, "generation": _generation}[entry["task"]]
+    return [some for some in passes(entry, recipe, data) if some.batches]
 
 
 def over(passes: Passes, images: int, batch: int, times: int = 1) -> Passes:
@@ -85,7 +80,7 @@ def over(passes: Passes, images: int, batch: int, times: int = 1) -> Passes:
 
 
 def counts(data: DataUse | DetectionData, images: dict[str, int]) -> tuple[int, int, int]:
-    """How many images are learnt from, chosen by and tested on; doubles that an audit drops are counted."""
+    """Numbers of training, validation and test images; doubles that an audit drops are counted."""
     train, val, test = (sum(images.get(s, 0) for s in getattr(data, key)) for key in ("train", "val", "test"))
     if isinstance(data, DataUse) and data.holdout is not None:
         test = round(twelve_digits(train * data.holdout))
@@ -139,23 +134,23 @@ def _explanations(entry: dict[str, Any], start: Passes, test: int) -> Iterator[P
     """Attention and attribution of the first seed's network, which is a whole one however it was trained."""
     start = replace(start, network=replace(start.network, part="whole"))
     if entry["attention"]:
-        looked = parse(Attention, entry["attention"], "attention")
-        seen = min(looked.images, test) + min(looked.shown, test)
-        yield over(replace(start, work="attention"), seen, LOOKED_AT)
+        attention = parse(Attention, entry["attention"], "attention")
+        seen = min(attention.images, test) + min(attention.shown, test)
+        yield over(replace(start, work="attention"), seen, ATTENTION_BATCH)
     if entry["attribution"]:
-        asked = parse(Attribution, entry["attribution"], "attribution")
+        attribution = parse(Attribution, entry["attribution"], "attribution")
         start = replace(start, work="attribution")
-        images = min(len(asked.names) or asked.images, test)
-        for method in asked.methods:
-            yield over(replace(start, trains=True), gradients_of(method, asked.steps), EXPLAINED, images)
-        if "occlusion" in asked.methods:
-            yield over(start, (2 * WINDOWS - 1) ** 2 + 1, EXPLAINED, images)
-        orders = len(asked.methods) + len(RANDOM)
-        yield over(start, 2 * (POINTS + 1), JUDGED, images * orders)
+        images = min(len(attribution.names) or attribution.images, test)
+        for method in attribution.methods:
+            yield over(replace(start, trains=True), gradients_of(method, attribution.steps), ATTRIBUTION_BATCH, images)
+        if "occlusion" in attribution.methods:
+            yield over(start, (2 * WINDOWS - 1) ** 2 + 1, ATTRIBUTION_BATCH, images)
+        orders = len(attribution.methods) + len(RANDOM)
+        yield over(start, 2 * (POINTS + 1), SCORING_BATCH, images * orders)
 
 
 def gradients_of(method: Method, steps: int) -> int:
-    """Images whose gradient a method takes to explain one; integrated gradients may double them, which is not known."""
+    """The number of gradients that a method takes to explain an image; integrated gradients may take twice as many."""
     many = {"smoothgrad": steps, "integrated_gradients": steps, "gradient_shap": steps, "deeplift": 2}
     none = ("occlusion", "attention_rollout")
     return 0 if method in none else many.get(method, 1)
@@ -168,11 +163,11 @@ def _detection(entry: dict[str, Any], recipe: DetectionRecipe, data: DetectionDa
     if recipe.drop_last and train >= recipe.batch_size:
         training = replace(training, batches=train // recipe.batch_size * recipe.epochs)
     yield training
-    yield from _tests(replace(start, host=ANSWERED), recipe, val, test, DETECTED)
+    yield from _tests(replace(start, host=DETECTION_SECONDS), recipe, val, test, DETECTION_BATCH)
 
 
 def shape(data: DetectionData, sides: tuple[int, int]) -> tuple[int, int]:
-    """Height and width that a picture of such sides is padded to."""
+    """Height and width of an image of such sides with its padding."""
     fitted = fit(*sides, data.short_side, data.long_side)
     return padded(fitted.height, data.padding), padded(fitted.width, data.padding)
 
@@ -183,29 +178,29 @@ def _generation(entry: dict[str, Any], recipe: GenerationRecipe, data: DataUse) 
     side = registry.own_input(model).size
     start = _start(entry, recipe, side, side)
     yield _training(start, recipe, train)
-    if model.name != "acgan":  # nobody scores its noise
+    if model.name != "acgan":  # it predicts no noise that could be scored
         yield over(start, val, EVALUATION_BATCH, recipe.epochs)
         yield over(start, test, EVALUATION_BATCH)
     for name, values in entry["sets"].items():
         sampling = parse(Sampling, values, f"samples.sets.{name}")
-        yield drawn(replace(start, precision="fp32"), recipe, sampling)
+        yield _sampling(replace(start, precision="fp32"), recipe, sampling)
         if entry["judge"]:
             yield _judging(entry, sampling)
 
 
-def drawn(start: Passes, recipe: GenerationRecipe, sampling: Sampling) -> Passes:
+def _sampling(start: Passes, recipe: GenerationRecipe, sampling: Sampling) -> Passes:
     """The passes of one set of samples. Guidance sends every image through twice, in one batch."""
     images = start.network.classes * sampling.per_class
-    passes = over(replace(start, work="sampling"), images, SAMPLED)
+    passes = over(replace(start, work="sampling"), images, SAMPLING_BATCH)
     if sampling.sampler == "direct":
-        return replace(passes, network=replace(start.network, part="generator"), host=DRAWN)
+        return replace(passes, network=replace(start.network, part="generator"), host=SAMPLING_SECONDS)
     steps, twice = steps_of(recipe, sampling), 2 if sampling.guidance else 1
-    host = DRAWN / steps / twice  # once an image, of which there are so many passes
+    host = SAMPLING_SECONDS / steps / twice  # once an image, of which there are so many passes
     return replace(passes, batches=passes.batches * steps, batch=passes.batch * twice, host=host)
 
 
 def _judging(entry: dict[str, Any], sampling: Sampling) -> Passes:
-    """A classifier of real images looks at the set."""
+    """The passes of a set of samples through a classifier of real images."""
     judge = entry["judge"]
     recipe = parse(Recipe, judge["recipe"], "judge.recipe")
     side = registry.input_config(parse(Model, judge["model"], "judge.model"), recipe).size

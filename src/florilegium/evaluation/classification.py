@@ -13,15 +13,13 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from florilegium.data.load import Images
 
+EVALUATION_BATCH = 64
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """A context in which a forward pass multiplies in `precision`; of no effect for fp32."""
     return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
-
-
-EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -40,23 +38,22 @@ def evaluate(
     images: Images,
     transform: Callable[[Tensor], Tensor],
     *,
-    batch_size: int,
     device: torch.device,
     precision: str = "fp32",
+    batch_size: int = EVALUATION_BATCH,
 ) -> Scores:
     """Score `network` on `images`, and leave it in evaluation mode.
 
-    With fewer than five classes, `top5` counts among all of them. The host waits for the device
-    once, at the end.
+    With fewer than five classes, `top5` counts among all of them. The host waits for the device once, at the end.
     """
     network.eval()
     labels = images.labels.to(device)  # (N,)
     batches = []
     for start in range(0, len(labels), batch_size):
         pixels = images.pixels[start : start + batch_size].to(device, non_blocking=True)
-        batch = transform(pixels)  # (B, 3, s, s)
+        inputs = transform(pixels)  # (B, 3, s, s), or (B, H, F) of features
         with torch.inference_mode(), autocast(device, precision):
-            batches.append(network(batch).float())
+            batches.append(network(inputs).float())
     logits = torch.cat(batches)  # (N, C)
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (N, 5)
     right = best == labels[:, None]

@@ -1,11 +1,12 @@
 """COCO's average precision, and the matches that it is computed from."""
 
 import hashlib
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,15 @@ from florilegium.core.files import atomic
 CURVE_IOU = 0.5
 
 Coco = Mapping[str, Any]
+"""`images`, `annotations` and `categories`, as in a COCO file."""
 Results = Sequence[Mapping[str, Any]]
+"""Detections, each with `image_id`, `category_id`, `bbox` and `score`."""
+
+# Scores
 
 
 @dataclass(frozen=True)
-class Figures:
+class CocoScores:
     """The scores of a set of detections; None where COCO has no object to count."""
 
     overall: dict[str, float | None]
@@ -37,12 +42,12 @@ class Figures:
     """Precision at each recall at an IoU of 0.5, by the name of a class that has objects."""
 
 
-def coco_figures(truth: Coco, results: Results) -> Figures:
+def score_results(truth: Coco, results: Results) -> CocoScores:
     """The scores of `results`; without any, each score that has objects is zero."""
-    return figures_of(truth, accumulated(truth, results))
+    return scores_of(truth, accumulated(truth, results))
 
 
-def figures_of(truth: Coco, evaluation: Any) -> Figures:
+def scores_of(truth: Coco, evaluation: Any) -> CocoScores:
     """The scores from `evaluation`, the return value of `accumulated` for `truth`."""
     precision = evaluation.eval["precision"]  # (IoU, recall, class, area, limit)
     all_sizes, most = 0, len(evaluation.params.maxDets) - 1
@@ -54,12 +59,9 @@ def figures_of(truth: Coco, evaluation: Any) -> Figures:
         by_class[names[category]] = {"AP": _mean(own), "AP50": _mean(own[half])}
         if own[half].max() >= 0:
             curves[names[category]] = own[half].tolist()
-    return Figures(
-        {name: _known(value) for name, value in zip(COCO_METRICS, evaluation.stats, strict=True)},
-        by_class,
-        evaluation.params.recThrs.tolist(),
-        curves,
-    )
+    stats = zip(COCO_METRICS, evaluation.stats, strict=True)
+    overall = {name: None if value < 0 else float(value) for name, value in stats}
+    return CocoScores(overall, by_class, evaluation.params.recThrs.tolist(), curves)
 
 
 def accumulated(truth: Coco, results: Results) -> Any:
@@ -67,15 +69,8 @@ def accumulated(truth: Coco, results: Results) -> Any:
     from pycocotools.cocoeval import COCOeval  # here, since matches are read without it
 
     detections = [
-        {
-            "id": number,
-            "image_id": result["image_id"],
-            "category_id": result["category_id"],
-            "bbox": list(result["bbox"]),
-            "score": result["score"],
-            "area": result["bbox"][2] * result["bbox"][3],
-            "iscrowd": 0,
-        }
+        {key: result[key] for key in ("image_id", "category_id", "score")}
+        | {"id": number, "bbox": list(result["bbox"]), "area": result["bbox"][2] * result["bbox"][3], "iscrowd": 0}
         for number, result in enumerate(results, start=1)
     ]
     with redirect_stdout(StringIO()):
@@ -91,11 +86,8 @@ def _indexed(content: Coco) -> Any:
     from pycocotools.coco import COCO
 
     coco = COCO()
-    coco.dataset = {
-        "images": content["images"],
-        "categories": content["categories"],
-        "annotations": [dict(annotation) for annotation in content["annotations"]],
-    }
+    annotations = [dict(annotation) for annotation in content["annotations"]]
+    coco.dataset = {"images": content["images"], "categories": content["categories"], "annotations": annotations}
     coco.createIndex()
     return coco
 
@@ -106,9 +98,13 @@ def _mean(values: np.ndarray) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def _known(value: float) -> float | None:
-    return None if value < 0 else float(value)
+def as_lines(results: Results) -> str:
+    """COCO results as JSON, a detection a line."""
+    lines = (json.dumps(line, sort_keys=True, allow_nan=False) for line in results)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
+
+# Matches
 
 AREAS = ("all", "small", "medium", "large")
 IOUS = 10  # from 0.5 to 0.95
@@ -120,9 +116,8 @@ ARRAYS = ("images", "classes", "objects", "counts", "image", "right", "ignored")
 class Matches:
     """A run's detections on I test images, matched with the objects of K classes.
 
-    The D detections are sorted by class and, in a class, by falling score; of equal scores the one in the
-    image of the lower id comes first, as in pycocotools. A detection that is neither right nor ignored is
-    wrong.
+    The D detections are sorted by class and, in a class, by falling score; of equal scores the one in the image of the
+    lower id comes first, as in pycocotools. A detection that is neither right nor ignored is wrong.
     """
 
     images: str
@@ -130,7 +125,7 @@ class Matches:
     classes: tuple[str, ...]
     """Names, in the order of the category ids."""
     objects: NDArray[np.int64]
-    """(K, 4, I): number of objects by class, area (see AREAS) and image, without crowds."""
+    """(K, 4, I): number of objects by class, area (as in AREAS) and image, without crowds."""
     label: NDArray[np.intp]
     """(D,): index into `classes`."""
     image: NDArray[np.intp]
@@ -157,22 +152,22 @@ class Matches:
 def matches_of(truth: Mapping[str, Any], evaluation: Any) -> Matches:
     """The matches of `evaluation`, a COCOeval that has evaluated `truth` with its default parameters."""
     settings = evaluation.params
-    ids, images = settings.catIds, settings.imgIds
-    shape = len(ids), len(AREAS), len(images)
-    found = np.empty(shape, dtype=object)
-    found.reshape(-1)[:] = evaluation.evalImgs
-    objects = np.array([_countable(of) for of in found.flat], dtype=np.int64).reshape(shape)
-    parts = [_of_class(found[place]) for place in range(len(ids))]
+    ids = settings.catIds
+    shape = len(ids), len(AREAS), len(settings.imgIds)
+    cells = np.empty(shape, dtype=object)
+    cells.reshape(-1)[:] = evaluation.evalImgs
+    counts = [0 if cell is None else np.count_nonzero(cell["gtIgnore"] == 0) for cell in cells.flat]
+    images, rights, ignored = zip(*map(_of_class, cells), strict=True) if len(ids) else ((), (), ())
     names = {category["id"]: category["name"] for category in truth["categories"]}
     return compact(
         Matches(
             images=_digest(truth),
             classes=tuple(names[number] for number in ids),
-            objects=objects,
-            label=np.repeat(np.arange(len(ids)), [len(image) for image, _, _ in parts]),
-            image=_joined([image for image, _, _ in parts], (0,), np.intp),
-            right=_joined([right for _, right, _ in parts], (len(AREAS), IOUS, 0), np.bool_),
-            ignored=_joined([ignored for _, _, ignored in parts], (len(AREAS), IOUS, 0), np.bool_),
+            objects=np.array(counts, dtype=np.int64).reshape(shape),
+            label=np.repeat(np.arange(len(ids)), list(map(len, images))),
+            image=_joined(images, (0,), np.intp),
+            right=_joined(rights, (len(AREAS), IOUS, 0), np.bool_),
+            ignored=_joined(ignored, (len(AREAS), IOUS, 0), np.bool_),
         )
     )
 
@@ -183,27 +178,26 @@ def _digest(truth: Mapping[str, Any]) -> str:
     return hashlib.sha256("\n".join(f"{number} {name}" for number, name in named).encode()).hexdigest()
 
 
-def _countable(found: Mapping[str, Any] | None) -> int:
-    return 0 if found is None else int(np.count_nonzero(found["gtIgnore"] == 0))
+def _of_class(cells: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+    """The images of a class's detections by falling score, and their flags `right` and `ignored`.
 
-
-def _of_class(found: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
-    """The images and flags of a class's detections by falling score; `found` (4, I) are evalImgs."""
-    places = [place for place, of in enumerate(found[0]) if of is not None]
-    scores = [found[0, place]["dtScores"] for place in places]
+    `cells` (4, I) are pycocotools' evalImgs of the class.
+    """
+    places = [place for place, cell in enumerate(cells[0]) if cell is not None]
+    scores = [cells[0, place]["dtScores"] for place in places]
     order = np.argsort(-np.concatenate([[], *scores]), kind="stable")
     image = np.repeat(np.array(places, dtype=np.intp), [len(own) for own in scores])[order]
 
     def flags(key: str) -> NDArray[np.bool_]:
-        areas = [[of[place][key] for place in places] for of in found]
+        areas = [[area[place][key] for place in places] for area in cells]
         return np.stack([_joined(own, (IOUS, 0), np.bool_) for own in areas])[..., order]
 
     ignored = flags("dtIgnore")
     return image, flags("dtMatches") & ~ignored, ignored
 
 
-def _joined(parts: list[Any], none: tuple[int, ...], kind: Any) -> NDArray[Any]:
-    """Arrays concatenated along their last axis; of the shape `none` without any."""
+def _joined(parts: Sequence[Any], none: tuple[int, ...], kind: Any) -> NDArray[Any]:
+    """Arrays concatenated along their last axis; without any, one of the shape `none`."""
     return np.concatenate([np.empty(none, dtype=kind), *(np.asarray(part, dtype=kind) for part in parts)], axis=-1)
 
 
@@ -218,18 +212,16 @@ def compact(matches: Matches) -> Matches:
     run = np.cumsum(right[::-1])[::-1]  # how many right ones are still to come, itself included
     last = np.searchsorted(matches.label, np.arange(len(matches.classes)), side="right")
     to_come = run - np.append(run, 0)[last][matches.label]  # in its class
-    kept = np.flatnonzero(to_come > 0)
+    effective = np.flatnonzero(to_come > 0)
     # Ahead of the right one that ends its run; sorts are stable, so ranks in an image keep their order.
-    by_image = np.where(right, matches.n_images, matches.image)[kept]
-    order = kept[np.lexsort((by_image, -to_come[kept], matches.label[kept]))]
-    return Matches(
-        matches.images,
-        matches.classes,
-        matches.objects,
-        matches.label[order],
-        matches.image[order],
-        matches.right[..., order],
-        matches.ignored[..., order],
+    by_image = np.where(right, matches.n_images, matches.image)[effective]
+    order = effective[np.lexsort((by_image, -to_come[effective], matches.label[effective]))]
+    return replace(
+        matches,
+        label=matches.label[order],
+        image=matches.image[order],
+        right=matches.right[..., order],
+        ignored=matches.ignored[..., order],
     )
 
 
@@ -255,8 +247,8 @@ def read_matches(path: Path) -> Matches:
         UserError: there is no such file, or it is cut or of another kind.
     """
     try:
-        with np.load(path, allow_pickle=False) as found:
-            return _read({name: found[name] for name in ARRAYS})
+        with np.load(path, allow_pickle=False) as file:
+            return _read({name: file[name] for name in ARRAYS})
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; test the detector again to have it written") from None
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:

@@ -11,14 +11,12 @@ from florilegium.models.freeze import heads_of
 
 
 def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
-    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass.
+    """Parameters, trainable parameters, and the multiply-accumulates of one image's forward pass; and, to compare
+    with sizes that others publish, the bytes of buffers that are not saved and the parameters per class of the heads.
 
-    For comparison with sizes that others publish: also the bytes of buffers that are not saved, and the parameters
-    per class of the heads.
-
-    Convolutions and matrix products are counted, those of attention included; normalisation,
-    activations and biases are not, as usual. The pass runs on torch's meta device, so it computes
-    nothing and works for a network on any device. Leaves `network` in evaluation mode.
+    Convolutions and matrix products are counted, those of attention included; normalisation, activations and biases
+    are not, as usual. The pass runs on torch's meta device, so it computes nothing and works for a network on any
+    device. Leaves `network` in evaluation mode.
     """
     network.eval()
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
@@ -27,19 +25,15 @@ def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
     inputs = network.example(image) if hasattr(network, "example") else (image,)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         functional_call(network, shapes, inputs)
+    saved = network.state_dict().keys()  # the other buffers follow from the network's shape
+    unsaved = [buffer for name, buffer in network.named_buffers() if name not in saved]
     return {
         "params": sum(p.numel() for p in network.parameters()),
         "params_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "macs": counter.get_total_flops() // 2,
-        "buffer_bytes": _unsaved_bytes(network),
+        "buffer_bytes": sum(buffer.numel() * buffer.element_size() for buffer in unsaved),
         **_per_class(network),
     }
-
-
-def _unsaved_bytes(network: nn.Module) -> int:
-    """Bytes of the buffers that a checkpoint leaves out, since they follow from the network's shape."""
-    saved = network.state_dict().keys()
-    return sum(b.numel() * b.element_size() for name, b in network.named_buffers() if name not in saved)
 
 
 def _per_class(network: nn.Module) -> dict[str, int]:

@@ -1,10 +1,10 @@
-"""Detectors on a set of images: boxes, and which of them are suppressed."""
+"""Detectors on a set of images: their detections in COCO's form, and the suppression of overlapping ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,78 @@ from florilegium.models.retinanet import clip, decode
 if TYPE_CHECKING:
     from florilegium.data.augment import InputConfig
     from florilegium.data.boxed import BoxedImages
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Detections in COCO's results form, sorted by image and falling score, and the mean loss."""
+
+    results: list[dict[str, Any]]
+    loss: float | None
+
+
+def detect(
+    network: nn.Module,
+    images: BoxedImages,
+    config: InputConfig,
+    rule: Suppression,
+    *,
+    category_ids: tuple[int, ...],
+    device: torch.device,
+    precision: str = "fp32",
+    loss: Callable[[Tensor, Tensor, Tensor, BoxedBatch], Tensor] | None = None,
+) -> Answers:
+    """Detect objects in `images`; leaves the network in evaluation mode.
+
+    `loss` gives the summed loss of a batch from its logits, deltas, anchors and boxes, on the device.
+    """
+    network.eval()
+    results: dict[int, list[dict[str, Any]]] = {}
+    total = torch.zeros((), dtype=torch.float32, device=device)
+    for index in bar(list(by_bucket(images, BATCH)), "detecting", "batch"):
+        batch = gather(images, index, device)
+        inputs = normalise(batch, config)
+        with torch.no_grad():
+            with autocast(device, precision):
+                logits, deltas = network(inputs)
+            anchors = network.anchors(inputs)
+            if loss is not None:
+                total += loss(logits, deltas, anchors, batch)
+            detections = suppress(logits, deltas, anchors, batch.content, rule)
+        for number, own in zip(index.tolist(), detections, strict=True):
+            results[images.ids[number]] = in_original_pixels(own, images, number, category_ids)
+    lines = [line for number in sorted(results) for line in results[number]]
+    return Answers(lines, None if loss is None else total.item() / len(images))
+
+
+def by_bucket(images: BoxedImages, batch_size: int) -> Iterator[Tensor]:
+    """Every image once, int64 (b,), those of one shape together."""
+    for bucket in images.bucket.unique().tolist():
+        yield from (images.bucket == bucket).nonzero().flatten().split(batch_size)
+
+
+def in_original_pixels(
+    detections: Detections, images: BoxedImages, number: int, category_ids: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """COCO results of one image: corners to a hundredth of a pixel, never outside the image."""
+    boxes = detections.boxes.double() / images.scale[number]
+    boxes = clip(boxes, images.sizes[number].expand(len(boxes), 2))
+    corners = [[round(value, 2) for value in box] for box in boxes.tolist()]
+    scores, labels = detections.scores.tolist(), detections.labels.tolist()
+    return [
+        {
+            "image_id": images.ids[number],
+            "category_id": category_ids[label],
+            "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+            "score": round(score, 6),
+        }
+        for (x1, y1, x2, y2), score, label in zip(corners, scores, labels, strict=True)
+    ]
+
+
+# Suppression
 
 GRID = 2**16  # steps per pixel at which boxes are compared: float32 has no finer ones from 128 pixels on
 
@@ -43,7 +115,7 @@ def suppression(recipe: DetectionRecipe) -> Suppression:
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """The detections in one image, the likeliest first."""
 
     boxes: Tensor  # float32 (n, 4), pixels of the network's input
@@ -51,14 +123,14 @@ class Found:
     labels: Tensor  # int64 (n,)
 
 
-def suppress(logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression) -> list[Found]:
+def suppress(logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, rule: Suppression) -> list[Detections]:
     """The detections in each image of a batch, on the host.
 
     Args:
         logits: (B, A, C).
         deltas: (B, A, 4), encoded boxes.
         anchors: (A, 4).
-        content: (B, 2), height and width of each picture inside its padding, to which boxes are clipped.
+        content: (B, 2), height and width of each image inside its padding, to which boxes are clipped.
     """
     count, _, n_classes = logits.shape
     answers = logits.float().flatten(1)  # (B, A C)
@@ -72,11 +144,8 @@ def suppress(logits: Tensor, deltas: Tensor, anchors: Tensor, content: Tensor, r
     kept = _kept(boxes, values, image * n_classes + label, rule.iou)
     image, values, label, boxes = (part[kept].cpu() for part in (image, values, label, boxes))
     order = values.sort(descending=True, stable=True).indices  # of equal ones the one that came first
-    found = []
-    for number in range(count):
-        own = order[image[order] == number][: rule.after]
-        found.append(Found(boxes[own], values[own].double().sigmoid().float(), label[own]))
-    return found
+    each = (order[image[order] == number][: rule.after] for number in range(count))
+    return [Detections(boxes[own], values[own].double().sigmoid().float(), label[own]) for own in each]
 
 
 def _kept(boxes: Tensor, logits: Tensor, groups: Tensor, iou: float) -> Tensor:
@@ -102,80 +171,3 @@ def _likely(logits: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:
     answers = logits.topk(min(rule.before, logits.shape[1]), dim=1, sorted=False).indices.sort(dim=1).values
     image, place = (logits.gather(1, answers) > least).nonzero(as_tuple=True)
     return image, answers[image, place]
-
-
-BATCH = 8
-
-
-class BatchLoss(Protocol):
-    """The summed loss of a batch of images, on the device."""
-
-    def __call__(self, logits: Tensor, deltas: Tensor, anchors: Tensor, batch: BoxedBatch) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Detections in COCO's results form, sorted by image and falling score, and the mean loss."""
-
-    results: list[dict[str, Any]]
-    loss: float | None
-
-
-def detect(
-    network: nn.Module,
-    scenes: BoxedImages,
-    config: InputConfig,
-    rule: Suppression,
-    *,
-    category_ids: tuple[int, ...],
-    device: torch.device,
-    precision: str = "fp32",
-    loss: BatchLoss | None = None,
-) -> Answers:
-    """Detect objects in `scenes`; leaves the network in evaluation mode."""
-    network.eval()
-    detections: list[Found] = [Found(torch.empty(0, 4), torch.empty(0), torch.empty(0))] * len(scenes)
-    total = torch.zeros((), dtype=torch.float32, device=device)
-    batches = list(by_bucket(scenes, BATCH))
-    for index in bar(batches, "detecting", "batch"):
-        batch = gather(scenes, index, device)
-        images = normalise(batch, config)
-        with torch.no_grad():
-            with autocast(device, precision):
-                logits, deltas = network(images)
-            anchors = network.anchors(images)
-            if loss is not None:
-                total += loss(logits, deltas, anchors, batch)
-            answers = suppress(logits, deltas, anchors, batch.content, rule)
-        for number, answer in zip(index.tolist(), answers, strict=True):
-            detections[number] = answer
-    results = [
-        line
-        for number in sorted(range(len(scenes)), key=scenes.ids.__getitem__)
-        for line in in_original_pixels(detections[number], scenes, number, category_ids)
-    ]
-    return Answers(results, None if loss is None else total.item() / len(scenes))
-
-
-def by_bucket(scenes: BoxedImages, batch_size: int) -> Iterator[Tensor]:
-    """Every image once, int64 (b,), those of one shape together."""
-    for bucket in scenes.bucket.unique().tolist():
-        yield from (scenes.bucket == bucket).nonzero().flatten().split(batch_size)
-
-
-def in_original_pixels(
-    found: Found, scenes: BoxedImages, number: int, category_ids: tuple[int, ...]
-) -> list[dict[str, Any]]:
-    """COCO results of one image: corners to a hundredth of a pixel, never outside the image."""
-    boxes = found.boxes.double() / scenes.scale[number]
-    boxes = clip(boxes, scenes.sizes[number].expand(len(boxes), 2))
-    corners = [[round(value, 2) for value in box] for box in boxes.tolist()]
-    return [
-        {
-            "image_id": scenes.ids[number],
-            "category_id": category_ids[label],
-            "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
-            "score": round(score, 6),
-        }
-        for (x1, y1, x2, y2), score, label in zip(corners, found.scores.tolist(), found.labels.tolist(), strict=True)
-    ]

@@ -33,7 +33,7 @@ class Breakdown:
     """Counts over all images."""
 
     score: float | None
-    """The least score that counts; None without a correct detection, and then all count."""
+    """The least score that counts; None without a correct detection, in which case all count."""
     counts: dict[str, int]
     """By `KINDS`."""
     confusion: list[list[int]]
@@ -59,8 +59,8 @@ class _Image:
     """One image's detections, the likeliest first, and its objects."""
 
     number: int  # COCO image id
-    found: list[Any]  # D lines
-    own: list[Any]  # G annotations
+    detections: list[Any]  # D results
+    annotations: list[Any]  # G
     scores: np.ndarray  # (D,)
     classes: np.ndarray  # (D,)
     objects: np.ndarray  # (G,), class
@@ -93,56 +93,49 @@ def breakdown(truth: Coco, results: Results) -> Breakdown:
 def judge(truth: Coco, results: Results, score: float | None) -> dict[int, Judged]:
     """The images by id, with their detections above `score` (see `Breakdown.score`)."""
     classes = [category["id"] for category in truth["categories"]]
-    found: dict[int, Judged] = {}
+    judged: dict[int, Judged] = {}
     for image in _images(truth, results, classes):
         kinds, missed = _sort(image, image.above(score))
-        found[image.number] = Judged(
-            [(image.found[number], kind) for number, kind in kinds.items()],
-            list(zip(image.own, missed.tolist(), strict=True)),
-        )
-    return found
+        detections = [(image.detections[number], kind) for number, kind in kinds.items()]
+        judged[image.number] = Judged(detections, list(zip(image.annotations, missed.tolist(), strict=True)))
+    return judged
 
 
 def _images(truth: Coco, results: Results, classes: Sequence[int]) -> Iterator[_Image]:
-    place = {category: number for number, category in enumerate(classes)}
-    objects, detections = (_by_image(lines) for lines in (truth["annotations"], results))
-    for image in truth["images"]:
-        own, found = objects[image["id"]], detections[image["id"]]
-        found = sorted(found, key=lambda line: -line["score"])
-        ignored = [bool(line.get("iscrowd") or line.get("ignore")) for line in own]
-        iou = _overlaps(found, own, ignored)
-        kept = np.array(ignored, dtype=bool)
-        predicted = np.array([place[line["category_id"]] for line in found], dtype=int)
-        shown = np.array([place[line["category_id"]] for line in own], dtype=int)
-        same = predicted[:, None] == shown
-        on_crowd = (same & (iou >= FOREGROUND))[:, kept].any(axis=1)
-        iou, same = iou[:, ~kept], same[:, ~kept]
+    label = {category: number for number, category in enumerate(classes)}
+    by_image: dict[int, tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
+    for which, lines in enumerate((results, truth["annotations"])):
+        for line in lines:
+            by_image[line["image_id"]][which].append(line)
+    for number in (image["id"] for image in truth["images"]):
+        unsorted, annotations = by_image[number]
+        detections = sorted(unsorted, key=lambda line: -line["score"])
+        ignored = np.array([bool(line.get("iscrowd") or line.get("ignore")) for line in annotations], dtype=bool)
+        iou = _overlaps(detections, annotations, ignored)
+        predicted, objects = (
+            np.array([label[line["category_id"]] for line in lines], dtype=int) for lines in (detections, annotations)
+        )
+        same = predicted[:, None] == objects
+        counts = ~ignored
         yield _Image(
-            number=image["id"],
-            found=found,
-            own=[line for line, skipped in zip(own, ignored, strict=True) if not skipped],
-            scores=np.array([line["score"] for line in found]),
+            number=number,
+            detections=detections,
+            annotations=[line for line, counted in zip(annotations, counts, strict=True) if counted],
+            scores=np.array([line["score"] for line in detections]),
             classes=predicted,
-            objects=shown[~kept],
-            iou=iou,
-            on_crowd=on_crowd,
-            taken=_greedy(np.where(same, iou, 0)),
+            objects=objects[counts],
+            iou=iou[:, counts],
+            on_crowd=(same & (iou >= FOREGROUND))[:, ignored].any(axis=1),
+            taken=_greedy(np.where(same, iou, 0)[:, counts]),
         )
 
 
-def _by_image(lines: Sequence[Any]) -> dict[int, list[Any]]:
-    found = defaultdict(list)
-    for line in lines:
-        found[line["image_id"]].append(line)
-    return found
-
-
-def _overlaps(found: Sequence[Any], own: Sequence[Any], ignored: Sequence[bool]) -> np.ndarray:
+def _overlaps(detections: Sequence[Any], annotations: Sequence[Any], ignored: np.ndarray) -> np.ndarray:
     """IoU (D, G); with a crowd, the part of the detection that lies in it."""
-    if not found or not own:
-        return np.zeros((len(found), len(own)))
-    boxes = (np.array([line["bbox"] for line in lines], dtype=float) for lines in (found, own))
-    return np.asarray(mask.iou(*boxes, [int(crowd) for crowd in ignored]))
+    if not detections or not annotations:
+        return np.zeros((len(detections), len(annotations)))
+    boxes = (np.array([line["bbox"] for line in lines], dtype=float) for lines in (detections, annotations))
+    return np.asarray(mask.iou(*boxes, ignored.astype(int).tolist()))
 
 
 def _greedy(iou: np.ndarray) -> np.ndarray:
@@ -158,11 +151,9 @@ def _greedy(iou: np.ndarray) -> np.ndarray:
 
 def _best_score(images: Sequence[_Image]) -> float | None:
     """The score threshold at which F1, over all images and classes, is highest."""
-    counting = [~image.on_crowd | (image.taken != FREE) for image in images]
-    scores = np.concatenate([i.scores[c] for i, c in zip(images, counting, strict=True)] or [np.empty(0)])
-    right = np.concatenate(
-        [i.taken[c] != FREE for i, c in zip(images, counting, strict=True)] or [np.empty(0, dtype=bool)]
-    )
+    counting = [(image, ~image.on_crowd | (image.taken != FREE)) for image in images]
+    scores = np.concatenate([np.empty(0), *(image.scores[counts] for image, counts in counting)])
+    right = np.concatenate([np.empty(0, bool), *(image.taken[counts] != FREE for image, counts in counting)])
     if not right.any():
         return None
     order = np.argsort(-scores, kind="stable")
@@ -174,8 +165,8 @@ def _best_score(images: Sequence[_Image]) -> float | None:
 def _sort(image: _Image, above: np.ndarray) -> tuple[dict[int, str], np.ndarray]:
     """The kind of each detection that counts, by its index, and a mask of the missed objects, (G,) bool."""
     same = image.classes[:, None] == image.objects
-    pointed = np.zeros(len(image.objects), dtype=bool)
-    pointed[image.taken[above & (image.taken != FREE)]] = True
+    hit = np.zeros(len(image.objects), dtype=bool)
+    hit[image.taken[above & (image.taken != FREE)]] = True
     kinds: dict[int, str] = {}
     for number in np.flatnonzero(above).tolist():
         own, other = (np.where(chosen, image.iou[number], 0) for chosen in (same[number], ~same[number]))
@@ -188,11 +179,11 @@ def _sort(image: _Image, above: np.ndarray) -> tuple[dict[int, str], np.ndarray]
             kinds[number] = "duplicate"
         elif other.max(initial=0) >= FOREGROUND:
             kinds[number] = "class"
-            pointed[other.argmax()] = True
+            hit[other.argmax()] = True
         elif own.max(initial=0) >= TOUCHING:
             kinds[number] = "box"
-            pointed[own.argmax()] = True
-    return kinds, ~pointed
+            hit[own.argmax()] = True
+    return kinds, ~hit
 
 
 def _confuse(image: _Image, above: np.ndarray, confusion: np.ndarray) -> None:

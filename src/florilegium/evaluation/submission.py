@@ -1,7 +1,7 @@
-"""Checks of a file of detections on a test set with secret annotations.
+"""Checks of a file of detections on a test set with secret annotations, for `florilegium check-submission`.
 
-The form is that of COCO results: a JSON list of `image_id`, `category_id`, `bbox` (x, y, w, h in pixels of
-the original image) and `score`, sorted by image and, in each, by falling score.
+The form is that of COCO results: a JSON list of `image_id`, `category_id`, `bbox` (x, y, w, h in pixels of the
+original image) and `score`, sorted by image and, in each, by falling score.
 """
 
 import json
@@ -16,30 +16,22 @@ from florilegium.core.files import read_json
 
 KEYS = ("image_id", "category_id", "bbox", "score")
 ROUNDING = 0.02  # pixels that a box may reach over the border, since corners are written with two decimals
-SHOWN = 3
+SHOWN = 3  # images without a detection that a sentence names
 
 Line = Mapping[str, Any]
-
-
-def as_lines(results: Sequence[Line]) -> str:
-    """COCO results as JSON, a detection a line."""
-    lines = (json.dumps(line, sort_keys=True, allow_nan=False) for line in results)
-    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def read_submission(path: Path) -> list[Line]:
     """The lines of a results file.
 
     Raises:
-        UserError: there is no such file, it is no JSON list, or a line lacks a key or holds another kind
-            of value.
+        UserError: there is no such file, it is no JSON list, or a line lacks a key or holds another kind of value.
     """
     lines = _json(path)
     if not isinstance(lines, list):
         raise UserError(f"{path}: holds no list; a results file is a JSON list of detections")
     for number, line in enumerate(lines, start=1):
-        problem = _form(line)
-        if problem:
+        if problem := _form(line):
             raise UserError(f"{path}: detection {number} {problem}; write all of {', '.join(KEYS)}")
     return lines
 
@@ -79,8 +71,12 @@ def faults(lines: Sequence[Line], images: Mapping[int, Mapping[str, Any]], categ
         (lambda line: min(line["bbox"][2:]) < 0, "a bbox of negative width or height: it must be x, y, w, h"),
         (outside, "a bbox that reaches out of its image: it must be in pixels of the original"),
     ]
-    for wrong, what in checks:
-        yield from _told(lines, wrong, what)
+    for wrong, problem in checks:
+        numbers = [number for number, line in enumerate(lines, start=1) if wrong(line)]
+        if numbers:
+            line = lines[numbers[0] - 1]
+            example = f"detection {numbers[0]}, {json.dumps({key: line[key] for key in KEYS})}"
+            yield f"{len(numbers)} of {len(lines)} detections have {problem} (first: {example})"
     order = [(line["image_id"], -line["score"]) for line in lines]
     for number, (before, after) in enumerate(pairwise(order), start=2):
         if after < before:
@@ -88,17 +84,8 @@ def faults(lines: Sequence[Line], images: Mapping[int, Mapping[str, Any]], categ
             break
     missing = sorted(images.keys() - {line["image_id"] for line in lines})
     if missing:
-        yield f"{len(missing)} of {len(images)} images have no detection ({_some(missing)}); predict on all of them"
-
-
-def _told(lines: Sequence[Line], wrong: Callable[[Line], bool], what: str) -> Iterator[str]:
-    numbers = [number for number, line in enumerate(lines, start=1) if wrong(line)]
-    if numbers:
-        line = lines[numbers[0] - 1]
-        yield (
-            f"{len(numbers)} of {len(lines)} detections have {what} (first: detection {numbers[0]}, "
-            f"{json.dumps({key: line[key] for key in KEYS})})"
-        )
+        first = ", ".join(map(str, missing[:SHOWN])) + (" and more" if len(missing) > SHOWN else "")
+        yield f"{len(missing)} of {len(images)} images have no detection ({first}); predict on all of them"
 
 
 def _form(line: object) -> str | None:
@@ -120,10 +107,6 @@ def _form(line: object) -> str | None:
 
 def _is_number(value: object, kind: type | tuple[type, ...]) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _some(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[:SHOWN])) + (" and more" if len(numbers) > SHOWN else "")
 
 
 def _json(path: Path) -> Any:

@@ -1,7 +1,7 @@
-"""Attention maps."""
+"""Attention of trained networks: of a transformer's tokens, block by block, and of the nodes of a head of attention."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,157 +15,32 @@ from florilegium.config.products import Attention
 from florilegium.core.errors import UserError
 from florilegium.data.augment import EvalTransform, InputConfig, centre
 from florilegium.data.crops import Buffers
-from florilegium.explanation.records import Attended, AttendedNodes
-
-Observer = Callable[[int, Tensor], None]
-NEEDED = ("qkv", "num_heads", "scale", "proj")
-TOLERANCE = 1e-2  # a fused kernel adds up in another order, and a GPU in fewer digits
-
-
-@contextmanager
-def observed(network: nn.Module, see: Observer) -> Iterator[None]:
-    """Inside, every forward pass calls `see(block, weights)` for each block in turn.
-
-    `weights` (B, H, N, N) holds a row of N weights, which sum to one, for each query token. The
-    network's output does not change, and its hooks are gone afterwards.
-
-    Raises:
-        UserError: the network's attention is not plain self-attention in a list of blocks.
-    """
-    layers = attention_layers(network)
-    hooks = [
-        layer.register_forward_hook(partial(_recompute, see=see, block=block)) for block, layer in enumerate(layers)
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def attention_layers(network: nn.Module) -> list[nn.Module]:
-    """`network.blocks[i].attn` in order; raises `UserError` where there is no such thing."""
-    blocks = getattr(network, "blocks", ())
-    layers = [getattr(block, "attn", None) for block in blocks if isinstance(blocks, nn.Sequential | nn.ModuleList)]
-    if not layers or any(not hasattr(layer, name) for layer in layers for name in NEEDED):
-        raise _unlike(network)
-    return layers
-
-
-def heads(network: nn.Module) -> int:
-    """The number of attention heads in each block."""
-    return int(attention_layers(network)[0].num_heads)
-
-
-def _recompute(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, *, see: Observer, block: int) -> None:
-    """Form the matrix of a layer that has just run, and check that it explains what came out."""
-    tokens = inputs[0]  # (B, N, C)
-    if tokens.dim() != 3:
-        raise _unlike(layer)
-    qkv = layer.qkv(tokens).unflatten(2, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)
-    query, key, value = qkv.unbind(0)  # (B, H, N, d) each
-    query, key = _applied(layer, "q_norm", query), _applied(layer, "k_norm", key)
-    weights = (query @ key.transpose(2, 3) * layer.scale).softmax(dim=-1)  # (B, H, N, N)
-    mixed = (weights @ value).transpose(1, 2).flatten(2)  # (B, N, H d)
-    explained = layer.proj(_applied(layer, "norm", mixed))
-    if explained.shape != output.shape or (explained - output).norm() > TOLERANCE * output.norm():
-        raise _unlike(layer)
-    see(block, weights)
-
-
-def _applied(layer: nn.Module, name: str, tokens: Tensor) -> Tensor:
-    """A part that a layer may have or not, run over `tokens`."""
-    part = getattr(layer, name, None)
-    return tokens if part is None else part(tokens)
-
-
-def _unlike(module: nn.Module) -> UserError:
-    return UserError(
-        f"attention: {type(module).__name__} does not attend by softmax(q k^T scale) in blocks[i].attn alone, as "
-        "ViT and DeiT do, so its matrices are not known; take `attention` out of this experiment"
-    )
-
-
-def entropy(weights: Tensor) -> Tensor:
-    """Mean row entropy in nats, (B, H), of weights (B, H, N, N): log N when uniform, 0 when one-hot."""
-    return torch.special.entr(weights).sum(dim=-1).mean(dim=-1)
-
-
-def diagonal(weights: Tensor) -> Tensor:
-    """Mean weight that a token gives itself, (B, H), of weights (B, H, N, N): 1 / N when uniform."""
-    return weights.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
-
-
-class Rollout:
-    """Attention rollout (Abnar and Zuidema 2020, section 3), an observer for `observed`.
-
-    Heads are averaged, the residual connection is an identity of equal weight, and the product runs
-    from the first block to the last: a row of `flow` (B, N, N) says how much of a last token comes from
-    each token of the input, and sums to one.
-    """
-
-    def __init__(self) -> None:
-        self.flow: Tensor | None = None
-
-    def __call__(self, block: int, weights: Tensor) -> None:
-        mean = weights.mean(dim=1)  # (B, N, N)
-        here = 0.5 * (mean + torch.eye(mean.shape[-1], device=mean.device))
-        self.flow = here if block == 0 else here @ self.flow
-
-    def over_patches(self, grid: tuple[int, int], read: slice) -> Tensor:
-        """What the answer is read from, the tokens `read` alike, traced to the patches, which stand last;
-        (B, rows, columns)."""
-        assert self.flow is not None
-        row = self.flow[:, read].mean(dim=1)  # (B, N)
-        return row[:, -grid[0] * grid[1] :].unflatten(1, grid)
-
-
-def answer_tokens(network: nn.Module, patches: int) -> slice:
-    """The tokens that the head reads: the class token, and DeiT's distillation token beside it, or the patches.
-
-    Registers (Darcet et al. 2024, "Vision Transformers Need Registers") stand between a class token and the
-    patches, or first where there is none; no head reads them but one that pools all tokens. What
-    pools by a maximum, or by attention of its own, is taken to read all patches alike.
-    """
-    pooled = getattr(network, "global_pool", "token" if hasattr(network, "cls_token") else "avg")
-    if pooled == "token":
-        return slice(0, 2 if hasattr(network, "head_dist") else 1)
-    return slice(None) if getattr(network, "pool_include_prefix", False) else slice(-patches, None)
-
+from florilegium.explanation.records import AttentionRecord, NodeRecord
+from florilegium.models.trained import Trained
 
 BATCH = 16
-
+NEEDED = ("qkv", "num_heads", "scale", "proj")  # of a layer whose matrix can be formed
+TOLERANCE = 1e-2  # a fused kernel adds up in another order, and a GPU in fewer digits
 
 Pictures = Mapping[str, NDArray[np.uint8]]
 """Packed pixels (S, S, 3) by the image's name."""
 
 
 def survey(
-    network: nn.Module,
-    config: InputConfig,
-    settings: Attention,
-    *,
-    measured: Pictures,
-    shown: Pictures,
-    device: torch.device,
-) -> Attended:
-    """Look at the attention of a trained ViT or DeiT, and leave it in evaluation mode on `device`.
+    trained: Trained, settings: Attention, *, measured: Pictures, shown: Pictures, device: torch.device
+) -> AttentionRecord:
+    """Look at the attention of a ViT or DeiT, and leave it in evaluation mode on `device`.
 
-    Args:
-        config: how the network's images are prepared.
-        measured: the images that the numbers are means over; the maps are of the first one.
-        shown: the images that rollouts are drawn over.
-
-    Raises:
-        UserError: another kind of network, or fewer blocks or heads than `settings` asks for.
+    The numbers are means over the images `measured`, the maps those of the first one, the rollouts those of the images
+    `shown`. Raises `UserError` for another kind of network, or one of fewer blocks or heads than `settings` asks for.
     """
-    network.eval().to(device)
-    settings.check(type(network).__name__, blocks=len(attention_layers(network)), heads=heads(network))
-    grid = patch_grid(network)
-    transform = EvalTransform(config)
+    network, config = trained.network.eval().to(device), trained.config
+    layers = attention_layers(network)
+    settings.check(type(network).__name__, blocks=len(layers), heads=int(layers[0].num_heads))
+    grid, transform = patch_grid(network), EvalTransform(config)
     images = transform(stacked(measured).to(device))  # (n, 3, s, s)
     maps = head_maps(network, images[:1], settings)
-    return Attended(
+    return AttentionRecord(
         blocks=np.array(settings.blocks),
         head=np.array(settings.head),
         prefix=np.array(maps.shape[-1] - grid[0] * grid[1]),
@@ -178,7 +53,7 @@ def survey(
 
 
 def head_maps(network: nn.Module, image: Tensor, settings: Attention) -> Tensor:
-    """The weights of one head at the blocks asked for, (blocks, N, N), for an image (1, 3, s, s)."""
+    """The weights of one head at the blocks of the settings, (blocks, N, N), for an image (1, 3, s, s)."""
     kept: dict[int, Tensor] = {}
 
     def keep(block: int, weights: Tensor) -> None:
@@ -199,11 +74,7 @@ def rollout(network: nn.Module, images: Tensor, grid: tuple[int, int]) -> Tensor
 
 
 def measure(network: nn.Module, images: Tensor) -> pd.DataFrame:
-    """How spread and how diagonal each head's attention is, as means over tokens and images.
-
-    Returns:
-        The table of `Attended`, for images (n, 3, s, s).
-    """
+    """The table of `AttentionRecord`, for images (n, 3, s, s): how spread and how diagonal each head's attention is."""
     sums: dict[int, Tensor] = {}
     tokens = 0
 
@@ -232,6 +103,117 @@ def measure(network: nn.Module, images: Tensor) -> pd.DataFrame:
     )
 
 
+def entropy(weights: Tensor) -> Tensor:
+    """Mean row entropy in nats, (B, H), of weights (B, H, N, N): log N when uniform, 0 when one-hot."""
+    return torch.special.entr(weights).sum(dim=-1).mean(dim=-1)
+
+
+def diagonal(weights: Tensor) -> Tensor:
+    """Mean weight that a token gives itself, (B, H), of weights (B, H, N, N): 1 / N when uniform."""
+    return weights.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
+
+
+# The matrices of a transformer
+
+
+@contextmanager
+def observed(network: nn.Module, see: Callable[[int, Tensor], None]) -> Iterator[None]:
+    """Inside, every forward pass calls `see(block, weights)` for each block in turn.
+
+    `weights` (B, H, N, N) holds a row of N weights, which sum to one, for each query token. The network's output does
+    not change. Raises `UserError` if the network's attention is not plain self-attention in a list of blocks.
+    """
+    layers = enumerate(attention_layers(network))
+    with hooked((layer, partial(_recompute, see=see, block=block)) for block, layer in layers):
+        yield
+
+
+@contextmanager
+def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., None]]]) -> Iterator[None]:
+    """Inside, each module calls its hook with itself, its inputs and its output whenever it has run."""
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def attention_layers(network: nn.Module) -> list[nn.Module]:
+    """`network.blocks[i].attn` in order; raises `UserError` where there is no such thing."""
+    blocks = getattr(network, "blocks", ())
+    layers = [getattr(block, "attn", None) for block in blocks if isinstance(blocks, nn.Sequential | nn.ModuleList)]
+    if not layers or any(not hasattr(layer, name) for layer in layers for name in NEEDED):
+        raise _unlike(network)
+    return layers
+
+
+def _recompute(
+    layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, *, see: Callable[[int, Tensor], None], block: int
+) -> None:
+    """Form the matrix of a layer that has just run, and check that it explains what came out."""
+    tokens = inputs[0]  # (B, N, C)
+    if tokens.dim() != 3:
+        raise _unlike(layer)
+    qkv = layer.qkv(tokens).unflatten(2, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    query, key, value = qkv.unbind(0)  # (B, H, N, d) each
+    query, key = _applied(layer, "q_norm", query), _applied(layer, "k_norm", key)
+    weights = (query @ key.transpose(2, 3) * layer.scale).softmax(dim=-1)  # (B, H, N, N)
+    mixed = (weights @ value).transpose(1, 2).flatten(2)  # (B, N, H d)
+    explained = layer.proj(_applied(layer, "norm", mixed))
+    if explained.shape != output.shape or (explained - output).norm() > TOLERANCE * output.norm():
+        raise _unlike(layer)
+    see(block, weights)
+
+
+def _applied(layer: nn.Module, name: str, tokens: Tensor) -> Tensor:
+    """`tokens` after a part that a layer may have or not."""
+    part = getattr(layer, name, None)
+    return tokens if part is None else part(tokens)
+
+
+def _unlike(module: nn.Module) -> UserError:
+    return UserError(
+        f"attention: {type(module).__name__} does not attend by softmax(q k^T scale) in blocks[i].attn alone, as "
+        "ViT and DeiT do, so its matrices are not known; take `attention` out of this experiment"
+    )
+
+
+class Rollout:
+    """Attention rollout (Abnar and Zuidema 2020, section 3), an observer for `observed`.
+
+    Heads are averaged, the residual connection is an identity of equal weight, and the product runs from the first
+    block to the last: a row of `flow` (B, N, N) says how much of a last token comes from each token of the input.
+    """
+
+    def __init__(self) -> None:
+        self.flow: Tensor | None = None
+
+    def __call__(self, block: int, weights: Tensor) -> None:
+        mean = weights.mean(dim=1)  # (B, N, N)
+        here = 0.5 * (mean + torch.eye(mean.shape[-1], device=mean.device))
+        self.flow = here if block == 0 else here @ self.flow
+
+    def over_patches(self, grid: tuple[int, int], read: slice) -> Tensor:
+        """From the patches, which stand last, to the mean of the tokens `read`: (B, rows, columns)."""
+        assert self.flow is not None
+        row = self.flow[:, read].mean(dim=1)  # (B, N)
+        return row[:, -grid[0] * grid[1] :].unflatten(1, grid)
+
+
+def answer_tokens(network: nn.Module, patches: int) -> slice:
+    """The tokens that the head reads: the class token, and DeiT's distillation token beside it, or the patches.
+
+    Registers (Darcet et al. 2024, "Vision Transformers Need Registers") stand between a class token and the
+    patches, or first where there is none; no head reads them but one that pools all tokens. A head that pools by a
+    maximum, or by attention of its own, is taken to read all patches alike.
+    """
+    pooled = getattr(network, "global_pool", "token" if hasattr(network, "cls_token") else "avg")
+    if pooled == "token":
+        return slice(0, 2 if hasattr(network, "head_dist") else 1)
+    return slice(None) if getattr(network, "pool_include_prefix", False) else slice(-patches, None)
+
+
 def patch_grid(network: nn.Module) -> tuple[int, int]:
     """Rows and columns of patches."""
     grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
@@ -241,6 +223,62 @@ def patch_grid(network: nn.Module) -> tuple[int, int]:
             "image; take `attention` out of this experiment"
         )
     return grid[0], grid[1]
+
+
+# Attention of nodes
+
+
+def survey_nodes(trained: Trained, *, measured: Pictures, shown: Pictures, device: torch.device) -> NodeRecord:
+    """Look at a network's head of attention, and leave the network in evaluation mode on `device`.
+
+    The numbers are means over the images `measured`, the maps those of the images `shown`. Raises `UserError` for a
+    network without such a head.
+    """
+    network, transform = trained.network.eval().to(device), EvalTransform(trained.config)
+    if not hasattr(network, "node_attention"):
+        raise UserError(
+            f"attention.of = nodes: {type(network).__name__} has no head of attention over nodes; set it to tokens, "
+            "or take attention out"
+        )
+
+    def weights(pictures: Pictures) -> Tensor:
+        batches = transform(stacked(pictures).to(device)).split(BATCH)
+        return torch.cat([network.node_attention(batch) for batch in batches])  # (n, heads, N, N)
+
+    many = weights(measured)
+    return NodeRecord(
+        maps=half(weights(shown)),
+        mean=half(many.mean(0)),
+        images=as_fed(stacked(shown), trained.config),
+        names=np.array(list(shown)),
+        table=measure_nodes(many.double().cpu()),
+    )
+
+
+def measure_nodes(weights: Tensor) -> pd.DataFrame:
+    """The table of `NodeRecord`, of weights (n, heads, N, N)."""
+    nodes = weights.shape[-1]
+    entropies = entropy(weights).mean(0).numpy()
+    first = weights.argmax(-1)  # (n, heads, N)
+    return pd.DataFrame(
+        {
+            "head": range(weights.shape[1]),
+            "entropy": entropies,
+            "entropy_share": entropies / math.log(nodes),
+            "diagonal": diagonal(weights).mean(0).numpy(),
+            "between_queries": _moved(weights, weights.mean(2, keepdim=True)),
+            "between_images": _moved(weights, weights.mean(0, keepdim=True)),
+            "same_first": (first == first[..., :1]).all(-1).double().mean(0).numpy(),
+            "n_images": len(weights),
+            "entropy_uniform": math.log(nodes),
+            "diagonal_uniform": 1 / nodes,
+        }
+    )
+
+
+def _moved(weights: Tensor, means: Tensor) -> NDArray[np.float64]:
+    """Mean total variation between rows and their means, (heads,): the share of weight that lies elsewhere."""
+    return ((weights - means).abs().sum(-1).mean((0, 2)) / 2).numpy()
 
 
 def stacked(pictures: Pictures) -> Tensor:
@@ -257,69 +295,3 @@ def as_fed(pixels: Tensor, config: InputConfig) -> NDArray[np.uint8]:
 def half(values: Tensor) -> NDArray[np.float16]:
     """For pictures alone: half the bytes, three digits."""
     return values.cpu().numpy().astype(np.float16)
-
-
-def survey_nodes(
-    network: nn.Module, config: InputConfig, *, measured: Pictures, shown: Pictures, device: torch.device
-) -> AttendedNodes:
-    """Look at a network's head of attention, and leave the network in evaluation mode on `device`.
-
-    Args:
-        config: how the network's images are prepared.
-        measured: the images that the numbers are means over.
-        shown: the images whose weights are kept.
-
-    Raises:
-        UserError: the network has no such head.
-    """
-    if not hasattr(network, "node_attention"):
-        raise UserError(
-            f"attention.of = nodes: {type(network).__name__} has no head of attention over nodes; set it to tokens, "
-            "or take attention out"
-        )
-    network.eval().to(device)
-    transform = EvalTransform(config)
-
-    def weights(pictures: Pictures) -> Tensor:
-        batches = transform(stacked(pictures).to(device)).split(BATCH)
-        return torch.cat([network.node_attention(batch) for batch in batches])  # (n, heads, N, N)
-
-    many = weights(measured)
-    return AttendedNodes(
-        maps=half(weights(shown)),
-        mean=half(many.mean(0)),
-        images=as_fed(stacked(shown), config),
-        names=np.array(list(shown)),
-        table=measure_nodes(many.double().cpu()),
-    )
-
-
-def measure_nodes(weights: Tensor) -> pd.DataFrame:
-    """The table of `AttendedNodes`, of weights (n, heads, N, N)."""
-    nodes = weights.shape[-1]
-    entropies = entropy(weights).mean(0)
-    return pd.DataFrame(
-        {
-            "head": range(weights.shape[1]),
-            "entropy": entropies.numpy(),
-            "entropy_share": entropies.numpy() / math.log(nodes),
-            "diagonal": diagonal(weights).mean(0).numpy(),
-            "between_queries": moved(weights, weights.mean(2, keepdim=True)).numpy(),
-            "between_images": moved(weights, weights.mean(0, keepdim=True)).numpy(),
-            "same_first": same_first(weights).numpy(),
-            "n_images": len(weights),
-            "entropy_uniform": math.log(nodes),
-            "diagonal_uniform": 1 / nodes,
-        }
-    )
-
-
-def moved(weights: Tensor, means: Tensor) -> Tensor:
-    """Mean total variation between rows and their means, (heads,): the share of weight that lies elsewhere."""
-    return (weights - means).abs().sum(-1).mean((0, 2)) / 2
-
-
-def same_first(weights: Tensor) -> Tensor:
-    """The share of images in which all nodes take most from the same one, (heads,)."""
-    first = weights.argmax(-1)  # (n, heads, N)
-    return (first == first[..., :1]).all(-1).double().mean(0)

@@ -1,9 +1,9 @@
-"""Attributions of chosen images, and how faithful they are."""
+"""Attributions of chosen images, and how the network's answer changes as pixels are deleted and inserted by them."""
 
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import TypeVar
 
@@ -16,38 +16,33 @@ from torchvision.transforms.functional import gaussian_blur
 
 from florilegium.config.products import Attribution
 from florilegium.core.errors import UserError, unknown
-from florilegium.data.augment import EvalTransform, InputConfig
+from florilegium.data.augment import EvalTransform
 from florilegium.explanation.attention import Pictures, as_fed, half, stacked
-from florilegium.explanation.attribution import METHODS, Attributed, Subject, Unfit
-from florilegium.explanation.records import Attributions
+from florilegium.explanation.attribution import METHODS, Explanation, Subject, Unfit
+from florilegium.explanation.records import AttributionRecord
+from florilegium.models.trained import Trained
+
+POINTS = 32  # equal shares of the pixels, one after the other
+BATCH = 33
+BLUR = 1 / 16  # of the side: a paper's 5 of 224 pixels would leave small images as they are
+SQUARES = 8  # a side
 
 T = TypeVar("T")
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """`count` of the items, evenly spread from the first on, since names often go by class; all where
-    there are fewer."""
-    count = min(count, len(items))
-    return [items[place * len(items) // count] for place in range(count)]
+Found = dict[str, list[Explanation]]  # by method, an entry an image
 
 
 def choose(predictions: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
     """The rows of a run's predictions (`image, target, prediction, probability`) that are explained.
 
-    Right and wrong ones take turns, so that the first few hold both.
-
-    Raises:
-        UserError: an image that is not among them, or fewer than are to have a figure.
+    Right and wrong ones take turns, so that the first few hold both. Raises `UserError` for an image that is not among
+    them, or fewer than are to have a figure.
     """
     table = predictions.sort_values("image", ignore_index=True)
     if settings.names:
         return table.iloc[_named(list(table["image"]), settings.names)].reset_index(drop=True)
     is_right = table["target"] == table["prediction"]
-    right, wrong = (list(table.index[chosen]) for chosen in (is_right, ~is_right))
-    if settings.sampled == "right":
-        wrong = []
-    elif settings.sampled == "wrong":
-        right = []
+    right = [] if settings.sampled == "wrong" else list(table.index[is_right])
+    wrong = [] if settings.sampled == "right" else list(table.index[~is_right])
     n_wrong = min(len(wrong), max(settings.images // 2, settings.images - len(right)))
     pair = spread(right, settings.images - n_wrong), spread(wrong, n_wrong)
     rows = [row for row in chain.from_iterable(zip_longest(*pair)) if row is not None]
@@ -60,29 +55,129 @@ def choose(predictions: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
     return table.iloc[rows].reset_index(drop=True)
 
 
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """`count` of the items, or all, evenly spread from the first on, since names often go by class."""
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
+
+
 def _named(images: list[str], names: Sequence[str | int]) -> list[int]:
-    """The places of images that are asked for by name or number."""
-    places = {image: place for place, image in enumerate(images)}
-    found = []
+    """The places of images that are given by name or number."""
+    places: dict[str | int, int] = {image: place for place, image in enumerate(images)}
+    places |= {place: place for place in range(len(images))}
     for name in names:
-        if isinstance(name, int):
-            if name >= len(images):
-                raise UserError(
-                    f"attribution.names asks for image {name}, and there are {len(images)} test images; they "
-                    f"count from 0, so name one up to {len(images) - 1}"
-                )
-            found.append(name)
-        elif name in places:
-            found.append(places[name])
-        else:
+        if name not in places and isinstance(name, int):
+            raise UserError(
+                f"attribution.names asks for image {name}, and there are {len(images)} test images; they "
+                f"count from 0, so name one up to {len(images) - 1}"
+            )
+        if name not in places:
             raise unknown("test image", name, images, "attribution.names")
-    return found
+    return [places[name] for name in names]
 
 
-POINTS = 32  # equal shares of the pixels, one after the other
-BATCH = 33
-BLUR = 1 / 16  # of the side: a paper's 5 of 224 pixels would leave small images as they are
-SQUARES = 8  # a side
+# Their attributions
+
+
+def interpret(
+    trained: Trained,
+    settings: Attribution,
+    chosen: pd.DataFrame,
+    *,
+    pictures: Pictures,
+    background: Pictures,
+    device: torch.device,
+) -> tuple[AttributionRecord, dict[str, float]]:
+    """Explain the answers of a classifier, and leave it in evaluation mode on `device`.
+
+    The predicted class of the `chosen` rows of its predictions is explained; `pictures` hold their images, and
+    `background` those that GradientSHAP compares with. Returns the record, and the seconds that an attribution took, by
+    method. Raises `UserError` if no method of the settings fits the network.
+    """
+    network, transform = trained.network.eval().to(device), EvalTransform(trained.config)
+    stored = stacked({name: pictures[name] for name in chosen["image"]})
+    images = transform(stored.to(device))  # (n, 3, s, s)
+    subject = Subject(network, transform(stacked(background).to(device)), settings.steps)
+    targets = [trained.classes.index(name) for name in chosen["prediction"]]
+    found, unfit, seconds = _attribute(subject, images, targets, list(chosen["image"]), settings)
+    maps = torch.stack([torch.stack([one.values.float().cpu() for one in of]) for of in found.values()], dim=1)
+    every, table = _judge(network, images, targets, maps, chosen, found)
+    shown = maps[: settings.figures]
+    record = AttributionRecord(
+        methods=np.array(list(found)),
+        # The largest magnitude is one, since half precision has no small numbers.
+        maps=half(shown / shown.abs().amax((2, 3), keepdim=True).clamp(min=1e-12)),
+        images=as_fed(stored[: settings.figures], trained.config),
+        orders=np.array([*found, *RANDOM]),
+        curves=half(every),
+        unfit=np.array(list(unfit), dtype=np.str_),
+        reasons=np.array(list(unfit.values()), dtype=np.str_),
+        table=table,
+    )
+    return record, seconds
+
+
+def _attribute(
+    subject: Subject, images: Tensor, targets: Sequence[int], names: Sequence[str], settings: Attribution
+) -> tuple[Found, dict[str, str], dict[str, float]]:
+    """The answers of each method for images (n, 3, s, s), the reasons of those that do not fit, and the seconds of one
+    attribution by method. All chance depends on the image's name alone."""
+    found: Found = {}
+    unfit: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+    for method in settings.methods:
+        started = time.perf_counter()
+        try:
+            found[method] = [
+                _seeded(name, method, subject, image[None], target)
+                for name, image, target in zip(names, images, targets, strict=True)
+            ]
+        except Unfit as error:
+            unfit[method] = str(error)
+            continue
+        seconds[method] = (time.perf_counter() - started) / len(images)
+    if not found:
+        reasons = "; ".join(f"{method}: {reason}" for method, reason in unfit.items())
+        raise UserError(f"attribution.methods: none fits {type(subject.network).__name__} ({reasons}); ask for others")
+    return found, unfit, seconds
+
+
+def _seeded(name: str, method: str, subject: Subject, image: Tensor, target: int) -> Explanation:
+    """Captum draws from the generators of numpy and torch, and warns of changes to its own copies."""
+    np.random.seed(_seed_of(name))
+    torch.manual_seed(_seed_of(name))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="captum", category=UserWarning)
+        return METHODS[method](subject, image, target)
+
+
+def _seed_of(name: str) -> int:
+    return zlib.crc32(name.encode())
+
+
+# Deletion and insertion (Petsiuk et al. 2018)
+
+
+def _judge(
+    network: nn.Module, images: Tensor, targets: Sequence[int], maps: Tensor, chosen: pd.DataFrame, found: Found
+) -> tuple[Tensor, pd.DataFrame]:
+    """The curves and the table of `AttributionRecord`: deletion and insertion of each image (n, 3, s, s) by its maps
+    (n, m, s, s), and in random orders."""
+    rows, every = [], []
+    for place, row in enumerate(chosen.itertuples(index=False)):
+        generator = torch.Generator().manual_seed(_seed_of(row.image))
+        orders = dict(zip(found, maps[place], strict=True))
+        orders |= {name: draw(images.shape[-1], generator) for name, draw in RANDOM.items()}
+        for order, scores in orders.items():
+            deletion, insertion = curves(network, images[place : place + 1], targets[place], ranks(scores, generator))
+            every.append(torch.stack([deletion, insertion]))
+            claim = found[order][place] if order in found else Explanation(scores)
+            rows.append(
+                row._asdict()
+                | {"method": order, "deletion": area(deletion), "insertion": area(insertion)}
+                | {"completeness_gap": claim.gap, "difference": claim.difference}
+            )
+    return torch.stack(every).unflatten(0, (len(images), -1)), pd.DataFrame(rows)
 
 
 def ranks(scores: Tensor, generator: torch.Generator) -> Tensor:
@@ -90,9 +185,9 @@ def ranks(scores: Tensor, generator: torch.Generator) -> Tensor:
     flat = scores.flatten().cpu()
     shuffled = torch.randperm(len(flat), generator=generator)
     order = shuffled[flat[shuffled].argsort(descending=True, stable=True)]
-    found = torch.empty_like(order)
-    found[order] = torch.arange(len(flat))
-    return found.view(scores.shape)
+    places = torch.empty_like(order)
+    places[order] = torch.arange(len(flat))
+    return places.view(scores.shape)
 
 
 def random_pixels(side: int, generator: torch.Generator) -> Tensor:
@@ -111,14 +206,10 @@ RANDOM = {"random_pixels": random_pixels, "random_squares": random_squares}
 
 
 def curves(network: nn.Module, image: Tensor, target: int, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Probability of class `target` when a share of the pixels is deleted, and when it is inserted.
+    """Probability of class `target` when a share of the pixels is deleted, and when it is inserted: two curves
+    (POINTS + 1,) over shares from 0 to 1.
 
-    Args:
-        image: normalised, (1, 3, s, s); zero is the mean colour.
-        places: of each pixel in the order, int64 (s, s); see `ranks`.
-
-    Returns:
-        Two curves (POINTS + 1,) over shares from 0 to 1.
+    `image` (1, 3, s, s) is normalised, so that zero is the mean colour; `places` of the pixels are those of `ranks`.
     """
     shares = torch.arange(POINTS + 1) / POINTS
     first = places[None] < (shares * places.numel()).round().long()[:, None, None]  # (P + 1, s, s)
@@ -142,130 +233,3 @@ def blurred(images: Tensor) -> Tensor:
 def area(curve: Tensor) -> float:
     """Under a curve over equal steps from 0 to 1, by the trapezoid rule."""
     return float(torch.trapezoid(curve) / (len(curve) - 1))
-
-
-Found = dict[str, list[Attributed]]  # by method, an entry an image
-
-
-def interpret(
-    network: nn.Module,
-    config: InputConfig,
-    settings: Attribution,
-    chosen: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    pictures: Pictures,
-    background: Pictures,
-    device: torch.device,
-) -> tuple[Attributions, dict[str, float]]:
-    """Explain the answers of a trained classifier, and leave it in evaluation mode on `device`.
-
-    Args:
-        config: how the network's images are prepared.
-        chosen: rows of the run's predictions; it is the predicted class that is explained.
-        classes: in the order of the network's answers.
-        pictures: the chosen images, and perhaps others.
-        background: images that GradientSHAP compares with.
-
-    Returns:
-        What was found, and the seconds that one attribution took, by method.
-
-    Raises:
-        UserError: no method that was asked for fits the network.
-    """
-    network.eval().to(device)
-    transform = EvalTransform(config)
-    of_chosen = {name: pictures[name] for name in chosen["image"]}
-    images = transform(stacked(of_chosen).to(device))  # (n, 3, s, s)
-    subject = Subject(network, transform(stacked(background).to(device)), settings.steps)
-    targets = [classes.index(name) for name in chosen["prediction"]]
-    found, unfit, seconds = explain(subject, images, targets, list(chosen["image"]), settings)
-    maps = torch.stack(
-        [torch.stack([one.values.float().cpu() for one in of_method]) for of_method in found.values()], dim=1
-    )
-    every, table = judge(network, images, targets, maps, chosen, found)
-    shown = dict(list(of_chosen.items())[: settings.figures])
-    attributions = Attributions(
-        methods=np.array(list(found)),
-        maps=half(_to_one(maps[: len(shown)])),
-        images=as_fed(stacked(shown), config),
-        orders=np.array([*found, *RANDOM]),
-        curves=half(every),
-        unfit=np.array(list(unfit), dtype=np.str_),
-        reasons=np.array(list(unfit.values()), dtype=np.str_),
-        table=table,
-    )
-    return attributions, seconds
-
-
-def explain(
-    subject: Subject, images: Tensor, targets: Sequence[int], names: Sequence[str], settings: Attribution
-) -> tuple[Found, dict[str, str], dict[str, float]]:
-    """What each method says of images (n, 3, s, s), which ones do not fit and why, and the seconds of one
-    attribution by method. What is drawn at random depends on the image's name alone."""
-    found: Found = {}
-    unfit: dict[str, str] = {}
-    seconds: dict[str, float] = {}
-    for method in settings.methods:
-        started = time.perf_counter()
-        try:
-            found[method] = [
-                _seeded(name, METHODS[method], subject, image[None], target)
-                for name, image, target in zip(names, images, targets, strict=True)
-            ]
-        except Unfit as error:
-            unfit[method] = str(error)
-            continue
-        seconds[method] = (time.perf_counter() - started) / len(images)
-    if not found:
-        reasons = "; ".join(f"{method}: {reason}" for method, reason in unfit.items())
-        raise UserError(f"attribution.methods: none fits {type(subject.network).__name__} ({reasons}); ask for others")
-    return found, unfit, seconds
-
-
-def judge(
-    network: nn.Module, images: Tensor, targets: Sequence[int], maps: Tensor, chosen: pd.DataFrame, found: Found
-) -> tuple[Tensor, pd.DataFrame]:
-    """Deletion and insertion of each image (n, 3, s, s) by its maps (n, m, s, s), and in random orders.
-
-    Returns:
-        The curves and the table of `Attributions`.
-    """
-    rows = []
-    every = []
-    for place, row in enumerate(chosen.itertuples(index=False)):
-        generator = torch.Generator().manual_seed(_number(row.image))
-        orders = dict(zip(found, maps[place], strict=True))
-        orders |= {name: draw(images.shape[-1], generator) for name, draw in RANDOM.items()}
-        for order, scores in orders.items():
-            pair = curves(network, images[place : place + 1], targets[place], ranks(scores, generator))
-            every.append(torch.stack(pair))
-            claim = found[order][place] if order in found else Attributed(scores)
-            areas = dict(zip(("deletion", "insertion"), map(area, pair), strict=True))
-            rows.append(
-                row._asdict()
-                | {"method": order}
-                | areas
-                | {"completeness_gap": claim.gap, "difference": claim.difference}
-            )
-    return torch.stack(every).unflatten(0, (len(images), -1)), pd.DataFrame(rows)
-
-
-def _seeded(
-    name: str, method: Callable[[Subject, Tensor, int], Attributed], subject: Subject, image: Tensor, target: int
-) -> Attributed:
-    """Captum draws from the generators of numpy and torch, and warns of what it does to its own copies."""
-    np.random.seed(_number(name))
-    torch.manual_seed(_number(name))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="captum", category=UserWarning)
-        return method(subject, image, target)
-
-
-def _number(name: str) -> int:
-    return zlib.crc32(name.encode())
-
-
-def _to_one(maps: Tensor) -> Tensor:
-    """Maps (k, m, s, s) whose largest magnitude is one: half precision knows no small numbers."""
-    return maps / maps.abs().amax((2, 3), keepdim=True).clamp(min=1e-12)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from florilegium.explanation.records import ATTENTION_FILES, Attended
+from florilegium.explanation.records import AttentionRecord
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, with_tokens
@@ -35,7 +35,7 @@ FLOOR = 1e-4  # of the diagonal's axis
 # Of one run
 
 
-def draw(attended: Attended, folder: Path, is_demo: bool, place: str) -> Iterator[Path]:
+def draw(attended: AttentionRecord, folder: Path, is_demo: bool, place: str) -> Iterator[Path]:
     """Write `maps.png` and `rollout.png` of the run that `place` names into `folder`. Yields paths."""
     question = f"What head {attended.head} attends to: {place}"
     yield style.write(folder / "maps.png", question, partial(_maps, attended), is_demo=is_demo)
@@ -43,14 +43,14 @@ def draw(attended: Attended, folder: Path, is_demo: bool, place: str) -> Iterato
     yield style.write(folder / "rollout.png", question, partial(_rollouts, attended), is_demo=is_demo)
 
 
-def _maps(attended: Attended) -> Drawing:
+def _maps(attended: AttentionRecord) -> Drawing:
     columns = max(len(attended.blocks), 2)
     fig = style.figure(0.5 + style.WIDTH / columns)
     add_maps(fig.subplots(1, columns), attended)
     return fig, map_note([attended])
 
 
-def _rollouts(attended: Attended) -> Drawing:
+def _rollouts(attended: AttentionRecord) -> Drawing:
     columns = max(len(attended.images), 2)
     fig = style.figure(0.4 + 2 * style.WIDTH / columns)
     grid = fig.subplots(2, columns, squeeze=False)
@@ -59,14 +59,14 @@ def _rollouts(attended: Attended) -> Drawing:
     return fig, ROLLOUT_NOTE
 
 
-def map_note(runs: Sequence[Attended]) -> str:
+def map_note(runs: Sequence[AttentionRecord]) -> str:
     """The explanation of the maps of these networks."""
     tokens = [len(attended.maps[0]) for attended in runs]
     even = either(f"{1 / n:.3f}" for n in tokens)
     return MAP_NOTE.format(tokens=either(tokens), even=even, images=images_measured(runs))
 
 
-def images_measured(runs: Iterable[Attended]) -> str:
+def images_measured(runs: Iterable[AttentionRecord]) -> str:
     """The number of test images that the numbers of these networks are means over."""
     return f"{either(attended.table['n_images'].iloc[0] for attended in runs)} test images"
 
@@ -76,7 +76,7 @@ def either(values: Iterable[object]) -> str:
     return " or ".join(dict.fromkeys(map(str, values)))
 
 
-def add_maps(axes: Sequence[Axes], attended: Attended) -> None:
+def add_maps(axes: Sequence[Axes], attended: AttentionRecord) -> None:
     """A head's map at each block, one an axes; axes that are left over are hidden."""
     for ax, (block, weights) in marks.each(axes, zip(attended.blocks, attended.maps, strict=True)):
         numbers = attended.numbers(block)
@@ -91,13 +91,13 @@ def add_maps(axes: Sequence[Axes], attended: Attended) -> None:
         marks.framed(ax)
 
 
-def add_images(axes: Sequence[Axes], attended: Attended) -> None:
+def add_images(axes: Sequence[Axes], attended: AttentionRecord) -> None:
     """The shown images as the network is fed them, one an axes."""
     for ax, image in marks.each(axes, attended.images):
         marks.picture(ax, image)
 
 
-def add_rollouts(axes: Sequence[Axes], attended: Attended) -> None:
+def add_rollouts(axes: Sequence[Axes], attended: AttentionRecord) -> None:
     """The shown images, dimmed where little of the answer comes from, one an axes."""
     add_images(axes, attended)
     for ax, rollout in zip(axes, attended.rollout, strict=False):
@@ -114,16 +114,16 @@ def add_rollouts(axes: Sequence[Axes], attended: Attended) -> None:
 
 def folders(material: Material) -> dict[str, tuple[Entry, Path]]:
     """The folder of the attention of each arm's first seed, by the arm's name for people."""
-    return material.first_seeds(with_tokens(material.study), "attention", ATTENTION_FILES[0])
+    return material.first_seeds(with_tokens(material.study), "attention", AttentionRecord.FILES[0])
 
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of attention are drawn from."""
-    return [folder / file for _, folder in folders(material).values() for file in ATTENTION_FILES]
+    return [folder / file for _, folder in folders(material).values() for file in AttentionRecord.FILES]
 
 
-def attended_of(material: Material) -> dict[str, Attended]:
-    return {name: Attended.load(folder) for name, (_, folder) in folders(material).items()}
+def attended_of(material: Material) -> dict[str, AttentionRecord]:
+    return {name: AttentionRecord.load(folder) for name, (_, folder) in folders(material).items()}
 
 
 def draw_attention_maps(material: Material, plot: Plot) -> Drawing:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from florilegium.explanation.records import ATTRIBUTION_FILES, Attributions
+from florilegium.explanation.records import AttributionRecord
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, explained
@@ -49,14 +49,16 @@ SCORES_NOTE = (
     "Dots: means over images; bars: 95 % t intervals; numbers: the paired gain over the better random order, in "
     "points, and its 95 % interval."
 )
-READ = (*ATTRIBUTION_FILES, "scores.csv")
+READ = (*AttributionRecord.FILES, "scores.csv")
 IMAGES = 2  # of each arm: the first right and the first wrong one, where both are there
 
 
 # Of one run
 
 
-def draw(attributions: Attributions, scores: pd.DataFrame, folder: Path, is_demo: bool, place: str) -> Iterator[Path]:
+def draw(
+    attributions: AttributionRecord, scores: pd.DataFrame, folder: Path, is_demo: bool, place: str
+) -> Iterator[Path]:
     """Write `image1.png` and so on, and `scores.png`, of the run that `place` names into `folder`. Yields paths.
 
     `scores` is what `report.scores.summarise` makes.
@@ -70,7 +72,7 @@ def draw(attributions: Attributions, scores: pd.DataFrame, folder: Path, is_demo
     yield style.write(folder / "scores.png", question, partial(_scores, attributions, scores), is_demo=is_demo)
 
 
-def _image(attributions: Attributions, number: int) -> Drawing:
+def _image(attributions: AttributionRecord, number: int) -> Drawing:
     rows = ceil((1 + len(attributions.methods)) / COLUMNS)
     fig = style.figure(rows * (style.WIDTH / COLUMNS + 0.4))
     first, *others = fig.subplots(rows, COLUMNS, squeeze=False).flat
@@ -80,7 +82,7 @@ def _image(attributions: Attributions, number: int) -> Drawing:
     return fig, " ".join([MAP_NOTE, JUDGED_NOTE, GAP_NOTE, *unfit_note(attributions)])
 
 
-def _scores(attributions: Attributions, scores: pd.DataFrame) -> Drawing:
+def _scores(attributions: AttributionRecord, scores: pd.DataFrame) -> Drawing:
     height = 0.26 * len(attributions.orders)
     fig = style.figure(3.2 + height)
     grid = fig.subplots(2, 2, height_ratios=[3.2, height])
@@ -90,13 +92,13 @@ def _scores(attributions: Attributions, scores: pd.DataFrame) -> Drawing:
     return fig, " ".join([above, SCORES_NOTE, *unfit_note(attributions)])
 
 
-def unfit_note(attributions: Attributions) -> list[str]:
+def unfit_note(attributions: AttributionRecord) -> list[str]:
     """A sentence for each method that was asked for and is missing."""
     missing = zip(attributions.unfit, attributions.reasons, strict=True)
     return [f"Not available for this network: {TITLES[method]} ({reason})." for method, reason in missing]
 
 
-def add_image(ax: Axes, attributions: Attributions, number: int) -> None:
+def add_image(ax: Axes, attributions: AttributionRecord, number: int) -> None:
     """A shown image as the network is fed it: its class above, the answer below."""
     row = attributions.of(number).iloc[0]
     colour = style.RIGHT if row["target"] == row["prediction"] else style.WRONG
@@ -106,7 +108,7 @@ def add_image(ax: Axes, attributions: Attributions, number: int) -> None:
     ax.set_xlabel(answer, fontsize=7.5, color=colour)
 
 
-def add_map(ax: Axes, attributions: Attributions, number: int, method: str) -> None:
+def add_map(ax: Axes, attributions: AttributionRecord, number: int, method: str) -> None:
     """A method's map over its image in grey, with its numbers."""
     values = attributions.maps[number, list(attributions.methods).index(method)].astype(np.float64)
     row = attributions.of(number).loc[method]
@@ -127,7 +129,7 @@ def tinted(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([colours, opacity[..., None]], axis=2)
 
 
-def add_curves(axes: Sequence[Axes], attributions: Attributions) -> None:
+def add_curves(axes: Sequence[Axes], attributions: AttributionRecord) -> None:
     """Mean deletion and mean insertion curve of each order of pixels, one axes each."""
     means = attributions.curves.astype(np.float64).mean(axis=0)  # (o, 2, p)
     shares = 100 * np.linspace(0, 1, means.shape[-1])
@@ -211,7 +213,7 @@ def draw_attribution_scores(material: Material, plot: Plot) -> Drawing:
 
 def draw_attribution_maps(material: Material, plot: Plot) -> Drawing:
     """Two rows an arm, an image each; a column a method."""
-    arms = {name: Attributions.load(folder) for name, folder in _folders(material).items()}
+    arms = {name: AttributionRecord.load(folder) for name, folder in _folders(material).items()}
     if not arms:
         return style.empty()
     methods = [method for method in TITLES if any(method in a.methods for a in arms.values())]

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from florilegium.explanation.records import NODE_FILES, AttendedNodes
+from florilegium.explanation.records import NodeRecord
 from florilegium.figures import marks, style
 from florilegium.figures.attention import either
 from florilegium.figures.material import Material
@@ -38,13 +38,13 @@ PANELS = {
 # Of one run
 
 
-def draw(attended: AttendedNodes, folder: Path, is_demo: bool, place: str) -> Iterator[Path]:
+def draw(attended: NodeRecord, folder: Path, is_demo: bool, place: str) -> Iterator[Path]:
     """Write `nodes.png` of the run that `place` names into `folder`. Yields its path."""
     question = f"What each quarter attends to: {place}"
     yield style.write(folder / "nodes.png", question, partial(_nodes, attended), is_demo=is_demo)
 
 
-def _nodes(attended: AttendedNodes) -> Drawing:
+def _nodes(attended: NodeRecord) -> Drawing:
     """A row an image, a column a head; in the last row the mean over all images."""
     count, heads = attended.maps.shape[:2]
     images = int(attended.table["n_images"].iloc[0])
@@ -72,7 +72,7 @@ def numbers(row: Mapping[str, float]) -> str:
     return f"S {row['entropy_share']:.2f}\n{moved}\n1st {100 * row['same_first']:.0f} %"
 
 
-def node_note(runs: Sequence[AttendedNodes], largest: float) -> str:
+def node_note(runs: Sequence[NodeRecord], largest: float) -> str:
     """The explanation of the maps of these networks, whose darkest square stands for `largest`."""
     return NODE_NOTE.format(largest=largest, even=runs[0].table["diagonal_uniform"].iloc[0])
 
@@ -105,18 +105,18 @@ def add_map(ax: Axes, weights: NDArray[np.float64], largest: float) -> None:
 # Of all arms
 
 
-def attended_of(material: Material) -> dict[str, AttendedNodes]:
+def attended_of(material: Material) -> dict[str, NodeRecord]:
     """The attention of each arm's first seed, by the arm's name for people."""
-    return {name: AttendedNodes.load(folder) for name, (_, folder) in _folders(material).items()}
+    return {name: NodeRecord.load(folder) for name, (_, folder) in _folders(material).items()}
 
 
 def sources(material: Material) -> list[Path]:
     """The files that the figures of nodes are drawn from."""
-    return [folder / file for _, folder in _folders(material).values() for file in NODE_FILES]
+    return [folder / file for _, folder in _folders(material).values() for file in NodeRecord.FILES]
 
 
 def _folders(material: Material) -> dict[str, tuple[Entry, Path]]:
-    return material.first_seeds(with_nodes(material.study), "attention", NODE_FILES[0])
+    return material.first_seeds(with_nodes(material.study), "attention", NodeRecord.FILES[0])
 
 
 def draw_attention_nodes(material: Material, plot: Plot) -> Drawing:

@@ -1,8 +1,8 @@
-"""Denoising diffusion: the training objective and the reverse process."""
+"""Denoising diffusion: the training objective, and the reverse process."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 
 import torch
@@ -12,20 +12,42 @@ from torch.nn import functional as F
 
 from florilegium.config.data import Sampling
 from florilegium.config.recipes import GenerationRecipe
-from florilegium.data.augment import EvalTransform, InputConfig
+from florilegium.data import crops
+from florilegium.data.augment import EvalTransform, InputConfig, centre, normalise
 from florilegium.data.load import Images
 from florilegium.evaluation.classification import EVALUATION_BATCH, autocast
-from florilegium.generation.sheets import NoisyBatch, TrainPictures
 from florilegium.models.conditional_unet import ConditionalUnet
 
 CLEAN = -1  # the step that follows the first one: no noise is left
 
 
+class TrainPictures:
+    """uint8 (B, S, S, 3) to float (B, 3, s, s), channels last, each mirrored with the recipe's probability."""
+
+    def __init__(self, recipe: GenerationRecipe, config: InputConfig) -> None:
+        self.recipe, self.config = recipe, config
+        self.buffers = crops.Buffers()
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        flips = torch.rand(len(pixels)) < self.recipe.flip
+        return normalise(centre(pixels, flips, self.buffers, self.config), self.config, self.buffers)
+
+
+@dataclass(frozen=True)
+class NoisyBatch:
+    """Noisy images (B, 3, S, S), the noise in them, its step (B,) and the class (B,)."""
+
+    images: Tensor
+    target: Tensor
+    steps: Tensor
+    labels: Tensor
+
+
 class NoiseError:
     """The squared error of the predicted noise (Ho, Jain and Abbeel 2020, equation 14).
 
-    The class is hidden from a share of the images (`label_dropout_by = sample`), or, as study 4 did it,
-    from all images of a share of the batches.
+    The class is hidden from a share of the images (`label_dropout_by = sample`), or, as study 4 did it, from all images
+    of a share of the batches.
     """
 
     columns = ("train_loss",)
@@ -44,12 +66,8 @@ class NoiseError:
         steps = torch.randint(recipe.timesteps, (count,)).to(device, non_blocking=True)
         uniform = torch.rand(count if recipe.label_dropout_by == "sample" else 1)
         dropped = (uniform < recipe.label_dropout).to(device, non_blocking=True)
-        return NoisyBatch(
-            images=self.schedule.add_noise(images, noise, steps),
-            target=noise,
-            steps=steps,
-            labels=torch.where(dropped, self.hidden, labels),
-        )
+        noisy = self.schedule.add_noise(images, noise, steps)
+        return NoisyBatch(noisy, noise, steps, torch.where(dropped, self.hidden, labels))
 
     def loss(self, network: nn.Module, prepared: NoisyBatch, part: slice) -> tuple[Tensor, Tensor]:
         predicted = network(prepared.images[part], prepared.steps[part], prepared.labels[part])
@@ -65,11 +83,8 @@ class NoiseError:
 def noise_error(
     network: nn.Module, images: Images, recipe: GenerationRecipe, config: InputConfig, device: torch.device
 ) -> float:
-    """The mean squared error of the noise predicted in `images`.
-
-    Each image has a step and a noise of its own, which are the same at every call. Leaves `network` in
-    evaluation mode.
-    """
+    """The mean squared error of the noise predicted in `images`, each with a step and a noise of its own, which are the
+    same at every call. Leaves `network` in evaluation mode."""
     network.eval()
     schedule, transform = noising(recipe), EvalTransform(config)
     generator = torch.Generator().manual_seed(0)
@@ -95,6 +110,9 @@ def noising(recipe: GenerationRecipe) -> DDPMScheduler:
     )
 
 
+# The reverse process
+
+
 @torch.inference_mode()
 def denoise(
     network: ConditionalUnet,
@@ -111,17 +129,17 @@ def denoise(
     2021) `sampling.steps` of them without further noise. `watch` is called with the images after each step.
     """
     schedule = noising(recipe)
-    if sampling.sampler == "ddim":
-        advance = partial(_ddim, [*schedule.alphas_cumprod.double().tolist(), 1.0])
-    else:
-        advance = partial(_ddpm, schedule, generator)
+    signal = [*schedule.alphas_cumprod.double().tolist(), 1.0]  # the image's share of the variance; `CLEAN` has it all
     steps = trailing(recipe.timesteps, sampling.steps or recipe.timesteps)
     on_device = torch.tensor(steps, device=noise.device)
     images = noise
     hidden = torch.full_like(labels, network.hidden_class)
     for number, (step, following) in enumerate(pairwise([*steps, CLEAN])):
         predicted = guided(network, images, on_device[number], labels, hidden, sampling.guidance)
-        images = advance(step, following, predicted, images)
+        if sampling.sampler == "ddim":
+            images = _ddim(signal[step], signal[following], predicted, images)
+        else:
+            images = schedule.step(predicted, step, images, generator=generator).prev_sample
         watch(images)
     return images.clamp(-1, 1)
 
@@ -136,20 +154,11 @@ def trailing(timesteps: int, steps: int) -> list[int]:
     return [round(Fraction(timesteps * (steps - k), steps)) - 1 for k in range(steps)]
 
 
-def _ddpm(
-    schedule: DDPMScheduler, generator: torch.Generator, step: int, following: int, predicted: Tensor, images: Tensor
-) -> Tensor:
-    return schedule.step(predicted, step, images, generator=generator).prev_sample
-
-
-def _ddim(signal: list[float], step: int, following: int, predicted: Tensor, images: Tensor) -> Tensor:
-    """From `step` to the following one (Song, Meng and Ermon 2021, equation 12, with sigma = 0).
-
-    The predicted clean image is clamped to [-1, 1], as in DDPM. `signal` has the image's share of the variance at
-    each step, and 1 at its end, which `CLEAN` indexes.
-    """
-    clean = (images - (1 - signal[step]) ** 0.5 * predicted) / signal[step] ** 0.5
-    return signal[following] ** 0.5 * clean.clamp(-1, 1) + (1 - signal[following]) ** 0.5 * predicted
+def _ddim(signal: float, following: float, predicted: Tensor, images: Tensor) -> Tensor:
+    """One step between two shares of the image in the variance (Song, Meng and Ermon 2021, equation 12, sigma = 0).
+    The predicted clean image is clamped to [-1, 1], as in DDPM."""
+    clean = (images - (1 - signal) ** 0.5 * predicted) / signal**0.5
+    return following**0.5 * clean.clamp(-1, 1) + (1 - following) ** 0.5 * predicted
 
 
 def guided(network: ConditionalUnet, images: Tensor, step: Tensor, labels: Tensor, hidden: Tensor, w: float) -> Tensor:

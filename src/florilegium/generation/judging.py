@@ -28,8 +28,8 @@ PAIRS = 12  # in the picture of the samples nearest to a training image
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of N images the nearest of another set: its index (N,), and the mean squared difference of
-    their pixels in [0, 1] (N,)."""
+    """For each of N images the nearest of another set: its index (N,), and the mean squared difference of their pixels
+    in [0, 1] (N,)."""
 
     place: NDArray[np.int64]
     distance: NDArray[np.float64]
@@ -49,10 +49,10 @@ def nearest(images: Tensor, others: Tensor, device: torch.device) -> Nearest:
     return Nearest(torch.cat(places).numpy(), torch.cat(distances).double().numpy())
 
 
-def copies(made: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[int, str]:
+def copies(samples: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[int, str]:
     """Indices of the generated images, of (N, S, S, 3), that the audit finds to be copies of training images, with
     the names of these."""
-    hashes = hashes_of({str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(made)})
+    hashes = hashes_of({str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(samples)})
     candidates = search(trained, hashes, radius=settings.radius, dihedral=settings.dihedral)
     pairs = confirm(trained, hashes, candidates, settings)
     return {int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)}
@@ -67,11 +67,8 @@ def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
 def classify(
     checkpoint: Path, samples: NDArray[np.uint8], labels: Tensor, classes: Sequence[str], device: torch.device
 ) -> Scores:
-    """The answers of a trained classifier to generated images, uint8 (N, S, S, 3).
-
-    Raises:
-        UserError: it was trained on other classes.
-    """
+    """The answers of a trained classifier to generated images, uint8 (N, S, S, 3); raises `UserError` for one of other
+    classes."""
     trained = load_trained(checkpoint)
     if trained.classes != tuple(classes):
         raise UserError(

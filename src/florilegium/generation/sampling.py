@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from florilegium.core.outputs import SAMPLES
 from florilegium.core.system import bar
 from florilegium.generation.diffusion import denoise
 from florilegium.generation.sheets import grid, save_animation, save_picture, to_pixels
-from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import Acgan
 
 BATCH = 256
@@ -26,7 +24,7 @@ FRAMES = 40  # pictures of an animation, about as many as an eye follows
 
 
 @dataclass(frozen=True)
-class Made:
+class SampledImages:
     """Generated images: `pixels` uint8 (N, S, S, 3), `labels` (N,), in order of class."""
 
     pixels: NDArray[np.uint8]
@@ -38,52 +36,7 @@ class Made:
     seconds: float
 
 
-class Sampler(Protocol):
-    """Turns noise (B, *noise_shape) and labels (B,) into images (B, 3, S, S) in [-1, 1]."""
-
-    noise_shape: tuple[int, ...]
-
-    def __call__(
-        self, noise: Tensor, labels: Tensor, generator: torch.Generator, watch: Callable[[Tensor], None]
-    ) -> Tensor:
-        """`watch` is called with the images after each step of a reverse process."""
-
-
-class GanSampler:
-    """One pass of a GAN's generator."""
-
-    def __init__(self, network: Acgan) -> None:
-        self.network, self.noise_shape = network, (network.latent,)
-
-    @torch.inference_mode()
-    def __call__(
-        self, noise: Tensor, labels: Tensor, generator: torch.Generator, watch: Callable[[Tensor], None]
-    ) -> Tensor:
-        return self.network.generator(noise, labels)
-
-
-class DiffusionSampler:
-    """The reverse process of a diffusion."""
-
-    def __init__(self, network: ConditionalUnet, recipe: GenerationRecipe, sampling: Sampling, size: int) -> None:
-        self.network, self.recipe, self.sampling = network, recipe, sampling
-        self.noise_shape = (3, size, size)
-
-    def __call__(
-        self, noise: Tensor, labels: Tensor, generator: torch.Generator, watch: Callable[[Tensor], None]
-    ) -> Tensor:
-        return denoise(self.network, self.recipe, self.sampling, noise, labels, generator, watch)
-
-
-def sampler_of(network: nn.Module, recipe: GenerationRecipe, sampling: Sampling, size: int) -> Sampler:
-    """The sampler of images of side `size` that suits the kind of network."""
-    if isinstance(network, Acgan):
-        return GanSampler(network)
-    assert isinstance(network, ConditionalUnet)
-    return DiffusionSampler(network, recipe, sampling, size)
-
-
-def make(
+def sample(
     network: nn.Module,
     recipe: GenerationRecipe,
     sampling: Sampling,
@@ -93,33 +46,38 @@ def make(
     shown: int,
     seed: int,
     device: torch.device,
-) -> Made:
+) -> SampledImages:
     """Sample `sampling.per_class` images of each class, of side `size`.
 
     The first `shown` of each class are recorded during the reverse process. The noise of an image is sampled
     on the host from `seed` and its number, so that it does not depend on how many images there are.
     """
     network.eval().to(device)
-    sampler = sampler_of(network, recipe, sampling, size)
     labels = torch.arange(n_classes).repeat_interleave(sampling.per_class)  # (N,)
     watched = torch.arange(len(labels)) % sampling.per_class < min(shown, sampling.per_class)
+    shape = (network.latent,) if isinstance(network, Acgan) else (3, size, size)
     parts: list[Tensor] = []
     noises: list[Tensor] = []
     films: list[Tensor] = []
     started = time.perf_counter()
     for start in bar(range(0, len(labels), BATCH), "sampling", "batch"):
-        label, chosen = labels[start : start + BATCH], watched[start : start + BATCH]
-        noise = normal_rows(seed, range(start, start + len(label)), sampler.noise_shape).to(device)
-        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + start)
+        label, chosen = labels[start : start + BATCH].to(device), watched[start : start + BATCH]
+        noise = normal_rows(seed, range(start, start + len(label)), shape).to(device)
         film: list[Tensor] = []
-        watch = recorder(film, chosen, steps_of(recipe, sampling))
-        parts.append(to_pixels(sampler(noise, label.to(device), generator, watch)))
+        if isinstance(network, Acgan):
+            with torch.inference_mode():
+                images = network.generator(noise, label)
+        else:
+            generator = torch.Generator(device).manual_seed(seed * 1_000_003 + start)
+            watch = recorder(film, chosen, steps_of(recipe, sampling))
+            images = denoise(network, recipe, sampling, noise, label, generator, watch)
+        parts.append(to_pixels(images))
         if film:
             noises.append(to_pixels(noise[chosen.to(device)] / 3))
             films.append(torch.stack(film))  # (F, n, S, S, 3)
     seconds = time.perf_counter() - started
     empty = torch.empty((0, size, size, 3), dtype=torch.uint8)
-    return Made(
+    return SampledImages(
         pixels=torch.cat(parts).numpy(),
         labels=labels.numpy(),
         noise=torch.cat([empty, *noises]).numpy(),
@@ -140,7 +98,8 @@ def steps_of(recipe: GenerationRecipe, sampling: Sampling) -> int:
 
 
 def recorder(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tensor], None]:
-    """A function that appends the watched images, bool (B,), to `film` after about `FRAMES` of the steps, the last included."""
+    """A function that appends the watched images, bool (B,), to `film` after about `FRAMES` of the steps, the last
+    included."""
     every = max(1, steps // FRAMES)
     left = steps
 
@@ -153,7 +112,7 @@ def recorder(film: list[Tensor], watched: Tensor, steps: int) -> Callable[[Tenso
     return record
 
 
-def save_samples(samples: Made, classes: Sequence[str], shown: int, folder: Path) -> list[Path]:
+def save_samples(samples: SampledImages, classes: Sequence[str], shown: int, folder: Path) -> list[Path]:
     """Write the images, their table and their pictures, with `shown` images a class; the files."""
     pixels, table, sheet, noise, animation = files = [folder / name for name in SAMPLES if name != "cost.json"]
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,14 +11,8 @@ from florilegium.data.fetch import obtain as obtain_file
 
 
 def read_catalogue(path: Path, overrides: Mapping[str, DatasetOverride] | None = None) -> dict[str, Weights]:
-    """Every entry of the file, by name.
-
-    Args:
-        overrides: `weights` of `config.yaml`, which may name only what the file holds.
-
-    Raises:
-        UserError: something in either is misspelt.
-    """
+    """Every entry of the file, by name. `overrides`, `weights` of `config.yaml`, may name only what the file holds;
+    raises `UserError` for what is misspelt in either."""
     catalogue = {name: parse(Weights, entry, f"{path.name}: {name}") for name, entry in read_yaml(path).items()}
     check_overrides(overrides or {}, {name: [entry.source] for name, entry in catalogue.items()}, "weights")
     return catalogue
@@ -36,9 +30,7 @@ def obtain(name: str, weights: Weights, folder: Path, override: DatasetOverride 
 
     It is taken from the path in `override`; else from `<folder>/<name>` with the suffix of the published file,
     where a person may put it by hand; else it is downloaded into the folder `<folder>/<name>`.
-
-    Raises:
-        UserError: no place has it, or the person's own file is not the published one. That file stays.
+    Raises `UserError` if no place has it, or if the person's own file, which stays, is not the published one.
     """
     source = weights.source.model_copy(update={"optional": False})
     override = override or DatasetOverride()
@@ -48,13 +40,7 @@ def obtain(name: str, weights: Weights, folder: Path, override: DatasetOverride 
         if reason := mismatch(by_hand, source):
             raise UserError(f"{by_hand}: {reason}; {advice}, or remove it to have it downloaded")
         return Verified(source.file, by_hand.as_posix(), by_hand)
-    verified = obtain_file(
-        f"weights {name}",
-        f"weights.{name}",
-        source,
-        override,
-        folder / name,
-        otherwise=f"or, on another machine, {advice}",
-    )
+    otherwise = f"or, on another machine, {advice}"
+    verified = obtain_file(f"weights {name}", f"weights.{name}", source, override, folder / name, otherwise=otherwise)
     assert verified is not None, "only an optional file may be absent"
     return verified

@@ -1,29 +1,84 @@
-"""Whether the networks of a plan can be built as its experiments ask: all that is known without importing torch."""
+"""Checks of the networks and weights of a plan: all that is known of them without importing torch."""
 
 from collections.abc import Mapping
 
-from florilegium.config.data import Weights
+from florilegium.config.data import Model, Samples, Weights
+from florilegium.config.products import Attention
+from florilegium.config.recipes import GenerationRecipe, TrainingRecipe
+from florilegium.core.errors import UserError
 from florilegium.models import registry
-from florilegium.models.arguments import check_attended, check_frozen, check_sampled, check_steps
+from florilegium.models.arguments import ATTENTION_RESNETS, DIFFUSION, GENERATORS, NORM_VITS, UNET_STEPS
 from florilegium.models.catalogue import look_up
 from florilegium.plan.plan import Plan
 
 
 def check_networks(plan: Plan, catalogue: Mapping[str, Weights]) -> None:
-    """Check every experiment's network and weights before anything runs.
+    """Check every experiment's network and weights, among those of the `catalogue`, before anything runs.
 
-    Args:
-        catalogue: the published weights, by name.
-
-    Raises:
-        UserError: unknown weights, or a network that is unknown, of another task, or without what the experiment
-            freezes, looks at or samples by; the sentence names the experiment.
+    Raises `UserError` for unknown weights, and for a network that is unknown, of another task, or without the blocks,
+    the attention or the sampler that the experiment needs; the sentence names the experiment.
     """
     for e in plan.experiments:
         registry.check(e.model, e.key, e.task)
         check_frozen(e.model, e.recipe, e.key)
-        check_attended(e.model, e.attention, e.key)
+        check_attention(e.model, e.attention, e.key)
         check_steps(e.model, e.recipe, e.key)
-        check_sampled(e.model, e.samples, e.key)
+        check_samples(e.model, e.samples, e.key)
     for name in plan.weights():
         look_up(name, catalogue)
+
+
+# Each check raises `UserError` that starts with `where`.
+
+
+def check_frozen(model: Model, recipe: TrainingRecipe, where: str) -> None:
+    """Refuse more frozen blocks than the model is known to have."""
+    known = known_blocks(model)
+    if known is not None and recipe.freeze_blocks > known:
+        raise UserError(
+            f"{where}: recipe.freeze_blocks = {recipe.freeze_blocks}: {model.name} has {known} blocks; give at "
+            f"most {known}"
+        )
+
+
+def known_blocks(model: Model) -> int | None:
+    """A transformer's `depth`, or the number of stages if the arguments list them; None if neither is known."""
+    arguments = {**NORM_VITS.get(model.name, {}), **model.arguments}
+    if isinstance(arguments.get("depth"), int):
+        return int(arguments["depth"])
+    stages = arguments.get("depths", arguments.get("layers"))
+    return len(stages) if isinstance(stages, list | tuple) else None
+
+
+def check_attention(model: Model, attention: Attention | None, where: str) -> None:
+    """Refuse to look at a kind of attention that the model does not have."""
+    kind = "nodes" if model.name in ATTENTION_RESNETS else "tokens"
+    if attention is not None and attention.of != kind:
+        raise UserError(
+            f"{where}: attention.of = {attention.of}: {model.name} has no attention of {attention.of}; set it to "
+            f"{kind}, or take attention out"
+        )
+
+
+def check_steps(model: Model, recipe: TrainingRecipe, where: str) -> None:
+    """Refuse a diffusion of more steps than its network has embeddings for."""
+    if model.name != DIFFUSION or not isinstance(recipe, GenerationRecipe):
+        return
+    known = model.arguments.get("timesteps", UNET_STEPS)
+    if isinstance(known, int) and recipe.timesteps > known:
+        raise UserError(
+            f"{where}: recipe.timesteps = {recipe.timesteps}: {model.name} tells {known} steps apart; set "
+            f"model.arguments.timesteps to {recipe.timesteps}, too"
+        )
+
+
+def check_samples(model: Model, samples: Samples | None, where: str) -> None:
+    """Refuse a sampler that does not suit the generator."""
+    for name, sampling in samples.sets.items() if samples else ():
+        fitting = GENERATORS[model.name]
+        if sampling.sampler not in fitting:
+            steps = "takes no steps" if fitting == ("direct",) else "needs steps"
+            raise UserError(
+                f"{where}: samples.sets.{name}.sampler = {sampling.sampler}: {model.name} {steps}; set it to "
+                f"{' or '.join(fitting)}"
+            )

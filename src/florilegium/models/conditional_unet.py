@@ -1,13 +1,13 @@
 """The class-conditional U-Net of study 4: the noise in an image, given the step and the class.
 
-Of Ho, Jain and Abbeel 2020, "Denoising Diffusion Probabilistic Models", appendix B, with the class beside the step
-(Ho and Salimans 2022, "Classifier-Free Diffusion Guidance"). What the study's code does otherwise, and is built
-here, since with it the network has the 47,700,611 parameters of the study's (32 pixels, ten classes, 500 steps):
+After Ho, Jain and Abbeel 2020, "Denoising Diffusion Probabilistic Models", appendix B, with the class beside the step
+(Ho and Salimans 2022, "Classifier-Free Diffusion Guidance"). The study's code differs from these in what follows, and
+so does this network, which has the 47,700,611 parameters of the study's (32 pixels, ten classes, 500 steps):
 
 - on the way down every block attends over all its pixels, on the way up none; of the two in the middle the first;
 - it halves an image by two convolutions, 3 x 3 and 5 x 5, whose results are added, and doubles it by a transposed
   5 x 5 convolution with a 3 x 3 one after it;
-- the table of the steps' sines and cosines is learned, too;
+- the embeddings of the steps, sines and cosines at first, are learned;
 - every block adds the step and the class by projections of its own.
 """
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.models.arguments import STEPS
+from florilegium.models.arguments import UNET_STEPS
 
 LOWEST_FREQUENCY = 1e-4  # of the sines that tell the steps apart, in radians a step
 
@@ -32,7 +32,7 @@ class ConditionalUnet(nn.Module):
         layers_per_block: int = 2,
         attention: tuple[int, ...] | None = None,
         groups: int = 32,
-        timesteps: int = STEPS,
+        timesteps: int = UNET_STEPS,
         dropout: float = 0.0,
     ) -> None:
         """The defaults are the study's.
@@ -54,7 +54,7 @@ class ConditionalUnet(nn.Module):
         attending = range(len(channels)) if attention is None else attention
         if absent := set(attending) - set(range(len(channels))):
             raise ValueError(f"attention: there is no level {min(absent)} of {len(channels)}")
-        self.n_classes = n_classes
+        self.n_classes = self.hidden_class = n_classes  # the hidden one is the label of no class
         width = 4 * channels[0]
         self.steps = nn.Sequential(step_table(timesteps, channels[0]), *_projections(channels[0], width))
         classes = nn.Embedding(n_classes + 1, channels[0], padding_idx=n_classes)  # no class is zero, and stays so
@@ -80,11 +80,6 @@ class ConditionalUnet(nn.Module):
                 self.up.append(Double(after))
         self.last = nn.Sequential(nn.GroupNorm(groups, before), nn.SiLU(), nn.Conv2d(before, 3, 3, padding=1))
 
-    @property
-    def hidden_class(self) -> int:
-        """The label that stands for no class."""
-        return self.n_classes
-
     def example(self, image: Tensor) -> tuple[Tensor, ...]:
         """Inputs of `forward` for one image like `image`, to count its operations."""
         label = torch.zeros(1, dtype=torch.int64, device=image.device)
@@ -104,8 +99,7 @@ class ConditionalUnet(nn.Module):
             if isinstance(layer, Block):
                 x = torch.cat([x, passed.pop()], dim=1)
             x = layer(x, step, label)
-        noise: Tensor = self.last(x)
-        return noise
+        return self.last(x)
 
 
 class Block(nn.Module):
@@ -125,8 +119,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, step: Tensor, label: Tensor) -> Tensor:
         condition = self.step(step) + self.label(label)  # (B, C)
         inner = self.leave(self.enter(x) + condition[:, :, None, None])
-        attended: Tensor = self.attention(inner + self.shortcut(x))
-        return attended
+        return self.attention(inner + self.shortcut(x))
 
 
 class PixelAttention(nn.Module):
@@ -139,9 +132,8 @@ class PixelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         normed = self.norm(x)
-        sequences = (
-            of(normed).flatten(2).transpose(1, 2)[:, None] for of in (self.query, self.key, self.value)
-        )  # (B, 1, S S, C)
+        parts = (layer(normed) for layer in (self.query, self.key, self.value))
+        sequences = (part.flatten(2).transpose(1, 2)[:, None] for part in parts)  # (B, 1, S S, C) each
         mixed = F.scaled_dot_product_attention(*sequences)[:, 0].transpose(1, 2)  # (B, C, S S)
         return x + self.out(mixed.reshape(x.shape))
 
@@ -167,16 +159,13 @@ class Double(nn.Module):
         self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor, step: Tensor, label: Tensor) -> Tensor:
-        doubled: Tensor = self.smooth(self.spread(x))
-        return doubled
+        return self.smooth(self.spread(x))
 
 
 def step_table(timesteps: int, width: int) -> nn.Embedding:
     """Sines and cosines of each step, alternating, (timesteps, width), of falling frequency (Vaswani et al. 2017,
     "Attention Is All You Need", section 3.5); initial values only, since the table is learned.
-
-    Raises:
-        ValueError: an odd width.
+    Raises `ValueError` for an odd width.
     """
     if width % 2:
         raise ValueError(f"channels: the first, {width}, is odd, and a sine and a cosine are two")

@@ -1,35 +1,38 @@
-"""Every family of networks: its module, and the names that it answers to.
+"""Every family of networks. A new one is a file in this folder and a line here; the file has two functions:
 
-`florilegium.models.registry` describes the functions of a family's module. Names are known without importing
-it, so that checking a configuration does not import torch.
+- `build(model, n_classes, *, drop_path, dropout)`: the network with random weights. Raises `UserError` for an argument
+  or a rate that it does not take.
+- `own_input(model)`: the `InputConfig` that it was designed for, and True if it takes no images of another size.
+
+Names and arguments are checked without importing the file, so that checking a configuration does not import torch.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from florilegium.config.data import Model
-from florilegium.config.experiment import TaskName
+from florilegium.config.metrics import TaskName
 from florilegium.models import arguments
 
 
-@dataclass(frozen=True)
-class Family:
-    """The module of a family, a function that lists its names, one that raises `UserError` for invalid arguments
-    before anything is built, and the task of its networks."""
+class Family(NamedTuple):
+    """The module of a family; a function that lists its names, one that raises `UserError` for invalid arguments before
+    anything is built, the task of its networks, and the name of the function that builds them."""
 
     module: str
-    names: Callable[[], frozenset[str]]
+    names: Callable[[], Collection[str]]
     check: Callable[[Model], object] = lambda model: None
     task: TaskName = "classification"
+    build: str = "build"
 
 
 # If two families share a name, the first one builds it.
 FAMILIES = (
-    Family("florilegium.models.norm_vit", arguments.norm_vit_names, arguments.norm_vit_arguments),
-    Family("florilegium.models.distilled", arguments.distilled),
+    Family("florilegium.models.norm_vit", arguments.NORM_VITS.keys, arguments.norm_vit_arguments),
+    Family("florilegium.models.timm_classifier", arguments.distilled_names, build="build_distilled"),
     Family("florilegium.models.timm_classifier", arguments.timm_names),
-    Family("florilegium.models.retinanet", arguments.retinanet_names, arguments.retinanet_arguments, task="detection"),
-    Family("florilegium.models.generators", arguments.generator_names, task="generation"),
-    Family("florilegium.models.cifar_resnet", arguments.plain, arguments.cifar_arguments),
-    Family("florilegium.models.graph_attention", arguments.attending, arguments.head_arguments_of),
+    Family("florilegium.models.retinanet", arguments.RETINANETS.keys, arguments.retinanet_arguments, task="detection"),
+    Family("florilegium.models.generators", arguments.GENERATORS.keys, task="generation"),
+    Family("florilegium.models.resnet", arguments.CIFAR_RESNETS.keys, arguments.cifar_arguments),
+    Family("florilegium.models.graph_attention", arguments.ATTENTION_RESNETS.keys, arguments.attention_arguments),
 )

@@ -1,8 +1,7 @@
 """Published `.npz` weights of vision transformers (google-research/vision_transformer), in timm's names.
 
-Flax keeps the matrix of a layer as (inputs, outputs), where attention has an axis for its heads and
-another for the channels of each, and a convolution as (height, width, inputs, outputs). Nothing here
-imports torch.
+Flax keeps the matrix of a layer as (inputs, outputs), where attention has an axis for its heads and another for the
+channels of each, and a convolution as (height, width, inputs, outputs). Nothing here imports torch.
 """
 
 import re
@@ -24,11 +23,8 @@ METADATA = {"format": "pt", "published_as": "npz"}
 
 
 def read_flax(path: Path) -> Arrays:
-    """The weights in an `.npz` file as a state dict of timm's VisionTransformer, its head included.
-
-    Raises:
-        UserError: no `.npz` file, or one of another layout.
-    """
+    """The weights in an `.npz` file as a state dict of timm's VisionTransformer, its head included; raises `UserError`
+    for no `.npz` file, or one of another layout."""
     found = _read(path)
     for name in LEFT_OUT:
         found.pop(name, None)

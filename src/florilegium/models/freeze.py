@@ -1,4 +1,4 @@
-"""Frozen blocks and the heads behind them."""
+"""Freezing parts of a network, and training the heads behind a frozen backbone alone."""
 
 import hashlib
 import re
@@ -7,16 +7,85 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import TrainingRecipe
 from florilegium.core.errors import UserError, unknown
+
+Part = nn.Module | nn.Parameter
+BACKBONE = "backbone"
+
+
+def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
+    """Set `requires_grad` to False for the parts that `recipe.freeze` and `recipe.freeze_blocks` name. Raises
+    `UserError` for an unknown name, more blocks than there are, a network whose order of blocks is not known, and where
+    nothing is left to train.
+    """
+    for part in (*_named(network, recipe.freeze), *_first_blocks(network, recipe.freeze_blocks)):
+        part.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UserError("recipe.freeze, recipe.freeze_blocks: no parameter is left to train; freeze less")
+
+
+def train_mode(network: nn.Module) -> None:
+    """Call `network.train()`, but leave frozen layers with running statistics in evaluation mode."""
+    network.train()
+    for module in network.modules():
+        parameters = [*module.parameters(recurse=False)]
+        frozen = parameters and not any(parameter.requires_grad for parameter in parameters)
+        if frozen and getattr(module, "track_running_stats", False):
+            module.eval()
+
+
+def _named(network: nn.Module, names: Sequence[str]) -> list[Part]:
+    parts: dict[str, Part] = dict(network.named_modules()) | dict(network.named_parameters())
+    del parts[""]
+    chosen: list[Part] = []
+    for name in names:
+        if name in parts:  # a detector has a module of the name `backbone`
+            chosen.append(parts[name])
+        elif name == BACKBONE:
+            heads = heads_of(network, f"recipe.freeze: {BACKBONE}")
+            in_heads = {id(parameter) for head in heads for parameter in head.parameters()}
+            chosen += [parameter for parameter in network.parameters() if id(parameter) not in in_heads]
+        else:
+            raise unknown("module", name, [*parts, BACKBONE], "recipe.freeze")
+    return chosen
+
+
+def _first_blocks(network: nn.Module, count: int) -> list[Part]:
+    if count == 0:
+        return []
+    before, blocks, after = _order(network)
+    if count > len(blocks):
+        raise UserError(
+            f"recipe.freeze_blocks = {count}: {type(network).__name__} has {len(blocks)} blocks; "
+            f"give at most {len(blocks)}"
+        )
+    return [*before, *blocks[:count], *(after if count == len(blocks) else ())]
+
+
+def _order(network: nn.Module) -> tuple[list[Part], list[nn.Module], list[Part]]:
+    """The parts that freeze with the first block, the blocks, and the parts that freeze with the last one."""
+    if hasattr(network, "layer1"):  # residual networks
+        stages = [child for name, child in network.named_children() if re.fullmatch(r"layer[1-9]", name)]
+        return _present(network, "conv1", "bn1", "layer0"), stages, []
+    if hasattr(network, "patch_embed") and hasattr(network, "blocks"):  # vision transformers
+        first = ("patch_embed", "cls_token", "dist_token", "reg_token", "pos_embed", "norm_pre")
+        return _present(network, *first), [*network.blocks], _present(network, "norm")
+    if hasattr(network, "patch_embed") and hasattr(network, "stages"):  # TinyViT
+        return [], [*network.stages], []
+    raise UserError(
+        f"recipe.freeze_blocks: the order of blocks in {type(network).__name__} is not known; "
+        "name its modules in recipe.freeze instead"
+    )
+
+
+def _present(network: nn.Module, *names: str) -> list[Part]:
+    return [part for name in names if (part := getattr(network, name, None)) is not None]
 
 
 def heads_of(network: nn.Module, where: str) -> tuple[nn.Module, ...]:
-    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have.
-
-    Raises:
-        UserError: the network has no such method; the sentence starts with `where`, the key that needs it.
-    """
+    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have. Raises
+    `UserError` that starts with `where`, the key that needs it, for a network without that method."""
     if not hasattr(network, "get_classifier"):
         raise UserError(
             f"{where}: the head of {type(network).__name__} is not known; freeze its other modules by name instead"
@@ -54,83 +123,3 @@ class Heads(nn.Module):
             return torch.stack(logits).mean(0)
         training = tuple(own for own, trains in zip(logits, self.trained, strict=True) if trains)
         return training if len(training) > 1 else training[0]
-
-
-Part = nn.Module | nn.Parameter
-BACKBONE = "backbone"
-
-
-def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
-    """Set `requires_grad` to False for the parts that `recipe.freeze` and `recipe.freeze_blocks` name.
-
-    Raises:
-        UserError: an unknown name, more blocks than there are, a network whose order of blocks is
-            not known, or nothing left to train.
-    """
-    for part in (*_named(network, recipe.freeze), *_first_blocks(network, recipe.freeze_blocks)):
-        part.requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise UserError("recipe.freeze, recipe.freeze_blocks: no parameter is left to train; freeze less")
-
-
-def train_mode(network: nn.Module) -> None:
-    """Call `network.train()`, but leave frozen layers with running statistics in evaluation mode."""
-    network.train()
-    for module in network.modules():
-        parameters = [*module.parameters(recurse=False)]
-        frozen = parameters and not any(parameter.requires_grad for parameter in parameters)
-        if frozen and getattr(module, "track_running_stats", False):
-            module.eval()
-
-
-def _named(network: nn.Module, names: Sequence[str]) -> list[Part]:
-    parts: dict[str, Part] = dict(network.named_modules()) | dict(network.named_parameters())
-    del parts[""]
-    chosen: list[Part] = []
-    for name in names:
-        if name in parts:  # a detector has a module of the name `backbone`
-            chosen.append(parts[name])
-        elif name == BACKBONE:
-            chosen += _backbone(network)
-        else:
-            raise unknown("module", name, [*parts, BACKBONE], "recipe.freeze")
-    return chosen
-
-
-def _backbone(network: nn.Module) -> list[nn.Parameter]:
-    """Every parameter outside the heads."""
-    heads = heads_of(network, f"recipe.freeze: {BACKBONE}")
-    in_heads = {id(parameter) for head in heads for parameter in head.parameters()}
-    return [parameter for parameter in network.parameters() if id(parameter) not in in_heads]
-
-
-def _first_blocks(network: nn.Module, count: int) -> list[Part]:
-    if count == 0:
-        return []
-    before, blocks, after = _order(network)
-    if count > len(blocks):
-        raise UserError(
-            f"recipe.freeze_blocks = {count}: {type(network).__name__} has {len(blocks)} blocks; "
-            f"give at most {len(blocks)}"
-        )
-    return [*before, *blocks[:count], *(after if count == len(blocks) else ())]
-
-
-def _order(network: nn.Module) -> tuple[list[Part], list[nn.Module], list[Part]]:
-    """The parts that freeze with the first block, the blocks, and the parts that freeze with the last one."""
-    if hasattr(network, "layer1"):  # residual networks
-        stages = [child for name, child in network.named_children() if re.fullmatch(r"layer[1-9]", name)]
-        return _present(network, "conv1", "bn1", "layer0"), stages, []
-    if hasattr(network, "patch_embed") and hasattr(network, "blocks"):  # vision transformers
-        tokens = ("cls_token", "dist_token", "reg_token", "pos_embed")
-        return (_present(network, "patch_embed", *tokens, "norm_pre"), [*network.blocks], _present(network, "norm"))
-    if hasattr(network, "patch_embed") and hasattr(network, "stages"):  # TinyViT
-        return [], [*network.stages], []
-    raise UserError(
-        f"recipe.freeze_blocks: the order of blocks in {type(network).__name__} is not known; "
-        "name its modules in recipe.freeze instead"
-    )
-
-
-def _present(network: nn.Module, *names: str) -> list[Part]:
-    return [part for name in names if (part := getattr(network, name, None)) is not None]

@@ -1,15 +1,12 @@
-"""Class-conditional generators of images in [-1, 1].
+"""Class-conditional generators of images in [-1, 1]: the U-Net of `conditional_unet`, and an ACGAN.
 
-`diffusion_unet` is `models.conditional_unet`, of study 4.
-
-`acgan` is a pair: a generator, and a critic that also names the class (Odena, Olah and Shlens 2017,
-"Conditional Image Synthesis with Auxiliary Classifier GANs"). The study shows a picture of one but its code has
-none, so the sizes are this project's. The critic has spectral instead of batch normalisation (Miyato et al. 2018):
-it sees real and generated images in one step, and running statistics would fit neither.
+`acgan` is a pair: a generator, and a critic that also names the class (Odena, Olah and Shlens 2017, "Conditional Image
+Synthesis with Auxiliary Classifier GANs"). Study 4 shows a picture of one but its code has none, so the sizes are this
+project's. The critic has spectral instead of batch normalisation (Miyato et al. 2018): it sees real and generated
+images in one step, and running statistics would fit neither.
 """
 
 import itertools
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,27 +16,20 @@ from torch.nn.utils.parametrizations import spectral_norm
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import DIFFUSION
+from florilegium.models.arguments import DIFFUSION, HALF, refuse_rates
 from florilegium.models.conditional_unet import ConditionalUnet
-
-HALF = (0.5, 0.5, 0.5)
 
 Verdict = tuple[Tensor, Tensor]
 """The logit of being real (B,), and class logits (B, C)."""
 
 
-def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
-    """A generator of pictures of `n_classes` classes.
-
-    Raises:
-        UserError: an argument that it does not take, or `drop_path`.
-    """
-    if drop_path:
-        raise UserError(f"recipe.drop_path: {model.name} has no such thing; leave it out")
-    kind: type[nn.Module] = ConditionalUnet if model.name == DIFFUSION else Acgan
-    options: dict[str, Any] = {"dropout": dropout} if model.name == DIFFUSION else {}
+def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
+    """The generator with random weights; raises `UserError` for an argument that it does not take, or `drop_path`."""
+    refuse_rates(model, drop_path=drop_path)
     try:
-        return kind(n_classes, **{**options, **model.arguments})
+        if model.name == DIFFUSION:
+            return ConditionalUnet(n_classes, **{"dropout": dropout, **model.arguments})
+        return Acgan(n_classes, **model.arguments)
     except (TypeError, ValueError) as error:
         raise UserError(f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})") from None
 
@@ -72,9 +62,14 @@ class Acgan(nn.Module):
 
         All in one pass, since several processes average the gradients of one pass.
         """
-        made = self.generator(noise, labels)
+        generated = self.generator(noise, labels)
         constants = {name: value.detach() for name, value in self.critic.named_parameters()}
-        return (self.critic(images), self.critic(made.detach()), functional_call(self.critic, constants, (made,)))
+        # In this order: each call moves the estimates of the spectral norms.
+        return (
+            self.critic(images),
+            self.critic(generated.detach()),
+            functional_call(self.critic, constants, (generated,)),
+        )
 
 
 class Generator(nn.Module):
@@ -86,7 +81,7 @@ class Generator(nn.Module):
         self.classes = nn.Embedding(n_classes, latent)
         self.first = nn.Linear(latent, channels[0] * 16)
         layers: list[nn.Module] = []
-        for before, after in zip(channels, [*channels[1:], width], strict=True):
+        for before, after in itertools.pairwise([*channels, width]):
             layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1)]
         self.layers = nn.Sequential(*layers, nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 3, 3, 1, 1))
 
@@ -96,7 +91,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """From an image to a logit of being real and class logits."""
+    """From images (B, 3, S, S) to the logit of being real (B,) and class logits (B, C)."""
 
     def __init__(self, n_classes: int, doublings: int, width: int) -> None:
         super().__init__()
@@ -109,6 +104,5 @@ class Critic(nn.Module):
         self.label = nn.Linear(channels[-1] * 16, n_classes)
 
     def forward(self, images: Tensor) -> Verdict:
-        """(B, 3, S, S) to the logit of being real (B,) and class logits (B, C)."""
         features = self.layers(images)
         return self.real(features)[:, 0], self.label(features)

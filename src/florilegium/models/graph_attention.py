@@ -1,29 +1,111 @@
-"""Graph attention over the cells of a feature map."""
+"""A residual network of small images with a head that attends over the cells of its last map, as nodes of a graph."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from florilegium.config.data import Model
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import ATTENDING, STRIDE, HeadArguments, head_arguments_of
-from florilegium.models.cifar_resnet import HALF, CifarStages, no_drop_path
+from florilegium.models.arguments import ATTENTION_RESNETS, HALF, AttentionArguments, attention_arguments, refuse_rates
+from florilegium.models.resnet import CifarStages
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "leaky_relu": nn.LeakyReLU}
+PATCH = 2  # side in grid cells of the patch of the last map that becomes one node
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "leaky_relu": nn.LeakyReLU}
+
+
+def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
+    """The network with random weights. `dropout` is the recipe's, before the last layer; that of the head
+    is an argument. Raises `UserError` for an argument or a rate that it does not take."""
+    arguments = attention_arguments(model)
+    refuse_rates(model, drop_path=drop_path)
+    return AttentionResNet(ATTENTION_RESNETS[model.name], arguments, n_classes, dropout)
+
+
+def own_input(model: Model) -> tuple[InputConfig, bool]:
+    """The input of study 4, pixels in [-1, 1]; of one size, which the number of nodes depends on."""
+    return InputConfig(attention_arguments(model).img_size, HALF, HALF, "bilinear"), True
+
+
+class AttentionResNet(CifarStages):
+    """Images (B, 3, S, S) to logits (B, n_classes), read from the features of all nodes together."""
+
+    def __init__(self, depth: int, arguments: AttentionArguments, n_classes: int, dropout: float) -> None:
+        super().__init__(depth, arguments)
+        self.head = Head(arguments, n_classes, dropout)
+
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
+        return self.head(self.last_map(images))
+
+    @torch.no_grad()
+    def node_attention(self, images: Tensor) -> Tensor:
+        """Attention weights (B, heads, n, n) of query node i on key node j; nodes are squares of the image, by rows."""
+        encoder = self.head.encoder
+        return encoder.attn.weights(encoder.norm1(self.head.embed(self.last_map(images))))
+
+    def get_classifier(self) -> nn.Module:
+        return self.head.fc
+
+
+class Head(nn.Module):
+    """A map (B, f, H, W) to logits (B, n_classes)."""
+
+    def __init__(self, arguments: AttentionArguments, n_classes: int, dropout: float) -> None:
+        super().__init__()
+        feats, nodes = arguments.widths[-1], arguments.nodes
+        self.embed = NodeEmbed(feats, nodes)
+        self.encoder = Encoder(feats, arguments)
+        self.drop = nn.Dropout(dropout)
+        self.fc = nn.Linear(nodes * feats, n_classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        nodes = self.encoder(self.embed(features))  # (B, n, f)
+        return self.fc(self.drop(nodes.flatten(1)))
+
+
+class NodeEmbed(nn.Module):
+    """A map (B, f, H, W) to nodes (B, n, f), row by row: a convolution of patches, and a learned position."""
+
+    def __init__(self, feats: int, nodes: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(feats, feats, PATCH, stride=PATCH)
+        self.position = nn.Parameter(torch.zeros(1, nodes, feats))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.conv(features).flatten(2).transpose(1, 2) + self.position
+
+
+class Encoder(nn.Module):
+    """Attention, then an MLP as wide as its input, each on a residual branch of normed nodes (B, n, f)."""
+
+    def __init__(self, feats: int, arguments: AttentionArguments) -> None:
+        super().__init__()
+        rate, activation = arguments.dropout, ACTIVATIONS[arguments.activation]
+        self.norm1, self.norm2 = nn.LayerNorm(feats), nn.LayerNorm(feats)
+        self.attn = KINDS[arguments.attention](feats, arguments)
+        self.mlp = nn.Sequential(
+            nn.Linear(feats, feats),
+            activation(),
+            nn.Dropout(rate),
+            nn.Linear(feats, feats),
+            activation() if arguments.extra_activations else nn.Identity(),
+            nn.Dropout(rate),
+        )
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        nodes = nodes + self.attn(self.norm1(nodes))
+        return nodes + self.mlp(self.norm2(nodes))
 
 
 class NodeAttention(nn.Module, ABC):
     """Nodes (B, n, f) to nodes (B, n, f)."""
 
-    def __init__(self, feats: int, heads: int, dropout: float, activation: str, active_values: bool) -> None:
+    def __init__(self, feats: int, arguments: AttentionArguments) -> None:
         super().__init__()
-        self.heads = heads
-        self.value = nn.Linear(feats, feats // heads)
-        self.activation = ACTIVATIONS[activation]()
-        self.active_values = active_values
-        self.drop = nn.Dropout(dropout)
+        self.heads, self.active_values = arguments.heads, arguments.extra_activations
+        self.value = nn.Linear(feats, feats // self.heads)
+        self.activation = ACTIVATIONS[arguments.activation]()
+        self.drop = nn.Dropout(arguments.dropout)
 
     def forward(self, nodes: Tensor) -> Tensor:
         values = self.values(nodes)  # (B, n, d)
@@ -32,8 +114,7 @@ class NodeAttention(nn.Module, ABC):
 
     def values(self, nodes: Tensor) -> Tensor:
         """The values v, (B, n, d) with d = f / h."""
-        values: Tensor = self.value(nodes)
-        return values
+        return self.value(nodes)
 
     def weights(self, nodes: Tensor) -> Tensor:
         """Attention weights of query node i on key node j, (B, h, n, n); each row sums to one."""
@@ -51,25 +132,22 @@ class GraphAttention(NodeAttention):
     cancels in the softmax, and all nodes attend equally: Brody et al. 2022.
     """
 
-    def __init__(self, feats: int, heads: int, dropout: float, activation: str, active_values: bool) -> None:
-        super().__init__(feats, heads, dropout, activation, active_values)
-        self.query = nn.Linear(feats // heads, heads)
-        self.key = nn.Linear(feats // heads, heads)
+    def __init__(self, feats: int, arguments: AttentionArguments) -> None:
+        super().__init__(feats, arguments)
+        self.query = nn.Linear(feats // self.heads, self.heads)
+        self.key = nn.Linear(feats // self.heads, self.heads)
 
     def scores(self, nodes: Tensor, values: Tensor) -> Tensor:
-        q = self.query(values).transpose(1, 2)  # (B, h, n)
-        k = self.key(values).transpose(1, 2)
-        scores: Tensor = self.activation(q[:, :, None, :] + k[:, :, :, None])
-        return scores
+        q, k = (part(values).transpose(1, 2) for part in (self.query, self.key))  # (B, h, n)
+        return self.activation(q[:, :, None, :] + k[:, :, :, None])
 
 
 class ClassicalAttention(NodeAttention):
     """e_ij = q_i . k_j / sqrt(d) (Vaswani et al. 2017, section 3.2.1)."""
 
-    def __init__(self, feats: int, heads: int, dropout: float, activation: str, active_values: bool) -> None:
-        super().__init__(feats, heads, dropout, activation, active_values)
-        self.query = nn.Linear(feats, feats)
-        self.key = nn.Linear(feats, feats)
+    def __init__(self, feats: int, arguments: AttentionArguments) -> None:
+        super().__init__(feats, arguments)
+        self.query, self.key = nn.Linear(feats, feats), nn.Linear(feats, feats)
 
     def values(self, nodes: Tensor) -> Tensor:
         values = super().values(nodes)
@@ -87,11 +165,11 @@ class GraphAttention2(NodeAttention):
     before the last product, so that no part of a score cancels and each node can rank the others differently.
     """
 
-    def __init__(self, feats: int, heads: int, dropout: float, activation: str, active_values: bool) -> None:
-        super().__init__(feats, heads, dropout, activation, active_values)
-        self.left = nn.Linear(feats // heads, feats)
-        self.right = nn.Linear(feats // heads, feats)
-        self.score = nn.Parameter(torch.empty(heads, feats // heads))
+    def __init__(self, feats: int, arguments: AttentionArguments) -> None:
+        super().__init__(feats, arguments)
+        width = feats // self.heads
+        self.left, self.right = nn.Linear(width, feats), nn.Linear(width, feats)
+        self.score = nn.Parameter(torch.empty(self.heads, width))
         nn.init.xavier_uniform_(self.score)
 
     def scores(self, nodes: Tensor, values: Tensor) -> Tensor:
@@ -105,93 +183,3 @@ KINDS: dict[str, type[NodeAttention]] = {
     "classical": ClassicalAttention,
     "gatv2": GraphAttention2,
 }
-
-
-PATCH = 2  # side in grid cells of the patch of the last map that becomes one node
-
-
-def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
-    """The network with random weights. `dropout` is the recipe's, before the last layer; that of the head
-    is an argument. Raises `UserError` for an argument or a rate that it does not take."""
-    arguments = head_arguments_of(model)
-    no_drop_path(model, drop_path)
-    return AttendingResNet(ATTENDING[model.name], arguments, n_classes, dropout)
-
-
-def own_input(model: Model) -> tuple[InputConfig, bool]:
-    """The input of study 4, pixels in [-1, 1]; of one size, which the number of nodes depends on."""
-    return InputConfig(head_arguments_of(model).img_size, HALF, HALF, "bilinear"), True
-
-
-class AttendingResNet(CifarStages):
-    """Images (B, 3, S, S) to logits (B, n_classes), read from the features of all nodes together."""
-
-    def __init__(self, depth: int, arguments: HeadArguments, n_classes: int, dropout: float) -> None:
-        super().__init__(depth, arguments)
-        self.head = Head(arguments, n_classes, dropout)
-
-    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
-        logits: Tensor = self.head(self.last_map(images))
-        return logits
-
-    @torch.no_grad()
-    def node_attention(self, images: Tensor) -> Tensor:
-        """Attention weights (B, heads, n, n) of query node i on key node j; nodes are the image's squares, row by row."""
-        encoder = self.head.encoder
-        return encoder.attn.weights(encoder.norm1(self.head.embed(self.last_map(images))))
-
-    def get_classifier(self) -> nn.Module:
-        return self.head.fc
-
-
-class Head(nn.Module):
-    """A map (B, f, H, W) to logits (B, n_classes)."""
-
-    def __init__(self, arguments: HeadArguments, n_classes: int, dropout: float) -> None:
-        super().__init__()
-        feats, nodes = arguments.widths[-1], (arguments.img_size // STRIDE) ** 2
-        self.embed = NodeEmbed(feats, nodes)
-        self.encoder = Encoder(feats, arguments)
-        self.drop = nn.Dropout(dropout)
-        self.fc = nn.Linear(nodes * feats, n_classes)
-
-    def forward(self, features: Tensor) -> Tensor:
-        nodes = self.encoder(self.embed(features))  # (B, n, f)
-        logits: Tensor = self.fc(self.drop(nodes.flatten(1)))
-        return logits
-
-
-class NodeEmbed(nn.Module):
-    """A map (B, f, H, W) to nodes (B, n, f), row by row: a convolution of patches, and a learned position."""
-
-    def __init__(self, feats: int, nodes: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(feats, feats, PATCH, stride=PATCH)
-        self.position = nn.Parameter(torch.zeros(1, nodes, feats))
-
-    def forward(self, features: Tensor) -> Tensor:
-        patches: Tensor = self.conv(features)  # (B, f, H / 2, W / 2)
-        return patches.flatten(2).transpose(1, 2) + self.position
-
-
-class Encoder(nn.Module):
-    """Attention, then an MLP as wide as its input, each on a residual branch of normed nodes (B, n, f)."""
-
-    def __init__(self, feats: int, arguments: HeadArguments) -> None:
-        super().__init__()
-        extra, rate = arguments.extra_activations, arguments.dropout
-        self.norm1, self.norm2 = nn.LayerNorm(feats), nn.LayerNorm(feats)
-        self.attn = KINDS[arguments.attention](feats, arguments.heads, rate, arguments.activation, extra)
-        self.mlp = nn.Sequential(
-            nn.Linear(feats, feats),
-            ACTIVATIONS[arguments.activation](),
-            nn.Dropout(rate),
-            nn.Linear(feats, feats),
-            ACTIVATIONS[arguments.activation]() if extra else nn.Identity(),
-            nn.Dropout(rate),
-        )
-
-    def forward(self, nodes: Tensor) -> Tensor:
-        nodes = nodes + self.attn(self.norm1(nodes))
-        mixed: Tensor = nodes + self.mlp(self.norm2(nodes))
-        return mixed

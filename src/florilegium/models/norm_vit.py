@@ -1,9 +1,8 @@
-"""A vision transformer with five normalisations."""
+"""A vision transformer with a choice of five normalisations, as study 3 compared them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +11,127 @@ from torch.nn import functional as F
 from florilegium.config.data import Model
 from florilegium.core.system import twelve_digits
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import GROUPS, NormVitArguments, norm_vit_arguments
+from florilegium.models.arguments import GROUPS, HALF, NormVitArguments, norm_vit_arguments
 
 EPS = 1e-6
+
+
+def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
+    """The network with random weights. `dropout` is the recipe's, before the head; that of the blocks is
+    an argument of the model. Raises `UserError` for an argument that is wrong or missing."""
+    return NormViT(norm_vit_arguments(model), n_classes, drop_path, dropout)
+
+
+def own_input(model: Model) -> tuple[InputConfig, bool]:
+    """The input of study 3: pixels in [-1, 1], resized bilinearly, of one size only."""
+    return InputConfig(norm_vit_arguments(model).img_size, HALF, HALF, "bilinear"), True
+
+
+class NormViT(nn.Module):
+    """Images (B, 3, S, S) to logits (B, n_classes), read from the class token."""
+
+    def __init__(self, sizes: NormVitArguments, n_classes: int, drop_path: float, dropout: float) -> None:
+        super().__init__()
+        dim, depth = sizes.embed_dim, sizes.depth
+        method = METHODS[sizes.norm]
+        self.patch_embed = PatchEmbed(sizes.img_size, sizes.patch_size, dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.patch_embed.num_patches, dim))
+        self.pos_drop = nn.Dropout(sizes.dropout)
+        rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
+        self.blocks = nn.Sequential(*(Block(sizes, i + 1, rate) for i, rate in enumerate(rates)))
+        self.norm = method.last(dim)
+        self.head_drop = nn.Dropout(dropout)
+        self.head = nn.Linear(dim, n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        patches = self.patch_embed(images)  # (B, N, C)
+        x = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)  # (B, 1 + N, C)
+        x = self.norm(self.blocks(self.pos_drop(x + self.pos_embed)))
+        return self.head(self.head_drop(x[:, 0]))
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+
+class PatchEmbed(nn.Module):
+    """Images (B, 3, S, S) to patches (B, N, C), row by row."""
+
+    def __init__(self, img_size: int, patch_size: int, dim: int) -> None:
+        super().__init__()
+        self.grid_size = (img_size // patch_size, img_size // patch_size)
+        self.num_patches = self.grid_size[0] * self.grid_size[1]
+        self.proj = nn.Conv2d(3, dim, patch_size, stride=patch_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.proj(images).flatten(2).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Attention, then an MLP, each on a residual branch: block `k` of 1 to depth, on (B, N, C)."""
+
+    def __init__(self, sizes: NormVitArguments, k: int, drop_path: float) -> None:
+        super().__init__()
+        dim, method = sizes.embed_dim, METHODS[sizes.norm]
+        self.norm1 = method.norm(dim)
+        self.attn = Attention(dim, sizes.num_heads)
+        self.norm2 = method.norm(dim)
+        self.mlp = Mlp(dim, int(twelve_digits(dim * sizes.mlp_ratio)), sizes.dropout)
+        self.sum1, self.sum2 = method.sums(k, sizes.depth)
+        self.drop_path = _stochastic_depth(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.sum1(x, self.drop_path(self.attn(self.norm1(x))))
+        return self.sum2(x, self.drop_path(self.mlp(self.norm2(x))))
+
+
+class Attention(nn.Module):
+    """Self-attention over the tokens of (B, N, C).
+
+    Queries, keys and values come from one matrix. Torch initialises weights by the number of inputs, which is
+    the same for three separate matrices, so they start as the study's three do.
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.scale = (dim // num_heads) ** -0.5
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, dim = x.shape
+        qkv = self.qkv(x).view(batch, tokens, 3, self.num_heads, dim // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, C / heads)
+        x = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        return self.proj(x.transpose(1, 2).reshape(batch, tokens, dim))
+
+
+class Mlp(nn.Module):
+    """Two layers around a GELU, with dropout after each, on (B, N, C)."""
+
+    def __init__(self, dim: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.drop = nn.Dropout(dropout)
+        for layer in (self.fc1, self.fc2):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.normal_(layer.bias, std=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
+
+
+def _stochastic_depth(rate: float) -> nn.Module:
+    """A module that drops a residual branch of an image with probability `rate` (Huang et al. 2016)."""
+    if not rate:
+        return nn.Identity()
+    from torchvision.ops import StochasticDepth  # costs a second that few networks need to spend
+
+    return StochasticDepth(rate, "row")
+
+
+# Norms
 
 
 class BatchNorm(nn.Module):
@@ -45,9 +162,7 @@ class Recentre(nn.Module):
     The mean is the average over the first eight training batches and constant from then on.
     """
 
-    BATCHES: ClassVar[int] = 8
-    mean: Tensor
-    count: Tensor
+    BATCHES = 8
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -62,8 +177,8 @@ class Recentre(nn.Module):
 
     @torch.no_grad()
     def take_mean(self, x: Tensor) -> Tensor:
-        """Average in the batch if it is one of the first; returns that as a tensor, for which the host need not
-        wait."""
+        """Average in the batch if it is one of the first; returns true if it is, as a tensor that the host need not
+        wait for."""
         early = self.count < self.BATCHES
         running = self.mean + (x.float().mean((0, 1)) - self.mean) / (self.count + 1)
         self.mean.copy_(torch.where(early, running, self.mean))
@@ -80,6 +195,9 @@ class PublishedRecentre(Recentre):
         return x + (torch.where(early, 0.01 * self.offset, self.offset) - self.mean)
 
 
+# Residual sums
+
+
 class Sum(nn.Module):
     """The plain residual sum, x + h."""
 
@@ -87,7 +205,7 @@ class Sum(nn.Module):
         return x + h
 
 
-class WeighedSum(nn.Module):
+class WeightedSum(nn.Module):
     """`identity` x + `scale` `residual` h, where the number `scale` is learned and starts at 1."""
 
     def __init__(self, identity: float, residual: float) -> None:
@@ -99,25 +217,17 @@ class WeighedSum(nn.Module):
         return self.identity * x + self.scale * self.residual * h
 
 
-def plain_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
-    return Sum(), Sum()
-
-
 def published_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
     """Study 3 weights only the sum of the MLP, and counts blocks from 1."""
-    return Sum(), WeighedSum((k / (k + 1)) ** 0.5, depth**-0.5)
+    return Sum(), WeightedSum((k / (k + 1)) ** 0.5, depth**-0.5)
 
 
 def complete_sums(k: int, depth: int) -> tuple[nn.Module, nn.Module]:
     """Every branch is weighted so that squared weights add up to 1: after N = 2 depth branches each has the same
     share. Branch j of 1 to N has m = N - 2 + j, as in the authors' code."""
-    branches = 2 * depth
-
-    def unit(j: int) -> WeighedSum:
-        m = branches - 2 + j
-        return WeighedSum((m / (m + 1)) ** 0.5, (m + 1) ** -0.5)
-
-    return unit(2 * k - 1), unit(2 * k)
+    shares = (2 * depth - 2 + j for j in (2 * k - 1, 2 * k))
+    first, second = (WeightedSum((m / (m + 1)) ** 0.5, (m + 1) ** -0.5) for m in shares)
+    return first, second
 
 
 @dataclass(frozen=True)
@@ -126,7 +236,7 @@ class Method:
 
     norm: Callable[[int], nn.Module]
     last: Callable[[int], nn.Module]
-    sums: Callable[[int, int], tuple[nn.Module, nn.Module]] = plain_sums
+    sums: Callable[[int, int], tuple[nn.Module, nn.Module]] = lambda k, depth: (Sum(), Sum())
 
 
 LayerNorm = partial(nn.LayerNorm, eps=EPS)
@@ -139,123 +249,3 @@ METHODS = {
     "rescale": Method(PublishedRecentre, nn.Identity, published_sums),
     "rescale_full": Method(Recentre, Recentre, complete_sums),
 }
-
-
-def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
-    """The network with random weights. `dropout` is the recipe's, before the head; that of the blocks is
-    an argument of the model. Raises `UserError` for an argument that is wrong or missing."""
-    return NormViT(norm_vit_arguments(model), n_classes, drop_path, dropout)
-
-
-def own_input(model: Model) -> tuple[InputConfig, bool]:
-    """The input of study 3: pixels in [-1, 1], resized bilinearly, of one size only."""
-    half = (0.5, 0.5, 0.5)
-    return InputConfig(norm_vit_arguments(model).img_size, half, half, "bilinear"), True
-
-
-class NormViT(nn.Module):
-    """Images (B, 3, S, S) to logits (B, n_classes), read from the class token."""
-
-    def __init__(self, sizes: NormVitArguments, n_classes: int, drop_path: float, dropout: float) -> None:
-        super().__init__()
-        dim, depth = sizes.embed_dim, sizes.depth
-        method = METHODS[sizes.norm]
-        self.patch_embed = PatchEmbed(sizes.img_size, sizes.patch_size, dim)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.patch_embed.num_patches, dim))
-        self.pos_drop = nn.Dropout(sizes.dropout)
-        rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
-        self.blocks = nn.Sequential(*(Block(sizes, i + 1, rate) for i, rate in enumerate(rates)))
-        self.norm = method.last(dim)
-        self.head_drop = nn.Dropout(dropout)
-        self.head = nn.Linear(dim, n_classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        patches = self.patch_embed(images)  # (B, N, C)
-        x = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)  # (B, 1 + N, C)
-        x = self.norm(self.blocks(self.pos_drop(x + self.pos_embed)))
-        logits: Tensor = self.head(self.head_drop(x[:, 0]))
-        return logits
-
-    def get_classifier(self) -> nn.Module:
-        return self.head
-
-
-class PatchEmbed(nn.Module):
-    """Images (B, 3, S, S) to patches (B, N, C), row by row."""
-
-    def __init__(self, img_size: int, patch_size: int, dim: int) -> None:
-        super().__init__()
-        self.grid_size = (img_size // patch_size, img_size // patch_size)
-        self.num_patches = self.grid_size[0] * self.grid_size[1]
-        self.proj = nn.Conv2d(3, dim, patch_size, stride=patch_size)
-
-    def forward(self, images: Tensor) -> Tensor:
-        patches: Tensor = self.proj(images)  # (B, C, rows, columns)
-        return patches.flatten(2).transpose(1, 2)
-
-
-class Block(nn.Module):
-    """Attention, then an MLP, each on a residual branch: block `k` of 1 to depth, on (B, N, C)."""
-
-    def __init__(self, sizes: NormVitArguments, k: int, drop_path: float) -> None:
-        super().__init__()
-        dim, method = sizes.embed_dim, METHODS[sizes.norm]
-        self.norm1 = method.norm(dim)
-        self.attn = Attention(dim, sizes.num_heads)
-        self.norm2 = method.norm(dim)
-        self.mlp = Mlp(dim, int(twelve_digits(dim * sizes.mlp_ratio)), sizes.dropout)
-        self.sum1, self.sum2 = method.sums(k, sizes.depth)
-        self.drop_path = stochastic_depth(drop_path)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.sum1(x, self.drop_path(self.attn(self.norm1(x))))
-        return self.sum2(x, self.drop_path(self.mlp(self.norm2(x))))
-
-
-class Attention(nn.Module):
-    """Self-attention over the tokens of (B, N, C).
-
-    Queries, keys and values come from one matrix. Torch initialises weights by the number of inputs, which is
-    the same for three separate matrices, so they start as the study's three do.
-    """
-
-    def __init__(self, dim: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.scale = (dim // num_heads) ** -0.5
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, tokens, dim = x.shape
-        qkv = self.qkv(x).view(batch, tokens, 3, self.num_heads, dim // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, C / heads)
-        x = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
-        mixed: Tensor = self.proj(x.transpose(1, 2).reshape(batch, tokens, dim))
-        return mixed
-
-
-class Mlp(nn.Module):
-    """Two layers around a GELU, with dropout after each, on (B, N, C)."""
-
-    def __init__(self, dim: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
-        self.drop = nn.Dropout(dropout)
-        for layer in (self.fc1, self.fc2):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.normal_(layer.bias, std=1e-6)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden: Tensor = self.drop(F.gelu(self.fc1(x)))
-        return self.drop(self.fc2(hidden))
-
-
-def stochastic_depth(rate: float) -> nn.Module:
-    """A module that drops a residual branch of an image with probability `rate` (Huang et al. 2016)."""
-    if not rate:
-        return nn.Identity()
-    from torchvision.ops import StochasticDepth  # costs a second that few networks need to spend
-
-    return StochasticDepth(rate, "row")

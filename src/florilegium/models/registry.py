@@ -1,4 +1,4 @@
-"""The registry of networks."""
+"""The registry of networks: from a model's name to its family, whose module is imported by its name alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from florilegium.config.data import Model
@@ -18,6 +17,27 @@ if TYPE_CHECKING:
     from torch import nn
 
     from florilegium.data.augment import InputConfig
+
+
+def code_roots(name: str) -> tuple[str, str]:
+    """The definitions behind a model's name, for the code hash."""
+    family = _family(name)
+    return f"{family.module}:{family.build}", f"{family.module}:own_input"
+
+
+def check(model: Model, where: str, task: str = "classification") -> None:
+    """Raise `UserError` that starts with `where` for an unknown model (with the nearest known name), for one of
+    another task, or for arguments that its family rejects before building it."""
+    try:
+        family = _family(model.name)
+        family.check(model)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    if family.task != task:
+        raise UserError(
+            f"{where}: model.name: {model.name} is for {family.task}, and the experiment's task is {task}; set "
+            "its task, or take another model"
+        )
 
 
 @contextmanager
@@ -36,75 +56,44 @@ def mismatch_as_user_error() -> Iterator[None]:
         ) from error
 
 
-def modules(name: str) -> tuple[str, ...]:
-    """The dotted modules behind a model's name, for the code hash."""
-    return (_family(name).module,)
-
-
-def check(model: Model, where: str, task: str = "classification") -> None:
-    """Raise `UserError` that starts with `where` for an unknown model (with the nearest known name), for one of
-    another task, or for arguments that its family rejects before building it."""
-    try:
-        family = _family(model.name)
-        family.check(model)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-    if family.task != task:
-        raise UserError(
-            f"{where}: model.name: {model.name} is for {family.task}, and the experiment's task is {task}; set "
-            "its task, or take another model"
-        )
-
-
 @mismatch_as_user_error()
 def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: float = 0.0) -> nn.Module:
-    """A network with random weights: images (B, 3, S, S) to logits (B, n_classes).
+    """A network with random weights: images (B, 3, S, S) to logits (B, n_classes). Raises `UserError` for an unknown
+    model, an argument that it does not take, or a torchvision that does not fit torch."""
+    family = _family(model.name)
+    builder = getattr(import_module(family.module), family.build)
+    return builder(model, n_classes, drop_path=drop_path, dropout=dropout)
 
-    Raises:
-        UserError: an unknown model, an argument that it does not take, or a torchvision that does not fit torch.
-    """
-    return _import(model).build(model, n_classes, drop_path=drop_path, dropout=dropout)
+
+def own_input(model: Model) -> InputConfig:
+    """The input that the network was designed for; raises `UserError` for an unknown model."""
+    return _own_input(model)[0]
 
 
 def input_config(model: Model, recipe: Recipe) -> InputConfig:
-    """The network's input: its own pretrained configuration with the recipe's changes.
-
-    Raises:
-        UserError: an unknown model, or an image size that it cannot take.
-    """
-    own, fixed = _import(model).own_input(model)
+    """The network's input: its own pretrained configuration with the recipe's changes. Raises `UserError` for an
+    unknown model, or an image size that it cannot take."""
+    own, fixed = _own_input(model)
     if fixed and recipe.image_size not in (None, own.size):
         raise UserError(
             f"recipe.image_size = {recipe.image_size}: {model.name} takes images of {own.size} pixels only; "
             "leave it out, or give model.arguments.img_size the same value"
         )
-    chosen = {
-        "size": recipe.image_size,
-        "mean": recipe.mean,
-        "std": recipe.std,
-        "interpolation": recipe.interpolation,
-        "crop_pct": recipe.crop_pct,
-    }
+    chosen = {"size": recipe.image_size, "mean": recipe.mean, "std": recipe.std}
+    chosen |= {"interpolation": recipe.interpolation, "crop_pct": recipe.crop_pct}
     return replace(own, **{key: value for key, value in chosen.items() if value is not None})
 
 
-def own_input(model: Model) -> InputConfig:
-    """The input that the network was designed for; raises `UserError` for an unknown model."""
-    own: InputConfig = _import(model).own_input(model)[0]
-    return own
-
-
 @mismatch_as_user_error()
-def _import(model: Model) -> ModuleType:
-    """The module of the model's family; raises `UserError` where it needs torchvision, which does not fit torch."""
-    return import_module(_family(model.name).module)
+def _own_input(model: Model) -> tuple[InputConfig, bool]:
+    return import_module(_family(model.name).module).own_input(model)
 
 
 def _family(name: str) -> Any:
     """The `Family` of a name.
 
-    The table is imported by its name, so that it is not part of the code hash of a training: a new family changes
-    no other network. `modules` names the modules that an experiment does depend on.
+    The table is imported by its name, so that it is not part of the code hash of a training: a new family changes no
+    other network. `code_roots` names the definitions that an experiment does depend on.
     """
     families = import_module("florilegium.models.families").FAMILIES
     architecture = name.partition(".")[0]

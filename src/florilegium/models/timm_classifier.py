@@ -1,9 +1,11 @@
-"""Any classifier of the timm library, by its name there."""
+"""Any classifier of the timm library by its name there, and DeiT with two heads as it was published."""
 
 import re
+from typing import Any
 
 import timm
-from torch import nn
+from timm.models.deit import VisionTransformerDistilled
+from torch import Tensor, nn
 
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError, unknown
@@ -16,23 +18,53 @@ RESERVED = {
     "drop_path_rate": "recipe.drop_path",
     "drop_rate": "recipe.dropout",
 }
+TRAINED_HEADS = ("both", "class")
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
     """The network with random weights. Rates of 0 are not passed on, since not every constructor takes them.
     Raises `UserError` for an argument that this one does not take."""
     _pretrained_cfg(model)
-    for argument in RESERVED.keys() & model.arguments.keys():
+    for argument in model.arguments.keys() & RESERVED.keys():
         raise UserError(f"model.arguments.{argument}: is set by {RESERVED[argument]}; take it out here")
     rates = {"drop_path_rate": drop_path, "drop_rate": dropout}
     arguments = model.arguments | {name: rate for name, rate in rates.items() if rate > 0}
     try:
         return timm.create_model(model.name, pretrained=False, num_classes=n_classes, **arguments)
     except TypeError as error:
-        refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if refused is None and not arguments:
+        if refused := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
+            key = RESERVED.get(refused[1], f"model.arguments.{refused[1]}")
+            raise UserError(f"{key}: {model.name} takes no such argument; take it out") from error
+        if not arguments:
             raise
-        raise UserError(_refusal(model, refused[1] if refused else None, error)) from error
+        raise UserError(f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})") from error
+
+
+def build_distilled(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
+    """DeiT with two heads: one reads the class token, the other the distillation token (Touvron et al. 2021, "Training
+    data-efficient image transformers & distillation through attention").
+
+    In evaluation timm averages the logits of both, so both have to be trained: study 2 trained one, and its score is
+    that of an average with a head of random weights. `model.arguments.trained_heads` sets the output in training.
+    `both`, the default: a tuple of two (B, n_classes), of the class head and of the distillation head; `class`: the
+    class head's logits alone; the other head keeps its initial weights.
+    """
+    arguments = dict(model.arguments)
+    heads = arguments.pop("trained_heads", "both")
+    if heads not in TRAINED_HEADS:
+        raise unknown("choice", heads, TRAINED_HEADS, "model.arguments.trained_heads")
+    plain = model.model_copy(update={"arguments": arguments})
+    network = build(plain, n_classes, drop_path=drop_path, dropout=dropout)
+    assert isinstance(network, VisionTransformerDistilled)
+    network.set_distilled_training(True)
+    if heads == "class":
+        network.head_dist.requires_grad_(False)
+        network.register_forward_hook(_class_logits)
+    return network
+
+
+def _class_logits(network: nn.Module, images: Any, logits: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    return logits[0] if isinstance(logits, tuple) else logits
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
@@ -57,10 +89,3 @@ def _pretrained_cfg(model: Model) -> timm.models.PretrainedCfg:
         tagged = timm.list_models(f"{architecture}.*", include_tags=True)
         tags = [name.partition(".")[2] for name in tagged]
         raise unknown("pretrained tag", tag, tags, f"model.name: {architecture}") from None
-
-
-def _refusal(model: Model, argument: str | None, error: TypeError) -> str:
-    if argument is None:
-        return f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})"
-    key = RESERVED.get(argument, f"model.arguments.{argument}")
-    return f"{key}: {model.name} takes no such argument; take it out"

@@ -1,4 +1,4 @@
-"""Trained networks, read with their receipts."""
+"""Trained networks, read from a checkpoint and the receipt beside it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,37 +30,40 @@ class Trained:
     """Side in pixels of the packed images that it was trained on."""
 
 
-def load_trained(checkpoint: Path) -> Trained:
-    """The classifier in `checkpoint`.
+@dataclass(frozen=True)
+class TrainedDetector:
+    """A network with its weights, the classes that it detects, and its input configuration."""
 
-    Raises:
-        UserError: no checkpoint, no receipt, or a receipt of other weights.
-    """
+    network: nn.Module
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    """Of the data set that it was trained on, one a class."""
+    config: InputConfig
+    data: DetectionData
+    recipe: DetectionRecipe
+
+
+def load_trained(checkpoint: Path) -> Trained:
+    """The classifier in `checkpoint`; raises `UserError` for no checkpoint, or without a receipt of these weights."""
     where, receipt = read_run(checkpoint)
-    with expecting("classifier", where):
+    with _expecting("classifier", where):
         model = parse(Model, receipt["model"], f"{where}: model")
         classes, config = tuple(receipt["classes"]), input_of(receipt)
         storage_size = receipt["spec"]["data"]["storage_size"]
-    return Trained(load_network(model, len(classes), checkpoint), classes, config, storage_size)
+    return Trained(_network(model, len(classes), checkpoint), classes, config, storage_size)
 
 
-@contextmanager
-def expecting(kind: str, where: Path) -> Iterator[None]:
-    """Raise `UserError` where the body misses something that the receipt `where` of such a network has."""
-    try:
-        yield
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{where}: is no receipt of a trained {kind} ({error} is missing or of another kind); give the "
-            f"checkpoint of a {kind}'s run"
-        ) from None
-
-
-def load_network(model: Model, n_classes: int, checkpoint: Path) -> nn.Module:
-    """The network with the weights in `checkpoint`, in evaluation mode."""
-    network = registry.build(model, n_classes)
-    load_into(network, checkpoint)
-    return network.eval()
+def load_trained_detector(checkpoint: Path) -> TrainedDetector:
+    """The detector in `checkpoint`; raises `UserError` for no checkpoint, or without a receipt of these weights."""
+    where, receipt = read_run(checkpoint)
+    with _expecting("detector", where):
+        model = parse(Model, receipt["model"], f"{where}: model")
+        data = parse(DetectionData, receipt["spec"]["data"], f"{where}: data")
+        recipe = parse(DetectionRecipe, receipt["spec"]["recipe"], f"{where}: recipe")
+        classes, category_ids = tuple(receipt["classes"]), tuple(receipt["category_ids"])
+        config = input_of(receipt)
+    network = _network(model, len(classes), checkpoint)
+    return TrainedDetector(network, classes, category_ids, config, data, recipe)
 
 
 def is_detector(receipt: Mapping[str, Any]) -> bool:
@@ -76,11 +79,7 @@ def input_of(receipt: Mapping[str, Any]) -> InputConfig:
 
 
 def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
-    """The path and the content of the receipt beside a checkpoint, checked to be of these weights.
-
-    Raises:
-        UserError: no checkpoint, no receipt, or a receipt of other weights.
-    """
+    """The path and content of the receipt beside a checkpoint; raises `UserError` if there is none of these weights."""
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint}: there is no such checkpoint; give a run's checkpoint.safetensors")
     where = checkpoint.with_name("receipt.json")
@@ -102,31 +101,20 @@ def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
     return where, receipt
 
 
-@dataclass(frozen=True)
-class TrainedDetector:
-    """A network with its weights, the classes that it detects, and its input configuration."""
+@contextmanager
+def _expecting(kind: str, where: Path) -> Iterator[None]:
+    """Raise `UserError` where the body misses something that the receipt `where` of such a network has."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{where}: is no receipt of a trained {kind} ({error} is missing or of another kind); give the "
+            f"checkpoint of a {kind}'s run"
+        ) from None
 
-    network: nn.Module
-    classes: tuple[str, ...]
-    category_ids: tuple[int, ...]
-    """Of the data set that it was trained on, one a class."""
-    config: InputConfig
-    data: DetectionData
-    recipe: DetectionRecipe
 
-
-def load_trained_detector(checkpoint: Path) -> TrainedDetector:
-    """The detector in `checkpoint`.
-
-    Raises:
-        UserError: no checkpoint, no receipt, or a receipt of other weights or of a classifier.
-    """
-    where, receipt = read_run(checkpoint)
-    with expecting("detector", where):
-        model = parse(Model, receipt["model"], f"{where}: model")
-        data = parse(DetectionData, receipt["spec"]["data"], f"{where}: data")
-        recipe = parse(DetectionRecipe, receipt["spec"]["recipe"], f"{where}: recipe")
-        classes, category_ids = tuple(receipt["classes"]), tuple(receipt["category_ids"])
-        config = input_of(receipt)
-    network = load_network(model, len(classes), checkpoint)
-    return TrainedDetector(network, classes, category_ids, config, data, recipe)
+def _network(model: Model, n_classes: int, checkpoint: Path) -> nn.Module:
+    """The network with the weights in `checkpoint`, in evaluation mode."""
+    network = registry.build(model, n_classes)
+    load_into(network, checkpoint)
+    return network.eval()

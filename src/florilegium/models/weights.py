@@ -5,7 +5,6 @@ import pickle
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,8 +17,105 @@ from florilegium.core.files import atomic
 from florilegium.core.system import say
 from florilegium.models.flax_vit import METADATA, read_flax
 
+State = dict[str, Tensor]
+SHOWN = 5
+# A classifier's head, and counters that a layer with frozen statistics does not have.
+NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
 
-def fit_positions(network: nn.Module, found: dict[str, Tensor], *, corner_to_corner: bool = False) -> dict[str, Tensor]:
+
+def load_into(
+    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+) -> None:
+    """Copy the weights in `path` into `network`, in place.
+
+    Args:
+        path: a `.safetensors` file, a `.pth` or `.pt` file that holds tensors only, or a published `.npz` of a vision
+            transformer.
+        allow_missing: globs of keys that the file may lack; the network keeps its own values.
+        allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another shape is both
+            missing and unexpected, so a new head must stand in both. The position embedding of another grid of
+            patches is resized, that of a published `.npz` file as published.
+
+    Raises `UserError` if the file cannot be read, is of another architecture or size, or has a key that is not allowed.
+    """
+    own = network.state_dict()
+    found = _fit_positions(network, read_state(path), corner_to_corner=_was_flax(path))
+    fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
+    missing = _not_allowed(own.keys() - fitting.keys(), allow_missing)
+    unexpected = _not_allowed(found.keys() - fitting.keys(), allow_unexpected)
+    values, fitting_values = (sum(value.numel() for value in state.values()) for state in (own, fitting))
+    if not fitting or ((missing or unexpected) and fitting_values < values / 2):
+        raise _of_another_network(network, path, own, found, len(fitting))
+    faults = [
+        f"{verb} {_listed(keys, own, found)}; name them in recipe.{allowed_by} if that is meant"
+        for verb, keys, allowed_by in (
+            ("lacks", missing, "allow_missing"),
+            ("holds unexpected", unexpected, "allow_unexpected"),
+        )
+        if keys
+    ]
+    if faults:
+        raise UserError(f"{path}: {'; it '.join(faults)}")
+    network.load_state_dict(own | fitting)
+
+
+def load_detector_weights(
+    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+) -> None:
+    """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
+    A residual network's keys are the same in torchvision, in timm and in a backbone here. Raises `UserError` as
+    `load_into` does, for keys of the file.
+    """
+    target = network
+    if not any(key.startswith("backbone.") for key in read_state(path)):
+        target, allow_unexpected = network.backbone, (*allow_unexpected, *NOT_BACKBONE)
+    load_into(target, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected)
+
+
+def save(state: State, path: Path) -> None:
+    """Write a state dict as safetensors, atomically; equal tensors give equal bytes."""
+    host = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
+    with atomic(path) as temporary:
+        save_file(host, temporary, metadata={"format": "pt"})
+
+
+def read_state(path: Path) -> State:
+    """The state dict in a file, on the CPU; raises `UserError` when there is none."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file of weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if path.suffix == ".npz":
+            return {key: torch.from_numpy(value) for key, value in read_flax(path).items()}
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: is no file of weights, or holds other objects than tensors, which are not loaded since "
+            "they could run code; save its state dict alone"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{path}: is truncated or no file of weights; fetch or save it again") from error
+    for key in ("state_dict", "model"):  # as training frameworks wrap it
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"{path}: holds no state dict, at its top or under 'state_dict' or 'model'")
+    return dict(content)
+
+
+# Position embeddings
+
+
+def _was_flax(path: Path) -> bool:
+    """True if a readable file of weights is, or was made from, a published `.npz` of a vision transformer."""
+    if path.suffix != ".safetensors":
+        return path.suffix == ".npz"
+    with safe_open(path, "pt") as file:
+        return (file.metadata() or {}) == METADATA
+
+
+def _fit_positions(network: nn.Module, found: State, *, corner_to_corner: bool) -> State:
     """`found`, with `pos_embed` (1, tokens, C) resized to the network's grid of patches.
 
     The entries of class tokens stay as they are; those of patches are interpolated as an image
@@ -43,95 +139,8 @@ def fit_positions(network: nn.Module, found: dict[str, Tensor], *, corner_to_cor
     return {**found, "pos_embed": torch.cat([theirs[:, :tokens], patches], dim=1)}
 
 
-State = dict[str, Tensor]
-SHOWN = 5
-
-
-def load_into(
-    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
-) -> None:
-    """Copy the weights in `path` into `network`.
-
-    Args:
-        network: takes the weights in place.
-        path: a `.safetensors` file, a `.pth` or `.pt` file that holds tensors only, or a published `.npz`
-            of a vision transformer.
-        allow_missing: globs of keys that the file may lack; the network keeps its own values.
-        allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another
-            shape is both missing and unexpected, so a new head must stand in both. The position
-            embedding of another grid of patches is resized, that of a published `.npz` file as published.
-
-    Raises:
-        UserError: the file cannot be read, is of another architecture or size, or a key is not allowed.
-    """
-    own = network.state_dict()
-    found = fit_positions(network, read_state(path), corner_to_corner=was_flax(path))
-    fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
-    missing = _not_allowed(own.keys() - fitting.keys(), allow_missing)
-    unexpected = _not_allowed(found.keys() - fitting.keys(), allow_unexpected)
-    if not fitting or ((missing or unexpected) and _numbers(fitting) < _numbers(own) / 2):
-        raise _of_another_network(network, path, own, found, len(fitting))
-    if missing or unexpected:
-        said = [
-            _list("lacks", missing, own, found, "allow_missing"),
-            _list("holds unexpected", unexpected, own, found, "allow_unexpected"),
-        ]
-        raise UserError(f"{path}: {'; it '.join(filter(None, said))}")
-    network.load_state_dict(own | fitting)
-
-
-def save(network_state: State, path: Path) -> None:
-    """Write a state dict as safetensors, atomically; equal tensors give equal bytes."""
-    state = {
-        key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in network_state.items()
-    }
-    with atomic(path) as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
-
-
-def read_state(path: Path) -> State:
-    """The state dict in a file, on the CPU; raises `UserError` when there is none."""
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file of weights")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if path.suffix == ".npz":
-            return {key: torch.from_numpy(value) for key, value in read_flax(path).items()}
-        return _unwrap(torch.load(path, map_location="cpu", weights_only=True), path)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: is no file of weights, or holds other objects than tensors, which are not loaded since "
-            "they could run code; save its state dict alone"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise UserError(f"{path}: is truncated or no file of weights; fetch or save it again") from error
-
-
-def was_flax(path: Path) -> bool:
-    """True if a readable file of weights is, or was made from, a published `.npz` of a vision transformer."""
-    if path.suffix != ".safetensors":
-        return path.suffix == ".npz"
-    with safe_open(path, "pt") as file:
-        return (file.metadata() or {}) == METADATA
-
-
-def _unwrap(value: Any, path: Path) -> State:
-    """The state dict inside the content of a file that a training framework wrote."""
-    for key in ("state_dict", "model"):
-        if isinstance(value, dict) and isinstance(value.get(key), dict):
-            value = value[key]
-    if not isinstance(value, dict) or not all(isinstance(v, Tensor) for v in value.values()):
-        raise UserError(f"{path}: holds no state dict, at its top or under 'state_dict' or 'model'")
-    return dict(value)
-
-
 def _not_allowed(keys: Iterable[str], globs: Sequence[str]) -> list[str]:
     return sorted(key for key in keys if not any(fnmatchcase(key, glob) for glob in globs))
-
-
-def _numbers(state: State) -> int:
-    return sum(value.numel() for value in state.values())
 
 
 def _of_another_network(network: nn.Module, path: Path, own: State, found: State, fitting: int) -> UserError:
@@ -140,43 +149,20 @@ def _of_another_network(network: nn.Module, path: Path, own: State, found: State
     way_out = "give the weights of the same model"
     if len(shared) > len(own) / 2:
         other = next(key for key in shared if own[key].shape != found[key].shape)
-        return UserError(f"{path}: holds weights of another size, {_describe(other, own, found)}; {way_out}")
+        return UserError(f"{path}: holds weights of another size, {_listed([other], own, found)}; {way_out}")
     return UserError(
         f"{path}: holds weights of another architecture ({fitting} of the {len(own)} entries of "
         f"{type(network).__name__} are in it); {way_out}"
     )
 
 
-def _list(verb: str, keys: list[str], own: State, found: State, allowed_by: str) -> str:
-    """A phrase about `keys` and how to allow them; empty without keys."""
-    if not keys:
-        return ""
-    shown = ", ".join(_describe(key, own, found) for key in keys[:SHOWN])
+def _listed(keys: Sequence[str], own: State, found: State) -> str:
+    """The first few keys, each with its shapes where these differ."""
+    shown = [
+        f"{key} (shape {list(found[key].shape)} in place of {list(own[key].shape)})"
+        if key in own and key in found
+        else key
+        for key in keys[:SHOWN]
+    ]
     more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
-    return f"{verb} {shown}{more}; name them in recipe.{allowed_by} if that is meant"
-
-
-def _describe(key: str, own: State, found: State) -> str:
-    if key in own and key in found:
-        return f"{key} (shape {list(found[key].shape)} in place of {list(own[key].shape)})"
-    return key
-
-
-# A classifier's head, and counters that a layer with frozen statistics does not have.
-NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
-
-
-def load_detector_weights(
-    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
-) -> None:
-    """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
-
-    A residual network's keys are the same in torchvision, in timm and in a backbone here.
-
-    Raises:
-        UserError: as `load_into`; keys are those of the file.
-    """
-    if any(key.startswith("backbone.") for key in read_state(path)):
-        load_into(network, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected)
-        return
-    load_into(network.backbone, path, allow_missing=allow_missing, allow_unexpected=(*allow_unexpected, *NOT_BACKBONE))
+    return ", ".join(shown) + more

@@ -1,6 +1,6 @@
-"""Where everything of a plan lies, relative to the project's folder: what the rules read, and what they are asked for.
+"""Paths of everything in a plan, relative to the project's folder: inputs of the rules, and targets.
 
-In a path that depends on the run's seed, `{seed}` is left open.
+In a path that depends on the run's seed, `{seed}` stays open.
 """
 
 import difflib
@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import Any
 
 from florilegium.config.experiment import Experiment
-from florilegium.config.training_recipe import FROM_FINDER
+from florilegium.config.recipes import FROM_FINDER
 from florilegium.core import outputs
-from florilegium.plan.plan import Phase, Plan, phase_of
+from florilegium.plan.plan import Phase, Plan, is_cached
 
-NEAREST = 3  # most right paths that are named for a wrong one
-TIE = 0.01  # difference of two ratios of `difflib` that are as good as equal
+NEAREST = 3  # maximum number of right paths in the message for a wrong one
+TIE = 0.01  # difference of two ratios of `difflib` that counts as none
 Files = dict[str, Any]
-"""Paths by the role that a rule reads them in: one, or a list."""
+"""Inputs of a rule by name: a path, or a list of paths."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Paths:
     # Data sets and their audits
 
     def of_source(self, dataset: str, file: str) -> str:
-        """A file of the source of a data set, whichever official split of it is named."""
+        """A file of the source of a data set, for any of its official splits."""
         return f"resources/{self.plan.source(dataset)[0]}/{file}"
 
     def audit(self, a: str, b: str) -> str:
@@ -45,52 +45,53 @@ class Paths:
         return f"{self.results}/audit/{a}__{b}"
 
     def audits(self) -> list[str]:
-        """What a person sees of all audits."""
+        """The files of all audits that people look at."""
         return [f"{self.audit(a, b)}/{file}" for a, b in self.plan.audits() for file in outputs.AUDIT]
 
     def audit_inputs(self, a: str, b: str) -> Files:
-        """Everything that the audit of a pair of data sets reads."""
-        found: Files = {}
+        """The inputs of the audit of a pair of data sets."""
+        inputs: Files = {}
         for side, name in (("a", a), ("b", b)):
-            found[f"files_{side}"] = self.of_source(name, "files.json")
-            found[f"hashes_{side}"] = self.of_source(name, "hashes.npz")
-            found[f"images_{side}"] = f"resources/{name}/images.csv"
-        return found
+            inputs[f"files_{side}"] = self.of_source(name, "files.json")
+            inputs[f"hashes_{side}"] = self.of_source(name, "hashes.npz")
+            inputs[f"images_{side}"] = f"resources/{name}/images.csv"
+        return inputs
 
     def packed(self, e: Experiment, ending: str = "npy") -> str:
         """The packed images of an experiment; with `ending` csv, their names."""
-        if e.task == "detection":
-            return self.of_source(e.data.dataset, f"scenes{e.data.packing}.{ending}")
-        return self.of_source(e.data.dataset, f"pixels{e.data.storage_size}.{ending}")
+        name = f"scenes{e.data.packing}" if e.task == "detection" else f"pixels{e.data.storage_size}"
+        return self.of_source(e.data.dataset, f"{name}.{ending}")
 
     def downloads(self) -> list[str]:
-        """What is fetched or rendered, its tables, and first weights."""
+        """All data sets with their tables, and initial weights."""
         sets = list(dict.fromkeys(name for pair in self.plan.audits() for name in pair))
         files = [self.of_source(name, "files.json") for name in sets]
         tables = [f"resources/{name}/images.csv" for name in sets]
         return [*dict.fromkeys((*files, *tables)), *map(weights, self.plan.weights())]
 
-    # What a training, and whatever else looks at its images, reads
+    # Inputs of a training, and of other stages that read its images
 
     def image_inputs(self, e: Experiment) -> Files:
-        """The images that an experiment sees, and the audits that decide which."""
-        data = e.data
-        found: Files = {"pixels": self.packed(e), "packed": self.packed(e, "csv")}
+        """The images of an experiment, and the audits that exclude some of them."""
+        data, inputs = e.data, self.tested_inputs(e)
         if e.task == "detection":
-            found["annotations"] = self.of_source(data.dataset, "annotations.json")
+            inputs["annotations"] = self.of_source(data.dataset, "annotations.json")
         else:
-            found["images"] = f"resources/{data.dataset}/images.csv"
-            found["classes"] = f"resources/{data.dataset}/images.json"
-        found["dropped"] = [f"{self.audit(data.dataset, target)}/dropped.csv" for target in data.clean]
+            inputs["images"] = f"resources/{data.dataset}/images.csv"
+            inputs["classes"] = f"resources/{data.dataset}/images.json"
+        inputs["dropped"] = [f"{self.audit(data.dataset, target)}/dropped.csv" for target in data.clean]
         if getattr(data, "holdout", None) is not None:
-            found["pairs"] = f"{self.audit(data.dataset, data.dataset)}/pairs.csv"
-        return found
+            inputs["pairs"] = f"{self.audit(data.dataset, data.dataset)}/pairs.csv"
+        return inputs
 
     def image_options(self, e: Experiment) -> list[str]:
         """`image_inputs` as arguments of a stage."""
         files = self.image_inputs(e)
-        named = ("pixels", "images", "annotations", "pairs")
-        options = [text for name in named if name in files for text in (f"--{name}", files[name])]
+        options = [
+            text
+            for name in ("pixels", "images", "annotations", "pairs")
+            for text in _option(f"--{name}", files.get(name))
+        ]
         return [*options, "--dropped", *files["dropped"]] if files["dropped"] else options
 
     def tested_inputs(self, e: Experiment) -> Files:
@@ -98,7 +99,7 @@ class Paths:
         return {"pixels": self.packed(e), "packed": self.packed(e, "csv")}
 
     def first_weights(self, e: Experiment) -> str | None:
-        """What an experiment starts from, if it does."""
+        """The weights that an experiment starts from, if any."""
         if e.init is None:
             return None
         if e.init.experiment:
@@ -107,12 +108,12 @@ class Paths:
         return e.init.file or weights(str(e.init.weights))
 
     def generated_images(self, e: Experiment) -> str | None:
-        """The images that an experiment learns from beside real ones, if it does."""
-        made = getattr(e.data, "generated", None)
-        if made is None or not made.share:
+        """The generated images that an experiment learns from, if any."""
+        generated = getattr(e.data, "generated", None)
+        if generated is None or not generated.share:
             return None
-        generator = self.plan.find(e.study, made.experiment, made.arm)
-        return f"{self.run(generator)}/samples/{made.samples}/samples.npy"
+        generator = self.plan.find(e.study, generated.experiment, generated.arm)
+        return f"{self.run(generator)}/samples/{generated.samples}/samples.npy"
 
     def features(self, e: Experiment) -> str:
         """The folder of an experiment's cached features."""
@@ -120,35 +121,35 @@ class Paths:
         return f"{self.run(e, '{seed}' if seed is None else seed)}/features"
 
     def start_inputs(self, e: Experiment, seeds: Sequence[int]) -> Files:
-        """The images of an experiment and its first weights: what is needed before a training."""
+        """The images and initial weights of an experiment: inputs of the stages before a training."""
         start = self.first_weights(e)
         return self.image_inputs(e) | ({"init": _of_seeds([start], seeds)} if start else {})
 
     def start_options(self, e: Experiment) -> list[str]:
-        """`start_inputs` as arguments of a stage, with where it writes."""
-        return [*self.image_options(e), *_named("--init", self.first_weights(e)), *self._out(e)]
+        """`start_inputs` as arguments of a stage, with its output folder."""
+        return [*self.image_options(e), *_option("--init", self.first_weights(e)), *self._out(e)]
 
     def training_inputs(self, e: Experiment, seeds: Sequence[int]) -> Files:
-        """Everything that one training reads: images, or features in their place; then what only some have."""
-        found = self.start_inputs(e, seeds)
+        """The inputs of one training: images, or features in their place, and those that only some trainings have."""
+        inputs = self.start_inputs(e, seeds)
         if is_cached(e):
             features = _of_seeds([f"{self.features(e)}/{file}" for file in outputs.FEATURES], seeds)
-            found = {"features": features} | ({"init": found["init"]} if "init" in found else {})
-        elif made := self.generated_images(e):
-            found["generated"] = _of_seeds([made, f"{made.removesuffix('.npy')}.csv"], seeds)
+            inputs = {"features": features} | ({"init": inputs["init"]} if "init" in inputs else {})
+        elif generated := self.generated_images(e):
+            inputs["generated"] = _of_seeds([generated, f"{generated.removesuffix('.npy')}.csv"], seeds)
         if takes_finder(e):
-            found["finder"] = _of_seeds([f"{self.run(e)}/finder/finder.json"], seeds)
-        return found
+            inputs["finder"] = _of_seeds([f"{self.run(e)}/finder/finder.json"], seeds)
+        return inputs
 
     def training_options(self, e: Experiment) -> list[str]:
-        """`training_inputs` as arguments of a stage, with where it writes; in one parameter, since Snakemake takes
-        time for each of every job."""
+        """`training_inputs` as arguments of a stage, with its folders; in one parameter, since Snakemake takes time for
+        each parameter of each job."""
         preset = self.plan.settings.preset
         return [
             *(["--features", self.features(e)] if is_cached(e) else self.image_options(e)),
-            *_named("--init", self.first_weights(e)),
-            *_named("--generated", self.generated_images(e)),
-            *_named("--finder", f"{self.run(e)}/finder/finder.json" if takes_finder(e) else None),
+            *_option("--init", self.first_weights(e)),
+            *_option("--generated", self.generated_images(e)),
+            *_option("--finder", f"{self.run(e)}/finder/finder.json" if takes_finder(e) else None),
             *self._out(e),
             *("--state", f"state/{preset}/{e.key}"),
             *("--tensorboard", f"logs/tensorboard/{preset}/{e.key}"),
@@ -163,13 +164,13 @@ class Paths:
         assert judge is not None, f"{e.key} is not judged"
         return f"{self.run(self.plan.find(e.study, judge.experiment, judge.arm), seed)}/checkpoint.safetensors"
 
-    # What is asked for: everything of one kind, of one study or of all
+    # Targets: everything of one kind, of one study or of all
 
     def experiments(self, study: str | None = None) -> Iterable[Experiment]:
         return self.plan.experiments if study is None else self.plan.of(study)
 
     def runs(self, study: str, *files: str, answers: bool = False) -> list[str]:
-        """Files of every run of a study; which hold its answers depends on its task."""
+        """Files of every run of a study; with `answers`, also the predictions, whose files depend on the task."""
         return [
             f"{self.run(e, seed)}/{file}"
             for e in self.experiments(study)
@@ -178,12 +179,12 @@ class Paths:
         ]
 
     def trained(self, phase: Phase) -> list[str]:
-        """The metrics of all runs that are in their study what `phase` says."""
-        chosen = (e for e in self.experiments() if phase_of(e, self.plan.role(e)) == phase)
+        """The metrics of all runs of a phase."""
+        chosen = (e for e in self.experiments() if self.plan.phase(e) == phase)
         return [f"{self.run(e, seed)}/metrics.json" for e in chosen for seed in e.seeds]
 
     def attention(self, study: str | None = None, *files: str, pictures: bool = False) -> list[str]:
-        """What is seen of the attention of networks, in the first seed of each arm."""
+        """Files about the attention of networks, for the first seed of each arm."""
         return [
             f"{self.run(e, e.seeds[0])}/attention/{file}"
             for e in self.experiments(study)
@@ -192,7 +193,7 @@ class Paths:
         ]
 
     def attribution(self, study: str | None = None, *files: str, pictures: bool = False) -> list[str]:
-        """What explains the answers of classifiers, in the first seed of each arm."""
+        """Explanations of the predictions of classifiers, for the first seed of each arm."""
         return [
             f"{self.run(e, e.seeds[0])}/attribution/{file}"
             for e in self.experiments(study)
@@ -201,7 +202,7 @@ class Paths:
         ]
 
     def samples(self, study: str | None = None, *files: str) -> list[str]:
-        """What is made with generators; what judges it, where there is a judge."""
+        """Files of generated images; those of judgements only where there is a judge."""
         return [
             f"{self.run(e, seed)}/samples/{name}/{file}"
             for e in self.experiments(study)
@@ -213,7 +214,7 @@ class Paths:
         ]
 
     def finders(self, study: str) -> list[str]:
-        """The pictures behind the rates that experiments of a study take from their finders."""
+        """Pictures of the learning-rate finders of a study."""
         finding = (e for e in self.experiments(study) if takes_finder(e))
         return [f"{self.run(e, seed)}/finder/finder.png" for e in finding for seed in e.seeds]
 
@@ -229,10 +230,10 @@ class Paths:
         """The tables of images, classes and splits of data sets."""
         return [f"resources/{name}/images.json" for name in sorted({e.data.dataset for e in self.experiments(study)})]
 
-    # A path that somebody asked for
+    # Targets on the command line
 
-    def _known(self) -> Iterator[str]:
-        """Every path of a run, of a comparison and of an audit that can be asked for."""
+    def _all(self) -> Iterator[str]:
+        """Every path of a run, of a comparison and of an audit that can be a target."""
         for study in self.plan.studies:
             yield from (f"{self.results}/{study}/{table}.csv" for table in outputs.TABLES)
             yield from self.finders(study)
@@ -248,22 +249,22 @@ class Paths:
         yield from self.attribution(None, *outputs.ATTRIBUTION, pictures=True)
 
     def unknown_target(self, target: str, named: Iterable[str]) -> str:
-        """What to say of a target that nothing makes: the nearest right ones.
+        """The error message for a target that no rule makes, with the nearest right ones.
 
         Args:
-            target: as it was asked for.
+            target: as given on the command line.
             named: the targets that have names.
         """
         is_path = "/" in target
-        close = _nearest(target, set(self._known() if is_path else named))
-        what = "nothing makes this file" if is_path else "there is no target of this name"
+        close = _nearest(target, set(self._all() if is_path else named))
+        problem = "nothing makes this file" if is_path else "there is no target of this name"
         if not close:
-            return f"{target}: {what}; snakemake --list-target-rules names what can be asked for"
-        return f"{target}: {what}, did you mean {' or '.join(close)}?"
+            return f"{target}: {problem}; snakemake --list-target-rules lists all targets"
+        return f"{target}: {problem}, did you mean {' or '.join(close)}?"
 
     def is_run(self, run: str) -> bool:
-        """Whether there is an experiment with the key `run`, `study/experiment/arm`."""
-        return any(e.key == run for e in self.plan.experiments)
+        """True if there is an experiment with the key `run`, `study/experiment/arm`."""
+        return run in self.plan.by_key
 
 
 def weights(name: str) -> str:
@@ -271,30 +272,24 @@ def weights(name: str) -> str:
     return f"resources/weights/{name}.safetensors"
 
 
-def is_cached(e: Experiment) -> bool:
-    """Whether a run trains its heads alone, on features."""
-    return getattr(e.recipe, "features", None) == "cached"
-
-
 def takes_finder(e: Experiment) -> bool:
-    """Whether a run takes its rate from a finder."""
+    """True for an experiment that takes its learning rate from a finder."""
     return e.recipe.lr == FROM_FINDER
 
 
 def _nearest(target: str, known: set[str]) -> list[str]:
-    """The paths, or names, that are most like `target`, most often one: those of the same seed and file first."""
+    """The paths, or names, that are most similar to `target`, most often one; first those of the same seed and file."""
     ending = "/".join(target.split("/")[-2:])
     same_file = {path for path in known if path.endswith(f"/{ending}")}
     close = difflib.get_close_matches(target, same_file or known, n=NEAREST, cutoff=0.6)
-    likeness = {path: difflib.SequenceMatcher(None, path, target).ratio() for path in close}
-    return sorted(path for path in close if likeness[path] > max(likeness.values()) - TIE)
+    similarity = {path: difflib.SequenceMatcher(None, path, target).ratio() for path in close}
+    return sorted(path for path in close if similarity[path] > max(similarity.values()) - TIE)
 
 
 def _of_seeds(templates: Iterable[str], seeds: Sequence[int]) -> list[str]:
     """The paths of all seeds, each once."""
-    filled = (template.replace("{seed}", str(seed)) for seed in seeds for template in templates)
-    return list(dict.fromkeys(filled))
+    return list(dict.fromkeys(path.replace("{seed}", str(seed)) for seed in seeds for path in templates))
 
 
-def _named(option: str, value: Any) -> list[str]:
-    return [option, str(value)] if value else []
+def _option(name: str, value: Any) -> list[str]:
+    return [name, str(value)] if value else []

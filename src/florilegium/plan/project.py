@@ -1,7 +1,7 @@
-"""A project read from its files: settings, preset, data sets and studies, checked together into a plan."""
+"""A project read from its files: settings, preset, data sets and studies, checked together and made into a plan."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from florilegium.core.receipts import REFERENCE
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.plan import Plan
 from florilegium.plan.references import check_tests
-from florilegium.plan.resolve import Change, every_arm, resolve
+from florilegium.plan.resolve import Change, LoadedStudy, resolve
 
 CONFIG = "config.yaml"
+DATASETS = "workflow/datasets.yaml"
 PRESETS = "workflow/presets"
-PAPER = "paper"  # the preset that is as published
+PAPER = "paper"  # the preset with everything as published
 
 
 def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
@@ -28,7 +29,7 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
 
     Args:
         project: the folder of the Snakefile.
-        config: the content of `config.yaml`, with what the command line changed.
+        config: the content of `config.yaml`, with changes from the command line.
 
     Raises:
         UserError: for anything misspelt, of a wrong type, missing or impossible.
@@ -37,13 +38,19 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
     preset = _preset(project, settings.preset)
     datasets = _datasets(project, settings)
     studies = _studies(project, settings)
+    stand_ins = preset.datasets | settings.stand_ins
+    seeds = preset.seeds if settings.seeds is None else settings.seeds
+    splits = _splits(datasets, settings)
 
-    experiments = _resolved(settings, preset, datasets, studies)
+    experiments: list[Experiment] = []
+    for study in studies:
+        changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
+        experiments += resolve(study, changes, seeds, stand_ins, splits)
     _check_data(experiments, datasets)
-    for study in studies.values():
+    for study in studies:
         check_tests(study.own(experiments), study.where)
 
-    paper = _paper(project, settings, preset, datasets, studies)
+    paper = _paper(project, settings, datasets, stand_ins, studies)
     experiments = [titled(e, paper) for e in experiments]
     for e in experiments:
         check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
@@ -51,28 +58,11 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
         settings,
         preset,
         datasets,
-        {name: study.file for name, study in studies.items()},
+        {study.name: study.file for study in studies},
         tuple(experiments),
-        {name: _figures(study, experiments, paper) for name, study in studies.items()},
+        {study.name: _figures(study, study.own(experiments), paper) for study in studies},
         paper,
     )
-
-
-@dataclass(frozen=True)
-class LoadedStudy:
-    """A study file: its name, its path for error sentences, its content."""
-
-    name: str
-    where: str
-    file: StudyFile
-
-    def own(self, experiments: Iterable[Experiment]) -> list[Experiment]:
-        """Those of the experiments that are the study's."""
-        return [e for e in experiments if e.study == self.name]
-
-
-def _shown(path: Path, project: Path) -> str:
-    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
 
 
 def _settings(config: Mapping[str, Any]) -> Settings:
@@ -94,65 +84,57 @@ def _preset(project: Path, name: str) -> Preset:
 
 
 def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
-    where = "workflow/datasets.yaml"
-    known = {name: parse(Dataset, entry, f"{where}: {name}") for name, entry in read_yaml(project / where).items()}
-    check_overrides(settings.datasets, {name: dataset.files for name, dataset in known.items()}, "datasets")
-    taken = set(known) & set(settings.own_datasets)
-    if taken:
-        raise UserError(f"{CONFIG}: own_datasets.{sorted(taken)[0]}: the name is taken; choose another")
-    every = {**known, **settings.own_datasets}
+    entries = read_yaml(project / DATASETS)
+    datasets = {name: parse(Dataset, entry, f"{DATASETS}: {name}") for name, entry in entries.items()}
+    check_overrides(settings.datasets, {name: dataset.files for name, dataset in datasets.items()}, "datasets")
+    if taken := sorted(datasets.keys() & settings.own_datasets.keys()):
+        raise UserError(f"{CONFIG}: own_datasets.{taken[0]}: the name is taken; choose another")
+    datasets |= settings.own_datasets
     for name in (*settings.stand_ins, *settings.stand_ins.values()):
-        if name not in every:
-            raise unknown("data set", name, every, f"{CONFIG}: stand_ins")
-    return every
+        if name not in datasets:
+            raise unknown("data set", name, datasets, f"{CONFIG}: stand_ins")
+    return datasets
 
 
-def _studies(project: Path, settings: Settings) -> dict[str, LoadedStudy]:
+def _studies(project: Path, settings: Settings) -> list[LoadedStudy]:
     paths = sorted((project / "workflow" / "studies").glob("*.yaml"))
-    paths += [project / own for own in settings.own_studies]
-    known = {path.stem: path for path in paths}
+    by_name = {path.stem: path for path in (*paths, *(project / own for own in settings.own_studies))}
     for name in settings.studies:
-        if name not in known:
-            raise unknown("study", name, known, f"{CONFIG}: studies")
-    studies = {}
-    for name, path in known.items():
-        if name in (settings.studies or known):
-            where = _shown(path, project)
-            studies[name] = LoadedStudy(name, where, parse(StudyFile, read_yaml(path), where))
+        if name not in by_name:
+            raise unknown("study", name, by_name, f"{CONFIG}: studies")
+    studies = []
+    for name, path in by_name.items():
+        if name in (settings.studies or by_name):
+            where = path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+            studies.append(LoadedStudy(name, where, parse(StudyFile, read_yaml(path), where)))
     return studies
 
 
-def _resolved(
-    settings: Settings, preset: Preset, datasets: Mapping[str, Dataset], studies: Mapping[str, LoadedStudy]
-) -> list[Experiment]:
-    return [
-        experiment
-        for study in studies.values()
-        for experiment in resolve(
-            study.name,
-            study.file,
-            where=study.where,
-            changes=[*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)],
-            seeds=preset.seeds if settings.seeds is None else settings.seeds,
-            stand_ins=preset.datasets | settings.stand_ins,
-            splits=_splits(datasets, settings),
-        )
-    ]
+def _splits(datasets: Mapping[str, Dataset], settings: Settings) -> dict[str, int]:
+    """The number of official splits in use by data set, where there are several: all, unless `config.yaml` says that
+    the file that holds them is absent."""
+    counts = {}
+    for name, dataset in datasets.items():
+        override = settings.datasets.get(name)
+        optional = {file.file for file in dataset.files if file.optional}
+        is_absent = override is not None and any(override.files.get(file) == "absent" for file in optional)
+        if dataset.official_splits > 1 and not is_absent:
+            counts[name] = dataset.official_splits
+    return counts
 
 
 def _preset_changes(study: str, preset: Preset, name: str) -> list[Change]:
-    """What a preset changes of a study, in rising precedence: of all experiments, then by name or glob."""
+    """The changes of a preset to a study, in rising precedence: of all experiments, then by name or glob."""
     if study not in preset.studies:
         return []
-    overlay, where = preset.studies[study], f"{PRESETS}/{name}.yaml"
+    overlays, where = preset.studies[study], f"{PRESETS}/{name}.yaml"
     return [
-        Change("*", where, overlay.all),
-        *(Change(pattern, where, change) for pattern, change in overlay.experiments.items()),
+        Change(pattern, where, overlay) for pattern, overlay in [("*", overlays.all), *overlays.experiments.items()]
     ]
 
 
 def _own_changes(study: str, settings: Settings) -> list[Change]:
-    """What `config.yaml` changes of a study."""
+    """The changes of `config.yaml` to a study."""
     changes = []
     for key, overlay in settings.experiments.items():
         owner, slash, pattern = key.partition("/")
@@ -166,66 +148,38 @@ def _own_changes(study: str, settings: Settings) -> list[Change]:
 def _paper(
     project: Path,
     settings: Settings,
-    preset: Preset,
     datasets: Mapping[str, Dataset],
-    studies: Mapping[str, LoadedStudy],
+    stand_ins: Mapping[str, str],
+    studies: Iterable[LoadedStudy],
 ) -> Paper:
-    """The same studies in preset `paper`, without a change of the person's: what verdicts and names go by.
+    """The same studies in preset `paper`, without changes of `config.yaml`.
 
-    A study that preset does not speak of, one of the person's own, is laid beside its own file. A file that cannot
-    be run without changes has nothing to be laid beside.
+    A study that the preset does not mention, such as one's own, is compared with its own file. A study file that
+    cannot be resolved without changes is compared with nothing.
     """
-    published = _preset(project, PAPER) if (project / PRESETS / f"{PAPER}.yaml").is_file() else None
+    preset = _preset(project, PAPER) if (project / PRESETS / f"{PAPER}.yaml").is_file() else None
     experiments: dict[str, Experiment] = {}
     left_out: set[str] = set()
-    for study in studies.values():
-        changes = _preset_changes(study.name, published, PAPER) if published else []
+    for study in studies:
+        changes = _preset_changes(study.name, preset, PAPER) if preset else []
+        overlays = [change.overlay.model_copy(update={"skip": False, "skip_arms": ()}) for change in changes]
+        complete = [replace(change, overlay=overlay) for change, overlay in zip(changes, overlays, strict=True)]
         try:
-            every = resolve(
-                study.name,
-                study.file,
-                where=study.where,
-                changes=[_without_omissions(change) for change in changes],
-                seeds=settings.seeds or (0,),
-                stand_ins={},
-                splits={},
-            )
+            resolved = resolve(study, complete, settings.seeds or (0,), stand_ins={}, splits={})
         except UserError:
             continue
-        experiments |= {e.key: e for e in every}
-        left_out |= {e.key for e in every if any(_leaves_out(change, e) for change in changes)}
-    originals = {
-        (study.name, name): words for study in studies.values() for name, words in study.file.stands_in_for.items()
-    }
-    stand_ins = preset.datasets | settings.stand_ins
+        experiments |= {e.key: e for e in resolved}
+        for change in changes:
+            skipped = change.overlay
+            concerned = [e for e in resolved if change.concerns(e.entry)]
+            left_out |= {e.key for e in concerned if skipped.skip or e.arm in skipped.skip_arms}
+    originals = {(study.name, name): words for study in studies for name, words in study.file.stands_in_for.items()}
     return Paper(experiments, frozenset(left_out), datasets, stand_ins, originals)
 
 
-def _without_omissions(change: Change) -> Change:
-    return replace(change, overlay=change.overlay.model_copy(update={"skip": False, "skip_arms": ()}))
-
-
-def _leaves_out(change: Change, e: Experiment) -> bool:
-    return change.concerns(e.entry) and (change.overlay.skip or e.arm in change.overlay.skip_arms)
-
-
-def _figures(study: LoadedStudy, experiments: Iterable[Experiment], paper: Paper) -> list[PlotChoice]:
-    own = study.own(experiments)
-    chosen = choose(study.file.figures, own, every_arm(study.file, study.where), study.where)
-    return [figure_titled(figure, own, paper) for figure in chosen]
-
-
-def _splits(datasets: Mapping[str, Dataset], settings: Settings) -> dict[str, int]:
-    """Data sets of which several official splits are in use, and how many: all, unless the file that holds the
-    splits is said to be absent."""
-    counts = {}
-    for name, dataset in datasets.items():
-        override = settings.datasets.get(name)
-        optional = {file.file for file in dataset.files if file.optional}
-        absent = override is not None and any(override.files.get(file) == "absent" for file in optional)
-        if dataset.official_splits > 1 and not absent:
-            counts[name] = dataset.official_splits
-    return counts
+def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:
+    chosen = choose(study.file.figures, experiments, study.arms(), study.where)
+    return [figure_titled(figure, experiments, paper) for figure in chosen]
 
 
 def _check_data(experiments: Iterable[Experiment], datasets: Mapping[str, Dataset]) -> None:
@@ -237,22 +191,16 @@ def _check_data(experiments: Iterable[Experiment], datasets: Mapping[str, Datase
                 raise unknown("data set", name, datasets, f"{e.key}: data")
         dataset = datasets[names[e.data.dataset][0]]
         if dataset.has_boxes != isinstance(e.data, DetectionData):
-            what = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
+            contents = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
             raise UserError(
-                f"{e.key}: data.dataset = {e.data.dataset!r}: a data set of layout {dataset.layout} has {what}; "
+                f"{e.key}: data.dataset = {e.data.dataset!r}: a data set of layout {dataset.layout} has {contents}; "
                 "name another"
             )
-        _check_named(e, dataset)
-
-
-def _check_named(e: Experiment, dataset: Dataset) -> None:
-    """Raise `UserError` for a test image by a number that not even the whole published data set has."""
-    if not (e.attribution and dataset.images and getattr(e.data, "holdout", None) is None):
-        return
-    tested = sum(dataset.images.get(split, 0) for split in e.data.test)
-    for name in e.attribution.names:
-        if isinstance(name, int) and name >= tested:
-            raise UserError(
-                f"{e.key}: attribution.names asks for image {name}, and {e.data.dataset} has {tested} test images; "
-                f"they count from 0, so name one up to {tested - 1}"
-            )
+        if e.attribution and dataset.images and getattr(e.data, "holdout", None) is None:
+            tested = sum(dataset.images.get(split, 0) for split in e.data.test)
+            for number in e.attribution.names:
+                if isinstance(number, int) and number >= tested:
+                    raise UserError(
+                        f"{e.key}: attribution.names asks for image {number}, and {e.data.dataset} has {tested} test "
+                        f"images; they count from 0, so name one up to {tested - 1}"
+                    )

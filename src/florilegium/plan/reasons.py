@@ -1,8 +1,7 @@
-"""Why a job is due, in one line that a person can read.
+"""The reason why a job is due, in one line.
 
 Snakemake knows which parameters of a job changed, but prints them whole, before and now: two JSON documents of a
-thousand characters that differ in one rate. Here they are compared, and only what differs is printed:
-`recipe.lr: 0.01 → 0.02`.
+thousand characters that differ in one rate. Here only the difference is printed: `recipe.lr: 0.01 → 0.02`.
 """
 
 import ast
@@ -10,15 +9,15 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-CHANGES = 4  # in one line
-ITEMS = 2  # of a list
-WIDTH = 40  # characters of one value
-CODE = re.compile(r"'[0-9a-f]{16}'")  # of a hash as `core.fingerprint.short_hash` writes it
-NAMES = ("experiment", "arm", "file", "metric")  # keys that tell the members of a list apart
+CHANGES = 4  # most changes in one line
+ITEMS = 2  # most items of a list
+WIDTH = 40  # most characters of a value
+CODE = re.compile(r"'[0-9a-f]{16}'")  # `repr` of a hash from `core.fingerprint.short_hash`
+NAMES = ("experiment", "arm", "file", "metric")  # keys that identify the members of a list
 FILES = re.compile(
     r"((?:Missing|Incomplete) output files|Updated input files|Input files updated by another job): ([^;]+)"
 )
@@ -27,10 +26,10 @@ ABSENT = object()
 
 
 def install() -> None:
-    """Have Snakemake print its reasons in this way.
+    """Make Snakemake print its reasons in this form.
 
-    There is no hook for it, so the texts of two of its classes are replaced; in a version that has no such classes,
-    or whose classes hold something else, Snakemake's own words stay.
+    It has no hook for them, so that the texts of two of its classes are replaced. In a version without these classes,
+    or with other attributes, Snakemake's own texts stay.
     """
     try:
         from snakemake.jobs import Reason
@@ -42,21 +41,20 @@ def install() -> None:
 
 
 def replace_text(kind: type, text_of: Callable[[Any, str], str]) -> None:
-    """Have `str` of a class give `text_of(object, its own text)`; its own text where that fails or is empty."""
+    """Make `str` of a class return `text_of(object, its own text)`, or its own text where that fails or is empty."""
     own: Callable[[Any], str] = kind.__str__  # type: ignore[assignment]
 
     def text(self: Any) -> str:
         before = own(self)
-        try:
+        with suppress(Exception):  # another version of Snakemake may have other attributes
             return printable(text_of(self, before)) or before
-        except Exception:  # whatever another version of Snakemake may hold there
-            return before
+        return before
 
     kind.__str__ = text  # type: ignore[method-assign, assignment]
 
 
 def printable(text: str) -> str:
-    """`text` without arrows and dots that standard error, where Snakemake writes, could not take."""
+    """`text` without the arrows and dots that the encoding of standard error, where Snakemake writes, lacks."""
     try:
         text.encode(sys.stderr.encoding or "ascii")
     except UnicodeEncodeError:
@@ -65,12 +63,11 @@ def printable(text: str) -> str:
 
 
 def shorten(reason: str) -> str:
-    """Snakemake's text with a count in place of every long list of files in it."""
+    """Snakemake's text with a count in place of every long list of files."""
     return FILES.sub(lambda match: f"{match[1]}: {_files(sorted(match[2].split(', ')))}", reason)
 
 
 def _files(names: list[str]) -> str:
-    """One or two files by name, more by their common folder or after the first of them."""
     if len(names) <= ITEMS:
         return ", ".join(names)
     levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
@@ -78,23 +75,31 @@ def _files(names: list[str]) -> str:
     return f"{len(names)} in {'/'.join(common)}" if len(common) > 1 else _first(names, 1)
 
 
-def _first(items: Collection[str], most: int, separator: str = ", ") -> str:
-    """The first `most` items, and how many there are beyond."""
+def _first(items: Sequence[str], most: int, separator: str = ", ") -> str:
     more = len(items) - most
-    return separator.join(list(items)[:most]) + (f" and {more} more" if more > 0 else "")
+    return separator.join(items[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def compare(only_old: Collection[str], only_new: Collection[str]) -> str:
-    """What changed between two sets of parameters.
+    """The differences of two sets of parameters.
 
     Args:
         only_old: `repr` of each value that the job had and no longer has.
-        only_new: the same of each that it did not have.
+        only_new: `repr` of each value that it did not have.
     """
     codes = {text for text in (*only_old, *only_new) if CODE.fullmatch(text)}
     old, new = ([_value(text) for text in sorted(texts) if text not in codes] for texts in (only_old, only_new))
-    changes = [*_of_documents(old, new), *_of_plain_values(old, new), *(["code of the stage"] if codes else [])]
-    return _first(dict.fromkeys(changes), CHANGES, "; ")
+    before, now = ([value for value in side if isinstance(value, dict)] for side in (old, new))
+    changes = [change for document in before for change in _changes(document, _most_similar(document, now))]
+    changes += [change for document in now for change in _changes(_most_similar(document, before), document)]
+    # Snakemake does not keep the names of values that are no documents.
+    before, now = ([value for value in side if value != "" and not isinstance(value, dict)] for side in (old, new))
+    if len(before) == len(now) == 1:
+        changes.append(_pair(before[0], now[0]))
+    else:
+        sides = (("no longer", before), ("now", now))
+        changes += [f"{word} {_first([_short(value) for value in values], ITEMS)}" for word, values in sides if values]
+    return _first(list(dict.fromkeys([*changes, *(["code of the stage"] if codes else [])])), CHANGES, "; ")
 
 
 def _value(text: str) -> Any:
@@ -107,17 +112,8 @@ def _value(text: str) -> Any:
     return value
 
 
-def _of_documents(old: list[Any], new: list[Any]) -> Iterator[str]:
-    """Changes between JSON documents, each compared with the most similar one of the other side."""
-    before, now = ([value for value in side if isinstance(value, dict)] for side in (old, new))
-    for document in before:
-        yield from _changes(document, _nearest(document, now))
-    for document in now:
-        yield from _changes(_nearest(document, before), document)
-
-
-def _nearest(document: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
-    """The document with the fewest differences of those that share a key with this one; an empty one if none does."""
+def _most_similar(document: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
+    """The document with the fewest differences among those that share a key with this one; else an empty one."""
     related = [other for other in others if other.keys() & document.keys()]
     return min(related, key=lambda other: len(list(_changes(document, other))), default={})
 
@@ -138,34 +134,20 @@ def _changes(old: Any, new: Any, key: str = "") -> Iterator[str]:
 
 
 def _by_name(items: list[Any]) -> Any:
-    """A list of named objects as a dictionary, so that one more of them does not shift the others."""
-    names = [
-        "/".join(str(item[key]) for key in NAMES if key in item) if isinstance(item, dict) else "" for item in items
-    ]
+    """A list of named objects as a dictionary, so that an additional one does not shift the others."""
+    names = ["/".join(str(i[key]) for key in NAMES if key in i) if isinstance(i, dict) else "" for i in items]
     return dict(zip(names, items, strict=True)) if all(names) and len(set(names)) == len(names) else items
 
 
-def _of_plain_values(old: list[Any], new: list[Any]) -> Iterator[str]:
-    """Changes of values whose names Snakemake does not keep."""
-    before, now = ([v for v in side if v != "" and not isinstance(v, dict)] for side in (old, new))
-    if len(before) == len(now) == 1:
-        yield _pair(before[0], now[0])
-    else:
-        for word, values in (("no longer", before), ("now", now)):
-            if values:
-                yield f"{word} {_first([_short(value) for value in values], ITEMS)}"
-
-
 def _pair(old: Any, new: Any) -> str:
-    """`old → new`; of two long lists what one alone holds, of two long texts what follows where they part."""
+    """`old → new`; of two long lists the items of one alone, of two long texts the ends that differ."""
     a, b = _text(old), _text(new)
     if max(len(a), len(b)) > WIDTH:
         if isinstance(old, list | tuple) and isinstance(new, list | tuple):
             parts = [f"− {_text(x)}" for x in old if x not in new] + [f"+ {_text(x)}" for x in new if x not in old]
             return _first(parts, ITEMS) or "another order"
         common = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-        start = a.rfind(" ", 0, common) + 1
-        if start:
+        if start := a.rfind(" ", 0, common) + 1:
             a, b = f"…{a[start:]}", f"…{b[start:]}"
     return f"{_short(a)} → {_short(b)}"
 
@@ -178,7 +160,6 @@ def _short(value: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value or "''"
-    if isinstance(value, tuple):
-        value = list(value)
-    is_json = value is None or isinstance(value, dict | list | bool)
-    return json.dumps(value, ensure_ascii=False) if is_json else str(value)
+    if isinstance(value, dict | list | tuple | bool | None):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

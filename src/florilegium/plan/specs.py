@@ -1,9 +1,10 @@
-"""What each stage is asked for, as JSON values: the specs of all rules but those that an experiment has of its own.
+"""Specs of the stages beside trainings, as JSON values.
 
-A spec holds what its stage uses and nothing else, since a change of it runs the stage again. All are recorded in
-receipts.
+A spec holds the values that its stage uses and nothing else, since a change of it runs the stage again. All are
+recorded in receipts.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,49 +12,55 @@ from typing import Any
 
 from florilegium.config.data import DatasetOverride
 from florilegium.config.experiment import Experiment
-from florilegium.plan.plan import Plan, estimated, uncounted
+from florilegium.config.recipes import FROM_FINDER
+from florilegium.plan.plan import Plan, is_cached
 
-READERS_ONLY = dict.fromkeys(("title", "citation", "terms", "homepage", "images", "sides"), True)
-"""What a data set, or published weights, is described by to readers and to estimates alone."""
-ORIGIN = {"files": {"__all__": {"urls", "md5", "sha256"}}}
-"""What no longer counts once the files are verified."""
 CREDITS = {"title", "citation", "terms", "homepage"}
+DESCRIPTIVE = dict.fromkeys((*CREDITS, "images", "sides"), True)  # keys only for readers and for estimates
+ORIGIN = {"files": {"__all__": {"urls", "md5", "sha256"}}}  # keys without effect once the files are verified
+# Keys of a recipe that determine the number and size of its steps.
+COUNTED = {
+    *("epochs", "epoch_steps", "batch_size", "accumulate", "drop_last", "precision", "select"),
+    *("image_size", "freeze", "freeze_blocks", "timesteps"),
+}
 
 Spec = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Specs:
-    """Specs of the stages of one plan; `catalogue` is that of published weights, by name."""
+    """Specs of the stages of one plan; `catalogue` holds the published weights by name."""
 
     plan: Plan
     catalogue: Mapping[str, Any]
 
+    # Data sets and weights
+
     def dataset(self, source: str, **without: Any) -> Spec:
-        """A data set without what is only for readers."""
-        return self.plan.datasets[source].model_dump(mode="json", exclude_none=True, exclude=READERS_ONLY | without)
+        """A data set without the keys that are only for readers."""
+        return self.plan.datasets[source].model_dump(mode="json", exclude_none=True, exclude=DESCRIPTIVE | without)
 
     def download(self, source: str) -> Spec:
-        override = self.plan.override(source)
-        return {"dataset": self.dataset(source), "override": override.model_dump(mode="json") if override else None}
+        override = self.plan.settings.datasets.get(source)
+        return {"dataset": self.dataset(source), "override": override and override.model_dump(mode="json")}
 
     def local_files(self, source: str) -> list[str]:
         """Files on this machine that a data set is made of, so that a change in one is seen."""
         folder = self.plan.datasets[source].folder
         if folder is not None:
             return sorted(str(path) for path in Path(folder).expanduser().rglob("*") if path.is_file())
-        return self.own_files(self.plan.override(source))
+        return self.own_files(self.plan.settings.datasets.get(source))
 
     def own_files(self, override: DatasetOverride | None) -> list[str]:
-        """The paths that an entry of config.yaml gives in place of published files."""
+        """The paths that `config.yaml` gives in place of published files."""
         files = override.files.values() if override else ()
         return [str(Path(file.path).expanduser()) for file in files if file != "absent"]
 
     def weights(self, name: str) -> Spec:
-        """A file of published weights, and where a person has it."""
+        """A file of published weights, and its sources in `config.yaml`."""
         override = self.plan.settings.weights.get(name)
         return {
-            "weights": self.catalogue[name].model_dump(mode="json", exclude=set(READERS_ONLY)),
+            "weights": self.catalogue[name].model_dump(mode="json", exclude=set(DESCRIPTIVE)),
             "override": override and override.model_dump(mode="json"),
         }
 
@@ -65,39 +72,34 @@ class Specs:
         return {"dataset": self.dataset(source, **ORIGIN), "bad_boxes": self.plan.settings.bad_boxes}
 
     def reading(self, source: str) -> Spec:
-        """What decoding the images of a data set depends on."""
+        """The settings for decoding the images of a data set."""
         return {"layout": self.plan.datasets[source].layout, "corrupt": self.plan.settings.corrupt_images}
 
     def boxed(self, packing: str) -> Spec:
-        """How images with boxes are packed; `packing` as `DetectionData.packing` writes it."""
+        """The settings for packing images with boxes, from `DetectionData.packing`."""
         short_side, long_side, padding = packing.split("-")
-        return {
-            "short_side": int(short_side),
-            "long_side": int(long_side),
-            "padding": padding,
-            "corrupt": self.plan.settings.corrupt_images,
-        }
+        sides = {"short_side": int(short_side), "long_side": int(long_side), "padding": padding}
+        return sides | {"corrupt": self.plan.settings.corrupt_images}
 
     def audit(self) -> Spec:
-        """When two images are called the same picture."""
         return {"audit": self.plan.settings.audit.model_dump(mode="json")}
 
-    # Network and images of a run stand in its receipt, which is an input of what follows.
+    # Products of a trained network. Network and images are in the run's receipt, which is an input of these stages.
 
     def attention(self, e: Experiment) -> Spec:
-        """What is looked at of the attention of a trained network."""
         assert e.attention is not None
         return {"attention": e.attention.model_dump(mode="json"), **self.plan.origin(e)}
 
     def attribution(self, e: Experiment) -> Spec:
-        """Which answers of a trained network are explained, and how."""
         assert e.attribution is not None
         return {"attribution": e.attribution.model_dump(mode="json"), **self.plan.origin(e)}
 
     def sampling(self, e: Experiment, name: str) -> Spec:
-        """How the set `name` of images is made with a trained generator."""
+        """The settings of one set of generated images."""
         assert e.samples is not None
         return {"sampling": e.samples.sets[name].model_dump(mode="json"), "shown": e.samples.shown}
+
+    # All studies together
 
     def page(self, descriptions: Mapping[str, Spec]) -> Spec:
         """The report over all studies, from their descriptions."""
@@ -109,14 +111,57 @@ class Specs:
             "note": self.plan.preset.note,
             "studies": dict(descriptions),
             "audits": self.plan.audits(),
-            "datasets": {name: d.model_dump(include=CREDITS) for name, d in sets.items()},
+            "datasets": {name: dataset.model_dump(include=CREDITS) for name, dataset in sets.items()},
         }
 
     def hours(self) -> Spec:
-        """What GPU hours are estimated from."""
+        """The basis of the estimate of GPU hours."""
         return {
             "preset": self.plan.settings.preset,
             "card": self.plan.settings.estimates.model_dump(mode="json"),
             "experiments": estimated(self.plan),
             "uncounted": uncounted(self.plan),
         }
+
+
+def estimated(plan: Plan) -> list[Spec]:
+    """The experiments on data sets with a known number of images."""
+    return [_counted(plan, e) for e in plan.experiments if _images(plan, e) is not None]
+
+
+def uncounted(plan: Plan) -> dict[str, int]:
+    """The number of all other arms, by data set."""
+    return dict(Counter(plan.source(e.data.dataset)[0] for e in plan.experiments if _images(plan, e) is None))
+
+
+def _images(plan: Plan, e: Experiment) -> dict[str, int] | None:
+    images = plan.datasets[plan.source(e.data.dataset)[0]].images
+    return None if images is None else {str(split): count for split, count in images.items()}
+
+
+def _counted(plan: Plan, e: Experiment) -> Spec:
+    source = plan.datasets[plan.source(e.data.dataset)[0]]
+    judge = e.samples.judge if e.samples else None
+    classifier = judge and plan.find(e.study, judge.experiment, judge.arm)
+    return {
+        "experiment": e.key,
+        "task": e.task,
+        "runs": len(e.seeds),
+        "images": _images(plan, e),
+        "sides": source.sides,
+        "classes": len(source.classes),
+        "model": e.model.model_dump(mode="json"),
+        "recipe": e.recipe.model_dump(mode="json", include=COUNTED),
+        "data": e.data.model_dump(mode="json", exclude={"storage_size", "clean"}),
+        "cached": is_cached(e),
+        "features": 1 if plan.features_seed(e) is not None else len(e.seeds),
+        "finder": e.recipe.finder_steps if e.recipe.lr == FROM_FINDER else None,
+        "attention": e.attention and e.attention.model_dump(mode="json"),
+        "attribution": e.attribution and e.attribution.model_dump(mode="json"),
+        "sets": {name: s.model_dump(mode="json") for name, s in e.samples.sets.items()} if e.samples else {},
+        "judge": classifier
+        and {
+            "model": classifier.model.model_dump(mode="json"),
+            "recipe": classifier.recipe.model_dump(mode="json", include={"epochs", "image_size"}),
+        },
+    }

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.config.metrics import COCO_METRICS, SCORING, Scored
+from florilegium.config.metrics import COCO_METRICS, SCORING, TaskName
 from florilegium.core.errors import UserError
 from florilegium.report.average_precision import error_covariance, resampled
 from florilegium.report.runs import NOWHERE, Run, finite, over_seeds, value
@@ -43,7 +43,7 @@ class TestSet:
 
     __test__ = False  # pytest takes every class of such a name for its own
 
-    def __init__(self, task: Scored) -> None:
+    def __init__(self, task: TaskName) -> None:
         self.task = task
         self.runs: dict[Key, list[Run]] = {}
         self.answers: dict[Key, list[Any]] = {}
@@ -112,7 +112,7 @@ class Arms:
     @cached_property
     def _test_sets(self) -> dict[Key, TestSet]:
         """The test set of each arm; an arm without a finished run has none."""
-        by_images: dict[tuple[Scored, str], TestSet] = {}
+        by_images: dict[tuple[TaskName, str], TestSet] = {}
         by_arm: dict[Key, TestSet] = {}
         for key, runs in self.runs.items():
             for run in finite(runs):

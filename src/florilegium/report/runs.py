@@ -32,7 +32,7 @@ from florilegium.config.metrics import (
     SIGNED,
     SIZES,
     SPEED_FACTOR,
-    Scored,
+    TaskName,
     metrics_of,
 )
 from florilegium.core.errors import UserError, unknown
@@ -56,7 +56,7 @@ Answers = tuple[str, NDArray[np.bool_]]
 class Run:
     """One finished run; `history` has a row an epoch (`epoch, lr, train_loss, ..., val_top1`)."""
 
-    task: Scored
+    task: TaskName
     seed: int
     folder: Path
     metrics: dict[str, Any]

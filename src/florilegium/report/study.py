@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from florilegium.config.base import Name, Strict
 from florilegium.config.data import Samples, split_name, split_of
 from florilegium.config.figures import PlotChoice
-from florilegium.config.metrics import SCORING, Baseline, Published, Scored, Scoring
+from florilegium.config.metrics import SCORING, Baseline, Published, Scoring, TaskName
 from florilegium.config.products import Attention, Attribution
 from florilegium.core.errors import UserError
 from florilegium.plan.departures import Departure
@@ -40,7 +40,7 @@ class Entry(Strict):
 
     experiment: Name
     arm: Name
-    task: Scored = "classification"
+    task: TaskName = "classification"
     title: str
     note: str
     seeds: tuple[int, ...]

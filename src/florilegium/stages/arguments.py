@@ -11,13 +11,12 @@ import torch
 
 from florilegium.config.base import Strict, parse
 from florilegium.config.data import DataUse, Model
-from florilegium.config.recipes import Recipe
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import Recipe, TrainingRecipe
 from florilegium.data.load import Splits, load_splits
 from florilegium.stages.stage import stage, stage_parser
 from florilegium.training import parallel
-from florilegium.training.job import Job
 from florilegium.training.machine import configure, device_name, leased, pick_device, pick_precision
+from florilegium.training.run import Job
 
 # The device
 

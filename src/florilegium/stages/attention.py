@@ -27,10 +27,10 @@ def main() -> None:
             "shown": run.pixels(spread(images, settings.shown)),
         }
         if settings.of == "nodes":
-            nodes = survey_nodes(trained.network, trained.config, **pixels, device=run.device)
+            nodes = survey_nodes(trained, **pixels, device=run.device)
             run.receipt.outputs += [*nodes.save(run.out), *draw_nodes(nodes, run.out, run.spec.rendered, run.run)]
         else:
-            tokens = survey(trained.network, trained.config, settings, **pixels, device=run.device)
+            tokens = survey(trained, settings, **pixels, device=run.device)
             run.receipt.outputs += [*tokens.save(run.out), *draw_tokens(tokens, run.out, run.spec.rendered, run.run)]
 
 

@@ -10,7 +10,7 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.system import say
 from florilegium.explanation.interpretation import choose, interpret, spread
-from florilegium.explanation.records import Attributions
+from florilegium.explanation.records import AttributionRecord
 from florilegium.figures.attribution import draw
 from florilegium.report.scores import summarise
 from florilegium.report.tables import write_csv
@@ -28,11 +28,9 @@ def main() -> None:
         out, trained = run.out, run.trained
         chosen = choose(run.predictions.astype({"probability": float}), run.spec.attribution)
         attributions, seconds = interpret(
-            trained.network,
-            trained.config,
+            trained,
             run.spec.attribution,
             chosen,
-            trained.classes,
             pictures=run.pixels(list(chosen["image"])),
             background=run.pixels(spread(sorted(run.predictions["image"]), BACKGROUND)),
             device=run.device,
@@ -46,7 +44,7 @@ def main() -> None:
         run.receipt.facts["unfit"] = dict(zip(attributions.unfit.tolist(), attributions.reasons.tolist(), strict=True))
 
 
-def log_completeness(attributions: Attributions) -> None:
+def log_completeness(attributions: AttributionRecord) -> None:
     """Log how complete each complete method was, and which methods the network has not."""
     claims = attributions.table.dropna(subset="completeness_gap")
     for method, rows in claims.groupby("method", sort=False):

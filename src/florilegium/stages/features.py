@@ -17,8 +17,8 @@ from florilegium.core.system import say
 from florilegium.data.load import Splits, parts_of, write_features
 from florilegium.models import registry
 from florilegium.stages.arguments import run_before_training
-from florilegium.training.classification import digest_of, extract
-from florilegium.training.job import Job, initialise_classifier
+from florilegium.training.classification import digest_of, extract, initialise_classifier
+from florilegium.training.run import Job
 
 
 def main() -> None:

@@ -10,16 +10,15 @@ from pathlib import Path
 from florilegium.config.data import DataUse
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
-from florilegium.core.files import write_json
+from florilegium.core.files import write_frame, write_json
 from florilegium.core.outputs import FINDER
 from florilegium.core.system import say
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages.arguments import run_before_training
-from florilegium.training.classification import task_of
-from florilegium.training.job import Job, initialise_classifier
+from florilegium.training.classification import initialise_classifier, task_of
 from florilegium.training.lr_finder import range_test, suggest
-from florilegium.training.results import write_table
+from florilegium.training.run import Job
 
 
 def main() -> None:
@@ -38,7 +37,7 @@ def find(job: Job[DataUse, Recipe], splits: Splits, seed: int, out: Path) -> Non
     table = range_test(network, task, recipe, seed=seed, device=job.device)
     suggestion = suggest(table, recipe)
     say(f"{out}: suggests a rate of {suggestion:g}, after {len(table)} steps")
-    write_table(out / "finder.csv", table)
+    write_frame(out / "finder.csv", table)
     facts = {"suggestion": suggestion, "steps": len(table), "rates": list(recipe.finder_rates)}
     write_json(out / "finder.json", facts)
 

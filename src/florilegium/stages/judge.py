@@ -13,7 +13,7 @@ from florilegium.config.base import parse
 from florilegium.config.data import DataUse
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
-from florilegium.core.files import write_json
+from florilegium.core.files import write_frame, write_json
 from florilegium.core.outputs import JUDGEMENT
 from florilegium.core.receipts import read_receipt
 from florilegium.data.crops import at_side
@@ -22,7 +22,6 @@ from florilegium.generation.sheets import save_picture
 from florilegium.report.statistics import wilson
 from florilegium.stages.arguments import add_device, add_images, image_files, leased_device, splits_of
 from florilegium.stages.stage import stage, stage_parser
-from florilegium.training.results import write_table
 
 
 def main() -> None:
@@ -58,7 +57,7 @@ def main() -> None:
         copied = copies(samples, trained, audit)
         low, high = wilson(round(scores.top1 * len(samples)), len(samples))
         interval = {"accuracy_low": low, "accuracy_high": high}
-        write_table(out / "neighbours.csv", neighbours(splits, labels, scores, near, copied))
+        write_frame(out / "neighbours.csv", neighbours(splits, labels, scores, near, copied))
         write_json(out / "judge.json", summary(scores, near, usual, len(copied)) | interval)
         save_picture(closest_pairs(samples, real.numpy(), near), out / "neighbours.png")
         receipt.outputs += [out / name for name in JUDGEMENT]

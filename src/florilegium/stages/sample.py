@@ -11,7 +11,7 @@ from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.receipts import read_receipt
-from florilegium.generation.sampling import make, save_samples, steps_of
+from florilegium.generation.sampling import sample, save_samples, steps_of
 from florilegium.models import registry
 from florilegium.models.generators import own_input
 from florilegium.models.weights import load_into
@@ -39,7 +39,7 @@ def main() -> None:
         sampling = parse(Sampling, receipt.spec["sampling"], "--spec sampling")
         network = registry.build(model, n, dropout=recipe.dropout)
         load_into(network, checkpoint)
-        samples = make(network, recipe, sampling, n_classes=n, size=size, shown=shown, seed=seed, device=device)
+        samples = sample(network, recipe, sampling, n_classes=n, size=size, shown=shown, seed=seed, device=device)
         cost = {
             "device": device_name(device),
             "seconds_total": samples.seconds,

@@ -13,8 +13,8 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
 from florilegium.data.load import load_features, with_generated
 from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser
-from florilegium.training.classification import train_classifier
-from florilegium.training.job import Job
+from florilegium.training.classification import training_of
+from florilegium.training.run import Job, train_run
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def train(job: Job[DataUse, Recipe], arguments: argparse.Namespace) -> None:
         splits = images() if paths.features is None else load_features(paths.features)
         if paths.generated is not None and job.data.generated is not None:
             splits = with_generated(splits, paths.generated, job.data.generated.share)
-        train_classifier(job, splits, seed)
+        train_run(job, splits, seed, training_of)
 
 
 if __name__ == "__main__":

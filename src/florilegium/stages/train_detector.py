@@ -6,6 +6,7 @@ Why:    these are the runs that the study of detection compares.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from florilegium.config.data import DetectionData
@@ -13,7 +14,8 @@ from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import run_main
 from florilegium.data.boxed import load_boxed
 from florilegium.stages.arguments import add_dropped, run_training, training_parser
-from florilegium.training.detector import DetectionJob, train_detector
+from florilegium.training.detection import training_of
+from florilegium.training.run import Job, train_run
 
 
 def main() -> None:
@@ -27,10 +29,10 @@ def main() -> None:
     run_training(train, arguments, DetectionData, DetectionRecipe, inputs)
 
 
-def train(job: DetectionJob, arguments: argparse.Namespace) -> None:
+def train(job: Job[DetectionData, DetectionRecipe], arguments: argparse.Namespace) -> None:
     splits = load_boxed(job.data, pixels=arguments.pixels, annotations=arguments.annotations, dropped=arguments.dropped)
     for seed in arguments.seeds:
-        train_detector(job, splits, arguments.annotations, seed)
+        train_run(job, splits, seed, partial(training_of, annotations=arguments.annotations))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from florilegium.config.data import DataUse
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import run_main
 from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser
-from florilegium.training.generator import train_generator
-from florilegium.training.job import Job
+from florilegium.training.generation import training_of
+from florilegium.training.run import Job, train_run
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 def train(job: Job[DataUse, GenerationRecipe], arguments: argparse.Namespace) -> None:
     splits = splits_of(arguments, job.data)
     for seed in arguments.seeds:
-        train_generator(job, splits, seed)
+        train_run(job, splits, seed, training_of)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
-"""One optimiser step and the state that it changes: weights, optimiser, loss scale and averaged weights.
-
-The learner alone decides how many images go through a forward pass at once, since a device's memory limits it.
-"""
+"""One optimiser step and the state that it changes: weights, optimiser, loss scale, averaged weights, and the number
+of images in a forward pass, which the memory of a device limits."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
 from florilegium.evaluation.classification import autocast
@@ -34,8 +32,7 @@ class Learner:
     ) -> None:
         self.network = network.to(device, memory_format=memory_format)
         self.replica = parallel.replica(self.network)
-        self.recipe, self.device = recipe, device
-        self.objective = objective
+        self.recipe, self.objective, self.device = recipe, objective, device
         self.optimizer = build_optimizer(self.network, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.ema = None if recipe.ema is None else Ema(self.network, recipe.ema)
@@ -89,7 +86,7 @@ class Learner:
                 f"out of memory on {self.device}, one of {parallel.size()} processes of this training; raise "
                 "recipe.accumulate, which each of them then follows from the start"
             )
-        normalised = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.network.modules())
+        normalised = any(map(is_batch_norm, self.network.modules()))
         if self.micro_batch < 2 * (SMALLEST_NORMALISED if normalised else 1):
             raise UserError(
                 f"out of memory on {self.device} with {self.micro_batch} images at a time; lower "
@@ -107,24 +104,22 @@ class Learner:
         return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "ema": self.ema.state_dict() if self.ema else None,
-            "swa": self.swa.state_dict() if self.swa else None,
-            "micro_batch": self.micro_batch,
-        }
+        states = {name: part.state_dict() if part else None for name, part in self._parts().items()}
+        return states | {"micro_batch": self.micro_batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        if self.ema:
-            self.ema.load_state_dict(state["ema"])
-        if self.swa:
-            self.swa.load_state_dict(state["swa"])
+        for name, part in self._parts().items():
+            if part:
+                part.load_state_dict(state[name])
         self.micro_batch = state["micro_batch"]
+
+    def _parts(self) -> dict[str, Any]:
+        names = ("network", "optimizer", "scaler", "ema", "swa")
+        return {name: getattr(self, name) for name in names}
+
+
+def is_batch_norm(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.batchnorm._BatchNorm)
 
 
 def out_of_memory(error: RuntimeError) -> bool:

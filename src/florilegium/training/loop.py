@@ -7,73 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar, say
 from florilegium.evaluation.classification import autocast
 from florilegium.models.freeze import train_mode
 from florilegium.training import parallel
-from florilegium.training.learner import Learner, micro_batches, out_of_memory
+from florilegium.training.learner import Learner, is_batch_norm, micro_batches, out_of_memory
 from florilegium.training.machine import seed_step
 from florilegium.training.optim import rate
-from florilegium.training.state import (
-    Keeper,
-    Progress,
-    StateFolder,
-    Weights,
-    go_back,
-    mark_good,
-    restore,
-    snapshot,
-    stop_requests,
-)
+from florilegium.training.state import Keeper, Progress, StateFolder, Weights, snapshot, stop_requests
 from florilegium.training.task import Row, Task, best_epoch, exploded, stops_early
-
-
-@torch.no_grad()
-def finish_average(learner: Learner, task: Task, progress: Progress, seed: int) -> None:
-    """Replace the last weights by their average, unless the run ended before averaging began.
-
-    The running statistics of batch normalisation belong to no averaged network, so they are computed again in
-    one pass over the training images, augmented as in an epoch.
-    """
-    assert learner.swa
-    if not learner.swa.n_averaged:
-        return
-    started = time.perf_counter()
-    for parameter, mean in zip(learner.network.parameters(), learner.swa.module.parameters(), strict=True):
-        parameter.copy_(mean)
-    take_statistics(learner, task, len(progress.history), seed)
-    progress.last = snapshot(learner.network)
-    progress.validating += time.perf_counter() - started
-    say(f"the weights of {int(learner.swa.n_averaged)} epochs are averaged")
-
-
-@torch.no_grad()
-def take_statistics(learner: Learner, task: Task, epoch: int, seed: int) -> None:
-    """Set the running statistics of every batch normalisation that trains to the mean over an epoch's batches."""
-    train_mode(learner.network)
-    norms = [module for module in learner.network.modules() if _has_running_statistics(module)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over batches
-    for step, index in enumerate(task.batches(epoch)):
-        seed_step(seed, epoch, step)
-        prepared = task.objective.prepare(task.feed(index))
-        for part in micro_batches(len(index), learner.micro_batch):
-            with autocast(learner.device, learner.recipe.precision):
-                task.objective.loss(learner.network, prepared, part)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
-def _has_running_statistics(module: nn.Module) -> bool:
-    batch_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
-    return batch_norm and module.training and module.running_mean is not None
-
 
 CHECK_EVERY = 50  # steps between two checks that the loss is finite
 
@@ -128,11 +72,12 @@ def fit(
     check_validation(recipe, task)
     learner = Learner(network, recipe, task.objective, device, task.memory_format)
     with stop_requests() as stop:
-        progress, resumed = restore(state, learner)
-        resumed_from = steps_done(progress, task) if resumed else None
+        progress, resumed = Progress.restore(state, learner)
+        steps_done = sum(len(task.batches(epoch)) for epoch in range(len(progress.history))) + progress.step
+        resumed_from = steps_done if resumed else None
         keeper = Keeper(state, learner, progress, stop)
         if recipe.restarts and progress.good is None:
-            mark_good(learner, progress)
+            progress.mark_good(learner)
         while not is_over(progress, task, recipe):
             batches = task.batches(len(progress.history))
             if train_epoch(learner, task, batches, progress, keeper, seed):
@@ -140,9 +85,9 @@ def fit(
             else:
                 progress.diverged_epoch = len(progress.history) + 1
             if progress.diverged_epoch is not None and len(progress.restarts) < recipe.restarts:
-                go_back(learner, progress)
+                progress.go_back(learner)
             elif recipe.restarts:
-                mark_good(learner, progress)
+                progress.mark_good(learner)
             if is_over(progress, task, recipe) or keeper.wants_epoch():
                 keeper.save()
             if on_epoch:
@@ -150,11 +95,6 @@ def fit(
         if learner.swa and progress.diverged_epoch is None:
             finish_average(learner, task, progress, seed)
     return outcome(progress, task, learner, resumed_from)
-
-
-def steps_done(progress: Progress, task: Task) -> int:
-    """Optimiser steps of the whole run so far."""
-    return sum(len(task.batches(epoch)) for epoch in range(len(progress.history))) + progress.step
 
 
 def check_validation(recipe: TrainingRecipe, task: Task) -> None:
@@ -173,21 +113,19 @@ def check_validation(recipe: TrainingRecipe, task: Task) -> None:
 
 
 def is_over(progress: Progress, task: Task, recipe: TrainingRecipe) -> bool:
-    return (
-        progress.diverged_epoch is not None
-        or len(progress.history) >= recipe.epochs
-        or stops_early(progress.history, task.score, recipe)
-    )
+    ended = progress.diverged_epoch is not None or len(progress.history) >= recipe.epochs
+    return ended or stops_early(progress.history, task.score, recipe)
 
 
 def train_epoch(
     learner: Learner, task: Task, batches: Sequence[Tensor], progress: Progress, keeper: Keeper, seed: int
 ) -> bool:
     """Do the remaining steps of the epoch; returns False once a loss or a weight is not finite."""
-    recipe, epoch = learner.recipe, len(progress.history)
+    recipe, epoch, device = learner.recipe, len(progress.history), learner.device
     steps = len(batches)
-    tally = torch.zeros(len(task.objective.columns), dtype=exact(learner.device), device=learner.device)
-    tally += torch.tensor(progress.tally or 0.0, dtype=tally.dtype, device=learner.device)
+    widest = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+    tally = torch.zeros(len(task.objective.columns), dtype=widest, device=device)
+    tally += torch.tensor(progress.tally or 0.0, dtype=widest, device=device)
     started = time.perf_counter() - progress.elapsed
     val_losses = [row.get("val_loss") for row in progress.history]
     factor = recipe.restart_factor ** len(progress.restarts)
@@ -223,11 +161,6 @@ def step_that_fits(learner: Learner, task: Task, index: Tensor, lr: float, place
         learner.halve_micro_batch()
 
 
-def exact(device: torch.device) -> torch.dtype:
-    """The widest float type of the device; Apple's GPUs have no float64."""
-    return torch.float32 if device.type == "mps" else torch.float64
-
-
 def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) -> None:
     """Validate, add the row of the epoch of `count` images, and store the weights if they are the best."""
     recipe, epoch = learner.recipe, len(progress.history) + 1
@@ -249,28 +182,20 @@ def close_epoch(learner: Learner, task: Task, progress: Progress, count: int) ->
         progress.best = progress.last
     if exploded(progress.history):
         progress.diverged_epoch = epoch
-    hidden = set() if task.logged is None else set(task.judged) - set(task.logged)
-    logged = {name: value for name, value in row.items() if name not in hidden}
-    say(describe(logged, recipe, count / progress.elapsed))
+    hidden = {"epoch", "lr", *(() if task.logged is None else set(task.judged) - set(task.logged))}
+    scores = [f"{name} {value:.4f}" for name, value in row.items() if name not in hidden and value is not None]
+    lr, speed = f"lr {row['lr']:.3g}", f"{count / progress.elapsed:.0f} images/s"
+    say("  ".join([f"epoch {epoch}/{recipe.epochs}", lr, *scores, speed]))
     progress.step, progress.tally, progress.elapsed = 0, [], 0.0
-
-
-def describe(row: Row, recipe: TrainingRecipe, images_per_second: float) -> str:
-    """The line for the log, such as `epoch 3/20  lr 0.01  train_loss 0.5321  ...  812 images/s`."""
-    scores = [f"{name} {value:.4f}" for name, value in row.items() if name not in ("epoch", "lr") and value is not None]
-    return "  ".join(
-        [f"epoch {row['epoch']}/{recipe.epochs}", f"lr {row['lr']:.3g}", *scores, f"{images_per_second:.0f} images/s"]
-    )
 
 
 def outcome(progress: Progress, task: Task, learner: Learner, resumed_from: int | None) -> Outcome:
     history, recipe = progress.history, learner.recipe
-    chosen = best_epoch(history, task.score) if recipe.select == "best" and history else len(history)
     return Outcome(
         history=history,
         last_state=progress.last,
         selected_state=progress.last if progress.best is None else progress.best,
-        best_epoch=chosen,
+        best_epoch=best_epoch(history, task.score) if recipe.select == "best" and history else len(history),
         diverged=progress.diverged_epoch is not None,
         diverged_epoch=progress.diverged_epoch,
         last_finite_loss=history[-1]["train_loss"] if history else None,
@@ -281,3 +206,50 @@ def outcome(progress: Progress, task: Task, learner: Learner, resumed_from: int 
         seconds_validation=progress.validating,
         images_per_second=sum(progress.images) / sum(progress.seconds) if history else 0.0,
     )
+
+
+# Averaged weights
+
+
+@torch.no_grad()
+def finish_average(learner: Learner, task: Task, progress: Progress, seed: int) -> None:
+    """Replace the last weights by their average, unless the run ended before averaging began.
+
+    The running statistics of batch normalisation belong to no averaged network, so they are computed again in
+    one pass over the training images, augmented as in an epoch.
+    """
+    assert learner.swa
+    if not learner.swa.n_averaged:
+        return
+    started = time.perf_counter()
+    for parameter, mean in zip(learner.network.parameters(), learner.swa.module.parameters(), strict=True):
+        parameter.copy_(mean)
+    take_statistics(learner, task, len(progress.history), seed)
+    progress.last = snapshot(learner.network)
+    progress.validating += time.perf_counter() - started
+    say(f"the weights of {int(learner.swa.n_averaged)} epochs are averaged")
+
+
+@torch.no_grad()
+def take_statistics(learner: Learner, task: Task, epoch: int, seed: int) -> None:
+    """Set the running statistics of every batch normalisation that trains to the mean over an epoch's batches."""
+    train_mode(learner.network)
+    norms = [
+        module
+        for module in learner.network.modules()
+        if is_batch_norm(module) and module.training and module.running_mean is not None
+    ]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+    for step, index in enumerate(task.batches(epoch)):
+        seed_step(seed, epoch, step)
+        prepared = task.objective.prepare(task.feed(index))
+        for part in micro_batches(len(index), learner.micro_batch):
+            with autocast(learner.device, learner.recipe.precision):
+                task.objective.loss(learner.network, prepared, part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

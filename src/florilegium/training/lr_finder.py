@@ -1,21 +1,20 @@
-"""The learning-rate range test: a rate a step, from far too low to far too high (Smith 2017, "Cyclical
-Learning Rates for Training Neural Networks", section 3.3, with rates that rise exponentially).
+"""The learning-rate range test: a rate a step, from far too low to far too high, rising exponentially (Smith 2017,
+"Cyclical Learning Rates for Training Neural Networks", section 3.3).
 
-Where the loss falls fastest, the rate is large enough to learn and small enough not to diverge. The network of the
-test is of no use afterwards.
+Where the loss falls fastest, the rate is large enough to learn and small enough not to diverge.
 """
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import TrainingRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 from florilegium.models.freeze import train_mode
@@ -33,7 +32,7 @@ LEAST_FALL = 0.01  # of the loss; a smaller fall counts as noise
 def range_test(
     network: nn.Module, task: Task, recipe: TrainingRecipe, *, seed: int, device: torch.device
 ) -> pd.DataFrame:
-    """Train `network` for at most `recipe.finder_steps` steps on batches in their usual order.
+    """Train `network` for at most `recipe.finder_steps` steps on batches in their usual order, which ruins it.
 
     Returns:
         A row a step: `step, lr, loss, smoothed`; the last one may be of a loss that blew up.
@@ -43,21 +42,16 @@ def range_test(
     train_mode(learner.network)
     rates = exponential(lowest, highest, recipe.finder_steps)
     losses: list[float] = []
-    for step, index in bar(list(zip(range(len(rates)), _steps(task), strict=False)), "finder", "step"):
-        place = (derive(seed, "finder"), 0, step)
-        tally = step_that_fits(learner, task, index, rates[step], place)
+    every = itertools.chain.from_iterable(map(task.batches, itertools.count()))
+    for step, index in bar(list(zip(range(len(rates)), every, strict=False)), "finder", "step"):
+        tally = step_that_fits(learner, task, index, rates[step], (derive(seed, "finder"), 0, step))
         losses.append(float(tally[0]) / len(index))
-        if not math.isfinite(losses[-1]) or blown_up(smoothed(losses, len(rates)), len(rates)):
+        means = smoothed(losses, len(rates))
+        blown_up = len(means) > SHARE * len(rates) and means[-1] > BLOW_UP * min(means)
+        if blown_up or not math.isfinite(losses[-1]):
             break
     done = len(losses)
-    return pd.DataFrame(
-        {"step": range(1, done + 1), "lr": rates[:done], "loss": losses, "smoothed": smoothed(losses, len(rates))}
-    )
-
-
-def _steps(task: Task) -> Iterator[Tensor]:
-    for epoch in itertools.count():
-        yield from task.batches(epoch)
+    return pd.DataFrame({"step": range(1, done + 1), "lr": rates[:done], "loss": losses, "smoothed": means})
 
 
 def exponential(lowest: float, highest: float, steps: int) -> list[float]:
@@ -73,10 +67,6 @@ def smoothed(losses: Sequence[float], steps: int) -> list[float]:
         mean = decay * mean + (1 - decay) * loss
         means.append(mean / (1 - decay**number))
     return means
-
-
-def blown_up(means: Sequence[float], steps: int) -> bool:
-    return len(means) > SHARE * steps and means[-1] > BLOW_UP * min(means)
 
 
 def suggest(table: pd.DataFrame, recipe: TrainingRecipe) -> float:

@@ -1,4 +1,4 @@
-"""The device of a training: its lease, its threads, and what makes its bits repeat."""
+"""The device of a training: its choice, its lease, its seeds, and the settings that make its bits repeat."""
 
 import ctypes
 import hashlib
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,73 +21,6 @@ from torch import Tensor
 
 from florilegium.core.errors import UserError
 from florilegium.core.system import say, visible_gpus
-
-UNREPEATABLE = re.compile(r"^(\S+) does not have a deterministic implementation")
-CPU = "the same bits on the same kind of CPU with as many threads"
-GPU = "the same bits on the same kind of GPU and versions"
-NONE = "nothing: the fastest kernels may differ in the last bits"
-
-
-def repeat_bits() -> None:
-    """Ask torch for deterministic kernels in this process, and record operations that have none."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.backends.cudnn.benchmark = False
-    _warned_operations()
-
-
-@lru_cache(maxsize=1)
-def _warned_operations() -> set[str]:
-    """Names of operations without a deterministic kernel that ran since the first call; it grows as they warn."""
-    operations: set[str] = set()
-    show = warnings.showwarning
-
-    def note(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        named = UNREPEATABLE.match(str(message))
-        if named:
-            operations.add(named[1])
-        else:
-            show(message, category, filename, lineno, file, line)
-
-    warnings.filterwarnings("always", message=UNREPEATABLE.pattern)
-    warnings.showwarning = note
-    return operations
-
-
-def guarantee(device: torch.device, asked: bool) -> dict[str, Any]:
-    """A receipt's statement: whether determinism was asked for, what a repetition gives, and the exceptions."""
-    if device.type == "cpu":
-        return {"asked": True, "guaranteed": CPU, "exceptions": []}
-    if device.type != "cuda" or not asked:
-        return {"asked": False, "guaranteed": NONE, "exceptions": []}
-    exceptions = sorted(_warned_operations())
-    return {"asked": True, "guaranteed": "nothing" if exceptions else GPU, "exceptions": exceptions}
-
-
-def derive(seed: int, *parts: int | str) -> int:
-    """A 63-bit seed for the purpose that `parts` name; nearby seeds and parts give unrelated values."""
-    text = "/".join(map(str, (seed, *parts)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def seed_step(seed: int, epoch: int, step: int) -> None:
-    """Seed torch's default generators, the host's and every device's, for one step."""
-    torch.manual_seed(derive(seed, "step", epoch, step))
-
-
-def epoch_order(seed: int, epoch: int, count: int) -> Tensor:
-    """The order of `count` images in an epoch: a permutation, int64 (count,), on the host."""
-    generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
-    return torch.randperm(count, generator=generator)
-
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -103,8 +36,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """The precision of that name; `auto` is bf16 where the hardware supports it, else fp32, which is faster than
-    emulated bf16."""
+    """The precision of that name; `auto` is bf16 where the hardware has it, else fp32: emulated bf16 is slower."""
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -112,6 +44,11 @@ def pick_precision(name: str, device: torch.device) -> str:
     else:
         native = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return "bf16" if native else "fp32"
+
+
+def device_name(device: torch.device) -> str:
+    """The device's name in receipts."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def configure(device: torch.device, threads: int, *, deterministic: bool = True) -> None:
@@ -138,10 +75,71 @@ def keep_freed_memory() -> None:
             libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def device_name(device: torch.device) -> str:
-    """The device's name in receipts."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+# Deterministic kernels
 
+UNREPEATABLE = re.compile(r"^(\S+) does not have a deterministic implementation")
+CPU = "the same bits on the same kind of CPU with as many threads"
+GPU = "the same bits on the same kind of GPU and versions"
+NONE = "nothing: the fastest kernels may differ in the last bits"
+
+
+def repeat_bits() -> None:
+    """Ask torch for deterministic kernels in this process, and record operations that have none."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False
+    _warned_operations()
+
+
+@lru_cache(maxsize=1)
+def _warned_operations() -> set[str]:
+    """Names of operations without a deterministic kernel that ran since the first call; it grows as they warn."""
+    operations: set[str] = set()
+    show = warnings.showwarning
+
+    def note(message: Warning | str, *others: Any, **named: Any) -> None:
+        operation = UNREPEATABLE.match(str(message))
+        if operation:
+            operations.add(operation[1])
+        else:
+            show(message, *others, **named)
+
+    warnings.filterwarnings("always", message=UNREPEATABLE.pattern)
+    warnings.showwarning = note
+    return operations
+
+
+def guarantee(device: torch.device, requested: bool) -> dict[str, Any]:
+    """A receipt's statement: whether determinism was asked for, what a repetition gives, and the exceptions."""
+    if device.type == "cpu":
+        return {"asked": True, "guaranteed": CPU, "exceptions": []}
+    if device.type != "cuda" or not requested:
+        return {"asked": False, "guaranteed": NONE, "exceptions": []}
+    exceptions = sorted(_warned_operations())
+    return {"asked": True, "guaranteed": "nothing" if exceptions else GPU, "exceptions": exceptions}
+
+
+# Random numbers
+
+
+def derive(seed: int, *parts: int | str) -> int:
+    """A 63-bit seed for the purpose that `parts` name; nearby seeds and parts give unrelated values."""
+    text = "/".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seed_step(seed: int, epoch: int, step: int) -> None:
+    """Seed torch's default generators, the host's and every device's, for one step."""
+    torch.manual_seed(derive(seed, "step", epoch, step))
+
+
+def epoch_order(seed: int, epoch: int, count: int) -> Tensor:
+    """The order of `count` images in an epoch: a permutation, int64 (count,), on the host."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)))
+
+
+# Leases
 
 POLL = 0.5  # seconds between two looks for a free device
 
@@ -156,9 +154,7 @@ def leased(device: str, count: int) -> Iterator[tuple[str, ...]]:
     Raises:
         UserError: the machine has fewer.
     """
-    from torch.backends import cuda  # a process that only waits for a slot needs no torch
-
-    names = visible_gpus() if device in ("auto", "cuda") and cuda.is_built() else ()
+    names = visible_gpus() if device in ("auto", "cuda") and torch.backends.cuda.is_built() else ()
     if names and len(names) < count:
         raise UserError(
             f"gpus_per_training: {count} were asked for and CUDA_VISIBLE_DEVICES or this machine has "
@@ -173,7 +169,7 @@ def leased(device: str, count: int) -> Iterator[tuple[str, ...]]:
 
 
 def slots() -> Path:
-    """The folder of slot files: one a user on each machine, whatever checkout a training runs in."""
+    """The folder of slot files: one per user and machine, for trainings of all checkouts."""
     owner = os.getuid() if hasattr(os, "getuid") else "user"
     return Path(tempfile.gettempdir()) / f"florilegium-gpus-{owner}"
 
@@ -182,7 +178,7 @@ def slots() -> Path:
 def hold(names: Sequence[str], count: int, folder: Path) -> Iterator[tuple[str, ...]]:
     """Lock `count` of the slots `names` in `folder`, as soon as so many are free; yields their names.
 
-    All or none: two trainings that each held one of two devices would wait for each other for ever.
+    All or none: two trainings that each held one of two devices would never end their wait for each other.
     """
     folder.mkdir(parents=True, exist_ok=True)
     waiting = False

@@ -1,4 +1,4 @@
-"""Optimisers, learning rates and averages of weights."""
+"""Learning rates, optimisers and averages of weights."""
 
 import math
 from collections.abc import Sequence
@@ -8,24 +8,21 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import TrainingRecipe
 from florilegium.core.system import twelve_digits
 
 
 def rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
     """The rate of a step, counted as in `lr_at`, after epochs with these validation losses.
 
-    Once weights are averaged, a half cosine leads from the rate at that step to `swa_lr`, which then
-    stays (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization",
-    with the annealing of torch's `SWALR`).
+    Once weights are averaged, a half cosine leads from the rate at that step to `swa_lr`, which then stays: the
+    annealing of torch's `SWALR`.
     """
     averaged = recipe.averaged_from()
-    if averaged is None or step < averaged * steps_per_epoch:
+    if averaged is None or step < (start := averaged * steps_per_epoch):
         return lr_at(recipe, step, steps_per_epoch, val_losses)
-    start = averaged * steps_per_epoch
     before = lr_at(recipe, start, steps_per_epoch, val_losses[:averaged])
-    anneal = recipe.swa_anneal_epochs * steps_per_epoch
-    return _half_cosine(before, recipe.swa_lr, step - start, anneal)
+    return _half_cosine(before, recipe.swa_lr, step - start, recipe.swa_anneal_epochs * steps_per_epoch)
 
 
 def lr_at(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float] = ()) -> float:
@@ -52,14 +49,12 @@ def _shape(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     if recipe.schedule == "cosine":
         return _half_cosine(1.0, recipe.final_lr, step - warmup, recipe.epochs * steps_per_epoch - warmup)
     if recipe.schedule == "step":
-        passed = (twelve_digits(epoch * steps_per_epoch) <= step for epoch in recipe.milestones)
-        return recipe.gamma ** sum(passed)
+        return recipe.gamma ** sum(twelve_digits(epoch * steps_per_epoch) <= step for epoch in recipe.milestones)
     return 1.0
 
 
 def _steps(epochs: float, steps_per_epoch: int) -> int:
-    """The step nearest to so many epochs. Rounding keeps the order, so that a warm-up that ends before the tail
-    begins does so in steps, too."""
+    """The step nearest to so many epochs. Rounding keeps the order of the ends of warm-up and tail."""
     return round(twelve_digits(epochs * steps_per_epoch))
 
 
@@ -87,10 +82,13 @@ def plateau_factor(recipe: TrainingRecipe, val_losses: Sequence[float]) -> float
     return factor
 
 
+# Optimisers
+
+
 def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     """The recipe's optimiser over the parameters that require a gradient, fused where torch can.
 
-    The learner sets its rate before each step. SGD is not fused in fp16: torch's fused kernel leaves momentum
+    The learner sets their rate before each step. SGD is not fused in fp16: torch's fused kernel leaves momentum
     that was never written where the scaler skips the first step (seen in 2.11 on CUDA and in 2.15 on a CPU), and
     the second step takes it for a gradient's.
     """
@@ -99,8 +97,10 @@ def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     shared = {"weight_decay": recipe.weight_decay, "fused": parameters[0].device.type in ("cpu", "cuda") and not skips}
     if recipe.optimizer == "sgd":
         return SGD(parameters, momentum=recipe.momentum, nesterov=recipe.nesterov, **shared)
-    kind = Adam if recipe.optimizer == "adam" else AdamW
-    return kind(parameters, betas=recipe.betas, **shared)
+    return (Adam if recipe.optimizer == "adam" else AdamW)(parameters, betas=recipe.betas, **shared)
+
+
+# Averages of weights
 
 
 class Ema(AveragedModel):

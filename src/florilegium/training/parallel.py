@@ -1,8 +1,8 @@
 """One training in several processes, each on a GPU of its own, by DistributedDataParallel.
 
-The first process is the one that was started. It alone writes files and log lines, holds the lock of the
-state, handles signals and validates; it starts the others, its helpers, and they end with it, however it
-ends. Its decisions (to save, to stop) and validation scores are sent to all, so that none waits for ever.
+The first process is the one that was started. It alone writes files and log lines, holds the lock of the state,
+handles signals and validates; it starts the others, its helpers, and they end with it, however it ends. Its
+decisions (to save, to stop) and validation scores are sent to all, since none can go on without the others.
 
 Every process reads and augments the whole batch with the same random numbers, then learns from its own rows:
 crops, colours and mixed pairs are those of a single process, at the price of augmenting more than once. The
@@ -25,7 +25,7 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -35,7 +35,7 @@ from florilegium.core.errors import UserError
 from florilegium.training.machine import derive
 
 T = TypeVar("T")
-FOREVER = timedelta(days=365)  # no delay is a fault, since all processes end when one dies
+NEVER = timedelta(days=365)  # no delay is a fault, since all processes end when one dies
 GRACE = 60.0  # seconds for the first process to end a helper that raised the same error
 
 
@@ -59,8 +59,7 @@ def run(count: int, device: torch.device, body: Callable[..., None], *arguments:
         meeting = Path(folder) / "meeting"
         watchers = []
         for rank in range(1, count):
-            place = (rank, count, device, meeting)
-            helper = context.Process(target=_help, args=(theirs, place, body, arguments))
+            helper = context.Process(target=_help, args=(theirs, (rank, count, device, meeting), body, arguments))
             helper.start()
             watchers.append(threading.Thread(target=_watch, args=(helper,), daemon=True))
             watchers[-1].start()
@@ -76,20 +75,16 @@ def run(count: int, device: torch.device, body: Callable[..., None], *arguments:
 
 
 def _join(rank: int, count: int, device: torch.device, meeting: Path) -> None:
+    """Enter the process group, whose members meet at a file."""
     backend = "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(rank)
         backend = "cpu:gloo,cuda:nccl"  # decisions are agreed on by the hosts, no device waits for them
     store = distributed.FileStore(str(meeting), count)
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=FOREVER)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=NEVER)
 
 
-def _help(
-    link: Connection,
-    place: tuple[int, int, torch.device, Path],
-    body: Callable[..., None],
-    arguments: tuple[object, ...],
-) -> None:
+def _help(link: Connection, group: tuple[Any, ...], body: Callable[..., None], arguments: tuple[object, ...]) -> None:
     """Run a helper: without output, ignoring signals, until the first process closes `link`."""
     threading.Thread(target=_end_with, args=(link,), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,7 +94,7 @@ def _help(
     with open(os.devnull, "w") as nowhere:
         sys.stdout = sys.stderr = nowhere
         try:
-            _join(*place)
+            _join(*group)
             body(*arguments)
         except SystemExit:  # all were asked to stop
             pass
@@ -128,6 +123,9 @@ def _watch(helper: BaseProcess) -> None:
             flush=True,
         )
         os._exit(1)
+
+
+# Among all processes
 
 
 def size() -> int:

@@ -1,4 +1,4 @@
-"""The progress of a run and its resumable state."""
+"""The progress of a run and its resumable state: requests to stop, the folder of the state, and when it is saved."""
 
 import copy
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 import torch
@@ -23,9 +23,16 @@ from florilegium.training import parallel
 from florilegium.training.learner import Learner
 from florilegium.training.task import Row
 
+SAVE_EVERY = 600.0  # seconds between two saves inside an epoch
+SAVE_SHARE = 0.1  # of the time that saving after short epochs may take
+
+Weights = dict[str, Tensor]
+
+# Requests to stop
+
 
 class Stop:
-    """The signal that asked the run to stop, 0 for none."""
+    """The number of the signal to stop, 0 before there was one."""
 
     signal = 0
 
@@ -35,7 +42,7 @@ class Stop:
 
 @contextmanager
 def stop_requests() -> Iterator[Stop]:
-    """Record both signals while the body runs.
+    """Record SIGTERM and SIGINT while the body runs.
 
     Only the main thread can, and only the first of several processes does: the helpers stop when it stops.
 
@@ -56,13 +63,15 @@ def stop_requests() -> Iterator[Stop]:
         raise SystemExit(128 + stop.signal)
 
 
+# The folder of the state
+
+
 class StateFolder:
     """A folder that holds the state of one run, locked while it is open.
 
-    The lock is a file beside the folder and outlives it: inside, another process could lock a file that has just
-    been removed. The system frees it when its process ends, however that ends. `<folder>.pid` beside it names
-    the process. The helpers of a training in several processes neither lock nor write: they load what the first
-    one reads.
+    The lock is a file beside the folder and outlives it: inside, another process could lock a file that has just been
+    removed. The system frees it when its process ends, however that ends. `<folder>.pid` beside it names the process.
+    The helpers of a training in several processes neither lock nor write: they load what the first one reads.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -84,9 +93,7 @@ class StateFolder:
         self.holder.write_text(str(os.getpid()), encoding="utf-8")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.lock.is_locked:
             self.holder.unlink(missing_ok=True)
             self.lock.release()
@@ -139,10 +146,11 @@ class StateFolder:
         say(f"{self.file} {why}; kept as {aside.name}, training starts anew")
 
 
-SAVE_EVERY = 600.0  # seconds between two saves inside an epoch
-SAVE_SHARE = 0.1  # of the time that saving after short epochs may take
+# Progress
 
-Weights = dict[str, Tensor]
+
+def snapshot(network: nn.Module) -> Weights:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 @dataclass
@@ -173,37 +181,31 @@ class Progress:
     good: dict[str, Any] | None = None
     """The state that `go_back` restores; set only where the recipe may restart."""
 
+    @classmethod
+    def restore(cls, folder: StateFolder, learner: Learner) -> tuple["Progress", bool]:
+        """The progress in `folder`, whose state is loaded into `learner`, or a new one; True if it was restored."""
+        state = folder.load()
+        if state is None:
+            return cls(last=snapshot(learner.evaluated)), False
+        learner.load_state_dict(state["learner"])
+        return cls(**state["progress"]), True
 
-def snapshot(network: nn.Module) -> Weights:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    def mark_good(self, learner: Learner) -> None:
+        """Store the present state, at the end of an epoch, for `go_back`."""
+        self.good = {"learner": copy.deepcopy(learner.state_dict()), "best": self.best}
 
-
-def restore(folder: StateFolder, learner: Learner) -> tuple[Progress, bool]:
-    """The progress in `folder`, whose state is loaded into `learner`, or a new one; and True if it was restored."""
-    state = folder.load()
-    if state is None:
-        return Progress(last=snapshot(learner.evaluated)), False
-    learner.load_state_dict(state["learner"])
-    return Progress(**state["progress"]), True
-
-
-def mark_good(learner: Learner, progress: Progress) -> None:
-    """Store the present state, at the end of an epoch, for `go_back`."""
-    progress.good = {"learner": copy.deepcopy(learner.state_dict()), "best": progress.best}
-
-
-def go_back(learner: Learner, progress: Progress) -> None:
-    """Undo the epoch that diverged, with its row if it has one."""
-    assert progress.good is not None and progress.diverged_epoch is not None
-    epoch = progress.diverged_epoch
-    # A copy, since the optimiser keeps and changes the tensors that it loads.
-    learner.load_state_dict(copy.deepcopy(progress.good["learner"]))
-    progress.last, progress.best = snapshot(learner.evaluated), progress.good["best"]
-    del progress.history[epoch - 1 :], progress.seconds[epoch - 1 :], progress.images[epoch - 1 :]
-    progress.step, progress.tally, progress.elapsed = 0, [], 0.0
-    progress.restarts.append(epoch)
-    progress.diverged_epoch = None
-    say(f"epoch {epoch} diverged: goes on from the end of epoch {epoch - 1} at a lower rate")
+    def go_back(self, learner: Learner) -> None:
+        """Undo the epoch that diverged, with its row if it has one."""
+        assert self.good is not None and self.diverged_epoch is not None
+        epoch = self.diverged_epoch
+        # A copy, since the optimiser keeps and changes the tensors that it loads.
+        learner.load_state_dict(copy.deepcopy(self.good["learner"]))
+        self.last, self.best = snapshot(learner.evaluated), self.good["best"]
+        del self.history[epoch - 1 :], self.seconds[epoch - 1 :], self.images[epoch - 1 :]
+        self.step, self.tally, self.elapsed = 0, [], 0.0
+        self.restarts.append(epoch)
+        self.diverged_epoch = None
+        say(f"epoch {epoch} diverged: goes on from the end of epoch {epoch - 1} at a lower rate")
 
 
 class Keeper:
@@ -225,7 +227,7 @@ class Keeper:
         return bool(parallel.agreed(bool(self.stop.signal) or self._age() >= self.cost / SAVE_SHARE))
 
     def save(self) -> None:
-        """Save, and end the process if it was asked to stop."""
+        """Save, and end the process after a signal to stop."""
         started = time.monotonic()
         state: dict[str, Any] = {"learner": self.learner.state_dict(), "progress": vars(self.progress)}
         self.folder.save(state)

@@ -1,4 +1,4 @@
-"""What the loop is given: a task, its batches, and the selection of the best epoch."""
+"""The task that the training loop is given, its batches, and the selection of the best epoch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,42 +8,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from florilegium.config.training_recipe import TrainingRecipe
+from florilegium.config.recipes import TrainingRecipe
 from florilegium.data.load import Images, fits
 from florilegium.training import parallel
 from florilegium.training.machine import epoch_order
 
-EXPLOSION = 10.0
 Row = dict[str, Any]
-
-
-def best_epoch(history: Sequence[Row], score: str) -> int:
-    """The epoch (from 1) of the highest `score`; ties go to the lower `val_loss`, then to the earlier epoch."""
-
-    def rank(row: Row) -> tuple[float, float, int]:
-        loss = row.get("val_loss")
-        return (-row[score], loss if loss is not None and math.isfinite(loss) else math.inf, row["epoch"])
-
-    return min(map(rank, history))[2]
-
-
-def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> bool:
-    """True if the best epoch is as many epochs ago as the recipe's patience."""
-    if recipe.early_stop is None or not history:
-        return False
-    best = lowest_loss(history) if recipe.early_stop_on == "val_loss" else best_epoch(history, score)
-    return len(history) - best >= recipe.early_stop
-
-
-def lowest_loss(history: Sequence[Row]) -> int:
-    """The epoch (from 1) of the lowest `val_loss`; ties go to the earlier epoch; 1 if no loss is finite."""
-    losses = [row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf for row in history]
-    return losses.index(min(losses)) + 1
-
-
-def exploded(history: Sequence[Row]) -> bool:
-    """True if the last training loss is more than ten times the first epoch's."""
-    return history[-1]["train_loss"] > EXPLOSION * history[0]["train_loss"]
+EXPLOSION = 10.0  # times the training loss of the first epoch
 
 
 class Objective(Protocol):
@@ -66,8 +37,6 @@ class Task:
     objective: Objective
     feed: Callable[[Tensor], Any]
     """From indices, int64 (B,) on the host, to a batch on the device."""
-    count: int
-    """Training images."""
     batches: Callable[[int], Sequence[Tensor]]
     """From an epoch, counted from 0, to the indices of each of its steps."""
     validate: Callable[[nn.Module], Row] | None
@@ -87,22 +56,7 @@ class Task:
         return ("epoch", "lr", *self.objective.columns, *self.judged)
 
 
-def batches_at(recipe: TrainingRecipe, epoch: int) -> int:
-    """The number of batches per step in `epoch`, counted from 0."""
-    return ([1] + [count for start, count in recipe.batches_per_step if start <= epoch])[-1]
-
-
-def joined(batches: Sequence[Tensor], recipe: TrainingRecipe, epoch: int) -> Sequence[Tensor]:
-    """The batches of an epoch joined into steps of `batches_at` each, in the same order; the last may be smaller.
-
-    The effective batch grows and there are fewer steps, as in Lightning's accumulation; the gradient of a step
-    is the mean over its images. The micro-batches of forward passes, and so of batch normalisation, stay as
-    they were.
-    """
-    count = batches_at(recipe, epoch)
-    if count == 1:
-        return batches
-    return [torch.cat([*batches[start : start + count]]) for start in range(0, len(batches), count)]
+# Batches
 
 
 def place(images: Images, device: torch.device) -> Images:
@@ -135,17 +89,23 @@ class Feed:
 
 
 def batches(epoch: int, *, count: int, recipe: TrainingRecipe, seed: int) -> Sequence[Tensor]:
-    """The steps of an epoch: one pass over `count` images, or `recipe.epoch_steps` of endless passes."""
-    full = steps_per_pass(count, recipe.batch_size)
+    """The steps of an epoch: one pass over `count` images, or `recipe.epoch_steps` of endless passes.
+
+    Where the recipe has more batches per step, neighbours are joined, and there are fewer steps; the gradient of a
+    step is the mean over its images, as in Lightning's accumulation. The micro-batches of forward passes, and so
+    of batch normalisation, stay as they were.
+    """
+    size, full = recipe.batch_size, steps_per_pass(count, recipe.batch_size)
     steps = recipe.epoch_steps or full
     order: dict[int, Tensor] = {}
-    steps_batches = []
+    single: list[Tensor] = []
     for number in range(epoch * steps, (epoch + 1) * steps):
         turn, step = divmod(number, full)
         if turn not in order:
             order = {turn: epoch_order(seed, turn, count)}
-        steps_batches.append(order[turn][step * recipe.batch_size : (step + 1) * recipe.batch_size])
-    return joined(steps_batches, recipe, epoch)
+        single.append(order[turn][step * size : (step + 1) * size])
+    joined = ([1] + [several for start, several in recipe.batches_per_step if start <= epoch])[-1]
+    return single if joined == 1 else [torch.cat(single[start : start + joined]) for start in range(0, steps, joined)]
 
 
 def steps_per_pass(count: int, batch_size: int) -> int:
@@ -156,3 +116,32 @@ def steps_per_pass(count: int, batch_size: int) -> int:
     """
     full, rest = divmod(count, batch_size)
     return full + (rest >= max(2, parallel.size()) or full == 0)
+
+
+# Selection
+
+
+def best_epoch(history: Sequence[Row], score: str) -> int:
+    """The epoch (from 1) of the highest `score`; ties go to the lower `val_loss`, then to the earlier epoch."""
+    return min((-row[score], finite_or_infinity(row.get("val_loss")), row["epoch"]) for row in history)[2]
+
+
+def finite_or_infinity(loss: float | None) -> float:
+    return loss if loss is not None and math.isfinite(loss) else math.inf
+
+
+def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> bool:
+    """True if the best epoch is as many epochs ago as the recipe's patience."""
+    if recipe.early_stop is None or not history:
+        return False
+    if recipe.early_stop_on == "val_loss":
+        losses = [finite_or_infinity(row["val_loss"]) for row in history]
+        best = losses.index(min(losses)) + 1  # ties go to the earlier epoch
+    else:
+        best = best_epoch(history, score)
+    return len(history) - best >= recipe.early_stop
+
+
+def exploded(history: Sequence[Row]) -> bool:
+    """True if the last training loss is more than ten times the first epoch's."""
+    return history[-1]["train_loss"] > EXPLOSION * history[0]["train_loss"]

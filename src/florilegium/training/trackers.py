@@ -8,59 +8,17 @@ from typing import Any, Protocol
 from florilegium.config.study import requested_trackers
 from florilegium.core.fingerprint import short_hash
 from florilegium.core.system import say
-from florilegium.training import parallel
-from florilegium.training.job import Job
 from florilegium.training.task import Row
-
-
-class Events:
-    """The event file of one run; a resumed run writes its whole history again.
-
-    tensorboard is imported at the first row, which takes 0.2 s.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.written, self.writer = folder, 0, None
-
-    def __call__(self, history: Sequence[Row]) -> None:
-        """Write the rows that are new."""
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        if self.writer is None:
-            for old in self.folder.glob("events.out.tfevents.*"):
-                old.unlink()
-            self.writer = EventFileWriter(str(self.folder))
-        for row in history[self.written :]:
-            values = [
-                Summary.Value(tag=tag_of(key), simple_value=value)
-                for key, value in row.items()
-                if key != "epoch" and value is not None
-            ]
-            self.writer.add_event(Event(step=row["epoch"], summary=Summary(value=values)))
-        self.written = len(history)
-        self.writer.flush()
-
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
-
-
-def tag_of(column: str) -> str:
-    """TensorBoard's name of a column: `train_loss` and `val_loss` share a panel as loss/train and loss/val."""
-    side, _, name = column.partition("_")
-    return f"{name}/{side}" if name else column
-
 
 PROJECT = "florilegium"
 LOGS = Path("logs")
 
 
 class Tracker(Protocol):
-    """Shows a run. It is called with the whole history after each epoch and adds the rows that are new."""
+    """Shows a run."""
 
-    def __call__(self, history: Sequence[Row]) -> None: ...
+    def add(self, rows: Sequence[Row]) -> None:
+        """Show further epochs."""
 
     def close(self) -> None: ...
 
@@ -69,10 +27,12 @@ class Trackers:
     """Several trackers as one. One that fails is reported and left out: a training does not end because of it."""
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
-        self.trackers = list(trackers)
+        self.trackers, self.n_shown = list(trackers), 0
 
     def __call__(self, history: Sequence[Row]) -> None:
-        self._for_each(lambda tracker: tracker(history))
+        """Show the new rows of the whole history; the first call after an interruption shows all again."""
+        rows, self.n_shown = history[self.n_shown :], len(history)
+        self._for_each(lambda tracker: tracker.add(rows))
 
     def close(self) -> None:
         self._for_each(lambda tracker: tracker.close())
@@ -86,28 +46,57 @@ class Trackers:
                 say(f"{type(tracker).__name__} fails and is left out of this run: {error}")
 
 
-def trackers_of(job: Job, seed: int) -> Trackers | None:
-    """The trackers of a run; None in the helper processes of a training, since the first one reports for all."""
-    if parallel.rank():
-        return None
-    name = f"{'/'.join(job.out.parts[-4:])}/seed{seed}"  # preset/study/experiment/arm/seed
-    trackers: list[Tracker] = [] if job.tensorboard is None else [Events(job.tensorboard / f"seed{seed}")]
-    trackers += [FOREIGN[tracker](name, job.spec) for tracker in requested_trackers()]
-    return Trackers(trackers)
+def trackers_of(name: str, spec: Mapping[str, Any], events: Path | None) -> Trackers:
+    """TensorBoard with its folder `events`, unless that is None, and the trackers that the user asked for."""
+    trackers: list[Tracker] = [] if events is None else [TensorBoard(events)]
+    return Trackers(trackers + [FOREIGN[tracker](name, spec) for tracker in requested_trackers()])
 
 
 def values_of(row: Row) -> dict[str, float]:
-    """The numbers of an epoch under TensorBoard's names."""
-    return {tag_of(key): value for key, value in row.items() if key != "epoch" and value is not None}
+    """The numbers of an epoch under TensorBoard's names.
+
+    `train_loss` and `val_loss` share a panel as loss/train and loss/val.
+    """
+    values = {}
+    for column, value in row.items():
+        if column != "epoch" and value is not None:
+            side, _, name = column.partition("_")
+            values[f"{name}/{side}" if name else column] = value
+    return values
+
+
+class TensorBoard:
+    """The event file of one run. tensorboard is imported at the first row, which takes 0.2 s."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.writer = folder, None
+
+    def add(self, rows: Sequence[Row]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if self.writer is None:
+            for old in self.folder.glob("events.out.tfevents.*"):
+                old.unlink()
+            self.writer = EventFileWriter(str(self.folder))
+        for row in rows:
+            values = [Summary.Value(tag=tag, simple_value=value) for tag, value in values_of(row).items()]
+            self.writer.add_event(Event(step=row["epoch"], summary=Summary(value=values)))
+        self.writer.flush()
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
 
 
 class WeightsAndBiases:
     """An offline run below `logs/wandb`; a resumed training goes on in the same run."""
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
-        self.name, self.spec, self.written, self.run = name, spec, 0, None
+        self.name, self.spec, self.run = name, spec, None
 
-    def __call__(self, history: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[Row]) -> None:
         if self.run is None:
             os.environ.setdefault("WANDB_MODE", "offline")
             import wandb
@@ -122,9 +111,8 @@ class WeightsAndBiases:
                 config=dict(self.spec),
                 settings=wandb.Settings(console="off", silent=True),
             )
-        for row in history[self.written :]:
+        for row in rows:
             self.run.log(values_of(row), step=row["epoch"])
-        self.written = len(history)
 
     def close(self) -> None:
         if self.run is not None:

@@ -17,7 +17,7 @@ from florilegium.generation.sheets import to_pixels
 from florilegium.models import registry
 from florilegium.models.generators import own_input
 from florilegium.training import state as saving
-from florilegium.training.generator import Duel, check_classes, task_of
+from florilegium.training.generation import Duel, check_classes, task_of
 from florilegium.training.loop import fit
 from florilegium.training.state import StateFolder
 from tests.helpers.training import CPU, images, same_bits

@@ -1,9 +1,8 @@
-"""A trained classifier on files of images."""
+"""A trained classifier on image files, for `florilegium predict` and `evaluate`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,75 +18,62 @@ from florilegium.data.decode import BadImage, square
 from florilegium.data.labels import SPLITS
 from florilegium.data.layouts import recognise
 from florilegium.data.load import Images
+from florilegium.evaluation.classification import EVALUATION_BATCH
 from florilegium.models.trained import Trained
 
-
-def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
-    """Rows as lines of text whose columns stand below each other; floats with four digits."""
-    cells = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+RESOURCES = Path("resources")
 
 
-BATCH = 64
+def predict(
+    trained: Trained, paths: Sequence[Path], *, top: int, device: torch.device
+) -> tuple[pd.DataFrame, list[str]]:
+    """The `top` likeliest classes of each image, fewer where the network knows fewer.
+
+    Returns:
+        A table `image, rank, prediction, probability`, the likeliest first, and a sentence for each file that cannot
+        be read.
+    """
+    network, transform = trained.network.to(device), EvalTransform(trained.config)
+    count = min(top, len(trained.classes))
+    rows: list[tuple[str, int, str, float]] = []
+    faults: list[str] = []
+    for start in bar(range(0, len(paths), EVALUATION_BATCH), "predicting", "batch"):
+        pixels, read, unread = read_pictures(paths[start : start + EVALUATION_BATCH], trained.storage_size)
+        faults += unread
+        if not read:
+            continue
+        inputs = transform(pixels.to(device))  # (B, 3, s, s)
+        with torch.inference_mode():
+            best = network(inputs).float().softmax(dim=1).topk(count, dim=1)
+        for path, values, labels in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+            for rank, (value, label) in enumerate(zip(values, labels, strict=True), start=1):
+                rows.append((path.as_posix(), rank, trained.classes[label], round(value, 6)))
+    return pd.DataFrame(rows, columns=["image", "rank", "prediction", "probability"]), faults
 
 
 def read_pictures(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path], list[str]]:
     """Decode files as the packed images were.
 
     Returns:
-        Pixels uint8 (N, side, side, 3) of the files that can be read, their paths, and a sentence for
-        each of the others.
+        Pixels uint8 (N, side, side, 3) of the files that can be read, their paths, and a sentence for each of the
+        others.
     """
+
+    def decoded(path: Path) -> np.ndarray | str:
+        try:
+            return square(path, side)
+        except BadImage as error:
+            return f"{path}: {error}"
+
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(partial(_picture, side=side), paths))
-    good = [(path, pixels) for path, pixels in zip(paths, results, strict=True) if not isinstance(pixels, str)]
-    stacked = np.stack([pixels for _, pixels in good]) if good else np.empty((0, side, side, 3), np.uint8)
-    return (
-        torch.from_numpy(stacked),
-        [path for path, _ in good],
-        [reason for reason in results if isinstance(reason, str)],
-    )
+        results = list(pool.map(decoded, paths))
+    faults = [result for result in results if isinstance(result, str)]
+    pixels = [result for result in results if not isinstance(result, str)]
+    read = [path for path, result in zip(paths, results, strict=True) if not isinstance(result, str)]
+    return torch.from_numpy(np.stack(pixels) if read else np.empty((0, side, side, 3), np.uint8)), read, faults
 
 
-def predict(
-    trained: Trained, paths: Sequence[Path], *, top: int, device: torch.device
-) -> tuple[pd.DataFrame, list[str]]:
-    """The `top` likeliest classes of each picture, fewer where the network knows fewer.
-
-    Returns:
-        A table `image, rank, prediction, probability`, the likeliest first, and a sentence for each
-        file that cannot be read.
-    """
-    network, transform = trained.network.to(device), EvalTransform(trained.config)
-    count = min(top, len(trained.classes))
-    rows: list[tuple[str, int, str, float]] = []
-    faults: list[str] = []
-    for start in bar(range(0, len(paths), BATCH), "predicting", "batch"):
-        pixels, read, unread = read_pictures(paths[start : start + BATCH], trained.storage_size)
-        faults += unread
-        if read:
-            batch = transform(pixels.to(device))  # (B, 3, s, s)
-            with torch.inference_mode():
-                best = network(batch).float().softmax(dim=1).topk(count, dim=1)
-            for path, values, labels in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
-                rows += _ranked(path, values, (trained.classes[label] for label in labels))
-    return pd.DataFrame(rows, columns=["image", "rank", "prediction", "probability"]), faults
-
-
-def _picture(path: Path, side: int) -> np.ndarray | str:
-    try:
-        return square(path, side)
-    except BadImage as error:
-        return f"{path}: {error}"
-
-
-def _ranked(path: Path, values: Sequence[float], names: Iterable[str]) -> list[tuple[str, int, str, float]]:
-    ranked = enumerate(zip(names, values, strict=True), start=1)
-    return [(path.as_posix(), rank, name, round(value, 6)) for rank, (name, value) in ranked]
-
-
-RESOURCES = Path("resources")
+# Labelled images
 
 
 @dataclass(frozen=True)
@@ -130,17 +116,13 @@ def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
     for name in names:
         if "/" not in name:
             raise UserError(f"{folder / name}: lies in no class folder; move it into one, or remove it")
-    shown = {folder / name: name.split("/")[0] for name in names}
-    labels = _labels(list(shown.values()), trained, str(folder))
-    pixels, read, faults = read_pictures(list(shown), trained.storage_size)
+    labels = dict(zip(names, _labels([name.split("/")[0] for name in names], trained, str(folder)), strict=True))
+    pixels, read, faults = read_pictures([folder / name for name in names], trained.storage_size)
     if not read:
         raise UserError(f"{folder}: none of its {len(names)} images can be read ({faults[0]})")
-    kept = torch.tensor([label for path, label in zip(shown, labels, strict=True) if path in set(read)])
-    return LabelledImages(
-        Images(pixels, kept, tuple(path.relative_to(folder).as_posix() for path in read)),
-        _absent(kept, trained),
-        tuple(faults),
-    )
+    readable = tuple(path.relative_to(folder).as_posix() for path in read)
+    targets = torch.tensor([labels[name] for name in readable])
+    return LabelledImages(Images(pixels, targets, readable), _absent(targets, trained), tuple(faults))
 
 
 def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
@@ -156,8 +138,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
         raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")
     labels = torch.tensor(_labels(part["class"].tolist(), trained, str(table_path)))
     pixels = np.load(pixels_path, mmap_mode="r")[[rows[image] for image in part["image"]]]
-    images = Images(torch.from_numpy(pixels), labels, tuple(part["image"]))
-    return LabelledImages(images, _absent(labels, trained))
+    return LabelledImages(Images(torch.from_numpy(pixels), labels, tuple(part["image"])), _absent(labels, trained))
 
 
 def _labels(names: list[str], trained: Trained, where: str) -> list[int]:
@@ -178,6 +159,6 @@ def _listed(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:5]) + more
 
 
-def _absent(labels: torch.Tensor, trained: Trained) -> tuple[str, ...]:
+def _absent(labels: Tensor, trained: Trained) -> tuple[str, ...]:
     present = set(labels.tolist())
     return tuple(name for label, name in enumerate(trained.classes) if label not in present)

@@ -1,4 +1,4 @@
-"""ResNets for small images."""
+"""Residual networks: the stages that detectors and small classifiers share, and the classifier of small images."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -7,15 +7,14 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from florilegium.config.data import Model
-from florilegium.core.errors import UserError
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import PLAIN, CifarArguments, cifar_arguments
+from florilegium.models.arguments import CIFAR_RESNETS, HALF, CifarArguments, cifar_arguments, refuse_rates
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 Norm = Callable[[int], nn.Module]
 
 
-class Residual(nn.Module):
+class ResNetStages(nn.Module):
     """Images (B, 3, H, W) to the maps of the last three stages, at strides 8, 16 and 32."""
 
     def __init__(
@@ -32,9 +31,14 @@ class Residual(nn.Module):
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         ends = [stem, *(width * kind.expansion for width in widths)]
         stages = zip(pairwise(ends), widths, blocks or BLOCKS[depth], strict=True)
-        for number, ((start, _), width, count) in enumerate(stages, start=1):
+        for number, ((start, end), width, count) in enumerate(stages, start=1):
             stride = 1 if number == 1 else 2
-            setattr(self, f"layer{number}", _stage(kind, start, width, count, stride, norm))
+            shortcut = None
+            if stride != 1 or start != end:
+                shortcut = nn.Sequential(nn.Conv2d(start, end, 1, stride=stride, bias=False), norm(end))
+            first = kind(start, width, stride=stride, downsample=shortcut, norm_layer=norm)
+            rest = (kind(end, width, norm_layer=norm) for _ in range(count - 1))
+            setattr(self, f"layer{number}", nn.Sequential(first, *rest))
         self.channels = ends[2:]
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -44,40 +48,19 @@ class Residual(nn.Module):
         return [c3, c4, self.layer4(c4)]
 
 
-def _stage(
-    kind: type[BasicBlock] | type[Bottleneck], start: int, width: int, count: int, stride: int, norm: Norm
-) -> nn.Sequential:
-    end = width * kind.expansion
-    shortcut = None
-    if stride != 1 or start != end:
-        shortcut = nn.Sequential(nn.Conv2d(start, end, 1, stride=stride, bias=False), norm(end))
-    first = kind(start, width, stride=stride, downsample=shortcut, norm_layer=norm)
-    rest = (kind(end, width, norm_layer=norm) for _ in range(count - 1))
-    return nn.Sequential(first, *rest)
-
-
-SIDE = 32
-HALF = (0.5, 0.5, 0.5)
-
-
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
-    """The network with random weights; raises `UserError` for an argument or a rate that it does not take."""
+    """The classifier with random weights; raises `UserError` for an argument or a rate that it does not take."""
     arguments = cifar_arguments(model)
-    no_drop_path(model, drop_path)
-    return CifarResNet(PLAIN[model.name], arguments, n_classes, dropout)
+    refuse_rates(model, drop_path=drop_path)
+    return CifarResNet(CIFAR_RESNETS[model.name], arguments, n_classes, dropout)
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
-    """The input of study 4: pixels in [-1, 1], of any size."""
-    return InputConfig(SIDE, HALF, HALF, "bilinear"), False
+    """The input of study 4: 32 pixels in [-1, 1], or any other number."""
+    return InputConfig(32, HALF, HALF, "bilinear"), False
 
 
-def no_drop_path(model: Model, drop_path: float) -> None:
-    if drop_path:
-        raise UserError(f"recipe.drop_path: {model.name} takes no such rate; take it out")
-
-
-class CifarStages(Residual):
+class CifarStages(ResNetStages):
     """Images (B, 3, S, S) to the last stage's map (B, C, S / 8, S / 8)."""
 
     def __init__(self, depth: int, arguments: CifarArguments) -> None:
@@ -89,7 +72,7 @@ class CifarStages(Residual):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def last_map(self, images: Tensor) -> Tensor:
-        return Residual.forward(self, images)[-1]
+        return ResNetStages.forward(self, images)[-1]
 
 
 class CifarResNet(CifarStages):
@@ -101,9 +84,7 @@ class CifarResNet(CifarStages):
         self.fc = nn.Linear(self.channels[-1], n_classes)
 
     def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
-        pooled = self.last_map(images).mean((2, 3))  # (B, C)
-        logits: Tensor = self.fc(self.drop(pooled))
-        return logits
+        return self.fc(self.drop(self.last_map(images).mean((2, 3))))
 
     def get_classifier(self) -> nn.Module:
         return self.fc
