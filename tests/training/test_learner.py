@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from florilegium.data.augment import EvalTransform
 from florilegium.training.classification import CrossEntropy
-from florilegium.training.learner import Learner, micro_batches
-from florilegium.training.optim import Ema, build_optimizer
+from florilegium.training.learner import Ema, Learner, build_optimizer, micro_batches
 from tests.helpers.training import CONFIG, CPU, images, network, recipe
 
 PLAIN = {"crop": "centre", "flip": 0.0}

@@ -11,9 +11,8 @@ from torch.nn import functional as F
 from florilegium.data.augment import EvalTransform, TrainTransform, rotate, turned
 from florilegium.training import state
 from florilegium.training.classification import CrossEntropy
-from florilegium.training.learner import Learner, micro_batches
+from florilegium.training.learner import Learner, micro_batches, plateau_factor, rate
 from florilegium.training.loop import Outcome
-from florilegium.training.optim import plateau_factor, rate
 from florilegium.training.task import batches, stops_early
 from tests.helpers.training import CONFIG, CPU, images, network, recipe, same_bits, splits, train
 

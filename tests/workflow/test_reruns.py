@@ -23,7 +23,7 @@ from florilegium.data import pack
 from florilegium.figures import style
 from florilegium.models import families
 from florilegium.report import statistics
-from florilegium.training import optim
+from florilegium.training import learner
 from tests.workflow.conftest import configure, copy_project, environment, narrow, planned, snakemake, source
 
 FLOWERS = "results/demo/flowers"
@@ -139,7 +139,7 @@ PIXELS = tuple(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "1
 ALL_RESULTS = (*STUDIES, "results/demo/report.")
 HELPERS = {
     "a part of the audit": (matching, "FAR = 255", ("results/",)),
-    "a part of training": (optim, "return 1.0", ALL_RESULTS),
+    "a part of training": (learner, "return 1.0", ALL_RESULTS),
     "a statistic": (statistics, "scatter > 1e-12", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
     "the look of plots": (style, "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
     "a part of packing": (pack, "CHUNK = 32", (*PIXELS, *ALL_RESULTS)),

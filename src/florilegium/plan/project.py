@@ -15,8 +15,7 @@ from florilegium.core.errors import UserError, unknown
 from florilegium.core.receipts import REFERENCE
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.plan import Plan
-from florilegium.plan.references import check_tests
-from florilegium.plan.resolve import Change, LoadedStudy, resolve
+from florilegium.plan.resolve import Change, LoadedStudy, check_tests, resolve
 
 CONFIG = "config.yaml"
 DATASETS = "workflow/datasets.yaml"

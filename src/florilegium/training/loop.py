@@ -13,9 +13,8 @@ from florilegium.core.system import bar, say
 from florilegium.evaluation.classification import autocast
 from florilegium.models.freeze import train_mode
 from florilegium.training import parallel
-from florilegium.training.learner import Learner, is_batch_norm, micro_batches, out_of_memory
+from florilegium.training.learner import Learner, is_batch_norm, micro_batches, out_of_memory, rate
 from florilegium.training.machine import seed_step
-from florilegium.training.optim import rate
 from florilegium.training.state import Keeper, Progress, StateFolder, Weights, snapshot, stop_requests
 from florilegium.training.task import Row, Task, best_epoch, exploded, stops_early
 

@@ -3,7 +3,7 @@
 import pytest
 
 from florilegium.config.recipes import Recipe
-from florilegium.training.optim import lr_at, plateau_factor, rate
+from florilegium.training.learner import lr_at, plateau_factor, rate
 
 
 def rates(steps_per_epoch: int, **keys: object) -> list[float]:
