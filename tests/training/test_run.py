@@ -218,7 +218,7 @@ def test_event_files_hold_the_history_once(workdir):
     assert found[(3, "top1/val")] == pytest.approx(history["val_top1"][2], rel=1e-6)
 
 
-def test_trackers_name_a_run_by_preset_study_experiment_arm_and_seed(world, monkeypatch):
+def test_trackers_name_a_run_by_preset_study_experiment_arm_and_seed(workdir, monkeypatch):
     names = []
     monkeypatch.setattr(run, "trackers_of", lambda name, *_: names.append(name))
     call(out="results/demo/study/net/corrected", seeds=(3,))
