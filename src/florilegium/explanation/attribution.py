@@ -130,8 +130,8 @@ def grad_cam(subject: Subject, image: Tensor, target: int) -> Explanation:
 
 
 def attention_rollout(subject: Subject, image: Tensor, target: int) -> Explanation:
-    """Where the tokens that a transformer's head reads get their features from, whatever the class (Abnar and Zuidema
-    2020). Raises `Unfit` for a network that does not attend in the way that a rollout needs."""
+    """Attention rollout: the patches that the tokens of a transformer's head take their features from, whatever the
+    class (Abnar and Zuidema 2020). Raises `Unfit` for a network that does not attend in the way that it needs."""
     try:
         found = rollout(subject.network, image, patch_grid(subject.network))
     except UserError:

@@ -14,7 +14,7 @@ from florilegium.core.outputs import ATTENTION, ATTRIBUTION
 
 @dataclass(frozen=True)
 class Record:
-    """What is recorded of one network: every field but `table` is an array."""
+    """A record of one network: every field but `table` is an array."""
 
     FILES: ClassVar[tuple[str, str]]
     """Names of the arrays' file and of the table's."""

@@ -293,6 +293,9 @@ Target = TypeVar("Target", Init, Baseline)
 Arm = tuple[str, str]
 
 
+# References between experiments
+
+
 def connect(experiments: Sequence[Experiment], known: set[Arm], where: str) -> list[Experiment]:
     """Point every `init`, `baseline` and published `against` to the experiment on the same official split.
 

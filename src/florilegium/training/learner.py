@@ -16,6 +16,8 @@ from florilegium.evaluation.classification import autocast
 from florilegium.training import parallel
 from florilegium.training.task import Objective
 
+# Learning rates: pure functions of the step, so that a resumed run has the same ones
+
 
 def rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int, val_losses: Sequence[float]) -> float:
     """The rate of a step, counted as in `lr_at`, after epochs with these validation losses.
@@ -149,6 +151,9 @@ def _update_mean(means: list[Tensor], weights: list[Tensor], count: Tensor) -> N
 
 
 SMALLEST_NORMALISED = 4  # of two or three, an odd batch could leave a single image
+
+
+# The step
 
 
 class Learner:
