@@ -162,6 +162,7 @@ LABELS = {
     "audit.pixel_threshold": "pixel threshold",
 }
 STEP = "  "
+GUIDE = "results/README.md"  # explains the folder, and is no result
 
 
 def origins(ledger: Ledger, name: str, row: str | None = None) -> list[str]:
@@ -348,7 +349,8 @@ def verify(ledger: Ledger, start: str) -> Findings:
                 findings.unfit.add(name)
     _check_inputs(ledger, findings)
     if start.split("/")[0] == PLACES[0]:
-        findings.unnamed = [name for name in below if not name.endswith(RECEIPT) and ledger.maker(name) is None]
+        results = (name for name in below if not name.endswith((RECEIPT, GUIDE)))
+        findings.unnamed = [name for name in results if ledger.maker(name) is None]
     return findings
 
 
