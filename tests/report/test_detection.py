@@ -118,7 +118,7 @@ def test_the_worst_images_come_first(whole: Material) -> None:
 
 
 def test_pictures_of_data_sets_are_not_put_into_documents() -> None:
-    assert KINDS["detections"].shows_pictures and KINDS["misses"].shows_pictures
+    assert "pictures" in KINDS["detections"].reads and "pictures" in KINDS["misses"].reads
 
 
 def test_a_marked_seed_is_held_against_the_others(whole: Material) -> None:

@@ -91,3 +91,10 @@ def write_frame(path: Path, frame: "pd.DataFrame", *, float_format: str | None =
     """Write the columns of `frame` in the same form; fractions in full, or in `float_format` ("%.6f")."""
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)
+
+
+def read_texts(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """A table, or some of its columns, as text: a class may be called `01` or `NA`, and an empty cell is empty text."""
+    import pandas as pd
+
+    return pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False)

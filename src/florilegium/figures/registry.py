@@ -68,11 +68,6 @@ class Kind:
     plots: Callable[[Study], Iterator[Plot]] | None = None
     files: str = ""
 
-    @property
-    def shows_pictures(self) -> bool:
-        """True if it shows images of a data set, whose terms may forbid to pass them on, or generated ones."""
-        return "pictures" in self.reads
-
     def takes(self, name: str) -> bool:
         """True if a figure of this kind may have this name, which no figure of a study file may have then."""
         return bool(re.fullmatch(self.files or self.name, name))

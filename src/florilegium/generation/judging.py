@@ -16,9 +16,10 @@ from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
 from florilegium.audit.matching import confirm, search
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.core.files import read_texts
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import Images, Splits
-from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, evaluate
+from florilegium.evaluation.classification import Scores, evaluate
 from florilegium.generation.sheets import grid
 from florilegium.models.trained import load_trained
 
@@ -60,7 +61,7 @@ def copies(samples: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict
 
 def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
     """The place in `classes` of the class that each generated image should show, (N,), from `samples.csv`."""
-    names = pd.read_csv(table, dtype=str)["class"]
+    names = read_texts(table)["class"]
     return torch.tensor([classes.index(name) for name in names])
 
 
@@ -78,7 +79,7 @@ def classify(
     names = tuple(str(number) for number in range(len(samples)))
     images = Images(torch.from_numpy(samples), labels, names)
     transform = EvalTransform(trained.config)
-    return evaluate(trained.network.to(device), images, transform, batch_size=EVALUATION_BATCH, device=device)
+    return evaluate(trained.network.to(device), images, transform, device=device)
 
 
 def neighbours(

@@ -13,6 +13,7 @@ from florilegium.config.data import DetectionData, Model
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
+from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
 from florilegium.data.augment import InputConfig
 from florilegium.models import registry
@@ -82,7 +83,7 @@ def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:
     """The path and content of the receipt beside a checkpoint; raises `UserError` if there is none of these weights."""
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint}: there is no such checkpoint; give a run's checkpoint.safetensors")
-    where = checkpoint.with_name("receipt.json")
+    where = checkpoint.with_name(RECEIPT)
     try:
         receipt = read_receipt(where)
         sums = {Path(path).name: entry["sha256"] for path, entry in receipt["outputs"].items()}

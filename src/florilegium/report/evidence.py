@@ -16,6 +16,7 @@ from florilegium.config.metrics import SCORING
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.core.lineage import open_ledger, verify
+from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
 from florilegium.report.average_precision import coco_scores
 from florilegium.report.comparison import StudyTables, tabulate
@@ -24,7 +25,7 @@ from florilegium.report.runs import Run, read_study
 from florilegium.report.study import Key, Page, Study, read
 from florilegium.report.tables import EMPTY
 
-RECEIPT, RECORD, STUDY = "receipt.json", "reference.json", "study.json"
+RECORD, STUDY = "reference.json", "study.json"
 SAME = 1e-6  # scores that differ by less are equal: they were rounded to float32
 PAGE_RECEIPT = "report.receipt.json"
 

@@ -36,7 +36,8 @@ from florilegium.config.metrics import (
     metrics_of,
 )
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.files import read_json, write_json
+from florilegium.core.files import read_json, read_texts, write_json
+from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
 from florilegium.evaluation.coco import Matches, read_matches
 from florilegium.report.statistics import Interval, student, wilson
@@ -71,7 +72,7 @@ class Run:
         return read_json(self.folder / "cost.json")
 
     def receipt(self) -> dict[str, Any]:
-        return read_receipt(self.folder / "receipt.json")
+        return read_receipt(self.folder / RECEIPT)
 
     def detections(self) -> Any:
         """A detector's detections on the test images, a list in COCO's results form."""
@@ -130,7 +131,7 @@ def read_hits(folder: Path) -> Answers:
     if not (folder / PREDICTIONS).is_file():
         return _unpack(folder / PACKED)
     columns = ["image", "target", "prediction"]  # as texts: a class may be called 01, or NA
-    table = pd.read_csv(folder / PREDICTIONS, usecols=columns, dtype=str, keep_default_na=False)
+    table = read_texts(folder / PREDICTIONS, columns)
     table = table.sort_values("image", kind="stable")
     names = hashlib.sha256("\0".join(table["image"]).encode())  # no name holds a NUL
     return names.hexdigest(), (table["target"] == table["prediction"]).to_numpy(np.bool_)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from florilegium.config.metrics import FRACTIONS, WORDS
-from florilegium.core.files import atomic
+from florilegium.core.files import write_frame
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """A header and rows of texts, for people."""
@@ -47,8 +47,7 @@ READING = (
 
 def write_csv(table: pd.DataFrame, path: Path, *, digits: int = 10) -> None:
     """Write `table`, fractions with so many significant digits, with the same line ends on every system."""
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{digits}g")
+    write_frame(path, table, float_format=f"%.{digits}g")
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import torch
 from florilegium.config.base import Strict, parse
 from florilegium.config.data import DataUse, Model
 from florilegium.config.recipes import Recipe, TrainingRecipe
+from florilegium.core.outputs import RECEIPT
 from florilegium.data.load import Splits, load_splits
 from florilegium.stages.stage import stage, stage_parser
 from florilegium.training import parallel
@@ -173,7 +174,7 @@ def run_before_training(
         for seed in arguments.seeds:
             paths = job.at(seed)
             out = paths.out / folder
-            with stage(name, arguments, paths.inputs, path=out / "receipt.json") as receipt:
+            with stage(name, arguments, paths.inputs, path=out / RECEIPT) as receipt:
                 make(job, splits, seed, out)
                 receipt.outputs += [out / file for file in files]
                 receipt.facts |= {"seed": seed, **facts}

@@ -8,14 +8,13 @@ Why:    no model may be tested on a picture that it was trained on.
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from florilegium.audit.comparison import Collection, compare
 from florilegium.audit.hashing import Hashes
 from florilegium.audit.pictures import write_audit
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json
+from florilegium.core.files import read_json, read_texts
+from florilegium.core.outputs import RECEIPT
 from florilegium.core.system import say
 from florilegium.stages.stage import stage, stage_parser
 
@@ -27,7 +26,7 @@ def main() -> None:
     sides = "a" if arguments.name_a == arguments.name_b else "ab"
     files = {side: [getattr(arguments, f"{kind}_{side}") for kind in FILES] for side in sides}
     inputs = [file for group in files.values() for file in group]
-    with stage("audit", arguments, inputs, path=arguments.out / "receipt.json") as receipt:
+    with stage("audit", arguments, inputs, path=arguments.out / RECEIPT) as receipt:
         a = collection(arguments.name_a, *files["a"])
         b = collection(arguments.name_b, *files["b"]) if "b" in files else a
         settings = Audit.model_validate(receipt.spec["audit"])
@@ -48,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def collection(name: str, hashes: Path, images: Path, files: Path) -> Collection:
     """A data set, read from the files that earlier stages made."""
-    table = pd.read_csv(images, dtype=str, keep_default_na=False)
+    table = read_texts(images)
     return Collection.join(name, Hashes.load(hashes), table, Path(read_json(files)["root"]))
 
 

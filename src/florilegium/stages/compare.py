@@ -9,6 +9,7 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_text
+from florilegium.core.outputs import RECEIPT
 from florilegium.report.comparison import tabulate
 from florilegium.report.runs import RUN_FILES, files_of, read_study
 from florilegium.report.scores import costs_markdown
@@ -31,7 +32,7 @@ def main() -> None:
         for path, text in texts.items():
             write_text(path, text)
         receipt.spec = study.model_dump(mode="json")
-        receipt.inputs += files_of(runs, (*RUN_FILES, "receipt.json"))
+        receipt.inputs += files_of(runs, (*RUN_FILES, RECEIPT))
         receipt.outputs += [*tables.write(out.parent), *texts]
 
 

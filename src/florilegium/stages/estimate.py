@@ -8,7 +8,7 @@ Why:    the paper preset takes days on a GPU; nobody should start it without a g
 from florilegium.config.base import parse
 from florilegium.config.study import Card
 from florilegium.core.errors import run_main
-from florilegium.core.files import write_text
+from florilegium.core.files import write_frame, write_text
 from florilegium.estimation.hours import summary, table_of
 from florilegium.stages.stage import stage, stage_parser
 
@@ -21,7 +21,7 @@ def main() -> None:
         spec = receipt.spec
         card = parse(Card, spec["card"], "estimates")
         table = table_of(spec["experiments"], card)
-        write_text(arguments.out, table.to_csv(index=False, lineterminator="\n"))
+        write_frame(arguments.out, table)
         write_text(text, "\n".join(summary(table, spec["preset"], card, spec["uncounted"])) + "\n")
         receipt.outputs += [arguments.out, text]
 

@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 
 from florilegium.config.base import Name, Strict
+from florilegium.core.files import read_texts
+from florilegium.core.outputs import RECEIPT
 from florilegium.data.pack import read_pixels
 from florilegium.models.trained import Trained, load_trained
 from florilegium.report.study import read
@@ -67,9 +69,9 @@ def explanation(name: str, description: str | None, spec: type[S]) -> Iterator[E
     arguments = parser.parse_args()
     parsed, checkpoint, pixels = read(spec, arguments.spec), arguments.checkpoint, arguments.pixels
     predictions = checkpoint.with_name("predictions.csv")
-    inputs = [checkpoint, checkpoint.with_name("receipt.json"), predictions, pixels, pixels.with_suffix(".csv")]
+    inputs = [checkpoint, checkpoint.with_name(RECEIPT), predictions, pixels, pixels.with_suffix(".csv")]
     with (
-        stage(name, arguments, inputs, path=arguments.out / "receipt.json") as receipt,
+        stage(name, arguments, inputs, path=arguments.out / RECEIPT) as receipt,
         leased_device(arguments, threads=1) as (device, _),
     ):
         receipt.spec = parsed.model_dump(mode="json")
@@ -80,7 +82,7 @@ def explanation(name: str, description: str | None, spec: type[S]) -> Iterator[E
             out=arguments.out,
             run="/".join(checkpoint.parts[-5:-1]),
             trained=load_trained(checkpoint),
-            predictions=pd.read_csv(predictions, dtype=str, keep_default_na=False),
+            predictions=read_texts(predictions),
             packed=pixels,
             device=device,
         )

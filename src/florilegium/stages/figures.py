@@ -9,6 +9,7 @@ from pathlib import Path
 
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
+from florilegium.core.outputs import RECEIPT
 from florilegium.figures import draw
 from florilegium.figures.material import Material
 from florilegium.report.runs import RUN_FILES, files_of, read_study
@@ -25,7 +26,7 @@ def main() -> None:
         parser.add_argument(option, type=Path, nargs="*", default=[], help=f"resources/<source>/{packed}")
     arguments = parser.parse_args()
     tables = [arguments.comparison.with_name(f"{name}.csv") for name in ("comparison", "differences", "scores")]
-    with stage("figures", arguments, tables, path=arguments.out / "receipt.json") as receipt:
+    with stage("figures", arguments, tables, path=arguments.out / RECEIPT) as receipt:
         study = read(Study, arguments.spec)
         packed = {(path.parent.name, path.name): path for path in arguments.pixels}
         places = {entry.dataset: (entry.source, f"pixels{entry.storage_size}.npy") for entry in study.entries}

@@ -10,6 +10,7 @@ from florilegium.config.data import Model, Sampling
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
+from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
 from florilegium.generation.sampling import sample, save_samples, steps_of
 from florilegium.models import registry
@@ -26,13 +27,13 @@ def main() -> None:
     add_device(parser)
     arguments = parser.parse_args()
     checkpoint, out = arguments.checkpoint, arguments.out
-    inputs = [checkpoint, checkpoint.with_name("receipt.json")]
+    inputs = [checkpoint, checkpoint.with_name(RECEIPT)]
     run = read_receipt(inputs[1])
     seed, classes = run["seed"], run["classes"]
     model = parse(Model, run["model"], "receipt.json: model")
     recipe = parse(GenerationRecipe, run["spec"]["recipe"], "receipt.json: recipe")
     with (
-        stage("sample", arguments, inputs, path=out / "receipt.json") as receipt,
+        stage("sample", arguments, inputs, path=out / RECEIPT) as receipt,
         leased_device(arguments, recipe.threads) as (device, gpus),
     ):
         n, size, shown = len(classes), own_input(model)[0].size, receipt.spec["shown"]
