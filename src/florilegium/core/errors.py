@@ -3,13 +3,52 @@
 import difflib
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 BAD_INPUT = 2
 
 
 class UserError(Exception):
     """A mistake that the user can correct; its text is the whole message."""
+
+
+class UserErrors(UserError):
+    """Several mistakes, found together; its text has a line for each."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class Mistakes:
+    """A list of mistakes: checks go on after the first, and end in one error.
+
+    mistakes = Mistakes()
+    for entry in entries:
+        with mistakes.caught():
+            check(entry)
+    mistakes.refuse()
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Keep a `UserError` of the body; each sentence is kept once."""
+        try:
+            yield
+        except UserError as error:
+            sentences = error.mistakes if isinstance(error, UserErrors) else (str(error),)
+            self.found += [sentence for sentence in sentences if sentence not in self.found]
+
+    def refuse(self) -> None:
+        """Raise what was found, if anything was."""
+        if len(self.found) == 1:
+            raise UserError(self.found[0])
+        if self.found:
+            raise UserErrors(self.found)
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
