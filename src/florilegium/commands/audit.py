@@ -10,6 +10,8 @@ import pandas as pd
 from florilegium.audit.comparison import SPLITS, Collection, Comparison, compare
 from florilegium.audit.hashing import hash_images
 from florilegium.audit.pictures import write_audit
+from florilegium.commands.reading import add_ground, add_limit
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
@@ -54,6 +56,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
     text = "what to do with images that cannot be decoded (default %(default)s)"
     parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help=text)
+    add_ground(parser)
+    add_limit(parser, DEFAULT.max_megapixels)
     text = "processes (default: all cores, %(default)s)"
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help=text)
     parser.set_defaults(run=run)
@@ -115,11 +119,12 @@ def refuse_overlap(a: Path, b: Path) -> None:
 
 
 def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Collection:
-    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt)
+    pictures = Pictures(ground=arguments.ground, max_megapixels=arguments.max_megapixels)
+    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt, pictures=pictures)
     if skipped:
         say(f"{name}: skipped {len(skipped)} images that cannot be decoded, such as {next(iter(skipped))}")
     table = pd.DataFrame([(image, *labels(image)) for image in images], columns=["image", "split", "class"])
-    return Collection.join(name, hashes, table, root)
+    return Collection.join(name, hashes, table, root, pictures)
 
 
 def labels(image: str) -> tuple[str, str]:
