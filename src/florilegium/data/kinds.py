@@ -16,9 +16,9 @@ RARE = (
     *("FLI", "MSP", "PIXAR", "BLP", "FTEX", "GBR", "XBM", "XPM"),
 )
 # Formats without one, which are read only where the suffix names them.
-NAMED = {"TGA": (".tga", ".icb", ".vda", ".vst"), "IM": (".im",), "PCD": (".pcd",), "DIB": (".dib",)}
+NAMED = {"TGA": (".tga", ".icb", ".vda", ".vst"), "PCD": (".pcd",), "DIB": (".dib",)}
 # Suffixes of pictures. Those that other programs use as well (.pcd: clouds of points, .gbr: circuit boards, .vst:
-# drawings, .rgb, .bw, .im, .msp, .ras ...) are not among them: there, the first bytes decide.
+# drawings, .rgb, .bw, .msp, .ras ...) are not among them: there, the first bytes decide.
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(".webp", ".avif", ".avifs", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c"),
@@ -102,11 +102,13 @@ def unreadable_kind(path: Path) -> str | None:
 
 
 def head(path: Path) -> bytes:
-    """The first bytes of a file; none of one that cannot be opened."""
+    """The first bytes of a file; none of a folder, a pipe, or a file that cannot be opened."""
     try:
+        if not path.is_file():
+            return b""
         with open(path, "rb") as file:
             return file.read(HEAD)
-    except OSError:
+    except (OSError, ValueError):  # ValueError for a NUL in the name
         return b""
 
 
