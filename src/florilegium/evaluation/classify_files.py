@@ -10,9 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from florilegium.config.base import parse
 from florilegium.config.data import split_of
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
+from florilegium.core.files import read_json
 from florilegium.core.system import bar
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
@@ -111,6 +113,19 @@ def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> Non
             )
 
 
+def check_reading(pixels: Path, pictures: Pictures) -> None:
+    """Raise `UserError` unless packed pixels lie on the ground of `pictures`, as far as a receipt says."""
+    receipt = pixels.with_suffix(".receipt.json")
+    if not receipt.is_file():
+        return
+    packed = parse(Pictures, read_json(receipt)["spec"].get("pictures", {}), f"{receipt}: pictures")
+    if packed.ground != pictures.ground:
+        raise UserError(
+            f"{pixels}: its transparent pictures lie on {packed.ground}, and those that the checkpoint was trained on "
+            f"on {pictures.ground}; set pictures.ground in config.yaml to that, and pack them again"
+        )
+
+
 def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
     """A folder per class; where the folders train, val and test stand above them, those of `split`."""
     if any((folder / name).is_dir() for name in SPLITS):
@@ -136,6 +151,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     table_path = RESOURCES / name / "images.csv"
     pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
     check_packed(name, [table_path, pixels_path])
+    check_reading(pixels_path, trained.pictures)
     table = pd.read_csv(table_path, dtype=str)
     rows = {image: row for row, image in enumerate(pd.read_csv(pixels_path.with_suffix(".csv"))["image"])}
     part = table[(table["split"] == split) & table["image"].isin(rows)].sort_values("image")

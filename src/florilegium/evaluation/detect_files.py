@@ -16,7 +16,7 @@ from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import read_json
 from florilegium.data.annotations import check
 from florilegium.data.boxed import BoxedImages, BoxedStore, coco_ground_truth, content_of, pack_boxed
-from florilegium.evaluation.classify_files import RESOURCES, check_packed
+from florilegium.evaluation.classify_files import RESOURCES, check_packed, check_reading
 from florilegium.evaluation.coco import Coco, Results
 from florilegium.evaluation.detection import Answers, detect, suppression
 from florilegium.models.trained import TrainedDetector
@@ -161,6 +161,7 @@ def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedImages:
     annotations = RESOURCES / name / "annotations.json"
     pixels = RESOURCES / name / f"scenes{trained.data.packing}.npy"
     check_packed(name, [annotations, pixels], "folder or COCO file")
+    check_reading(pixels, trained.pictures)
     store = BoxedStore(pixels, annotations)
     _check_annotated(split, store.unannotated, name)
     images = store.take([split])
