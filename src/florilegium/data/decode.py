@@ -143,12 +143,13 @@ def _orientation(image: ImageFile.ImageFile, path: Path) -> int:
 def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
     """An RGB picture of one of 8 bits a band, with its transparent parts on a ground."""
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")  # which would copy
     if image.mode == "La":
         image = image.convert("LA")
-    opaque = image.convert("RGBA")
+    if image.mode != "RGBA":
+        image = image.convert("RGBA")
     picture = Image.new("RGB", image.size, ground)
-    picture.paste(opaque, mask=opaque)
+    picture.paste(image, mask=image)
     return picture
 
 
