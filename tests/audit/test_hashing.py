@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from florilegium.audit.hashing import NAMES, Hashes, apply, hash_images, transformed_hashes
+from florilegium.audit.hashing import NAMES, Hashes, apply, hash_images, thumbnails, transformed_hashes
 from florilegium.config.pictures import Pictures
 from florilegium.core.errors import UserError
 from florilegium.data.pack import pack
@@ -73,6 +73,31 @@ def test_an_audit_compares_what_a_training_sees(tmp_path, kind):
     pack(tmp_path, names, 24, tmp_path / "pixels.npy", pictures=GROUND)
     for pair in (hashes.grey, hashes.thumb, np.load(tmp_path / "pixels.npy")):
         assert np.abs(pair[0].astype(int) - pair[1]).max() <= 1
+
+
+def stored_as(mode):
+    """A square picture in a file of that mode."""
+    image = picture(7, (96, 96))
+    if mode == "I;16":
+        return encoded(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 16), "TIFF")
+    if mode == "F":
+        return encoded(Image.fromarray(np.asarray(image.convert("L")) / np.float32(255)), "TIFF")
+    if mode in ("LA", "RGBA"):
+        image.putalpha(picture(8, (96, 96)).convert("L"))
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    return encoded(image.convert(mode), "TIFF", exif=exif)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "F"])
+@pytest.mark.parametrize("ground", ["white", "teal"])
+def test_thumbnails_are_those_of_the_packed_pixels_to_the_bit(tmp_path, mode, ground):
+    (tmp_path / "a").write_bytes(stored_as(mode))
+    pictures = Pictures(ground=ground)
+    hashes, _ = hash_images(tmp_path, ["a"], pictures=pictures)
+    pack(tmp_path, ["a"], 96, tmp_path / "pixels.npy", pictures=pictures)  # at their own size
+    grey, thumb = thumbnails(Image.fromarray(np.load(tmp_path / "pixels.npy")[0]))
+    assert (hashes.grey[0] == np.asarray(grey)).all() and (hashes.thumb[0] == np.asarray(thumb)).all()
 
 
 def test_icons_of_one_transparent_colour_are_no_pair(tmp_path):

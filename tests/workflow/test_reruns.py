@@ -136,6 +136,7 @@ def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
 
 
 PIXELS = tuple(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny"))
+HASHES = tuple(name.replace("/pixels", "/hashes") for name in PIXELS)
 ALL_RESULTS = (*STUDIES, "results/demo/report.")
 HELPERS = {
     "a part of the audit": (matching, "FAR = 255", ("results/",)),
@@ -158,6 +159,13 @@ def test_a_definition_that_nothing_uses_reruns_nothing(copy: Path):
         path = source(copy, module)
         path.write_text(f"{path.read_text()}\nANOTHER_CONSTANT = 1\n\n\ndef another():\n    return ANOTHER_CONSTANT\n")
     assert planned(copy, "all") == set()
+
+
+def test_the_ground_of_pictures_reruns_hashes_and_pixels_and_what_follows(copy: Path, everything: set[str]):
+    configure(copy, pictures={"ground": "#FFF"})  # white in another form
+    assert planned(copy, "all") == set()
+    configure(copy, pictures={"ground": "black"})
+    assert planned(copy, "all") == below(everything, *PIXELS, *HASHES, "results/")
 
 
 def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set[str]):
