@@ -77,6 +77,28 @@ def test_a_picture_is_upright_whatever_its_orientation_and_so_are_its_sides(
     assert measured(path) == as_stored(orientation).size
 
 
+@pytest.mark.parametrize("orientation", [3, 5, 6, 7, 8])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("compression", ["raw", "tiff_deflate"])
+def test_a_tiff_is_upright_in_every_mode(tmp_path: Path, mode: str, orientation: int, compression: str) -> None:
+    """Pillow turns it itself, by other ways in some modes."""
+
+    def content(number: int) -> bytes:
+        image = as_stored(number)
+        if mode in ("I;16", "F"):
+            grey = np.asarray(image.convert("L"))
+            image = Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey.astype(np.float32))
+        exif = Image.Exif()
+        exif[ORIENTATION] = number
+        image = image if mode in ("I;16", "F") else image.convert(mode, dither=Image.Dither.NONE)
+        return encoded(image, "TIFF", exif=exif, compression=compression)
+
+    upright = pixels(decode(saved(tmp_path, content(1), "upright")))
+    path = saved(tmp_path, content(orientation))
+    assert (pixels(decode(path)) == upright).all() and len(np.unique(upright)) > 1
+    assert measured(path, upright=True) == SEEN.size
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 300, 65535])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_an_orientation_that_does_not_exist_is_none(tmp_path: Path, kind: str, orientation: int) -> None:

@@ -104,7 +104,10 @@ def _opened(path: Path, most: float | None) -> ImageFile.ImageFile:
         return Image.open(path, formats=FREQUENT)
     Image.init()
     named = [name for name, suffixes in NAMED.items() if suffix in suffixes]
-    return Image.open(path, formats=[name for name in (*RARE, *named) if name in Image.OPEN])
+    image = Image.open(path, formats=[name for name in (*RARE, *named) if name in Image.OPEN])
+    if image.format == "TIFF":
+        image.filename = ""  # else Pillow maps the file, and garbles what is turned sideways
+    return image
 
 
 def _check_size(size: tuple[int, int], pictures: Pictures) -> None:
@@ -169,7 +172,12 @@ def _reason(error: Exception, path: Path) -> str:
         return "its text or colour profile unpacks to more than a picture needs; save it again without"
     if isinstance(error, FileNotFoundError | IsADirectoryError):
         return what_it_is(path)
-    return text.replace(str(path), "the file") or type(error).__name__
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    text = text.replace(str(path), "the file")
+    if text and isinstance(error, OSError | ValueError | SyntaxError):
+        return text
+    return f"is damaged ({type(error).__name__}{': ' if text else ''}{text})"
 
 
 def square(path: Path, size: int, pictures: Pictures = DEFAULT) -> np.ndarray:
