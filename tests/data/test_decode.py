@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from florilegium.config.pictures import Pictures
 from florilegium.data.decode import BadImage, decode, measured, square, stored
@@ -97,6 +97,27 @@ def test_a_tiff_is_upright_in_every_mode(tmp_path: Path, mode: str, orientation:
     path = saved(tmp_path, content(orientation))
     assert (pixels(decode(path)) == upright).all() and len(np.unique(upright)) > 1
     assert measured(path, upright=True) == SEEN.size
+
+
+NOTES = (
+    b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_only_exif_turns_a_picture_as_in_browsers(tmp_path: Path, kind: str) -> None:
+    """Editors that turn the pixels and remove the tag often leave another note of it."""
+    if kind == "PNG":
+        content = png(QUARTERS, 8, 2, before=chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + NOTES))
+    elif kind == "TIFF":
+        info = TiffImagePlugin.ImageFileDirectory_v2()
+        info[700] = NOTES
+        content = encoded(SEEN, kind, tiffinfo=info)
+    else:
+        content = encoded(SEEN, kind, xmp=NOTES, **EXIF[kind])
+    assert NOTES in content
+    path = saved(tmp_path, content)
+    assert is_seen(path) and stored(path) == (SEEN.size, 1)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 300, 65535])

@@ -7,7 +7,6 @@ training sees. `kinds` says which files are pictures, `depth` what becomes of mo
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +25,7 @@ from florilegium.data.kinds import FREQUENT, NAMED, RARE, content_is_image, head
 from florilegium.data.png import find_chunk
 
 ORIENTATION = 0x0112  # the EXIF tag
+XMP = ("xmp", "XML:com.adobe.xmp")  # blocks of other notes, as Pillow calls them
 SIDEWAYS = (5, 6, 7, 8)
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -99,12 +99,14 @@ def measured(path: Path, *, upright: bool = False) -> tuple[int, int] | None:
 def _opened(path: Path, most: float | None) -> ImageFile.ImageFile:
     """The file with its header read, in one of the formats that are read; `most` pixels bound pictures within it."""
     Image.MAX_IMAGE_PIXELS = most if most is None else max(1, int(most))
-    suffix = path.suffix.lower()
-    with suppress(UnidentifiedImageError):
-        return Image.open(path, formats=FREQUENT)
-    Image.init()
-    named = [name for name, suffixes in NAMED.items() if suffix in suffixes]
-    image = Image.open(path, formats=[name for name in (*RARE, *named) if name in Image.OPEN])
+    try:
+        image = Image.open(path, formats=FREQUENT)
+    except UnidentifiedImageError:
+        Image.init()
+        named = [name for name, suffixes in NAMED.items() if path.suffix.lower() in suffixes]
+        image = Image.open(path, formats=[name for name in (*RARE, *named) if name in Image.OPEN])
+    for key in XMP:  # its orientation, which Pillow would take, is often of before an edit
+        image.info.pop(key, None)
     if image.format == "TIFF":
         image.filename = ""  # else Pillow maps the file, and garbles what is turned sideways
     return image
