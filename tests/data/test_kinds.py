@@ -1,5 +1,6 @@
 """Which files are pictures, by name and by content."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ WRITTEN = (
 )
 
 
+@cache
 def written(kind: str) -> bytes:
     mode = next((mode for mode, kinds in MODES.items() if kind in kinds), "RGB")
     return encoded(noise(64, 64).convert(mode), kind)

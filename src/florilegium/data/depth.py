@@ -25,7 +25,7 @@ WIDE = {f"{bands};16{order}" for bands in ("LA", "RGB", "RGBX", "RGBA", "RGBa", 
 BITS, PHOTOMETRIC, LARGEST, PLANAR = 258, 262, 281, 284
 WHITE_IS_ZERO = 0
 SEPARATE = 2
-SIZES = b"\xff\x4f\xff\x51"  # the start of a code stream of JPEG 2000, whose first depth lies 40 bytes on
+SIZES = b"\xff\x4f\xff\x51"  # the start of a code stream of JPEG 2000, with its first depth in byte 42
 
 Values = NDArray[np.uint16]
 
