@@ -50,7 +50,7 @@ class Specs:
         given = self.plan.datasets[source].folder
         if given is not None:
             folder = Path(given).expanduser()
-            return [f"{folder}/{file}" for file in walk(folder).files] if folder.is_dir() else []
+            return [str(folder / file) for file in walk(folder).files] if folder.is_dir() else []
         return self.own_files(self.plan.settings.datasets.get(source))
 
     def own_files(self, override: DatasetOverride | None) -> list[str]:
