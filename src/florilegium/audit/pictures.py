@@ -1,5 +1,6 @@
 """Everything that an audit writes: tables, a summary, histograms of distances, and a contact sheet of pairs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,8 +24,8 @@ LABELS = {SAME: "same picture", DIFFERENT: "different"}
 FILES = (*AUDIT_TABLES, *AUDIT)
 
 
-def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every file of FILES into `folder`, the summary last; returns their paths."""
+def write_audit(comparison: Comparison, folder: Path, notes: Mapping[str, str] | None = None) -> list[Path]:
+    """Write every file of FILES into `folder`, the summary last, with `notes` in it; returns their paths."""
     removed = dropped(comparison)
     paths = [folder / name for name in FILES]
     pairs, drops, summary, sheet, distances = paths
@@ -34,7 +35,7 @@ def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
         contact_sheet(comparison).save(temporary, format="PNG")
     with atomic(distances) as temporary:
         distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
-    write_json(summary, summarise(comparison, len(removed)))
+    write_json(summary, summarise(comparison, len(removed)) | dict(notes or {}))
     return paths
 
 
