@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from florilegium.audit.comparison import DIFFERENT, SAME, Collection, Comparison, dropped, summarise
 from florilegium.audit.hashing import NAMES, apply
 from florilegium.audit.matching import FAR
-from florilegium.core.files import atomic, write_frame, write_json
+from florilegium.core.files import atomic, write_json
 from florilegium.core.outputs import AUDIT, AUDIT_TABLES
+from florilegium.core.tables import write_frame
 from florilegium.data.decode import decode
 
 COLOURS = {SAME: "#d55e00", DIFFERENT: "#0072b2"}

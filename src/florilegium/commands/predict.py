@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.evaluation.classify_files import predict
     from florilegium.evaluation.detect_files import find_objects
     from florilegium.models.trained import is_detector, load_trained, load_trained_detector, read_run
