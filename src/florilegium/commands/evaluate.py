@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.data.augment import EvalTransform
     from florilegium.evaluation.classification import evaluate
     from florilegium.evaluation.classify_files import read_labelled
@@ -69,7 +69,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
 
 def score_detector(args: argparse.Namespace) -> Sequence[str]:
     """Print COCO's scores and the AP of each class; a sentence for each unreadable file."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.evaluation.coco import score_results
     from florilegium.evaluation.detect_files import annotated, answers_of, as_table
     from florilegium.models.trained import load_trained_detector

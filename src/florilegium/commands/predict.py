@@ -6,7 +6,7 @@ from pathlib import Path
 
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
-from florilegium.data.decode import is_image
+from florilegium.data.kinds import is_image
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.evaluation.classify_files import predict
     from florilegium.evaluation.detect_files import find_objects
     from florilegium.models.trained import is_detector, load_trained, load_trained_detector, read_run

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.system import twelve_digits
-from florilegium.data.decode import is_image
+from florilegium.data.kinds import is_image
 from florilegium.data.splits import WORDS, Layout, by_folders
 
 SPLITS = tuple(WORDS)

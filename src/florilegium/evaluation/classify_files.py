@@ -13,6 +13,7 @@ from torch import Tensor
 from florilegium.config.data import split_of
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
+from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
 from florilegium.data.layouts import recognise
@@ -136,8 +137,8 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     table_path = RESOURCES / name / "images.csv"
     pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
     check_packed(name, [table_path, pixels_path])
-    table = pd.read_csv(table_path, dtype=str)
-    rows = {image: row for row, image in enumerate(pd.read_csv(pixels_path.with_suffix(".csv"))["image"])}
+    table = read_table(table_path)
+    rows = {image: row for row, image in enumerate(read_table(pixels_path.with_suffix(".csv"))["image"])}
     part = table[(table["split"] == split) & table["image"].isin(rows)].sort_values("image")
     if part.empty:
         raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")

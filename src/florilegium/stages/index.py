@@ -7,8 +7,9 @@ Why:    all later stages agree on what an image shows and which split it is in.
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json, write_json, write_table
+from florilegium.core.files import read_json, write_json
 from florilegium.core.system import say
+from florilegium.core.tables import write_table
 from florilegium.data.layouts import index, other_files
 from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
 
