@@ -4,17 +4,14 @@ Cameras store what their sensor saw, and a number from 1 to 8 says how to hold i
 and annotation tools show them; a file whose boxes were drawn on the stored pixels is turned into that frame.
 """
 
-import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar, say
 from florilegium.data.annotated import Picture
-from florilegium.data.decode import ORIENTATION, SIDEWAYS
+from florilegium.data.decode import SIDEWAYS, stored
 
 AS_STORED = 1
 BACK = {6: 8, 8: 6}  # all others undo themselves
@@ -59,14 +56,8 @@ def turned(box: Sequence[float], orientation: int, size: tuple[int, int]) -> lis
 
 def frame_of(path: Path) -> Frame | None:
     """The frame of a picture file; None if it cannot be read."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                size, orientation = image.size, image.getexif().get(ORIENTATION, AS_STORED)
-    except Exception:  # Pillow's parsers raise whatever a damaged file makes them meet
-        return None
-    return Frame(size, orientation if orientation in range(1, 9) else AS_STORED)
+    found = stored(path)
+    return None if found is None else Frame(*found)
 
 
 class Seen(NamedTuple):

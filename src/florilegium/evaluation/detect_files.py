@@ -60,7 +60,7 @@ def find_objects(
     if not content["images"]:
         return pd.DataFrame(columns=COLUMNS), faults
     with TemporaryDirectory() as folder:
-        images, _, unread = pack_boxed(root, content, trained.data, Path(folder))
+        images, _, unread = pack_boxed(root, content, trained.data, Path(folder), trained.pictures)
         results = answers_of(trained, images, least=least, device=device).results
     names = {number: path.as_posix() for number, path in enumerate(paths, start=1)}
     classes = dict(zip(trained.category_ids, trained.classes, strict=True))
@@ -95,7 +95,7 @@ def submission(
         return [], faults
     with TemporaryDirectory() as folder:
         content = {"images": images, "annotations": [], "categories": []}
-        packed, _, undecoded = pack_boxed(root, content, trained.data, Path(folder))
+        packed, _, undecoded = pack_boxed(root, content, trained.data, Path(folder), trained.pictures)
         renumbered = replace(trained, category_ids=tuple(numbers[name] for name in trained.classes))
         results = answers_of(renumbered, packed, least=None, device=device).results
     given = {image.id: image.given for image in file.images}
@@ -155,7 +155,7 @@ def annotated(
     _check_annotated(split, content["unannotated"], dataset)
     with TemporaryDirectory() as folder:
         chosen = content["splits"][split] | {"categories": content["categories"]}
-        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder))
+        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder), trained.pictures)
         truth = _in_terms_of(coco_ground_truth(images, annotations), trained, dataset)
         yield AnnotatedImages(images, truth, faults, checked.bad)
 
