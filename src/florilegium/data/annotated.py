@@ -96,7 +96,7 @@ def fault(box: Any, width: int, height: int) -> str | None:
     """The reason why a box (x, y, width, height; pixels) is bad in an image of that size; None for a good box."""
     if not four_numbers(box):
         return "not four numbers"
-    if not all(abs(number) < sys.float_info.max for number in box):
+    if not finite(box):
         return "not finite"
     across, down = box[2:]
     if across < 0 or down < 0:
@@ -111,6 +111,11 @@ def fault(box: Any, width: int, height: int) -> str | None:
 
 def four_numbers(box: Any) -> bool:
     return isinstance(box, list) and len(box) == 4 and all(type(number) in (int, float) for number in box)
+
+
+def finite(box: list[float]) -> bool:
+    """True if four numbers can be reckoned with."""
+    return all(abs(number) < sys.float_info.max for number in box)
 
 
 def clipped(box: list[float], width: int, height: int) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, four_numbers, sift
+from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, finite, four_numbers, sift
 from florilegium.data.coco import read_coco, read_parts
 from florilegium.data.coco_splits import annotation_files, split_of_file
 from florilegium.data.frames import Seen, views
@@ -85,24 +85,23 @@ def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Policy)
 
 
 def check_split(dataset: Dataset, root: Path, paths: Sequence[str], split: str, bad_boxes: Policy) -> Checked:
-    """The same of one split of a folder in COCO form: its own annotation file alone, or else a part of train.
+    """The same of one split of a folder in COCO form: its own annotation file alone, or else as training has it.
 
     Raises UserError as `check` does, and where there is neither.
     """
-    files = annotation_files(dataset, root, paths, (split,))
-    if files:
-        return _checked(dataset, read_parts(dataset, root, paths, files), root, bad_boxes)
-    if "train" not in annotation_files(dataset, root, paths):
-        others = [other for other in SPLITS if annotation_files(dataset, root, paths, (other,))]
-        there = f"it has {' and '.join(others)}; give another --split" if others else "give the file itself"
-        raise UserError(f"{root}: there is no annotation file of the split {split} below it; {there}")
+    if split != "train" and (own := annotation_files(dataset, root, paths, (split,))):
+        return _checked(dataset, read_parts(dataset, root, paths, own), root, bad_boxes)
+    there = annotation_files(dataset, root, paths)
+    if "train" not in there:
+        way_out = f"it has {' and '.join(there)}; give another --split" if there else "give the file itself"
+        raise UserError(f"{root}: there is no annotation file of the split {split} below it; {way_out}")
     return check(dataset, root, paths, bad_boxes)
 
 
 def check_file(dataset: Dataset, root: Path, paths: Sequence[str], file: str, bad_boxes: Policy) -> Checked:
     """The same of one annotation file `file` (below `root`) with all its images, as the split test."""
     split = split_of_file(file)
-    annotated = read_parts(dataset, root, paths, {SPLITS[-1]: file}, called=split)
+    annotated = read_parts(dataset, root, paths, {SPLITS[-1]: file}, called=split, below=f"{root}/")
     return _checked(dataset, annotated, root, bad_boxes)
 
 
@@ -130,7 +129,7 @@ def _upright(root: Path, part: Part, drawn_on: str | None) -> Part:
 
 
 def _turned(annotation: Annotation, view: Seen) -> Annotation:
-    if view.drawn is None or not four_numbers(annotation.box):
+    if view.drawn is None or not four_numbers(annotation.box) or not finite(annotation.box):
         return annotation
     return replace(annotation, box=view.drawn.to_upright(annotation.box))
 

@@ -149,23 +149,28 @@ def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
 
 
 def read_parts(
-    dataset: Dataset, root: Path, paths: Sequence[str], files: Mapping[str, str], called: str | None = None
+    dataset: Dataset,
+    root: Path,
+    paths: Sequence[str],
+    files: Mapping[str, str],
+    called: str | None = None,
+    below: str = "",
 ) -> Annotated:
     """The parts of a data set, from the annotation file (below `root`) of each.
 
-    `called` is the split that a folder of the images may be named after, if not the part's own. Raises UserError as
-    `read_coco`.
+    `called` is the split that a folder of the images may be named after, if not the part's own; sentences put `below`
+    before the names of the files. Raises UserError as `read_coco`.
     """
     title = dataset.title or str(root)
     images = recognise(dataset.layout, paths)
     categories = Categories()
     parts: dict[str, Part] = {}
     for split, path in files.items():
-        file = read_coco_file(root / path, path)
+        file = read_coco_file(root / path, below + path)
         categories.add(file)
-        parts[split] = _part(file, ImageNames(images, path, called or split), categories, split)
+        parts[split] = _part(file, ImageNames(images, path, called or split, file.where), categories, split)
     used = {annotation.category for part in parts.values() for annotation in part.annotations}
-    categories.check_names(title if len(files) > 1 else next(iter(files.values())), used)
+    categories.check_names(title if len(files) > 1 else below + next(iter(files.values())), used)
     names = categories.names
     if dataset.classes and set(dataset.classes) != set(names.values()):
         raise UserError(

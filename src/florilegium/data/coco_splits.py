@@ -44,7 +44,7 @@ def annotation_files(
     found = _recognised(title, [path for path in paths if PurePosixPath(path).suffix.lower() == ".json"])
     for split in wanted:
         if len(files := found.get(split, [])) > 1:
-            raise UserError(f"{title}: {_listed(files)} could all be the annotations of {split}; {ADVICE}")
+            raise UserError(f"{title}: {_rivals(files)} be the annotations of {split}; {ADVICE}")
     return {split: found[split][0] for split in wanted if split in found}
 
 
@@ -63,7 +63,7 @@ def _named(title: str, root: Path, paths: Sequence[str], split: str, name: str) 
     if wanted in files:
         files = [wanted]
     if len(files) > 1:
-        raise UserError(f"{title}: {_listed(files)} could all be the annotations of {split}; {ADVICE} with its folder")
+        raise UserError(f"{title}: {_rivals(files)} be the annotations of {split}; {ADVICE} with its folder")
     if not files:
         raise UserError(f"{title}: there is no {name} below {root}; add it, or {ADVICE}")
     return files[0]
@@ -89,8 +89,8 @@ def _recognised(title: str, files: Sequence[str]) -> dict[str, list[str]]:
         return plain
     sets = [of for of in like.values() if "train" in of]
     if len(sets) > 1:
-        several = _listed([of["train"][0] for of in sets])
-        raise UserError(f"{title}: {several} could all be the annotations of train; {ADVICE}")
+        several = _rivals([of["train"][0] for of in sets])
+        raise UserError(f"{title}: {several} be the annotations of train; {ADVICE}")
     return sets[0] if sets else {"train": list(files)} if len(files) == 1 else {}
 
 
@@ -104,6 +104,9 @@ def _split_of_folder(path: PurePosixPath) -> str | None:
     return next(filter(None, map(split_called, reversed(path.parent.parts))), None)
 
 
-def _listed(files: Sequence[str]) -> str:
+def _rivals(files: Sequence[str]) -> str:
+    """`a and b could both`, the first of several."""
+    if len(files) == 2:
+        return f"{files[0]} and {files[1]} could both"
     more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return ", ".join(files[:NAMED]) + more if more or len(files) > 2 else " and ".join(files)
+    return f"{', '.join(files[:NAMED])}{more} could all"

@@ -5,8 +5,8 @@ same key twice in an object, or end in a traceback where one is cut; here each f
 """
 
 import json
-import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def number(value: object) -> int | float | None:
         value = float(value) if len(value) > DIGITS or not WHOLE.fullmatch(value) else int(value.partition(".")[0])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if abs(value) < math.inf else None
+    return value if abs(value) <= sys.float_info.max else None
 
 
 def whole(value: object) -> int | None:

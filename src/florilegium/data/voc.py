@@ -158,7 +158,7 @@ def _read(path: Path, where: str) -> _File:
         size = (sides[0], sides[1]) if min(sides) > 0 else None
         return _File(size, [_object(element) for element in tree.findall("object")], where)
     except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
-        raise UserError(f"{where}: not a VOC annotation ({error}); fetch the archive again") from None
+        raise UserError(f"{where}: not a VOC annotation ({error}); mend it, or fetch the archive again") from None
 
 
 def _decoded(content: bytes) -> str | bytes:

@@ -152,6 +152,8 @@ def annotated(
         yield _packed(dataset, split, trained)
         return
     content = checked.content()
+    if place.is_file() and content["unannotated"]:
+        raise UserError(f"{dataset}: there are no annotations in it to measure against; `submit` detects without any")
     _check_annotated(split, content["unannotated"], dataset)
     with TemporaryDirectory() as folder:
         chosen = content["splits"][split] | {"categories": content["categories"]}

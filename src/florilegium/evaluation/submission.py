@@ -7,7 +7,6 @@ pycocotools compares them as they are.
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +15,7 @@ from typing import Any
 
 from florilegium.core.errors import UserError
 from florilegium.core.walk import walk
-from florilegium.data.annotated import Part, Picture, four_numbers, refuse_doubles
+from florilegium.data.annotated import Part, Picture, finite, four_numbers, refuse_doubles
 from florilegium.data.coco import find_images
 from florilegium.data.coco_form import Categories, CocoFile, read_coco_file
 from florilegium.data.coco_splits import split_of_file
@@ -133,13 +132,14 @@ def faults(lines: Sequence[Any], test: Expected) -> Iterator[str]:
 
     def outside(line: Line) -> bool:
         size = test.sizes.get(line["image_id"])
-        return size is not None and not _inside(line["bbox"], size) and not _explained(line, test)
+        fits = size is None or not finite(line["bbox"]) or _inside(line["bbox"], size)
+        return not fits and not _explained(line, test)
 
     checks: list[tuple[Callable[[Line], bool], str]] = [
         (lambda line: line["image_id"] not in test.sizes, "an image_id that the annotations do not have"),
         (lambda line: line["category_id"] not in test.categories, "a category_id that the annotations do not have"),
         (lambda line: not 0 <= line["score"] <= 1, "a score that is not between 0 and 1"),
-        (lambda line: not all(map(math.isfinite, line["bbox"])), "a bbox that is not finite"),
+        (lambda line: not finite(line["bbox"]), "a bbox that is not finite"),
         (lambda line: min(line["bbox"][2:]) < 0, "a bbox of negative width or height: it must be x, y, w, h"),
         (outside, "a bbox that reaches out of its image: it must be in pixels of the original"),
     ]
@@ -186,7 +186,7 @@ def _explained(line: Line, test: Expected) -> bool:
     """True for a box that lies outside the stated size, and inside the same picture on its side: no picture file was
     there to tell."""
     size = test.sizes.get(line["image_id"])
-    if size is None or test.measured or _inside(line["bbox"], size):
+    if size is None or test.measured or not finite(line["bbox"]) or _inside(line["bbox"], size):
         return False
     return _inside(line["bbox"], size[::-1]) and min(line["bbox"][2:]) >= 0
 
