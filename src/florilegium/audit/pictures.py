@@ -193,7 +193,7 @@ def _draw_pair(
 def _picture(collection: Collection, image: str, transform: int) -> Image.Image:
     """The picture after a transform, scaled to fit the square."""
     if collection.root is not None and (collection.root / image).is_file():
-        picture = decode(collection.root / image)
+        picture = decode(collection.root / image, collection.pictures)
     else:
         row = np.flatnonzero(collection.hashes.images == image)[0]
         picture = Image.fromarray(collection.hashes.thumb[row])

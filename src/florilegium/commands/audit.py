@@ -11,6 +11,8 @@ import pandas as pd
 from florilegium.audit.comparison import Collection, Comparison, compare
 from florilegium.audit.hashing import hash_images
 from florilegium.audit.pictures import write_audit
+from florilegium.commands.reading import add_ground, add_limit
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
@@ -57,6 +59,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
     text = "what to do with images that cannot be decoded (default %(default)s)"
     parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help=text)
+    add_ground(parser)
+    add_limit(parser, DEFAULT.max_megapixels)
     text = "processes (default: all cores, %(default)s)"
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help=text)
     parser.set_defaults(run=run)
@@ -137,12 +141,13 @@ def refuse_overlap(a: Path, b: Path) -> None:
 def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Side:
     """The images of a folder, hashed; raises UserError where its folders might be splits or classes, or both."""
     layout = by_folders(images, str(root))
-    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt)
+    pictures = Pictures(ground=arguments.ground, max_megapixels=arguments.max_megapixels)
+    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt, pictures=pictures)
     if skipped:
         say(f"{name}: skipped {len(skipped)} images that cannot be decoded, such as {next(iter(skipped))}")
     rows = [(image, layout.splits.get(image, NO_SPLIT), layout.labels.get(image, NO_CLASS)) for image in images]
     table = pd.DataFrame(rows, columns=["image", "split", "class"])
-    return Side(Collection.join(name, hashes, table, root), layout.said)
+    return Side(Collection.join(name, hashes, table, root, pictures), layout.said)
 
 
 def splits_line(side: Side) -> str:

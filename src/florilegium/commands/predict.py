@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+from florilegium.commands.reading import add_limit
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
 from florilegium.data.kinds import is_image
@@ -17,6 +18,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     least = "of a detector: least probability of an object that is printed (0.5)"
     parser.add_argument("--score", type=float, default=0.5, metavar="P", help=least)
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table to this file, too")
+    add_limit(parser, None)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)
 
@@ -41,10 +43,10 @@ def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
 
     device = pick_device(args.device)
     if is_detector(read_run(args.checkpoint)[1]):
-        detector = load_trained_detector(args.checkpoint)
+        detector = load_trained_detector(args.checkpoint, args.max_megapixels)
         table, unread = find_objects(detector, paths, least=args.score, device=device)
     else:
-        table, unread = predict(load_trained(args.checkpoint), paths, top=args.top, device=device)
+        table, unread = predict(load_trained(args.checkpoint, args.max_megapixels), paths, top=args.top, device=device)
     if args.csv:
         write_frame(args.csv, table)
     print("\n".join(aligned([tuple(table.columns), *table.itertuples(index=False)])))

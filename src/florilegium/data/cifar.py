@@ -13,8 +13,8 @@ import numpy as np
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
-from florilegium.data.decode import write_png
 from florilegium.data.labels import Labelled, label_folders
+from florilegium.data.png import write_png
 
 SIDE = 32
 PARTS = {"val": 0.1}  # of the training images; the makers publish no validation split

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from florilegium.config.data import split_of
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 from florilegium.core.tables import read_table
@@ -39,7 +40,9 @@ def predict(
     rows: list[tuple[str, int, str, float]] = []
     faults: list[str] = []
     for start in bar(range(0, len(paths), EVALUATION_BATCH), "predicting", "batch"):
-        pixels, read, unread = read_pictures(paths[start : start + EVALUATION_BATCH], trained.storage_size)
+        pixels, read, unread = read_pictures(
+            paths[start : start + EVALUATION_BATCH], trained.storage_size, trained.pictures
+        )
         faults += unread
         if not read:
             continue
@@ -52,7 +55,9 @@ def predict(
     return pd.DataFrame(rows, columns=["image", "rank", "prediction", "probability"]), faults
 
 
-def read_pictures(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path], list[str]]:
+def read_pictures(
+    paths: Sequence[Path], side: int, pictures: Pictures = DEFAULT
+) -> tuple[Tensor, list[Path], list[str]]:
     """Decode files as the packed images were.
 
     Returns:
@@ -62,7 +67,7 @@ def read_pictures(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path],
 
     def decoded(path: Path) -> np.ndarray | str:
         try:
-            return square(path, side)
+            return square(path, side, pictures)
         except BadImage as error:
             return f"{path}: {error}"
 
@@ -123,7 +128,7 @@ def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
         if name not in layout.labels:
             raise UserError(f"{folder / name}: lies in no class folder; move it into one, or remove it")
     labels = dict(zip(names, _labels([layout.labels[name] for name in names], trained, str(folder)), strict=True))
-    pixels, read, faults = read_pictures([folder / name for name in names], trained.storage_size)
+    pixels, read, faults = read_pictures([folder / name for name in names], trained.storage_size, trained.pictures)
     if not read:
         raise UserError(f"{folder}: none of its {len(names)} images can be read ({faults[0]})")
     readable = tuple(path.relative_to(folder).as_posix() for path in read)

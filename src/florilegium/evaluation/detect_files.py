@@ -56,7 +56,7 @@ def find_objects(
     if not content["images"]:
         return pd.DataFrame(columns=COLUMNS), faults
     with TemporaryDirectory() as folder:
-        images, _, unread = pack_boxed(root, content, trained.data, Path(folder))
+        images, _, unread = pack_boxed(root, content, trained.data, Path(folder), trained.pictures)
         results = answers_of(trained, images, least=least, device=device).results
     names = {number: path.as_posix() for number, path in enumerate(paths, start=1)}
     classes = dict(zip(trained.category_ids, trained.classes, strict=True))
@@ -98,7 +98,9 @@ def submission(
     numbers = dict(enumerate(names, start=1))
     entries = [image | {"id": numbers[image["id"]]} for image in measured["images"]]
     with TemporaryDirectory() as folder:
-        images, _, unread = pack_boxed(root, measured | {"images": entries}, trained.data, Path(folder))
+        images, _, unread = pack_boxed(
+            root, measured | {"images": entries}, trained.data, Path(folder), trained.pictures
+        )
         renumbered = replace(trained, category_ids=tuple(ids[name] for name in trained.classes))
         return answers_of(renumbered, images, least=None, device=device).results, faults + unread
 
@@ -139,7 +141,7 @@ def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[An
         return
     with TemporaryDirectory() as folder:
         chosen = chosen | {"categories": content["categories"]}
-        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder))
+        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder), trained.pictures)
         truth = _in_terms_of(coco_ground_truth(images, annotations), trained, dataset)
         yield AnnotatedImages(images, truth, faults)
 
