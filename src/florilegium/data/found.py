@@ -51,4 +51,4 @@ def say_left_out(root: Path, left_out: Mapping[str, Sequence[str]], to: TextIO |
 
 def _why(path: Path) -> str:
     kind = unreadable_kind(path)
-    return f"{kind}, which cannot be read here," if kind else path.suffix.lower() or "without a suffix"
+    return f"{kind} that cannot be read here" if kind else path.suffix.lower() or "without a suffix"

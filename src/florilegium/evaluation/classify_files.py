@@ -1,5 +1,6 @@
 """A trained classifier on image files, for `florilegium predict` and `evaluate`."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from florilegium.core.system import bar
 from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
-from florilegium.data.layouts import recognise
+from florilegium.data.found import pictures_below, say_left_out
 from florilegium.data.load import Images
 from florilegium.data.splits import by_folders
 from florilegium.evaluation.classification import EVALUATION_BATCH
@@ -115,9 +116,10 @@ def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> Non
 
 def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
     """A folder per class; where there are folders of splits, those of `split`. Names begin below `folder`."""
-    found = recognise("folders", (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
-    layout = by_folders(found, str(folder), trained.classes)
-    names = [name for name in found if layout.splits.get(name, split) == split]
+    found = pictures_below(folder)
+    say_left_out(folder, found.left_out, sys.stderr)
+    layout = by_folders(found.images, str(folder), trained.classes)
+    names = [name for name in found.images if layout.splits.get(name, split) == split]
     if not names:
         if layout.splits:
             raise UserError(
