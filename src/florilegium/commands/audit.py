@@ -15,6 +15,7 @@ from florilegium.commands.reading import add_ground, add_limit
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.core.names import shown
 from florilegium.core.system import say
 from florilegium.data.found import pictures_below, say_left_out
 from florilegium.data.splits import by_folders
@@ -105,9 +106,9 @@ def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
     listed = [list_images(root) for root in roots]
     if len(roots) == 2:
         refuse_overlap(*roots)
-    names = [root.resolve().name or str(root) for root in roots]
+    names = [shown(root.resolve().name or str(root)) for root in roots]
     if len(set(names)) < len(names):
-        names = [str(root) for root in roots]
+        names = [shown(str(root)) for root in roots]
     sides = [
         hash_folder(name, root, images, arguments) for name, root, images in zip(names, roots, listed, strict=True)
     ]

@@ -14,6 +14,7 @@ from torch import Tensor
 from florilegium.config.data import split_of
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
+from florilegium.core.names import spelt
 from florilegium.core.system import bar
 from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
@@ -155,7 +156,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
 
 
 def _labels(names: list[str], trained: Trained, where: str) -> list[int]:
-    label = {name: number for number, name in enumerate(trained.classes)}
+    label = {spelt(name): number for number, name in enumerate(trained.classes)}
     foreign = sorted(set(names) - label.keys())
     if foreign:
         unseen = sorted(label.keys() - set(names))
