@@ -14,6 +14,7 @@ import torch
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import read_json
+from florilegium.core.walk import walk
 from florilegium.data.annotations import check
 from florilegium.data.boxed import BoxedImages, BoxedStore, coco_ground_truth, content_of, pack_boxed
 from florilegium.evaluation.classify_files import RESOURCES, check_packed
@@ -147,8 +148,7 @@ def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[An
 
 
 def _content(source: Dataset, root: Path) -> dict[str, Any]:
-    paths = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file()]
-    return check(source, root, paths, "drop").content()
+    return check(source, root, walk(root).files, "drop").content()
 
 
 def _check_annotated(split: str, unannotated: Sequence[str], where: str) -> None:
