@@ -15,8 +15,9 @@ from florilegium.commands.reading import add_ground, add_limit
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.core.names import shown
 from florilegium.core.system import say
-from florilegium.data.kinds import is_image
+from florilegium.data.found import pictures_below, say_left_out
 from florilegium.data.splits import by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
@@ -105,9 +106,9 @@ def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
     listed = [list_images(root) for root in roots]
     if len(roots) == 2:
         refuse_overlap(*roots)
-    names = [root.resolve().name or str(root) for root in roots]
+    names = [shown(root.resolve().name or str(root)) for root in roots]
     if len(set(names)) < len(names):
-        names = [str(root) for root in roots]
+        names = [shown(str(root)) for root in roots]
     sides = [
         hash_folder(name, root, images, arguments) for name, root, images in zip(names, roots, listed, strict=True)
     ]
@@ -115,15 +116,15 @@ def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
 
 
 def list_images(root: Path) -> list[str]:
-    """Paths below `root` of its images, hidden files left out."""
+    """Paths below `root` of its images; says what else is there."""
     if not root.is_dir():
         what = "is a file" if root.exists() else "there is no such folder"
         raise UserError(f"{root}: {what}; give a folder of images")
-    paths = (path for path in root.rglob("*") if is_image(path) and path.is_file())
-    images = sorted(path.relative_to(root).as_posix() for path in paths)
-    if not images:
+    found = pictures_below(root)
+    say_left_out(root, found.left_out)
+    if not found.images:
         raise UserError(f"{root}: there is no image in this folder or below it; give a folder of images")
-    return images
+    return found.images
 
 
 def refuse_overlap(a: Path, b: Path) -> None:

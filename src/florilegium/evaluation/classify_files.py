@@ -1,5 +1,6 @@
 """A trained classifier on image files, for `florilegium predict` and `evaluate`."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from torch import Tensor
 from florilegium.config.data import split_of
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
+from florilegium.core.names import spelt
 from florilegium.core.system import bar
 from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
-from florilegium.data.layouts import recognise
+from florilegium.data.found import pictures_below, say_left_out
 from florilegium.data.load import Images
 from florilegium.data.splits import by_folders
 from florilegium.evaluation.classification import EVALUATION_BATCH
@@ -115,9 +117,10 @@ def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> Non
 
 def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
     """A folder per class; where there are folders of splits, those of `split`. Names begin below `folder`."""
-    found = recognise("folders", (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
-    layout = by_folders(found, str(folder), trained.classes)
-    names = [name for name in found if layout.splits.get(name, split) == split]
+    found = pictures_below(folder)
+    say_left_out(folder, found.left_out, sys.stderr)
+    layout = by_folders(found.images, str(folder), trained.classes)
+    names = [name for name in found.images if layout.splits.get(name, split) == split]
     if not names:
         if layout.splits:
             raise UserError(
@@ -153,7 +156,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
 
 
 def _labels(names: list[str], trained: Trained, where: str) -> list[int]:
-    label = {name: number for number, name in enumerate(trained.classes)}
+    label = {spelt(name): number for number, name in enumerate(trained.classes)}
     foreign = sorted(set(names) - label.keys())
     if foreign:
         unseen = sorted(label.keys() - set(names))
