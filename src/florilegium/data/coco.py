@@ -15,7 +15,7 @@ from florilegium.data.annotated import Annotated, Annotation, Part, Picture, ref
 from florilegium.data.coco_form import Categories, CocoFile, Key, entries_of, key_of, numbered, read_coco_file
 from florilegium.data.coco_splits import ADVICE, annotation_files
 from florilegium.data.image_names import ImageNames
-from florilegium.data.json_files import flag, number, shown
+from florilegium.data.json_files import flag, number, worded
 from florilegium.data.layouts import recognise
 from florilegium.data.outlines import box_of
 
@@ -84,7 +84,7 @@ class _Reader:
             say(f"{self.file.where}: {self.outlined} objects have no bbox; it is the box around their segmentation")
         if self.areas:
             key, value = self.areas[0]
-            count = f"{len(self.areas)} objects have an area that is none (first {shown(value)}, annotation {key})"
+            count = f"{len(self.areas)} objects have an area that is none (first {worded(value)}, annotation {key})"
             say(f"{self.file.where}: {count}; it is that of their boxes")
 
     def _of(self, entry: dict[str, Any], name: str, numbers: Mapping[Key, int], key: Key) -> int:
@@ -93,19 +93,19 @@ class _Reader:
             return numbers[value]
         if name == "image_id":
             raise UserError(
-                f"{self.file.where}: annotation {key} is of image {shown(value)}, which is not in the file; add the "
+                f"{self.file.where}: annotation {key} is of image {worded(value)}, which is not in the file; add the "
                 "image, or remove its annotations"
             )
         names = [f"{self.categories.given[n]} {name}" for n, name in self.categories.names.items()]
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
         known = f"known: {', '.join(names[:LISTED])}{more}" if names else "the file has no list of categories"
-        raise UserError(f"{self.file.where}: annotation {key} is of the unknown category {shown(value)} ({known})")
+        raise UserError(f"{self.file.where}: annotation {key} is of the unknown category {worded(value)} ({known})")
 
     def _flag(self, entry: dict[str, Any], name: str, key: Key) -> bool:
         value = entry.get(name)
         found = flag(value)
         if found is None:
-            raise UserError(f"{self.file.where}: the {name} of annotation {key} is {shown(value)}; it must be 0 or 1")
+            raise UserError(f"{self.file.where}: the {name} of annotation {key} is {worded(value)}; it must be 0 or 1")
         return found
 
     def _box(self, entry: dict[str, Any]) -> Any:
@@ -162,7 +162,7 @@ def read_parts(
     before the names of the files. Raises UserError as `read_coco`.
     """
     title = dataset.title or str(root)
-    images = recognise(dataset.layout, paths)
+    images = recognise(dataset.layout, root, paths)
     categories = Categories()
     parts: dict[str, Part] = {}
     for split, path in files.items():

@@ -5,15 +5,15 @@ height), `categories` (id, name) and `annotations` (id, image_id, category_id, b
 in pixels from the upper left corner, perhaps area and iscrowd). A test set may come without annotations.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from florilegium.core.errors import UserError
+from florilegium.core.names import class_name
 from florilegium.data.annotated import refuse_repeated
-from florilegium.data.json_files import read_foreign_json, shown, whole
+from florilegium.data.json_files import read_foreign_json, whole, worded
 
 SIDES = ("width", "height")
 
@@ -48,7 +48,7 @@ class CocoFile:
         """The file_name of each image; raises UserError where one has none."""
         for image in self.images:
             if image.file_name is None:
-                raise UserError(f"{self.where}: image {shown(image.given)} has no file_name; name its file")
+                raise UserError(f"{self.where}: image {worded(image.given)} has no file_name; name its file")
         return {image.id: str(image.file_name) for image in self.images}
 
 
@@ -121,7 +121,7 @@ def _instead(content: object) -> str:
 def _listed(entry: dict[str, Any], id: int, where: str) -> Listed:
     name = entry.get("file_name")
     if name is not None and (not isinstance(name, str) or not name.strip()):
-        raise UserError(f"{where}: the file_name of image {shown(entry['id'])} is {shown(name)}; it must be a path")
+        raise UserError(f"{where}: the file_name of image {worded(entry['id'])} is {worded(name)}; it must be a path")
     width, height = (_side(entry, side, where) for side in SIDES)
     return Listed(id, entry["id"], name, width, height)
 
@@ -133,7 +133,7 @@ def _side(entry: dict[str, Any], side: str, where: str) -> int | None:
         return None
     found = whole(value)
     if found is None or found < 0:
-        what = f"the {side} of image {shown(entry['id'])} is {shown(value)}"
+        what = f"the {side} of image {worded(entry['id'])} is {worded(value)}"
         raise UserError(f"{where}: {what}; it must be a whole number of pixels, or null where it is not known")
     return found or None
 
@@ -154,7 +154,7 @@ def key_of(value: object, key: str, of: str, where: str) -> Key:
         return found
     if isinstance(value, str) and value.strip():
         return value
-    known = "missing" if value is None else shown(value)
+    known = "missing" if value is None else worded(value)
     raise UserError(f"{where}: the {key} of {of} is {known}; it must be a whole number or a text")
 
 
@@ -182,8 +182,8 @@ def _name(entry: dict[str, Any], where: str) -> str:
     if name is None or name == "":
         return str(entry["id"])
     if isinstance(name, list | dict | bool):
-        raise UserError(f"{where}: the name of category {shown(entry['id'])} is {shown(name)}; it must be a text")
+        raise UserError(f"{where}: the name of category {worded(entry['id'])} is {worded(name)}; it must be a text")
     try:
-        return unicodedata.normalize("NFC", str(name).encode().decode())
+        return class_name(str(name))
     except UnicodeEncodeError:
-        raise UserError(f"{where}: the name {shown(name)} of a category holds half a character; rename it") from None
+        raise UserError(f"{where}: the name {worded(name)} of a category holds half a character; rename it") from None

@@ -5,13 +5,13 @@ pictures were annotated, or percent signs of an address; umlauts may be written 
 """
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from florilegium.core.errors import UserError
+from florilegium.core.names import spelt
 from florilegium.core.system import say
 from florilegium.data.splits import split_called
 
@@ -30,7 +30,7 @@ class ImageNames:
         self.named: dict[str, list[Parts]] = defaultdict(list)  # by the last part
         self.folders: set[str] = set()
         for path in images:
-            parts = PurePosixPath(unicodedata.normalize("NFC", path)).parts
+            parts = PurePosixPath(spelt(path)).parts
             if not self.paths[parts]:
                 self.named[parts[-1]].append(parts)
                 self.folders.update(parts[:-1])
@@ -83,7 +83,7 @@ class ImageNames:
 
     def _one(self, file_name: str, end: Parts, files: list[Parts]) -> str:
         if len(files) > 1:
-            source = PurePosixPath(unicodedata.normalize("NFC", self.source))
+            source = PurePosixPath(spelt(self.source))
             beside = [file for file in files if file == (*source.parent.parts, *end)]
             alike = [file for file in files if {self.split, source.stem} & set(file[:-1])]
             of_split = [file for file in files if self.split and self.split in map(split_called, file[:-1])]
@@ -99,7 +99,7 @@ class ImageNames:
 
 def _parts(file_name: str) -> Parts:
     """The folders and the name in a `file_name`, without what is no folder of a data set."""
-    text = unicodedata.normalize("NFC", file_name).replace("\\", "/")
+    text = spelt(file_name).replace("\\", "/")
     parts: list[str] = []
     for part in DRIVE.sub("", text).split("/"):
         if part == "..":

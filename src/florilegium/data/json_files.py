@@ -80,11 +80,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key '{twice}' is twice in the object {shown(found)}")
+        raise ValueError(f"the key '{twice}' is twice in the object {worded(found)}")
     return found
 
 
-def shown(value: object) -> str:
+def worded(value: object) -> str:
     """A value as a sentence shows it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"

@@ -18,7 +18,7 @@ from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles
 from florilegium.data.frames import frame_of
-from florilegium.data.json_files import flag, shown, whole
+from florilegium.data.json_files import flag, whole, worded
 from florilegium.data.labels import SPLITS
 from florilegium.data.layouts import recognise
 from florilegium.data.splits import split_called
@@ -52,7 +52,9 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
     """
     title = dataset.title or str(root)
     xml = {(match["base"], match["name"]): path for path in paths if (match := XML.fullmatch(path))}
-    images = {(str(p.parent.parent) + "/" if p.parent.parent.parts else "", p.stem): str(p) for p in _images(paths)}
+    images = {
+        (str(p.parent.parent) + "/" if p.parent.parent.parts else "", p.stem): str(p) for p in _images(root, paths)
+    }
     members, origin = _members(title, root, paths, xml)
     files: dict[str, dict[str, _File]] = {split: {} for split in SPLITS}
     for split, source, base, name in members:
@@ -69,8 +71,8 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
     return Annotated({number: name for name, number in classes.items()}, parts, origin)
 
 
-def _images(paths: Sequence[str]) -> Iterator[PurePosixPath]:
-    return (PurePosixPath(path) for path in recognise("voc", paths))
+def _images(root: Path, paths: Sequence[str]) -> Iterator[PurePosixPath]:
+    return (PurePosixPath(path) for path in recognise("voc", root, paths))
 
 
 def _members(
@@ -153,7 +155,7 @@ def _read(path: Path, where: str) -> _File:
         parser = ElementTree.XMLParser(target=_Plain())
         tree = ElementTree.fromstring(_decoded(path.read_bytes()), parser)
         if tree.tag != "annotation":
-            raise ValueError(f"its outermost element is {shown(tree.tag)}, not 'annotation'")
+            raise ValueError(f"its outermost element is {worded(tree.tag)}, not 'annotation'")
         sides = [whole(tree.findtext(f"size/{key}")) or 0 for key in ("width", "height")]
         size = (sides[0], sides[1]) if min(sides) > 0 else None
         return _File(size, [_object(element) for element in tree.findall("object")], where)
@@ -181,14 +183,14 @@ def _corner(tree: ElementTree.Element, corner: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"the {corner} of an object is {shown(text)}, which is no number") from None
+        raise ValueError(f"the {corner} of an object is {worded(text)}, which is no number") from None
 
 
 def _flag(tree: ElementTree.Element, key: str) -> int:
     text = tree.findtext(key) or ""
     found = False if text.strip().lower() == UNSPECIFIED else flag(text)
     if found is None:
-        raise ValueError(f"'{key}' of an object is {shown(text.strip())}; it must be 0 or 1")
+        raise ValueError(f"'{key}' of an object is {worded(text.strip())}; it must be 0 or 1")
     return int(found)
 
 

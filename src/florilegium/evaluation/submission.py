@@ -21,7 +21,7 @@ from florilegium.data.coco_form import Categories, CocoFile, read_coco_file
 from florilegium.data.coco_splits import split_of_file
 from florilegium.data.frames import views
 from florilegium.data.image_names import ImageNames
-from florilegium.data.json_files import read_foreign_json, shown, whole
+from florilegium.data.json_files import read_foreign_json, whole, worded
 from florilegium.data.layouts import recognise
 
 KEYS = ("image_id", "category_id", "bbox", "score")
@@ -63,7 +63,7 @@ def pictures_of(file: CocoFile, root: Path) -> list[Picture]:
         UserError: there is no such folder, an image is not below it, or two are the same file.
     """
     name = Path(file.where).name
-    images = ImageNames(recognise("coco", walk(root).files), name, split_of_file(name), file.where)
+    images = ImageNames(recognise("coco", root, walk(root).files), name, split_of_file(name), file.where)
     found = find_images(file, images, f"below {root}")
     pictures = [Picture(i.id, found[i.id], i.width, i.height, file.where) for i in file.images]
     refuse_doubles({"the file": Part(tuple(pictures), ())})
@@ -195,7 +195,7 @@ def _hint(line: Line, test: Expected) -> str:
     """The form in which the annotations have an id that a line has as text, or the other way round."""
     for key, ids in (("image_id", test.sizes), ("category_id", test.categories)):
         if line[key] not in ids and (same := _alike(line[key], ids)) is not None:
-            return f"; the {key} {shown(line[key])} is {shown(same)} there, which pycocotools holds for another"
+            return f"; the {key} {worded(line[key])} is {worded(same)} there, which pycocotools holds for another"
     return ""
 
 
@@ -213,9 +213,9 @@ def _form(line: object) -> str | None:
             return f"lacks {key}"
     for key in ("image_id", "category_id"):
         if not isinstance(line[key], str) and (isinstance(line[key], bool) or whole(line[key]) is None):
-            return f"has the {key} {shown(line[key])}, which is neither a whole number nor a text"
+            return f"has the {key} {worded(line[key])}, which is neither a whole number nor a text"
     if isinstance(line["score"], bool) or not isinstance(line["score"], int | float):
-        return f"has the score {shown(line['score'])}, which is no number"
+        return f"has the score {worded(line['score'])}, which is no number"
     if not four_numbers(line["bbox"]):
-        return f"has the bbox {shown(line['bbox'])}, which is not four numbers"
+        return f"has the bbox {worded(line['bbox'])}, which is not four numbers"
     return None
