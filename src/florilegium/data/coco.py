@@ -10,6 +10,7 @@ from typing import Any
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
+from florilegium.core.names import shown
 from florilegium.core.system import say
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.coco_form import Categories, CocoFile, Key, entries_of, key_of, numbered, read_coco_file
@@ -218,7 +219,7 @@ def find_images(file: CocoFile, images: ImageNames, among: str = "among the data
     if missing:
         raise UserError(
             f"{file.where}: {len(missing)} of {len(names)} images are not {among}, "
-            f"first '{missing[0]}'; put them there, or mend file_name"
+            f"first '{shown(missing[0])}'; put them there, or mend file_name"
         )
     images.tell()
     return {number: path for number, path in found.items() if path is not None}
