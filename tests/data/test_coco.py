@@ -242,6 +242,7 @@ def edited(key: str, place: int, **changes: Any) -> dict[str, Any]:
         (edited("images", 1, id=2**64), "the id of image 2 is 18446744073709551616; it must be a whole number or a"),
         (edited("images", 1, id=float("inf")), "the id of image 2 is inf; it must be a whole number or a text"),
         (edited("images", 1, file_name=7), "the file_name of image 1 is 7; it must be a path"),
+        (edited("images", 1, file_name="\ud800\n"), "first '\\ud800\\n'; put them there"),
         (edited("images", 1, file_name=None), "image 1 has no file_name; name its file"),
         (
             edited("annotations", 1, image_id=None),

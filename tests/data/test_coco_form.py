@@ -13,6 +13,7 @@ import pytest
 from florilegium.core.errors import UserError
 from florilegium.core.walk import walk
 from florilegium.data.annotations import Checked, check, check_file, check_split
+from florilegium.evaluation.submission import folder_of
 from tests.helpers.annotated import coco, own_coco, photo, tagged, write
 
 NAMES = [(n, f"{n:02d}.png") for n in range(1, 5)]
@@ -23,8 +24,8 @@ Content = dict[str, Any]
 def of_file(folder: Path, content: object, policy: str = "stop", **values: Any) -> Checked:
     """The one file `train.json` with pictures of 40 x 30 pixels, as `evaluate` reads it."""
     pictures = {name: photo(number) for number, name in NAMES}
-    paths = write(folder, {"train.json": content} | pictures)
-    return check_file(own_coco(folder, **values), folder, paths, "train.json", policy)
+    write(folder, {"train.json": content} | pictures)
+    return check_file(own_coco(folder, **values), folder, "train.json", policy)
 
 
 def content_of(folder: Path, content: object, **values: Any) -> Content:
@@ -255,7 +256,7 @@ def test_known_layouts_are_taken_as_they_are(tmp_path: Path, layout: str) -> Non
     expected = [f"{images.format('val')}/{name}" for name in ("03.png", "04.png")]
     val = check_split(own, tmp_path, paths, "val", "stop").content()["splits"]["val"]
     assert [image["file_name"] for image in val["images"]] == expected
-    file = check_file(own, tmp_path, paths, annotations.format("val"), "stop").content()["splits"]["test"]
+    file = check_file(own, tmp_path, annotations.format("val"), "stop").content()["splits"]["test"]
     assert file == val
 
 
@@ -274,6 +275,21 @@ def test_a_file_of_one_or_two_images_needs_no_splits(tmp_path: Path, count: int)
     paths = write(tmp_path, {"train.json": few})
     with pytest.raises(UserError, match=f"own: {count} images to train on are too few to take val and test from them"):
         check(own_coco(tmp_path), tmp_path, paths, "stop")
+
+
+@pytest.mark.parametrize("folder", ["annotations", "Annotations", "labels/test"])
+def test_a_file_in_a_folder_of_annotations_has_its_images_beside_it(tmp_path: Path, folder: str) -> None:
+    write(tmp_path, {f"{folder}/all.json": PLAIN, **{f"images/{name}": photo(number) for number, name in NAMES}})
+    assert folder_of(tmp_path / folder / "all.json") == tmp_path
+    content = check_file(own_coco(tmp_path), tmp_path, f"{folder}/all.json", "stop").content()
+    assert content["splits"]["test"]["images"][0]["file_name"] == "images/01.png"
+
+
+def test_a_name_that_is_a_path_is_that_file_whatever_else_is_there(tmp_path: Path) -> None:
+    """As pycocotools' users join folder and name; other files of that name, and whole disks, are not looked at."""
+    write(tmp_path, {f"copies/{name}": photo(9) for _, name in NAMES} | {"labels.json": PLAIN})
+    content = content_of(tmp_path, PLAIN)
+    assert [image["file_name"] for image in content["splits"]["test"]["images"]] == [name for _, name in NAMES]
 
 
 def test_what_is_not_there_is_said_with_what_is(tmp_path: Path) -> None:
@@ -314,10 +330,8 @@ def turned(folder: Path, size: tuple[int, int] | None, drawn_on: str | None, ori
     if size is None:
         content = {**content, "images": [{"id": n, "file_name": name} for n, name in names]}
     files = {name: tagged((40, 30), [4, 6, 10, 8], orientation, "JPEG") for _, name in names}
-    paths = write(folder, {"train.json": content, **files})
-    return check_file(own_coco(folder, drawn_on=drawn_on), folder, paths, "train.json", "stop").content()["splits"][
-        "test"
-    ]
+    write(folder, {"train.json": content, **files})
+    return check_file(own_coco(folder, drawn_on=drawn_on), folder, "train.json", "stop").content()["splits"]["test"]
 
 
 @pytest.mark.parametrize(

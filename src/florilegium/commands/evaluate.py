@@ -21,7 +21,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(%(default)s)")
     bad_boxes = "of a detector: stop at boxes without area, outside their image or not finite, or drop and count them"
-    parser.add_argument("--bad-boxes", default="stop", choices=("stop", "drop"), help=f"{bad_boxes} (%(default)s)")
+    parser.add_argument("--bad-boxes", choices=("stop", "drop"), help=f"{bad_boxes} (stop)")
     add_drawn_on(parser)
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the prediction for every image here")
     add_limit(parser, None)

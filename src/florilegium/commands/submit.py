@@ -32,10 +32,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_drawn_on(parser: argparse.ArgumentParser) -> None:
-    drawn_on = "what the boxes of photographs that their EXIF tag turns belong to, where the sizes do not tell"
-    parser.add_argument(
-        "--drawn-on", default="upright", choices=("upright", "stored"), help=f"{drawn_on} (%(default)s)"
-    )
+    drawn_on = "what the boxes of photographs that an EXIF tag turns belong to, where the sizes do not tell (upright)"
+    parser.add_argument("--drawn-on", choices=("upright", "stored"), help=drawn_on)
 
 
 def submit(args: argparse.Namespace) -> int:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, finite, four_numbers, sift
-from florilegium.data.coco import read_coco, read_parts
-from florilegium.data.coco_splits import annotation_files, split_of_file
+from florilegium.data.coco import among, find_below, read_coco, read_parts
+from florilegium.data.coco_splits import annotation_files
 from florilegium.data.frames import Seen, views
 from florilegium.data.labels import SPLITS, carve
 from florilegium.data.layouts import Index
@@ -90,7 +90,7 @@ def check_split(dataset: Dataset, root: Path, paths: Sequence[str], split: str, 
     Raises UserError as `check` does, and where there is neither.
     """
     if split != "train" and (own := annotation_files(dataset, root, paths, (split,))):
-        return _checked(dataset, read_parts(dataset, root, paths, own), root, bad_boxes)
+        return _checked(dataset, read_parts(dataset, root, own, among(dataset, root, paths)), root, bad_boxes)
     there = annotation_files(dataset, root, paths)
     if "train" not in there:
         way_out = f"it has {' and '.join(there)}; give another --split" if there else "give the file itself"
@@ -98,10 +98,10 @@ def check_split(dataset: Dataset, root: Path, paths: Sequence[str], split: str, 
     return check(dataset, root, paths, bad_boxes)
 
 
-def check_file(dataset: Dataset, root: Path, paths: Sequence[str], file: str, bad_boxes: Policy) -> Checked:
-    """The same of one annotation file `file` (below `root`) with all its images, as the split test."""
-    split = split_of_file(file)
-    annotated = read_parts(dataset, root, paths, {SPLITS[-1]: file}, called=split, below=f"{root}/")
+def check_file(dataset: Dataset, root: Path, file: str, bad_boxes: Policy) -> Checked:
+    """The same of one annotation file `file`, as the split test, with all its images; both are below `root`."""
+    files = {SPLITS[-1]: file}
+    annotated = read_parts(dataset, root, files, lambda of, path, _: find_below(of, root, path), f"{root}/")
     return _checked(dataset, annotated, root, bad_boxes)
 
 

@@ -4,17 +4,17 @@ Converters write numbers and flags as text, leave out what they do not know, and
 is read here is the same for training, evaluation and submission.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.names import shown
 from florilegium.core.system import say
+from florilegium.core.walk import walk
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
 from florilegium.data.coco_form import Categories, CocoFile, Key, entries_of, key_of, numbered, read_coco_file
-from florilegium.data.coco_splits import ADVICE, annotation_files
+from florilegium.data.coco_splits import ADVICE, annotation_files, split_of_file
 from florilegium.data.image_names import ImageNames
 from florilegium.data.json_files import flag, number, worded
 from florilegium.data.layouts import recognise
@@ -23,6 +23,10 @@ from florilegium.data.outlines import box_of
 ORIGIN = "annotation files"
 EXTRA = ("difficult", "truncated")
 LISTED = 20  # names that a sentence lists
+PATH = 200  # characters of a path that it shows
+
+Finder = Callable[[CocoFile, str, str], dict[int, str]]
+"""The path of each image by its id, of a file, its own path and its split."""
 
 
 # Annotations
@@ -146,30 +150,22 @@ def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
     files = annotation_files(dataset, root, paths)
     if "train" not in files:
         raise UserError(f"{title}: {_nothing_to_train_on(dataset, root, paths)}")
-    return read_parts(dataset, root, paths, files)
+    return read_parts(dataset, root, files, among(dataset, root, paths))
 
 
-def read_parts(
-    dataset: Dataset,
-    root: Path,
-    paths: Sequence[str],
-    files: Mapping[str, str],
-    called: str | None = None,
-    below: str = "",
-) -> Annotated:
+def read_parts(dataset: Dataset, root: Path, files: Mapping[str, str], find: Finder, below: str = "") -> Annotated:
     """The parts of a data set, from the annotation file (below `root`) of each.
 
-    `called` is the split that a folder of the images may be named after, if not the part's own; sentences put `below`
-    before the names of the files. Raises UserError as `read_coco`.
+    `find` finds the images of a file; sentences put `below` before the names of the files. Raises UserError as
+    `read_coco`.
     """
     title = dataset.title or str(root)
-    images = recognise(dataset.layout, root, paths)
     categories = Categories()
     parts: dict[str, Part] = {}
     for split, path in files.items():
         file = read_coco_file(root / path, below + path)
         categories.add(file)
-        parts[split] = _part(file, ImageNames(images, path, called or split, file.where), categories, split)
+        parts[split] = _part(file, find(file, path, split), categories, split)
     used = {annotation.category for part in parts.values() for annotation in part.annotations}
     categories.check_names(title if len(files) > 1 else below + next(iter(files.values())), used)
     names = categories.names
@@ -195,20 +191,48 @@ def _some(names: Iterable[str], most: int = LISTED) -> str:
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
-def _part(file: CocoFile, images: ImageNames, categories: Categories, split: str) -> Part:
-    found = find_images(file, images)
-    pictures = tuple(Picture(image.id, found[image.id], image.width, image.height, file.where) for image in file.images)
+def _part(file: CocoFile, found: Mapping[int, str], categories: Categories, split: str) -> Part:
     annotations = read_annotations(file, categories)
     if not annotations and split != "test":
         raise UserError(
             f"{file.where}: there are no annotations in it; only a test set may go without, so add them, or move the "
             "file away"
         )
-    return Part(pictures, annotations, annotated=bool(annotations))
+    return Part(pictures_of(file, found), annotations, annotated=bool(annotations))
 
 
-def find_images(file: CocoFile, images: ImageNames, among: str = "among the data set's files") -> dict[int, str]:
-    """The path of each image by its id; sentences call the place where they are looked for `among`.
+# Images
+
+
+def among(dataset: Dataset, root: Path, paths: Sequence[str]) -> Finder:
+    """Finds images among the files `paths` below `root`."""
+    images = recognise(dataset.layout, root, paths)
+    return lambda file, path, split: find_images(file, ImageNames(images, path, split))
+
+
+def find_below(file: CocoFile, root: Path, source: str) -> dict[int, str]:
+    """The path of each image of one file, `source`, by its id: the name itself where all are files below `root`, or
+    else the file that it may mean.
+
+    Raises:
+        UserError: there is no such folder, or what `find_images` refuses.
+    """
+    names = {number: PurePosixPath(name.replace("\\", "/")) for number, name in file.names().items()}
+    if all(_is_below(root, name) for name in names.values()):
+        return {number: name.as_posix() for number, name in names.items()}
+    images = ImageNames(recognise("coco", root, walk(root).files), source, split_of_file(source), file.where)
+    return find_images(file, images, f"below {root}")
+
+
+def _is_below(root: Path, name: PurePosixPath) -> bool:
+    try:
+        return not name.is_absolute() and ".." not in name.parts and (root / name).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def find_images(file: CocoFile, images: ImageNames, place: str = "among the data set's files") -> dict[int, str]:
+    """The path of each image by its id; sentences call the `place` where they are looked for.
 
     Raises:
         UserError: an image has no file_name, is not there, or may be several files.
@@ -218,8 +242,13 @@ def find_images(file: CocoFile, images: ImageNames, among: str = "among the data
     missing = [names[number] for number, path in found.items() if path is None]
     if missing:
         raise UserError(
-            f"{file.where}: {len(missing)} of {len(names)} images are not {among}, "
-            f"first '{shown(missing[0])}'; put them there, or mend file_name"
+            f"{file.where}: {len(missing)} of {len(names)} images are not {place}, first {worded(missing[0], PATH)}; put "
+            "them there, or mend file_name"
         )
     images.tell()
     return {number: path for number, path in found.items() if path is not None}
+
+
+def pictures_of(file: CocoFile, found: Mapping[int, str]) -> tuple[Picture, ...]:
+    """The images of a file at the paths that were found."""
+    return tuple(Picture(image.id, found[image.id], image.width, image.height, file.where) for image in file.images)

@@ -84,10 +84,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def worded(value: object) -> str:
-    """A value as a sentence shows it, cut where it is long."""
+def worded(value: object, most: int = SHOWN) -> str:
+    """A value as a sentence shows it, cut after the `most` characters."""
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
+    return text if len(text) <= most else f"{text[:most]} …"
 
 
 def number(value: object) -> int | float | None:

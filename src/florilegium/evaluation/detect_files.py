@@ -21,9 +21,10 @@ from florilegium.data.frames import Seen, views
 from florilegium.evaluation.classify_files import RESOURCES, check_packed
 from florilegium.evaluation.coco import Coco, Results
 from florilegium.evaluation.detection import Answers, detect, suppression
-from florilegium.evaluation.submission import folder_of, order, pictures_of, read_test_set
+from florilegium.evaluation.submission import find_pictures, folder_of, order, read_test_set
 from florilegium.models.trained import TrainedDetector
 
+STOP: Policy = "stop"
 DrawnOn = Literal["upright", "stored"] | None
 COLUMNS = ["image", "prediction", "probability", "x", "y", "width", "height"]
 
@@ -86,7 +87,7 @@ def submission(
     for name in trained.classes:
         if name not in numbers:
             raise unknown("class", name, numbers, f"{annotations}: the detector's classes")
-    pictures = pictures_of(file, root)
+    pictures = find_pictures(file, root)
     found, unread = views(root, pictures, drawn_on)
     sized = [(picture, found[picture.id].size) for picture in pictures if picture.id in found]
     images = [{"id": p.id, "file_name": p.path, "width": width, "height": height} for p, (width, height) in sized]
@@ -128,7 +129,7 @@ class AnnotatedImages:
 
 @contextmanager
 def annotated(
-    dataset: str, split: str, trained: TrainedDetector, *, bad_boxes: Policy = "stop", drawn_on: DrawnOn = None
+    dataset: str, split: str, trained: TrainedDetector, *, bad_boxes: Policy | None = None, drawn_on: DrawnOn = None
 ) -> Iterator[AnnotatedImages]:
     """The images of `dataset`: a COCO file with all its images, the `split` of a folder in COCO layout, or of
     a data set that the workflow has packed.
@@ -143,13 +144,17 @@ def annotated(
         own, file = _own(root, drawn_on), place.absolute().relative_to(root.absolute()).as_posix()
         if not place.is_file():
             raise UserError(f"{place}: there is no such file; mend the path")
-        checked = check_file(own, root, walk(root).files, file, bad_boxes)
+        checked = check_file(own, root, file, bad_boxes or STOP)
         split = SPLIT
     elif place.is_dir():
         root = place
-        checked = check_split(_own(root, drawn_on), root, walk(root).files, split, bad_boxes)
+        checked = check_split(_own(root, drawn_on), root, walk(root).files, split, bad_boxes or STOP)
     else:
-        yield _packed(dataset, split, trained)
+        packed = _packed(dataset, split, trained)
+        if bad_boxes or drawn_on:
+            way_out = "with bad_boxes and drawn_on of its own, so leave --bad-boxes and --drawn-on out"
+            raise UserError(f"{dataset}: is a data set that the workflow has packed, {way_out}")
+        yield packed
         return
     content = checked.content()
     if place.is_file() and content["unannotated"]:

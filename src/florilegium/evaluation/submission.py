@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.core.errors import UserError
-from florilegium.core.walk import walk
 from florilegium.data.annotated import Part, Picture, finite, four_numbers, refuse_doubles
-from florilegium.data.coco import find_images
+from florilegium.data.coco import find_below, pictures_of
 from florilegium.data.coco_form import Categories, CocoFile, read_coco_file
-from florilegium.data.coco_splits import split_of_file
 from florilegium.data.frames import views
-from florilegium.data.image_names import ImageNames
 from florilegium.data.json_files import read_foreign_json, whole, worded
-from florilegium.data.layouts import recognise
 
 KEYS = ("image_id", "category_id", "bbox", "score")
 ROUNDING = 0.02  # pixels that a box may reach over the border, since corners are written with two decimals
@@ -52,21 +48,18 @@ def read_test_set(path: Path) -> tuple[CocoFile, Categories]:
 
 def folder_of(annotations: Path) -> Path:
     """The folder below which the images of an annotation file lie: its own, or that around `annotations/`."""
-    folder = annotations.absolute().parent
-    return folder.parent if folder.name.lower() in ANNOTATIONS else folder
+    own = annotations.absolute().parent
+    return next((folder.parent for folder in (own, own.parent) if folder.name.lower() in ANNOTATIONS), own)
 
 
-def pictures_of(file: CocoFile, root: Path) -> list[Picture]:
+def find_pictures(file: CocoFile, root: Path) -> tuple[Picture, ...]:
     """The images of a file, found below the folder `root`.
 
     Raises:
         UserError: there is no such folder, an image is not below it, or two are the same file.
     """
-    name = Path(file.where).name
-    images = ImageNames(recognise("coco", root, walk(root).files), name, split_of_file(name), file.where)
-    found = find_images(file, images, f"below {root}")
-    pictures = [Picture(i.id, found[i.id], i.width, i.height, file.where) for i in file.images]
-    refuse_doubles({"the file": Part(tuple(pictures), ())})
+    pictures = pictures_of(file, find_below(file, root, Path(file.where).name))
+    refuse_doubles({"the file": Part(pictures, ())})
     return pictures
 
 
@@ -101,7 +94,7 @@ def expected(annotations: Path, images: Path | None, drawn_on: str | None) -> Ex
         for image in file.images
     }
     if images is not None:
-        found, _ = views(images, pictures_of(file, images), drawn_on)
+        found, _ = views(images, find_pictures(file, images), drawn_on)
         for image in file.images:
             if view := found.get(image.id):
                 sizes[image.given] = view.drawn.stored if view.drawn else view.size
