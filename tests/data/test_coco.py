@@ -242,7 +242,6 @@ def edited(key: str, place: int, **changes: Any) -> dict[str, Any]:
         (edited("images", 1, id=2**64), "the id of image 2 is 18446744073709551616; it must be a whole number or a"),
         (edited("images", 1, id=float("inf")), "the id of image 2 is inf; it must be a whole number or a text"),
         (edited("images", 1, file_name=7), "the file_name of image 1 is 7; it must be a path"),
-        (edited("images", 1, file_name="\ud800\n"), "first '\\ud800\\n'; put them there"),
         (edited("images", 1, file_name=None), "image 1 has no file_name; name its file"),
         (
             edited("annotations", 1, image_id=None),
@@ -273,6 +272,12 @@ def test_missing_images_are_counted(tmp_path: Path) -> None:
     given["train.json"]["images"][5]["file_name"] = "val/05.png"
     said = refused(tmp_path, given)
     assert "train.json: 2 of 10 images are not among the data set's files, first 'gone.png'" in said
+
+
+def test_a_missing_name_that_cannot_be_printed_is_escaped(tmp_path: Path) -> None:
+    given = files()
+    given["train.json"]["images"][3]["file_name"] = "\ud800\n.png"
+    assert "1 of 10 images are not among the data set's files, first '\\ud800\\n.png'; put" in refused(tmp_path, given)
 
 
 def test_an_image_of_two_splits_is_refused(tmp_path: Path) -> None:

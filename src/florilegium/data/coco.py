@@ -241,10 +241,8 @@ def find_images(file: CocoFile, images: ImageNames, place: str = "among the data
     found = {number: images.find(name) for number, name in names.items()}
     missing = [names[number] for number, path in found.items() if path is None]
     if missing:
-        raise UserError(
-            f"{file.where}: {len(missing)} of {len(names)} images are not {place}, first {worded(missing[0], PATH)}; put "
-            "them there, or mend file_name"
-        )
+        count = f"{len(missing)} of {len(names)} images are not {place}, first {worded(missing[0], PATH)}"
+        raise UserError(f"{file.where}: {count}; put them there, or mend file_name")
     images.tell()
     return {number: path for number, path in found.items() if path is not None}
 
