@@ -18,6 +18,7 @@ import pytest
 from florilegium.core.errors import UserError
 from florilegium.core.files import replacing
 from florilegium.data.extract import extract, is_archive
+from tests.helpers import extract_program
 from tests.helpers.data import tar, zipped
 
 BLOCK = 512
@@ -179,22 +180,12 @@ HEADERS: dict[str, Callable[[Path], Path]] = {
     "behind the end": lambda path: gzipped(path, bytes(2 * BLOCK), zeros(GIBI)),
 }
 
-MEASURE = """
-import resource, sys
-from pathlib import Path
-from florilegium.core.errors import UserError
-from florilegium.data.extract import Limits, extract
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-try:
-    extract(Path(sys.argv[1]), Path(sys.argv[2]), Limits(free=int(sys.argv[3]), ratio=1))
-except UserError as error:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
-"""
+PROGRAM = Path(extract_program.__file__)
 
 
 def measured(archive: Path, free: int) -> tuple[int, str]:
     """Peak of memory in bytes above what the imports take, and the sentence."""
-    command = [sys.executable, "-c", MEASURE, str(archive), str(archive.parent / "out"), str(free)]
+    command = [sys.executable, PROGRAM, archive, archive.parent / "out", str(free)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     peak, _, sentence = done.stdout.partition(" ")
     return int(peak) * 1024, sentence
