@@ -148,9 +148,9 @@ def test_difficult_objects_may_be_kept(tmp_path: Path) -> None:
     assert kept.counts()["n_ignored"] == 0
 
 
-def test_the_pictures_of_the_archive_are_those_that_are_audited() -> None:
+def test_the_pictures_of_the_archive_are_those_that_are_audited(tmp_path: Path) -> None:
     paths = [*TRAINVAL_2007, *TRAINVAL_2012]
-    assert recognise("voc", paths) == sorted(path for path in paths if path.endswith(".jpg"))
+    assert recognise("voc", tmp_path, paths) == sorted(path for path in paths if path.endswith(".jpg"))
 
 
 def refused(folder: Path, contents: dict[str, bytes], **values: Any) -> str:

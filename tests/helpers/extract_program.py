@@ -1,4 +1,4 @@
-"""Unpacks an archive within a limit, and prints the peak of memory in KiB above what the imports take, and the sentence.
+"""Unpacks an archive within a limit; prints the peak of memory in KiB above what imports take, and the sentence.
 
 Not a test: the tests of hostile archives run it, since a peak is one of a whole process.
 """

@@ -11,10 +11,13 @@ import pandas as pd
 from florilegium.audit.comparison import Collection, Comparison, compare
 from florilegium.audit.hashing import hash_images
 from florilegium.audit.pictures import write_audit
+from florilegium.commands.reading import add_ground, add_limit
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.core.names import shown
 from florilegium.core.system import say
-from florilegium.data.decode import is_image
+from florilegium.data.found import pictures_below, say_left_out
 from florilegium.data.splits import by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
@@ -57,6 +60,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
     text = "what to do with images that cannot be decoded (default %(default)s)"
     parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help=text)
+    add_ground(parser)
+    add_limit(parser, DEFAULT.max_megapixels)
     text = "processes (default: all cores, %(default)s)"
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help=text)
     parser.set_defaults(run=run)
@@ -101,9 +106,9 @@ def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
     listed = [list_images(root) for root in roots]
     if len(roots) == 2:
         refuse_overlap(*roots)
-    names = [root.resolve().name or str(root) for root in roots]
+    names = [shown(root.resolve().name or str(root)) for root in roots]
     if len(set(names)) < len(names):
-        names = [str(root) for root in roots]
+        names = [shown(str(root)) for root in roots]
     sides = [
         hash_folder(name, root, images, arguments) for name, root, images in zip(names, roots, listed, strict=True)
     ]
@@ -111,15 +116,15 @@ def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
 
 
 def list_images(root: Path) -> list[str]:
-    """Paths below `root` of its images, hidden files left out."""
+    """Paths below `root` of its images; says what else is there."""
     if not root.is_dir():
         what = "is a file" if root.exists() else "there is no such folder"
         raise UserError(f"{root}: {what}; give a folder of images")
-    paths = (path for path in root.rglob("*") if is_image(path) and path.is_file())
-    images = sorted(path.relative_to(root).as_posix() for path in paths)
-    if not images:
+    found = pictures_below(root)
+    say_left_out(root, found.left_out)
+    if not found.images:
         raise UserError(f"{root}: there is no image in this folder or below it; give a folder of images")
-    return images
+    return found.images
 
 
 def refuse_overlap(a: Path, b: Path) -> None:
@@ -137,19 +142,20 @@ def refuse_overlap(a: Path, b: Path) -> None:
 def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Side:
     """The images of a folder, hashed; raises UserError where its folders might be splits or classes, or both."""
     layout = by_folders(images, str(root))
-    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt)
+    pictures = Pictures(ground=arguments.ground, max_megapixels=arguments.max_megapixels)
+    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt, pictures=pictures)
     if skipped:
         say(f"{name}: skipped {len(skipped)} images that cannot be decoded, such as {next(iter(skipped))}")
     rows = [(image, layout.splits.get(image, NO_SPLIT), layout.labels.get(image, NO_CLASS)) for image in images]
     table = pd.DataFrame(rows, columns=["image", "split", "class"])
-    return Side(Collection.join(name, hashes, table, root), layout.said)
+    return Side(Collection.join(name, hashes, table, root, pictures), layout.said)
 
 
 def splits_line(side: Side) -> str:
     """Which folders were taken for splits, for a person."""
     apart = (side.collection.splits == NO_SPLIT).sum()
     outside = f"; {apart:,} images lie in none" if side.splits and apart else ""
-    return f"{side.collection.name}: splits: {side.splits or 'none, its folders are classes'}{outside}"
+    return f"{side.collection.name}: splits: {shown(side.splits) or 'none, its folders are classes'}{outside}"
 
 
 def flat_line(side: Collection) -> str:
@@ -160,7 +166,7 @@ def flat_line(side: Collection) -> str:
     more = f" and {len(flat) - NAMED:,} more" if len(flat) > NAMED else ""
     return (
         f"{side.name}: {len(flat):,} of {len(side.hashes):,} images are flat or symmetric, so that their hash says "
-        f"nothing: only equal ones were found among them ({', '.join(flat[:NAMED])}{more})."
+        f"nothing: only equal ones were found among them ({', '.join(map(shown, flat[:NAMED]))}{more})."
     )
 
 

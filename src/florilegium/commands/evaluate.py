@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from florilegium.commands.reading import add_limit
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
 
@@ -18,6 +19,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(%(default)s)")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the prediction for every image here")
+    add_limit(parser, None)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)
 
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.data.augment import EvalTransform
     from florilegium.evaluation.classification import evaluate
     from florilegium.evaluation.classify_files import read_labelled
@@ -42,7 +44,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     from florilegium.training.machine import pick_device
 
     device = pick_device(args.device)
-    trained = load_trained(args.checkpoint)
+    trained = load_trained(args.checkpoint, args.max_megapixels)
     labelled = read_labelled(args.dataset, args.split, trained)
     scores = evaluate(trained.network.to(device), labelled.images, EvalTransform(trained.config), device=device)
     if args.csv:
@@ -64,13 +66,13 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
 
 def score_detector(args: argparse.Namespace) -> Sequence[str]:
     """Print COCO's scores and the AP of each class; a sentence for each unreadable file."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.evaluation.coco import score_results
     from florilegium.evaluation.detect_files import annotated, answers_of, as_table
     from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
 
-    trained = load_trained_detector(args.checkpoint)
+    trained = load_trained_detector(args.checkpoint, args.max_megapixels)
     with annotated(args.dataset, args.split, trained) as data:
         results = answers_of(trained, data.images, least=None, device=pick_device(args.device)).results
         scores = score_results(data.truth, results)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from florilegium.commands.reading import add_limit
 from florilegium.core.errors import report
 
 SUBMIT = "Detect objects in a test set whose annotations are secret, and write them in the form of a submission."
@@ -14,6 +15,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     write.add_argument("checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it")
     write.add_argument("images", type=Path, help="the folder that the file names of the annotations start from")
     write.add_argument("--out", type=Path, required=True, help="the file to write, COCO results")
+    add_limit(write, None)
     write.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     write.set_defaults(run=submit)
     check = subparsers.add_parser("check-submission", help=CHECK, description=CHECK)
@@ -32,7 +34,7 @@ def submit(args: argparse.Namespace) -> int:
     from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
 
-    trained = load_trained_detector(args.checkpoint)
+    trained = load_trained_detector(args.checkpoint, args.max_megapixels)
     results, faults = submission(trained, args.images, args.annotations, device=pick_device(args.device))
     write_text(args.out, as_lines(results))
     print(f"{args.out}: {len(results)} detections")

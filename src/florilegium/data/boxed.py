@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from florilegium.config.data import DetectionData
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
@@ -172,9 +173,10 @@ def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
 
 
 def pack_boxed(
-    root: Path, content: Mapping[str, Any], data: DetectionData, folder: Path
+    root: Path, content: Mapping[str, Any], data: DetectionData, folder: Path, pictures: Pictures = DEFAULT
 ) -> tuple[BoxedImages, Path, list[str]]:
-    """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`.
+    """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`; sizes are those
+    of the upright pictures.
 
     Returns the images by name, the file of their annotations for `coco_ground_truth`, and a sentence for each image
     that cannot be read. Raises UserError if none can be read, or if two share an id.
@@ -182,7 +184,7 @@ def pack_boxed(
     sides = (data.short_side, data.long_side)
     fits = {image["file_name"]: fit(image["height"], image["width"], *sides) for image in content["images"]}
     pixels, annotations = folder / "scenes.npy", folder / "annotations.json"
-    packed = pack_buckets(root, fits, data.padding, pixels, corrupt="skip")
+    packed = pack_buckets(root, fits, data.padding, pixels, corrupt="skip", pictures=pictures)
     splits = {SPLIT: {key: content[key] for key in ("images", "annotations")}}
     write_json(annotations, {"categories": content["categories"], "splits": splits, "unannotated": []})
     faults = [f"{root / name}: {reason}" for name, reason in packed.skipped.items()]
@@ -194,7 +196,7 @@ def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[
     sentence for each file whose size cannot be read."""
     images, faults = [], []
     for number, path in enumerate(paths, start=1):
-        if size := measured(path):
+        if size := measured(path, upright=True):
             name = path.relative_to(root).as_posix()
             images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
         else:

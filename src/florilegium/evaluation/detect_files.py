@@ -14,6 +14,7 @@ import torch
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import read_json
+from florilegium.core.walk import walk
 from florilegium.data.annotations import check
 from florilegium.data.boxed import BoxedImages, BoxedStore, coco_ground_truth, content_of, pack_boxed
 from florilegium.evaluation.classify_files import RESOURCES, check_packed
@@ -56,7 +57,7 @@ def find_objects(
     if not content["images"]:
         return pd.DataFrame(columns=COLUMNS), faults
     with TemporaryDirectory() as folder:
-        images, _, unread = pack_boxed(root, content, trained.data, Path(folder))
+        images, _, unread = pack_boxed(root, content, trained.data, Path(folder), trained.pictures)
         results = answers_of(trained, images, least=least, device=device).results
     names = {number: path.as_posix() for number, path in enumerate(paths, start=1)}
     classes = dict(zip(trained.category_ids, trained.classes, strict=True))
@@ -98,7 +99,9 @@ def submission(
     numbers = dict(enumerate(names, start=1))
     entries = [image | {"id": numbers[image["id"]]} for image in measured["images"]]
     with TemporaryDirectory() as folder:
-        images, _, unread = pack_boxed(root, measured | {"images": entries}, trained.data, Path(folder))
+        images, _, unread = pack_boxed(
+            root, measured | {"images": entries}, trained.data, Path(folder), trained.pictures
+        )
         renumbered = replace(trained, category_ids=tuple(ids[name] for name in trained.classes))
         return answers_of(renumbered, images, least=None, device=device).results, faults + unread
 
@@ -139,14 +142,13 @@ def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[An
         return
     with TemporaryDirectory() as folder:
         chosen = chosen | {"categories": content["categories"]}
-        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder))
+        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder), trained.pictures)
         truth = _in_terms_of(coco_ground_truth(images, annotations), trained, dataset)
         yield AnnotatedImages(images, truth, faults)
 
 
 def _content(source: Dataset, root: Path) -> dict[str, Any]:
-    paths = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file()]
-    return check(source, root, paths, "drop").content()
+    return check(source, root, walk(root).files, "drop").content()
 
 
 def _check_annotated(split: str, unannotated: Sequence[str], where: str) -> None:

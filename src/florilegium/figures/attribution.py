@@ -18,6 +18,7 @@ from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, explained
 from florilegium.figures.style import Drawing
 from florilegium.report.scores import MEASURES, RANDOM
+from florilegium.report.tables import read_csv
 
 TITLES = {
     "saliency": "Saliency",
@@ -195,7 +196,7 @@ def _folders(material: Material) -> dict[str, Path]:
 
 def draw_attribution_scores(material: Material, plot: Plot) -> Drawing:
     """A row an arm: area under the deletion and the insertion curve of each method, beside random orders."""
-    arms = {name: pd.read_csv(folder / READ[-1]) for name, folder in _folders(material).items()}
+    arms = {name: read_csv(folder / READ[-1]) for name, folder in _folders(material).items()}
     if not arms:
         return style.empty()
     lengths = [scores["method"].nunique() for scores in arms.values()]

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from florilegium.core.files import atomic
+from florilegium.core.names import drawn
 
 INTERVAL = "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
 # Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
@@ -78,11 +79,11 @@ def frame(fig: Figure, question: str, caption: str, *, is_demo: bool) -> None:
     width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
     room = width - (0.9 if is_demo else 0)
     fig.text(
-        left, top + 0.16 * inch, textwrap.fill(question, int(room * 9)),
+        left, top + 0.16 * inch, textwrap.fill(drawn(question), int(room * 9)),
         ha="left", va="bottom", fontsize=13, fontweight="bold",
     )  # fmt: skip
     fig.text(
-        left, bottom - 0.16 * inch, textwrap.fill(caption, int(width * 16)),
+        left, bottom - 0.16 * inch, textwrap.fill(drawn(caption), int(width * 16)),
         ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
     )  # fmt: skip
     if is_demo:

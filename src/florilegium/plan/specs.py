@@ -13,6 +13,7 @@ from typing import Any
 from florilegium.config.data import DatasetOverride
 from florilegium.config.experiment import Experiment
 from florilegium.config.recipes import FROM_FINDER
+from florilegium.core.walk import walk
 from florilegium.plan.plan import Plan, is_cached
 
 CREDITS = {"title", "citation", "terms", "homepage"}
@@ -46,9 +47,10 @@ class Specs:
 
     def local_files(self, source: str) -> list[str]:
         """Files on this machine that a data set is made of, so that a change in one is seen."""
-        folder = self.plan.datasets[source].folder
-        if folder is not None:
-            return sorted(str(path) for path in Path(folder).expanduser().rglob("*") if path.is_file())
+        given = self.plan.datasets[source].folder
+        if given is not None:
+            folder = Path(given).expanduser()
+            return [str(folder / file) for file in walk(folder).files] if folder.is_dir() else []
         return self.own_files(self.plan.settings.datasets.get(source))
 
     def own_files(self, override: DatasetOverride | None) -> list[str]:
@@ -73,16 +75,22 @@ class Specs:
 
     def reading(self, source: str) -> Spec:
         """The settings for decoding the images of a data set."""
-        return {"layout": self.plan.datasets[source].layout, "corrupt": self.plan.settings.corrupt_images}
+        return {"layout": self.plan.datasets[source].layout} | self._decoding()
 
     def boxed(self, packing: str) -> Spec:
         """The settings for packing images with boxes, from `DetectionData.packing`."""
         short_side, long_side, padding = packing.split("-")
         sides = {"short_side": int(short_side), "long_side": int(long_side), "padding": padding}
-        return sides | {"corrupt": self.plan.settings.corrupt_images}
+        return sides | self._decoding()
+
+    def _decoding(self) -> Spec:
+        return {"corrupt": self.plan.settings.corrupt_images, "pictures": self._pictures()}
+
+    def _pictures(self) -> Spec:
+        return self.plan.settings.pictures.model_dump(mode="json")
 
     def audit(self) -> Spec:
-        return {"audit": self.plan.settings.audit.model_dump(mode="json")}
+        return {"audit": self.plan.settings.audit.model_dump(mode="json"), "pictures": self._pictures()}
 
     # Products of a trained network. Network and images are in the run's receipt, which is an input of these stages.
 
