@@ -48,11 +48,19 @@ def test_files_of_ones_own_are_inputs(tmp_path: Path):
 
 
 def test_what_decoding_depends_on():
-    found = specs(corrupt_images="skip")
-    assert found.reading("cifar10") == {"layout": found.plan.datasets["cifar10"].layout, "corrupt": "skip"}
+    found = specs(corrupt_images="skip", pictures={"ground": "Navy"})
+    how = {"ground": "#000080", "max_megapixels": 250.0}
+    assert found.reading("cifar10") == {
+        "layout": found.plan.datasets["cifar10"].layout,
+        "corrupt": "skip",
+        "pictures": how,
+    }
     assert found.boxed("608-1024-least") == {
         "short_side": 608,
         "long_side": 1024,
         "padding": "least",
         "corrupt": "skip",
+        "pictures": how,
     }
+    assert found.audit()["pictures"] == how
+    assert "pictures" not in found.annotations("voc5") and "pictures" not in found.table("cifar10")
