@@ -93,6 +93,19 @@ def test_unreadable_files_are_named_and_the_others_measured(checkpoint: Path, tm
     assert printed.out.splitlines()[0].split() == ["images", "2"]
 
 
+def test_links_are_followed_litter_is_passed_over_and_the_rest_counted(checkpoint: Path, tmp_path: Path, capsys):
+    write_pictures(
+        tmp_path, {"set/red/1.png": 0, "elsewhere/1.png": 2, "set/red/._1.png": 1, "set/__MACOSX/a/1.png": 1}
+    )
+    (tmp_path / "set" / "blue").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "notes.txt").touch()
+    assert run(checkpoint, tmp_path / "set") == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0].split() == ["images", "2"]
+    said = "3 files are left out: 2 hidden (__MACOSX), 1 .txt (notes.txt)"
+    assert printed.err == f"{tmp_path / 'set'}: {said}\n"
+
+
 @pytest.mark.parametrize(
     ("pictures", "sentence"),
     [

@@ -33,23 +33,34 @@ def test_a_mirror_is_of_the_download_alone():
 def test_files_of_ones_own_are_inputs(tmp_path: Path):
     picture = tmp_path / "roses" / "one.png"
     picture.parent.mkdir()
+    for litter in (".DS_Store", "roses/._one.png", "roses/Thumbs.db", "__MACOSX/roses/._one.png"):
+        (tmp_path / litter).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / litter).touch()
     picture.touch()
     archive = {"path": str(tmp_path / "17flowers.tgz")}
     found = specs(
         own_datasets={"mine": {"layout": "folders", "folder": str(tmp_path)}},
         datasets={"oxford17": {"files": {"17flowers.tgz": archive, "datasplits.mat": "absent"}}},
     )
-    assert found.local_files("mine") == [str(picture)]
+    assert found.local_files("mine") == [str(picture)]  # what systems leave there runs nothing again
     assert found.local_files("oxford17") == [archive["path"]]
     assert found.local_files("oxford102") == []
 
 
 def test_what_decoding_depends_on():
-    found = specs(corrupt_images="skip")
-    assert found.reading("cifar10") == {"layout": found.plan.datasets["cifar10"].layout, "corrupt": "skip"}
+    found = specs(corrupt_images="skip", pictures={"ground": "Navy"})
+    how = {"ground": "#000080", "max_megapixels": 250.0}
+    assert found.reading("cifar10") == {
+        "layout": found.plan.datasets["cifar10"].layout,
+        "corrupt": "skip",
+        "pictures": how,
+    }
     assert found.boxed("608-1024-least") == {
         "short_side": 608,
         "long_side": 1024,
         "padding": "least",
         "corrupt": "skip",
+        "pictures": how,
     }
+    assert found.audit()["pictures"] == how
+    assert "pictures" not in found.annotations("voc5") and "pictures" not in found.table("cifar10")

@@ -104,7 +104,7 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
         run_stage(
             monkeypatch,
             hash,
-            {"layout": "folders", "corrupt": "stop"},
+            {"layout": "folders", "corrupt": "stop", "pictures": {}},
             "--files",
             f"{name}.json",
             "--out",
@@ -115,7 +115,7 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
     for name in "ab":
         sides += [f"--name-{name}", name, f"--hashes-{name}", f"{name}.npz"]
         sides += [f"--images-{name}", f"{name}.csv", f"--files-{name}", f"{name}.json"]
-    run_stage(monkeypatch, audit_stage, {"audit": {"radius": 8}}, *sides, "--out", "out")
+    run_stage(monkeypatch, audit_stage, {"audit": {"radius": 8}, "pictures": {}}, *sides, "--out", "out")
     assert sorted(path.name for path in Path("out").iterdir()) == sorted([*FILES, "receipt.json"])
     assert pd.read_csv("out/dropped.csv").to_numpy().tolist() == [["rose/2.png", "shows test image iris/copy.png of b"]]
     receipt = json.loads(Path("out/receipt.json").read_text())

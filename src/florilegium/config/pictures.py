@@ -24,9 +24,9 @@ def colour(value: Any) -> str:
         return "#" + "".join(2 * digit for digit in text[1:])
     from PIL import ImageColor  # imported here, since the workflow reads its configuration each time that it starts
 
-    if not isinstance(known := ImageColor.colormap.get(text), str):
+    if text not in ImageColor.colormap:
         raise ValueError(f"{value!r} is no colour{nearest(text, ImageColor.colormap)}; {HOW}")
-    return known
+    return "#" + bytes(ImageColor.getrgb(text)).hex()
 
 
 Colour = Annotated[str, BeforeValidator(colour)]

@@ -7,6 +7,7 @@ training sees. `kinds` says which files are pictures, `depth` what becomes of mo
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +22,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 from florilegium.data.depth import BadImage as BadImage
 from florilegium.data.depth import eight_bits
-from florilegium.data.kinds import FORMATS, NAMED, content_is_image, head, unreadable_content
+from florilegium.data.kinds import FREQUENT, NAMED, RARE, content_is_image, head, unreadable_content
 from florilegium.data.png import find_chunk
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -38,9 +39,9 @@ UPRIGHT = {
 NAMED_BAD = 5  # bad images that an error sentence names
 KEY = "pictures.max_megapixels in config.yaml, or --max-megapixels"
 
-# `decode` refuses large pictures itself, with a limit that is a key. Filters are set once and not around each picture,
-# since that is not safe in threads.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow warns of large pictures, which `decode` refuses itself by a limit that is a key, and of broken EXIF blocks. The
+# filter is set once and not around each picture, since that is not safe in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(path: Path, pictures: Pictures = DEFAULT) -> Image.Image:
@@ -67,7 +68,7 @@ def decode(path: Path, pictures: Pictures = DEFAULT) -> Image.Image:
     except FileNotFoundError:
         raise BadImage("there is no such file") from None
     except Image.DecompressionBombError:
-        raise BadImage(f"is larger than {pictures.max_megapixels:g} megapixels allow; raise {KEY}") from None
+        raise BadImage(_too_large("it holds", pictures)) from None
     except Exception as error:  # Pillow's parsers raise whatever a damaged file makes them meet
         raise BadImage(_reason(error, path)) from error
 
@@ -101,8 +102,11 @@ def _opened(path: Path, most: float | None) -> ImageFile.ImageFile:
     """The file with its header read, in one of the formats that are read; `most` pixels bound pictures within it."""
     Image.MAX_IMAGE_PIXELS = most if most is None else max(1, int(most))
     suffix = path.suffix.lower()
+    with suppress(UnidentifiedImageError):
+        return Image.open(path, formats=FREQUENT)
+    Image.init()
     named = [name for name, suffixes in NAMED.items() if suffix in suffixes]
-    return Image.open(path, formats=(*FORMATS, *named))
+    return Image.open(path, formats=[name for name in (*RARE, *named) if name in Image.OPEN])
 
 
 def _check_size(size: tuple[int, int], pictures: Pictures) -> None:
@@ -110,8 +114,11 @@ def _check_size(size: tuple[int, int], pictures: Pictures) -> None:
     if not pixels:
         raise BadImage("has no pixels")
     if pixels > pictures.max_megapixels * 1e6:
-        large = f"{size[0]} x {size[1]} pixels are {pixels / 1e6:.4g} megapixels"
-        raise BadImage(f"its {large}, more than the {pictures.max_megapixels:g} that are read; raise {KEY}")
+        raise BadImage(_too_large(f"its {size[0]} x {size[1]} pixels are", pictures))
+
+
+def _too_large(found: str, pictures: Pictures) -> str:
+    return f"{found} more than the {pictures.max_megapixels:g} megapixels that are read; raise {KEY}"
 
 
 def _orientation(image: ImageFile.ImageFile, path: Path) -> int:

@@ -45,6 +45,8 @@ def eight_bits(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFi
         BadImage: the range of its values is not known. Pillow raises for damaged files.
     """
     raw = _raw_mode(image)
+    if image.format == "PPM" and image.tile[0].codec_name == "ppm" and image.mode == "RGB" and _largest(image) > 0xFF:
+        return _portable(image, path)
     if raw in WIDE or image.mode.startswith("I"):
         full, inverted = _declared(image, path), _tag(image, PHOTOMETRIC) == [WHITE_IS_ZERO]
         if raw in WIDE:
@@ -121,6 +123,17 @@ def _colours(
     return _assembled(mode, result)
 
 
+def _portable(image: ImageFile.ImageFile, path: Path) -> Image.Image:
+    """A PPM file of 16 bits, of which Pillow keeps 8."""
+    tile, (width, height) = image.tile[0], image.size
+    values = np.fromfile(path, ">u2", width * height * 3, offset=tile.offset)
+    if values.size < width * height * 3:
+        raise BadImage("image file is truncated")
+    values = values.astype(np.uint16).reshape(height, width, 3)
+    largest = _largest(image)
+    return _assembled("RGB", scaled(values, _full(values, largest if largest < FULL else None)))
+
+
 def _decoded(image: ImageFile.ImageFile, raw: str) -> NDArray[np.uint8]:
     """The bytes (H, W, bands) that Pillow takes from the file where its pixels are said to have the form `raw`."""
     image.tile = [
@@ -163,8 +176,7 @@ def _declared(image: ImageFile.ImageFile, path: Path) -> int | None:
         largest = max(_tag(image, LARGEST), default=0)
         return int(2 ** largest.bit_length() - 1) if 0 < largest < FULL else None
     if image.format == "PPM":
-        arguments = image.tile[0].args
-        return FULL if isinstance(arguments, tuple) and arguments[-1] != FULL else None
+        return FULL if _largest(image) < FULL else None
     if image.format == "JPEG2000":
         with open(path, "rb") as file:
             start = file.read(1 << 16)
@@ -178,6 +190,12 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
     arguments = image.tile[0].args if image.tile else None
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
+
+
+def _largest(image: ImageFile.ImageFile) -> int:
+    """The largest value that the header of a PPM file allows; all that 16 bits hold where Pillow does not tell."""
+    arguments = image.tile[0].args
+    return int(arguments[-1]) if isinstance(arguments, tuple) else FULL
 
 
 def _tag(image: ImageFile.ImageFile, tag: int) -> list[int]:
