@@ -90,8 +90,8 @@ def unreadable(path: Path | str) -> str | None:
 def looks_like_image(path: Path) -> bool:
     """True for a file, not a hidden one, that `decode` reads: by its suffix, or else by its first bytes.
 
-    A file that cannot be opened is none, nor is a camera's raw picture, which starts as a TIFF does. A JPEG that is called
-    `.heic`, as telephones send them, is one.
+    A file that cannot be opened is none, nor is a camera's raw picture, which starts as a TIFF does. A JPEG that is
+    called `.heic`, as telephones send them, is one.
     """
     if path.name.startswith(".") or unreadable(path) == RAW:
         return False
