@@ -139,7 +139,7 @@ def test_files_are_read_as_they_were_written(tmp_path: Path):
     assert after.of(1).loc["deeplift", "image"] == "jpg/image_0001.jpg"
 
 
-@pytest.mark.parametrize("name", ["1", "01", "NA", "None", "nan", "true", "-", "=1", os.fsdecode(b"caf\xe9")])
+@pytest.mark.parametrize("name", ["1", "01", "NA", "None", "nan", "true", "-", "=1", "$a$", os.fsdecode(b"caf\xe9")])
 def test_classes_and_images_of_any_name_are_read_and_drawn(tmp_path: Path, name: str):
     before = attributions(0, ("saliency", "integrated_gradients"), shown=1, images=1)
     before.table[["image", "target"]] = name
