@@ -1,6 +1,7 @@
 """`python -m florilegium evaluate`: accuracy of a checkpoint on a labelled data set."""
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,24 @@ def test_a_packed_data_set_by_name(checkpoint: Path, tmp_path: Path, monkeypatch
     assert run(checkpoint, "colours_split2") == 0
     lines = shown(capsys)
     assert (lines["images"], lines["top1"][0]) == (["3"], "0.6667")
+
+
+def test_pixels_on_another_ground_than_the_training_had_are_refused(
+    checkpoint: Path, tmp_path: Path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("resources/colours")
+    folder.mkdir(parents=True)
+    pixels = folder / f"pixels{STORED}.npy"
+    np.save(pixels, picture(0, 0)[None])
+    pixels.with_suffix(".csv").write_text("image\na.png\n")
+    (folder / "images.csv").write_text("image,class,split\na.png,red,test\n")
+    receipt = pixels.with_suffix(".receipt.json")
+    receipt.write_text(json.dumps({"spec": {"pictures": {"ground": "#000000"}}}))
+    with pytest.raises(UserError, match=r"lie on #000000, and those that .* on #ffffff; set pictures\.ground"):
+        run(checkpoint, "colours")
+    receipt.write_text(json.dumps({"spec": {"pictures": {"ground": "#ffffff"}}}))
+    assert run(checkpoint, "colours") == 0
 
 
 def test_unreadable_files_are_named_and_the_others_measured(checkpoint: Path, tmp_path: Path, capsys):

@@ -130,6 +130,27 @@ def test_files_that_cannot_be_read_are_named_and_the_others_still_shown(checkpoi
         assert sum(line.startswith(f"error: {pictures / name}: ") for line in shown.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("ground", ["#ff0000", "#0000ff"])
+def test_transparent_pictures_lie_on_the_ground_of_the_training(checkpoint: Path, tmp_path: Path, capsys, ground: str):
+    Image.new("RGBA", (30, 30), (0, 255, 0, 0)).save(tmp_path / "icon.png")
+    spoil_receipt({"spec": {"data": {"storage_size": STORED}, "pictures": {"ground": ground}}})(checkpoint)
+    assert run(checkpoint, tmp_path / "icon.png") == 0
+    seen = {"#ff0000": "red", "#0000ff": "blue"}[ground]
+    assert capsys.readouterr().out.split()[-2] == seen
+
+
+def test_the_limit_of_pixels_is_that_of_the_training_or_an_option(checkpoint: Path, pictures: Path, capsys):
+    limited = {"data": {"storage_size": STORED}, "pictures": {"max_megapixels": 0.0005}}
+    spoil_receipt({"spec": limited})(checkpoint)
+    assert run(checkpoint, pictures / "blue.png") == 2
+    assert "raise pictures.max_megapixels in config.yaml, or --max-megapixels" in capsys.readouterr().err
+    assert run(checkpoint, pictures / "blue.png", "--max-megapixels", 1) == 0
+    for wrong in ("0", "-1", "nan", "inf", "many"):
+        with pytest.raises(SystemExit) as ended:
+            run(checkpoint, pictures / "blue.png", f"--max-megapixels={wrong}")
+        assert ended.value.code == 2 and f"{wrong} is no number above 0" in capsys.readouterr().err
+
+
 def spoil_weights(checkpoint: Path) -> None:
     content = bytearray(checkpoint.read_bytes())
     content[-1] ^= 1

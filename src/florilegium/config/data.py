@@ -205,6 +205,11 @@ class Dataset(Strict):
     difficult: Literal["ignore", "keep"] | None = Field(
         None, description="objects marked difficult in training and evaluation; null: ignore"
     )
+    drawn_on: Literal["upright", "stored"] | None = Field(
+        None,
+        description="what the boxes of photographs with an EXIF turn belong to: the upright picture, or the pixels as "
+        "stored; null: upright",
+    )
     citation: str = ""
     terms: str = ""
     homepage: str = ""

@@ -16,7 +16,7 @@ from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
-from florilegium.data.decode import fit, measured
+from florilegium.data.decode import fit, measured, what_it_is
 from florilegium.data.load import PARTS, check_not_empty, fits, image_column
 from florilegium.data.pack import open_packed, pack_buckets
 
@@ -101,6 +101,7 @@ class BoxedStore:
         self.splits: dict[str, dict[str, Any]] = content["splits"]
         self.unannotated: list[str] = content["unannotated"]
         self.category_ids = tuple(category["id"] for category in content["categories"])
+        self._label = {number: label for label, number in enumerate(self.category_ids)}
         self.classes = tuple(category["name"] for category in content["categories"])
         buckets, self.table = open_packed(pixels)
         self.pixels = tuple(map(torch.from_numpy, buckets))
@@ -146,7 +147,7 @@ class BoxedStore:
         boxes[:, 2:] += boxes[:, :2]
         if bug and len(boxes):
             boxes[:, 2:] = boxes[-1, 2:]
-        labels = [self.category_ids.index(annotation["category_id"]) for annotation in counted]
+        labels = [self._label[annotation["category_id"]] for annotation in counted]
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
 
 
@@ -192,7 +193,7 @@ def pack_boxed(
 
 
 def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
-    """Image files below `root` in COCO form without annotations, numbered from 1 in their order; and a
+    """Image files below `root`, seen upright, in COCO form without annotations, numbered from 1 in their order; and a
     sentence for each file whose size cannot be read."""
     images, faults = [], []
     for number, path in enumerate(paths, start=1):
@@ -200,7 +201,7 @@ def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[
             name = path.relative_to(root).as_posix()
             images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
         else:
-            faults.append(f"{path}: not an image")
+            faults.append(f"{path}: {what_it_is(path)}")
     return {"images": images, "annotations": [], "categories": []}, faults
 
 

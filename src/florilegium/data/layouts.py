@@ -12,10 +12,11 @@ from florilegium.core.errors import UserError
 from florilegium.data.cifar import label_cifar
 from florilegium.data.extract import is_archive
 from florilegium.data.found import sorted_out
+from florilegium.data.kinds import is_image
 from florilegium.data.labels import SPLITS, Labelled, is_tiny_image, label_folders, label_tiny
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
 
-VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
+VOC_IMAGE = re.compile(r"(?:.*/)?JPEGImages/[^/]+")
 
 # Tests of a path: is it an image of that layout? In all other layouts every picture is one. Apart from LABELLERS,
 # since hashing and packing read images of all layouts and no labels.
@@ -23,7 +24,7 @@ MEMBERS: dict[str, Callable[[str], bool]] = {
     "oxford17": lambda path: IMAGE_17.fullmatch(PurePosixPath(path).name) is not None,
     "oxford102": lambda path: IMAGE_102.fullmatch(PurePosixPath(path).name) is not None,
     "tiny_imagenet": is_tiny_image,
-    "voc": lambda path: VOC_IMAGE.fullmatch(path) is not None,
+    "voc": lambda path: VOC_IMAGE.fullmatch(path) is not None and is_image(path),
 }
 # Functions of the data set, the root of its files, their paths, those of its images, and the official split.
 LABELLERS: dict[str, Callable[[Dataset, Path, Sequence[str], Sequence[str], int | None], Labelled]] = {
