@@ -9,6 +9,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.Image import Transpose
 
 from florilegium.commands import evaluate, predict, submit
 from florilegium.config.recipes import DetectionRecipe
@@ -175,6 +176,25 @@ def test_a_name_that_is_not_packed_is_told_in_a_sentence(checkpoint: Path, tmp_p
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="voc6: is no folder or COCO file, and no data set that is packed"):
         run(evaluate, "evaluate", checkpoint, "voc6")
+
+
+@pytest.mark.parametrize(("orientation", "stored"), [(6, Transpose.ROTATE_90), (3, Transpose.ROTATE_180)])
+def test_a_turned_photograph_is_seen_as_it_is_shown(
+    checkpoint: Path, pictures: Path, tmp_path: Path, orientation: int, stored: Transpose
+):
+    """Stored otherwise, with the tag that says so, the same boxes and scores come of every command."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    test = secret(pictures)
+    for out in (before, after):
+        table, results = out.with_suffix(".csv"), out.with_suffix(".json")
+        assert run(predict, "predict", checkpoint, pictures / "images", "--csv", table) == 0
+        assert run(submit, "submit", checkpoint, pictures, "--annotations", test, "--out", results) == 0
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for path in (pictures / "images").iterdir():
+            Image.open(path).transpose(stored).save(path, exif=exif)
+    for suffix in (".csv", ".json"):
+        assert before.with_suffix(suffix).read_text() == after.with_suffix(suffix).read_text()
 
 
 def secret(pictures: Path, **changes: object) -> Path:

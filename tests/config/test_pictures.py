@@ -31,7 +31,10 @@ def test_one_colour_has_one_form_however_it_is_written(written: str, ground: str
         ({"ground": "transparent"}, "'transparent' is no colour"),
         ({"ground": "#ffff"}, "'#ffff' is no colour"),
         ({"ground": "rgb(1, 2, 3)"}, r"'rgb\(1, 2, 3\)' is no colour"),
-        ({"ground": None}, r"None is no colour \(YAML takes # for a comment\); write a name .* '#rrggbb' in quotes"),
+        (
+            {"ground": None},
+            "null, as YAML reads what follows a #, is no colour; write a name such as white, or '#rrggbb' in quotes",
+        ),
         ({"ground": 0}, "0 is no colour"),
         ({"ground": [255, 255, 255]}, r"\[255, 255, 255\] is no colour"),
         ({"grund": "white"}, "unknown key 'grund', did you mean 'ground'"),

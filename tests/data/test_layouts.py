@@ -232,6 +232,7 @@ def test_what_is_no_image_is_passed_over_and_counted(tmp_path: Path) -> None:
     [
         ([], "there are no images among the 0 files"),
         (["readme.txt"], "there are no images"),
+        (["readme.txt", "photos.rar"], "one folder of images a class; unpack photos.rar"),
         ([*folders(), "stray.jpg"], "stray.jpg lies in no class folder"),
         ([*folders("train/"), *folders("test/"), "test/stray.jpg"], "test/stray.jpg lies in no class folder"),
         ([*folders("train/"), *folders("extra/")], "the folder 'extra' stands beside 'train'"),

@@ -155,7 +155,7 @@ def splits_line(side: Side) -> str:
     """Which folders were taken for splits, for a person."""
     apart = (side.collection.splits == NO_SPLIT).sum()
     outside = f"; {apart:,} images lie in none" if side.splits and apart else ""
-    return f"{side.collection.name}: splits: {side.splits or 'none, its folders are classes'}{outside}"
+    return f"{side.collection.name}: splits: {shown(side.splits) or 'none, its folders are classes'}{outside}"
 
 
 def flat_line(side: Collection) -> str:
@@ -166,7 +166,7 @@ def flat_line(side: Collection) -> str:
     more = f" and {len(flat) - NAMED:,} more" if len(flat) > NAMED else ""
     return (
         f"{side.name}: {len(flat):,} of {len(side.hashes):,} images are flat or symmetric, so that their hash says "
-        f"nothing: only equal ones were found among them ({', '.join(flat[:NAMED])}{more})."
+        f"nothing: only equal ones were found among them ({', '.join(map(shown, flat[:NAMED]))}{more})."
     )
 
 

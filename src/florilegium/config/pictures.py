@@ -15,8 +15,8 @@ HOW = "write a name such as white, or '#rrggbb' in quotes"
 def colour(value: Any) -> str:
     """A colour as #rrggbb in lower case, from that, from #rgb, or from a name of CSS; raises ValueError."""
     if not isinstance(value, str):
-        after = " (YAML takes # for a comment)" if value is None else ""
-        raise ValueError(f"{value!r} is no colour{after}; {HOW}")
+        found = "null, as YAML reads what follows a #," if value is None else repr(value)
+        raise ValueError(f"{found} is no colour; {HOW}")
     text = value.strip().lower()
     if re.fullmatch("#[0-9a-f]{6}", text):
         return text

@@ -34,6 +34,11 @@ def drawn(text: str) -> str:
     return DOLLAR.sub(r"\\$", shown(text))
 
 
+def short(name: str, most: int) -> str:
+    """A name without its middle where it is longer than `most` characters."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[len(name) - (most - most // 2) + 1 :]}"
+
+
 def name_bytes(name: str) -> bytes:
     """The bytes of a name as they are on the disk, for hashes."""
     return name.encode("utf-8", "surrogateescape")

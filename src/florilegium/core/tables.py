@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 COUNT = int | None
 """The type of a column of whole numbers some of which may be missing."""
+ODD = re.compile("(?:^|\0)'*[=@+\\-\t]|[\r\udc80-\udcff]|\\\\udc")  # in cells that stand as they are, there is none
+ESCAPES = re.compile(r"(?:^|\0)'|\\udc")  # nor here in cells that are read as they stand
 UNWRITABLE = re.compile("[\r\udc80-\udcff]|\\\\udc")  # and the text of an escape, so that reading is exact
 ESCAPED = re.compile(r"\\udc([0-9a-f]{2})")
 FORMULA = re.compile(r"'*[=@+\-\t]")
@@ -33,12 +35,12 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_written(cell) for cell in row] for row in rows)
+        writer.writerows(map(_written_row, rows))
 
 
 def write_frame(path: Path, frame: "pd.DataFrame", *, float_format: str | None = None) -> None:
     """Write the columns of `frame` in the same form; fractions in full, or in `float_format` ("%.6f")."""
-    texts = {name: frame[name].map(_written) for name in frame if frame[name].dtype.kind == "O"}
+    texts = {name: frame[name].map(_written) for name in frame if _has_odd_texts(frame[name])}
     with atomic(path) as temporary:
         frame.assign(**texts).to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)
 
@@ -65,6 +67,16 @@ def read_table(
         return frame.assign(**{name: _read(frame[name], types.get(name, others)) for name in frame})
     except ValueError as error:  # pandas' own errors and those of decoding are such, too
         raise UserError(f"{path}: is cut, or no such table ({error}); remove it and make it again") from None
+
+
+def _written_row(row: Sequence[str]) -> Sequence[str]:
+    return [_written(cell) for cell in row] if ODD.search("\0".join(row)) else row
+
+
+def _has_odd_texts(column: "pd.Series") -> bool:
+    if column.dtype.kind != "O":
+        return False
+    return ODD.search("\0".join(cell for cell in column if isinstance(cell, str))) is not None
 
 
 def _written(cell: Any) -> Any:
@@ -94,7 +106,7 @@ def _read(column: "pd.Series", kind: Any) -> "pd.Series":
     import pandas as pd
 
     if kind is str:
-        return column.map(_text)
+        return column.map(_text) if ESCAPES.search("\0".join(column)) else column
     if kind is float:  # Python's own conversion is exact in every version of pandas
         return pd.Series([float(cell or "nan") for cell in column], dtype="float64")
     if kind is bool:

@@ -16,7 +16,7 @@ from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
-from florilegium.data.decode import fit, measured
+from florilegium.data.decode import fit, measured, what_it_is
 from florilegium.data.load import PARTS, check_not_empty, fits, image_column
 from florilegium.data.pack import open_packed, pack_buckets
 
@@ -201,7 +201,7 @@ def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[
             name = path.relative_to(root).as_posix()
             images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
         else:
-            faults.append(f"{path}: not an image")
+            faults.append(f"{path}: {what_it_is(path)}")
     return {"images": images, "annotations": [], "categories": []}, faults
 
 

@@ -64,9 +64,7 @@ def decode(path: Path, pictures: Pictures = DEFAULT) -> Image.Image:
     except BadImage:
         raise
     except UnidentifiedImageError:
-        raise BadImage(_what_it_is(path)) from None
-    except FileNotFoundError:
-        raise BadImage("there is no such file") from None
+        raise BadImage(what_it_is(path)) from None
     except Image.DecompressionBombError:
         raise BadImage(_too_large("it holds", pictures)) from None
     except Exception as error:  # Pillow's parsers raise whatever a damaged file makes them meet
@@ -143,17 +141,20 @@ def _orientation(image: ImageFile.ImageFile, path: Path) -> int:
 def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
     """An RGB picture of one of 8 bits a band, with its transparent parts on a ground."""
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")  # which would copy
     if image.mode == "La":
         image = image.convert("LA")
-    opaque = image.convert("RGBA")
+    if image.mode != "RGBA":
+        image = image.convert("RGBA")
     picture = Image.new("RGB", image.size, ground)
-    picture.paste(opaque, mask=opaque)
+    picture.paste(image, mask=image)
     return picture
 
 
-def _what_it_is(path: Path) -> str:
-    """Why a file that is there is not read as a picture."""
+def what_it_is(path: Path) -> str:
+    """Why a file is not read as a picture."""
+    if not path.is_file():
+        return "is a folder" if path.is_dir() else "there is no such file"
     start = head(path)
     if kind := unreadable_content(start):
         return f"is of a kind that is not read ({kind}); convert it to PNG or JPEG"
@@ -166,8 +167,8 @@ def _reason(error: Exception, path: Path) -> str:
     text = str(error)
     if "MAX_TEXT" in text:
         return "its text or colour profile unpacks to more than a picture needs; save it again without"
-    if isinstance(error, IsADirectoryError):
-        return "is a folder"
+    if isinstance(error, FileNotFoundError | IsADirectoryError):
+        return what_it_is(path)
     return text.replace(str(path), "the file") or type(error).__name__
 
 

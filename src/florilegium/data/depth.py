@@ -107,12 +107,12 @@ def _colours(
         if raw.startswith("RGBa"):  # Pillow would divide by an alpha of 8 bits
             mode, raw = "RGBa", raw.replace("RGBa", "RGBA")
         order = raw[-1] if raw[-1] != "N" else sys.byteorder[0].upper()
-        with again() as second:
-            lower = _decoded(second, raw[:-1] + ("B" if order == "L" else "L"))
+        lower = _decoded(again(), raw[:-1] + ("B" if order == "L" else "L"))
         upper = _decoded(image, raw)
     values = upper.astype(np.uint16)
     values <<= 8
     values |= lower
+    del upper, lower  # large pictures fill the memory
     if mode in ("LA", "RGBA"):
         colours, alpha = values[..., :-1], values[..., -1:]
         bands = [scaled(part, _full(part, declared)) for part in (colours, alpha)]
@@ -139,8 +139,9 @@ def _decoded(image: ImageFile.ImageFile, raw: str) -> NDArray[np.uint8]:
     image.tile = [
         tile._replace(args=raw if isinstance(tile.args, str) else (raw, *(tile.args or ())[1:])) for tile in image.tile
     ]
-    image.load()
-    return np.asarray(image)
+    with image:
+        image.load()
+        return np.asarray(image)
 
 
 def _from_floats(image: Image.Image) -> Image.Image:

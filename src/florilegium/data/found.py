@@ -1,6 +1,7 @@
 """The pictures below a folder, the same for audit, training, prediction and evaluation; and a line on what else is
 there."""
 
+import posixpath
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import TextIO
 
 from florilegium.core.names import shown
 from florilegium.core.walk import told, walk
-from florilegium.data.kinds import looks_like_image, unreadable_kind
+from florilegium.data.kinds import SUFFIXES, looks_like_image, unreadable_kind
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,10 @@ def sorted_out(root: Path, paths: Iterable[str]) -> Found:
     images: list[str] = []
     left_out: dict[str, list[str]] = defaultdict(list)
     for path in sorted(paths):
-        place = root / path
-        if looks_like_image(place):
+        if posixpath.splitext(path)[1].lower() in SUFFIXES or looks_like_image(root / path):
             images.append(path)
         else:
-            left_out[_why(place)].append(path)
+            left_out[_why(root / path)].append(path)
     return Found(images, dict(left_out))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.cifar import label_cifar
+from florilegium.data.extract import is_archive
 from florilegium.data.found import sorted_out
 from florilegium.data.kinds import is_image
 from florilegium.data.labels import SPLITS, Labelled, is_tiny_image, label_folders, label_tiny
@@ -102,9 +103,11 @@ def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None 
         raise UserError(f"{title}: unknown official split {split}; the data set {known}")
     images = recognise(dataset.layout, root, paths)
     if not images:
+        packed = next(filter(is_archive, sorted(paths)), None)
+        unpack = f"; unpack {packed}" if packed else ""
         raise UserError(
             f"{title}: there are no images among the {len(paths)} files below {root}; layout {dataset.layout} wants "
-            f"{EXPECTED[dataset.layout]}"
+            f"{EXPECTED[dataset.layout]}{unpack}"
         )
     labelled = LABELLERS[dataset.layout](dataset, root, paths, images, split)
     rows = tuple((image, labelled.labels[image], labelled.splits[image]) for image in sorted(labelled.labels))

@@ -11,9 +11,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from florilegium.config.base import parse
 from florilegium.config.data import split_of
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
+from florilegium.core.files import read_json
 from florilegium.core.names import spelt
 from florilegium.core.system import bar
 from florilegium.core.tables import read_table
@@ -115,6 +117,19 @@ def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> Non
             )
 
 
+def check_reading(pixels: Path, pictures: Pictures) -> None:
+    """Raise `UserError` unless packed pixels lie on the ground of `pictures`, as far as a receipt says."""
+    receipt = pixels.with_suffix(".receipt.json")
+    if not receipt.is_file():
+        return
+    packed = parse(Pictures, read_json(receipt)["spec"].get("pictures", {}), f"{receipt}: pictures")
+    if packed.ground != pictures.ground:
+        raise UserError(
+            f"{pixels}: its transparent pictures lie on {packed.ground}, and those that the checkpoint was trained on "
+            f"on {pictures.ground}; set pictures.ground in config.yaml to that, and pack them again"
+        )
+
+
 def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
     """A folder per class; where there are folders of splits, those of `split`. Names begin below `folder`."""
     found = pictures_below(folder)
@@ -145,6 +160,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     table_path = RESOURCES / name / "images.csv"
     pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
     check_packed(name, [table_path, pixels_path])
+    check_reading(pixels_path, trained.pictures)
     table = read_table(table_path)
     rows = {image: row for row, image in enumerate(read_table(pixels_path.with_suffix(".csv"))["image"])}
     part = table[(table["split"] == split) & table["image"].isin(rows)].sort_values("image")

@@ -18,7 +18,7 @@ from florilegium.data.annotated import BadBox
 from florilegium.data.annotations import Policy, check_file, check_split
 from florilegium.data.boxed import SPLIT, BoxedImages, BoxedStore, coco_ground_truth, content_of, pack_boxed
 from florilegium.data.frames import Seen, views
-from florilegium.evaluation.classify_files import RESOURCES, check_packed
+from florilegium.evaluation.classify_files import RESOURCES, check_packed, check_reading
 from florilegium.evaluation.coco import Coco, Results
 from florilegium.evaluation.detection import Answers, detect, suppression
 from florilegium.evaluation.submission import find_pictures, folder_of, order, read_test_set
@@ -181,6 +181,7 @@ def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedImages:
     annotations = RESOURCES / name / "annotations.json"
     pixels = RESOURCES / name / f"scenes{trained.data.packing}.npy"
     check_packed(name, [annotations, pixels], "folder or COCO file")
+    check_reading(pixels, trained.pictures)
     store = BoxedStore(pixels, annotations)
     _check_annotated(split, store.unannotated, name)
     images = store.take([split])

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
+from florilegium.core.names import drawn
 from florilegium.explanation.records import AttributionRecord
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
@@ -176,7 +177,7 @@ def _title(ax: Axes, text: str) -> None:
 
 
 def _short(name: str, width: int = 18) -> str:
-    name = name.replace("_", " ")
+    name = drawn(name).replace("_", " ")
     return name if len(name) <= width else name[: width - 1] + "…"
 
 

@@ -147,4 +147,5 @@ def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, p
 
 
 def _short(name: str, width: int) -> str:
-    return textwrap.shorten(name, width, placeholder="…")
+    short = textwrap.shorten(name, width, placeholder="…")
+    return short if short != "…" else f"{name[: width - 1]}…"  # a word that is too long by itself

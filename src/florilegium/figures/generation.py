@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from florilegium.core.names import drawn
 from florilegium.core.tables import read_table
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
@@ -51,7 +50,7 @@ def _strip(ax: Axes, of: Set) -> None:
             left = number * width + place * (side + gap)
             strip[:, left : left + side] = images[row]
     ax.imshow(strip, interpolation="nearest")
-    names = [drawn(name).replace("_", "\n") for name in classes]
+    names = [style.class_name(name).replace("_", "\n") for name in classes]
     ax.set_xticks([(n + 0.5) * width - 1.5 * gap for n in range(len(classes))], names, fontsize=7.5)
     ax.tick_params(length=0)
     ax.set_yticks([])

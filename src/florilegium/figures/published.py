@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from florilegium.config.metrics import EPOCHS, SCORES, SCORING, WORDS
-from florilegium.core.names import drawn
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, members
@@ -37,7 +36,7 @@ def draw_published(material: Material, plot: Plot) -> Drawing:
     texts = []
     for row in rows.itertuples():
         _row(ax, row, -row.Index)
-        name = style.wrapped(drawn(names[(row.experiment, row.arm)]), 46)
+        name = style.wrapped(style.title(names[(row.experiment, row.arm)]), 46)
         texts.append(name if row.metric in MAIN else f"{name}\n{WORDS[row.metric]}")
     marks.rows(ax, texts)
     ax.set_xlabel(f"{' or '.join(dict.fromkeys(entry.scoring.axis for entry in entries))} (%)")
