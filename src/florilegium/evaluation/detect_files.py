@@ -17,6 +17,7 @@ from florilegium.core.walk import walk
 from florilegium.data.annotated import BadBox
 from florilegium.data.annotations import Policy, check_file, check_split
 from florilegium.data.boxed import SPLIT, BoxedImages, BoxedStore, coco_ground_truth, content_of, pack_boxed
+from florilegium.data.decode import what_it_is
 from florilegium.data.frames import Seen, views
 from florilegium.evaluation.classify_files import RESOURCES, check_packed, check_reading
 from florilegium.evaluation.coco import Coco, Results
@@ -91,7 +92,7 @@ def submission(
     found, unread = views(root, pictures, drawn_on)
     sized = [(picture, found[picture.id].size) for picture in pictures if picture.id in found]
     images = [{"id": p.id, "file_name": p.path, "width": width, "height": height} for p, (width, height) in sized]
-    faults = [f"{root / picture.path}: not an image" for picture in unread]
+    faults = [f"{root / picture.path}: {what_it_is(root / picture.path)}" for picture in unread]
     if not images:
         return [], faults
     with TemporaryDirectory() as folder:
