@@ -15,10 +15,13 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from florilegium.commands import evaluate, predict, submit
+from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.frames import Frame
+from florilegium.stages import annotations, fetch, scenes
 from tests.helpers.annotated import tagged, write
 from tests.helpers.squares import use_detector
+from tests.helpers.stages import run_stage
 
 ORIENTATIONS = (1, 2, 3, 4, 5, 6, 7, 8)
 STORED = (128, 96)
@@ -288,3 +291,34 @@ def test_the_squares_lie_where_a_viewer_shows_them(tmp_path: Path) -> None:
             stored = np.asarray(opened)
         x, y, width, height = map(int, frame.to_stored(annotation["bbox"]))
         assert stored[y + 3 : y + height - 3, x + 3 : x + width - 3, 0].min() > 200
+
+
+def test_a_packed_data_set_is_evaluated_as_its_own_keys_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Packed by the stages with `drawn_on: stored`, and scored as the files with `--drawn-on stored` are."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint = use_detector(monkeypatch)
+    photographs(Path("photographs"), "null", "stored").rename("photographs/train.json")
+    own = Dataset(layout="coco", folder="photographs", drawn_on="stored")
+    dataset, here = own.model_dump(mode="json", exclude_none=True), Path("resources/mine")
+    listing, boxes, packed = here / "files.json", here / "annotations.json", here / "scenes96-128-least.npy"
+    size = {"short_side": 96, "long_side": 128, "padding": "least", "corrupt": "stop", "pictures": {}}
+    run_stage(monkeypatch, fetch, {"dataset": dataset, "override": None}, "--name", "mine", "--out", listing)
+    run_stage(monkeypatch, annotations, {"dataset": dataset, "bad_boxes": "stop"}, "--files", listing, "--out", boxes)
+    run_stage(monkeypatch, scenes, size, "--files", listing, "--annotations", boxes, "--out", packed)
+    content = json.loads(boxes.read_text())
+    first = next(a for a in content["splits"]["train"]["annotations"] if a["image_id"] != 40)
+    orientation = ORIENTATIONS[first["image_id"] - 1]
+    assert first["bbox"] == Frame(STORED, orientation).to_upright(box_of(first["image_id"], STORED))
+    capsys.readouterr()
+    assert run(evaluate, "evaluate", checkpoint, "mine", "--split", "train") == 0
+    told = table(capsys)
+    assert run(evaluate, "evaluate", checkpoint, "photographs", "--split", "train", "--drawn-on", "stored") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "belong to the stored pixels, and are turned upright" in lines[0]
+    assert {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in lines[1:]} == told
+    assert float(told["AP"]) > 0.5
+    for option in (("--drawn-on", "stored"), ("--bad-boxes", "drop")):
+        with pytest.raises(UserError, match="mine: is a data set that the workflow has packed, with bad_boxes and"):
+            run(evaluate, "evaluate", checkpoint, "mine", "--split", "train", *option)

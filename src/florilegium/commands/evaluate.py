@@ -5,8 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from florilegium.commands.reading import add_limit
-from florilegium.commands.submit import add_drawn_on
+from florilegium.commands.reading import add_drawn_on, add_limit
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from florilegium.commands.reading import add_limit
+from florilegium.commands.reading import add_drawn_on, add_limit
 from florilegium.core.errors import report
 
 SUBMIT = "Detect objects in a test set whose annotations are secret, and write them in the form of a submission."
@@ -29,11 +29,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     for parser in (write, check):
         coco = "COCO file of the test set; its annotations may be absent"
         parser.add_argument("--annotations", type=Path, required=True, help=coco)
-
-
-def add_drawn_on(parser: argparse.ArgumentParser) -> None:
-    drawn_on = "what the boxes of photographs that an EXIF tag turns belong to, where the sizes do not tell (upright)"
-    parser.add_argument("--drawn-on", choices=("upright", "stored"), help=drawn_on)
 
 
 def submit(args: argparse.Namespace) -> int:
