@@ -233,7 +233,7 @@ def test_a_submission_has_the_ids_of_the_test_set_and_passes_its_check(
     [
         ({"categories": [{"id": 1, "name": "blue"}]}, "the detector's classes: unknown class 'red'"),
         ({"images": [{"id": 1, "file_name": "lost.png"}]}, "1 of 1 images are not below .*, first 'lost.png'"),
-        ({"images": [{"id": 1}]}, r"is no COCO file \('file_name' is missing"),
+        ({"images": [{"id": 1}]}, "image 1 has no file_name; name its file"),
     ],
 )
 def test_a_test_set_that_does_not_fit_is_told_in_a_sentence(

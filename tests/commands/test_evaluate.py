@@ -52,8 +52,21 @@ def test_a_folder_with_splits(checkpoint: Path, tmp_path: Path, capsys):
     assert shown(capsys)["top1"][0] == "0.5000"
     run(checkpoint, tmp_path / "set", "--split", "train")
     assert shown(capsys)["top1"][0] == "1.0000"
-    with pytest.raises(UserError, match="val: holds no images"):
+    with pytest.raises(UserError, match=r"no image is in the split 'val' \(there are train, test\)"):
         run(checkpoint, tmp_path / "set", "--split", "val")
+
+
+def test_splits_by_other_names_and_classes_that_are_called_as_splits(checkpoint: Path, tmp_path: Path, capsys):
+    """Pictures are named by their path below the folder, as in the workflow's tables."""
+    write_pictures(tmp_path / "set", {"Training/red/1.png": 0, "valid/red/1.png": 1, "valid/blue/2.png": 2})
+    assert run(checkpoint, tmp_path / "set", "--split", "val", "--csv", tmp_path / "out.csv") == 0
+    lines = shown(capsys)
+    assert lines["splits"] == ["val", "of", "Training", "(as", "train),", "valid", "(as", "val)"]
+    assert lines["top1"][0] == "0.5000"
+    assert pd.read_csv(tmp_path / "out.csv")["image"].tolist() == ["valid/blue/2.png", "valid/red/1.png"]
+    write_pictures(tmp_path / "classes", {"train/1.png": 0, "red/1.png": 0})
+    with pytest.raises(UserError, match="class 'train' is none of the 3"):
+        run(checkpoint, tmp_path / "classes")
 
 
 def test_a_packed_data_set_by_name(checkpoint: Path, tmp_path: Path, monkeypatch, capsys):
@@ -97,6 +110,19 @@ def test_unreadable_files_are_named_and_the_others_measured(checkpoint: Path, tm
     printed = capsys.readouterr()
     assert printed.err == f"error: {tmp_path / 'set' / 'red' / '2.png'}: not an image\n"
     assert printed.out.splitlines()[0].split() == ["images", "2"]
+
+
+def test_links_are_followed_litter_is_passed_over_and_the_rest_counted(checkpoint: Path, tmp_path: Path, capsys):
+    write_pictures(
+        tmp_path, {"set/red/1.png": 0, "elsewhere/1.png": 2, "set/red/._1.png": 1, "set/__MACOSX/a/1.png": 1}
+    )
+    (tmp_path / "set" / "blue").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "notes.txt").touch()
+    assert run(checkpoint, tmp_path / "set") == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0].split() == ["images", "2"]
+    said = "3 files are left out: 2 hidden (__MACOSX), 1 .txt (notes.txt)"
+    assert printed.err == f"{tmp_path / 'set'}: {said}\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 from florilegium.commands import predict
 from florilegium.core.errors import UserError
+from florilegium.core.tables import read_table
 from florilegium.models import registry
 from tests.helpers.colours import CLASSES, MODEL, SIZE, STORED, make_run, picture, write_pictures
 
@@ -76,6 +78,26 @@ def test_the_probability_is_that_of_the_network_on_pixels_prepared_by_hand(
     assert table["prediction"].tolist() == [CLASSES[k] for k in np.argsort(by_hand)[::-1]]
     assert table["probability"].tolist() == pytest.approx(sorted(by_hand, reverse=True), abs=5e-4)
     assert table["rank"].tolist() == [1, 2, 3]
+
+
+def test_names_of_any_kind_have_a_line_each_and_the_rest_is_counted(checkpoint: Path, tmp_path: Path, capsys):
+    names = ["-a.png", "=1.png", "a b.png", "line\nbreak.png", os.fsdecode(b"caf\xe9.png"), "{x}.png"]
+    write_pictures(tmp_path / "odd", {f".hidden root/{name}": 0 for name in names})
+    folder = tmp_path / "odd" / ".hidden root"
+    for other in (".DS_Store", "notes.txt", "phone.heic"):
+        (folder / other).touch()
+    assert run(checkpoint, folder, "--csv", tmp_path / "out.csv") == 0
+    printed = capsys.readouterr()
+    lines = [line.removeprefix(f"{folder}/").rsplit(maxsplit=3)[0].rstrip() for line in printed.out.splitlines()[1:]]
+    assert lines == ["-a.png", "=1.png", "a b.png", r"caf\xe9.png", r"line\nbreak.png", "{x}.png"]
+    assert "3 files are left out: 1 .txt (notes.txt), 1 HEIC that cannot be read here (phone.heic)" in printed.err
+    assert list(read_table(tmp_path / "out.csv")["image"]) == [f"{folder}/{name}" for name in sorted(names)]
+
+
+def test_links_in_a_circle_are_one_sentence(checkpoint: Path, pictures: Path):
+    (pictures / "again").symlink_to(pictures)
+    with pytest.raises(UserError, match="again: this link leads to a folder that it lies in"):
+        run(checkpoint, pictures)
 
 
 @pytest.mark.parametrize(("part", "seen"), [(1.0, "blue"), (1 / 3, "red")])

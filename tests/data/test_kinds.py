@@ -145,3 +145,12 @@ def test_a_targa_under_its_rarer_suffixes(tmp_path: Path) -> None:
         path = saved(tmp_path, content, name)
         assert looks_like_image(path)
         assert (np.asarray(decode(path)) == np.asarray(noise(20, 30))).all()
+
+
+@pytest.mark.parametrize(("name", "found"), [("phone.heic", True), ("a.jxl", True), ("a.svg", True), ("a.dng", False)])
+def test_a_jpeg_is_one_whatever_it_is_called_but_a_raw_picture_may_start_as_any(
+    tmp_path: Path, name: str, found: bool
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / name)
+    assert looks_like_image(tmp_path / name) is found

@@ -10,7 +10,8 @@ import pytest
 import scipy.io
 
 from florilegium.core.errors import UserError
-from florilegium.data.layouts import Index, index, recognise
+from florilegium.core.walk import told
+from florilegium.data.layouts import Index, index, recognise, strangers
 from tests.helpers.data import dataset, own
 
 
@@ -170,6 +171,25 @@ def test_folders_of_splits_are_taken_as_they_are() -> None:
     assert {split for image, _, split in found.rows if image.startswith("x/test/")} == {"test"}
 
 
+@pytest.mark.parametrize(
+    ("train", "val", "test", "origin"),
+    [
+        ("train", "valid", "test", "folders: train, valid (as val), test"),
+        ("Training", "Validation", "Testing", "folders: Training (as train), Validation (as val), Testing (as test)"),
+    ],
+)
+def test_folders_of_splits_are_known_by_other_names(train: str, val: str, test: str, origin: str) -> None:
+    found = in_folders([*folders(f"{train}/"), *folders(f"{val}/", 3), *folders(f"{test}/", 5)])
+    assert (counts(found), found.split_origin) == ({"train": 40, "val": 6, "test": 10}, origin)
+
+
+def test_splits_may_lie_inside_the_classes() -> None:
+    names = [f"{label}/{split}/{i}.jpg" for label in ("cat", "dog") for split in ("train", "test") for i in range(9)]
+    found = in_folders(names)
+    assert counts(found) == {"train": 16, "val": 2, "test": 18}
+    assert found.split_origin.startswith("folders: train, test, in each class; val is the project's own")
+
+
 @pytest.mark.parametrize(("there", "missing"), [("val", "test"), ("test", "val")])
 def test_a_split_without_a_folder_comes_out_of_train(there: str, missing: str) -> None:
     found = in_folders([*folders("train/"), *folders(f"{there}/", 4)])
@@ -193,12 +213,18 @@ def test_declared_classes_give_the_order_and_the_absent_ones() -> None:
     assert (found.classes, found.absent_classes) == (("dog", "cat"), ("emu",))
 
 
-def test_what_is_no_image_is_passed_over() -> None:
-    clutter = ["cat/notes.txt", "cat/.hidden.jpg", ".git/a/b.jpg", "__MACOSX/cat/._0.jpg", "Thumbs.db"]
-    assert recognise("folders", [*clutter, "cat/B.JPEG", "cat/a.png"]) == ["cat/B.JPEG", "cat/a.png"]
-    assert recognise("oxford17", ["jpg/._image_0001.jpg", "image_0001.jpg~", "x/image_0001.jpg"]) == [
-        "x/image_0001.jpg"
-    ]
+def test_what_is_no_image_is_passed_over_and_counted(tmp_path: Path) -> None:
+    paths = ["cat/notes.txt", "cat/B.JPEG", "cat/a.png", "cat/phone.HEIC", "LICENSE"]
+    assert recognise("folders", tmp_path, paths) == ["cat/B.JPEG", "cat/a.png"]
+    others = strangers("folders", tmp_path, paths)
+    assert others[".txt"] == ["cat/notes.txt"] and others["without a suffix"] == ["LICENSE"]
+    assert told(others) == (
+        "3 files are left out: 1 .txt (cat/notes.txt), 1 HEIC that cannot be read here (cat/phone.HEIC), "
+        "1 without a suffix (LICENSE)"
+    )
+    listed = ["jpg/image_0001.jpg~", "x/image_0001.jpg", "datasplits.mat"]
+    assert recognise("oxford17", tmp_path, listed) == ["x/image_0001.jpg"]
+    assert strangers("oxford17", tmp_path, listed) == {}
 
 
 @pytest.mark.parametrize(
@@ -206,9 +232,13 @@ def test_what_is_no_image_is_passed_over() -> None:
     [
         ([], "there are no images among the 0 files"),
         (["readme.txt"], "there are no images"),
+        (["readme.txt", "photos.rar"], "one folder of images a class; unpack photos.rar"),
         ([*folders(), "stray.jpg"], "stray.jpg lies in no class folder"),
         ([*folders("train/"), *folders("test/"), "test/stray.jpg"], "test/stray.jpg lies in no class folder"),
-        ([*folders("train/"), *folders("valid/")], "the folder 'valid' stands beside 'train'"),
+        ([*folders("train/"), *folders("extra/")], "the folder 'extra' stands beside 'train'"),
+        ([*folders("train/"), *folders("val/"), *folders("valid/")], "'val' and 'valid' are both the split val"),
+        (folders("test/"), "has the splits test and none to train on; add a folder train"),
+        (["train/0.jpg", "train/1.jpg", "test/0.jpg"], "the folders train, test are splits"),
         ([f"cat/{i}.jpg" for i in range(9)], "all images are of one class, 'cat'"),
         ([*folders(), "emu/1.jpg", "emu/2.jpg"], "class 'emu' has too few images to split, 2 where 3"),
         ([*folders("train/"), *folders("val/"), *folders("test/"), "test/emu/1.jpg"], "'emu' has no image to train"),

@@ -33,13 +33,16 @@ def test_a_mirror_is_of_the_download_alone():
 def test_files_of_ones_own_are_inputs(tmp_path: Path):
     picture = tmp_path / "roses" / "one.png"
     picture.parent.mkdir()
+    for litter in (".DS_Store", "roses/._one.png", "roses/Thumbs.db", "__MACOSX/roses/._one.png"):
+        (tmp_path / litter).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / litter).touch()
     picture.touch()
     archive = {"path": str(tmp_path / "17flowers.tgz")}
     found = specs(
         own_datasets={"mine": {"layout": "folders", "folder": str(tmp_path)}},
         datasets={"oxford17": {"files": {"17flowers.tgz": archive, "datasplits.mat": "absent"}}},
     )
-    assert found.local_files("mine") == [str(picture)]
+    assert found.local_files("mine") == [str(picture)]  # what systems leave there runs nothing again
     assert found.local_files("oxford17") == [archive["path"]]
     assert found.local_files("oxford102") == []
 

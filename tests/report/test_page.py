@@ -120,6 +120,24 @@ def test_texts_are_escaped(results: tuple[Path, dict[str, Any], list[Path]]) -> 
     assert "&lt;script&gt;" in html and "<script>" not in html
 
 
+@pytest.mark.parametrize("homepage", ["javascript:alert(1)", " JAVASCRIPT:alert(1)", "data:text/html,x", "ftp://x.org"])
+def test_an_address_that_is_none_of_the_web_is_text(
+    results: tuple[Path, dict[str, Any], list[Path]], homepage: str
+) -> None:
+    (source,) = results[1]["datasets"].values()
+    hostile = {key: f"<script>{key}</script>" for key in ("title", "citation", "terms")}
+    page = Elements(html_of(results, datasets={"flowers17": {**source, **hostile, "homepage": homepage}}))
+    links = [str(attributes["href"]) for tag, attributes in page.found if tag == "a"]
+    assert links and all(link.startswith("#") for link in links)
+    assert homepage in page.text and all(text in page.text for text in hostile.values())
+    assert "script" not in {tag for tag, _ in page.found}
+
+
+def test_an_address_of_the_web_is_a_link(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    found = Elements(html_of(results)).found
+    assert ("a", {"href": "https://example.org/17"}) in found
+
+
 def test_page_says_what_was_found(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
     text = Elements(html_of(results)).text
     assert "flattery by a leak (flowers17)" in text and "gain by transfer (flowers17)" in text

@@ -1,4 +1,4 @@
-"""The options of commands that say how pictures are read."""
+"""The options of commands that say how pictures and their boxes are read."""
 
 import argparse
 
@@ -17,6 +17,11 @@ def add_limit(parser: argparse.ArgumentParser, default: float | None) -> None:
     usual = "that of its training" if default is None else f"{default:g}"
     text = f"largest picture that is read, in millions of pixels ({usual})"
     parser.add_argument("--max-megapixels", type=_megapixels, default=default, metavar="N", help=text)
+
+
+def add_drawn_on(parser: argparse.ArgumentParser) -> None:
+    drawn_on = "what the boxes of photographs that an EXIF tag turns belong to, where the sizes do not tell (upright)"
+    parser.add_argument("--drawn-on", choices=("upright", "stored"), help=drawn_on)
 
 
 def _colour(text: str) -> str:

@@ -101,6 +101,7 @@ class BoxedStore:
         self.splits: dict[str, dict[str, Any]] = content["splits"]
         self.unannotated: list[str] = content["unannotated"]
         self.category_ids = tuple(category["id"] for category in content["categories"])
+        self._label = {number: label for label, number in enumerate(self.category_ids)}
         self.classes = tuple(category["name"] for category in content["categories"])
         buckets, self.table = open_packed(pixels)
         self.pixels = tuple(map(torch.from_numpy, buckets))
@@ -146,7 +147,7 @@ class BoxedStore:
         boxes[:, 2:] += boxes[:, :2]
         if bug and len(boxes):
             boxes[:, 2:] = boxes[-1, 2:]
-        labels = [self.category_ids.index(annotation["category_id"]) for annotation in counted]
+        labels = [self._label[annotation["category_id"]] for annotation in counted]
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
 
 
@@ -192,7 +193,7 @@ def pack_boxed(
 
 
 def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
-    """Image files below `root` in COCO form without annotations, numbered from 1 in their order; and a
+    """Image files below `root`, seen upright, in COCO form without annotations, numbered from 1 in their order; and a
     sentence for each file whose size cannot be read."""
     images, faults = [], []
     for number, path in enumerate(paths, start=1):

@@ -24,11 +24,12 @@ SUFFIXES = {
     *(".webp", ".avif", ".avifs", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c"),
     *(".jpc", ".ico", ".cur", ".icns", ".psd", ".qoi", ".dds", ".tga", ".sgi", ".pcx", ".dcx", ".blp", ".xbm", ".xpm"),
 }
+RAW = "camera raw"
 # Kinds of pictures that cannot be read, by suffix.
 UNREADABLE = {
     "HEIC": (".heic", ".heif", ".hif", ".heics", ".heifs"),
     "JPEG XL": (".jxl",),
-    "camera raw": (
+    RAW: (
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef"),
         *(".srw", ".x3f", ".3fr", ".fff", ".iiq", ".mrw", ".dcr", ".kdc", ".erf", ".mef", ".mos", ".rwl", ".raw"),
     ),
@@ -89,9 +90,10 @@ def unreadable(path: Path | str) -> str | None:
 def looks_like_image(path: Path) -> bool:
     """True for a file, not a hidden one, that `decode` reads: by its suffix, or else by its first bytes.
 
-    A file that cannot be opened, and one with the suffix of a kind in `UNREADABLE`, is none.
+    A file that cannot be opened is none, nor is a camera's raw picture, which starts as a TIFF does. A JPEG that is
+    called `.heic`, as telephones send them, is one.
     """
-    if path.name.startswith(".") or unreadable(path):
+    if path.name.startswith(".") or unreadable(path) == RAW:
         return False
     return is_image(path) or content_is_image(head(path), path.suffix.lower())
 

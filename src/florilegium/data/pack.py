@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
-from florilegium.core.files import atomic, read_json, write_table
+from florilegium.core.files import atomic, read_json
+from florilegium.core.tables import read_table, write_table
 from florilegium.data.decode import BadImage, Fit, check_skipped, in_processes, padded, resized, square
 
 CHUNK = 32  # images that a worker takes at a time
@@ -73,7 +74,7 @@ def pack(
 def read_pixels(path: Path, images: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
     """Single images of a packed array by name, uint8 (size, size, 3) each; the array is not loaded whole."""
     packed = np.load(path, mmap_mode="r")
-    rows = {name: row for row, name in enumerate(pd.read_csv(path.with_suffix(".csv"))["image"])}
+    rows = {name: row for row, name in enumerate(read_table(path.with_suffix(".csv"))["image"])}
     return {image: np.asarray(packed[rows[image]]) for image in images}
 
 
@@ -129,7 +130,7 @@ def open_packed(path: Path) -> tuple[list[NDArray[np.uint8]], pd.DataFrame]:
 
     Buckets are mapped and not read. They are copied where they are written to: the file stays as it is.
     """
-    table = pd.read_csv(path.with_suffix(".csv"), dtype={"image": str}, keep_default_na=False)
+    table = read_table(path.with_suffix(".csv"), {"image": str, "scale": float}, others=int)
     pixels = np.load(path, mmap_mode="c")
     buckets: list[NDArray[np.uint8]] = []
     start = 0

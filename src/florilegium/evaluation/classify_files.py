@@ -1,5 +1,6 @@
 """A trained classifier on image files, for `florilegium predict` and `evaluate`."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from florilegium.config.data import split_of
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
+from florilegium.core.names import spelt
 from florilegium.core.system import bar
+from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
-from florilegium.data.labels import SPLITS
-from florilegium.data.layouts import recognise
+from florilegium.data.found import pictures_below, say_left_out
 from florilegium.data.load import Images
+from florilegium.data.splits import by_folders
 from florilegium.evaluation.classification import EVALUATION_BATCH
 from florilegium.models.trained import Trained
 
@@ -90,6 +93,7 @@ class LabelledImages:
     images: Images
     absent: tuple[str, ...]
     faults: tuple[str, ...] = ()
+    splits: str = ""  # the folders that were taken for splits, in words
 
 
 def read_labelled(dataset: str, split: str, trained: Trained) -> LabelledImages:
@@ -127,22 +131,27 @@ def check_reading(pixels: Path, pictures: Pictures) -> None:
 
 
 def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
-    """A folder per class; where the folders train, val and test stand above them, those of `split`."""
-    if any((folder / name).is_dir() for name in SPLITS):
-        folder = folder / split
-    names = recognise("folders", (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
+    """A folder per class; where there are folders of splits, those of `split`. Names begin below `folder`."""
+    found = pictures_below(folder)
+    say_left_out(folder, found.left_out, sys.stderr)
+    layout = by_folders(found.images, str(folder), trained.classes)
+    names = [name for name in found.images if layout.splits.get(name, split) == split]
     if not names:
+        if layout.splits:
+            raise UserError(
+                f"{folder}: no image is in the split '{split}' (there are {layout.said}); give another --split"
+            )
         raise UserError(f"{folder}: holds no images; give a folder that has one folder of images a class")
     for name in names:
-        if "/" not in name:
+        if name not in layout.labels:
             raise UserError(f"{folder / name}: lies in no class folder; move it into one, or remove it")
-    labels = dict(zip(names, _labels([name.split("/")[0] for name in names], trained, str(folder)), strict=True))
+    labels = dict(zip(names, _labels([layout.labels[name] for name in names], trained, str(folder)), strict=True))
     pixels, read, faults = read_pictures([folder / name for name in names], trained.storage_size, trained.pictures)
     if not read:
         raise UserError(f"{folder}: none of its {len(names)} images can be read ({faults[0]})")
     readable = tuple(path.relative_to(folder).as_posix() for path in read)
     targets = torch.tensor([labels[name] for name in readable])
-    return LabelledImages(Images(pixels, targets, readable), _absent(targets, trained), tuple(faults))
+    return LabelledImages(Images(pixels, targets, readable), _absent(targets, trained), tuple(faults), layout.said)
 
 
 def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
@@ -152,8 +161,8 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
     check_packed(name, [table_path, pixels_path])
     check_reading(pixels_path, trained.pictures)
-    table = pd.read_csv(table_path, dtype=str)
-    rows = {image: row for row, image in enumerate(pd.read_csv(pixels_path.with_suffix(".csv"))["image"])}
+    table = read_table(table_path)
+    rows = {image: row for row, image in enumerate(read_table(pixels_path.with_suffix(".csv"))["image"])}
     part = table[(table["split"] == split) & table["image"].isin(rows)].sort_values("image")
     if part.empty:
         raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")
@@ -163,7 +172,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
 
 
 def _labels(names: list[str], trained: Trained, where: str) -> list[int]:
-    label = {name: number for number, name in enumerate(trained.classes)}
+    label = {spelt(name): number for number, name in enumerate(trained.classes)}
     foreign = sorted(set(names) - label.keys())
     if foreign:
         unseen = sorted(label.keys() - set(names))

@@ -12,7 +12,7 @@ from florilegium.core.files import read_json
 from florilegium.report.runs import Run
 from florilegium.report.statistics import Interval, share_interval
 from florilegium.report.study import Entry, Key, Study, labels
-from florilegium.report.tables import Table, markdown_table
+from florilegium.report.tables import Table, inline, markdown_table
 
 COLUMNS = [
     "experiment", "arm", "samples", "sampler", "steps", "guidance", "accuracy", "ci_low", "ci_high", "copies",
@@ -127,4 +127,4 @@ def _judgement(row: Mapping[Any, Any]) -> tuple[str, str, str, str]:
 def generated_markdown(study: Study, table: pd.DataFrame) -> str:
     """The Markdown twin of `generated.csv`."""
     rows = markdown_table(*readable_generated(study, table))
-    return f"# {study.title}: generated images ({study.preset})\n\n{READING}\n\n{rows}\n"
+    return f"# {inline(study.title)}: generated images ({study.preset})\n\n{READING}\n\n{rows}\n"

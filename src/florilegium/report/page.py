@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from PIL import Image
@@ -83,7 +84,12 @@ def _rendered(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"markdown": lambda table: tables.markdown_table(*table), "numbered": tables.numbered}
+    environment.filters |= {
+        "markdown": lambda table: tables.markdown_table(*table),
+        "numbered": tables.numbered,
+        "inline": tables.inline,
+    }
+    environment.tests["web_address"] = is_web_address
     sections = []
     for name, study in evidence.page.in_order():
         section = _section(study, of_studies[name], evidence.audits)
@@ -142,6 +148,19 @@ def dataset_table(page: Page, summaries: Mapping[str, Mapping[str, Any]]) -> tab
             boxes = "{n_boxes:,}; {n_bad_boxes:,} bad, left out; {n_cut_boxes:,} cut at the border".format(**of)
         rows.append((name, page.datasets[name].title, *counts, of["split_origin"], absent, boxes))
     return header, rows
+
+
+def is_web_address(text: str) -> bool:
+    """True for a whole address of http or https, which alone becomes a link; anything else is shown as text."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and all(map(_stands_in_address, text))
+    except ValueError:
+        return False
+
+
+def _stands_in_address(character: str) -> bool:
+    return character.isprintable() and not character.isspace() and character not in "\\\"'<>`"
 
 
 def _png(path: Path) -> str:

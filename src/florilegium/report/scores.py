@@ -13,7 +13,7 @@ from florilegium.report.arms import Arms
 from florilegium.report.runs import NOWHERE, Run, finite, value
 from florilegium.report.statistics import Interval, student
 from florilegium.report.study import Entry, Key, Study, labels
-from florilegium.report.tables import EMPTY, Table, markdown_table, measured, number, published
+from florilegium.report.tables import EMPTY, Table, inline, markdown_table, measured, number, published
 
 COLUMNS = ["experiment", "arm", "kind", "name", "mean", "ci_low", "ci_high", "n_seeds"]
 BY_CLASS, ERRORS, LAST = "AP by class", "errors", "after the last epoch"
@@ -149,7 +149,7 @@ def _cost(row: Mapping[Any, Any], metric: str) -> str:
 def costs_markdown(study: Study, table: pd.DataFrame) -> str:
     """The Markdown twin of `costs.csv`."""
     cells = markdown_table(*readable_costs(study, table))
-    return f"# {study.title}: cost ({study.preset})\n\n{COST_READING}\n\n{cells}\n"
+    return f"# {inline(study.title)}: cost ({study.preset})\n\n{COST_READING}\n\n{cells}\n"
 
 
 # Attribution methods

@@ -1,28 +1,36 @@
 """Tables as CSV and Markdown, and values as people read them: percentages, units, intervals, p-values and footnotes."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from florilegium.config.metrics import FRACTIONS, WORDS
-from florilegium.core.files import write_frame
+from florilegium.core.tables import COUNT, read_table, write_frame
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """A header and rows of texts, for people."""
 EMPTY = "–"
 NOTE_SEPARATOR = " | "  # between the parts of a note in `comparison.csv`
+# What Markdown would take for markup: an underscore inside a word, a "<" before a number and brackets of intervals it
+# would not. A bracket before a parenthesis makes a link.
+MARKS = re.compile(r"[\\`*\r]|<(?=[A-Za-z/!?])|(?<=\])[(\[]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|~(?=~)|&(?=#?\w+;)")
+BLOCK, MARKED = re.compile(r"^(?=[#>+\-\[])"), r"\\"  # what begins a heading, a quote, a list or an address
+ENTITIES = {"<": "&lt;", "&": "&amp;", "\r": " "}
 COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 UNITS = {
     **dict.fromkeys(("params", "params_trainable", "macs"), COUNTS),
     **dict.fromkeys(("checkpoint_bytes", "peak_memory_bytes"), BYTES),
 }  # units to choose from by size; a metric without an entry is a plain number or a fraction
-TYPES = {
-    **dict.fromkeys(("n_seeds", "n_test"), "Int64"),  # integers that may be absent
-    **dict.fromkeys(("name", "precision", "device", "threads"), "str"),  # also where they look like numbers
-}  # of columns, in any table of a study
+NAMES = (
+    *("experiment", "arm", "metric", "published_source", "baseline", "verdict", "differs", "note", "method"),
+    *("kind", "name", "precision", "device", "threads", "samples", "sampler", "measure", "against"),
+)
+TYPES = dict.fromkeys(NAMES, str) | dict.fromkeys(("n_seeds", "n_test", "n_images", "steps", "copies"), COUNT)
+"""Of the columns of any table of a study that are no fractions."""
 TESTED = {
     "p_value": "p",
     "p_adjusted": "p adjusted",
@@ -51,8 +59,8 @@ def write_csv(table: pd.DataFrame, path: Path, *, digits: int = 10) -> None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A study's table as `write_csv` wrote it: a name such as NA or 01 is a text, and only an empty cell is missing."""
-    return pd.read_csv(path, dtype=TYPES, keep_default_na=False, na_values=[""])
+    """A study's table as `write_csv` wrote it."""
+    return read_table(path, TYPES, others=float)
 
 
 # Whole tables
@@ -104,7 +112,7 @@ def markdown(table: pd.DataFrame, *, title: str, preset: str, rendered: bool) ->
     """The Markdown twin of a comparison."""
     cells, notes = readable(table)
     parts = [
-        f"# {title}: comparison ({preset})",
+        f"# {inline(title)}: comparison ({preset})",
         f"**DEMO**: {DEMO}" if rendered else "",
         READING,
         markdown_table(*cells),
@@ -120,11 +128,16 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def numbered(notes: Sequence[str]) -> str:
     """A Markdown list that footnotes count."""
-    return "\n".join(f"{i}. {note}" for i, note in enumerate(notes, 1))
+    return "\n".join(f"{i}. {BLOCK.sub(MARKED, inline(note))}" for i, note in enumerate(notes, 1))
+
+
+def inline(text: str) -> str:
+    """A text as one line of Markdown that shows it as it is: no markup, link or line begins in it."""
+    return MARKS.sub(lambda mark: ENTITIES.get(mark[0], f"\\{mark[0]}"), " ".join(text.split("\n")))
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(inline(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 # Cells

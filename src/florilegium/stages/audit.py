@@ -14,9 +14,10 @@ from florilegium.audit.pictures import write_audit
 from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json, read_texts
+from florilegium.core.files import read_json
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.system import say
+from florilegium.core.tables import read_table
 from florilegium.stages.stage import stage, stage_parser
 
 FILES = {"hashes": "hashes.npz", "images": "images.csv", "files": "files.json"}  # of a data set, by option
@@ -49,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def collection(name: str, hashes: Path, images: Path, files: Path, pictures: Pictures) -> Collection:
     """A data set, read from the files that earlier stages made."""
-    table = read_texts(images)
+    table = read_table(images)
     return Collection.join(name, Hashes.load(hashes), table, Path(read_json(files)["root"]), pictures)
 
 

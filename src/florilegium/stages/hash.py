@@ -20,7 +20,7 @@ def main() -> None:
     with stage("hash", arguments, inputs=[arguments.files]) as receipt:
         root, files = listed_files(arguments.files)
         spec = receipt.spec
-        images = recognise(spec["layout"], files)
+        images = recognise(spec["layout"], root, files)
         if not images:
             raise UserError(f"{root}: no images among its {len(files)} files")
         pictures = Pictures.model_validate(spec["pictures"])

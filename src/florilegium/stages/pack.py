@@ -21,7 +21,7 @@ def main() -> None:
     with stage("pack", arguments, inputs=[arguments.files]) as receipt:
         root, files = listed_files(arguments.files)
         spec = receipt.spec
-        images, pictures = recognise(spec["layout"], files), Pictures.model_validate(spec["pictures"])
+        images, pictures = recognise(spec["layout"], root, files), Pictures.model_validate(spec["pictures"])
         packed = pack(root, images, size, out, workers=arguments.workers, corrupt=spec["corrupt"], pictures=pictures)
         receipt.outputs += [out, out.with_suffix(".csv"), out.with_suffix(".skipped.csv")]
         receipt.facts |= {"n_packed": len(packed.images), "n_skipped": len(packed.skipped)}
