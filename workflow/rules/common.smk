@@ -31,13 +31,19 @@ paths = Paths(plan)
 RUN = f"{RESULTS}/{{run}}/seed{{seed}}"
 GPU = gpu_wanted(plan.settings.device)
 
+
+def doubled(path):
+    """A path in which Snakemake takes no `{name}` for a wildcard, where it formats paths."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
 # Every rule that starts a program names it; only `--sdm conda` uses it. In that mode Snakemake removes PYTHONPATH from a
 # job's environment, and the environment holds no copy of this package.
-ENVIRONMENT = "../../envs/environment.yaml"
+ENVIRONMENT = doubled(os.path.join(workflow.basedir, "envs", "environment.yaml"))
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     PYTHON = f"PYTHONPATH={shlex.quote(os.path.join(workflow.basedir, 'src'))} python"
 else:
-    PYTHON = sys.executable
+    PYTHON = shlex.quote(sys.executable)
 
 
 def any_of(names):

@@ -29,8 +29,8 @@ rule download_files:
     message:
         "Fetching and verifying {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.fetch --name {wildcards.source} --out {output.files}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.fetch --name {wildcards.source:q} --out {output.files:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule download_rendered:
@@ -51,8 +51,8 @@ rule download_rendered:
     message:
         "Rendering {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.render --name {wildcards.source} --out {output.files}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.render --name {wildcards.source:q} --out {output.files:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule download_table:
@@ -74,8 +74,8 @@ rule download_table:
     message:
         "Listing images, classes and splits of {wildcards.dataset}"
     shell:
-        "{PYTHON} -m florilegium.stages.index --files {input.files} --out {output.table}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.index --files {input.files:q} --out {output.table:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 ruleorder: download_boxes > download_table
@@ -104,8 +104,8 @@ rule download_boxes:
     message:
         "Checking the annotations of {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.annotations --files {input.files} --out {output.annotations}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.annotations --files {input.files:q} --out {output.annotations:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule download_weights:
@@ -127,5 +127,5 @@ rule download_weights:
     message:
         "Fetching the weights {wildcards.name}"
     shell:
-        "{PYTHON} -m florilegium.stages.weights --name {wildcards.name} --out {output.weights}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.weights --name {wildcards.name:q} --out {output.weights:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"

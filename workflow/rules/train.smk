@@ -56,7 +56,7 @@ for group in TRAININGS:
         shell:
             "{PYTHON} -m florilegium.stages.{params.stage} --seeds {params.seeds}"
             " {params.options:q} --device {params.device}"
-            " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+            " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 CLASSIFIERS = {seeds: keys for (task, seeds), keys in plan.groups().items() if task == "classification"}
@@ -103,4 +103,4 @@ for folder, stage, files, minutes, spec, runs in BEFORE:
                 f"{folder.capitalize()} of {{wildcards.run}}, seeds {{params.seeds}}"
             shell:
                 "{PYTHON} -m florilegium.stages.{params.stage} --seeds {params.seeds} {params.options:q}"
-                " --device {params.device} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+                " --device {params.device} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
