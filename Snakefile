@@ -13,7 +13,6 @@ from snakemake.utils import min_version, update_config
 
 from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import save_code_cache
-from florilegium.core.receipts import discard_kept
 from florilegium.config.base import retyped
 from florilegium.models import registry
 from florilegium.models.catalogue import read_catalogue
@@ -56,7 +55,7 @@ onstart:
 
 
 onsuccess:
-    discard_kept(Path("state") / plan.settings.preset, Path(RESULTS))
+    discard_finished()
 
 
 wildcard_constraints:

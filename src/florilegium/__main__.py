@@ -3,6 +3,7 @@
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from florilegium.core.errors import run_main
 
@@ -35,7 +36,8 @@ def command_line() -> int:
 
 
 def main() -> None:
-    run_main(command_line)
+    name = next((argument for argument in sys.argv[1:2] if argument in COMMANDS), "command")
+    run_main(command_line, log=Path("logs") / f"florilegium-{name}.log")
 
 
 if __name__ == "__main__":

@@ -51,8 +51,21 @@ def test_a_folder_with_splits(checkpoint: Path, tmp_path: Path, capsys):
     assert shown(capsys)["top1"][0] == "0.5000"
     run(checkpoint, tmp_path / "set", "--split", "train")
     assert shown(capsys)["top1"][0] == "1.0000"
-    with pytest.raises(UserError, match="val: holds no images"):
+    with pytest.raises(UserError, match=r"no image is in the split 'val' \(there are train, test\)"):
         run(checkpoint, tmp_path / "set", "--split", "val")
+
+
+def test_splits_by_other_names_and_classes_that_are_called_as_splits(checkpoint: Path, tmp_path: Path, capsys):
+    """Pictures are named by their path below the folder, as in the workflow's tables."""
+    write_pictures(tmp_path / "set", {"Training/red/1.png": 0, "valid/red/1.png": 1, "valid/blue/2.png": 2})
+    assert run(checkpoint, tmp_path / "set", "--split", "val", "--csv", tmp_path / "out.csv") == 0
+    lines = shown(capsys)
+    assert lines["splits"] == ["val", "of", "Training", "(as", "train),", "valid", "(as", "val)"]
+    assert lines["top1"][0] == "0.5000"
+    assert pd.read_csv(tmp_path / "out.csv")["image"].tolist() == ["valid/blue/2.png", "valid/red/1.png"]
+    write_pictures(tmp_path / "classes", {"train/1.png": 0, "red/1.png": 0})
+    with pytest.raises(UserError, match="class 'train' is none of the 3"):
+        run(checkpoint, tmp_path / "classes")
 
 
 def test_a_packed_data_set_by_name(checkpoint: Path, tmp_path: Path, monkeypatch, capsys):

@@ -170,6 +170,25 @@ def test_folders_of_splits_are_taken_as_they_are() -> None:
     assert {split for image, _, split in found.rows if image.startswith("x/test/")} == {"test"}
 
 
+@pytest.mark.parametrize(
+    ("train", "val", "test", "origin"),
+    [
+        ("train", "valid", "test", "folders: train, valid (as val), test"),
+        ("Training", "Validation", "Testing", "folders: Training (as train), Validation (as val), Testing (as test)"),
+    ],
+)
+def test_folders_of_splits_are_known_by_other_names(train: str, val: str, test: str, origin: str) -> None:
+    found = in_folders([*folders(f"{train}/"), *folders(f"{val}/", 3), *folders(f"{test}/", 5)])
+    assert (counts(found), found.split_origin) == ({"train": 40, "val": 6, "test": 10}, origin)
+
+
+def test_splits_may_lie_inside_the_classes() -> None:
+    names = [f"{label}/{split}/{i}.jpg" for label in ("cat", "dog") for split in ("train", "test") for i in range(9)]
+    found = in_folders(names)
+    assert counts(found) == {"train": 16, "val": 2, "test": 18}
+    assert found.split_origin.startswith("folders: train, test, in each class; val is the project's own")
+
+
 @pytest.mark.parametrize(("there", "missing"), [("val", "test"), ("test", "val")])
 def test_a_split_without_a_folder_comes_out_of_train(there: str, missing: str) -> None:
     found = in_folders([*folders("train/"), *folders(f"{there}/", 4)])
@@ -208,7 +227,10 @@ def test_what_is_no_image_is_passed_over() -> None:
         (["readme.txt"], "there are no images"),
         ([*folders(), "stray.jpg"], "stray.jpg lies in no class folder"),
         ([*folders("train/"), *folders("test/"), "test/stray.jpg"], "test/stray.jpg lies in no class folder"),
-        ([*folders("train/"), *folders("valid/")], "the folder 'valid' stands beside 'train'"),
+        ([*folders("train/"), *folders("extra/")], "the folder 'extra' stands beside 'train'"),
+        ([*folders("train/"), *folders("val/"), *folders("valid/")], "'val' and 'valid' are both the split val"),
+        (folders("test/"), "has the splits test and none to train on; add a folder train"),
+        (["train/0.jpg", "train/1.jpg", "test/0.jpg"], "the folders train, test are splits"),
         ([f"cat/{i}.jpg" for i in range(9)], "all images are of one class, 'cat'"),
         ([*folders(), "emu/1.jpg", "emu/2.jpg"], "class 'emu' has too few images to split, 2 where 3"),
         ([*folders("train/"), *folders("val/"), *folders("test/"), "test/emu/1.jpg"], "'emu' has no image to train"),

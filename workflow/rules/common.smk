@@ -4,6 +4,7 @@
 # targets of the Snakefile (a target and a rule with wildcards cannot share a name). `snakemake --list` sorts by name, so
 # each target stands above the rules that make it.
 
+import atexit
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from florilegium.core.system import MARK
 from florilegium.core.system import gpu_wanted
 from florilegium.core.files import write_text
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
+from florilegium.core.receipts import discard_kept
 from florilegium.plan import reasons
 from florilegium.plan.paths import Paths
 from florilegium.plan.plan import shares_seeds
@@ -151,3 +153,16 @@ def is_made(path):
     makers = [rule for rule in workflow.rules if rule.is_producer(path)]
     runs = [rule.get_wildcards(path).get("run") for rule in makers]
     return any(run is None or paths.is_run(run) for run in runs)
+
+
+def discard_finished():
+    """Delete the kept copies of runs that Snakemake has recorded; those that it has not, it would make again."""
+    marked = workflow.persistence._filter_incomplete_keys  # its public call needs the jobs
+    discard_kept(Path("state") / plan.settings.preset, Path(RESULTS), lambda files: not marked(files))
+
+
+@atexit.register
+def discard_where_nothing_was_due():
+    """Snakemake that was killed after its last job leaves copies, and calls no hook where nothing is due."""
+    if workflow._dag is not None and not len(workflow.dag) and not workflow.dryrun:
+        discard_finished()

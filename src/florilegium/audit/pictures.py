@@ -15,18 +15,19 @@ from florilegium.audit.comparison import DIFFERENT, SAME, Collection, Comparison
 from florilegium.audit.hashing import NAMES, apply
 from florilegium.audit.matching import FAR
 from florilegium.core.files import atomic, write_frame, write_json
+from florilegium.core.outputs import AUDIT, AUDIT_TABLES
 from florilegium.data.decode import decode
 
 COLOURS = {SAME: "#d55e00", DIFFERENT: "#0072b2"}
 LABELS = {SAME: "same picture", DIFFERENT: "different"}
-FILES = ("pairs.csv", "dropped.csv", "contact_sheet.png", "distances.png", "summary.json")
+FILES = (*AUDIT_TABLES, *AUDIT)
 
 
 def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
     """Write every file of FILES into `folder`, the summary last; returns their paths."""
     removed = dropped(comparison)
     paths = [folder / name for name in FILES]
-    pairs, drops, sheet, distances, summary = paths
+    pairs, drops, summary, sheet, distances = paths
     write_frame(pairs, comparison.pairs.drop(columns="contrast_share"), float_format="%.6f")
     write_frame(drops, removed)
     with atomic(sheet) as temporary:

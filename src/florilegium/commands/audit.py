@@ -13,7 +13,7 @@ from florilegium.audit.pictures import write_audit
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
-from florilegium.data.decode import is_image
+from florilegium.data.kinds import is_image
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
 DESCRIPTION = """\

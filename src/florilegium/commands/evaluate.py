@@ -51,6 +51,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     low, high = wilson(round(scores.top1 * n), n)
     present = len(trained.classes) - len(labelled.absent)
     rows = [
+        *([("splits", args.split, f"of {labelled.splits}")] if labelled.splits else []),
         ("images", n, ""),
         ("classes", present, f"of the {len(trained.classes)} that the network knows"),
         ("top1", scores.top1, f"95 % interval {low:.4f} to {high:.4f} (Wilson)"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
-from florilegium.data.decode import is_image
+from florilegium.data.kinds import is_image
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

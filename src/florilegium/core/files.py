@@ -1,15 +1,26 @@
 """Files: written whole or not at all, read, hashed."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
+import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from florilegium.core.diagnosis import FULL
+from florilegium.core.errors import UserError
+from florilegium.core.system import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,20 +30,93 @@ CHUNK = 1 << 20
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is fsynced and renamed to `path`, else `path` stays."""
+    """Yield a temporary path beside `path`; on success it is fsynced and renamed to `path`, else `path` stays.
+
+    Remains of processes that were killed while they wrote into this folder are removed before.
+
+    Raises:
+        OSError: the body's, with a file name; ENOSPC for whatever a library raises on a full disk.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    clear_leftovers(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{MACHINE}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        error.filename = error.filename or str(path)
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            error.filename = error.filename or str(path)
+        elif is_full(path.parent):  # numpy, Pillow, torch and safetensors may hide the system's reason
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_full(folder: Path) -> bool:
+    """True if the disk of `folder`, or the user's share of it, takes no more."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            return file.write(bytes(CHUNK)) < CHUNK
+    except OSError as error:
+        return error.errno in FULL
+
+
+# Leftovers: what a process that was killed had not finished. A download's `.part` is none, since it is resumed.
+
+MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+PART = re.compile(r"\..+?(?:\.(?P<pid>\d+)-(?P<machine>[0-9a-f]{6}))?\.[0-9a-f]{8}\.part")
+UNTOUCHED = 3600.0  # seconds after which a file that another machine began counts as abandoned
+SKEW = 60.0  # seconds by which the clock of a file system may differ
+_cleared: set[Path] = set()
+
+
+def is_leftover(name: str) -> bool:
+    """True for the name of a file or folder that `atomic` or `replacing` leaves if its process is killed."""
+    return name.startswith(".") and name.endswith((".part", ".old"))
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove files in `folder` that `atomic` began in processes that are gone; once in the life of this process."""
+    place = folder.absolute()
+    if place in _cleared:
+        return
+    _cleared.add(place)
+    try:
+        parts = [(entry, match) for entry in os.scandir(folder) if (match := PART.fullmatch(entry.name))]
+    except OSError:
+        return
+    removed = [entry.name for entry, match in parts if _is_abandoned(entry, match) and _is_removed(entry)]
+    if removed:
+        say(f"{folder}: removed {len(removed)} unfinished files of processes that were killed, such as {removed[0]}")
+
+
+def _is_abandoned(entry: "os.DirEntry[str]", match: "re.Match[str]") -> bool:
+    """True if the process that began a file is gone. A process may have the number of one that is gone; it is younger
+    than the file."""
+    with suppress(OSError):
+        changed = entry.stat().st_mtime
+        if match["machine"] != MACHINE:
+            return time.time() - changed > UNTOUCHED
+        try:
+            return bool(psutil.Process(int(match["pid"])).create_time() > changed + SKEW)
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.Error:
+            return False
+    return False
+
+
+def _is_removed(entry: "os.DirEntry[str]") -> bool:
+    with suppress(OSError):
+        Path(entry.path).unlink()
+        return True
+    return False
 
 
 @contextmanager

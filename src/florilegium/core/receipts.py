@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from florilegium.core.files import digest, read_json, replacing, write_json, write_text
+from florilegium.core.files import clear_leftovers, digest, read_json, replacing, write_json, write_text
 from florilegium.core.outputs import RECEIPT
 
 # The distribution of each package that may be imported.
@@ -184,6 +184,7 @@ def take_over(results: Path, state: Path, fingerprint: str) -> bool:
     except (OSError, ValueError, KeyError):
         return False
     results.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(results)
     for name in (*sums, RECEIPT):
         (results / name).unlink(missing_ok=True)
         _link(folder / name, results / name)
@@ -196,11 +197,16 @@ def withdraw(results: Path, state: Path) -> None:
         (results / path.name).unlink(missing_ok=True)
 
 
-def discard_kept(state: Path, results: Path) -> None:
-    """Delete kept files below `state` that are all in place below `results`."""
+def discard_kept(state: Path, results: Path, is_recorded: Callable[[Sequence[str]], bool] = lambda _: True) -> None:
+    """Delete kept files below `state` that are all in place below `results`, and recorded there.
+
+    Args:
+        is_recorded: False for files that Snakemake has not seen finished: it would delete them at its next start.
+    """
     for folder in state.rglob(f"*{KEPT_SUFFIX}"):
         place = results / folder.relative_to(state).with_suffix("")
-        if all((place / path.name).exists() for path in folder.iterdir() if path.name != FINGERPRINT):
+        files = [place / path.name for path in folder.iterdir() if path.name != FINGERPRINT]
+        if all(file.exists() for file in files) and is_recorded([file.as_posix() for file in files]):
             shutil.rmtree(folder)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
-from florilegium.data.decode import is_image
+from florilegium.data.kinds import is_image
 from florilegium.data.labels import SPLITS
 
 ORIGIN = "annotation files"

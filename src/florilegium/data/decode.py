@@ -17,7 +17,6 @@ from florilegium.config.data import STRIDE
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 ORIENTATION = 0x0112  # the EXIF tag
 SIDEWAYS = (5, 6, 7, 8)
 NAMED = 5  # bad images that an error sentence names
@@ -25,12 +24,6 @@ NAMED = 5  # bad images that an error sentence names
 
 class BadImage(ValueError):
     """A file that holds no usable picture; its text is the reason, without the path."""
-
-
-def is_image(path: Path | str) -> bool:
-    """True for a file, not a hidden one, whose suffix is that of an image format that `decode` reads."""
-    path = Path(path)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def measured(path: Path, *, upright: bool = False) -> tuple[int, int] | None:

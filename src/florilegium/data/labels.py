@@ -14,9 +14,10 @@ from pathlib import Path, PurePosixPath
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.system import twelve_digits
-from florilegium.data.decode import is_image
+from florilegium.data.kinds import is_image
+from florilegium.data.splits import WORDS, Layout, by_folders
 
-SPLITS = ("train", "val", "test")
+SPLITS = tuple(WORDS)
 SEED = 0
 OWN = "the project's own, seeded and stratified"
 
@@ -83,42 +84,34 @@ def label_folders(
         given: the origin of the splits that have one, in a word.
 
     Raises:
-        UserError: an image lies outside any class folder, a folder's class is not among `classes`, a folder
-            stands beside train, val and test, or a class is too small to split.
+        UserError: an image lies outside any class folder, a folder's class is not among `classes`, there is no
+            split to train on, a class is too small to split, or `by_folders` cannot tell splits from classes.
     """
-    below = _unwrapped(images)
-    tops = {path[0] for path in below.values()}
-    has_splits = tops <= set(SPLITS) and any(len(path) > 2 for path in below.values())
-    train_is_split = "train" in tops and all(len(p) > 2 for p in below.values() if p[0] == "train")
-    if train_is_split and not has_splits:
-        raise UserError(
-            f"{dataset.title}: the folder '{min(tops - set(SPLITS))}' stands beside 'train', which holds folders; "
-            "name the splits train, val and test, and keep nothing else beside them"
-        )
-    labels = {image: _class(dataset, path, int(has_splits), image) for image, path in below.items()}
+    layout = by_folders(images, dataset.title, dataset.classes)
+    there = set(layout.splits.values())
+    has_splits = bool(there - {"train"})  # a folder `train` alone wraps everything
+    labels = {image: _class(dataset, layout, image) for image in images}
     classes = dataset.classes or tuple(sorted(set(labels.values())))
-    splits = {image: path[0] if has_splits else "train" for image, path in below.items()}
+    splits = {image: layout.splits[image] if has_splits else "train" for image in images}
     missing = {split: part for split, part in parts.items() if split not in splits.values()}
     train = {image: labels[image] for image, split in splits.items() if split == "train"}
+    if not train:
+        raise UserError(f"{dataset.title}: has the splits {layout.said} and none to train on; add a folder train")
     carved = carve(train, missing, where=dataset.title) if missing else {}
+    if layout.said != ", ".join(split for split in SPLITS if split in there):
+        given = f"{given}: {layout.said}"
     origin = f"{given}; {next(iter(missing))} is {OWN}" if missing else given
     return Labelled(labels, splits | carved, classes, origin if has_splits else OWN)
 
 
-def _unwrapped(images: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The parts of each path below the folders that wrap everything."""
-    below = {image: PurePosixPath(image).parts for image in images}
-    while len({parts[0] for parts in below.values()}) == 1 and all(len(parts) > 2 for parts in below.values()):
-        below = {image: parts[1:] for image, parts in below.items()}
-    return below
-
-
-def _class(dataset: Dataset, parts: tuple[str, ...], depth: int, image: str) -> str:
-    if len(parts) < depth + 2:
-        raise UserError(f"{dataset.title}: {image} lies in no class folder; move it into one, or remove it")
-    if dataset.classes and parts[depth] not in dataset.classes:
-        raise unknown("class", parts[depth], dataset.classes, f"{dataset.title}: {image}")
-    return parts[depth]
+def _class(dataset: Dataset, layout: Layout, image: str) -> str:
+    if image not in layout.labels:
+        flat = f"; the folders {layout.said} are splits" if layout.said and not layout.labels else ""
+        raise UserError(f"{dataset.title}: {image} lies in no class folder{flat}; move it into one, or remove it")
+    label = layout.labels[image]
+    if dataset.classes and label not in dataset.classes:
+        raise unknown("class", label, dataset.classes, f"{dataset.title}: {image}")
+    return label
 
 
 # Tiny ImageNet

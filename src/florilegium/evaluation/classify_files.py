@@ -15,9 +15,9 @@ from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
-from florilegium.data.labels import SPLITS
 from florilegium.data.layouts import recognise
 from florilegium.data.load import Images
+from florilegium.data.splits import by_folders
 from florilegium.evaluation.classification import EVALUATION_BATCH
 from florilegium.models.trained import Trained
 
@@ -83,6 +83,7 @@ class LabelledImages:
     images: Images
     absent: tuple[str, ...]
     faults: tuple[str, ...] = ()
+    splits: str = ""  # the folders that were taken for splits, in words
 
 
 def read_labelled(dataset: str, split: str, trained: Trained) -> LabelledImages:
@@ -107,22 +108,26 @@ def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> Non
 
 
 def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
-    """A folder per class; where the folders train, val and test stand above them, those of `split`."""
-    if any((folder / name).is_dir() for name in SPLITS):
-        folder = folder / split
-    names = recognise("folders", (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
+    """A folder per class; where there are folders of splits, those of `split`. Names begin below `folder`."""
+    found = recognise("folders", (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
+    layout = by_folders(found, str(folder), trained.classes)
+    names = [name for name in found if layout.splits.get(name, split) == split]
     if not names:
+        if layout.splits:
+            raise UserError(
+                f"{folder}: no image is in the split '{split}' (there are {layout.said}); give another --split"
+            )
         raise UserError(f"{folder}: holds no images; give a folder that has one folder of images a class")
     for name in names:
-        if "/" not in name:
+        if name not in layout.labels:
             raise UserError(f"{folder / name}: lies in no class folder; move it into one, or remove it")
-    labels = dict(zip(names, _labels([name.split("/")[0] for name in names], trained, str(folder)), strict=True))
+    labels = dict(zip(names, _labels([layout.labels[name] for name in names], trained, str(folder)), strict=True))
     pixels, read, faults = read_pictures([folder / name for name in names], trained.storage_size)
     if not read:
         raise UserError(f"{folder}: none of its {len(names)} images can be read ({faults[0]})")
     readable = tuple(path.relative_to(folder).as_posix() for path in read)
     targets = torch.tensor([labels[name] for name in readable])
-    return LabelledImages(Images(pixels, targets, readable), _absent(targets, trained), tuple(faults))
+    return LabelledImages(Images(pixels, targets, readable), _absent(targets, trained), tuple(faults), layout.said)
 
 
 def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:

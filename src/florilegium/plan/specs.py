@@ -13,6 +13,7 @@ from typing import Any
 from florilegium.config.data import DatasetOverride
 from florilegium.config.experiment import Experiment
 from florilegium.config.recipes import FROM_FINDER
+from florilegium.core.walk import walk
 from florilegium.plan.plan import Plan, is_cached
 
 CREDITS = {"title", "citation", "terms", "homepage"}
@@ -46,9 +47,10 @@ class Specs:
 
     def local_files(self, source: str) -> list[str]:
         """Files on this machine that a data set is made of, so that a change in one is seen."""
-        folder = self.plan.datasets[source].folder
-        if folder is not None:
-            return sorted(str(path) for path in Path(folder).expanduser().rglob("*") if path.is_file())
+        given = self.plan.datasets[source].folder
+        if given is not None:
+            folder = Path(given).expanduser()
+            return [str(folder / file) for file in walk(folder).files] if folder.is_dir() else []
         return self.own_files(self.plan.settings.datasets.get(source))
 
     def own_files(self, override: DatasetOverride | None) -> list[str]:

@@ -8,6 +8,7 @@ Why:    all later stages agree on what an image shows and which split it is in.
 from florilegium.config.data import Dataset
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_table
+from florilegium.core.system import say
 from florilegium.data.layouts import index, other_files
 from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
 
@@ -19,6 +20,7 @@ def main() -> None:
     with stage("index", arguments, inputs=[arguments.files]) as receipt:
         dataset = Dataset.model_validate(receipt.spec["dataset"] | {"title": out.parent.name})
         images = index(dataset, *listed_files(arguments.files), receipt.spec["split"])
+        say(f"{dataset.title}: splits: {images.split_origin}")
         write_table(out, ("image", "class", "split"), images.rows)
         write_json(summary, images.summary() | {"other_files": other_files(read_json(arguments.files))})
         receipt.outputs += [out, summary]

@@ -212,6 +212,8 @@ def train_run(
         first = not parallel.rank()
         if parallel.agreed(first and take_over(paths.out, state.folder, state.fingerprint)):
             say(f"{job.out}, seed {seed}: was finished before, and is taken over")
+            if first:
+                state.clear_finished()  # its process may have been killed before it did so
             return
         started = time.time()
         say(f"{job.out}, seed {seed}: {len(splits.train)} images to train on, {len(splits.test)} to test on")

@@ -138,6 +138,11 @@ class StateFolder:
                 path.unlink()
             self.folder.rmdir()
 
+    def clear_finished(self) -> None:
+        """Remove what is left of the state where the run was finished; one of another fingerprint is renamed."""
+        self._read()
+        self.clear()
+
     def _set_aside(self, why: str) -> None:
         number = 1
         while (aside := self.folder.with_name(f"{self.folder.name}.stale-{number}")).exists():

@@ -1,0 +1,89 @@
+"""What a person can mend of an exception that a library or the system raised, as one sentence."""
+
+import errno
+import os
+from collections.abc import Iterator
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL_TEXTS = ("no space left on device", "disk quota exceeded", "not enough space on the disk")
+TOO_LARGE = "file too large"
+MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
+# Errors of the system that are no fault of a program, even where they name no file.
+OUTER = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+WAYS_OUT = {
+    errno.ENOENT: "give a path that exists",
+    errno.EISDIR: "give a file in place of this folder",
+    errno.ENOTDIR: "a file stands where a folder is needed; give another path",
+    errno.EEXIST: "a file stands where a folder is needed; give another path",
+    errno.EACCES: "allow it to your user, or give another path",
+    errno.EPERM: "allow it to your user, or give another path",
+    errno.EROFS: "give a path that can be written",
+    errno.ENAMETOOLONG: "shorten it",
+    errno.ELOOP: "mend the circle of links",
+    errno.EIO: "the disk or its connection fails; check it, then run again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close other programs, the machine has too many open files",
+}
+
+
+def mendable(error: BaseException) -> str | None:
+    """The sentence for a full disk, memory that ran out, or a path that cannot be read or written; otherwise None.
+
+    Libraries wrap what the system said, so that everything `error` was raised from is looked at, too.
+    """
+    chain = list(_chain(error))
+    for sentence_of in (_full_disk, _no_memory):
+        for cause in chain:
+            if sentence := sentence_of(cause, chain):
+                return sentence
+    return _system_error(error) if isinstance(error, OSError) else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """`error`, and all that it was raised from, or while handling it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop()
+        if cause is not None and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [cause.__context__, cause.__cause__, *getattr(cause, "exceptions", ())]
+
+
+def _full_disk(cause: BaseException, chain: list[BaseException]) -> str | None:
+    number, text = getattr(cause, "errno", None), str(cause).lower()
+    files = [file for file in (getattr(other, "filename", None) for other in chain) if isinstance(file, str | bytes)]
+    where = os.fsdecode(files[0]) if files else "the output"
+    if number in FULL or any(said in text for said in FULL_TEXTS):
+        reason = "no space left on the disk" if "quota" not in text else "no space left in your quota of the disk"
+        return f"{reason} while writing {where}; free some and run again, finished work is kept"
+    if number == errno.EFBIG or TOO_LARGE in text:
+        return f"{where}: the file is larger than its file system or your limit allows; raise it (ulimit -f)"
+    return None
+
+
+def _no_memory(cause: BaseException, _: list[BaseException]) -> str | None:
+    kind, text = type(cause).__name__, str(cause).lower()
+    if kind == "BrokenProcessPool":
+        return (
+            "a process that reads images was ended from outside, most often because memory ran out; use fewer "
+            "processes (--workers, or --cores of Snakemake)"
+        )
+    ran_out = isinstance(cause, MemoryError) or kind == "OutOfMemoryError" or getattr(cause, "errno", 0) == errno.ENOMEM
+    if ran_out or (isinstance(cause, RuntimeError) and any(said in text for said in MEMORY_TEXTS)):
+        on_device = any(name in text for name in ("cuda", "cublas", "cudnn", "mps", "hip"))
+        device = "the GPU's memory ran out" if on_device else "memory ran out"
+        return (
+            f"{device}; lower recipe.batch_size or raise recipe.accumulate, run fewer jobs at once, or choose another "
+            "device (--device cpu; device in config.yaml)"
+        )
+    return None
+
+
+def _system_error(error: OSError) -> str | None:
+    if error.errno is None or (error.filename is None and error.errno not in OUTER):
+        return None
+    said = os.strerror(error.errno).lower()
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
+    return f"{where}: {said}; {WAYS_OUT.get(error.errno, 'mend it, or give another path')}"

@@ -1,0 +1,201 @@
+"""Splits that folders and files are named after: recognised in one place, for training, audit and evaluation alike.
+
+A name alone makes no split: `car, bus, train` are classes. Folders are splits where every folder beside them is one,
+or where every class folder holds folders of splits.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import PurePosixPath
+
+from florilegium.core.errors import UserError
+
+WORDS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}  # names of each split, in the order of their use
+SPLIT_OF = {word: split for split, words in WORDS.items() for word in words}
+YEAR = re.compile(r"[ _-]?(?:19|20)\d\d$")  # as COCO has it: val2017
+SHARED = 2  # folders of the same names in two folders, from which on these look like splits of the same classes
+
+Paths = Mapping[str, tuple[str, ...]]
+"""The folders above each image and its own name, by image."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the folders above images say."""
+
+    splits: dict[str, str]  # split by image; an image that is not here lies in none
+    labels: dict[str, str]  # class by image; an image that is not here lies in no class folder
+    said: str = ""  # the splits as their folders are called, such as `train, valid (as val), test`; empty without any
+
+
+def split_called(name: str) -> str | None:
+    """The split that a folder or a file's stem of that name stands for, in any case and with a year, or None.
+
+    >>> split_called("Valid"), split_called("train2017"), split_called("trains")
+    ('val', 'train', None)
+    """
+    return SPLIT_OF.get(YEAR.sub("", name).lower())
+
+
+def _split(name: str) -> str:
+    """The split that a folder stands for which is known to be one."""
+    split = split_called(name)
+    assert split is not None, name
+    return split
+
+
+def by_folders(images: Iterable[str], where: str, classes: Sequence[str] = ()) -> Layout:
+    """Split and class of `images` (paths) by the folders above them.
+
+    The folders that wrap everything are passed over. Then the top folders are splits with folders of classes inside
+    (or without any classes), classes with folders of splits inside, or classes. An image beside the top folders has
+    neither.
+
+    Args:
+        where: begins an error sentence: the data set's title or the folder.
+        classes: names that are known to be classes: top folders that are all among them are no splits.
+
+    Raises:
+        UserError: two folders stand for one split, or a folder stands beside splits (or class folders with splits)
+            and is none itself.
+    """
+    paths = {image: PurePosixPath(image).parts for image in images}
+    placed = {image: parts for image, parts in paths.items() if len(parts) > 1}
+    if not placed:
+        return Layout({}, {})
+    while (inner := _below_wrapping(placed)) is not None:
+        placed = inner
+    tops = _tops(placed)
+    if len(tops) > 1 and set(tops) <= set(classes):
+        return _plain(placed)
+    if all(map(split_called, tops)):
+        return _split_first(placed, where)
+    if _has_splits_in_classes(placed, where):
+        return _class_first(placed, where)
+    _refuse_mixture(placed, where)
+    return _plain(placed)
+
+
+def _below_wrapping(paths: Paths) -> dict[str, tuple[str, ...]] | None:
+    """The paths below a folder that wraps all of them; None where there is none, or where it is itself a split."""
+    names = {parts[0] for parts in paths.values()}
+    if len(names) > 1 or any(len(parts) < 3 for parts in paths.values()):
+        return None
+    inner = {image: parts[1:] for image, parts in paths.items()}
+    if split_called(*names) is None:
+        return inner
+    tops = _tops(inner)  # `test/train/<class>/…`: a wrapping folder may be called as a split
+    return inner if all(split_called(top) for top in tops) and any(tops.values()) else None
+
+
+def _tops(paths: Paths) -> dict[str, set[str]]:
+    """The top folders, each with the folders inside it."""
+    tops: dict[str, set[str]] = defaultdict(set)
+    for parts in paths.values():
+        tops[parts[0]].update(parts[1:2] if len(parts) > 2 else ())
+    return dict(sorted(tops.items()))
+
+
+# The three layouts
+
+
+def _plain(paths: Paths) -> Layout:
+    return Layout({}, {image: parts[0] for image, parts in paths.items()})
+
+
+def _split_first(paths: Paths, where: str) -> Layout:
+    """`train/rose/1.jpg`, or `train/1.jpg` without classes; `train/train/rose/1.jpg`, as archives are unpacked, too."""
+    tops = _tops(paths)
+    said = _names(tops, where)
+    wraps = {top: len(inside) == 1 and split_called(*inside) == split_called(top) for top, inside in tops.items()}
+    splits: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    for image, (top, *rest) in paths.items():
+        splits[image] = _split(top)
+        if wraps[top] and len(rest) > 2:
+            rest = rest[1:]
+        if len(rest) > 1:
+            labels[image] = rest[0]
+    return Layout(splits, labels, said)
+
+
+def _has_splits_in_classes(paths: Paths, where: str) -> bool:
+    """True where class folders hold folders of splits; raises UserError where some do and others do not."""
+    inside = {top: {split_called(name) for name in names} for top, names in _tops(paths).items()}
+    parted = next((top for top, splits in inside.items() if len(splits - {None}) > 1 and not split_called(top)), None)
+    if parted is None:
+        return False
+    for image, parts in sorted(paths.items()):
+        if len(parts) < 3 or split_called(parts[1]) is None:
+            raise UserError(
+                f"{where}: the folder '{parted}' holds folders of splits, and {image} lies in none; give every class "
+                "the same folders train, val and test, or none"
+            )
+    return True
+
+
+def _class_first(paths: Paths, where: str) -> Layout:
+    """`rose/train/1.jpg`."""
+    for top, inside in _tops(paths).items():
+        _names(inside, f"{where}: {top}")
+    said = _names({parts[1]: None for parts in paths.values()})
+    splits = {image: _split(parts[1]) for image, parts in paths.items()}
+    return Layout(splits, {image: parts[0] for image, parts in paths.items()}, f"{said}, in each class")
+
+
+def _names(folders: Iterable[str], where: str | None = None) -> str:
+    """The folders of splits in words; raises UserError, which begins with `where`, for two of one split."""
+    of_split: dict[str, list[str]] = defaultdict(list)
+    for folder in sorted(folders):
+        of_split[_split(folder)].append(folder)
+    for split, names in of_split.items():
+        if len(names) > 1 and where is not None:
+            raise UserError(
+                f"{where}: the folders '{names[0]}' and '{names[1]}' are both the split {split}; put their images into "
+                "one folder, or move one away"
+            )
+    listed = [(split, name) for split in WORDS for name in of_split[split]]
+    return ", ".join(name if name == split else f"{name} (as {split})" for split, name in listed)
+
+
+# What is neither
+
+
+def _refuse_mixture(paths: Paths, where: str) -> None:
+    """Raise UserError where folders of splits, with folders of classes inside, stand beside another folder."""
+    tops = _tops(paths)
+    named = {top: inside for top, inside in tops.items() if split_called(top) and inside}
+    others = {top: inside for top, inside in tops.items() if top not in named}
+    if not named:
+        _refuse_likeness(tops, where)
+        return
+    several = len({split_called(top) for top in named}) > 1
+    classes = set().union(*named.values())
+    alike = any(len(inside & classes) >= SHARED for inside in others.values())
+    only_folders = all(len(parts) > 2 for parts in paths.values() if parts[0] in named)
+    apart = only_folders and len(classes) >= SHARED and not any(others.values())
+    if several or alike or apart:
+        splits = " and ".join(f"'{top}'" for top in named)
+        raise UserError(
+            f"{where}: the folder '{min(others)}' stands beside {splits}, which {'hold' if len(named) > 1 else 'holds'}"
+            " folders; name the splits train, val and test, and keep nothing else beside them, or rename "
+            f"{splits} if all of them are classes"
+        )
+
+
+def _refuse_likeness(tops: Mapping[str, set[str]], where: str) -> None:
+    """Raise UserError for folders such as `seg_train` and `seg_test` with folders of the same names inside."""
+    like = {top: next(filter(None, map(split_called, re.split(r"[\W_]+", top))), None) for top in tops}
+    for a, b in combinations((top for top in tops if like[top]), 2):
+        if like[a] != like[b] and len(tops[a] & tops[b]) >= SHARED:
+            raise UserError(
+                f"{where}: the folders '{a}' and '{b}' look like splits of the same classes; name the splits train, "
+                "val and test, and keep nothing else beside them"
+            )
