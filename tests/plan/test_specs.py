@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from florilegium.config.base import read_yaml
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
@@ -30,18 +32,27 @@ def test_a_mirror_is_of_the_download_alone():
     assert listed["split"] == 2 and found.table("oxford102")["split"] is None
 
 
-def test_files_of_ones_own_are_inputs(tmp_path: Path):
-    picture = tmp_path / "roses" / "one.png"
-    picture.parent.mkdir()
-    picture.touch()
-    archive = {"path": str(tmp_path / "17flowers.tgz")}
-    found = specs(
-        own_datasets={"mine": {"layout": "folders", "folder": str(tmp_path)}},
-        datasets={"oxford17": {"files": {"17flowers.tgz": archive, "datasplits.mat": "absent"}}},
-    )
-    assert found.local_files("mine") == [str(picture)]
-    assert found.local_files("oxford17") == [archive["path"]]
-    assert found.local_files("oxford102") == []
+def test_files_of_ones_own_have_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    picture, archive = tmp_path / "roses" / "one {x}.png", tmp_path / "17flowers.tgz"
+    for path in (picture, archive):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+
+    def marks() -> list[str]:
+        """Of each plan anew."""
+        found = specs(
+            own_datasets={"mine": {"layout": "folders", "folder": str(picture.parent)}},
+            datasets={"oxford17": {"files": {"17flowers.tgz": {"path": str(archive)}, "datasplits.mat": "absent"}}},
+        )
+        return [found.mark("datasets", name).text for name in ("mine", "oxford17", "oxford102")]
+
+    first = marks()
+    assert first[2] == "" != first[0] != first[1] != "" and marks() == first
+    picture.write_text("another")
+    assert [a == b for a, b in zip(first, marks(), strict=True)] == [False, True, True]
+    archive.write_text("another")
+    assert [a == b for a, b in zip(first, marks(), strict=True)] == [False, False, True]
 
 
 def test_what_decoding_depends_on():

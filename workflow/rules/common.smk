@@ -165,4 +165,5 @@ def discard_finished():
 def discard_where_nothing_was_due():
     """Snakemake that was killed after its last job leaves copies, and calls no hook where nothing is due."""
     if workflow._dag is not None and not len(workflow.dag) and not workflow.dryrun:
+        specs.refresh()
         discard_finished()
