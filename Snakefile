@@ -50,6 +50,7 @@ include: "workflow/rules/estimate.smk"
 
 
 onstart:
+    check_cluster()
     save_code_cache()
     specs.refresh()
     write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
@@ -163,6 +164,7 @@ rule plots:
         [[*FIGURES[study], *paths.finders(study)] for study in plan.studies],
 
 
+check_place()
 check_study_names()
 
 for study in plan.studies:

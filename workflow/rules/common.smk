@@ -12,6 +12,7 @@ import shlex
 from functools import partial
 
 from snakemake.cli import get_argument_parser
+from snakemake.io import regex_from_filepattern
 from snakemake.settings.types import DeploymentMethod
 
 from florilegium.config.study import request_trackers
@@ -24,6 +25,10 @@ from florilegium.core.receipts import discard_kept
 from florilegium.plan import reasons
 from florilegium.plan.paths import Paths
 from florilegium.plan.plan import shares_seeds
+
+# Characters of which a shell makes something else: inside double quotes, and outside quotes.
+QUOTED = set('"$`\\\n')
+UNQUOTED = QUOTED | set(" \t'&;|<>()*?[]#~!{}")
 
 reasons.install()
 os.environ[MARK] = "1"
@@ -126,6 +131,27 @@ def study_files(study):
 def refuse(sentence):
     """Stop before anything is planned."""
     sys.exit(f"error: {sentence}")
+
+
+def check_place():
+    """Refuse a folder in which Snakemake would not find its own lock files: it takes `{name}` in their paths for a
+    pattern."""
+    folder = os.getcwd()
+    try:
+        is_found = re.match(regex_from_filepattern(folder), folder)
+    except (re.error, ValueError):
+        is_found = None
+    if not is_found:
+        refuse(f"{folder}: Snakemake takes the braces in this path for a pattern; rename the folder")
+
+
+def check_cluster():
+    """Refuse paths that Snakemake cannot pass to a cluster: it writes that of Python unquoted into a command, and both
+    inside double quotes. Called `onstart`, since a Snakefile is parsed before the executor is known."""
+    if workflow.executor_plugin.common_settings.non_local_exec:
+        for path, signs in ((sys.executable, UNQUOTED), (os.getcwd(), QUOTED)):
+            if found := sorted(signs & set(path)):
+                refuse(f"{path}: on a cluster Snakemake cannot use a path with {' '.join(map(repr, found))}; rename it")
 
 
 def check_study_names():

@@ -208,7 +208,7 @@ def _write(record: Path, content: Mapping[str, Any]) -> None:
     write_text(record, json.dumps(content, separators=(",", ":")))
 
 
-def recorded_paths(kind: str, name: str) -> dict[str, Path]:
+def recorded_paths(kind: str, name: str, project: Path = Path()) -> dict[str, Path]:
     """Where single files lay that a stage has read, by their published names; empty without a record."""
-    then = _read(record_of(kind, name))
+    then = _read(project / record_of(kind, name))
     return {file: Path(path) for file, path in then["paths"].items()} if then else {}
