@@ -53,6 +53,17 @@ else:
     PYTHON = shlex.quote(sys.executable)
 
 
+def literal(text):
+    """A text for the report of which Snakemake makes nothing else: an invisible character, which joins words, stands
+    where it would take `{name}` for a wildcard, and `</script>` for the end of its own script."""
+    return text.replace("{", "{\u2060").replace("</", "<\u2060/")
+
+
+def json_text(value):
+    """Canonical JSON in which no `</script>` ends Snakemake's report, which holds the parameters of every job."""
+    return canonical(value).replace("</", r"<\/")
+
+
 def any_of(names):
     """A wildcard constraint: one of these names; it matches nothing when there are none."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
@@ -80,10 +91,14 @@ def traced(stage, spec, models=()):
         return canonical({"versions": package_versions(*roots(names))})
 
     def of(function, value):
-        return (lambda w: function(value(w))) if callable(value) else function(value)
+        """A function, also where the value is known: Snakemake would take `{name}` in a text for a wildcard."""
+        if callable(value):
+            return lambda w: function(value(w))
+        known = function(value)
+        return lambda w: known
 
     return {
-        "spec": of(canonical, spec),
+        "spec": of(json_text, spec),
         "code": of(code, models),
         "versions": of(versions, models) if plan.settings.rerun_on_versions else "",
     }

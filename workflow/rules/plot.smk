@@ -46,8 +46,8 @@ for study in plan.studies:
                 report(
                     path,
                     caption="../report/figures.rst",
-                    category=plan.studies[study].title,
-                    labels={"figure": plot.name.replace("_", " "), "question": plot.question},
+                    category=literal(plan.studies[study].title),
+                    labels={"figure": plot.name.replace("_", " "), "question": literal(plot.question)},
                 )
                 for path, plot in FIGURES[study].items()
             ],
