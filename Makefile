@@ -5,6 +5,8 @@ PYTHON ?= python3
 # Programs are started through Python: their own first lines name its path, which a system may cut or take apart.
 BIN := .venv/bin
 RUN := $(BIN)/python -m
+# Made relative, since Python 3.11 and 3.12 end at a path with an umlaut in such a file under LC_ALL=C.
+EDITABLE := .venv/lib/python*/site-packages/_editable_impl_florilegium.pth
 UV := uv==0.13.8
 
 .PHONY: all test lint lock
@@ -26,6 +28,7 @@ lint: .venv/.installed
 	$(RUN) pip install --quiet $(UV)
 	$(RUN) uv pip sync --quiet --compile-bytecode envs/requirements.lock
 	$(RUN) uv pip install --quiet --no-deps --editable .
+	for path in $(EDITABLE); do echo ../../../../src > "$$path"; done
 	touch $@
 
 lock: .venv/.installed
