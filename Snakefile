@@ -51,6 +51,7 @@ include: "workflow/rules/estimate.smk"
 
 onstart:
     check_cluster()
+    mend_times()
     save_code_cache()
     specs.refresh()
     write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})

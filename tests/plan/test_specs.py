@@ -1,10 +1,12 @@
 """What stages are asked for holds what they use, and nothing that is only read by people."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from florilegium.config.base import read_yaml
+from florilegium.plan.paths import Paths
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 from florilegium.plan.specs import DESCRIPTIVE, Specs
@@ -53,6 +55,28 @@ def test_files_of_ones_own_have_a_mark(tmp_path: Path, monkeypatch: pytest.Monke
     assert [a == b for a, b in zip(first, marks(), strict=True)] == [False, True, True]
     archive.write_text("another")
     assert [a == b for a, b in zip(first, marks(), strict=True)] == [False, False, True]
+
+
+def test_first_weights_of_ones_own_have_a_mark_and_are_no_input(tmp_path: Path):
+    """Whatever their name and time; those that the workflow makes are an input."""
+    own = tmp_path / "mine {x}.safetensors"
+    own.write_bytes(b"weights")
+
+    def started(file: str) -> tuple[str, bool]:
+        change = {"flowers/resnet18_scratch": {"init": {"file": file}}}
+        found = specs(preset="demo", experiments=change)
+        e = found.plan.find("flowers", "resnet18_scratch", "corrected")
+        options = Paths(found.plan).training_options(e)
+        assert options[options.index("--init") + 1] == file
+        return found.first_weights(e).text, "init" in Paths(found.plan).training_inputs(e, (0,))
+
+    first, is_input = started(str(own))
+    assert first and not is_input
+    os.utime(own, (0, 2**33))
+    assert started(str(own))[0] == first
+    own.write_bytes(b"Weights")
+    assert started(str(own))[0] not in (first, "")
+    assert started("results/mini/a/b/c/seed0/checkpoint.safetensors") == ("", True)
 
 
 def test_what_decoding_depends_on():

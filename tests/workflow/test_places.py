@@ -79,3 +79,13 @@ def test_own_pictures_rerun_what_they_change_and_nothing_else(fresh: Path):
     said(fresh)
     assert "a/photo {edited}.png" in {file["path"] for file in read_json(fresh / "resources/mine/files.json")["files"]}
     assert NOTHING in said(fresh, "-n")
+
+
+def test_a_time_in_the_future_of_a_file_of_the_workflow_is_mended(fresh: Path):
+    """Snakemake alone would fail every job that reads it."""
+    snakemake(fresh, "--cores", "1", "resources/demo10/files.json")
+    tomorrow = time.time() + 86_400
+    os.utime(fresh / "resources/demo10/files.json", (tomorrow, tomorrow))
+    done = snakemake(fresh, "--cores", "1", TABLE)
+    assert "resources/demo10/files.json; they were given the present" in done.stdout + done.stderr
+    assert (fresh / "resources/demo10/files.json").stat().st_mtime <= time.time()

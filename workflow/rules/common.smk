@@ -8,6 +8,7 @@ import atexit
 import os
 import re
 import shlex
+import time
 
 from functools import partial
 
@@ -167,6 +168,27 @@ def check_cluster():
         for path, signs in ((sys.executable, UNQUOTED), (os.getcwd(), QUOTED)):
             if found := sorted(signs & set(path)):
                 refuse(f"{path}: on a cluster Snakemake cannot use a path with {' '.join(map(repr, found))}; rename it")
+
+
+def mend_times():
+    """Give files of the workflow whose times lie in the future the present one.
+
+    Snakemake would fail every job that reads them, after it has run. Called `onstart`.
+    """
+    now = time.time()
+    read = {str(path) for job in workflow.dag.needrun_jobs() for path in job.input}
+    late = sorted(path for path in read if os.path.exists(path) and os.path.getmtime(path) > now)
+    for path in late:
+        if os.path.isabs(path) or path.startswith(".."):  # not the project's
+            refuse(
+                f"{path}: its time lies in the future, and Snakemake fails what reads it; give it the present (touch)"
+            )
+        os.utime(path)
+    if late:
+        print(
+            f"{len(late)} files had times in the future, such as {late[0]}; they were given the present",
+            file=sys.stderr,
+        )
 
 
 def check_study_names():

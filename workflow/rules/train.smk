@@ -47,6 +47,7 @@ for group in TRAININGS:
             mem_mb=16000,
         params:
             **traced(stage, by_run(plan.spec), network_of),
+            first_weights=by_run(lambda e: specs.first_weights(e).text),
             stage=stage,
             seeds=seeds,
             options=by_run(paths.training_options),
@@ -95,6 +96,7 @@ for folder, stage, files, minutes, spec, runs in BEFORE:
                 mem_mb=16000,
             params:
                 **traced(stage, by_run(spec), network_of),
+                first_weights=by_run(lambda e: specs.first_weights(e).text),
                 stage=stage,
                 seeds=seeds,
                 options=by_run(paths.start_options),

@@ -112,6 +112,14 @@ def mark(files: LocalFiles, record: Path) -> Mark:
     return Mark(text, _told(files, {"new": new, "changed": changed, "gone": gone}, now))
 
 
+def content_mark(path: Path) -> Mark:
+    """The mark of one file by its content alone, for a file that no stage remembers; empty if it cannot be read."""
+    try:
+        return Mark(PREFIX + digest(path)[:16])
+    except OSError:
+        return Mark("")
+
+
 def _text_of(now: Mapping[str, Status], hashes: Mapping[str, str]) -> str:
     lines = (f"{status.size} {status.modified} {hashes.get(name, '')} {name}" for name, status in sorted(now.items()))
     text = "\0".join(lines).encode("utf-8", "surrogateescape")

@@ -12,7 +12,8 @@ from typing import Any
 
 from florilegium.config.experiment import Experiment
 from florilegium.config.recipes import FROM_FINDER
-from florilegium.core.local_files import LocalFiles, Mark, below, listed, mark, record_of, refresh
+from florilegium.core.local_files import LocalFiles, Mark, below, content_mark, listed, mark, record_of, refresh
+from florilegium.plan.paths import own_weights
 from florilegium.plan.plan import Plan, is_cached
 
 CREDITS = {"title", "citation", "terms", "homepage"}
@@ -62,6 +63,16 @@ class Specs:
             files = self.local_files(kind, name)
             self._marks[kind, name] = mark(files, record_of(kind, name)) if files else Mark("")
         return self._marks[kind, name]
+
+    def first_weights(self, e: Experiment) -> Mark:
+        """The mark of a file of one's own that an experiment starts from, if it does."""
+        file = own_weights(e)
+        if file is None:
+            return Mark("")
+        key = ("init", file)
+        if key not in self._marks:
+            self._marks[key] = content_mark(Path(file))
+        return self._marks[key]
 
     def refresh(self) -> None:
         """Remember the times of local files that were only touched."""
