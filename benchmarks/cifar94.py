@@ -27,7 +27,8 @@ from torch import nn
 
 from florilegium.config.data import Dataset, DatasetOverride, DataUse, LocalFile, Model
 from florilegium.config.recipes import Recipe
-from florilegium.core.files import write_json, write_table
+from florilegium.core.files import write_json
+from florilegium.core.tables import write_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.fetch import fetch
 from florilegium.data.layouts import index

@@ -7,8 +7,12 @@ import pytest
 from PIL import Image
 
 from florilegium.audit.hashing import NAMES, Hashes, apply, hash_images, transformed_hashes
+from florilegium.config.pictures import Pictures
 from florilegium.core.errors import UserError
+from florilegium.data.pack import pack
 from tests.helpers.audit import PILLOW, picture, transposed, write
+from tests.helpers.data import encoded
+from tests.helpers.pictures import png
 
 
 def reference(path: Path) -> int:
@@ -17,24 +21,68 @@ def reference(path: Path) -> int:
         return int(str(imagehash.phash(image)), 16)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1"])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "CMYK", "1"])
 def test_hashes_equal_imagehash_in_every_colour_mode(tmp_path, mode):
     suffix = "tif" if mode == "CMYK" else "png"
     image = picture(3)
-    if mode == "RGBA":
-        image.putalpha(picture(4).convert("L"))
     names = write(tmp_path, {f"picture.{suffix}": image.convert(mode)})
     hashes, _ = hash_images(tmp_path, names)
     assert int(hashes.hash[0]) == reference(tmp_path / names[0])
 
 
-def test_exif_orientation_is_not_applied(tmp_path):
+def turned():
+    """A picture that its EXIF tag turns, and the same upright."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    picture(1).save(tmp_path / "turned.jpg", exif=exif, quality=95)
-    picture(1).save(tmp_path / "upright.jpg", quality=95)
-    hashes, _ = hash_images(tmp_path, ["turned.jpg", "upright.jpg"])
-    assert hashes.hash[0] == hashes.hash[1]
+    exif[0x0112] = 6  # by 90 degrees clockwise
+    image = picture(1)
+    return encoded(image, "PNG", exif=exif), image.transpose(Image.Transpose.ROTATE_270)
+
+
+def cut_out():
+    """A picture whose transparency is that of another, and the same on the ground `GROUND`."""
+    image, alpha = picture(3), picture(4).convert("L")
+    share = np.asarray(alpha)[..., None] / 255
+    flat = np.asarray(image) * share + np.array((0, 0, 128)) * (1 - share)
+    image.putalpha(alpha)
+    return encoded(image, "PNG"), Image.fromarray(np.rint(flat).astype(np.uint8))
+
+
+def of_12_bits():
+    """Colours of 12 bits in 16, and the same in 8."""
+    values = np.asarray(picture(5)).astype(int)
+    return png(np.rint(values * 4095 / 255), 16, 2), picture(5)
+
+
+def grey_of_12_bits():
+    values = np.asarray(picture(6).convert("L")).astype(int)
+    return png(np.rint(values * 4095 / 255), 16, 0), picture(6).convert("L")
+
+
+GROUND = Pictures(ground="navy")
+
+
+@pytest.mark.parametrize("kind", [turned, cut_out, of_12_bits, grey_of_12_bits])
+def test_an_audit_compares_what_a_training_sees(tmp_path, kind):
+    """Beside a plain picture of the same content both agree: hash, thumbnails, and packed pixels."""
+    content, plain = kind()
+    (tmp_path / "brought.png").write_bytes(content)
+    plain.save(tmp_path / "plain.png")
+    names = ["brought.png", "plain.png"]
+    hashes, _ = hash_images(tmp_path, names, pictures=GROUND)
+    assert np.bitwise_count(hashes.hash[0] ^ hashes.hash[1]) <= 2
+    pack(tmp_path, names, 24, tmp_path / "pixels.npy", pictures=GROUND)
+    for pair in (hashes.grey, hashes.thumb, np.load(tmp_path / "pixels.npy")):
+        assert np.abs(pair[0].astype(int) - pair[1]).max() <= 1
+
+
+def test_icons_of_one_transparent_colour_are_no_pair(tmp_path):
+    """All their colours are black, and only their transparency draws."""
+    for seed in range(2):
+        icon = Image.new("RGBA", (96, 80))
+        icon.putalpha(picture(seed).convert("L"))
+        icon.save(tmp_path / f"{seed}.png")
+    hashes, _ = hash_images(tmp_path, ["0.png", "1.png"])
+    assert hashes.reliable.all() and np.bitwise_count(hashes.hash[0] ^ hashes.hash[1]) > 10
 
 
 @pytest.mark.parametrize("transform", NAMES)

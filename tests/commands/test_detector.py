@@ -9,6 +9,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.Image import Transpose
 
 from florilegium.commands import evaluate, predict, submit
 from florilegium.config.recipes import DetectionRecipe
@@ -177,6 +178,25 @@ def test_a_name_that_is_not_packed_is_told_in_a_sentence(checkpoint: Path, tmp_p
         run(evaluate, "evaluate", checkpoint, "voc6")
 
 
+@pytest.mark.parametrize(("orientation", "stored"), [(6, Transpose.ROTATE_90), (3, Transpose.ROTATE_180)])
+def test_a_turned_photograph_is_seen_as_it_is_shown(
+    checkpoint: Path, pictures: Path, tmp_path: Path, orientation: int, stored: Transpose
+):
+    """Stored otherwise, with the tag that says so, the same boxes and scores come of every command."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    test = secret(pictures)
+    for out in (before, after):
+        table, results = out.with_suffix(".csv"), out.with_suffix(".json")
+        assert run(predict, "predict", checkpoint, pictures / "images", "--csv", table) == 0
+        assert run(submit, "submit", checkpoint, pictures, "--annotations", test, "--out", results) == 0
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for path in (pictures / "images").iterdir():
+            Image.open(path).transpose(stored).save(path, exif=exif)
+    for suffix in (".csv", ".json"):
+        assert before.with_suffix(suffix).read_text() == after.with_suffix(suffix).read_text()
+
+
 def secret(pictures: Path, **changes: object) -> Path:
     """A test set without annotations and sizes, with ids of its own."""
     content = json.loads((pictures / "all.json").read_text())
@@ -213,7 +233,7 @@ def test_a_submission_has_the_ids_of_the_test_set_and_passes_its_check(
     [
         ({"categories": [{"id": 1, "name": "blue"}]}, "the detector's classes: unknown class 'red'"),
         ({"images": [{"id": 1, "file_name": "lost.png"}]}, "1 of 1 images are not below .*, first 'lost.png'"),
-        ({"images": [{"id": 1}]}, r"is no COCO file \('file_name' is missing"),
+        ({"images": [{"id": 1}]}, "image 1 has no file_name; name its file"),
     ],
 )
 def test_a_test_set_that_does_not_fit_is_told_in_a_sentence(

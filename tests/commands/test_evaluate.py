@@ -1,6 +1,7 @@
 """`python -m florilegium evaluate`: accuracy of a checkpoint on a labelled data set."""
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,24 @@ def test_a_packed_data_set_by_name(checkpoint: Path, tmp_path: Path, monkeypatch
     assert (lines["images"], lines["top1"][0]) == (["3"], "0.6667")
 
 
+def test_pixels_on_another_ground_than_the_training_had_are_refused(
+    checkpoint: Path, tmp_path: Path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("resources/colours")
+    folder.mkdir(parents=True)
+    pixels = folder / f"pixels{STORED}.npy"
+    np.save(pixels, picture(0, 0)[None])
+    pixels.with_suffix(".csv").write_text("image\na.png\n")
+    (folder / "images.csv").write_text("image,class,split\na.png,red,test\n")
+    receipt = pixels.with_suffix(".receipt.json")
+    receipt.write_text(json.dumps({"spec": {"pictures": {"ground": "#000000"}}}))
+    with pytest.raises(UserError, match=r"lie on #000000, and those that .* on #ffffff; set pictures\.ground"):
+        run(checkpoint, "colours")
+    receipt.write_text(json.dumps({"spec": {"pictures": {"ground": "#ffffff"}}}))
+    assert run(checkpoint, "colours") == 0
+
+
 def test_unreadable_files_are_named_and_the_others_measured(checkpoint: Path, tmp_path: Path, capsys):
     write_pictures(tmp_path / "set", {"red/1.png": 0, "blue/1.png": 2})
     (tmp_path / "set" / "red" / "2.png").write_bytes(b"no picture")
@@ -91,6 +110,19 @@ def test_unreadable_files_are_named_and_the_others_measured(checkpoint: Path, tm
     printed = capsys.readouterr()
     assert printed.err == f"error: {tmp_path / 'set' / 'red' / '2.png'}: not an image\n"
     assert printed.out.splitlines()[0].split() == ["images", "2"]
+
+
+def test_links_are_followed_litter_is_passed_over_and_the_rest_counted(checkpoint: Path, tmp_path: Path, capsys):
+    write_pictures(
+        tmp_path, {"set/red/1.png": 0, "elsewhere/1.png": 2, "set/red/._1.png": 1, "set/__MACOSX/a/1.png": 1}
+    )
+    (tmp_path / "set" / "blue").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "notes.txt").touch()
+    assert run(checkpoint, tmp_path / "set") == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0].split() == ["images", "2"]
+    said = "3 files are left out: 2 hidden (__MACOSX), 1 .txt (notes.txt)"
+    assert printed.err == f"{tmp_path / 'set'}: {said}\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 from florilegium.commands import predict
 from florilegium.core.errors import UserError
+from florilegium.core.tables import read_table
 from florilegium.models import registry
 from tests.helpers.colours import CLASSES, MODEL, SIZE, STORED, make_run, picture, write_pictures
 
@@ -78,6 +80,26 @@ def test_the_probability_is_that_of_the_network_on_pixels_prepared_by_hand(
     assert table["rank"].tolist() == [1, 2, 3]
 
 
+def test_names_of_any_kind_have_a_line_each_and_the_rest_is_counted(checkpoint: Path, tmp_path: Path, capsys):
+    names = ["-a.png", "=1.png", "a b.png", "line\nbreak.png", os.fsdecode(b"caf\xe9.png"), "{x}.png"]
+    write_pictures(tmp_path / "odd", {f".hidden root/{name}": 0 for name in names})
+    folder = tmp_path / "odd" / ".hidden root"
+    for other in (".DS_Store", "notes.txt", "phone.heic"):
+        (folder / other).touch()
+    assert run(checkpoint, folder, "--csv", tmp_path / "out.csv") == 0
+    printed = capsys.readouterr()
+    lines = [line.removeprefix(f"{folder}/").rsplit(maxsplit=3)[0].rstrip() for line in printed.out.splitlines()[1:]]
+    assert lines == ["-a.png", "=1.png", "a b.png", r"caf\xe9.png", r"line\nbreak.png", "{x}.png"]
+    assert "3 files are left out: 1 .txt (notes.txt), 1 HEIC that cannot be read here (phone.heic)" in printed.err
+    assert list(read_table(tmp_path / "out.csv")["image"]) == [f"{folder}/{name}" for name in sorted(names)]
+
+
+def test_links_in_a_circle_are_one_sentence(checkpoint: Path, pictures: Path):
+    (pictures / "again").symlink_to(pictures)
+    with pytest.raises(UserError, match="again: this link leads to a folder that it lies in"):
+        run(checkpoint, pictures)
+
+
 @pytest.mark.parametrize(("part", "seen"), [(1.0, "blue"), (1 / 3, "red")])
 def test_the_receipt_says_how_much_of_a_picture_is_looked_at(checkpoint: Path, tmp_path: Path, part, seen):
     """Red in the middle third, blue around it."""
@@ -106,6 +128,27 @@ def test_files_that_cannot_be_read_are_named_and_the_others_still_shown(checkpoi
     assert len(shown.out.splitlines()) == 1 + len(PICTURES)
     for name in ("broken.jpg", "cut.png", "absent.png", "nothing"):
         assert sum(line.startswith(f"error: {pictures / name}: ") for line in shown.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("ground", ["#ff0000", "#0000ff"])
+def test_transparent_pictures_lie_on_the_ground_of_the_training(checkpoint: Path, tmp_path: Path, capsys, ground: str):
+    Image.new("RGBA", (30, 30), (0, 255, 0, 0)).save(tmp_path / "icon.png")
+    spoil_receipt({"spec": {"data": {"storage_size": STORED}, "pictures": {"ground": ground}}})(checkpoint)
+    assert run(checkpoint, tmp_path / "icon.png") == 0
+    seen = {"#ff0000": "red", "#0000ff": "blue"}[ground]
+    assert capsys.readouterr().out.split()[-2] == seen
+
+
+def test_the_limit_of_pixels_is_that_of_the_training_or_an_option(checkpoint: Path, pictures: Path, capsys):
+    limited = {"data": {"storage_size": STORED}, "pictures": {"max_megapixels": 0.0005}}
+    spoil_receipt({"spec": limited})(checkpoint)
+    assert run(checkpoint, pictures / "blue.png") == 2
+    assert "raise pictures.max_megapixels in config.yaml, or --max-megapixels" in capsys.readouterr().err
+    assert run(checkpoint, pictures / "blue.png", "--max-megapixels", 1) == 0
+    for wrong in ("0", "-1", "nan", "inf", "many"):
+        with pytest.raises(SystemExit) as ended:
+            run(checkpoint, pictures / "blue.png", f"--max-megapixels={wrong}")
+        assert ended.value.code == 2 and f"{wrong} is no number above 0" in capsys.readouterr().err
 
 
 def spoil_weights(checkpoint: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from florilegium.config import json_schema
 from florilegium.config.json_schema import FILES, schema
-from florilegium.core import files
 from florilegium.core.files import atomic, digest, write_json, write_text
 from florilegium.core.receipts import read_receipt, write_receipt
 
@@ -68,10 +67,3 @@ def test_a_receipt_names_files_by_content_and_holds_no_absolute_path(tmp_path, m
 def test_exported_schemas_are_current(project, name):
     exported = json.loads((project / "workflow" / "schemas" / f"{name}.schema.json").read_text())
     assert exported == schema(name), f"run: python -m {json_schema.__name__} workflow/schemas"
-
-
-def test_a_table_of_texts_keeps_names_that_look_like_numbers_or_like_nothing(tmp_path):
-    table = tmp_path / "samples.csv"
-    table.write_text("sample,class\n0,NA\n01,null\n2,\n")
-    assert files.read_texts(table).to_numpy().tolist() == [["0", "NA"], ["01", "null"], ["2", ""]]
-    assert files.read_texts(table, ["class"])["class"].tolist() == ["NA", "null", ""]

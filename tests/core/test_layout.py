@@ -11,10 +11,13 @@ from pathlib import Path
 
 import florilegium
 from florilegium import audit, commands, config, core, data, figures, plan, rendering, report, stages
+from florilegium.core import files as core_files
+from florilegium.core import lineage, receipts, tables, verification, walk
 from florilegium.data import augment, boxed, crops, load
 from florilegium.evaluation import coco, detection_errors
 from florilegium.explanation import records
 from florilegium.models import arguments, catalogue, checks, families, flax_vit, registry
+from florilegium.report import reference
 from tests.helpers.package import ROOT, imports, modules, parsed
 
 TESTS = Path(__file__).parents[1]
@@ -116,6 +119,28 @@ def test_what_needs_no_tensor_does_not_import_torch():
     names = within(*TORCH_FREE) | (within(data) - within(*TENSORS))
     assert len(names) > 60
     assert not loaded(names) & HEAVY
+
+
+def users(pattern: str) -> set[str]:
+    """The modules that call what matches `pattern`, such as `pd.read_csv`."""
+    calls = {
+        (module, ast.unparse(node.func))
+        for module in files()
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Call)
+    }
+    return {module for module, called in calls if re.fullmatch(pattern, called, re.DOTALL)}
+
+
+def test_tables_are_read_and_written_in_one_place():
+    assert users(r".*\.(read_csv|to_csv)|csv\..*") == {tables.__name__}
+
+
+def test_folders_of_people_are_walked_in_one_place():
+    ours = {
+        module.__name__ for module in (core_files, receipts, lineage, reference, verification)
+    }  # of what the project wrote
+    assert users(r"os\.(walk|scandir)|.*\.rglob") == ours | {walk.__name__}
 
 
 def test_no_test_writes_the_path_of_a_module_into_a_string():

@@ -209,7 +209,7 @@ def test_bad_boxes_are_dropped_and_counted_when_asked(tmp_path: Path) -> None:
 
 def test_what_is_no_coco_file_is_refused(tmp_path: Path) -> None:
     assert "there is no train.json below" in refused(tmp_path / "a", {"images/0.png": photo(0)})
-    assert "train.json: not valid JSON" in refused(tmp_path / "b", {"train.json": b"{"})
+    assert "train.json: not valid JSON (it is cut" in refused(tmp_path / "b", {"train.json": b"{"})
     assert "train.json: not in COCO form" in refused(tmp_path / "c", {"train.json": [1, 2]})
     assert "'images' is not a list of objects" in refused(tmp_path / "d", {"train.json": {"images": [1]}})
     assert "there are no images in it" in refused(tmp_path / "e", {"train.json": {"images": []}})
@@ -232,12 +232,31 @@ def edited(key: str, place: int, **changes: Any) -> dict[str, Any]:
         (edited("annotations", 1, category_id=2), "annotation 20 is of the unknown category 2 (known: 3 dog, 1 cat)"),
         (edited("annotations", 1, image_id=77), "annotation 20 is of image 77, which is not in the file"),
         (edited("annotations", 1, id=10), "the annotation id 10 is there twice"),
-        (edited("annotations", 1, id="x"), "the id of annotation x is 'x'; it must be an integer"),
+        (edited("annotations", 1, id=[1]), "the id of annotation 2 is [1]; it must be a whole number or a text"),
         (edited("images", 1, id=0), "the image id 0 is there twice"),
-        (edited("images", 1, width="40"), "the width of image 1 is '40'; it must be an integer"),
+        (edited("images", 1, width="wide"), "the width of image 1 is 'wide'; it must be a whole number of pixels"),
+        (edited("images", 1, height=-30), "the height of image 1 is -30; it must be a whole number of pixels"),
+        (edited("images", 1, height=30.5), "the height of image 1 is 30.5; it must be a whole number of pixels"),
+        (edited("images", 1, height=float("nan")), "the height of image 1 is nan; it must be a whole number of pixels"),
+        (edited("images", 1, id=None), "the id of image 2 is missing; it must be a whole number or a text"),
+        (edited("images", 1, id=2**64), "the id of image 2 is 18446744073709551616; it must be a whole number or a"),
+        (edited("images", 1, id=float("inf")), "the id of image 2 is inf; it must be a whole number or a text"),
+        (edited("images", 1, file_name=7), "the file_name of image 1 is 7; it must be a path"),
+        (edited("images", 1, file_name=None), "image 1 has no file_name; name its file"),
+        (
+            edited("annotations", 1, image_id=None),
+            "the image_id of annotation 20 is missing; it must be a whole number",
+        ),
+        (edited("annotations", 1, image_id=1.5), "the image_id of annotation 20 is 1.5; it must be a whole number"),
+        (edited("annotations", 1, iscrowd="maybe"), "the iscrowd of annotation 20 is 'maybe'; it must be 0 or 1"),
+        (edited("annotations", 1, difficult=3), "the difficult of annotation 20 is 3; it must be 0 or 1"),
+        (edited("annotations", 1, truncated=[]), "the truncated of annotation 20 is []; it must be 0 or 1"),
+        (edited("annotations", 1, ignore="no idea"), "the ignore of annotation 20 is 'no idea'; it must be 0 or 1"),
+        (edited("categories", 1, name=["cat"]), "the name of category 1 is ['cat']; it must be a text"),
+        (edited("categories", 1, name="\ud800"), "holds half a character; rename it"),
         (edited("images", 1, width=30, height=40), "1 of 10 images have another size than it says"),
         (edited("categories", 1, id=3), "the category id 3 is there twice"),
-        (edited("categories", 1, name="dog"), "two categories are called 'dog'"),
+        (edited("categories", 1, name="dog"), "category 1 is 'cat', and 'dog' in another file"),
         (edited("categories", 1, name="cow"), "category 1 is 'cat', and 'cow' in another file"),
         (files(coco(TRAIN, [])), "there are no annotations in it; only a test set may go without"),
     ],
@@ -250,7 +269,7 @@ def test_what_does_not_fit_is_said_in_a_sentence(tmp_path: Path, given: dict[str
 def test_missing_images_are_counted(tmp_path: Path) -> None:
     given = files()
     given["train.json"]["images"][3]["file_name"] = "gone.png"
-    given["train.json"]["images"][5]["file_name"] = "../train/05.png"
+    given["train.json"]["images"][5]["file_name"] = "val/05.png"
     said = refused(tmp_path, given)
     assert "train.json: 2 of 10 images are not among the data set's files, first 'gone.png'" in said
 

@@ -10,7 +10,8 @@ import pytest
 import scipy.io
 
 from florilegium.core.errors import UserError
-from florilegium.data.layouts import Index, index, recognise
+from florilegium.core.walk import told
+from florilegium.data.layouts import Index, index, recognise, strangers
 from tests.helpers.data import dataset, own
 
 
@@ -212,12 +213,18 @@ def test_declared_classes_give_the_order_and_the_absent_ones() -> None:
     assert (found.classes, found.absent_classes) == (("dog", "cat"), ("emu",))
 
 
-def test_what_is_no_image_is_passed_over() -> None:
-    clutter = ["cat/notes.txt", "cat/.hidden.jpg", ".git/a/b.jpg", "__MACOSX/cat/._0.jpg", "Thumbs.db"]
-    assert recognise("folders", [*clutter, "cat/B.JPEG", "cat/a.png"]) == ["cat/B.JPEG", "cat/a.png"]
-    assert recognise("oxford17", ["jpg/._image_0001.jpg", "image_0001.jpg~", "x/image_0001.jpg"]) == [
-        "x/image_0001.jpg"
-    ]
+def test_what_is_no_image_is_passed_over_and_counted(tmp_path: Path) -> None:
+    paths = ["cat/notes.txt", "cat/B.JPEG", "cat/a.png", "cat/phone.HEIC", "LICENSE"]
+    assert recognise("folders", tmp_path, paths) == ["cat/B.JPEG", "cat/a.png"]
+    others = strangers("folders", tmp_path, paths)
+    assert others[".txt"] == ["cat/notes.txt"] and others["without a suffix"] == ["LICENSE"]
+    assert told(others) == (
+        "3 files are left out: 1 .txt (cat/notes.txt), 1 HEIC that cannot be read here (cat/phone.HEIC), "
+        "1 without a suffix (LICENSE)"
+    )
+    listed = ["jpg/image_0001.jpg~", "x/image_0001.jpg", "datasplits.mat"]
+    assert recognise("oxford17", tmp_path, listed) == ["x/image_0001.jpg"]
+    assert strangers("oxford17", tmp_path, listed) == {}
 
 
 @pytest.mark.parametrize(
@@ -225,6 +232,7 @@ def test_what_is_no_image_is_passed_over() -> None:
     [
         ([], "there are no images among the 0 files"),
         (["readme.txt"], "there are no images"),
+        (["readme.txt", "photos.rar"], "one folder of images a class; unpack photos.rar"),
         ([*folders(), "stray.jpg"], "stray.jpg lies in no class folder"),
         ([*folders("train/"), *folders("test/"), "test/stray.jpg"], "test/stray.jpg lies in no class folder"),
         ([*folders("train/"), *folders("extra/")], "the folder 'extra' stands beside 'train'"),

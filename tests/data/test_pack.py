@@ -9,11 +9,9 @@ import pytest
 from PIL import Image
 
 from florilegium.core.errors import UserError
-from florilegium.data.decode import BadImage, decode, square
+from florilegium.data.decode import square
 from florilegium.data.pack import pack
 from tests.helpers.data import encoded, noise, picture
-
-ORIENTATION = 0x0112
 
 
 def write(folder: Path, **files: bytes) -> list[str]:
@@ -57,45 +55,6 @@ def test_a_picture_is_resized_by_its_short_side_and_cropped_in_the_middle(
     assert ramp[-3] - ramp[2] == pytest.approx(covered * 11 / 16, abs=3)
 
 
-def test_exif_orientation_is_applied_to_pixels_and_only_when_asked(tmp_path: Path) -> None:
-    stored = Image.new("RGB", (20, 20))
-    stored.paste((255, 0, 0), (0, 0, 20, 10))  # red above, black below
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6  # to be turned by 90 degrees clockwise
-    stored.save(tmp_path / "a.png", exif=exif)
-    turned = square(tmp_path / "a.png", 20)
-    assert (turned[:, 12:] == (255, 0, 0)).all() and (turned[:, :8] == 0).all()
-    assert decode(tmp_path / "a.png").getpixel((3, 3)) == (255, 0, 0)
-
-
-def test_every_kind_of_pixels_becomes_rgb(tmp_path: Path) -> None:
-    grey = Image.new("L", (6, 6), 128)
-    kinds = {
-        "grey": png(grey),
-        "two_levels": png(Image.new("1", (6, 6), 1)),
-        "alpha": png(Image.new("RGBA", (6, 6), (9, 8, 7, 0))),
-        "palette": png(Image.new("RGB", (6, 6), (255, 0, 0)).quantize(4)),
-        "palette_alpha": png(Image.new("RGB", (6, 6), (0, 255, 0)).quantize(4), transparency=b"\x00\x80"),
-        "deep": png(Image.fromarray(np.full((6, 6), 200 * 257, np.uint16))),
-        "inks": encoded(Image.new("CMYK", (6, 6), (0, 0, 0, 0)), "JPEG"),
-        "moving": encoded(Image.new("RGB", (6, 6), (0, 0, 255)), "GIF", save_all=True, append_images=[grey]),
-    }
-    write(tmp_path, **kinds)
-    expected = {
-        "grey": (128, 128, 128),
-        "two_levels": (255, 255, 255),
-        "alpha": (9, 8, 7),
-        "palette": (255, 0, 0),
-        "palette_alpha": (0, 255, 0),
-        "deep": (200, 200, 200),
-        "inks": (255, 255, 255),
-        "moving": (0, 0, 255),
-    }
-    for name, colour in expected.items():
-        image = decode(tmp_path / name)
-        assert image.mode == "RGB" and image.getpixel((2, 2)) == colour, name
-
-
 def bad_images() -> dict[str, bytes]:
     whole = encoded(noise(60, 50), "JPEG")
     return {
@@ -104,7 +63,7 @@ def bad_images() -> dict[str, bytes]:
         "bad_empty.jpg": b"",
         "bad_cut.jpg": whole[: len(whole) // 2],
         "bad_cut.png": png(noise(30, 30))[:-700],
-        "bad_float.tiff": encoded(Image.new("F", (4, 4), 0.5), "TIFF"),
+        "bad_float.tiff": encoded(Image.new("F", (4, 4), -0.5), "TIFF"),
     }
 
 
@@ -140,13 +99,6 @@ def test_when_no_image_is_left_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there are no images"):
         pack(tmp_path / "in", [], 8, tmp_path / "p.npy")
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
-
-
-def test_a_decompression_bomb_is_a_bad_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image.new("L", (60, 60)).save(tmp_path / "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
-    with pytest.raises(BadImage, match="bomb"):
-        decode(tmp_path / "a.png")
 
 
 def test_the_number_of_workers_does_not_change_a_byte(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_bad_pictures_are_skipped_or_stop(tmp_path: Path) -> None:
     assert "d.png,is 40 x 200 in place of 200 x 40" in skipped and "a.png," in skipped
 
 
-def test_a_picture_is_turned_where_its_annotations_are(tmp_path: Path) -> None:
+def test_sizes_are_those_of_the_upright_picture(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     stored = Image.new("RGB", (60, 40))
@@ -112,8 +112,18 @@ def test_a_picture_is_turned_where_its_annotations_are(tmp_path: Path) -> None:
     write(tmp_path / "in", {"a.png": encoded(stored, "PNG", exif=exif)})
     _, (upright,) = packed(tmp_path, {"a.png": (40, 60)})
     assert upright[0, :72, 30:48, 0].min() == 255 and upright[0, :72, :18, 0].max() == 0
-    _, (as_stored,) = packed(tmp_path, {"a.png": (60, 40)})
-    assert as_stored[0, :18, :72, 0].min() == 255 and as_stored[0, 30:48, :72, 0].max() == 0
+    with pytest.raises(UserError, match=r"a\.png: is 40 x 60 in place of 60 x 40"):
+        packed(tmp_path, {"a.png": (60, 40)})
+
+
+def test_a_square_picture_is_turned_too(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    stored = Image.new("RGB", (40, 40))
+    stored.paste((255, 0, 0), (0, 0, 40, 20))
+    write(tmp_path / "in", {"a.png": encoded(stored, "PNG", exif=exif)})
+    _, (upright,) = packed(tmp_path, {"a.png": (40, 40)})
+    assert upright[0, 30:48, :48, 0].min() == 255 and upright[0, :18, :48, 0].max() == 0
 
 
 def test_the_number_of_workers_does_not_change_a_byte(tmp_path: Path) -> None:

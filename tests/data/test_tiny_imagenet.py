@@ -60,9 +60,9 @@ def test_words_are_optional(tmp_path: Path) -> None:
     assert index(own(), *folder(tmp_path, files)).summary()["words"] == {}
 
 
-def test_images_without_a_published_label_are_passed_over() -> None:
+def test_images_without_a_published_label_are_passed_over(tmp_path: Path) -> None:
     labelled = ["train/n1/images/a.JPEG", "val/images/b.JPEG"]
-    assert recognise("tiny_imagenet", [*labelled, "test/images/c.JPEG", "train/n1/a.JPEG"]) == labelled
+    assert recognise("tiny_imagenet", tmp_path, [*labelled, "test/images/c.JPEG", "train/n1/a.JPEG"]) == labelled
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from florilegium.data.annotations import check
 from florilegium.data.layouts import recognise
 from florilegium.data.voc import read_voc
 from florilegium.stages import annotations, fetch
-from tests.helpers.annotated import photo
+from tests.helpers.annotated import photo, tagged
 from tests.helpers.data import dataset, encoded, tar
 from tests.helpers.stages import run_stage
 
@@ -148,9 +148,9 @@ def test_difficult_objects_may_be_kept(tmp_path: Path) -> None:
     assert kept.counts()["n_ignored"] == 0
 
 
-def test_the_pictures_of_the_archive_are_those_that_are_audited() -> None:
+def test_the_pictures_of_the_archive_are_those_that_are_audited(tmp_path: Path) -> None:
     paths = [*TRAINVAL_2007, *TRAINVAL_2012]
-    assert recognise("voc", paths) == sorted(path for path in paths if path.endswith(".jpg"))
+    assert recognise("voc", tmp_path, paths) == sorted(path for path in paths if path.endswith(".jpg"))
 
 
 def refused(folder: Path, contents: dict[str, bytes], **values: Any) -> str:
@@ -185,7 +185,10 @@ FOREIGN = ENTITIES.replace(b'<!ENTITY a "aaaaaaaaaa">', b'<!ENTITY a SYSTEM "fil
         (b"<annotation><object>", "no element found"),
         (b"", "no element found"),
         (b"<annotation><object><name>cat</name></object></annotation>", "an object has no bndbox/xmin"),
-        (scene("000007", {"name": "cat", "box": ("left", 1, 2, 3)}), "could not convert string to float"),
+        (
+            scene("000007", {"name": "cat", "box": ("left", 1, 2, 3)}),
+            "the xmin of an object is 'left', which is no number",
+        ),
         (scene("000007", {"name": "cat"}).decode().encode("utf-16"), None),
     ],
 )
@@ -209,3 +212,127 @@ def test_corners_that_are_no_box_are_bad_boxes(tmp_path: Path) -> None:
     assert [(bad.source, bad.reason) for bad in found.bad] == [
         ("VOCdevkit/VOC2007/Annotations/000007.xml", "not finite")
     ]
+
+
+# --- forms of one's own ---------------------------------------------------------------------
+
+
+def own_folder(folder: Path, content: bytes, image: str = "a photo (1).png", base: str = "") -> dict[str, Any]:
+    """The content of `annotations.json` for a folder of four images without lists; the first has this XML."""
+    names = [image, *(f"{n}.png" for n in range(3))]
+    files = {f"{base}JPEGImages/{name}": photo(n, (50, 40)) for n, name in enumerate(names)}
+    files |= {f"{base}Annotations/{Path(name).stem}.xml": scene("x", {"name": "cat"}) for name in names}
+    files[f"{base}Annotations/{Path(image).stem}.xml"] = content
+    return check(voc(folder), folder, unpacked(folder, files), "stop").content()
+
+
+def first_object(content: dict[str, Any], image: str = "a photo (1).png") -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Class, annotation and image of the one object of an image, in whatever split it came."""
+    classes = {category["id"]: category["name"] for category in content["categories"]}
+    for part in content["splits"].values():
+        for of in part["images"]:
+            if of["file_name"].endswith(image):
+                found = next(a for a in part["annotations"] if a["image_id"] == of["id"])
+                return classes[found["category_id"]], found, of
+    raise AssertionError(image)
+
+
+TEXT = scene("x", {"name": "Blüte", "box": (3, 4, 10, 20)}).decode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT.encode(),
+        b"\xef\xbb\xbf" + TEXT.encode(),
+        TEXT.encode("utf-16"),
+        TEXT.encode("utf-16-le"),
+        ('<?xml version="1.0" encoding="UTF-16"?>' + TEXT).encode("utf-16"),
+        ('<?xml version="1.0" encoding="utf-8"?>' + TEXT).encode(),
+        ("<?xml version='1.0' encoding='ISO-8859-1'?>" + TEXT).encode("latin-1"),
+        ('<?xml version="1.0" encoding="windows-1252"?>' + TEXT).encode("cp1252"),
+        ('<?xml version="1.0" encoding="GB18030"?>' + TEXT).encode("gb18030"),
+    ],
+)
+def test_xml_in_any_encoding_is_read(tmp_path: Path, content: bytes) -> None:
+    name, annotation, image = first_object(own_folder(tmp_path, content))
+    assert (name, annotation["bbox"]) == ("Blüte", [2, 3, 8, 17])
+    assert (image["width"], image["height"]) == (50, 40)
+
+
+@pytest.mark.parametrize("base", ["", "VOC2007/", "my set/"])
+def test_a_folder_without_lists_is_read_and_split(tmp_path: Path, base: str) -> None:
+    content = own_folder(tmp_path, TEXT.encode(), base=base)
+    assert [len(content["splits"][split]["images"]) for split in ("train", "val", "test")] == [2, 1, 1]
+    ids = sorted(image["id"] for part in content["splits"].values() for image in part["images"])
+    assert ids == [1, 2, 3, 4]
+
+
+def test_names_with_spaces_stand_in_lists(tmp_path: Path) -> None:
+    files = TRAINVAL_2007 | {
+        "VOCdevkit/VOC2007/ImageSets/Main/valid.txt": b"\xef\xbb\xbfa b  \n\nc d  1\r\n",
+        **{f"VOCdevkit/VOC2007/JPEGImages/{name}.jpg": photo(n, (50, 40)) for n, name in enumerate(("a b", "c"))},
+        **{f"VOCdevkit/VOC2007/Annotations/{name}.xml": scene(name, {"name": "cat"}) for name in ("a b", "c")},
+    }
+    del files["VOCdevkit/VOC2007/ImageSets/Main/val.txt"]
+    found = read_voc(voc(tmp_path), tmp_path, unpacked(tmp_path, files))
+    assert [Path(picture.path).name for picture in found.parts["val"].pictures] == ["a b.jpg", "c.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "flags"),
+    [
+        ("<difficult>0</difficult>", "", (0, 0)),
+        ("<difficult>0</difficult>", "<difficult/>", (0, 0)),
+        ("<difficult>0</difficult>", "<difficult>Unspecified</difficult>", (0, 0)),
+        ("<difficult>0</difficult>", "<difficult> 1 </difficult>", (1, 0)),
+        ("<truncated>0</truncated>", "<truncated>true</truncated>", (0, 1)),
+        ("<truncated>0</truncated>", "<truncated>1.0</truncated>", (0, 1)),
+        ("<xmin>3</xmin>", "<xmin>3.0</xmin>", (0, 0)),
+        ("<size><width>50</width><height>40</height><depth>3</depth></size>", "", (0, 0)),
+        ("<width>50</width><height>40</height>", "<width>0</width><height>0</height>", (0, 0)),
+        ("<width>50</width>", "<width>wide</width>", (0, 0)),
+        ("<width>50</width>", "<width>77</width>", (0, 0)),
+    ],
+)
+def test_what_tools_leave_out_or_write_otherwise(tmp_path: Path, old: str, new: str, flags: tuple[int, int]) -> None:
+    assert old in TEXT
+    _, annotation, image = first_object(own_folder(tmp_path, TEXT.replace(old, new).encode()))
+    assert (annotation["difficult"], annotation["truncated"]) == flags
+    assert annotation["bbox"] == [2, 3, 8, 17] and (image["width"], image["height"]) == (50, 40)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (TEXT.replace("<difficult>0", "<difficult>maybe").encode(), "'difficult' of an object is 'maybe'"),
+        (TEXT.replace("<ymax>20</ymax>", "").encode(), "an object has no bndbox/ymax"),
+        (TEXT.replace("<name>Blüte</name>", "").encode(), "an object has no name"),
+        (b"<html><body/></html>", "its outermost element is 'html'"),
+        (TEXT.encode("latin-1"), "invalid token"),
+        (('<?xml version="1.0" encoding="klingon"?>' + TEXT).encode(), "unknown encoding: klingon"),
+        (('<?xml version="1.0" encoding="ascii"?>' + TEXT).encode(), "codec can't decode"),
+    ],
+)
+def test_each_fault_of_an_own_file_is_one_sentence(tmp_path: Path, content: bytes, reason: str) -> None:
+    with pytest.raises(UserError) as caught:
+        own_folder(tmp_path, content)
+    said = str(caught.value)
+    assert (
+        said.startswith("Annotations/a photo (1).xml: not a VOC annotation (") and reason in said and "\n" not in said
+    )
+
+
+def test_turned_photographs_are_seen_upright(tmp_path: Path) -> None:
+    """The square is at (4, 6) of the stored pixels; corners count from 1."""
+    for drawn_on, corners, expected in (
+        (None, (27, 5, 34, 14), [26, 4, 8, 10]),
+        ("stored", (5, 7, 14, 14), [26, 4, 8, 10]),
+    ):
+        files = {f"JPEGImages/{n}.jpg": tagged((50, 40), [4, 6, 10, 8], 6, "JPEG") for n in range(4)}
+        xml = scene("x", {"name": "cat", "box": corners}, size=(50, 40) if drawn_on else (40, 50))
+        folder = tmp_path / str(drawn_on)
+        paths = unpacked(folder, files | {f"Annotations/{n}.xml": xml for n in range(4)})
+        content = check(voc(folder, drawn_on=drawn_on), folder, paths, "stop").content()
+        _, annotation, image = first_object(content, "0.jpg")
+        assert annotation["bbox"] == expected and (image["width"], image["height"]) == (40, 50)

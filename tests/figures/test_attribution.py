@@ -1,6 +1,7 @@
 """The figures of attribution: planned where a study asks for them, drawn from what the first seed's stage left."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,15 @@ def test_files_are_read_as_they_were_written(tmp_path: Path):
     after = AttributionRecord.load(tmp_path)
     assert np.array_equal(before.maps, after.maps) and list(after.unfit) == ["attention_rollout"]
     assert after.of(1).loc["deeplift", "image"] == "jpg/image_0001.jpg"
+
+
+@pytest.mark.parametrize("name", ["1", "01", "NA", "None", "nan", "true", "-", "=1", "$a$", os.fsdecode(b"caf\xe9")])
+def test_classes_and_images_of_any_name_are_read_and_drawn(tmp_path: Path, name: str):
+    before = attributions(0, ("saliency", "integrated_gradients"), shown=1, images=1)
+    before.table[["image", "target"]] = name
+    before.save(tmp_path)
+    after = AttributionRecord.load(tmp_path)
+    row = after.of(0).loc["saliency"]
+    assert (row["image"], row["target"], row["prediction"]) == (name, name, "lily_of_the_valley")
+    assert np.isnan(row["completeness_gap"]) and after.of(0).loc["integrated_gradients", "difference"] == 4
+    assert legible(next(draw(after, summarise(after.table), tmp_path, True, "here")))

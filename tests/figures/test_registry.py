@@ -200,6 +200,31 @@ def test_of_200_classes_the_pairs_confused_most_are_named_in_words(tmp_path: Pat
         assert picture.height < 1400
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1", "10", "102", "2"],
+        ["01", "1", "1.0", "1e0"],
+        ["NA", "None", "nan", "null"],
+        ["True", "false", "inf", "-"],
+        ["$\\foo$", "$a$", "a,b", "{x}"],
+    ],
+)
+def test_classes_called_like_numbers_or_like_nothing_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    monkeypatch.setattr(report, "CLASSES", names)
+    of = report.entry("net", seeds=[0], dataset="odd")
+    report.write_run(tmp_path / "runs", of, 0, accuracy=0.75, n_test=40, n_classes=4)
+    found = replace(material(tmp_path / "runs", report.study([of])), classes={"odd": names}, words={})
+    (run,) = found.finished(found.study.entries[0])
+    counts = confusion([coded(run.predictions(), names)], 4)
+    assert (counts.sum(), counts.trace()) == (40, 30)
+    _, right = run.hits()
+    assert right.sum() == 30
+    report.saved(found, "confusion", tmp_path / "matrix.png")
+
+
 def test_most_confused_is_by_share_of_the_true_class() -> None:
     counts = np.array([[90, 10, 0], [4, 6, 0], [0, 0, 5]])
     assert most_confused(counts, 5) == [(1, 0), (0, 1)]

@@ -46,3 +46,13 @@ def write(folder: Path, files: dict[str, Any]) -> list[str]:
 def own_coco(folder: Path, **values: Any) -> Dataset:
     """A data set of a person's own in COCO form."""
     return Dataset(title="own", layout="coco", folder=str(folder), **values)
+
+
+def tagged(size: tuple[int, int], box: list[int], orientation: int, kind: str = "PNG") -> bytes:
+    """A picture file of `size` with a red square at `box` of its stored pixels, and an EXIF orientation."""
+    x, y, width, height = box
+    image = Image.new("RGB", size, (20, 20, 90))
+    image.paste((250, 20, 20), (x, y, x + width, y + height))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(image, kind, exif=exif, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {}))

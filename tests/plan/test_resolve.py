@@ -142,8 +142,14 @@ def test_one_changed_rate_changes_one_spec(make):
 def test_a_spec_names_the_number_of_processes_when_it_is_not_one(make):
     one, two = make(), make("gpus_per_training: 2")
     for e in one.experiments:
-        assert one.spec(e) == e.spec()
-        assert two.spec(e) == {**e.spec(), "processes": 2}
+        assert one.spec(e).keys() - e.spec().keys() == {"pictures"}
+        assert two.spec(e) == {**one.spec(e), "processes": 2}
+
+
+def test_a_spec_says_how_the_pictures_are_read_that_the_trained_network_will_see(make):
+    plan = make("pictures: {ground: black}")
+    for e in plan.experiments:
+        assert plan.spec(e)["pictures"] == {"ground": "#000000", "max_megapixels": 250.0}
 
 
 def test_spec_holds_no_presentation_and_no_idle_key(make):

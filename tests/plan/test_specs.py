@@ -51,6 +51,10 @@ def test_files_of_ones_own_have_a_mark(tmp_path: Path, monkeypatch: pytest.Monke
 
     first = marks()
     assert first[2] == "" != first[0] != first[1] != "" and marks() == first
+    for litter in (".DS_Store", "._one.png", "Thumbs.db", "__MACOSX/._one.png"):
+        (picture.parent / litter).parent.mkdir(exist_ok=True)
+        (picture.parent / litter).touch()
+    assert marks() == first
     picture.write_text("another")
     assert [a == b for a, b in zip(first, marks(), strict=True)] == [False, True, True]
     archive.write_text("another")
@@ -80,11 +84,19 @@ def test_first_weights_of_ones_own_have_a_mark_and_are_no_input(tmp_path: Path):
 
 
 def test_what_decoding_depends_on():
-    found = specs(corrupt_images="skip")
-    assert found.reading("cifar10") == {"layout": found.plan.datasets["cifar10"].layout, "corrupt": "skip"}
+    found = specs(corrupt_images="skip", pictures={"ground": "Navy"})
+    how = {"ground": "#000080", "max_megapixels": 250.0}
+    assert found.reading("cifar10") == {
+        "layout": found.plan.datasets["cifar10"].layout,
+        "corrupt": "skip",
+        "pictures": how,
+    }
     assert found.boxed("608-1024-least") == {
         "short_side": 608,
         "long_side": 1024,
         "padding": "least",
         "corrupt": "skip",
+        "pictures": how,
     }
+    assert found.audit()["pictures"] == how
+    assert "pictures" not in found.annotations("voc5") and "pictures" not in found.table("cifar10")

@@ -12,8 +12,8 @@ from florilegium.audit.hashing import hash_images
 from florilegium.config.data import Rendering
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
-from florilegium.data.decode import encode_png
 from florilegium.data.layouts import index
+from florilegium.data.png import encode_png
 from florilegium.rendering.emblems import CLASSES, KINDS, OUTLINES, PATTERNS, Shot, draw, kinds, shots
 from florilegium.rendering.picture import ORIGINAL, TAKEN
 from florilegium.stages.render import render

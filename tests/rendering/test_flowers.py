@@ -14,7 +14,7 @@ from PIL import Image
 
 from florilegium.config.data import Rendering
 from florilegium.core.errors import UserError
-from florilegium.data.decode import encode_png
+from florilegium.data.png import encode_png
 from florilegium.rendering.flowers import Shot, class_names, planted, shots, take
 from florilegium.rendering.picture import COPIES
 from florilegium.stages import render as render_stage

@@ -33,12 +33,13 @@ def test_an_own_folder_from_disk_to_audited_scenes(tmp_path: Path, monkeypatch: 
     here = Path("resources/mine")
     listing, boxes, table = (here / name for name in ("files.json", "annotations.json", "images.csv"))
     packed, hashes, out = here / "scenes48-96-least.npy", here / "hashes.npz", Path("results/audit")
-    size = {"short_side": 48, "long_side": 96, "padding": "least", "corrupt": "stop"}
+    size = {"short_side": 48, "long_side": 96, "padding": "least", "corrupt": "stop", "pictures": {}}
     run_stage(monkeypatch, fetch, {"dataset": dataset, "override": None}, "--name", "mine", "--out", listing)
     spec = {"dataset": dataset, "bad_boxes": "stop"}
     run_stage(monkeypatch, annotations, spec, "--files", listing, "--out", boxes)
     run_stage(monkeypatch, scenes, size, "--files", listing, "--annotations", boxes, "--out", packed)
-    run_stage(monkeypatch, hash, {"layout": "coco", "corrupt": "stop"}, "--files", listing, "--out", hashes)
+    reading = {"layout": "coco", "corrupt": "stop", "pictures": {}}
+    run_stage(monkeypatch, hash, reading, "--files", listing, "--out", hashes)
     sides = [
         argument
         for side in "ab"
@@ -47,7 +48,7 @@ def test_an_own_folder_from_disk_to_audited_scenes(tmp_path: Path, monkeypatch: 
             *(f"--images-{side}", table, f"--files-{side}", listing),
         )
     ]
-    run_stage(monkeypatch, audit, {"audit": {}}, *sides, "--out", out)
+    run_stage(monkeypatch, audit, {"audit": {}, "pictures": {}}, *sides, "--out", out)
 
     for output in (boxes, table, here / "bad_boxes.csv"):
         assert output.as_posix() in read_json(here / "annotations.receipt.json")["outputs"]

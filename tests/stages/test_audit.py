@@ -49,6 +49,28 @@ def test_two_folders_that_share_a_turned_picture(folders, monkeypatch, capsys):
     assert audit(monkeypatch, folders / "a", folders / "b", "--out", folders / "out", "--no-dihedral") == 0
 
 
+def test_a_cut_out_is_found_beside_its_picture_on_the_same_ground(tmp_path, monkeypatch, capsys):
+    cut_out, flat = picture(1), picture(1)
+    mask = Image.new("L", cut_out.size, 0)
+    mask.paste(255, (30, 25, 70, 60))
+    flat.paste((0, 0, 0), mask=mask.point(lambda value: 255 - value))
+    cut_out.putalpha(mask)
+    write(tmp_path, {"a/cut.png": cut_out, "b/flat.jpg": flat, "a/other.png": picture(2)})
+    arguments = (tmp_path / "a", tmp_path / "b", "--out", tmp_path / "out")
+    assert audit(monkeypatch, *arguments) == 0
+    assert audit(monkeypatch, *arguments, "--ground", "black") == 1
+    with pytest.raises(SystemExit):
+        audit(monkeypatch, *arguments, "--ground", "blackk")
+    assert "did you mean 'black'?" in capsys.readouterr().err
+
+
+def test_the_limit_of_pixels_is_an_option(folders, monkeypatch):
+    arguments = (folders / "a", folders / "b", "--out", folders / "out", "--max-megapixels")
+    assert audit(monkeypatch, *arguments, 0.00768) == 0
+    with pytest.raises(UserError, match=r"4 of 4 images cannot be decoded .* raise pictures\.max_megapixels"):
+        audit(monkeypatch, *arguments, 0.00767)
+
+
 def test_one_folder_across_its_splits(tmp_path, monkeypatch):
     write(tmp_path / "x", {"train/rose/1.png": picture(1), "train/rose/2.png": picture(1)})
     write(tmp_path / "x", {"test/rose/3.png": picture(3)})
@@ -104,7 +126,7 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
         run_stage(
             monkeypatch,
             hash,
-            {"layout": "folders", "corrupt": "stop"},
+            {"layout": "folders", "corrupt": "stop", "pictures": {}},
             "--files",
             f"{name}.json",
             "--out",
@@ -115,7 +137,7 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
     for name in "ab":
         sides += [f"--name-{name}", name, f"--hashes-{name}", f"{name}.npz"]
         sides += [f"--images-{name}", f"{name}.csv", f"--files-{name}", f"{name}.json"]
-    run_stage(monkeypatch, audit_stage, {"audit": {"radius": 8}}, *sides, "--out", "out")
+    run_stage(monkeypatch, audit_stage, {"audit": {"radius": 8}, "pictures": {}}, *sides, "--out", "out")
     assert sorted(path.name for path in Path("out").iterdir()) == sorted([*FILES, "receipt.json"])
     assert pd.read_csv("out/dropped.csv").to_numpy().tolist() == [["rose/2.png", "shows test image iris/copy.png of b"]]
     receipt = json.loads(Path("out/receipt.json").read_text())

@@ -29,7 +29,7 @@ def run(
     pixels = resources / "pixels8.npy"
     run_stage(monkeypatch, fetch, {"dataset": entry, "override": override}, "--name", "set", "--out", listing)
     run_stage(monkeypatch, index, {"dataset": entry, "split": split}, "--files", listing, "--out", table)
-    spec = {"layout": entry["layout"], "corrupt": "stop"}
+    spec = {"layout": entry["layout"], "corrupt": "stop", "pictures": {}}
     run_stage(monkeypatch, pack, spec, "--files", listing, "--size", 8, "--workers", 1, "--out", pixels)
     for output in (listing, table, pixels):
         receipt = read_json(output.with_suffix(".receipt.json"))

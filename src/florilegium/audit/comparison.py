@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from florilegium.audit.hashing import NAMES, Hashes
 from florilegium.audit.matching import confirm, search
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.labels import SPLITS
@@ -28,10 +29,13 @@ class Collection:
     hashes: Hashes
     splits: NDArray[np.str_]  # (N,)
     classes: NDArray[np.str_]  # (N,)
-    root: Path | None = None  # folder of the image files, for pictures
+    root: Path | None = None  # folder of the image files, for contact sheets
+    pictures: Pictures = DEFAULT  # how they were read
 
     @classmethod
-    def join(cls, name: str, hashes: Hashes, table: pd.DataFrame, root: Path | None = None) -> "Collection":
+    def join(
+        cls, name: str, hashes: Hashes, table: pd.DataFrame, root: Path | None = None, pictures: Pictures = DEFAULT
+    ) -> "Collection":
         """The images that are in `hashes` and in `table` (columns image, class, split), by image.
 
         Raises UserError when there is none.
@@ -42,7 +46,7 @@ class Collection:
             raise UserError(f"{name}: its table and its hashes have no image in common; make both again")
         order = np.argsort(rows)
         splits, classes = (table[key].to_numpy(np.str_)[order] for key in ("split", "class"))
-        return cls(name, hashes.take(rows[order]), splits, classes, root)
+        return cls(name, hashes.take(rows[order]), splits, classes, root, pictures)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.files import atomic
 from florilegium.data.decode import BadImage, check_skipped, decode, in_processes
 
@@ -87,9 +88,14 @@ class Hashes:
 
 
 def hash_images(
-    root: Path, images: Sequence[str], *, workers: int = 1, corrupt: Literal["stop", "skip"] = "stop"
+    root: Path,
+    images: Sequence[str],
+    *,
+    workers: int = 1,
+    corrupt: Literal["stop", "skip"] = "stop",
+    pictures: Pictures = DEFAULT,
 ) -> tuple[Hashes, dict[str, str]]:
-    """Hash `images` (paths below `root`) in `workers` processes of one thread each.
+    """Hash `images` (paths below `root`), read as `pictures` says, in `workers` processes of one thread each.
 
     Returns the hashes, sorted by image, and for each image that cannot be decoded the reason.
     Raises UserError that lists those images unless `corrupt` is `skip`, or if none is left.
@@ -97,7 +103,7 @@ def hash_images(
     names = sorted(images)
     parts: list[Hashes] = []
     broken: dict[str, str] = {}
-    tasks = [(root, names[i : i + CHUNK]) for i in range(0, len(names), CHUNK)]
+    tasks = [(root, names[i : i + CHUNK], pictures) for i in range(0, len(names), CHUNK)]
     for part, failed in in_processes(hash_chunk, tasks, workers, title="hashing", unit="chunk"):
         parts.append(part)
         broken.update(failed)
@@ -106,14 +112,14 @@ def hash_images(
     return Hashes(**fields), broken
 
 
-def hash_chunk(task: tuple[Path, list[str]]) -> tuple[Hashes, dict[str, str]]:
+def hash_chunk(task: tuple[Path, list[str], Pictures]) -> tuple[Hashes, dict[str, str]]:
     """The hashes of a few images below a root, and the reasons for those that cannot be decoded."""
-    root, images = task
+    root, images, pictures = task
     thumbs: dict[str, tuple[Image.Image, Image.Image]] = {}
     broken: dict[str, str] = {}
     for image in images:
         try:
-            thumbs[image] = thumbnails(decode(root / image))
+            thumbs[image] = thumbnails(decode(root / image, pictures))
         except BadImage as error:
             broken[image] = str(error)
     return hashes_of(thumbs), broken

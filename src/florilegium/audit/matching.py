@@ -80,7 +80,7 @@ def search(a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = 
     other = a if b is None else b
     rows_a, rows_b = np.flatnonzero(a.reliable), np.flatnonzero(other.reliable)
     hashes = a.hash[rows_a][None]  # as stored; below it seven computed ones
-    if dihedral:
+    if dihedral and len(rows_a):
         hashes = np.concatenate([hashes, transformed_hashes(a.grey[rows_a])[1:]])
     sweep = _Sweep(hashes, other.hash[rows_b], radius, inside=b is None)
     nearest = np.full(len(other), FAR, np.uint8)

@@ -1,5 +1,6 @@
 """Everything that an audit writes: tables, a summary, histograms of distances, and a contact sheet of pairs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 from florilegium.audit.comparison import DIFFERENT, SAME, Collection, Comparison, dropped, summarise
 from florilegium.audit.hashing import NAMES, apply
 from florilegium.audit.matching import FAR
-from florilegium.core.files import atomic, write_frame, write_json
+from florilegium.core.files import atomic, write_json
+from florilegium.core.names import drawn, shown
 from florilegium.core.outputs import AUDIT, AUDIT_TABLES
+from florilegium.core.tables import write_frame
 from florilegium.data.decode import decode
 
 COLOURS = {SAME: "#d55e00", DIFFERENT: "#0072b2"}
@@ -23,8 +26,8 @@ LABELS = {SAME: "same picture", DIFFERENT: "different"}
 FILES = (*AUDIT_TABLES, *AUDIT)
 
 
-def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every file of FILES into `folder`, the summary last; returns their paths."""
+def write_audit(comparison: Comparison, folder: Path, notes: Mapping[str, str] | None = None) -> list[Path]:
+    """Write every file of FILES into `folder`, the summary last, with `notes` in it; returns their paths."""
     removed = dropped(comparison)
     paths = [folder / name for name in FILES]
     pairs, drops, summary, sheet, distances = paths
@@ -34,7 +37,7 @@ def write_audit(comparison: Comparison, folder: Path) -> list[Path]:
         contact_sheet(comparison).save(temporary, format="PNG")
     with atomic(distances) as temporary:
         distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
-    write_json(summary, summarise(comparison, len(removed)))
+    write_json(summary, summarise(comparison, len(removed)) | dict(notes or {}))
     return paths
 
 
@@ -53,7 +56,8 @@ def distance_histograms(comparison: Comparison) -> Figure:
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.margins(y=0.25)  # room for the legend above the bars
         axes.legend(frameon=False)
-    name = f"inside {comparison.a.name}" if comparison.inside else f"{comparison.a.name} against {comparison.b.name}"
+    a, b = drawn(comparison.a.name), drawn(comparison.b.name)
+    name = f"inside {a}" if comparison.inside else f"{a} against {b}"
     figure.suptitle(f"Audit {name}: {len(comparison.same):,} pairs show the same picture", fontsize=12)
     return figure
 
@@ -87,8 +91,8 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.hist(distances.clip(0, 33), edges, color="#7f7f7f", rwidth=0.85)
     radius = comparison.settings.radius
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
-    other = "other image" if comparison.inside else f"in {comparison.a.name}"
-    axes.set(title=f"Each image of {comparison.b.name}", xlabel=f"hash distance to its nearest {other}")
+    other = "other image" if comparison.inside else f"in {drawn(comparison.a.name)}"
+    axes.set(title=f"Each image of {drawn(comparison.b.name)}", xlabel=f"hash distance to its nearest {other}")
     axes.set(ylabel="images", xticks=range(0, 34, 4))
 
 
@@ -149,10 +153,10 @@ def choose(comparison: Comparison) -> list[Section]:
             Section(f"Same picture: the {half} surest of {n:,} pairs", same.head(half)),
             Section(f"Same picture: the {half} least sure of {n:,} pairs {between}", same.tail(half)),
         ]
-    shown = min(len(different), SHOWN_DIFFERENT)
-    of = f", the nearest {shown} of them" if shown < len(different) else ""
+    nearest = min(len(different), SHOWN_DIFFERENT)
+    of = f", the nearest {nearest} of them" if nearest < len(different) else ""
     title = f"Near in hash, but different in picture: {_count(len(different))}{of}"
-    return [*sections, Section(title, different.head(shown))]
+    return [*sections, Section(title, different.head(nearest))]
 
 
 def _count(n: int) -> str:
@@ -160,7 +164,7 @@ def _count(n: int) -> str:
 
 
 def _draw_header(draw: ImageDraw.ImageDraw, comparison: Comparison) -> None:
-    a, b = comparison.a.name, comparison.b.name
+    a, b = shown(comparison.a.name), shown(comparison.b.name)
     title = f"Doubles inside {a}" if comparison.inside else f"Pictures of {b} that {a} shows too"
     draw.text((MARGIN, 22), title, fill=INK, font=_font(24))
     sides = "" if comparison.inside else f"{a} on the left, {b} on the right; "
@@ -191,7 +195,7 @@ def _draw_pair(
 def _picture(collection: Collection, image: str, transform: int) -> Image.Image:
     """The picture after a transform, scaled to fit the square."""
     if collection.root is not None and (collection.root / image).is_file():
-        picture = decode(collection.root / image)
+        picture = decode(collection.root / image, collection.pictures)
     else:
         row = np.flatnonzero(collection.hashes.images == image)[0]
         picture = Image.fromarray(collection.hashes.thumb[row])
@@ -208,9 +212,10 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _fit(text: str) -> str:
     """`text`, without its middle where it is wider than a picture."""
+    text = shown(text)
     font, keep = _font(12), len(text)
-    shown = text
-    while font.getlength(shown) > PICTURE:
+    cut = text
+    while font.getlength(cut) > PICTURE:
         keep -= 1
-        shown = text[: keep // 2] + "…" + text[len(text) - (keep - keep // 2) :]
-    return shown
+        cut = text[: keep // 2] + "…" + text[len(text) - (keep - keep // 2) :]
+    return cut

@@ -2,25 +2,31 @@
 
 import argparse
 import os
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from florilegium.audit.comparison import SPLITS, Collection, Comparison, compare
+from florilegium.audit.comparison import Collection, Comparison, compare
 from florilegium.audit.hashing import hash_images
 from florilegium.audit.pictures import write_audit
+from florilegium.commands.reading import add_ground, add_limit
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.core.names import shown
 from florilegium.core.system import say
-from florilegium.data.kinds import is_image
+from florilegium.data.found import pictures_below, say_left_out
+from florilegium.data.splits import by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
+NAMED = 3  # pictures that a line names
 DESCRIPTION = """\
 Find pictures that are in both folders (or twice in one), also when they were resized, re-encoded,
 flipped or rotated. A model is trained on A and tested on B; without B, A is searched for duplicates
-across its own splits. Subfolders named train, val and test count as splits, the next
-subfolder as the class. Nothing is changed in either folder."""
+across its own splits: folders named train, val (valid, validation) and test, where every folder
+beside them is one, too. Nothing is changed in either folder."""
 EPILOG = """\
 written to DIR:
   contact_sheet.png   the pairs side by side, to judge by eye
@@ -54,6 +60,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
     text = "what to do with images that cannot be decoded (default %(default)s)"
     parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help=text)
+    add_ground(parser)
+    add_limit(parser, DEFAULT.max_megapixels)
     text = "processes (default: all cores, %(default)s)"
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help=text)
     parser.set_defaults(run=run)
@@ -69,43 +77,60 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Audit(
         radius=arguments.radius, pixel_threshold=arguments.pixel_threshold, dihedral=not arguments.no_dihedral
     )
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise UserError(f"--out {arguments.out}: is a file; give a folder for the result")
     a, b = collect(arguments)
-    held_out = tuple(str(split) for split in np.unique(b.splits))
-    comparison = compare(a, b, settings, held_out=held_out, workers=arguments.workers)
-    write_audit(comparison, arguments.out)
-    say(verdict(comparison))
+    held_out = tuple(str(split) for split in np.unique(b.collection.splits))
+    comparison = compare(a.collection, b.collection, settings, held_out=held_out, workers=arguments.workers)
+    sides = {"a": a} if comparison.inside else {"a": a, "b": b}
+    write_audit(comparison, arguments.out, {f"splits_{side}": of.splits for side, of in sides.items()})
+    for line in (*(splits_line(of) for of in sides.values()), verdict(comparison)):
+        say(line)
+    for line in filter(None, (flat_line(of.collection) for of in sides.values())):
+        say(line)
     say(f"The pairs are shown in {arguments.out / 'contact_sheet.png'} and listed in pairs.csv beside it.")
     return int(not comparison.leaks().empty)
 
 
-def collect(arguments: argparse.Namespace) -> tuple[Collection, Collection]:
-    """Hash both folders; the same collection twice when there is one."""
+@dataclass(frozen=True)
+class Side:
+    """A folder as the audit sees it."""
+
+    collection: Collection
+    splits: str  # the folders that were taken for splits, in words; empty without any
+
+
+def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
+    """Hash both folders; the same side twice when there is one."""
     roots = [Path(folder) for folder in (arguments.a, arguments.b) if folder is not None]
     listed = [list_images(root) for root in roots]
     if len(roots) == 2:
         refuse_overlap(*roots)
-    names = [root.resolve().name for root in roots]
+    names = [shown(root.resolve().name or str(root)) for root in roots]
     if len(set(names)) < len(names):
-        names = [str(root) for root in roots]
-    collections = [
+        names = [shown(str(root)) for root in roots]
+    sides = [
         hash_folder(name, root, images, arguments) for name, root, images in zip(names, roots, listed, strict=True)
     ]
-    return collections[0], collections[-1]
+    return sides[0], sides[-1]
 
 
 def list_images(root: Path) -> list[str]:
-    """Paths below `root` of its images, hidden files left out."""
+    """Paths below `root` of its images; says what else is there."""
     if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; give a folder of images")
-    paths = (path for path in root.rglob("*") if is_image(path) and path.is_file())
-    images = sorted(path.relative_to(root).as_posix() for path in paths)
-    if not images:
+        what = "is a file" if root.exists() else "there is no such folder"
+        raise UserError(f"{root}: {what}; give a folder of images")
+    found = pictures_below(root)
+    say_left_out(root, found.left_out)
+    if not found.images:
         raise UserError(f"{root}: there is no image in this folder or below it; give a folder of images")
-    return images
+    return found.images
 
 
 def refuse_overlap(a: Path, b: Path) -> None:
     """Raise UserError when one folder is the other or lies inside it: every file would be a leak."""
+    if a.resolve() == b.resolve():
+        raise UserError(f"{a} and {b}: are the same folder; give it once to search it for duplicates")
     for inner, outer in ((a, b), (b, a)):
         if inner.resolve().is_relative_to(outer.resolve()):
             raise UserError(
@@ -114,20 +139,35 @@ def refuse_overlap(a: Path, b: Path) -> None:
             )
 
 
-def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Collection:
-    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt)
+def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Side:
+    """The images of a folder, hashed; raises UserError where its folders might be splits or classes, or both."""
+    layout = by_folders(images, str(root))
+    pictures = Pictures(ground=arguments.ground, max_megapixels=arguments.max_megapixels)
+    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt, pictures=pictures)
     if skipped:
         say(f"{name}: skipped {len(skipped)} images that cannot be decoded, such as {next(iter(skipped))}")
-    table = pd.DataFrame([(image, *labels(image)) for image in images], columns=["image", "split", "class"])
-    return Collection.join(name, hashes, table, root)
+    rows = [(image, layout.splits.get(image, NO_SPLIT), layout.labels.get(image, NO_CLASS)) for image in images]
+    table = pd.DataFrame(rows, columns=["image", "split", "class"])
+    return Side(Collection.join(name, hashes, table, root, pictures), layout.said)
 
 
-def labels(image: str) -> tuple[str, str]:
-    """Split and class of an image by the folders above it."""
-    folders = PurePosixPath(image).parts[:-1]
-    split = next((folder for folder in folders if folder in SPLITS), NO_SPLIT)
-    classes = [folder for folder in folders if folder != split]
-    return split, classes[0] if classes else NO_CLASS
+def splits_line(side: Side) -> str:
+    """Which folders were taken for splits, for a person."""
+    apart = (side.collection.splits == NO_SPLIT).sum()
+    outside = f"; {apart:,} images lie in none" if side.splits and apart else ""
+    return f"{side.collection.name}: splits: {shown(side.splits) or 'none, its folders are classes'}{outside}"
+
+
+def flat_line(side: Collection) -> str:
+    """The pictures that cannot be compared by their hash, for a person; empty where there are none."""
+    flat = side.hashes.images[~side.hashes.reliable]
+    if not len(flat):
+        return ""
+    more = f" and {len(flat) - NAMED:,} more" if len(flat) > NAMED else ""
+    return (
+        f"{side.name}: {len(flat):,} of {len(side.hashes):,} images are flat or symmetric, so that their hash says "
+        f"nothing: only equal ones were found among them ({', '.join(map(shown, flat[:NAMED]))}{more})."
+    )
 
 
 def verdict(comparison: Comparison) -> str:
@@ -138,7 +178,10 @@ def verdict(comparison: Comparison) -> str:
     if comparison.inside:
         doubles = f"{len(same):,} pairs of images show the same picture"
         parted = f", {len(leaks):,} of them in two splits" if len(np.unique(a.splits)) > 1 else ""
-        return f"{a.name} ({size_a})\n{'No leak' if leaks.empty else 'LEAK'}: {doubles}{parted}."
+        lines = [f"{a.name} ({size_a})", f"{'No leak' if leaks.empty else 'LEAK'}: {doubles}{parted}."]
+        if parted and not leaks.empty:
+            lines.append("dropped.csv lists the images to leave out: a test image stays, and one of val before train.")
+        return "\n".join(lines)
     title = f"{a.name} ({size_a}) against {b.name} ({size_b})\n"
     if leaks.empty:
         return f"{title}No leak: no image of {b.name} shows a picture that {a.name} holds."

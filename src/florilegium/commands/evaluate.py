@@ -1,9 +1,12 @@
 """Measure on a labelled data set a network that a run of the workflow has trained."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from florilegium.commands.reading import add_limit
+from florilegium.commands.submit import add_drawn_on
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
 
@@ -17,7 +20,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "of such folders); for a detector, a COCO file, or a folder of train.json, val.json and test.json",
     )
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(%(default)s)")
+    bad_boxes = "of a detector: stop at boxes without area, outside their image or not finite, or drop and count them"
+    parser.add_argument("--bad-boxes", default="stop", choices=("stop", "drop"), help=f"{bad_boxes} (%(default)s)")
+    add_drawn_on(parser)
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the prediction for every image here")
+    add_limit(parser, None)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)
 
@@ -32,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.data.augment import EvalTransform
     from florilegium.evaluation.classification import evaluate
     from florilegium.evaluation.classify_files import read_labelled
@@ -42,7 +49,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     from florilegium.training.machine import pick_device
 
     device = pick_device(args.device)
-    trained = load_trained(args.checkpoint)
+    trained = load_trained(args.checkpoint, args.max_megapixels)
     labelled = read_labelled(args.dataset, args.split, trained)
     scores = evaluate(trained.network.to(device), labelled.images, EvalTransform(trained.config), device=device)
     if args.csv:
@@ -64,14 +71,15 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
 
 def score_detector(args: argparse.Namespace) -> Sequence[str]:
     """Print COCO's scores and the AP of each class; a sentence for each unreadable file."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.evaluation.coco import score_results
     from florilegium.evaluation.detect_files import annotated, answers_of, as_table
     from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
 
-    trained = load_trained_detector(args.checkpoint)
-    with annotated(args.dataset, args.split, trained) as data:
+    trained = load_trained_detector(args.checkpoint, args.max_megapixels)
+    options = {"bad_boxes": args.bad_boxes, "drawn_on": args.drawn_on}
+    with annotated(args.dataset, args.split, trained, **options) as data:
         results = answers_of(trained, data.images, least=None, device=pick_device(args.device)).results
         scores = score_results(data.truth, results)
         names = dict(zip(data.images.ids, data.images.names, strict=True))
@@ -79,6 +87,9 @@ def score_detector(args: argparse.Namespace) -> Sequence[str]:
         classes = dict(zip(trained.category_ids, trained.classes, strict=True))
         write_frame(args.csv, as_table(results, names, classes))
     rows: list[tuple[object, ...]] = [("images", len(names)), ("objects", len(data.truth["annotations"]))]
+    if data.bad:
+        print("\n".join(f"left out: {bad.told()}" for bad in data.bad), file=sys.stderr)
+        rows.append(("bad boxes, left out", len(data.bad)))
     rows += [(name, "none there" if value is None else value) for name, value in scores.overall.items()]
     by_class = {name: of_class["AP"] for name, of_class in scores.by_class.items()}
     rows += [(f"AP of {name}", value) for name, value in by_class.items() if value is not None]

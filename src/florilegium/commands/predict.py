@@ -1,12 +1,14 @@
 """Classify images, or detect objects in them, with a network that a run of the workflow has trained."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from florilegium.commands.reading import add_limit
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
-from florilegium.data.kinds import is_image
+from florilegium.data.found import pictures_below, say_left_out
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,6 +19,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     least = "of a detector: least probability of an object that is printed (0.5)"
     parser.add_argument("--score", type=float, default=0.5, metavar="P", help=least)
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table to this file, too")
+    add_limit(parser, None)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)
 
@@ -33,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
     """Predict, print and write the table; a sentence for each file that cannot be read."""
-    from florilegium.core.files import write_frame
+    from florilegium.core.tables import write_frame
     from florilegium.evaluation.classify_files import predict
     from florilegium.evaluation.detect_files import find_objects
     from florilegium.models.trained import is_detector, load_trained, load_trained_detector, read_run
@@ -41,10 +44,10 @@ def print_predictions(args: argparse.Namespace, paths: list[Path]) -> list[str]:
 
     device = pick_device(args.device)
     if is_detector(read_run(args.checkpoint)[1]):
-        detector = load_trained_detector(args.checkpoint)
+        detector = load_trained_detector(args.checkpoint, args.max_megapixels)
         table, unread = find_objects(detector, paths, least=args.score, device=device)
     else:
-        table, unread = predict(load_trained(args.checkpoint), paths, top=args.top, device=device)
+        table, unread = predict(load_trained(args.checkpoint, args.max_megapixels), paths, top=args.top, device=device)
     if args.csv:
         write_frame(args.csv, table)
     print("\n".join(aligned([tuple(table.columns), *table.itertuples(index=False)])))
@@ -56,9 +59,13 @@ def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
     images: list[Path] = []
     faults = []
     for path in paths:
-        below = sorted(p for p in path.rglob("*") if is_image(p)) if path.is_dir() else [path]
-        images += below
-        if not below:
+        if not path.is_dir():
+            images.append(path)
+            continue
+        found = pictures_below(path)
+        say_left_out(path, found.left_out, sys.stderr)
+        images += [path / name for name in found.images]
+        if not found.images:
             faults.append(f"{path}: holds no images; give a folder of images, or an image file")
     return images, faults
 

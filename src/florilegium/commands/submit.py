@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
+from florilegium.commands.reading import add_limit
 from florilegium.core.errors import report
 
 SUBMIT = "Detect objects in a test set whose annotations are secret, and write them in the form of a submission."
+FINDING = 1
 CHECK = "Check a file of detections before it is handed in, and say what is wrong with it."
 
 
@@ -13,15 +15,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     write = subparsers.add_parser("submit", help=SUBMIT, description=SUBMIT)
     write.add_argument("checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it")
     write.add_argument("images", type=Path, help="the folder that the file names of the annotations start from")
+    add_drawn_on(write)
     write.add_argument("--out", type=Path, required=True, help="the file to write, COCO results")
+    add_limit(write, None)
     write.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     write.set_defaults(run=submit)
     check = subparsers.add_parser("check-submission", help=CHECK, description=CHECK)
     check.add_argument("file", type=Path, help="COCO results, such as a run's predictions.json")
+    images = "the folder of the images, to measure those whose size the annotations do not tell, or that are turned"
+    check.add_argument("--images", type=Path, metavar="FOLDER", help=images)
+    add_drawn_on(check)
     check.set_defaults(run=check_submission)
     for parser in (write, check):
         coco = "COCO file of the test set; its annotations may be absent"
         parser.add_argument("--annotations", type=Path, required=True, help=coco)
+
+
+def add_drawn_on(parser: argparse.ArgumentParser) -> None:
+    drawn_on = "what the boxes of photographs that their EXIF tag turns belong to, where the sizes do not tell"
+    parser.add_argument(
+        "--drawn-on", default="upright", choices=("upright", "stored"), help=f"{drawn_on} (%(default)s)"
+    )
 
 
 def submit(args: argparse.Namespace) -> int:
@@ -32,20 +46,23 @@ def submit(args: argparse.Namespace) -> int:
     from florilegium.models.trained import load_trained_detector
     from florilegium.training.machine import pick_device
 
-    trained = load_trained_detector(args.checkpoint)
-    results, faults = submission(trained, args.images, args.annotations, device=pick_device(args.device))
+    trained = load_trained_detector(args.checkpoint, args.max_megapixels)
+    device = pick_device(args.device)
+    results, faults = submission(trained, args.images, args.annotations, drawn_on=args.drawn_on, device=device)
     write_text(args.out, as_lines(results))
     print(f"{args.out}: {len(results)} detections")
     return report(faults)
 
 
 def check_submission(args: argparse.Namespace) -> int:
-    """Print one line when the file is right; else a sentence for each kind of fault, and 2."""
-    from florilegium.evaluation.submission import faults, read_images, read_submission
+    """Print one line when the file is right; else a sentence for each kind of fault, and 1. Remarks change nothing."""
+    from florilegium.evaluation.submission import expected, faults, read_submission, remarks
 
-    images, categories = read_images(args.annotations)
+    test = expected(args.annotations, args.images, args.drawn_on)
     lines = read_submission(args.file)
-    code = report(f"{args.file}: {fault}" for fault in faults(lines, images, categories))
-    if not code:
-        print(f"{args.file}: {len(lines)} detections in {len(images)} images, nothing wrong")
-    return code
+    for remark in remarks(lines, test):
+        print(f"{args.file}: note: {remark}")
+    if report(f"{args.file}: {fault}" for fault in faults(lines, test)):
+        return FINDING
+    print(f"{args.file}: {len(lines)} detections in {len(test.sizes)} images, nothing wrong")
+    return 0

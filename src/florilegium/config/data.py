@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Count, Fraction, Name, Names, NotNegative, Split, Splits, Strict, Texts
 from florilegium.core.errors import unknown
+from florilegium.core.names import all_spelt
 
 CLEAN = (
     "data sets whose validation and test images are removed from the training images; the data set's own name removes "
@@ -189,7 +190,7 @@ class Dataset(Strict):
     files: tuple[RemoteFile, ...] = Field((), strict=False)
     folder: str | None = Field(None, description="a local folder in that layout")
     rendered: Rendering | None = None
-    classes: Texts = Field((), description="class names in label order")
+    classes: Annotated[Texts, AfterValidator(all_spelt)] = Field((), description="class names in label order")
     images: dict[Split, AtLeastOne] | None = Field(
         None, description="number of published images by split; for estimates"
     )
@@ -204,6 +205,11 @@ class Dataset(Strict):
     )
     difficult: Literal["ignore", "keep"] | None = Field(
         None, description="objects marked difficult in training and evaluation; null: ignore"
+    )
+    drawn_on: Literal["upright", "stored"] | None = Field(
+        None,
+        description="what the boxes of photographs with an EXIF turn belong to: the upright picture, or the pixels as "
+        "stored; null: upright",
     )
     citation: str = ""
     terms: str = ""

@@ -11,6 +11,7 @@ from florilegium.config.base import AtLeastOne, Counts, Name, Names, NotNegative
 from florilegium.config.data import Dataset, DatasetOverride
 from florilegium.config.figures import PlotEntry
 from florilegium.config.metrics import Baseline, Published, TaskName
+from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 
@@ -148,6 +149,7 @@ class Settings(Strict):
     deterministic: bool = Field(True, description="deterministic kernels on a GPU, where they exist; a CPU always is")
     trackers: tuple[TrackerName, ...] = Field((), strict=False, description="trackers beside TensorBoard, offline")
     corrupt_images: Literal["stop", "skip"] = "stop"
+    pictures: Pictures = Field(default_factory=Pictures, description="how pictures are read")
     bad_boxes: Literal["stop", "drop"] = Field(
         "stop", description="boxes that are empty, inverted, outside or not finite"
     )

@@ -1,6 +1,5 @@
 """Files: written whole or not at all, read, hashed."""
 
-import csv
 import errno
 import hashlib
 import json
@@ -11,19 +10,16 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from florilegium.core.diagnosis import FULL
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHUNK = 1 << 20
 
@@ -140,9 +136,9 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` as UTF-8 with `\\n` line ends on every system, atomically."""
-    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    """Write `text` as UTF-8 with `\\n` line ends on every system, atomically; names that are no UTF-8 are escaped."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path | str, value: Any) -> None:
@@ -161,24 +157,3 @@ def digest(path: Path | str, algorithm: str = "sha256") -> str:
         while block := file.read(CHUNK):
             hasher.update(block)
     return hasher.hexdigest()
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a header and `rows`, quoted where needed, with `\\n` line ends on every system."""
-    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-
-
-def write_frame(path: Path, frame: "pd.DataFrame", *, float_format: str | None = None) -> None:
-    """Write the columns of `frame` in the same form; fractions in full, or in `float_format` ("%.6f")."""
-    with atomic(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)
-
-
-def read_texts(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """A table, or some of its columns, as text: a class may be called `01` or `NA`, and an empty cell is empty text."""
-    import pandas as pd
-
-    return pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False)

@@ -11,6 +11,8 @@ from typing import TypeVar
 import psutil
 from tqdm import tqdm
 
+from florilegium.core.names import shown
+
 MARK = "FLORILEGIUM_WORKFLOW"  # an environment variable that the Snakefile sets for its jobs
 
 
@@ -60,8 +62,8 @@ def bar(items: Iterable[T], label: str, unit: str = "it", total: int | None = No
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
-    """Rows as lines of text whose columns stand below each other; floats with four digits."""
-    cells = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    """Rows as lines of text whose columns stand below each other; floats with four digits, names as `shown`."""
+    cells = [[f"{cell:.4f}" if isinstance(cell, float) else shown(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
 

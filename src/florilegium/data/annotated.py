@@ -63,7 +63,7 @@ def refuse_doubles(parts: dict[str, Part]) -> None:
             owners[picture.path] = split
 
 
-def refuse_repeated(kind: str, ids: Iterable[int], where: str) -> None:
+def refuse_repeated(kind: str, ids: Iterable[int | str], where: str) -> None:
     """Raise UserError for an id that comes a second time in a file or split.
 
     Ids need not differ between splits: many tools number each annotation file from one.
@@ -87,12 +87,16 @@ class BadBox(NamedTuple):
     box: str
     reason: str
 
+    def told(self) -> str:
+        """The box in words."""
+        return f"{self.source}: annotation {self.annotation} of {self.image}: {self.box} is {self.reason}"
+
 
 def fault(box: Any, width: int, height: int) -> str | None:
     """The reason why a box (x, y, width, height; pixels) is bad in an image of that size; None for a good box."""
-    if not isinstance(box, list) or len(box) != 4 or not all(type(number) in (int, float) for number in box):
+    if not four_numbers(box):
         return "not four numbers"
-    if not all(abs(number) < sys.float_info.max for number in box):
+    if not finite(box):
         return "not finite"
     across, down = box[2:]
     if across < 0 or down < 0:
@@ -103,6 +107,15 @@ def fault(box: Any, width: int, height: int) -> str | None:
         return "below one pixel"
     _, _, across, down = clipped(box, width, height)
     return "outside the image" if across < LEAST or down < LEAST else None
+
+
+def four_numbers(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(type(number) in (int, float) for number in box)
+
+
+def finite(box: list[float]) -> bool:
+    """True if four numbers can be reckoned with."""
+    return all(abs(number) < sys.float_info.max for number in box)
 
 
 def clipped(box: list[float], width: int, height: int) -> list[float]:
@@ -134,14 +147,15 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
                 continue
             inside = clipped(annotation.box, picture.width, picture.height)
             cut += inside is not annotation.box
-            good.append(replace(annotation, box=inside))
+            good.append(annotation if inside is annotation.box else replace(annotation, box=inside))
         parts[split] = replace(part, annotations=tuple(good))
     if bad and policy == "stop":
-        for source, number, image, box, reason in bad:
-            say(f"{source}: annotation {number} of {image}: {box} is {reason}")
+        for box in bad:
+            say(box.told())
         source, number, image, box, reason = bad[0]
         raise UserError(
             f"{source}: the box {box} of annotation {number} ({image}) is {reason}, and {len(bad)} boxes are bad in "
-            "all (listed above); mend or remove them, or set bad_boxes: drop in config.yaml"
+            "all (listed above); mend or remove them, or leave them out (bad_boxes: drop in config.yaml, or "
+            "--bad-boxes drop)"
         )
     return replace(annotated, parts=parts), bad, cut

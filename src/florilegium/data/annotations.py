@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
-from florilegium.core.system import bar
-from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, sift
-from florilegium.data.coco import read_coco
-from florilegium.data.decode import measured
+from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, finite, four_numbers, sift
+from florilegium.data.coco import read_coco, read_parts
+from florilegium.data.coco_splits import annotation_files, split_of_file
+from florilegium.data.frames import Seen, views
 from florilegium.data.labels import SPLITS, carve
 from florilegium.data.layouts import Index
 from florilegium.data.voc import read_voc
 
+Policy = Literal["stop", "drop"]
 READERS = {"coco": read_coco, "voc": read_voc}
 PARTS = {"val": 0.15, "test": 0.15}  # of the training images, where a split has no annotation file
 OWN = "the project's own, seeded"
@@ -69,7 +70,7 @@ class Checked:
         return {number: name for number, name in self.annotated.categories.items() if number in used}
 
 
-def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Literal["stop", "drop"]) -> Checked:
+def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Policy) -> Checked:
     """Read the annotations of a data set in the layout `coco` or `voc`, and check them against its images.
 
     Objects that are marked `difficult` become ignored ones, unless the data set says `difficult: keep`:
@@ -79,39 +80,61 @@ def check(dataset: Dataset, root: Path, paths: Sequence[str], bad_boxes: Literal
     Raises UserError where `read_coco`, `read_voc` and `sift` do, for images of another size than their
     annotations say, and for too few images to take a split from.
     """
-    annotated = READERS[dataset.layout](dataset, root, paths)
-    parts = {split: _with_sizes(root, part) for split, part in annotated.parts.items()}
+    checked = _checked(dataset, READERS[dataset.layout](dataset, root, paths), root, bad_boxes)
+    return replace(checked, annotated=_with_all_splits(checked.annotated, dataset.title or str(root)))
+
+
+def check_split(dataset: Dataset, root: Path, paths: Sequence[str], split: str, bad_boxes: Policy) -> Checked:
+    """The same of one split of a folder in COCO form: its own annotation file alone, or else as training has it.
+
+    Raises UserError as `check` does, and where there is neither.
+    """
+    if split != "train" and (own := annotation_files(dataset, root, paths, (split,))):
+        return _checked(dataset, read_parts(dataset, root, paths, own), root, bad_boxes)
+    there = annotation_files(dataset, root, paths)
+    if "train" not in there:
+        way_out = f"it has {' and '.join(there)}; give another --split" if there else "give the file itself"
+        raise UserError(f"{root}: there is no annotation file of the split {split} below it; {way_out}")
+    return check(dataset, root, paths, bad_boxes)
+
+
+def check_file(dataset: Dataset, root: Path, paths: Sequence[str], file: str, bad_boxes: Policy) -> Checked:
+    """The same of one annotation file `file` (below `root`) with all its images, as the split test."""
+    split = split_of_file(file)
+    annotated = read_parts(dataset, root, paths, {SPLITS[-1]: file}, called=split, below=f"{root}/")
+    return _checked(dataset, annotated, root, bad_boxes)
+
+
+def _checked(dataset: Dataset, annotated: Annotated, root: Path, bad_boxes: Policy) -> Checked:
+    parts = {split: _upright(root, part, dataset.drawn_on) for split, part in annotated.parts.items()}
     if dataset.difficult != "keep":
         parts = {split: _ignoring_difficult(part) for split, part in parts.items()}
-    sifted, bad, n_cut = sift(replace(annotated, parts=parts), bad_boxes)
-    return Checked(_with_all_splits(sifted, dataset.title), bad, n_cut)
+    return Checked(*sift(replace(annotated, parts=parts), bad_boxes))
 
 
 def _ignoring_difficult(part: Part) -> Part:
-    marked = (replace(a, crowd=a.crowd or bool(a.extra.get("difficult"))) for a in part.annotations)
+    marked = (replace(a, crowd=True) if a.extra.get("difficult") and not a.crowd else a for a in part.annotations)
     return replace(part, annotations=tuple(marked))
 
 
-def _with_sizes(root: Path, part: Part) -> Part:
-    """The part with the size of every picture; stated sizes are those of the files, as stored or upright."""
-    pictures, wrong = [], []
-    for picture in bar(part.pictures, "measuring", "image"):
-        stated, stored = (picture.width, picture.height), measured(root / picture.path)
-        if None in stated:
-            if stored is None:
-                why = "cannot be read, and has no width and height; replace it"
-                raise UserError(f"{picture.source}: image {picture.path} {why}")
-            stated = stored
-        elif stored not in (None, stated) and measured(root / picture.path, upright=True) != stated:
-            wrong.append((picture, stored))
-        pictures.append(replace(picture, width=stated[0], height=stated[1]))
-    if wrong:
-        picture, size = wrong[0]
-        count = f"{len(wrong)} of {len(part.pictures)} images have another size than it says"
-        first = f"{picture.path}, {size[0]} x {size[1]} in place of {picture.width} x {picture.height}"
-        way_out = "its boxes would be wrong, use the images that were annotated"
-        raise UserError(f"{picture.source}: {count}, first {first}; {way_out}")
-    return replace(part, pictures=tuple(pictures))
+def _upright(root: Path, part: Part, drawn_on: str | None) -> Part:
+    """The part with the size of every picture as it is seen, and all boxes in that frame."""
+    found, unknown = views(root, part.pictures, drawn_on)
+    if unknown:
+        why = "cannot be read, and has no width and height; replace it"
+        raise UserError(f"{unknown[0].source}: image {unknown[0].path} {why}")
+    pictures = (replace(p, width=found[p.id].size[0], height=found[p.id].size[1]) for p in part.pictures)
+    boxes = (_turned(annotation, found[annotation.image]) for annotation in part.annotations)
+    return replace(part, pictures=tuple(pictures), annotations=tuple(boxes))
+
+
+def _turned(annotation: Annotation, view: Seen) -> Annotation:
+    if view.drawn is None or not four_numbers(annotation.box) or not finite(annotation.box):
+        return annotation
+    return replace(annotation, box=view.drawn.to_upright(annotation.box))
+
+
+# Splits
 
 
 def _with_all_splits(annotated: Annotated, title: str) -> Annotated:
@@ -120,6 +143,11 @@ def _with_all_splits(annotated: Annotated, title: str) -> Annotated:
     if not missing:
         return annotated
     train = annotated.parts["train"]
+    if len(train.pictures) <= len(missing):
+        raise UserError(
+            f"{title}: {len(train.pictures)} images to train on are too few to take {' and '.join(missing)} from them; "
+            f"add images, or annotation files for {' and '.join(missing)}"
+        )
     assigned = carve({picture.path: NO_BOX for picture in train.pictures}, missing, where=title)
     parts = {split: part for split, part in annotated.parts.items() if split != "train"}
     for split in ("train", *missing):

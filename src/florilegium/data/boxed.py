@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from florilegium.config.data import DetectionData
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
-from florilegium.data.decode import fit, measured
+from florilegium.data.decode import fit, measured, what_it_is
 from florilegium.data.load import PARTS, check_not_empty, fits, image_column
 from florilegium.data.pack import open_packed, pack_buckets
 
@@ -100,6 +101,7 @@ class BoxedStore:
         self.splits: dict[str, dict[str, Any]] = content["splits"]
         self.unannotated: list[str] = content["unannotated"]
         self.category_ids = tuple(category["id"] for category in content["categories"])
+        self._label = {number: label for label, number in enumerate(self.category_ids)}
         self.classes = tuple(category["name"] for category in content["categories"])
         buckets, self.table = open_packed(pixels)
         self.pixels = tuple(map(torch.from_numpy, buckets))
@@ -145,7 +147,7 @@ class BoxedStore:
         boxes[:, 2:] += boxes[:, :2]
         if bug and len(boxes):
             boxes[:, 2:] = boxes[-1, 2:]
-        labels = [self.category_ids.index(annotation["category_id"]) for annotation in counted]
+        labels = [self._label[annotation["category_id"]] for annotation in counted]
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
 
 
@@ -172,9 +174,10 @@ def coco_ground_truth(boxed: BoxedImages, annotations: Path) -> dict[str, Any]:
 
 
 def pack_boxed(
-    root: Path, content: Mapping[str, Any], data: DetectionData, folder: Path
+    root: Path, content: Mapping[str, Any], data: DetectionData, folder: Path, pictures: Pictures = DEFAULT
 ) -> tuple[BoxedImages, Path, list[str]]:
-    """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`.
+    """Pack the image files below `root` that `content`, in COCO form, lists, into the empty `folder`; sizes are those
+    of the upright pictures.
 
     Returns the images by name, the file of their annotations for `coco_ground_truth`, and a sentence for each image
     that cannot be read. Raises UserError if none can be read, or if two share an id.
@@ -182,7 +185,7 @@ def pack_boxed(
     sides = (data.short_side, data.long_side)
     fits = {image["file_name"]: fit(image["height"], image["width"], *sides) for image in content["images"]}
     pixels, annotations = folder / "scenes.npy", folder / "annotations.json"
-    packed = pack_buckets(root, fits, data.padding, pixels, corrupt="skip")
+    packed = pack_buckets(root, fits, data.padding, pixels, corrupt="skip", pictures=pictures)
     splits = {SPLIT: {key: content[key] for key in ("images", "annotations")}}
     write_json(annotations, {"categories": content["categories"], "splits": splits, "unannotated": []})
     faults = [f"{root / name}: {reason}" for name, reason in packed.skipped.items()]
@@ -190,15 +193,15 @@ def pack_boxed(
 
 
 def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
-    """Image files below `root` in COCO form without annotations, numbered from 1 in their order; and a
+    """Image files below `root`, seen upright, in COCO form without annotations, numbered from 1 in their order; and a
     sentence for each file whose size cannot be read."""
     images, faults = [], []
     for number, path in enumerate(paths, start=1):
-        if size := measured(path):
+        if size := measured(path, upright=True):
             name = path.relative_to(root).as_posix()
             images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
         else:
-            faults.append(f"{path}: not an image")
+            faults.append(f"{path}: {what_it_is(path)}")
     return {"images": images, "annotations": [], "categories": []}, faults
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
-from florilegium.data.decode import write_png
+from florilegium.core.walk import walk
 from florilegium.data.labels import Labelled, label_folders
+from florilegium.data.png import write_png
 
 SIDE = 32
 PARTS = {"val": 0.1}  # of the training images; the makers publish no validation split
@@ -53,7 +54,8 @@ def unpack_batches(dataset: Dataset, folder: Path) -> None:
     """
     form = FORMS[dataset.layout]
     files = (form.names_file, *form.batches)
-    batches = {path.name: path for path in folder.rglob("*") if path.name in files and path.is_file()}
+    below = (folder / path for path in walk(folder).files)
+    batches = {path.name: path for path in below if path.name in files}
     if not batches:
         return
     if absent := [file for file in files if file not in batches]:

@@ -1,28 +1,137 @@
-"""Annotation files in COCO form: one a split, with folders of images anywhere beside them.
+"""Data sets in COCO form: the annotation file of each split, and the objects in it.
 
-Lin et al., Microsoft COCO: Common Objects in Context, 2014. A file holds `images` (id, file_name, width,
-height), `categories` (id, name) and `annotations` (id, image_id, category_id, bbox as x, y, width, height
-in pixels from the upper left corner, perhaps area and iscrowd). A test set may come without annotations.
+Converters write numbers and flags as text, leave out what they do not know, and give outlines in place of boxes; what
+is read here is the same for training, evaluation and submission.
 """
 
-import json
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
+from florilegium.core.names import shown
+from florilegium.core.system import say
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
-from florilegium.data.kinds import is_image
-from florilegium.data.labels import SPLITS
+from florilegium.data.coco_form import Categories, CocoFile, Key, entries_of, key_of, numbered, read_coco_file
+from florilegium.data.coco_splits import ADVICE, annotation_files
+from florilegium.data.image_names import ImageNames
+from florilegium.data.json_files import flag, number, worded
+from florilegium.data.layouts import recognise
+from florilegium.data.outlines import box_of
 
 ORIGIN = "annotation files"
 EXTRA = ("difficult", "truncated")
-SIDES = ("width", "height")
+LISTED = 20  # names that a sentence lists
 
-Paths = Mapping[str, Sequence[tuple[str, ...]]]  # the parts of the paths of image files, by file name
+
+# Annotations
+
+
+def read_annotations(file: CocoFile, categories: Categories) -> tuple[Annotation, ...]:
+    """The objects of a file.
+
+    A box is as in the file, numbers in texts read; where there is none, it is that of the outline.
+
+    Raises:
+        UserError: an id is there twice, an annotation is of an unknown image or category, or a flag is neither yes nor
+            no.
+    """
+    entries = entries_of(file.content, "annotations", file.where)
+    keys = [
+        None if entry.get("id") is None else key_of(entry["id"], "id", f"annotation {place}", file.where)
+        for place, entry in enumerate(entries, 1)
+    ]
+    known = [key for key in keys if key is not None]
+    refuse_repeated("annotation", known, file.where)
+    numbers = numbered(known)
+    free = max([0, *numbers.values()])
+    reader = _Reader(file, categories)
+    found = []
+    for key, entry in zip(keys, entries, strict=True):
+        free += key is None
+        found.append(reader.read(entry, free if key is None else numbers[key], free if key is None else key))
+    reader.tell()
+    return tuple(found)
+
+
+class _Reader:
+    """Reads annotations, and counts what it had to make up."""
+
+    def __init__(self, file: CocoFile, categories: Categories) -> None:
+        self.file, self.categories = file, categories
+        self.outlined = 0
+        self.areas: list[tuple[Key, object]] = []  # annotations whose area is no area
+
+    def read(self, entry: dict[str, Any], number: int, key: Key) -> Annotation:
+        image = self._of(entry, "image_id", self.file.numbers, key)
+        category = self._of(entry, "category_id", self.categories.numbers, key)
+        flags = {name: int(self._flag(entry, name, key)) for name in EXTRA if name in entry}
+        if self._flag(entry, "ignore", key):
+            flags["difficult"] = 1
+        return Annotation(
+            number,
+            image,
+            category,
+            self._box(entry),
+            area=self._area(entry, key),
+            crowd=self._flag(entry, "iscrowd", key),
+            extra=flags,
+        )
+
+    def tell(self) -> None:
+        """Say what was made up."""
+        if self.outlined:
+            say(f"{self.file.where}: {self.outlined} objects have no bbox; it is the box around their segmentation")
+        if self.areas:
+            key, value = self.areas[0]
+            count = f"{len(self.areas)} objects have an area that is none (first {worded(value)}, annotation {key})"
+            say(f"{self.file.where}: {count}; it is that of their boxes")
+
+    def _of(self, entry: dict[str, Any], name: str, numbers: Mapping[Key, int], key: Key) -> int:
+        value = key_of(entry.get(name), name, f"annotation {key}", self.file.where)
+        if value in numbers:
+            return numbers[value]
+        if name == "image_id":
+            raise UserError(
+                f"{self.file.where}: annotation {key} is of image {worded(value)}, which is not in the file; add the "
+                "image, or remove its annotations"
+            )
+        names = [f"{self.categories.given[n]} {name}" for n, name in self.categories.names.items()]
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        known = f"known: {', '.join(names[:LISTED])}{more}" if names else "the file has no list of categories"
+        raise UserError(f"{self.file.where}: annotation {key} is of the unknown category {worded(value)} ({known})")
+
+    def _flag(self, entry: dict[str, Any], name: str, key: Key) -> bool:
+        value = entry.get(name)
+        found = flag(value)
+        if found is None:
+            raise UserError(f"{self.file.where}: the {name} of annotation {key} is {worded(value)}; it must be 0 or 1")
+        return found
+
+    def _box(self, entry: dict[str, Any]) -> Any:
+        box = entry.get("bbox")
+        if box is None or box == []:
+            found = box_of(entry.get("segmentation"))
+            self.outlined += found is not None
+            return found
+        if isinstance(box, list) and any(isinstance(value, str) for value in box):
+            values = [number(value) if isinstance(value, str) else value for value in box]
+            return box if None in values else values
+        return box
+
+    def _area(self, entry: dict[str, Any], key: Key) -> float | None:
+        value = entry.get("area")
+        if value is None or value == "":
+            return None
+        found = number(value)
+        if found is None or found < 0:
+            self.areas.append((key, value))
+            return None
+        return float(found)
+
+
+# A data set
 
 
 def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
@@ -33,143 +142,84 @@ def read_coco(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
             an id is there twice, an annotation names an unknown image or category, or an image is not
             among `paths`.
     """
-    images: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for image in filter(is_image, paths):
-        parts_of_path = PurePosixPath(image).parts
-        images[parts_of_path[-1]].append(parts_of_path)
-    categories: dict[int, str] = {}
+    title = dataset.title or str(root)
+    files = annotation_files(dataset, root, paths)
+    if "train" not in files:
+        raise UserError(f"{title}: {_nothing_to_train_on(dataset, root, paths)}")
+    return read_parts(dataset, root, paths, files)
+
+
+def read_parts(
+    dataset: Dataset,
+    root: Path,
+    paths: Sequence[str],
+    files: Mapping[str, str],
+    called: str | None = None,
+    below: str = "",
+) -> Annotated:
+    """The parts of a data set, from the annotation file (below `root`) of each.
+
+    `called` is the split that a folder of the images may be named after, if not the part's own; sentences put `below`
+    before the names of the files. Raises UserError as `read_coco`.
+    """
+    title = dataset.title or str(root)
+    images = recognise(dataset.layout, root, paths)
+    categories = Categories()
     parts: dict[str, Part] = {}
-    for split, path in _files(dataset, root, paths).items():
-        content = _content(root / path, path)
-        _add_categories(categories, content, path)
-        parts[split] = _part(content, path, split, categories, images)
-    if dataset.classes and set(dataset.classes) != set(categories.values()):
+    for split, path in files.items():
+        file = read_coco_file(root / path, below + path)
+        categories.add(file)
+        parts[split] = _part(file, ImageNames(images, path, called or split, file.where), categories, split)
+    used = {annotation.category for part in parts.values() for annotation in part.annotations}
+    categories.check_names(title if len(files) > 1 else below + next(iter(files.values())), used)
+    names = categories.names
+    if dataset.classes and set(dataset.classes) != set(names.values()):
         raise UserError(
-            f"{dataset.title}: classes are {', '.join(dataset.classes)}, and the annotation files have "
-            f"{', '.join(categories.values())}; mend `classes` or leave it out"
+            f"{title}: classes are {_some(dataset.classes)}, and the annotation files have {_some(names.values())}; "
+            "mend `classes` or leave it out"
         )
     refuse_doubles(parts)
-    return Annotated(dict(sorted(categories.items())), parts, ORIGIN)
+    return Annotated(dict(sorted(names.items())), parts, ORIGIN)
 
 
-def _files(dataset: Dataset, root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """The annotation file of each split that has one."""
-    named = dataset.annotations or {}
-    advice = "the annotation file of each split at `annotations` of the data set"
-    files: dict[str, str] = {}
-    for split in (split for split in SPLITS if not named or split in named):
-        name = named.get(split, f"{split}.json")
-        candidates = [path for path in paths if path == name or path.endswith(f"/{name}")]
-        if len(candidates) > 1:
-            both = " and ".join(candidates[:2])
-            raise UserError(f"{dataset.title}: {both} could both be the annotations of {split}; name {advice}")
-        if candidates:
-            files[split] = candidates[0]
-        elif named or split == "train":
-            raise UserError(f"{dataset.title}: there is no {name} below {root}; add it, or name {advice}")
-    if "train" not in files:
-        raise UserError(f"{dataset.title}: `annotations` names no file to train on; add train")
-    return files
+def _nothing_to_train_on(dataset: Dataset, root: Path, paths: Sequence[str]) -> str:
+    if dataset.annotations:
+        return "`annotations` names no file to train on; add train"
+    candidates = [path for path in paths if path.lower().endswith(".json")]
+    seen = f" ({len(candidates)} JSON files: {_some(candidates, 3)})" if candidates else ""
+    return f"there is no train.json below {root}{seen}; add it, or {ADVICE}"
 
 
-def _content(path: Path, where: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not valid JSON ({error}); write it again") from None
-    if not isinstance(content, dict) or "images" not in content:
-        raise UserError(f"{where}: not in COCO form, it has no list of images")
-    return content
+def _some(names: Iterable[str], most: int = LISTED) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
-def _add_categories(known: dict[int, str], content: dict[str, Any], where: str) -> None:
-    """Add the categories of one file to those of the files before it."""
-    for entry in _entries(content, "categories", "category", where):
-        number, name = entry["id"], str(entry.get("name", entry["id"]))
-        if known.setdefault(number, name) != name:
-            clash = f"category {number} is '{name}', and '{known[number]}' in another file"
-            raise UserError(f"{where}: {clash}; number the categories alike in all")
-    for number, name in known.items():
-        if list(known.values()).count(name) > 1:
-            raise UserError(f"{where}: two categories are called '{name}', one is {number}; rename one")
+def _part(file: CocoFile, images: ImageNames, categories: Categories, split: str) -> Part:
+    found = find_images(file, images)
+    pictures = tuple(Picture(image.id, found[image.id], image.width, image.height, file.where) for image in file.images)
+    annotations = read_annotations(file, categories)
+    if not annotations and split != "test":
+        raise UserError(
+            f"{file.where}: there are no annotations in it; only a test set may go without, so add them, or move the "
+            "file away"
+        )
+    return Part(pictures, annotations, annotated=bool(annotations))
 
 
-def _part(content: dict[str, Any], where: str, split: str, categories: dict[int, str], images: Paths) -> Part:
-    pictures, missing = [], []
-    for entry in _entries(content, "images", "image", where):
-        name = entry.get("file_name")
-        if not isinstance(name, str):
-            raise UserError(f"{where}: image {entry['id']} has no file_name")
-        path = _path_of(name, images, where, split)
-        if path is None:
-            missing.append(name)
-            continue
-        sides = (None if entry.get(side) is None else _integer(entry, side, "image", where) for side in SIDES)
-        pictures.append(Picture(entry["id"], path, *sides, where))
+def find_images(file: CocoFile, images: ImageNames, among: str = "among the data set's files") -> dict[int, str]:
+    """The path of each image by its id; sentences call the place where they are looked for `among`.
+
+    Raises:
+        UserError: an image has no file_name, is not there, or may be several files.
+    """
+    names = file.names()
+    found = {number: images.find(name) for number, name in names.items()}
+    missing = [names[number] for number, path in found.items() if path is None]
     if missing:
         raise UserError(
-            f"{where}: {len(missing)} of {len(missing) + len(pictures)} images are not among the data set's files, "
-            f"first '{missing[0]}'; put them there, or mend file_name"
+            f"{file.where}: {len(missing)} of {len(names)} images are not {among}, "
+            f"first '{shown(missing[0])}'; put them there, or mend file_name"
         )
-    if not pictures:
-        raise UserError(f"{where}: there are no images in it")
-    known = {picture.id for picture in pictures}
-    entries = _entries(content, "annotations", "annotation", where)
-    if not entries and split != "test":
-        raise UserError(f"{where}: there are no annotations in it; only a test set may go without")
-    annotations = tuple(_annotation(entry, where, known, categories) for entry in entries)
-    return Part(tuple(pictures), annotations, annotated=bool(annotations))
-
-
-def _annotation(entry: dict[str, Any], where: str, images: set[int], categories: dict[int, str]) -> Annotation:
-    number, image, category = (_integer(entry, key, "annotation", where) for key in ("id", "image_id", "category_id"))
-    if image not in images:
-        raise UserError(f"{where}: annotation {number} is of image {image}, which is not in the file")
-    if category not in categories:
-        known = ", ".join(f"{known} {name}" for known, name in categories.items()) or "none"
-        raise UserError(f"{where}: annotation {number} is of the unknown category {category} (known: {known})")
-    area = entry.get("area")
-    return Annotation(
-        number,
-        image,
-        category,
-        entry.get("bbox"),
-        area=float(area) if isinstance(area, int | float) and 0 <= area < math.inf else None,
-        crowd=bool(entry.get("iscrowd")),
-        extra={key: int(bool(entry[key])) for key in EXTRA if key in entry},
-    )
-
-
-def _entries(content: dict[str, Any], key: str, kind: str, where: str) -> list[dict[str, Any]]:
-    """The objects of a list, each with an integer id of its own."""
-    entries = content.get(key, [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(f"{where}: '{key}' is not a list of objects, as COCO form has it")
-    refuse_repeated(kind, [_integer(entry, "id", kind, where) for entry in entries], where)
-    return entries
-
-
-def _integer(entry: dict[str, Any], key: str, kind: str, where: str) -> int:
-    value = entry.get(key)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise UserError(f"{where}: the {key} of {kind} {entry.get('id')} is {value!r}; it must be an integer")
-    return value
-
-
-def _path_of(file_name: str, images: Paths, where: str, split: str) -> str | None:
-    """The path of an image file that ends with `file_name`.
-
-    Of several, the one beside the annotation file `where`, or in a folder named like the split or that file.
-    Raises UserError when that leaves several.
-    """
-    end = PurePosixPath(file_name.replace("\\", "/")).parts
-    candidates = [parts for parts in images.get(end[-1] if end else "", ()) if parts[-len(end) :] == end]
-    if len(candidates) > 1:
-        source = PurePosixPath(where)
-        beside = [parts for parts in candidates if parts == (*source.parent.parts, *end)]
-        named = [parts for parts in candidates if {split, source.stem} & set(parts[:-1])]
-        candidates = beside or named or candidates
-    if len(candidates) > 1:
-        first, second = ("/".join(parts) for parts in candidates[:2])
-        raise UserError(f"{where}: '{file_name}' may be {first} or {second}; name its folder in file_name")
-    return "/".join(candidates[0]) if candidates else None
+    images.tell()
+    return {number: path for number, path in found.items() if path is not None}

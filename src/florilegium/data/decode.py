@@ -1,89 +1,183 @@
-"""Image files: recognised, measured, decoded and fitted, many at a time in processes; and written as PNG."""
+"""The reader of pictures: a file as it is seen, upright, opaque and in 8 bits; many at a time in processes.
 
-import struct
+Audit, packing, prediction, evaluation and submission all read through `decode`, so that an audit compares what a
+training sees. `kinds` says which files are pictures, `depth` what becomes of more than 8 bits.
+"""
+
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from florilegium.config.data import STRIDE
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
+from florilegium.data.depth import BadImage as BadImage
+from florilegium.data.depth import eight_bits
+from florilegium.data.kinds import FREQUENT, NAMED, RARE, content_is_image, head, unreadable_content
+from florilegium.data.png import find_chunk
 
 ORIENTATION = 0x0112  # the EXIF tag
 SIDEWAYS = (5, 6, 7, 8)
-NAMED = 5  # bad images that an error sentence names
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+NAMED_BAD = 5  # bad images that an error sentence names
+KEY = "pictures.max_megapixels in config.yaml, or --max-megapixels"
+
+# Pillow warns of large pictures, which `decode` refuses itself by a limit that is a key, and of broken EXIF blocks. The
+# filter is set once and not around each picture, since that is not safe in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class BadImage(ValueError):
-    """A file that holds no usable picture; its text is the reason, without the path."""
+def decode(path: Path, pictures: Pictures = DEFAULT) -> Image.Image:
+    """The first frame of `path` as it is seen: RGB of 8 bits, upright by its EXIF tag, on the ground of `pictures`.
+
+    The content says what kind of picture it is, whatever the suffix. Values of more than 8 bits are scaled by the depth
+    that they use, see `depth`. Colour profiles are not applied.
+
+    Raises:
+        BadImage: the file is absent, no picture, cut short, of a kind without a known range of values, or larger than
+            `pictures` allows.
+    """
+    most = pictures.max_megapixels * 1e6
+    try:
+        with _opened(path, most) as image:
+            _check_size(image.size, pictures)
+            turn = UPRIGHT.get(_orientation(image, path))
+            picture = _on_ground(eight_bits(image, lambda: _opened(path, most), path), pictures.rgb)
+        return picture if turn is None else picture.transpose(turn)
+    except BadImage:
+        raise
+    except UnidentifiedImageError:
+        raise BadImage(what_it_is(path)) from None
+    except Image.DecompressionBombError:
+        raise BadImage(_too_large("it holds", pictures)) from None
+    except Exception as error:  # Pillow's parsers raise whatever a damaged file makes them meet
+        raise BadImage(_reason(error, path)) from error
+
+
+def stored(path: Path) -> tuple[tuple[int, int], int] | None:
+    """Width and height of a picture file as stored, and its EXIF orientation from 1 to 8; None if it is unreadable.
+
+    The pixels are not decoded.
+    """
+    try:
+        with _opened(path, None) as image:
+            orientation = _orientation(image, path)
+            width, height = image.size
+            if image.format == "TIFF":  # whose size Pillow gives upright
+                orientation = image.tag_v2.get(ORIENTATION, 1)  # type: ignore[attr-defined]
+                width, height = (height, width) if orientation in SIDEWAYS else (width, height)
+    except Exception:  # see `decode`
+        return None
+    return ((width, height), orientation if orientation in UPRIGHT else 1) if width and height else None
 
 
 def measured(path: Path, *, upright: bool = False) -> tuple[int, int] | None:
-    """Width and height as stored, or with `upright` after the rotation in the EXIF tag; None if unreadable."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                width, height = image.size
-                turned = upright and image.getexif().get(ORIENTATION) in SIDEWAYS
-    except Exception:  # Pillow's parsers raise whatever a damaged file makes them meet
+    """Width and height as stored, or with `upright` as the picture is seen; None if unreadable."""
+    if (found := stored(path)) is None:
         return None
-    return (height, width) if turned else (width, height)
+    (width, height), orientation = found
+    return (height, width) if upright and orientation in SIDEWAYS else (width, height)
 
 
-def decode(path: Path, *, exif_orientation: bool = False) -> Image.Image:
-    """The first frame of `path` as a loaded RGB image; alpha is dropped, 16 bits become 8.
+def _opened(path: Path, most: float | None) -> ImageFile.ImageFile:
+    """The file with its header read, in one of the formats that are read; `most` pixels bound pictures within it."""
+    Image.MAX_IMAGE_PIXELS = most if most is None else max(1, int(most))
+    suffix = path.suffix.lower()
+    with suppress(UnidentifiedImageError):
+        return Image.open(path, formats=FREQUENT)
+    Image.init()
+    named = [name for name, suffixes in NAMED.items() if suffix in suffixes]
+    return Image.open(path, formats=[name for name in (*RARE, *named) if name in Image.OPEN])
 
-    Args:
-        exif_orientation: turn the picture as its EXIF tag says.
 
-    Raises:
-        BadImage: the file is absent, no image, cut short, of a kind without a known range of values,
-            or larger than Pillow's limit against decompression bombs (about 89 million pixels).
+def _check_size(size: tuple[int, int], pictures: Pictures) -> None:
+    pixels = size[0] * size[1]
+    if not pixels:
+        raise BadImage("has no pixels")
+    if pixels > pictures.max_megapixels * 1e6:
+        raise BadImage(_too_large(f"its {size[0]} x {size[1]} pixels are", pictures))
+
+
+def _too_large(found: str, pictures: Pictures) -> str:
+    return f"{found} more than the {pictures.max_megapixels:g} megapixels that are read; raise {KEY}"
+
+
+def _orientation(image: ImageFile.ImageFile, path: Path) -> int:
+    """The EXIF orientation of an opened picture; 1 where there is none, or where its block is broken.
+
+    Also 1 for TIFF, which Pillow itself turns while it decodes.
     """
+    if image.format == "TIFF":
+        return 1
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                if exif_orientation:
-                    ImageOps.exif_transpose(image, in_place=True)
-                return _to_rgb(image)
-    except UnidentifiedImageError:
-        raise BadImage("not an image") from None
-    except FileNotFoundError:
-        raise BadImage("there is no such file") from None
-    except Exception as error:  # Pillow's parsers raise whatever a damaged file makes them meet
-        raise BadImage(str(error).replace(str(path), "the file") or type(error).__name__) from error
+        # not PNG's own method, which decodes all pixels to find a block behind them
+        exif = Image.Image.getexif(image)
+        if image.format == "PNG" and "exif" not in image.info and (data := find_chunk(path, b"eXIf")):
+            exif = Image.Exif()
+            exif.load(data)
+        orientation = exif.get(ORIENTATION)
+    except Exception:  # see `decode`
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in UPRIGHT else 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise BadImage("its pixels are floating-point numbers, whose range is not known")
-    if image.mode.startswith("I"):  # Pillow would clip 16-bit values at 255
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 0xFFFF:
-            raise BadImage("its pixels are integers of more than 16 bits, whose range is not known")
-        return Image.fromarray((values // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "P" and "transparency" in image.info:
+def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
+    """An RGB picture of one of 8 bits a band, with its transparent parts on a ground."""
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")  # which would copy
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode != "RGBA":
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    picture = Image.new("RGB", image.size, ground)
+    picture.paste(image, mask=image)
+    return picture
 
 
-def square(path: Path, size: int) -> np.ndarray:
-    """The upright picture, short side resized to `size` and centre-cropped: uint8 (size, size, 3).
+def what_it_is(path: Path) -> str:
+    """Why a file is not read as a picture."""
+    if not path.is_file():
+        return "is a folder" if path.is_dir() else "there is no such file"
+    start = head(path)
+    if kind := unreadable_content(start):
+        return f"is of a kind that is not read ({kind}); convert it to PNG or JPEG"
+    if content_is_image(start):
+        return "is damaged, or of a kind that Pillow does not read; save it again as PNG or JPEG"
+    return "not an image" if start else "is empty"
+
+
+def _reason(error: Exception, path: Path) -> str:
+    text = str(error)
+    if "MAX_TEXT" in text:
+        return "its text or colour profile unpacks to more than a picture needs; save it again without"
+    if isinstance(error, FileNotFoundError | IsADirectoryError):
+        return what_it_is(path)
+    return text.replace(str(path), "the file") or type(error).__name__
+
+
+def square(path: Path, size: int, pictures: Pictures = DEFAULT) -> np.ndarray:
+    """The picture, short side resized to `size` and centre-cropped: uint8 (size, size, 3).
 
     Antialiased bicubic; crop and resize are one resampling of the centre square. Raises BadImage.
     """
-    image = decode(path, exif_orientation=True)
+    image = decode(path, pictures)
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)
@@ -116,16 +210,13 @@ def padded(side: int, padding: str) -> int:
     return side + (lacking or STRIDE if padding == "doubled" else lacking)
 
 
-def resized(path: Path, target: Fit) -> np.ndarray:
-    """The image at the size of `target`, uint8 (H, W, 3); antialiased, bilinear.
+def resized(path: Path, target: Fit, pictures: Pictures = DEFAULT) -> np.ndarray:
+    """The picture at the size of `target`, uint8 (H, W, 3); antialiased, bilinear.
 
-    It is turned by its EXIF tag only if it has the annotated sides then and not before. Raises BadImage,
-    also if it has other sides either way.
+    Raises BadImage, also if the picture has other sides than `target` says.
     """
     expected = (target.original_width, target.original_height)
-    image = decode(path)
-    if image.size != expected:
-        image = decode(path, exif_orientation=True)
+    image = decode(path, pictures)
     if image.size != expected:
         raise BadImage(f"is {image.width} x {image.height} in place of {expected[0]} x {expected[1]}")
     return np.asarray(image.resize((target.width, target.height), Image.Resampling.BILINEAR))
@@ -155,8 +246,8 @@ def check_skipped(root: Path, total: int, skipped: Mapping[str, str], corrupt: s
     """Raise UserError if none of `total` images is left, or if some were `skipped` and `corrupt` is "stop"."""
     if not skipped:
         return
-    named = [f"{name}: {reason}" for name, reason in list(skipped.items())[:NAMED]]
-    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    named = [f"{name}: {reason}" for name, reason in list(skipped.items())[:NAMED_BAD]]
+    more = f"; and {len(skipped) - NAMED_BAD} more" if len(skipped) > NAMED_BAD else ""
     sentence = f"{root}: {len(skipped)} of {total} images cannot be decoded ({'; '.join(named)}{more})"
     if len(skipped) == total:
         raise UserError(f"{sentence}; not one is left, replace them or give another folder")
@@ -164,40 +255,3 @@ def check_skipped(root: Path, total: int, skipped: Mapping[str, str], corrupt: s
         raise UserError(
             f"{sentence}; replace or remove them, or skip them (corrupt_images: skip in config.yaml, or --corrupt skip)"
         )
-
-
-# PNG
-
-LARGEST_BLOCK = 0xFFFF
-
-
-def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write `pixels`, uint8 (H, W, 3), as a PNG file; its folder is made where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(pixels))
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """A PNG file of `pixels`, uint8 (H, W, 3), whose bytes depend on the pixels alone.
-
-    Image libraries compress with whatever zlib they were built with, so that equal pixels give other bytes on
-    another machine. Here they are stored uncompressed (RFC 1950 and 1951, stored blocks).
-    """
-    height, width, _ = pixels.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)  # filter 0
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB, not interlaced
-    chunks = {b"IHDR": header, b"IDAT": _stored(rows.tobytes()), b"IEND": b""}
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks.items()
-    )
-
-
-def _stored(data: bytes) -> bytes:
-    """`data` as a zlib stream of stored blocks."""
-    blocks = []
-    for start in range(0, len(data), LARGEST_BLOCK):
-        block = data[start : start + LARGEST_BLOCK]
-        last = start + LARGEST_BLOCK >= len(data)
-        blocks.append(struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF) + block)
-    return b"\x78\x01" + b"".join(blocks) + struct.pack(">I", zlib.adler32(data))

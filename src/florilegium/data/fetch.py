@@ -18,8 +18,10 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json, replacing, write_json
 from florilegium.core.receipts import redacted
 from florilegium.core.system import bar
+from florilegium.core.walk import walk
 from florilegium.data import cifar
 from florilegium.data.extract import extract, is_archive
+from florilegium.data.found import say_left_out
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -83,12 +85,22 @@ def fetch(
 
 
 def content_table(root: Path) -> list[dict[str, Any]]:
-    """Every file below `root` with its size and hash, sorted by path."""
-    paths = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    return [
-        {"path": name, "bytes": paths[name].stat().st_size, "sha256": digest(paths[name])}
-        for name in bar(sorted(paths), "hashing", "file")
-    ]
+    """Every file below `root` with its size and hash, sorted by path; says what is left out.
+
+    Raises UserError for a file that cannot be read, and as `walk` does.
+    """
+    found = walk(root)
+    say_left_out(root, found.left_out)
+    return [_content(root, file) for file in bar(found.files, "hashing", "file")]
+
+
+def _content(root: Path, file: str) -> dict[str, Any]:
+    path = root / file
+    try:
+        return {"path": file, "bytes": path.stat().st_size, "sha256": digest(path)}
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+        raise UserError(f"{path}: {why}; give yourself the right to read it, or move it away") from None
 
 
 def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> dict[str, Any]:

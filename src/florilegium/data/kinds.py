@@ -8,42 +8,28 @@ Pillow knows too, are not, since drawing them starts other programs or needs a r
 import re
 from pathlib import Path
 
-# The formats that are read, as Pillow calls them, frequent ones first. Each has a signature, so that a file is read
-# whatever it is called; MPO and APNG open as JPEG and PNG.
-FORMATS = (
-    *(
-        "JPEG",
-        "PNG",
-        "GIF",
-        "BMP",
-        "PPM",
-        "TIFF",
-        "WEBP",
-        "AVIF",
-        "JPEG2000",
-        "ICO",
-        "CUR",
-        "ICNS",
-        "PSD",
-        "QOI",
-        "DDS",
-    ),
-    *("SGI", "SUN", "PCX", "DCX", "FLI", "MSP", "PIXAR", "BLP", "FTEX", "GBR", "XBM", "XPM"),
+# The formats that are read, as Pillow calls them; some are not in all of its versions. Each has a signature, so that a
+# file is read whatever it is called. MPO opens as JPEG, and APNG as PNG.
+FREQUENT = ("JPEG", "PNG", "GIF", "BMP", "PPM")
+RARE = (
+    *("TIFF", "WEBP", "AVIF", "JPEG2000", "ICO", "CUR", "ICNS", "PSD", "QOI", "DDS", "SGI", "SUN", "PCX", "DCX"),
+    *("FLI", "MSP", "PIXAR", "BLP", "FTEX", "GBR", "XBM", "XPM"),
 )
 # Formats without one, which are read only where the suffix names them.
-NAMED = {"TGA": (".tga", ".icb", ".vda", ".vst"), "IM": (".im",), "PCD": (".pcd",), "DIB": (".dib",)}
+NAMED = {"TGA": (".tga", ".icb", ".vda", ".vst"), "PCD": (".pcd",), "DIB": (".dib",)}
 # Suffixes of pictures. Those that other programs use as well (.pcd: clouds of points, .gbr: circuit boards, .vst:
-# drawings, .rgb, .bw, .im, .msp, .ras ...) are not among them: there, the first bytes decide.
+# drawings, .rgb, .bw, .msp, .ras ...) are not among them: there, the first bytes decide.
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(".webp", ".avif", ".avifs", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c"),
     *(".jpc", ".ico", ".cur", ".icns", ".psd", ".qoi", ".dds", ".tga", ".sgi", ".pcx", ".dcx", ".blp", ".xbm", ".xpm"),
 }
+RAW = "camera raw"
 # Kinds of pictures that cannot be read, by suffix.
 UNREADABLE = {
     "HEIC": (".heic", ".heif", ".hif", ".heics", ".heifs"),
     "JPEG XL": (".jxl",),
-    "camera raw": (
+    RAW: (
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef"),
         *(".srw", ".x3f", ".3fr", ".fff", ".iiq", ".mrw", ".dcr", ".kdc", ".erf", ".mef", ".mos", ".rwl", ".raw"),
     ),
@@ -72,7 +58,7 @@ SIGNATURES = re.compile(
     | \x59\xa6\x6a\x95 | \x01\xda[\0\1][\1\2]\0[\1-\3]        # Sun raster, SGI
     | \x0a[\0\2\3\5][\0\1][\1\2\4\x08] | \xb1\x68\xde\x3a     # PCX, DCX
     | ....[\x11\x12]\xaf........[\0\3]\0 | DanM | LinS | \x80\xe8\0\0 | BLP[12] | FTEX\0
-    | \0\0\0[\x14-\xff]\0\0\0\2................GIMP | /\*\x20XPM\x20\*/ | Image\x20type:\x20
+    | \0\0\0[\x14-\xff]\0\0\0\2................GIMP | /\*\x20XPM\x20\*/
     | \s*\#define[ \t]+\S+_width[ \t]+\d+\s+\#define[ \t]+\S+_height[ \t]+\d+
     """,
     re.VERBOSE | re.DOTALL,
@@ -104,9 +90,10 @@ def unreadable(path: Path | str) -> str | None:
 def looks_like_image(path: Path) -> bool:
     """True for a file, not a hidden one, that `decode` reads: by its suffix, or else by its first bytes.
 
-    A file that cannot be opened, and one with the suffix of a kind in `UNREADABLE`, is none.
+    A file that cannot be opened is none, nor is a camera's raw picture, which starts as a TIFF does. A JPEG that is
+    called `.heic`, as telephones send them, is one.
     """
-    if path.name.startswith(".") or unreadable(path):
+    if path.name.startswith(".") or unreadable(path) == RAW:
         return False
     return is_image(path) or content_is_image(head(path), path.suffix.lower())
 
@@ -117,11 +104,13 @@ def unreadable_kind(path: Path) -> str | None:
 
 
 def head(path: Path) -> bytes:
-    """The first bytes of a file; none of one that cannot be opened."""
+    """The first bytes of a file; none of a folder, a pipe, or a file that cannot be opened."""
     try:
+        if not path.is_file():
+            return b""
         with open(path, "rb") as file:
             return file.read(HEAD)
-    except OSError:
+    except (OSError, ValueError):  # ValueError for a NUL in the name
         return b""
 
 

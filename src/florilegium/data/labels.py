@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
+from florilegium.core.names import name_bytes, spelt
 from florilegium.core.system import twelve_digits
 from florilegium.data.kinds import is_image
 from florilegium.data.splits import WORDS, Layout, by_folders
@@ -61,7 +62,7 @@ def carve(labels: Mapping[str, str], parts: Mapping[str, float], *, where: str) 
 
 def shuffled(images: Iterable[str], key: Callable[[str], str]) -> list[str]:
     """`images` in a random order that the texts `key(image)` alone decide; equal ones go by the image."""
-    return sorted(images, key=lambda image: (hashlib.sha256(f"{SEED}:{key(image)}".encode()).digest(), image))
+    return sorted(images, key=lambda image: (hashlib.sha256(name_bytes(spelt(f"{SEED}:{key(image)}"))).digest(), image))
 
 
 def share(fraction: float, count: int) -> int:

@@ -10,19 +10,21 @@ from typing import Any
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.cifar import label_cifar
+from florilegium.data.extract import is_archive
+from florilegium.data.found import sorted_out
 from florilegium.data.kinds import is_image
 from florilegium.data.labels import SPLITS, Labelled, is_tiny_image, label_folders, label_tiny
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
 
-VOC_IMAGE = re.compile(r"(?:.*/)?VOC\d{4}/JPEGImages/[^/]+\.jpg")
+VOC_IMAGE = re.compile(r"(?:.*/)?JPEGImages/[^/]+")
 
-# Tests of a path: is it an image of that layout? In all other layouts every image file is one. Apart from LABELLERS,
+# Tests of a path: is it an image of that layout? In all other layouts every picture is one. Apart from LABELLERS,
 # since hashing and packing read images of all layouts and no labels.
 MEMBERS: dict[str, Callable[[str], bool]] = {
     "oxford17": lambda path: IMAGE_17.fullmatch(PurePosixPath(path).name) is not None,
     "oxford102": lambda path: IMAGE_102.fullmatch(PurePosixPath(path).name) is not None,
     "tiny_imagenet": is_tiny_image,
-    "voc": lambda path: VOC_IMAGE.fullmatch(path) is not None,
+    "voc": lambda path: VOC_IMAGE.fullmatch(path) is not None and is_image(path),
 }
 # Functions of the data set, the root of its files, their paths, those of its images, and the official split.
 LABELLERS: dict[str, Callable[[Dataset, Path, Sequence[str], Sequence[str], int | None], Labelled]] = {
@@ -73,14 +75,16 @@ def other_files(listing: Mapping[str, Any]) -> list[str]:
     return [origin["file"] for origin in listing["origin"] if origin.get("published") is False]
 
 
-def recognise(layout: str, paths: Iterable[str]) -> list[str]:
-    """Those of `paths` that are images of a data set of that layout, sorted, without hidden files."""
-    is_one = MEMBERS.get(layout, is_image)
-    return sorted(path for path in paths if not _is_hidden(path) and is_one(path))
+def recognise(layout: str, root: Path, paths: Iterable[str]) -> list[str]:
+    """Those of `paths` (files below `root`) that are images of a data set of that layout, sorted."""
+    if layout in MEMBERS:
+        return sorted(filter(MEMBERS[layout], paths))
+    return sorted_out(root, paths).images
 
 
-def _is_hidden(path: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(path).parts)
+def strangers(layout: str, root: Path, paths: Iterable[str]) -> dict[str, list[str]]:
+    """Those of `paths` that `recognise` leaves out, by the reason; none in a layout that has other files, too."""
+    return {} if layout in MEMBERS else sorted_out(root, paths).left_out
 
 
 def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None = None) -> Index:
@@ -97,11 +101,13 @@ def index(dataset: Dataset, root: Path, paths: Sequence[str], split: int | None 
     if split is not None and not 1 <= split <= dataset.official_splits:
         known = f"has 1 to {dataset.official_splits}" if dataset.official_splits else "has none"
         raise UserError(f"{title}: unknown official split {split}; the data set {known}")
-    images = recognise(dataset.layout, paths)
+    images = recognise(dataset.layout, root, paths)
     if not images:
+        packed = next(filter(is_archive, sorted(paths)), None)
+        unpack = f"; unpack {packed}" if packed else ""
         raise UserError(
             f"{title}: there are no images among the {len(paths)} files below {root}; layout {dataset.layout} wants "
-            f"{EXPECTED[dataset.layout]}"
+            f"{EXPECTED[dataset.layout]}{unpack}"
         )
     labelled = LABELLERS[dataset.layout](dataset, root, paths, images, split)
     rows = tuple((image, labelled.labels[image], labelled.splits[image]) for image in sorted(labelled.labels))

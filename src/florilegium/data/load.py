@@ -11,8 +11,9 @@ from torch import Tensor
 
 from florilegium.config.data import DataUse, DetectionData
 from florilegium.core.errors import UserError
-from florilegium.core.files import atomic, read_json, read_texts, write_json, write_table
+from florilegium.core.files import atomic, read_json, write_json
 from florilegium.core.system import twelve_digits
+from florilegium.core.tables import read_table, write_table
 from florilegium.data.crops import at_side
 from florilegium.data.labels import share, shuffled
 
@@ -60,7 +61,7 @@ def load_splits(
     """
     rows = {name: row for row, name in enumerate(image_column(pixels.with_suffix(".csv")))}
     classes = tuple(read_json(images.with_suffix(".json"))["classes"])
-    table = read_texts(images)
+    table = read_table(images)
     table = table[table["image"].isin(rows)].sort_values("image")
     seen = table[~table["image"].isin({name for path in dropped for name in image_column(path)})]
     train, val = (seen[seen["split"].isin(splits)] for splits in (use.train, use.val))
@@ -68,7 +69,7 @@ def load_splits(
     if use.holdout is not None:
         doubles: set[str] = set()
         if pairs is not None:
-            audited = read_texts(pairs)
+            audited = read_table(pairs)
             same = audited[audited["verdict"] == SAME_PICTURE]
             doubles = {*same["image_a"], *same["image_b"]}
         held = train["image"].isin(held_out(train, use.holdout, doubles, where=str(images)))
@@ -124,7 +125,7 @@ def held_out(table: pd.DataFrame, part: float, doubles: set[str], *, where: str 
 
 def image_column(table: Path) -> list[str]:
     """The names of the images in a table."""
-    return read_texts(table)["image"].tolist()
+    return read_table(table)["image"].tolist()
 
 
 # Generated images
@@ -140,7 +141,7 @@ def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
     wanted = round(twelve_digits(share * len(splits.train)))
     if not wanted:
         return splits
-    table = read_texts(samples.with_suffix(".csv"))
+    table = read_table(samples.with_suffix(".csv"))
     unknown = sorted(set(table["class"]) - set(splits.classes))
     if unknown:
         foreign = f"holds images of '{unknown[0]}', which the data set does not know"
@@ -186,7 +187,7 @@ def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str
 
 def load_features(folder: Path) -> Splits:
     """The splits with features, float32 (N, H, F), in place of pixels."""
-    table = read_texts(folder / "features.csv")
+    table = read_table(folder / "features.csv")
     features = np.load(folder / "features.npy", mmap_mode="r")
     facts = read_json(folder / "features.json")
     number = {name: label for label, name in enumerate(facts["classes"])}

@@ -8,6 +8,7 @@ process. No torch here, since figures read single images.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -16,8 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
-from florilegium.core.files import atomic, read_json, write_table
+from florilegium.core.files import atomic, read_json
+from florilegium.core.tables import read_table, write_table
 from florilegium.data.decode import BadImage, Fit, check_skipped, in_processes, padded, resized, square
 
 CHUNK = 32  # images that a worker takes at a time
@@ -48,6 +51,7 @@ def pack(
     *,
     workers: int = 1,
     corrupt: Literal["stop", "skip"] = "stop",
+    pictures: Pictures = DEFAULT,
 ) -> Packed:
     """Pack `images` (paths below `root`) into `out`, an .npy of uint8 (N, size, size, 3), RGB, as `square` fits them.
 
@@ -59,8 +63,9 @@ def pack(
     if not images:
         raise UserError(f"{root}: there are no images in it to pack; give another folder")
     tasks = [(name, size) for name in sorted(images)]
+    decoder = partial(square, pictures=pictures)
     packed = write_pixels(
-        root, tasks, square, out, lambda names: (len(names), size, size, 3), workers=workers, corrupt=corrupt
+        root, tasks, decoder, out, lambda names: (len(names), size, size, 3), workers=workers, corrupt=corrupt
     )
     write_table(out.with_suffix(".csv"), ("image",), ((name,) for name in packed.images))
     return packed
@@ -69,7 +74,7 @@ def pack(
 def read_pixels(path: Path, images: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
     """Single images of a packed array by name, uint8 (size, size, 3) each; the array is not loaded whole."""
     packed = np.load(path, mmap_mode="r")
-    rows = {name: row for row, name in enumerate(pd.read_csv(path.with_suffix(".csv"))["image"])}
+    rows = {name: row for row, name in enumerate(read_table(path.with_suffix(".csv"))["image"])}
     return {image: np.asarray(packed[rows[image]]) for image in images}
 
 
@@ -84,6 +89,7 @@ def pack_buckets(
     *,
     workers: int = 1,
     corrupt: Literal["stop", "skip"] = "stop",
+    pictures: Pictures = DEFAULT,
 ) -> Packed:
     """Pack images (paths below `root`, with the size that each is resized to) into `out`.
 
@@ -99,7 +105,8 @@ def pack_buckets(
     def size(names: Sequence[str]) -> tuple[int]:
         return (sum(3 * shapes[name][0] * shapes[name][1] for name in names),)
 
-    packed = write_pixels(root, tasks, in_corner, out, size, workers=workers, corrupt=corrupt)
+    decoder = partial(in_corner, pictures=pictures)
+    packed = write_pixels(root, tasks, decoder, out, size, workers=workers, corrupt=corrupt)
     rows = []
     for bucket, (shape, names) in enumerate(groupby(packed.images, shapes.__getitem__)):
         for row, name in enumerate(names):
@@ -110,9 +117,9 @@ def pack_buckets(
     return packed
 
 
-def in_corner(path: Path, target: tuple[Fit, tuple[int, int]]) -> NDArray[np.uint8]:
+def in_corner(path: Path, target: tuple[Fit, tuple[int, int]], pictures: Pictures = DEFAULT) -> NDArray[np.uint8]:
     """The image at a size, in the upper left corner of zeros of a shape (H, W); raises BadImage."""
-    pixels = resized(path, target[0])
+    pixels = resized(path, target[0], pictures)
     result = np.zeros((*target[1], 3), np.uint8)
     result[: pixels.shape[0], : pixels.shape[1]] = pixels
     return result
@@ -123,7 +130,7 @@ def open_packed(path: Path) -> tuple[list[NDArray[np.uint8]], pd.DataFrame]:
 
     Buckets are mapped and not read. They are copied where they are written to: the file stays as it is.
     """
-    table = pd.read_csv(path.with_suffix(".csv"), dtype={"image": str}, keep_default_na=False)
+    table = read_table(path.with_suffix(".csv"), {"image": str, "scale": float}, others=int)
     pixels = np.load(path, mmap_mode="c")
     buckets: list[NDArray[np.uint8]] = []
     start = 0

@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from florilegium.core.errors import UserError
+from florilegium.core.names import class_name
 
 WORDS = {
     "train": ("train", "training"),
@@ -66,7 +67,7 @@ def by_folders(images: Iterable[str], where: str, classes: Sequence[str] = ()) -
         UserError: two folders stand for one split, or a folder stands beside splits (or class folders with splits)
             and is none itself.
     """
-    paths = {image: PurePosixPath(image).parts for image in images}
+    paths = {image: tuple(map(class_name, PurePosixPath(image).parts)) for image in images}
     placed = {image: parts for image, parts in paths.items() if len(parts) > 1}
     if not placed:
         return Layout({}, {})

@@ -1,24 +1,34 @@
-"""PASCAL VOC detection archives: an XML file an image, and lists of the images of each split.
+"""Data sets in the form of PASCAL VOC: an XML file an image, and lists of the images of each split.
 
 Everingham et al., The PASCAL Visual Object Classes Challenge, IJCV 2010. Below `VOCdevkit/VOC<year>` are
 `Annotations/<image>.xml`, `JPEGImages/<image>.jpg` and `ImageSets/Main/{train,val,test}.txt`. Corners are
-counted from 1 and inclusive, so that a box from 1 to 1 is one pixel wide.
+counted from 1 and inclusive, so that a box from 1 to 1 is one pixel wide. A folder of one's own may be called
+otherwise, hold other kinds of images, and go without lists: all its images are then to train on.
 """
 
+import codecs
+import json
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
-from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
-from florilegium.data.decode import measured
+from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles
+from florilegium.data.frames import frame_of
+from florilegium.data.json_files import flag, whole, worded
 from florilegium.data.labels import SPLITS
+from florilegium.data.layouts import recognise
+from florilegium.data.splits import split_called
 
-LIST = re.compile(r"(?P<base>(?:.*/)?VOC\d{4})/ImageSets/Main/(?P<split>train|val|test)\.txt")
+LIST = re.compile(r"(?P<base>(?:.*/)?)ImageSets/Main/(?P<name>[A-Za-z]+)\.txt")
+XML = re.compile(r"(?P<base>(?:.*/)?)Annotations/(?P<name>[^/]+)\.xml", re.IGNORECASE)
+IMAGES = "JPEGImages"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+UNSPECIFIED = "unspecified"  # of a flag that nobody has looked at
+DECLARED = re.compile(r"^\s*<\?xml[^>]*encoding\s*=\s*[\"']([\w.:-]+)[\"']")
 
 
 class _File(NamedTuple):
@@ -26,6 +36,7 @@ class _File(NamedTuple):
 
     size: tuple[int, int] | None  # width and height that it states
     objects: list[tuple[str, list[float], dict[str, int]]]  # class, box and flags of each
+    source: str  # its path
 
 
 def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
@@ -33,59 +44,103 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
 
     Images without any of them are left out. The sides are those of the image files: the XML files of some
     years are wrong about a few. An image's id is its name read as a number, which is the same in any part
-    of the archives.
+    of the archives; where a name is none, images are numbered in their order.
 
     Raises:
-        UserError: there are no lists of images, an image or XML file of a list is absent, an XML file
-            cannot be read, or no object is of one of the classes.
+        UserError: there are neither lists of images nor XML files, an image or XML file of a list is absent, an XML
+            file cannot be read, or no object is of one of the classes.
     """
-    lists = [match for path in paths if (match := LIST.fullmatch(path))]
-    if not any(match["split"] == "train" for match in lists):
-        absent = f"there is no VOC<year>/ImageSets/Main/train.txt below {root}"
-        raise UserError(f"{dataset.title}: {absent}; fetch the archive of training and validation images")
+    title = dataset.title or str(root)
+    xml = {(match["base"], match["name"]): path for path in paths if (match := XML.fullmatch(path))}
+    images = {
+        (str(p.parent.parent) + "/" if p.parent.parent.parts else "", p.stem): str(p) for p in _images(root, paths)
+    }
+    members, origin = _members(title, root, paths, xml)
     files: dict[str, dict[str, _File]] = {split: {} for split in SPLITS}
-    present = set(paths)
-    for match in lists:
-        lines = (root / match[0]).read_text(encoding="utf-8").splitlines()
-        for name in (line.split()[0] for line in lines if line.strip()):
-            source = f"{match['base']}/Annotations/{name}.xml"
-            image = f"{match['base']}/JPEGImages/{name}.jpg"
-            for path in (source, image):
-                if path not in present:
-                    raise UserError(f"{match[0]}: names {name}, and there is no {path}; fetch it again")
-            files[match["split"]][image] = _read(root / source, source)
-    classes = _classes(dataset, files)
-    parts = {split: _part(root, of_split, classes) for split, of_split in files.items() if of_split}
+    for split, source, base, name in members:
+        for folder, suffix, of in (("Annotations", "xml", xml), (IMAGES, "jpg", images)):
+            if (base, name) not in of:
+                absent = f"{base}{folder}/{name}.{suffix}"
+                raise UserError(f"{source}: names {name}, and there is no {absent}; fetch it again")
+        path = xml[base, name]
+        files[split][images[base, name]] = _read(root / path, path)
+    classes = _classes(dataset, title, files)
+    ids = _ids(image for of_split in files.values() for image in of_split)
+    parts = {split: _part(root, of_split, classes, ids) for split, of_split in files.items() if of_split}
     refuse_doubles(parts)
-    return Annotated({number: name for name, number in classes.items()}, parts, "official")
+    return Annotated({number: name for name, number in classes.items()}, parts, origin)
 
 
-def _classes(dataset: Dataset, files: dict[str, dict[str, _File]]) -> dict[str, int]:
+def _images(root: Path, paths: Sequence[str]) -> Iterator[PurePosixPath]:
+    return (PurePosixPath(path) for path in recognise("voc", root, paths))
+
+
+def _members(
+    title: str, root: Path, paths: Sequence[str], xml: Mapping[tuple[str, str], str]
+) -> tuple[list[tuple[str, str, str, str]], str]:
+    """Split, list, folder and name of each image; and the origin of the splits."""
+    found = ((path, match) for path in paths if (match := LIST.fullmatch(path)))
+    lists = [(path, match["base"], split) for path, match in found if (split := split_called(match["name"]))]
+    if not lists and xml:
+        return [("train", path, *key) for key, path in sorted(xml.items())], "annotation files"
+    if not any(split == "train" for _, _, split in lists):
+        absent = f"there is no VOC<year>/ImageSets/Main/train.txt below {root}"
+        raise UserError(f"{title}: {absent}; fetch the archive of training and validation images")
+    members = []
+    for path, base, split in lists:
+        for line in _lines(root / path, path):
+            name = line.strip() if (base, line.strip()) in xml else line.split()[0]
+            members.append((split, path, base, name))
+    return members, "official"
+
+
+def _lines(path: Path, where: str) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise UserError(f"{where}: is not written in UTF-8; save it so") from None
+
+
+def _classes(dataset: Dataset, title: str, files: dict[str, dict[str, _File]]) -> dict[str, int]:
     """Category id by class."""
     named = {name for split in files.values() for file in split.values() for name, _, _ in file.objects}
     for name in dataset.classes:
         if name not in named:
-            raise unknown("class", name, named, f"{dataset.title}: classes")
+            raise unknown("class", name, named, f"{title}: classes")
     return {name: number for number, name in enumerate(dataset.classes or sorted(named), start=1)}
 
 
-def _part(root: Path, files: dict[str, _File], classes: dict[str, int]) -> Part:
+def _ids(images: Iterator[str]) -> dict[str, int]:
+    """An id for each image: the digits of its name, or its place where those of some are none or alike."""
+    names = sorted(images)
+    digits = [PurePosixPath(image).stem.replace("_", "") for image in names]
+    numbers = [int(text) for text in digits if text.isdecimal() and len(text) < 19]
+    if len(set(numbers)) < len(names):
+        numbers = list(range(1, len(names) + 1))
+    return dict(zip(names, numbers, strict=True))
+
+
+def _part(root: Path, files: dict[str, _File], classes: dict[str, int], ids: Mapping[str, int]) -> Part:
     pictures: list[Picture] = []
     annotations: list[Annotation] = []
     for image, file in sorted(files.items()):
         chosen = [(classes[name], box, flags) for name, box, flags in file.objects if name in classes]
         if not chosen:
             continue
-        size = measured(root / image) or file.size or (None, None)
-        source = image.replace("/JPEGImages/", "/Annotations/").removesuffix(".jpg") + ".xml"
-        digits = Path(image).stem.replace("_", "")
-        if not digits.isdecimal():
-            raise UserError(f"{image}: is not named by numbers, as the images of PASCAL VOC are; rename it")
-        pictures.append(Picture(int(digits), image, *size, source))
+        pictures.append(Picture(ids[image], image, *_size(root / image, file.size), file.source))
         for category, box, flags in chosen:
-            annotations.append(Annotation(len(annotations) + 1, int(digits), category, box, extra=flags))
-    refuse_repeated("image", (picture.id for picture in pictures), "PASCAL VOC")
+            annotations.append(Annotation(len(annotations) + 1, ids[image], category, box, extra=flags))
     return Part(tuple(pictures), tuple(annotations))
+
+
+def _size(image: Path, stated: tuple[int, int] | None) -> tuple[int, int] | tuple[None, None]:
+    """The size that an XML file states, unless it is wrong."""
+    frame = frame_of(image)
+    right = stated is not None and (frame is None or stated in (frame.stored, frame.upright))
+    return stated if right and stated is not None else (None, None)
+
+
+# One XML file
 
 
 class _Plain(ElementTree.TreeBuilder):
@@ -97,18 +152,46 @@ class _Plain(ElementTree.TreeBuilder):
 
 def _read(path: Path, where: str) -> _File:
     try:
-        tree = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Plain()))
-        sides = [tree.findtext(f"size/{key}", "").strip() for key in ("width", "height")]
-        size = (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else None
-        return _File(size, [_object(element) for element in tree.findall("object")])
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise UserError(f"{where}: not a VOC annotation ({error}); fetch the archive again") from None
+        parser = ElementTree.XMLParser(target=_Plain())
+        tree = ElementTree.fromstring(_decoded(path.read_bytes()), parser)
+        if tree.tag != "annotation":
+            raise ValueError(f"its outermost element is {worded(tree.tag)}, not 'annotation'")
+        sides = [whole(tree.findtext(f"size/{key}")) or 0 for key in ("width", "height")]
+        size = (sides[0], sides[1]) if min(sides) > 0 else None
+        return _File(size, [_object(element) for element in tree.findall("object")], where)
+    except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
+        raise UserError(f"{where}: not a VOC annotation ({error}); mend it, or fetch the archive again") from None
+
+
+def _decoded(content: bytes) -> str | bytes:
+    """The text of an XML file in any encoding that it names, or else in UTF-8 or UTF-16."""
+    text = content.decode(json.detect_encoding(content), "replace")
+    declared = DECLARED.match(text)
+    if content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:4]:
+        return text
+    return content.decode(declared[1]) if declared and not declared[1].lower().startswith("utf") else content
 
 
 def _object(tree: ElementTree.Element) -> tuple[str, list[float], dict[str, int]]:
-    left, top, right, bottom = (float(_text(tree, f"bndbox/{corner}")) for corner in CORNERS)
-    flags = {key: int(tree.findtext(key, "0").strip() == "1") for key in ("difficult", "truncated")}
+    left, top, right, bottom = (_corner(tree, corner) for corner in CORNERS)
+    flags = {key: _flag(tree, key) for key in ("difficult", "truncated")}
     return _text(tree, "name"), [left - 1, top - 1, right - left + 1, bottom - top + 1], flags
+
+
+def _corner(tree: ElementTree.Element, corner: str) -> float:
+    text = _text(tree, f"bndbox/{corner}")
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"the {corner} of an object is {worded(text)}, which is no number") from None
+
+
+def _flag(tree: ElementTree.Element, key: str) -> int:
+    text = tree.findtext(key) or ""
+    found = False if text.strip().lower() == UNSPECIFIED else flag(text)
+    if found is None:
+        raise ValueError(f"'{key}' of an object is {worded(text.strip())}; it must be 0 or 1")
+    return int(found)
 
 
 def _text(tree: ElementTree.Element, path: str) -> str:

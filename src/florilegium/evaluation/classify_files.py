@@ -1,5 +1,6 @@
 """A trained classifier on image files, for `florilegium predict` and `evaluate`."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,12 +11,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from florilegium.config.base import parse
 from florilegium.config.data import split_of
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
+from florilegium.core.files import read_json
+from florilegium.core.names import spelt
 from florilegium.core.system import bar
+from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
-from florilegium.data.layouts import recognise
+from florilegium.data.found import pictures_below, say_left_out
 from florilegium.data.load import Images
 from florilegium.data.splits import by_folders
 from florilegium.evaluation.classification import EVALUATION_BATCH
@@ -38,7 +44,9 @@ def predict(
     rows: list[tuple[str, int, str, float]] = []
     faults: list[str] = []
     for start in bar(range(0, len(paths), EVALUATION_BATCH), "predicting", "batch"):
-        pixels, read, unread = read_pictures(paths[start : start + EVALUATION_BATCH], trained.storage_size)
+        pixels, read, unread = read_pictures(
+            paths[start : start + EVALUATION_BATCH], trained.storage_size, trained.pictures
+        )
         faults += unread
         if not read:
             continue
@@ -51,7 +59,9 @@ def predict(
     return pd.DataFrame(rows, columns=["image", "rank", "prediction", "probability"]), faults
 
 
-def read_pictures(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path], list[str]]:
+def read_pictures(
+    paths: Sequence[Path], side: int, pictures: Pictures = DEFAULT
+) -> tuple[Tensor, list[Path], list[str]]:
     """Decode files as the packed images were.
 
     Returns:
@@ -61,7 +71,7 @@ def read_pictures(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path],
 
     def decoded(path: Path) -> np.ndarray | str:
         try:
-            return square(path, side)
+            return square(path, side, pictures)
         except BadImage as error:
             return f"{path}: {error}"
 
@@ -107,11 +117,25 @@ def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> Non
             )
 
 
+def check_reading(pixels: Path, pictures: Pictures) -> None:
+    """Raise `UserError` unless packed pixels lie on the ground of `pictures`, as far as a receipt says."""
+    receipt = pixels.with_suffix(".receipt.json")
+    if not receipt.is_file():
+        return
+    packed = parse(Pictures, read_json(receipt)["spec"].get("pictures", {}), f"{receipt}: pictures")
+    if packed.ground != pictures.ground:
+        raise UserError(
+            f"{pixels}: its transparent pictures lie on {packed.ground}, and those that the checkpoint was trained on "
+            f"on {pictures.ground}; set pictures.ground in config.yaml to that, and pack them again"
+        )
+
+
 def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
     """A folder per class; where there are folders of splits, those of `split`. Names begin below `folder`."""
-    found = recognise("folders", (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
-    layout = by_folders(found, str(folder), trained.classes)
-    names = [name for name in found if layout.splits.get(name, split) == split]
+    found = pictures_below(folder)
+    say_left_out(folder, found.left_out, sys.stderr)
+    layout = by_folders(found.images, str(folder), trained.classes)
+    names = [name for name in found.images if layout.splits.get(name, split) == split]
     if not names:
         if layout.splits:
             raise UserError(
@@ -122,7 +146,7 @@ def _read_folder(folder: Path, split: str, trained: Trained) -> LabelledImages:
         if name not in layout.labels:
             raise UserError(f"{folder / name}: lies in no class folder; move it into one, or remove it")
     labels = dict(zip(names, _labels([layout.labels[name] for name in names], trained, str(folder)), strict=True))
-    pixels, read, faults = read_pictures([folder / name for name in names], trained.storage_size)
+    pixels, read, faults = read_pictures([folder / name for name in names], trained.storage_size, trained.pictures)
     if not read:
         raise UserError(f"{folder}: none of its {len(names)} images can be read ({faults[0]})")
     readable = tuple(path.relative_to(folder).as_posix() for path in read)
@@ -136,8 +160,9 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     table_path = RESOURCES / name / "images.csv"
     pixels_path = RESOURCES / source / f"pixels{trained.storage_size}.npy"
     check_packed(name, [table_path, pixels_path])
-    table = pd.read_csv(table_path, dtype=str)
-    rows = {image: row for row, image in enumerate(pd.read_csv(pixels_path.with_suffix(".csv"))["image"])}
+    check_reading(pixels_path, trained.pictures)
+    table = read_table(table_path)
+    rows = {image: row for row, image in enumerate(read_table(pixels_path.with_suffix(".csv"))["image"])}
     part = table[(table["split"] == split) & table["image"].isin(rows)].sort_values("image")
     if part.empty:
         raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")
@@ -147,7 +172,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
 
 
 def _labels(names: list[str], trained: Trained, where: str) -> list[int]:
-    label = {name: number for number, name in enumerate(trained.classes)}
+    label = {spelt(name): number for number, name in enumerate(trained.classes)}
     foreign = sorted(set(names) - label.keys())
     if foreign:
         unseen = sorted(label.keys() - set(names))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from florilegium.config.metrics import COCO_METRICS
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic
+from florilegium.core.names import name_bytes
 
 CURVE_IOU = 0.5
 
@@ -175,7 +176,7 @@ def matches_of(truth: Mapping[str, Any], evaluation: Any) -> Matches:
 def _digest(truth: Mapping[str, Any]) -> str:
     """A digest of the images of `truth`, whatever their order."""
     named = sorted((image["id"], str(image.get("file_name", ""))) for image in truth["images"])
-    return hashlib.sha256("\n".join(f"{number} {name}" for number, name in named).encode()).hexdigest()
+    return hashlib.sha256(name_bytes("\n".join(f"{number} {name}" for number, name in named))).hexdigest()
 
 
 def _of_class(cells: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:

@@ -6,21 +6,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.files import read_json
-from florilegium.data.annotations import check
-from florilegium.data.boxed import BoxedImages, BoxedStore, coco_ground_truth, content_of, pack_boxed
-from florilegium.evaluation.classify_files import RESOURCES, check_packed
+from florilegium.core.walk import walk
+from florilegium.data.annotated import BadBox
+from florilegium.data.annotations import Policy, check_file, check_split
+from florilegium.data.boxed import SPLIT, BoxedImages, BoxedStore, coco_ground_truth, content_of, pack_boxed
+from florilegium.data.frames import Seen, views
+from florilegium.evaluation.classify_files import RESOURCES, check_packed, check_reading
 from florilegium.evaluation.coco import Coco, Results
 from florilegium.evaluation.detection import Answers, detect, suppression
+from florilegium.evaluation.submission import folder_of, order, pictures_of, read_test_set
 from florilegium.models.trained import TrainedDetector
 
+DrawnOn = Literal["upright", "stored"] | None
 COLUMNS = ["image", "prediction", "probability", "x", "y", "width", "height"]
 
 
@@ -56,7 +60,7 @@ def find_objects(
     if not content["images"]:
         return pd.DataFrame(columns=COLUMNS), faults
     with TemporaryDirectory() as folder:
-        images, _, unread = pack_boxed(root, content, trained.data, Path(folder))
+        images, _, unread = pack_boxed(root, content, trained.data, Path(folder), trained.pictures)
         results = answers_of(trained, images, least=least, device=device).results
     names = {number: path.as_posix() for number, path in enumerate(paths, start=1)}
     classes = dict(zip(trained.category_ids, trained.classes, strict=True))
@@ -64,43 +68,49 @@ def find_objects(
 
 
 def submission(
-    trained: TrainedDetector, root: Path, annotations: Path, *, device: torch.device
+    trained: TrainedDetector, root: Path, annotations: Path, *, drawn_on: str | None, device: torch.device
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Detections on the images that a COCO file names, with its image and category ids.
+    """Detections on the images that a COCO file names, with its image and category ids as they stand there.
 
-    The file needs no annotations and no sizes; its images lie at their file_name below `root`.
+    The file needs no annotations and no sizes; its images lie below `root`. Boxes are in the frame that `drawn_on`
+    says: upright, or the stored pixels.
 
     Returns:
         COCO results, sorted as a submission is, and a sentence for each image that cannot be read.
 
     Raises:
-        UserError: it is no COCO file, an image is not there, or it has other classes.
+        UserError: it is no COCO file, an image is not there or of another size, or it has other classes.
     """
-    content = read_json(annotations)
-    try:
-        names = {image["id"]: image["file_name"] for image in content["images"]}
-        ids = {category["name"]: category["id"] for category in content["categories"]}
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{annotations}: is no COCO file ({error} is missing or of another kind); it needs images with id "
-            "and file_name, and categories with id and name"
-        ) from None
-    absent = [name for name in names.values() if not (root / name).is_file()]
-    if absent:
-        raise UserError(
-            f"{annotations}: {len(absent)} of {len(names)} images are not below {root}, first '{absent[0]}'; "
-            "give the folder that file_name starts from"
-        )
+    file, categories = read_test_set(annotations)
+    numbers = {name: number for number, name in categories.names.items()}
     for name in trained.classes:
-        if name not in ids:
-            raise unknown("class", name, ids, f"{annotations}: the detector's classes")
-    measured, faults = content_of(root, [root / name for name in names.values()])
-    numbers = dict(enumerate(names, start=1))
-    entries = [image | {"id": numbers[image["id"]]} for image in measured["images"]]
+        if name not in numbers:
+            raise unknown("class", name, numbers, f"{annotations}: the detector's classes")
+    pictures = pictures_of(file, root)
+    found, unread = views(root, pictures, drawn_on)
+    sized = [(picture, found[picture.id].size) for picture in pictures if picture.id in found]
+    images = [{"id": p.id, "file_name": p.path, "width": width, "height": height} for p, (width, height) in sized]
+    faults = [f"{root / picture.path}: not an image" for picture in unread]
+    if not images:
+        return [], faults
     with TemporaryDirectory() as folder:
-        images, _, unread = pack_boxed(root, measured | {"images": entries}, trained.data, Path(folder))
-        renumbered = replace(trained, category_ids=tuple(ids[name] for name in trained.classes))
-        return answers_of(renumbered, images, least=None, device=device).results, faults + unread
+        content = {"images": images, "annotations": [], "categories": []}
+        packed, _, undecoded = pack_boxed(root, content, trained.data, Path(folder), trained.pictures)
+        renumbered = replace(trained, category_ids=tuple(numbers[name] for name in trained.classes))
+        results = answers_of(renumbered, packed, least=None, device=device).results
+    given = {image.id: image.given for image in file.images}
+    lines = [
+        line
+        | {"image_id": given[line["image_id"]], "category_id": categories.given[line["category_id"]]}
+        | {"bbox": _in_frame_of(found[line["image_id"]], line["bbox"])}
+        for line in results
+    ]
+    return sorted(lines, key=lambda line: order(line["image_id"])), faults + undecoded
+
+
+def _in_frame_of(view: Seen, box: list[float]) -> list[float]:
+    """A box of the upright picture in the frame of its annotations."""
+    return box if view.drawn is None else [round(value, 2) for value in view.drawn.to_stored(box)]
 
 
 # Annotated images
@@ -113,40 +123,47 @@ class AnnotatedImages:
     images: BoxedImages
     truth: Coco
     faults: list[str]
+    bad: Sequence[BadBox] = ()  # boxes that were left out
 
 
 @contextmanager
-def annotated(dataset: str, split: str, trained: TrainedDetector) -> Iterator[AnnotatedImages]:
+def annotated(
+    dataset: str, split: str, trained: TrainedDetector, *, bad_boxes: Policy = "stop", drawn_on: DrawnOn = None
+) -> Iterator[AnnotatedImages]:
     """The images of `dataset`: a COCO file with all its images, the `split` of a folder in COCO layout, or of
     a data set that the workflow has packed.
 
     Raises:
-        UserError: there is neither, the split has no annotations, or a class is none of the detector's.
+        UserError: there is neither, the split has no annotations, a class is none of the detector's, or what is wrong
+            with annotations in training.
     """
     place = Path(dataset)
-    if place.suffix == ".json" and place.is_file():
-        root = place.parent
-        content = _content(Dataset(layout="coco", folder=str(root), annotations={"train": place.name}), root)
-        parts = content["splits"].values()  # carved from the one file, to be joined again
-        chosen = {key: [entry for part in parts for entry in part[key]] for key in ("images", "annotations")}
+    if place.is_file() or place.suffix.lower() == ".json":
+        root = folder_of(place)
+        own, file = _own(root, drawn_on), place.absolute().relative_to(root.absolute()).as_posix()
+        if not place.is_file():
+            raise UserError(f"{place}: there is no such file; mend the path")
+        checked = check_file(own, root, walk(root).files, file, bad_boxes)
+        split = SPLIT
     elif place.is_dir():
         root = place
-        content = _content(Dataset(layout="coco", folder=dataset), root)
-        _check_annotated(split, content["unannotated"], dataset)
-        chosen = content["splits"][split]
+        checked = check_split(_own(root, drawn_on), root, walk(root).files, split, bad_boxes)
     else:
         yield _packed(dataset, split, trained)
         return
+    content = checked.content()
+    if place.is_file() and content["unannotated"]:
+        raise UserError(f"{dataset}: there are no annotations in it to measure against; `submit` detects without any")
+    _check_annotated(split, content["unannotated"], dataset)
     with TemporaryDirectory() as folder:
-        chosen = chosen | {"categories": content["categories"]}
-        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder))
+        chosen = content["splits"][split] | {"categories": content["categories"]}
+        images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder), trained.pictures)
         truth = _in_terms_of(coco_ground_truth(images, annotations), trained, dataset)
-        yield AnnotatedImages(images, truth, faults)
+        yield AnnotatedImages(images, truth, faults, checked.bad)
 
 
-def _content(source: Dataset, root: Path) -> dict[str, Any]:
-    paths = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file()]
-    return check(source, root, paths, "drop").content()
+def _own(root: Path, drawn_on: DrawnOn) -> Dataset:
+    return Dataset(title=str(root), layout="coco", folder=str(root), drawn_on=drawn_on)
 
 
 def _check_annotated(split: str, unannotated: Sequence[str], where: str) -> None:
@@ -159,6 +176,7 @@ def _packed(name: str, split: str, trained: TrainedDetector) -> AnnotatedImages:
     annotations = RESOURCES / name / "annotations.json"
     pixels = RESOURCES / name / f"scenes{trained.data.packing}.npy"
     check_packed(name, [annotations, pixels], "folder or COCO file")
+    check_reading(pixels, trained.pictures)
     store = BoxedStore(pixels, annotations)
     _check_annotated(split, store.unannotated, name)
     images = store.take([split])

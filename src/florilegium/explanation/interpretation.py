@@ -16,6 +16,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from florilegium.config.products import Attribution
 from florilegium.core.errors import UserError, unknown
+from florilegium.core.names import name_bytes
 from florilegium.data.augment import EvalTransform
 from florilegium.explanation.attention import Pictures, as_fed, half, stacked
 from florilegium.explanation.attribution import METHODS, Explanation, Subject, Unfit
@@ -152,7 +153,7 @@ def _seeded(name: str, method: str, subject: Subject, image: Tensor, target: int
 
 
 def _seed_of(name: str) -> int:
-    return zlib.crc32(name.encode())
+    return zlib.crc32(name_bytes(name))
 
 
 # Deletion and insertion (Petsiuk et al. 2018)

@@ -1,5 +1,6 @@
 """Records of trained networks: the attention of tokens or nodes, and attributions; arrays, and a table of numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Self
@@ -8,8 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.core.files import atomic, write_frame
+from florilegium.core.files import atomic
 from florilegium.core.outputs import ATTENTION, ATTRIBUTION
+from florilegium.core.tables import read_table, write_frame
+
+WHOLE = dict.fromkeys(("block", "head", "n_images"), int)
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,9 @@ class Record:
 
     FILES: ClassVar[tuple[str, str]]
     """Names of the arrays' file and of the table's."""
+
+    TYPES: ClassVar[Mapping[str, type]]
+    """Types of the table's columns that are no fractions."""
 
     table: pd.DataFrame
 
@@ -37,7 +44,9 @@ class Record:
     def load(cls, folder: Path) -> Self:
         arrays, table = (folder / name for name in cls.FILES)
         with np.load(arrays, allow_pickle=False) as found:
-            return cls(**{name: found[name] for name in cls._arrays()}, table=pd.read_csv(table))
+            return cls(
+                **{name: found[name] for name in cls._arrays()}, table=read_table(table, cls.TYPES, others=float)
+            )
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class AttentionRecord(Record):
     head's `entropy_uniform` (log N) and `diagonal_uniform` (1 / N).
     """
 
-    FILES = ATTENTION
+    FILES, TYPES = ATTENTION, WHOLE
 
     blocks: NDArray[np.int64]  # the blocks whose maps are here, (b,)
     head: NDArray[np.int64]  # the head that the maps are of, ()
@@ -75,7 +84,7 @@ class NodeRecord(Record):
     same node), `n_images`, and a uniform head's `entropy_uniform` (log N) and `diagonal_uniform` (1 / N).
     """
 
-    FILES = ATTENTION
+    FILES, TYPES = ATTENTION, WHOLE
 
     maps: NDArray[np.float16]  # how much node i takes from node j, of the shown images, (k, heads, N, N)
     mean: NDArray[np.float16]  # the mean of that over all measured images, (heads, N, N)
@@ -92,7 +101,7 @@ class AttributionRecord(Record):
     method makes no claim to completeness).
     """
 
-    FILES = ATTRIBUTION[:2]
+    FILES, TYPES = ATTRIBUTION[:2], dict.fromkeys(("image", "target", "prediction", "method"), str)
 
     methods: NDArray[np.str_]  # the methods that fit the network, (m,)
     maps: NDArray[np.float16]  # of the shown images, (k, m, s, s), the largest magnitude being one

@@ -12,12 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
+from florilegium.core.names import drawn
 from florilegium.explanation.records import AttributionRecord
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, explained
 from florilegium.figures.style import Drawing
 from florilegium.report.scores import MEASURES, RANDOM
+from florilegium.report.tables import read_csv
 
 TITLES = {
     "saliency": "Saliency",
@@ -175,7 +177,7 @@ def _title(ax: Axes, text: str) -> None:
 
 
 def _short(name: str, width: int = 18) -> str:
-    name = name.replace("_", " ")
+    name = drawn(name).replace("_", " ")
     return name if len(name) <= width else name[: width - 1] + "…"
 
 
@@ -195,7 +197,7 @@ def _folders(material: Material) -> dict[str, Path]:
 
 def draw_attribution_scores(material: Material, plot: Plot) -> Drawing:
     """A row an arm: area under the deletion and the insertion curve of each method, beside random orders."""
-    arms = {name: pd.read_csv(folder / READ[-1]) for name, folder in _folders(material).items()}
+    arms = {name: read_csv(folder / READ[-1]) for name, folder in _folders(material).items()}
     if not arms:
         return style.empty()
     lengths = [scores["method"].nunique() for scores in arms.values()]

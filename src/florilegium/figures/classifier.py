@@ -120,7 +120,8 @@ def draw_samples(material: Material, plot: Plot) -> Drawing:
         pixels = read_pixels(material.pixels[entry.dataset], list(pd.concat(halves)["image"]))
         for axes, half in zip((grid[:2].flat, grid[2:].flat), halves, strict=True):
             for ax, row in zip(axes, half.itertuples(), strict=False):
-                _sample(ax, pixels[row.image], names[row.target], names[row.prediction], row.probability)
+                colour = style.RIGHT if row.target == row.prediction else style.WRONG
+                _sample(ax, pixels[row.image], names[row.target], names[row.prediction], row.probability, colour)
     else:
         style.nothing(grid[1, 2], "no finished run")
     return fig, (
@@ -138,8 +139,7 @@ def choose(predictions: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFram
     return right.iloc[spread], wrong.head(n)
 
 
-def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, probability: float) -> None:
-    colour = style.RIGHT if target == prediction else style.WRONG
+def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, probability: float, colour: str) -> None:
     ax.set_axis_on()
     marks.picture(ax, pixels, edge=colour)
     marks.heading(ax, _short(target, 19), 8.5, pad=4)
@@ -147,4 +147,5 @@ def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, p
 
 
 def _short(name: str, width: int) -> str:
-    return textwrap.shorten(name, width, placeholder="…")
+    short = textwrap.shorten(name, width, placeholder="…")
+    return short if short != "…" else f"{name[: width - 1]}…"  # a word that is too long by itself

@@ -182,7 +182,7 @@ def _images(material: Material, plot: Plot, choose: Callable[[Mapping[int, Judge
 
 def _grid(numbers: Sequence[int], images: Mapping[int, Judged], pictures: BoxedPictures) -> Figure:
     """Pairs of panels, row by row; a row is as high as its highest picture needs."""
-    names = {category["id"]: category["name"] for category in pictures.truth["categories"]}
+    names = {category["id"]: style.class_name(category["name"]) for category in pictures.truth["categories"]}
     rows = [numbers[start : start + ACROSS] for start in range(0, len(numbers), ACROSS)]
     scaled = {number: pictures.picture(number) for number in numbers}
     shapes = {number: picture.shape for number, (picture, _) in scaled.items()}

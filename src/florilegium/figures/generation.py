@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from florilegium.core.files import read_texts
+from florilegium.core.tables import read_table
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot
@@ -39,7 +39,7 @@ def draw_generated(material: Material, plot: Plot) -> Drawing:
 
 def _strip(ax: Axes, of: Set) -> None:
     images = np.load(of.folders[0] / "samples.npy", mmap_mode="r")
-    labels = read_texts(of.folders[0] / "samples.csv")["class"]
+    labels = read_table(of.folders[0] / "samples.csv")["class"]
     classes = list(dict.fromkeys(labels))[:CLASSES]
     side = images.shape[1]
     gap = max(1, side // 16)
@@ -50,7 +50,7 @@ def _strip(ax: Axes, of: Set) -> None:
             left = number * width + place * (side + gap)
             strip[:, left : left + side] = images[row]
     ax.imshow(strip, interpolation="nearest")
-    names = [name.replace("_", "\n") for name in classes]
+    names = [style.class_name(name).replace("_", "\n") for name in classes]
     ax.set_xticks([(n + 0.5) * width - 1.5 * gap for n in range(len(classes))], names, fontsize=7.5)
     ax.tick_params(length=0)
     ax.set_yticks([])

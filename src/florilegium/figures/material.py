@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from florilegium.figures.style import INTERVAL
+from florilegium.figures.style import INTERVAL, class_name, title
 from florilegium.report.runs import NOWHERE, Run, finite, over_seeds
 from florilegium.report.statistics import Interval
 from florilegium.report.study import Entry, Key, Study, labels
@@ -36,12 +36,11 @@ class Material:
 
     def called(self, dataset: str) -> list[str]:
         """Names for people of the classes of a data set, in label order: the first of several words."""
-        words = self.words.get(dataset, {})
-        names = (words.get(name, name) for name in self.classes.get(dataset, ()))
-        return [name.split(",")[0].replace("_", " ") for name in names]
+        words = {name: several.split(",")[0] for name, several in self.words.get(dataset, {}).items()}
+        return [class_name(words.get(name, name)).replace("_", " ") for name in self.classes.get(dataset, ())]
 
     def label(self, entry: Entry) -> str:
-        return labels(self.study)[entry.key]
+        return title(labels(self.study)[entry.key])
 
     def finished(self, entry: Entry) -> list[Run]:
         """The arm's runs that did not diverge."""

@@ -36,7 +36,7 @@ def draw_published(material: Material, plot: Plot) -> Drawing:
     texts = []
     for row in rows.itertuples():
         _row(ax, row, -row.Index)
-        name = style.wrapped(names[(row.experiment, row.arm)], 46)
+        name = style.wrapped(style.title(names[(row.experiment, row.arm)]), 46)
         texts.append(name if row.metric in MAIN else f"{name}\n{WORDS[row.metric]}")
     marks.rows(ax, texts)
     ax.set_xlabel(f"{' or '.join(dict.fromkeys(entry.scoring.axis for entry in entries))} (%)")

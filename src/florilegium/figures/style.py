@@ -12,8 +12,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from florilegium.core.files import atomic
+from florilegium.core.names import drawn, short
 
 INTERVAL = "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
 # Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
@@ -52,6 +54,11 @@ RC: Any = {
     "lines.solid_capstyle": "round",
     "savefig.facecolor": "white",
 }
+# Fonts for the scripts that DejaVu lacks, where a machine has them; elsewhere such letters are drawn as boxes.
+OTHER_SCRIPTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic"),
+    *("WenQuanYi Zen Hei", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Emoji", "Arial Unicode MS"),
+)
 Drawing = tuple[Figure, str]  # a figure, and the caption that goes under it
 
 
@@ -67,7 +74,8 @@ def write(path: Path, question: str, draw: Callable[[], Drawing], *, is_demo: bo
 @contextmanager
 def applied() -> Iterator[None]:
     """Draw and save inside this context."""
-    with mpl.rc_context(RC):
+    there = set(fontManager.get_font_names())
+    with mpl.rc_context(RC | {"font.family": [RC["font.family"], *(font for font in OTHER_SCRIPTS if font in there)]}):
         yield
 
 
@@ -78,11 +86,11 @@ def frame(fig: Figure, question: str, caption: str, *, is_demo: bool) -> None:
     width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
     room = width - (0.9 if is_demo else 0)
     fig.text(
-        left, top + 0.16 * inch, textwrap.fill(question, int(room * 9)),
+        left, top + 0.16 * inch, textwrap.fill(drawn(question), int(room * 9)),
         ha="left", va="bottom", fontsize=13, fontweight="bold",
     )  # fmt: skip
     fig.text(
-        left, bottom - 0.16 * inch, textwrap.fill(caption, int(width * 16)),
+        left, bottom - 0.16 * inch, textwrap.fill(drawn(caption), int(width * 16)),
         ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
     )  # fmt: skip
     if is_demo:
@@ -141,6 +149,16 @@ def empty(why: str = "no finished run", caption: str = "Nothing has been looked 
     fig = figure(2.0)
     nothing(fig.subplots(), why)
     return fig, caption
+
+
+def class_name(name: str) -> str:
+    """The name of a class as it is drawn, in one line that leaves room for the picture."""
+    return drawn(short(name, 40))
+
+
+def title(text: str) -> str:
+    """The title of an arm as it is drawn; it may be wrapped."""
+    return drawn(short(text, 120))
 
 
 def wrapped(label: str, width: int = 34) -> str:

@@ -16,7 +16,7 @@ from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
 from florilegium.audit.matching import confirm, search
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
-from florilegium.core.files import read_texts
+from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import Scores, evaluate
@@ -61,7 +61,7 @@ def copies(samples: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict
 
 def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
     """The place in `classes` of the class that each generated image should show, (N,), from `samples.csv`."""
-    names = read_texts(table)["class"]
+    names = read_table(table)["class"]
     return torch.tensor([classes.index(name) for name in names])
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from florilegium.config.data import Sampling
 from florilegium.config.recipes import GenerationRecipe
-from florilegium.core.files import atomic, write_table
+from florilegium.core.files import atomic
 from florilegium.core.outputs import SAMPLES
 from florilegium.core.system import bar
+from florilegium.core.tables import write_table
 from florilegium.generation.diffusion import denoise
 from florilegium.generation.sheets import grid, save_animation, save_picture, to_pixels
 from florilegium.models.generators import Acgan

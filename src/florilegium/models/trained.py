@@ -10,6 +10,7 @@ from torch import nn
 
 from florilegium.config.base import parse
 from florilegium.config.data import DetectionData, Model
+from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
@@ -29,6 +30,8 @@ class Trained:
     config: InputConfig
     storage_size: int
     """Side in pixels of the packed images that it was trained on."""
+    pictures: Pictures = DEFAULT
+    """How they were read."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +45,34 @@ class TrainedDetector:
     config: InputConfig
     data: DetectionData
     recipe: DetectionRecipe
+    pictures: Pictures = DEFAULT
+    """How its images were read."""
 
 
-def load_trained(checkpoint: Path) -> Trained:
-    """The classifier in `checkpoint`; raises `UserError` for no checkpoint, or without a receipt of these weights."""
+def load_trained(checkpoint: Path, max_megapixels: float | None = None) -> Trained:
+    """The classifier in `checkpoint`; raises `UserError` for no checkpoint, or without a receipt of these weights.
+
+    `max_megapixels` replaces the limit of pictures that its training had.
+    """
     where, receipt = read_run(checkpoint)
     with _expecting("classifier", where):
         model = parse(Model, receipt["model"], f"{where}: model")
         classes, config = tuple(receipt["classes"]), input_of(receipt)
-        storage_size = receipt["spec"]["data"]["storage_size"]
-    return Trained(_network(model, len(classes), checkpoint), classes, config, storage_size)
+        storage_size, pictures = receipt["spec"]["data"]["storage_size"], pictures_of(receipt, where, max_megapixels)
+    return Trained(_network(model, len(classes), checkpoint), classes, config, storage_size, pictures)
 
 
-def load_trained_detector(checkpoint: Path) -> TrainedDetector:
-    """The detector in `checkpoint`; raises `UserError` for no checkpoint, or without a receipt of these weights."""
+def load_trained_detector(checkpoint: Path, max_megapixels: float | None = None) -> TrainedDetector:
+    """The detector in `checkpoint`; see `load_trained`."""
     where, receipt = read_run(checkpoint)
     with _expecting("detector", where):
         model = parse(Model, receipt["model"], f"{where}: model")
         data = parse(DetectionData, receipt["spec"]["data"], f"{where}: data")
         recipe = parse(DetectionRecipe, receipt["spec"]["recipe"], f"{where}: recipe")
         classes, category_ids = tuple(receipt["classes"]), tuple(receipt["category_ids"])
-        config = input_of(receipt)
+        config, pictures = input_of(receipt), pictures_of(receipt, where, max_megapixels)
     network = _network(model, len(classes), checkpoint)
-    return TrainedDetector(network, classes, category_ids, config, data, recipe)
+    return TrainedDetector(network, classes, category_ids, config, data, recipe, pictures)
 
 
 def is_detector(receipt: Mapping[str, Any]) -> bool:
@@ -77,6 +85,12 @@ def input_of(receipt: Mapping[str, Any]) -> InputConfig:
     fields = receipt["input"]
     mean, std = tuple(fields["mean"]), tuple(fields["std"])
     return InputConfig(fields["size"], mean, std, fields["interpolation"], fields["crop_pct"])
+
+
+def pictures_of(receipt: Mapping[str, Any], where: Path, max_megapixels: float | None = None) -> Pictures:
+    """How the images of a run were read, perhaps with another limit; older receipts do not say it."""
+    limit = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
+    return parse(Pictures, receipt["spec"].get("pictures", {}) | limit, f"{where}: pictures")
 
 
 def read_run(checkpoint: Path) -> tuple[Path, dict[str, Any]]:

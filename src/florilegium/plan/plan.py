@@ -87,9 +87,10 @@ class Plan:
 
     def spec(self, e: Experiment) -> dict[str, Any]:
         """The JSON values that a training of `e` depends on. The number of processes counts from two on, since they add
-        their gradients in another order, so that the last bits differ."""
-        processes = self.settings.gpus_per_training
-        return e.spec() | ({"processes": processes} if processes > 1 else {})
+        their gradients in another order, so that the last bits differ. How pictures are read is in the pixels already,
+        and is kept for those that the trained network will see."""
+        processes, pictures = self.settings.gpus_per_training, self.settings.pictures.model_dump(mode="json")
+        return e.spec() | {"pictures": pictures} | ({"processes": processes} if processes > 1 else {})
 
     def features_spec(self, e: Experiment) -> dict[str, Any]:
         """The JSON values that the cached features of `e` depend on, without those of its heads."""

@@ -96,16 +96,22 @@ class Specs:
 
     def reading(self, source: str) -> Spec:
         """The settings for decoding the images of a data set."""
-        return {"layout": self.plan.datasets[source].layout, "corrupt": self.plan.settings.corrupt_images}
+        return {"layout": self.plan.datasets[source].layout} | self._decoding()
 
     def boxed(self, packing: str) -> Spec:
         """The settings for packing images with boxes, from `DetectionData.packing`."""
         short_side, long_side, padding = packing.split("-")
         sides = {"short_side": int(short_side), "long_side": int(long_side), "padding": padding}
-        return sides | {"corrupt": self.plan.settings.corrupt_images}
+        return sides | self._decoding()
+
+    def _decoding(self) -> Spec:
+        return {"corrupt": self.plan.settings.corrupt_images, "pictures": self._pictures()}
+
+    def _pictures(self) -> Spec:
+        return self.plan.settings.pictures.model_dump(mode="json")
 
     def audit(self) -> Spec:
-        return {"audit": self.plan.settings.audit.model_dump(mode="json")}
+        return {"audit": self.plan.settings.audit.model_dump(mode="json"), "pictures": self._pictures()}
 
     # Products of a trained network. Network and images are in the run's receipt, which is an input of these stages.
 

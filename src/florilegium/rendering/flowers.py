@@ -20,7 +20,7 @@ import numpy as np
 
 from florilegium.config.data import Rendering
 from florilegium.core.system import bar
-from florilegium.data.decode import write_png
+from florilegium.data.png import write_png
 from florilegium.rendering.petals import OUTLINES, Kind, Picture, draw, make_kind
 from florilegium.rendering.picture import COPIES, ORIGINAL, TAKEN, opposite
 

@@ -36,9 +36,11 @@ from florilegium.config.metrics import (
     metrics_of,
 )
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.files import read_json, read_texts, write_json
+from florilegium.core.files import read_json, write_json
+from florilegium.core.names import name_bytes
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
+from florilegium.core.tables import read_table
 from florilegium.evaluation.coco import Matches, read_matches
 from florilegium.report.statistics import Interval, student, wilson
 from florilegium.report.study import Entry, Key, Study
@@ -92,8 +94,7 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """`image, target, prediction, probability`, a row a test image, sorted by image."""
-        texts = dict.fromkeys(("image", "target", "prediction"), str)  # also where a class is called by a number
-        table = pd.read_csv(self.folder / "predictions.csv", dtype=texts, keep_default_na=False)
+        table = read_table(self.folder / PREDICTIONS, {"probability": float})
         return table.sort_values("image", ignore_index=True)
 
 
@@ -108,7 +109,8 @@ def read_runs(root: Path, entry: Entry) -> list[Run]:
     for seed in entry.seeds:
         folder = root / entry.experiment / entry.arm / f"seed{seed}"
         if (folder / "metrics.json").is_file():
-            metrics, history = read_json(folder / "metrics.json"), pd.read_csv(folder / "history.csv")
+            metrics = read_json(folder / "metrics.json")
+            history = read_table(folder / "history.csv", {"epoch": int}, others=float)
             runs.append(Run(entry.task, seed, folder, metrics, history))
     return runs
 
@@ -130,10 +132,9 @@ def read_hits(folder: Path) -> Answers:
     """
     if not (folder / PREDICTIONS).is_file():
         return _unpack(folder / PACKED)
-    columns = ["image", "target", "prediction"]  # as texts: a class may be called 01, or NA
-    table = read_texts(folder / PREDICTIONS, columns)
+    table = read_table(folder / PREDICTIONS, columns=["image", "target", "prediction"])
     table = table.sort_values("image", kind="stable")
-    names = hashlib.sha256("\0".join(table["image"]).encode())  # no name holds a NUL
+    names = hashlib.sha256(name_bytes("\0".join(table["image"])))  # no name holds a NUL
     return names.hexdigest(), (table["target"] == table["prediction"]).to_numpy(np.bool_)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from florilegium.config.metrics import FRACTIONS, WORDS
-from florilegium.core.files import write_frame
+from florilegium.core.tables import COUNT, read_table, write_frame
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """A header and rows of texts, for people."""
@@ -19,10 +19,12 @@ UNITS = {
     **dict.fromkeys(("params", "params_trainable", "macs"), COUNTS),
     **dict.fromkeys(("checkpoint_bytes", "peak_memory_bytes"), BYTES),
 }  # units to choose from by size; a metric without an entry is a plain number or a fraction
-TYPES = {
-    **dict.fromkeys(("n_seeds", "n_test"), "Int64"),  # integers that may be absent
-    **dict.fromkeys(("name", "precision", "device", "threads"), "str"),  # also where they look like numbers
-}  # of columns, in any table of a study
+NAMES = (
+    *("experiment", "arm", "metric", "published_source", "baseline", "verdict", "differs", "note", "method"),
+    *("kind", "name", "precision", "device", "threads", "samples", "sampler", "measure", "against"),
+)
+TYPES = dict.fromkeys(NAMES, str) | dict.fromkeys(("n_seeds", "n_test", "n_images", "steps", "copies"), COUNT)
+"""Of the columns of any table of a study that are no fractions."""
 TESTED = {
     "p_value": "p",
     "p_adjusted": "p adjusted",
@@ -51,8 +53,8 @@ def write_csv(table: pd.DataFrame, path: Path, *, digits: int = 10) -> None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A study's table as `write_csv` wrote it: a name such as NA or 01 is a text, and only an empty cell is missing."""
-    return pd.read_csv(path, dtype=TYPES, keep_default_na=False, na_values=[""])
+    """A study's table as `write_csv` wrote it."""
+    return read_table(path, TYPES, others=float)
 
 
 # Whole tables

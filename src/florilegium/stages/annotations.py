@@ -9,9 +9,10 @@ from pathlib import Path
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json, write_json, write_table, write_text
+from florilegium.core.files import read_json, write_json, write_text
 from florilegium.core.fingerprint import canonical
 from florilegium.core.system import say
+from florilegium.core.tables import write_table
 from florilegium.data.annotations import check
 from florilegium.data.layouts import other_files
 from florilegium.stages.stage import FILES, listed_files, stage, stage_parser

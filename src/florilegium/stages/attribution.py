@@ -26,7 +26,7 @@ class AttributionSpec(PictureOrigin):
 def main() -> None:
     with explanation("attribution", __doc__, AttributionSpec) as run:
         out, trained = run.out, run.trained
-        chosen = choose(run.predictions.astype({"probability": float}), run.spec.attribution)
+        chosen = choose(run.predictions, run.spec.attribution)
         attributions, seconds = interpret(
             trained,
             run.spec.attribution,

@@ -11,11 +11,13 @@ from pathlib import Path
 from florilegium.audit.comparison import Collection, compare
 from florilegium.audit.hashing import Hashes
 from florilegium.audit.pictures import write_audit
+from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json, read_texts
+from florilegium.core.files import read_json
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.system import say
+from florilegium.core.tables import read_table
 from florilegium.stages.stage import stage, stage_parser
 
 FILES = {"hashes": "hashes.npz", "images": "images.csv", "files": "files.json"}  # of a data set, by option
@@ -27,8 +29,9 @@ def main() -> None:
     files = {side: [getattr(arguments, f"{kind}_{side}") for kind in FILES] for side in sides}
     inputs = [file for group in files.values() for file in group]
     with stage("audit", arguments, inputs, path=arguments.out / RECEIPT) as receipt:
-        a = collection(arguments.name_a, *files["a"])
-        b = collection(arguments.name_b, *files["b"]) if "b" in files else a
+        pictures = Pictures.model_validate(receipt.spec["pictures"])
+        a = collection(arguments.name_a, *files["a"], pictures)
+        b = collection(arguments.name_b, *files["b"], pictures) if "b" in files else a
         settings = Audit.model_validate(receipt.spec["audit"])
         comparison = compare(a, b, settings, workers=arguments.workers)
         receipt.outputs += write_audit(comparison, arguments.out)
@@ -36,7 +39,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = stage_parser(__doc__, out="folder of the audit", spec="audit")
+    parser = stage_parser(__doc__, out="folder of the audit", spec="audit, pictures")
     for side, role in (("a", "trained on"), ("b", "tested on")):
         parser.add_argument(f"--name-{side}", required=True, help=f"name of the data set that is {role}")
         for kind, file in FILES.items():
@@ -45,10 +48,10 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def collection(name: str, hashes: Path, images: Path, files: Path) -> Collection:
+def collection(name: str, hashes: Path, images: Path, files: Path, pictures: Pictures) -> Collection:
     """A data set, read from the files that earlier stages made."""
-    table = read_texts(images)
-    return Collection.join(name, Hashes.load(hashes), table, Path(read_json(files)["root"]))
+    table = read_table(images)
+    return Collection.join(name, Hashes.load(hashes), table, Path(read_json(files)["root"]), pictures)
 
 
 if __name__ == "__main__":

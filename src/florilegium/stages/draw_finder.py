@@ -5,10 +5,9 @@ Writes: a plot of loss against rate.
 Why:    apart from the finder, so that a change of the plot trains nothing again.
 """
 
-import pandas as pd
-
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
+from florilegium.core.tables import read_table
 from florilegium.figures.curves import write_finder
 from florilegium.stages.stage import stage, stage_parser
 
@@ -18,7 +17,8 @@ def main() -> None:
     arguments = stage_parser(__doc__, out="the plot", spec="preset, rendered, experiment", **files).parse_args()
     finder = arguments.table.with_suffix(".json")
     with stage("draw_finder", arguments, inputs=[arguments.table, finder]) as receipt:
-        table, suggestion = pd.read_csv(arguments.table), read_json(finder)["suggestion"]
+        table = read_table(arguments.table, {"step": int}, others=float)
+        suggestion = read_json(finder)["suggestion"]
         name, is_demo = receipt.spec["experiment"], receipt.spec["rendered"]
         receipt.outputs += [write_finder(table, suggestion, arguments.out, name, is_demo=is_demo)]
 

@@ -8,7 +8,8 @@ Why:    the paper preset takes days on a GPU; nobody should start it without a g
 from florilegium.config.base import parse
 from florilegium.config.study import Card
 from florilegium.core.errors import run_main
-from florilegium.core.files import write_frame, write_text
+from florilegium.core.files import write_text
+from florilegium.core.tables import write_frame
 from florilegium.estimation.hours import summary, table_of
 from florilegium.stages.stage import stage, stage_parser
 

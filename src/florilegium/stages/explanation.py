@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from florilegium.config.base import Name, Strict
-from florilegium.core.files import read_texts
 from florilegium.core.outputs import RECEIPT
+from florilegium.core.tables import read_table
 from florilegium.data.pack import read_pixels
 from florilegium.models.trained import Trained, load_trained
 from florilegium.report.study import read
@@ -82,7 +82,7 @@ def explanation(name: str, description: str | None, spec: type[S]) -> Iterator[E
             out=arguments.out,
             run="/".join(checkpoint.parts[-5:-1]),
             trained=load_trained(checkpoint),
-            predictions=read_texts(predictions),
+            predictions=read_table(predictions, {"probability": float}),
             packed=pixels,
             device=device,
         )

@@ -10,9 +10,10 @@ from pathlib import Path
 from florilegium.config.data import DataUse
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
-from florilegium.core.files import write_frame, write_json
+from florilegium.core.files import write_json
 from florilegium.core.outputs import FINDER
 from florilegium.core.system import say
+from florilegium.core.tables import write_frame
 from florilegium.data.load import Splits
 from florilegium.models import registry
 from florilegium.stages.arguments import run_before_training

@@ -7,9 +7,11 @@ Why:    all later stages agree on what an image shows and which split it is in.
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import run_main
-from florilegium.core.files import read_json, write_json, write_table
+from florilegium.core.files import read_json, write_json
 from florilegium.core.system import say
-from florilegium.data.layouts import index, other_files
+from florilegium.core.tables import write_table
+from florilegium.data.found import say_left_out
+from florilegium.data.layouts import index, other_files, strangers
 from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
 
 
@@ -19,11 +21,15 @@ def main() -> None:
     out, summary = arguments.out, arguments.out.with_suffix(".json")
     with stage("index", arguments, inputs=[arguments.files]) as receipt:
         dataset = Dataset.model_validate(receipt.spec["dataset"] | {"title": out.parent.name})
-        images = index(dataset, *listed_files(arguments.files), receipt.spec["split"])
+        root, files = listed_files(arguments.files)
+        images = index(dataset, root, files, receipt.spec["split"])
+        others = strangers(dataset.layout, root, files)
+        say_left_out(root, others)
         say(f"{dataset.title}: splits: {images.split_origin}")
         write_table(out, ("image", "class", "split"), images.rows)
         write_json(summary, images.summary() | {"other_files": other_files(read_json(arguments.files))})
         receipt.outputs += [out, summary]
+        receipt.facts["left_out"] = {reason: len(paths) for reason, paths in others.items()}
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from florilegium.config.base import parse
 from florilegium.config.data import DataUse
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
-from florilegium.core.files import write_frame, write_json
+from florilegium.core.files import write_json
 from florilegium.core.outputs import JUDGEMENT
 from florilegium.core.receipts import read_receipt
+from florilegium.core.tables import write_frame
 from florilegium.data.crops import at_side
 from florilegium.generation.judging import classify, closest_pairs, copies, labels_of, nearest, neighbours, summary
 from florilegium.generation.sheets import save_picture

@@ -5,6 +5,7 @@ Writes: scenes<packing>.npy, its table .csv, and .skipped.csv, the images that c
 Why:    trainings read pixels, and never decode a file again.
 """
 
+from florilegium.config.pictures import Pictures
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
 from florilegium.data.decode import fit
@@ -16,7 +17,7 @@ def main() -> None:
     parser = stage_parser(
         __doc__,
         out="scenes<packing>.npy",
-        spec="short_side, long_side, padding, corrupt",
+        spec="short_side, long_side, padding, corrupt, pictures",
         files=FILES,
         annotations="annotations.json of the data set",
     )
@@ -32,7 +33,15 @@ def main() -> None:
             for image in split["images"]
         }
         root, _ = listed_files(arguments.files)
-        packed = pack_buckets(root, fits, spec["padding"], out, workers=arguments.workers, corrupt=spec["corrupt"])
+        packed = pack_buckets(
+            root,
+            fits,
+            spec["padding"],
+            out,
+            workers=arguments.workers,
+            corrupt=spec["corrupt"],
+            pictures=Pictures.model_validate(spec["pictures"]),
+        )
         receipt.outputs += [out, out.with_suffix(".csv"), out.with_suffix(".skipped.csv")]
         receipt.facts |= {"n_packed": len(packed.images), "n_skipped": len(packed.skipped)}
 

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import UserError
-from florilegium.core.files import read_json, write_frame
+from florilegium.core.files import read_json
 from florilegium.core.outputs import RUN
 from florilegium.core.system import bar
+from florilegium.core.tables import write_frame
 from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 from florilegium.data.load import Images, Splits
 from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, autocast, evaluate

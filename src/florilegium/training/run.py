@@ -19,11 +19,12 @@ from florilegium.config.base import Strict
 from florilegium.config.data import Model
 from florilegium.config.recipes import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.files import digest, read_json, write_frame, write_json
+from florilegium.core.files import digest, read_json, write_json
 from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.outputs import FEATURES, RECEIPT
 from florilegium.core.receipts import keep, take_over, withdraw, write_receipt
 from florilegium.core.system import orphaned, say
+from florilegium.core.tables import write_frame
 from florilegium.data.augment import InputConfig
 from florilegium.evaluation import cost
 from florilegium.models import registry

@@ -1,0 +1,62 @@
+"""`python -m florilegium audit`: which files of a folder it looks at, whatever they are called."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from florilegium.__main__ import command_line
+from florilegium.core.errors import UserError
+from florilegium.core.tables import read_table
+from tests.helpers.audit import picture, write
+
+
+def audit(monkeypatch: pytest.MonkeyPatch, *arguments: object, out: object = "out") -> int:
+    monkeypatch.setattr(
+        sys, "argv", ["florilegium", "audit", *map(str, arguments), "--out", str(out), "--workers", "1"]
+    )
+    return command_line()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_leak_in_a_linked_class_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path(), {"store/1.png": picture(1), "train/a/2.png": picture(2), "test/b/1.png": picture(1)})
+    Path("train/b").symlink_to("../store")
+    assert audit(monkeypatch, "train", "test") == 1
+    assert read_table(Path("out/dropped.csv"))["image"].tolist() == ["b/1.png"]
+
+
+def test_what_an_audit_wrote_is_not_audited(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(Path(), {"set/a/1.png": picture(1), "set/b/2.png": picture(2)})
+    for out in ("set/result", "set", "out"):
+        assert audit(monkeypatch, "set", out=out) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("set (2 images)") == 3
+    assert "set: 10 files are left out: 10 written by an audit" in printed
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines", b"=1+1", b"$x$", b"-rf", "{e\u0301}".encode(), b"NA"])
+def test_a_leak_is_found_whatever_folders_and_files_are_called(monkeypatch: pytest.MonkeyPatch, name: bytes) -> None:
+    odd = os.fsdecode(name)
+    write(Path(), {f"{odd}/{odd}/{odd}.png": picture(1), f"test/{odd}/double.png": picture(1)})
+    assert audit(monkeypatch, f"./{odd}", "test") == 1
+    pairs = read_table(Path("out/pairs.csv"))
+    assert pairs["image_a"].tolist() == [f"{odd}/{odd}.png"]
+    assert pairs["class_a"].tolist() == pairs["class_b"].tolist()
+    assert Path("out/contact_sheet.png").stat().st_size > 10_000
+
+
+def test_a_circle_of_links_is_one_sentence_before_anything_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path(), {"set/a/1.png": picture(1)})
+    Path("set/a/up").symlink_to("..")
+    with pytest.raises(UserError, match="set/a/up: this link leads to a folder that it lies in"):
+        audit(monkeypatch, "set")
+    assert not Path("out").exists()
