@@ -13,9 +13,8 @@ def test_every_file_of_the_demo_fits_its_receipt(finished: Path):
     command = [sys.executable, "-m", "florilegium", "verify", "results/"]
     done = subprocess.run(command, cwd=finished, env=environment(finished), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    said = re.fullmatch(
-        r"(\S+) files of \S+ receipts and (\S+) files of (\d+) data sets and downloads fit\n", done.stdout
-    )
+    counts = r"\S+ files of \S+ receipts and (\S+) files of (\d+) data sets and downloads fit\n"
+    said = re.fullmatch(counts, done.stdout)
     assert said, done.stdout
     pictures = [read_json(path)["files"] for path in finished.glob("resources/*/files.json")]
     assert int(said[1].replace(",", "")) >= sum(map(len, pictures)) > 1000 and int(said[2]) >= len(pictures) > 1
