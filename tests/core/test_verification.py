@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from florilegium.commands.verify import run
 from florilegium.core.files import digest, write_json
 from florilegium.core.lineage import open_ledger
 from florilegium.core.local_files import listed, remember
@@ -73,6 +75,21 @@ def test_everything_is_hashed_once_and_fits(root: Path):
     assert not findings.faults and not findings.unfit and not findings.leftovers and not findings.absent
     assert len(findings.files) == 3 and len(findings.listed) == len(PICTURES) + 3
     assert len(findings.listings) == 3  # files.json, and two receipts of what was downloaded
+
+
+def test_the_command_counts_and_names_what_else_is_there(root: Path, capsys: pytest.CaptureFixture[str]):
+    DOWNLOAD.unlink()
+    left = write(Path("resources/mine/.files.old"))
+    assert run(Namespace(path=Path("results"))) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{DOWNLOAD}: is no longer there, so that only the files that were made of it are verified",
+        f"{left}: left by a process that was killed, or being written now; what writes there next clears it",
+        "3 files of 3 receipts and 7 files of 3 data sets and downloads fit",
+    ]
+    replaced(root / PICTURES[0])
+    assert run(Namespace(path=Path("results"))) == 1
+    said = capsys.readouterr()
+    assert "1.png: has changed since" in said.err and "and 6 of 7 files of 3 data sets" in said.out
 
 
 def replaced(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every artifact of a finished demo is in a receipt that fits, and no receipt tells a place on this machine."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,11 @@ def test_every_file_of_the_demo_fits_its_receipt(finished: Path):
     command = [sys.executable, "-m", "florilegium", "verify", "results/"]
     done = subprocess.run(command, cwd=finished, env=environment(finished), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("receipts fit\n") and len(done.stdout.splitlines()) == 1
+    counts = r"\S+ files of \S+ receipts and (\S+) files of (\d+) data sets and downloads fit\n"
+    said = re.fullmatch(counts, done.stdout)
+    assert said, done.stdout
+    pictures = [read_json(path)["files"] for path in finished.glob("resources/*/files.json")]
+    assert int(said[1].replace(",", "")) >= sum(map(len, pictures)) > 1000 and int(said[2]) >= len(pictures) > 1
 
 
 def test_no_receipt_tells_a_place(finished: Path):

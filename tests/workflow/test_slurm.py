@@ -57,7 +57,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def study(project: Path, tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
     """A copy of the project with two experiments, whose data are made by jobs on Slurm."""
-    folder = narrow(copy_project(project, tmp_path_factory.mktemp("copy")))
+    folder = narrow(copy_project(project, tmp_path_factory.mktemp("copy") / "Blüten, my project (2)"))
     longer = {"recipe": {"epochs": 40}}  # so that two trainings meet, and one can be cancelled on its way
     experiments = {f"flowers/{name}": {"skip": True} for name in LEFT_OUT}
     experiments |= {"flowers/resnet18_scratch": longer, "flowers/resnet50_matched": longer}

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     for name in found.absent:
         print(f"{name}: is no longer there, so that only the files that were made of it are verified")
     for name in found.leftovers:
-        print(f"{name}: left by a process that was killed, or being written now; the next run clears it")
+        print(f"{name}: left by a process that was killed, or being written now; what writes there next clears it")
     parts = [f"{_count(found.files, found.unfit)} of {len(found.receipts):,} receipts"]
     if found.listed:
         parts.append(f"{_count(found.listed, found.unfit)} of {len(found.listings):,} data sets and downloads")
