@@ -9,13 +9,15 @@ from florilegium.config.base import parse, read_yaml
 from florilegium.config.data import Dataset, DetectionData, check_overrides, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
-from florilegium.config.metrics import check_metrics
 from florilegium.config.study import Preset, Settings, StudyFile, check_trackers
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.receipts import REFERENCE
 from florilegium.plan.departures import Paper, figure_titled, titled
+from florilegium.plan.entries import LoadedStudy
+from florilegium.plan.overlays import Change
 from florilegium.plan.plan import Plan
-from florilegium.plan.resolve import Change, LoadedStudy, check_tests, resolve
+from florilegium.plan.references import check_tests
+from florilegium.plan.resolve import resolve
 
 CONFIG = "config.yaml"
 DATASETS = "workflow/datasets.yaml"
@@ -51,8 +53,6 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
 
     paper = _paper(project, settings, datasets, stand_ins, studies)
     experiments = [titled(e, paper) for e in experiments]
-    for e in experiments:
-        check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
     return Plan(
         settings,
         preset,
@@ -126,9 +126,10 @@ def _preset_changes(study: str, preset: Preset, name: str) -> list[Change]:
     """The changes of a preset to a study, in rising precedence: of all experiments, then by name or glob."""
     if study not in preset.studies:
         return []
-    overlays, where = preset.studies[study], f"{PRESETS}/{name}.yaml"
+    overlays, parent = preset.studies[study], f"{PRESETS}/{name}.yaml: studies.{study}"
     return [
-        Change(pattern, where, overlay) for pattern, overlay in [("*", overlays.all), *overlays.experiments.items()]
+        Change("*", parent, "all", overlays.all),
+        *(Change(glob, f"{parent}.experiments", glob, overlay) for glob, overlay in overlays.experiments.items()),
     ]
 
 
@@ -140,7 +141,7 @@ def _own_changes(study: str, settings: Settings) -> list[Change]:
         if not slash:
             raise UserError(f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}")
         if owner == study:
-            changes.append(Change(pattern, CONFIG, overlay))
+            changes.append(Change(pattern, f"{CONFIG}: experiments", key, overlay))
     return changes
 
 
