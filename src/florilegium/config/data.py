@@ -5,7 +5,20 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from florilegium.config.base import AtLeastOne, Count, Fraction, Name, Names, NotNegative, Split, Splits, Strict, Texts
+from florilegium.config.base import (
+    AtLeastOne,
+    ClassNames,
+    Count,
+    Fraction,
+    Name,
+    Names,
+    NotNegative,
+    SomeSplits,
+    Split,
+    Splits,
+    Strict,
+    Texts,
+)
 from florilegium.core.errors import unknown
 
 CLEAN = (
@@ -70,9 +83,9 @@ class DataUse(Strict):
 
     dataset: Name
     storage_size: AtLeastOne = Field(256, description="side of the packed images in pixels")
-    train: Splits = ("train",)
+    train: SomeSplits = ("train",)
     val: Splits = ("val",)
-    test: Splits = ("test",)
+    test: SomeSplits = ("test",)
     holdout: Fraction | None = None
     choose_on_test: bool = Field(False, description="validate on the test images; for `as_published` arms only")
     clean: Names = Field((), description=CLEAN)
@@ -107,9 +120,9 @@ class DetectionData(Strict):
         "as_annotated",
         description="last_corner: in training, every box of an image ends where its last box ends (a published bug)",
     )
-    train: Splits = ("train",)
+    train: SomeSplits = ("train",)
     val: Splits = ("val",)
-    test: Splits = ("test",)
+    test: SomeSplits = ("test",)
     clean: Names = Field((), description=CLEAN)
 
     @property
@@ -188,7 +201,7 @@ class Dataset(Strict):
     files: tuple[RemoteFile, ...] = Field((), strict=False)
     folder: str | None = Field(None, description="a local folder in that layout")
     rendered: Rendering | None = None
-    classes: Texts = Field((), description="class names in label order")
+    classes: ClassNames = Field((), description="class names in label order")
     images: dict[Split, AtLeastOne] | None = Field(
         None, description="number of published images by split; for estimates"
     )
@@ -277,14 +290,15 @@ class DatasetOverride(Strict):
 
 
 def check_overrides(
-    overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str
+    overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str, where: str
 ) -> None:
-    """Raise `UserError` if `config.yaml` names something under `key` that is not among the `published` files."""
+    """Raise `UserError`, which starts with the file `where`, if it names something under `key` that is not among the
+    `published` files."""
     kind = {"datasets": "data set", "weights": "weights"}[key]
     for name, override in overrides.items():
         if name not in published:
-            raise unknown(kind, name, published, f"config.yaml: {key}")
+            raise unknown(kind, name, published, f"{where}: {key}")
         files = [remote.file for remote in published[name]]
         for file in override.files:
             if file not in files:
-                raise unknown("file", file, files, f"config.yaml: {key}.{name}.files")
+                raise unknown("file", file, files, f"{where}: {key}.{name}.files")
