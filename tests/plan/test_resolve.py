@@ -8,9 +8,9 @@ import yaml
 
 from florilegium.config.base import retyped
 from florilegium.core.errors import UserError
+from florilegium.plan.entries import in_name
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
-from florilegium.plan.resolve import in_name
 
 DATASETS = """
 roses: {layout: folders, folder: pictures/roses}
@@ -86,7 +86,7 @@ def test_a_change_may_be_for_all_experiments_of_a_pattern(make):
     plan = make("experiments: {'bloom/[ab]*': {recipe: {lr: 0.2}}}", preset=preset)
     found = {e.name: (e.recipe.epochs, e.recipe.lr) for e in plan.experiments if e.arm == "corrected"}
     assert found == {"scratch": (4, 0.1), "before": (3, 0.2), "after": (10, 0.2)}
-    with pytest.raises(UserError, match=r"config.yaml: unknown experiment 'bloom/z\*'"):
+    with pytest.raises(UserError, match=r"config.yaml: experiments: unknown experiment 'bloom/z\*'"):
         make("experiments: {'bloom/z*': {skip: true}}")
 
 
@@ -250,7 +250,7 @@ def test_what_is_wrong_is_said_in_one_sentence(make, config, said):
 
 
 def test_errors_of_a_study_name_its_file(make):
-    with pytest.raises(UserError, match=r"workflow/studies/bloom.yaml: .*init.*'beforre/corrected'.*before/corrected"):
+    with pytest.raises(UserError, match=r"studies/bloom.yaml: .*after.init: .*'beforre', did you mean 'before'"):
         make(study=STUDY.replace("experiment: before}", "experiment: beforre}"))
     with pytest.raises(UserError, match="itself"):
         make(study=STUDY + "  loop: {base: common, model: {name: resnet18}, init: {experiment: loop}}\n")
@@ -280,12 +280,12 @@ def claimed(**figure: object) -> str:
 @pytest.mark.parametrize(
     ("figure", "said"),
     [
-        ({"metric": "AP"}, "after/slow: published: AP is a metric of detection, and is asked of one arm of class"),
-        ({"metric": "top2"}, "bloom/after/slow: published: unknown metric 'top2', did you mean 'top"),
+        ({"metric": "AP"}, "after.arms.slow.published.metric: AP is a metric of detection, and is asked"),
+        ({"metric": "top2"}, "after.arms.slow.published.metric: unknown metric 'top2', did you mean 'top"),
         ({"metric": "top1", "against": {"experiment": "scratch"}}, "against: belongs to gain, memory_factor, speed_f"),
         (
             {"metric": "gain", "against": {"experiment": "scrath"}},
-            "bloom.yaml: after/slow: published: against: unknown experiment 'scrath/corrected', did you mean 'scratch/",
+            "bloom.yaml: .*after.arms.slow.published.against: unknown experiment 'scrath', did you mean 'scratch'",
         ),
     ],
 )  # fmt: skip

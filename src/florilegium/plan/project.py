@@ -1,5 +1,6 @@
 """A project read from its files: settings, preset, data sets and studies, checked together and made into a plan."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,18 @@ from florilegium.config.base import parse, parse_rest, read_yaml
 from florilegium.config.data import Dataset, DetectionData, check_overrides, split_names, split_of
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
-from florilegium.config.layers import Configuration, of
-from florilegium.config.metrics import check_metrics
+from florilegium.config.layers import CONFIG, Configuration, of
 from florilegium.config.study import Preset, Settings, StudyFile, check_trackers
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.receipts import REFERENCE
 from florilegium.plan.departures import Paper, figure_titled, titled
+from florilegium.plan.entries import LoadedStudy
 from florilegium.plan.names import check_study_name, is_name
+from florilegium.plan.overlays import Change
 from florilegium.plan.plan import Plan
+from florilegium.plan.references import check_tests
 from florilegium.plan.remarks import remarks
-from florilegium.plan.resolve import Change, LoadedStudy, check_tests, resolve
+from florilegium.plan.resolve import resolve
 
 DATASETS = "workflow/datasets.yaml"
 PRESETS = "workflow/presets"
@@ -72,19 +75,15 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     _check_owners(settings, project, config, mistakes)
     for study in studies:
         with mistakes.caught():
-            changes = [
-                *_preset_changes(study.name, preset, settings.preset),
-                *_own_changes(study.name, settings, config),
-            ]
+            changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
             resolved = resolve(study, changes, seeds, stand_ins, splits)
             check_tests(study.own(resolved), study.where)
             experiments += resolved
             right.append(study)
+    mistakes.found = [_attributed(sentence, config) for sentence in mistakes.found]
     for e in experiments:
         with mistakes.caught():
             _check_data(e, datasets, unread)
-        with mistakes.caught():
-            check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
     experiments = [e for e in experiments if {e.data.dataset, *e.data.clean} <= split_names(datasets).keys()]
 
     paper = _paper(project, settings, datasets, stand_ins, right)
@@ -129,6 +128,17 @@ def _check_owners(settings: Settings, project: Path, config: Configuration, mist
                 raise UserError(f"{where}: '{key}' must be written study/experiment, such as flowers/{key}")
             if owner not in by_name:
                 raise unknown("study", owner, by_name, where)
+
+
+def _attributed(sentence: str, config: Configuration) -> str:
+    """A sentence on a change to experiments, with the layer that sets the key in place of `config.yaml`."""
+    for key in config.get("experiments") or ():
+        start = f"{CONFIG}: experiments.{key}"
+        if sentence.startswith((f"{start}.", f"{start}:")):
+            keys = re.match(r"(?:\.\w+)*", sentence.removeprefix(start))
+            below = keys[0].split(".")[1:] if keys else []
+            return config.where(["experiments", key, *below]) + sentence.removeprefix(CONFIG)
+    return sentence
 
 
 # Files
@@ -239,19 +249,20 @@ def _preset_changes(study: str, preset: Preset, name: str) -> list[Change]:
     """The changes of a preset to a study, in rising precedence: of all experiments, then by name or glob."""
     if study not in preset.studies:
         return []
-    overlays, where = preset.studies[study], f"{PRESETS}/{name}.yaml"
+    overlays, parent = preset.studies[study], f"{PRESETS}/{name}.yaml: studies.{study}"
     return [
-        Change(pattern, where, overlay) for pattern, overlay in [("*", overlays.all), *overlays.experiments.items()]
+        Change("*", parent, "all", overlays.all),
+        *(Change(glob, f"{parent}.experiments", glob, overlay) for glob, overlay in overlays.experiments.items()),
     ]
 
 
-def _own_changes(study: str, settings: Settings, config: Configuration) -> list[Change]:
+def _own_changes(study: str, settings: Settings) -> list[Change]:
     """The changes of `config.yaml` to a study."""
     changes = []
     for key, overlay in settings.experiments.items():
         owner, _, pattern = key.partition("/")
         if owner == study:
-            changes.append(Change(pattern, config.where(["experiments", key]), overlay))
+            changes.append(Change(pattern, f"{CONFIG}: experiments", key, overlay))
     return changes
 
 
