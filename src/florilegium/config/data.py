@@ -7,7 +7,20 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from florilegium.config.base import AtLeastOne, Count, Fraction, Name, Names, NotNegative, Split, Splits, Strict, Texts
+from florilegium.config.base import (
+    AtLeastOne,
+    ClassNames,
+    Count,
+    Fraction,
+    Name,
+    Names,
+    NotNegative,
+    SomeSplits,
+    Split,
+    Splits,
+    Strict,
+    Texts,
+)
 from florilegium.core.errors import Mistakes, UserError, unknown
 
 CLEAN = (
@@ -72,9 +85,9 @@ class DataUse(Strict):
 
     dataset: Name
     storage_size: AtLeastOne = Field(256, description="side of the packed images in pixels")
-    train: Splits = ("train",)
+    train: SomeSplits = ("train",)
     val: Splits = ("val",)
-    test: Splits = ("test",)
+    test: SomeSplits = ("test",)
     holdout: Fraction | None = None
     choose_on_test: bool = Field(False, description="validate on the test images; for `as_published` arms only")
     clean: Names = Field((), description=CLEAN)
@@ -109,9 +122,9 @@ class DetectionData(Strict):
         "as_annotated",
         description="last_corner: in training, every box of an image ends where its last box ends (a published bug)",
     )
-    train: Splits = ("train",)
+    train: SomeSplits = ("train",)
     val: Splits = ("val",)
-    test: Splits = ("test",)
+    test: SomeSplits = ("test",)
     clean: Names = Field((), description=CLEAN)
 
     @property
@@ -233,7 +246,7 @@ class Dataset(Strict):
     files: tuple[RemoteFile, ...] = Field((), strict=False)
     folder: str | None = Field(None, description="a local folder in that layout")
     rendered: Rendering | None = None
-    classes: Texts = Field((), description="class names in label order")
+    classes: ClassNames = Field((), description="class names in label order")
     images: dict[Split, AtLeastOne] | None = Field(
         None, description="number of published images by split; for estimates"
     )
@@ -361,17 +374,17 @@ class DatasetOverride(Strict):
 
 
 def check_overrides(
-    overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str
+    overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str, where: str
 ) -> None:
-    """Raise `UserError` or `UserErrors` for what `config.yaml` names under `key` that is not among the `published`
-    files, and for a file that is `absent` and needed."""
+    """Raise `UserError` or `UserErrors`, which start with the file `where`, for what it names under `key` that is not
+    among the `published` files, and for a file that is `absent` and needed."""
     kind = {"datasets": "data set", "weights": "weights"}[key]
     mistakes = Mistakes()
     for name, override in overrides.items():
         with mistakes.caught():
             if name not in published:
-                raise unknown(kind, name, published, f"config.yaml: {key}")
-        place = f"config.yaml: {key}.{name}"
+                raise unknown(kind, name, published, f"{where}: {key}")
+        place = f"{where}: {key}.{name}"
         files = {remote.file: remote for remote in published.get(name, ())}
         for file, own in override.files.items() if name in published else ():
             with mistakes.caught():

@@ -33,6 +33,7 @@ class Plan:
     experiments: tuple[Experiment, ...]
     figures: dict[str, list[PlotChoice]]
     paper: Paper
+    remarks: tuple[str, ...] = ()
 
     def of(self, study: str) -> list[Experiment]:
         """The experiments of one study."""
