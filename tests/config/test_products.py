@@ -115,23 +115,23 @@ def test_a_training_does_not_depend_on_attention(make):
     [
         (
             "{attention: {block: [0]}}",
-            r"config.yaml: bloom/plain/corrected: attention: unknown key 'block', did you mean 'blocks'",
+            r"config.yaml: experiments.bloom/plain.attention: unknown key 'block', did you mean 'blocks'",
         ),
-        ("{attention: {blocks: []}}", r"config.yaml: bloom/plain/corrected: attention: blocks = \[\]"),
+        ("{attention: {blocks: []}}", r"config.yaml: experiments.bloom/plain.attention: blocks = \[\]"),
         (
             "{attention: {of: nodes, head: 1}}",
-            r"config.yaml: bloom/plain/corrected: attention: blocks, head: of = nodes draws all heads",
+            r"config.yaml: experiments.bloom/plain.attention: blocks, head: of = nodes draws all heads",
         ),
-        ("{attention: {images: 0}}", r"config.yaml: bloom/plain/corrected: attention: images = 0"),
+        ("{attention: {images: 0}}", r"config.yaml: experiments.bloom/plain.attention: images = 0"),
         ("{attention: {blocks: [-1]}}", r"attention: blocks.0 = -1"),
         (
             "{attention: {}, model: {name: vit_base_patch16_224, arguments: {depth: 4}}}",
-            r"bloom/plain/corrected: attention.blocks asks for block 9, and the network has 4 blocks; "
+            r"experiments.bloom/plain: attention.blocks asks for block 9, and the network has 4 blocks; "
             r"they count from 0, so name blocks up to 3",
         ),
         (
             "{attention: {head: 3}, model: {name: vit_base_patch16_224, arguments: {num_heads: 3}}}",
-            r"bloom/plain/corrected: attention.head asks for head 3, and the network has 3 heads",
+            r"experiments.bloom/plain: attention.head asks for head 3, and the network has 3 heads",
         ),
     ],
 )

@@ -29,7 +29,7 @@ tulips: {layout: folders, folder: pictures/tulips}
 scenes: {layout: coco, folder: pictures/scenes}
 many:
   layout: oxford17
-  files: [{file: 17flowers.tgz, md5: abc}, {file: datasplits.mat, optional: true}]
+  files: [{file: 17flowers.tgz, md5: 0123456789abcdef0123456789abcdef}, {file: datasplits.mat, optional: true}]
   official_splits: 3
 """,
     "workflow/studies/flowers.yaml": """

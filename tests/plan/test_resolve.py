@@ -17,7 +17,7 @@ roses: {layout: folders, folder: pictures/roses}
 tulips: {layout: folders, folder: pictures/tulips}
 many:
   layout: oxford17
-  files: [{file: 17flowers.tgz, md5: abc}, {file: datasplits.mat, optional: true}]
+  files: [{file: 17flowers.tgz, md5: 0123456789abcdef0123456789abcdef}, {file: datasplits.mat, optional: true}]
   official_splits: 3
 """
 STUDY = """
@@ -225,7 +225,7 @@ WRONG = [
     ),
     ("experiments: {bloom/scratch: {data: {dataset: rose}}}", ["data set 'rose'", "did you mean 'roses'"]),
     ("experiments: {bloom/scratch: {data: {val: [test]}}}", ["val, test", "leak"]),
-    ("experiments: {bloom/scratch: {data: {holdout: 0.1}}}", ["bloom/scratch", "holdout", "set recipe.select to last"]),
+    ("experiments: {bloom/scratch: {data: {holdout: 0.1}}}", ["scratch", "holdout", "set recipe.select to last"]),
     ("experiments: {bloom/scratch: {data: {choose_on_test: true}}}", ["choose_on_test", "set val to []"]),
     ("datasets: {manny: {mirrors: [x]}}", ["data set 'manny'", "did you mean 'many'"]),
     ("datasets: {many: {files: {17flowers.tar: absent}}}", ["file '17flowers.tar'", "17flowers.tgz"]),

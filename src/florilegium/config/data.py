@@ -1,7 +1,9 @@
 """Data sets and pretrained weights, and the parts of them that an experiment uses."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -19,7 +21,7 @@ from florilegium.config.base import (
     Strict,
     Texts,
 )
-from florilegium.core.errors import unknown
+from florilegium.core.errors import Mistakes, UserError, unknown
 
 CLEAN = (
     "data sets whose validation and test images are removed from the training images; the data set's own name removes "
@@ -173,6 +175,43 @@ STRIDE = 32  # of the backbone's coarsest feature map: sides are padded to its m
 
 # Data sets and weights
 
+SCHEMES = ("http", "https", "file")
+
+
+def _check_checksums(file: "RemoteFile | LocalFile") -> None:
+    """Raise `ValueError` for a checksum that no file can have."""
+    for kind, digits in (("md5", 32), ("sha256", 64)):
+        value = getattr(file, kind)
+        if value is not None and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value):
+            letters = "other letters" if len(value) == digits else f"{len(value)} characters"
+            raise ValueError(
+                f"{kind}: '{value}' has {letters}, and is {digits} digits of 0-9 and a-f; copy it again, or take it out"
+            )
+
+
+def _check_addresses(key: str, addresses: Sequence[str]) -> None:
+    """Raise `ValueError` for an address that nothing can be had from; what has no scheme is a path."""
+    for address in addresses:
+        if not address.strip():
+            raise ValueError(f"{key}: holds an empty address; take it out")
+        scheme, slashes, rest = address.partition("://")
+        if slashes and (scheme.lower() not in SCHEMES or not rest.strip("/")):
+            raise ValueError(
+                f"{key}: '{address}' cannot be used; give a folder, or an address that begins with http://, https:// "
+                f"or file://"
+            )
+        if not slashes and re.match(r"(https?|ftp|file|s3|gs):", address):
+            raise ValueError(f"{key}: '{address}' is no address; write {address.partition(':')[0]}:// before the host")
+        if scheme.lower() in ("http", "https") and slashes and not _has_host(address):
+            raise ValueError(f"{key}: '{address}' names no host; mend the address")
+
+
+def _has_host(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname)
+    except ValueError:
+        return False
+
 
 class RemoteFile(Strict):
     """A published file of a data set or of pretrained weights: its addresses and checksums."""
@@ -182,6 +221,12 @@ class RemoteFile(Strict):
     md5: str | None = None
     sha256: str | None = None
     optional: bool = Field(False, description="the data set is usable without this file")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_checksums(self)
+        _check_addresses("urls", self.urls)
+        return self
 
 
 class Rendering(Strict):
@@ -232,6 +277,35 @@ class Dataset(Strict):
             raise ValueError("give exactly one of files, folder and rendered")
         return self
 
+    @model_validator(mode="after")
+    def _fits_layout(self) -> Self:
+        if self.annotations is not None and self.layout != "coco":
+            raise ValueError(f"annotations: belongs to layout: coco, and this is {self.layout}; take it out")
+        if self.difficult is not None and not self.has_boxes:
+            raise ValueError(f"difficult: belongs to data sets with boxes, and this is {self.layout}; take it out")
+        if self.sides is not None and not self.has_boxes:
+            raise ValueError(f"sides: belongs to data sets with boxes, and this is {self.layout}; take it out")
+        if self.annotations is not None:
+            self._check_annotations(self.annotations)
+        if self.folder is not None and not self.folder.strip():
+            raise ValueError("folder: is empty; give the path of a folder")
+        names = [remote.file for remote in self.files]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"files: two are called {twice}; give one of them another name")
+        return self
+
+    def _check_annotations(self, annotations: dict[Split, str]) -> None:
+        if not annotations:
+            raise ValueError("annotations: names no file; give train: <file>, or take it out")
+        for split, path in annotations.items():
+            if not path.strip() or path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"annotations.{split}: '{path}' must be a path inside the data set; mend it")
+            if same := next((s for s, p in annotations.items() if s != split and p == path), None):
+                raise ValueError(
+                    f"annotations: {split} and {same} are one file ({path}), so images would leak; name one of them, "
+                    "and the others are split from it"
+                )
+
 
 class Weights(Strict):
     """One entry of `workflow/weights.yaml`: published weights and their source."""
@@ -279,6 +353,11 @@ class LocalFile(Strict):
     md5: str | None = None
     sha256: str | None = None
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_checksums(self)
+        return self
+
 
 class DatasetOverride(Strict):
     """Other sources for the files of a data set or of pretrained weights, as `config.yaml` gives them."""
@@ -288,17 +367,34 @@ class DatasetOverride(Strict):
         default_factory=dict, description="local files in place of published ones"
     )
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_addresses("mirrors", self.mirrors)
+        return self
+
 
 def check_overrides(
     overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str, where: str
 ) -> None:
-    """Raise `UserError`, which starts with the file `where`, if it names something under `key` that is not among the
-    `published` files."""
+    """Raise `UserError` or `UserErrors`, which start with the file `where`, for what it names under `key` that is not
+    among the `published` files, and for a file that is `absent` and needed."""
     kind = {"datasets": "data set", "weights": "weights"}[key]
+    mistakes = Mistakes()
     for name, override in overrides.items():
-        if name not in published:
-            raise unknown(kind, name, published, f"{where}: {key}")
-        files = [remote.file for remote in published[name]]
-        for file in override.files:
-            if file not in files:
-                raise unknown("file", file, files, f"{where}: {key}.{name}.files")
+        with mistakes.caught():
+            if name not in published:
+                raise unknown(kind, name, published, f"{where}: {key}")
+        place = f"{where}: {key}.{name}"
+        files = {remote.file: remote for remote in published.get(name, ())}
+        for file, own in override.files.items() if name in published else ():
+            with mistakes.caught():
+                if not files:
+                    raise UserError(f"{place}.files: {name} has no published files to replace; take it out")
+                if file not in files:
+                    raise unknown("file", file, files, f"{place}.files")
+                if own == "absent" and not files[file].optional:
+                    raise UserError(f"{place}.files.{file}: cannot be absent, it is needed; give a path")
+        with mistakes.caught():
+            if override.mirrors and name in published and not files:
+                raise UserError(f"{place}.mirrors: {name} has no published files; take it out")
+    mistakes.refuse()

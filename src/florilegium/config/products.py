@@ -4,11 +4,12 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
-from florilegium.config.base import AtLeastOne, Count, NotNegative, Strict
+from florilegium.config.base import AtLeastOne, Count, Fraction, NotNegative, Strict
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 
 BLOCKS = (0, 3, 6, 9)
+HASH_BITS = 64
 
 
 class Attention(Strict):
@@ -30,6 +31,8 @@ class Attention(Strict):
     def _of_one_kind(self) -> "Attention":
         if self.of == "nodes" and (self.blocks != BLOCKS or self.head):
             raise ValueError("blocks, head: of = nodes draws all heads of the only block; leave them out")
+        if len(set(self.blocks)) < len(self.blocks):
+            raise ValueError(f"blocks: {list(self.blocks)} holds one twice; take one out")
         return self
 
     def check(self, where: str, *, blocks: int, heads: int) -> None:
@@ -104,8 +107,10 @@ class Attribution(Strict):
 class Audit(Strict):
     """The conditions on which two images count as the same picture."""
 
-    radius: Count = Field(10, description="maximum Hamming distance of two 64-bit pHashes; distances are even")
-    pixel_threshold: NotNegative = Field(
+    radius: Count = Field(
+        10, le=HASH_BITS, description="maximum Hamming distance of two 64-bit pHashes; distances are even"
+    )
+    pixel_threshold: Fraction = Field(
         0.02, description="maximum mean squared difference of 32 x 32 thumbnails in [0, 1]"
     )
     contrast_share: NotNegative = Field(

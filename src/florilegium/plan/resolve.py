@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from florilegium.config.base import Strict, parse
 from florilegium.config.data import Init, Model, Samples, split_name
-from florilegium.config.experiment import TASKS, Experiment
+from florilegium.config.experiment import TASKS, Experiment, check_selection
 from florilegium.config.metrics import TaskName
 from florilegium.config.products import Attention, Attribution
 from florilegium.config.recipes import FROM_FINDER, TrainingRecipe
@@ -73,7 +73,7 @@ class Resolving:
                 try:
                     self.built += self._on_splits(self._build(name, point, arm_name, arm, changes))
                 except UserError as error:
-                    self._note(error, name + point.suffix, arm_name)
+                    self._note(error, name, (name + point.suffix, arm_name))
 
     def connected(self) -> list[Experiment]:
         """The experiments, pointed to each other; raises `UserError` or `UserErrors` with all mistakes."""
@@ -86,13 +86,15 @@ class Resolving:
         self.mistakes.refuse()
         return experiments
 
-    def _note(self, error: UserError, name: str, arm: str) -> None:
-        """Keep the sentences of an error, with the name of the first arm that it is found in."""
-        self.broken.add((name, arm))
+    def _note(self, error: UserError, entry: str, arm: Arm) -> None:
+        """Keep the sentences of an error; one that stands in a base, or is for many, gets the first arm's name."""
+        self.broken.add(arm)
+        own = re.compile(rf"[^ ]+: experiments\.({re.escape(self.study.name)}/)?{re.escape(entry)}[.: ]")
         for sentence in error.mistakes if isinstance(error, UserErrors) else (str(error),):
             if sentence not in self.said:
                 self.said.add(sentence)
-                self.mistakes.found.append(f"{sentence} (in {self.study.name}/{name}/{arm})")
+                suffix = "" if own.match(sentence) else f" (in {self.study.name}/{'/'.join(arm)})"
+                self.mistakes.found.append(sentence + suffix)
 
     def _build(self, name: str, point: Point, arm_name: str, arm: PlacedArm, changes: Sequence[Change]) -> Placed:
         """One arm, typed."""
@@ -163,12 +165,13 @@ def _typed(task: TaskName, layers: list[Layer], home: str, arm: PlacedArm) -> di
     if {"data", "recipe"} <= found.keys():
         with mistakes.caught():
             try:
-                types.check(found["data"], found["recipe"])
+                check_selection(found["data"], found["recipe"])
             except ValueError as error:
                 raise UserError(f"{home}: {error}") from None
     if found.get("attention") and "model" in found:
         with mistakes.caught():
-            found["attention"].check_model(found["model"], _setter("attention", layers, home))
+            of_either = [layer for layer in layers if layer.sections.get("attention") or layer.sections.get("model")]
+            found["attention"].check_model(found["model"], of_either[-1].place if of_either else home)
     if "recipe" in found:
         with mistakes.caught():
             found["recipe"] = _scaled(found["recipe"], arm)
