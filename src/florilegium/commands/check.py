@@ -5,7 +5,7 @@ from pathlib import Path
 
 from florilegium.config.data import Weights
 from florilegium.config.layers import CONFIG, Configuration, read_configuration
-from florilegium.core.errors import Mistakes, UserError
+from florilegium.core.errors import Mistakes, UserError, UserErrors, report
 from florilegium.core.system import say
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
@@ -30,12 +30,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print remarks and the number of experiments; raises `UserError` or `UserErrors` with every mistake."""
+    """Print every mistake; or else remarks, and the number of experiments."""
     project = Path.cwd()
     if not (project / PRESETS).is_dir():
         raise UserError(f"{project}: is no folder of the project, since it has no {PRESETS}; change to the right one")
     files = [path for path in arguments.files if path.resolve() != (project / CONFIG).resolve()]
-    plan, _ = load(project, read_configuration(project, files))
+    try:
+        plan, _ = load(project, read_configuration(project, files))
+    except UserErrors as error:
+        return report(error.mistakes)
     for remark in plan.remarks:
         say(f"note: {remark}")
     runs = sum(len(e.seeds) for e in plan.experiments)
