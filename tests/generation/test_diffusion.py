@@ -144,10 +144,10 @@ def test_only_generators_draw_samples():
 def test_a_sampler_must_fit_its_network(name, sampling, said):
     samples = Samples(sets={"few": Sampling(**sampling)})
     with pytest.raises(UserError, match=rf"a/b/c: samples.sets.few.{said}"):
-        check_samples(Model(name=name), samples, "a/b/c")
+        check_samples(Model(name=name), samples)
 
 
 def test_samplers_that_fit():
-    check_samples(Model(name="acgan"), Samples(sets={"all": Sampling(sampler="direct")}), "a/b/c")
-    check_samples(Model(name="diffusion_unet"), Samples(sets={"all": Sampling(sampler="ddim")}), "a/b/c")
-    check_samples(Model(name="resnet18"), None, "a/b/c")
+    check_samples(Model(name="acgan"), Samples(sets={"all": Sampling(sampler="direct")}))
+    check_samples(Model(name="diffusion_unet"), Samples(sets={"all": Sampling(sampler="ddim")}))
+    check_samples(Model(name="resnet18"), None)

@@ -77,6 +77,8 @@ def make_project(project: Path) -> Path:
     for name, content in FILES.items():
         if name != STUDY:
             write(project, name, content)
+    for name in ("roses/dog/1.png", "tulips/cup/1.png", "scenes/train.json"):
+        write(project, f"pictures/{name}", "as good as any")
     return project
 
 

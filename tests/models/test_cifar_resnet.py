@@ -214,4 +214,4 @@ def test_the_attention_over_the_four_quarters_can_be_drawn(kind):
 )
 def test_a_wrong_argument_is_named_before_anything_runs(name, arguments, sentence):
     with pytest.raises(UserError, match=sentence):
-        registry.check(Model(name=name, arguments=arguments), "techniques/x")
+        registry.check(Model(name=name, arguments=arguments))

@@ -11,6 +11,7 @@ from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import PRESETS, read_plan
+from florilegium.plan.sources import check_sources
 
 WEIGHTS = "workflow/weights.yaml"
 DESCRIPTION = """\
@@ -62,6 +63,9 @@ def load(project: Path, config: Configuration) -> tuple[Plan, dict[str, Weights]
     with mistakes.caught():
         overrides = plan.settings.weights if plan else {}
         catalogue = read_catalogue(project / WEIGHTS, overrides, config.where)
+    if plan is not None:
+        with mistakes.caught():
+            check_sources(plan, config.where)
     if plan is not None and catalogue is not None:
         with mistakes.caught():
             check_networks(plan, catalogue)

@@ -148,6 +148,9 @@ def _check_disjoint(data: DataUse | DetectionData) -> None:
             raise ValueError(f"{a}, {b}: both hold the split {sorted(both)[0]}, so images would leak")
 
 
+WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".npz", ".bin", ".ckpt", ".tar")
+
+
 class Init(Strict):
     """Source of the initial weights: another experiment's run with the same seed, a file, or an entry of
     `workflow/weights.yaml`."""
@@ -161,6 +164,12 @@ class Init(Strict):
     def _one_origin(self) -> Self:
         if sum(x is not None for x in (self.experiment, self.file, self.weights)) != 1:
             raise ValueError("give exactly one of experiment, file and weights")
+        if self.file is not None and not self.file.lower().endswith(WEIGHT_FILES):
+            raise ValueError(
+                f"file: {self.file} is no file of weights by its name; give one that ends in {', '.join(WEIGHT_FILES)}"
+            )
+        if self.experiment is None and "arm" in self.model_fields_set:
+            raise ValueError("arm: belongs to experiment; take it out")
         return self
 
 

@@ -1,6 +1,7 @@
 """A resolved experiment, and the three tasks."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from florilegium.config.base import Strict
@@ -61,6 +62,7 @@ class Experiment:
         entry: its entry in the study file: of a grid, the name without the point's values.
         network: the study's name for its network.
         first_weights: the study's name for its initial weights.
+        places: for a key such as `recipe.lr`, or a section, the file and the key in it that hold it.
     """
 
     study: str
@@ -85,6 +87,12 @@ class Experiment:
     attention: Attention | None = None
     attribution: Attribution | None = None
     samples: Samples | None = None
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def place(self, key: str) -> str:
+        """Where a key, or a section, of the experiment is set, for messages: the file and the whole key."""
+        section = key.partition(".")[0]
+        return f"{self.places.get(key) or self.places.get(section) or f'{self.study}/{self.entry}/{self.arm}:'}.{key}"
 
     @property
     def key(self) -> str:

@@ -52,7 +52,8 @@ class PlacedArm:
     places: Mapping[str, str] = field(default_factory=dict)
 
     def place_of(self, name: str) -> str:
-        return f"{self.places.get(name, self.place)}.{name}"
+        """Where a field of the arm stands."""
+        return self.places.get(name, self.place)
 
 
 @dataclass(frozen=True)

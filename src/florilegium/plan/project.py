@@ -68,12 +68,11 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     studies = _studies(project, settings, config, mistakes)
     if preset is None:
         return None
-    data = DataSets(datasets, unread, preset.datasets | settings.stand_ins)
-    try:
-        data.check_stand_ins(partial(_stand_in, settings, config))
-    except UserError as error:
-        mistakes.add(error)
-        data = replace(data, stand_ins={})  # of which nothing further is said
+    data = DataSets(datasets, unread)
+    with mistakes.caught():
+        replaced = replace(data, stand_ins=preset.datasets | settings.stand_ins)
+        replaced.check_stand_ins(partial(_stand_in, settings, config))
+        data = replaced
     seeds = preset.seeds if settings.seeds is None else settings.seeds
     splits = _splits(datasets, settings)
 

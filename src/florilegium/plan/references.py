@@ -17,17 +17,6 @@ Link = Init | Baseline | Judge | Generated
 
 
 @dataclass(frozen=True)
-class Placed:
-    """An experiment, and where its references stand: the file and the key of `init`, `baseline` and so on."""
-
-    experiment: Experiment
-    places: Mapping[str, str]
-
-    def place(self, name: str) -> str:
-        return self.places.get(name, f"{self.experiment.study}/{self.experiment.name}/{self.experiment.arm}: {name}")
-
-
-@dataclass(frozen=True)
 class Names:
     """The arms of a study by name.
 
@@ -80,7 +69,7 @@ class Names:
         raise UserError(f"{where}: {name} has a grid, so that one of its points is meant; write one of {points}")
 
 
-def connect(experiments: Sequence[Placed], names: Names) -> list[Experiment]:
+def connect(experiments: Sequence[Experiment], names: Names) -> list[Experiment]:
     """Point every `init`, `baseline` and published `against` to the experiment on the same official split.
 
     A baseline that a preset leaves out is dropped, and so is a published number relative to such an arm; initial
@@ -91,33 +80,33 @@ def connect(experiments: Sequence[Placed], names: Names) -> list[Experiment]:
     """
     mistakes = Mistakes()
     connected = []
-    for placed in experiments:
-        e = placed.experiment
+    for e in experiments:
         init, baseline, published, data, samples = e.init, e.baseline, list(e.published), e.data, e.samples
         with mistakes.caught():
-            init = _needed(placed, e.init, names, "init") if e.init and e.init.experiment else e.init
+            init = _needed(e, e.init, names, "init") if e.init and e.init.experiment else e.init
         with mistakes.caught():
-            baseline = _baseline(placed, names)
+            baseline = _baseline(e, names)
         with mistakes.caught():
-            published = _published(placed, names)
+            published = _published(e, names)
         with mistakes.caught():
             if generated := getattr(data, "generated", None):
-                data = data.model_copy(update={"generated": _needed(placed, generated, names, "generated")})
+                data = data.model_copy(update={"generated": _needed(e, generated, names, "data.generated")})
         with mistakes.caught():
             if samples and samples.judge:
-                samples = samples.model_copy(update={"judge": _needed(placed, samples.judge, names, "judge")})
-        changed = replace(e, init=init, baseline=baseline, published=tuple(published), data=data, samples=samples)
-        connected.append(Placed(changed, placed.places))
+                samples = samples.model_copy(update={"judge": _needed(e, samples.judge, names, "samples.judge")})
+        connected.append(
+            replace(e, init=init, baseline=baseline, published=tuple(published), data=data, samples=samples)
+        )
     with mistakes.caught():
         _check_circles(connected)
     _check_generators(connected, mistakes)
     mistakes.refuse()
-    return [placed.experiment for placed in connected]
+    return connected
 
 
-def _needed(placed: Placed, target: Target, names: Names, key: str) -> Target:
+def _needed(e: Experiment, target: Target, names: Names, key: str) -> Target:
     """The target, which must be here. A broken one is returned as it is, since its own mistake is told."""
-    e, where = placed.experiment, placed.place(key)
+    where = e.place(key)
     found = names.find(e, target)
     if found is not None:
         return found
@@ -140,11 +129,10 @@ def _is_broken(e: Experiment, target: Link, names: Names) -> bool:
     return any((name, target.arm) in names.broken for name in at)
 
 
-def _baseline(placed: Placed, names: Names) -> Baseline | None:
-    e = placed.experiment
+def _baseline(e: Experiment, names: Names) -> Baseline | None:
     if e.baseline is None:
         return None
-    where = placed.place("baseline")
+    where = e.place("baseline")
     found = names.find(e, e.baseline)
     if found is None:
         if not _is_broken(e, e.baseline, names):
@@ -154,9 +142,9 @@ def _baseline(placed: Placed, names: Names) -> Baseline | None:
     return found
 
 
-def _published(placed: Placed, names: Names) -> list[Published]:
+def _published(e: Experiment, names: Names) -> list[Published]:
     """The published numbers of an arm, without those relative to an arm that is left out."""
-    e, where = placed.experiment, placed.place("published")
+    where = e.place("published")
     mistakes = Mistakes()
     kept = []
     for number in e.published:
@@ -175,17 +163,16 @@ def _published(placed: Placed, names: Names) -> list[Published]:
     return kept
 
 
-def _check_circles(experiments: Sequence[Placed]) -> None:
+def _check_circles(experiments: Sequence[Experiment]) -> None:
     """Raise `UserError` for weights, or images to learn from, that come from the experiment itself."""
     origins: dict[Arm, list[Arm]] = {}
-    for e in (placed.experiment for placed in experiments):
+    for e in experiments:
         starts = [start for start in (e.init, getattr(e.data, "generated", None)) if start and start.experiment]
         origins[e.name, e.arm] = [(str(start.experiment), start.arm) for start in starts]
-    for placed in experiments:
-        start = (placed.experiment.name, placed.experiment.arm)
-        if circle := _way_back(start, origins):
+    for e in experiments:
+        if circle := _way_back((e.name, e.arm), origins):
             way = " <- ".join("/".join(step) for step in circle)
-            raise UserError(f"{placed.place('init')}: its weights come from itself ({way}); name another")
+            raise UserError(f"{e.place('init')}: its weights come from itself ({way}); name another")
 
 
 def _way_back(start: Arm, origins: Mapping[Arm, Sequence[Arm]]) -> list[Arm]:
@@ -202,25 +189,24 @@ def _way_back(start: Arm, origins: Mapping[Arm, Sequence[Arm]]) -> list[Arm]:
     return []
 
 
-def _check_generators(experiments: Sequence[Placed], mistakes: Mistakes) -> None:
+def _check_generators(experiments: Sequence[Experiment], mistakes: Mistakes) -> None:
     """Collect what is wrong with samples, with the images that classifiers learn from, and with judges."""
-    by_arm = {(placed.experiment.name, placed.experiment.arm): placed.experiment for placed in experiments}
+    by_arm = {(e.name, e.arm): e for e in experiments}
     sets = {f"{e.name}/{e.arm}/{name}": e for e in by_arm.values() if e.samples for name in e.samples.sets}
-    for placed in experiments:
-        e = placed.experiment
+    for e in experiments:
         with mistakes.caught():
-            _check_samples(e, placed.place("samples"))
+            _check_samples(e, e.place("samples"))
         with mistakes.caught():
             generated = getattr(e.data, "generated", None)
             if generated and (generated.experiment, generated.arm) in by_arm:
                 name = f"{generated.experiment}/{generated.arm}/{generated.samples}"
                 if name not in sets:
-                    raise unknown("set of generated images", name, sets, placed.place("generated"))
-                _check_seeds(e, sets[name], placed.place("generated"))
+                    raise unknown("set of generated images", name, sets, e.place("data.generated"))
+                _check_seeds(e, sets[name], e.place("data.generated"))
         with mistakes.caught():
             judge = e.samples.judge if e.samples else None
             if judge and (judge.experiment, judge.arm) in by_arm:
-                _check_judge(e, by_arm[judge.experiment, judge.arm], placed.place("judge"))
+                _check_judge(e, by_arm[judge.experiment, judge.arm], e.place("samples.judge"))
 
 
 def _check_judge(e: Experiment, judge: Experiment, where: str) -> None:

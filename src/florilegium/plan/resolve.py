@@ -14,9 +14,9 @@ from florilegium.config.recipes import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import Mistakes, UserError, UserErrors, unknown
 from florilegium.core.system import twelve_digits
 from florilegium.plan.data_sets import DataSets
-from florilegium.plan.entries import PRODUCTS, Arm, Layer, LoadedStudy, PlacedArm, Point, check_entries
+from florilegium.plan.entries import PRODUCTS, SECTIONS, Arm, Layer, LoadedStudy, PlacedArm, Point, check_entries
 from florilegium.plan.overlays import Change, check_changes, layers_above, merged_arms
-from florilegium.plan.references import Names, Placed, connect
+from florilegium.plan.references import Names, connect
 
 PRODUCT_TYPES: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution, "samples": Samples}
 # A mistake in a section, in words: the keys that it is about, and what follows them.
@@ -56,7 +56,7 @@ class Resolving:
     seeds: tuple[int, ...]
     data: DataSets
     splits: Mapping[str, int]
-    built: list[Placed] = field(default_factory=list)
+    built: list[Experiment] = field(default_factory=list)
     broken: set[Arm] = field(default_factory=set)
     known: set[Arm] = field(default_factory=set)
     mistakes: Mistakes = field(default_factory=Mistakes)
@@ -76,7 +76,7 @@ class Resolving:
     def connected(self) -> list[Experiment]:
         """The experiments, pointed to each other; raises `UserError` or `UserErrors` with all mistakes."""
         experiments: list[Experiment] = []
-        here = {(placed.experiment.name, placed.experiment.arm) for placed in self.built}
+        here = {(e.name, e.arm) for e in self.built}
         with self.mistakes.caught():
             _check_unique(self.built, self.study.where)
         with self.mistakes.caught():
@@ -94,7 +94,7 @@ class Resolving:
                 suffix = "" if own.match(sentence) else f" (in {self.study.name}/{'/'.join(arm)})"
                 self.mistakes.found.append(sentence + suffix)
 
-    def _build(self, name: str, point: Point, arm_name: str, arm: PlacedArm, changes: Sequence[Change]) -> Placed:
+    def _build(self, name: str, point: Point, arm_name: str, arm: PlacedArm, changes: Sequence[Change]) -> Experiment:
         """One arm, typed."""
         chain = self.study.ancestors(name)
         task: TaskName = next((e.task for e in reversed(chain) if e.task), "classification")
@@ -116,27 +116,23 @@ class Resolving:
             entry=name,
             network=next((e.network for e in reversed(chain) if e.network), ""),
             first_weights=next((e.first_weights for e in reversed(chain) if e.first_weights), ""),
+            places={**_places(layers, home), **{key: arm.place_of(key) for key in arm.fields}},
             **typed,
         )
         self.data.check(experiment, f"{_setter('data', layers, home, ['dataset'])}.data")
-        places = {key: arm.place_of(key) for key in ("baseline", "published")}
-        places |= {key: f"{_setter(key, layers, home)}.{key}" for key in ("init", "samples")}
-        places["judge"] = f"{places['samples']}.judge"
-        places["generated"] = f"{_setter('data', layers, home, ['generated'])}.data.generated"
-        return Placed(experiment, places)
+        return experiment
 
-    def _on_splits(self, placed: Placed) -> Iterator[Placed]:
+    def _on_splits(self, e: Experiment) -> Iterator[Experiment]:
         """The experiment once for each official split of the data sets that it uses or is kept clean of."""
-        e = _on_data(placed.experiment, lambda name: self.data.stand_ins.get(name, name))
+        e = _on_data(e, lambda name: self.data.stand_ins.get(name, name))
         count = max(self.splits.get(name, 0) for name in (e.data.dataset, *e.data.clean))
-        for experiment in [_on_split(e, k, self.splits) for k in range(1, count + 1)] or [e]:
-            yield replace(placed, experiment=experiment)
+        yield from [_on_split(e, k, self.splits) for k in range(1, count + 1)] or [e]
 
 
-def _check_unique(built: Sequence[Placed], where: str) -> None:
+def _check_unique(built: Sequence[Experiment], where: str) -> None:
     """Raise `UserError` for an experiment that is called as another one on one of its official splits."""
     keys: set[str] = set()
-    for e in (placed.experiment for placed in built):
+    for e in built:
         if e.key in keys:
             raise UserError(
                 f"{where}: experiments: two experiments are called {e.name} (a data set with several official splits "
@@ -223,6 +219,15 @@ def _setter(section: str, layers: Sequence[Layer], home: str, keys: Sequence[str
     return home
 
 
+def _places(layers: Sequence[Layer], home: str) -> dict[str, str]:
+    """For every section, and every key of one, the place of the topmost layer that sets it."""
+    places = dict.fromkeys((*SECTIONS, "init", *PRODUCTS), home)
+    for layer in layers:
+        for section, content in layer.sections.items():
+            places |= dict.fromkeys([section, *(f"{section}.{key}" for key in content)] if content else [], layer.place)
+    return places
+
+
 def _product(name: str, layers: list[Layer], task: TaskName, home: str) -> Any:
     """The settings of a further product of the trained network, if a layer that is not general adds it."""
     if all(layer.sections.get(name) is None for layer in layers if not layer.is_general):
@@ -249,7 +254,8 @@ def _scaled(recipe: TrainingRecipe, arm: PlacedArm) -> TrainingRecipe:
         return recipe
     if recipe.lr == FROM_FINDER:
         raise UserError(
-            f"{arm.place_of('lr_factor')}: multiplies a number, and recipe.lr is {FROM_FINDER}; take one of them out"
+            f"{arm.place_of('lr_factor')}.lr_factor: multiplies a number, and recipe.lr is {FROM_FINDER}; take one of "
+            "them out"
         )
     return recipe.model_copy(update={"lr": twelve_digits(recipe.base_lr * factor)})
 
