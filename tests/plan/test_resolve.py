@@ -233,7 +233,7 @@ WRONG = [
     ("stand_ins: {rose: tulips}", ["stand_ins", "'rose'", "'roses'"]),
     (
         "{own_datasets: {mine: {layout: coco, folder: x}}, stand_ins: {roses: mine}}",
-        ["bloom/scratch/corrected", "'mine'", "boxes", "for detection"],
+        ["config.yaml: stand_ins.roses: mine has boxes and cannot stand in for roses"],
     ),
     ("own_datasets: {mine: {layout: folders}}", ["exactly one of files, folder and rendered"]),
 ]

@@ -1,19 +1,21 @@
 """A project read from its files: settings, preset, data sets and studies, checked together and made into a plan."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from florilegium.config.base import parse, parse_rest, read_yaml
-from florilegium.config.data import Dataset, DetectionData, check_overrides, split_names, split_of
+from florilegium.config.data import Dataset, check_overrides, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
 from florilegium.config.layers import CONFIG, Configuration, of
 from florilegium.config.study import Preset, Settings, StudyFile, check_trackers
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.receipts import REFERENCE
+from florilegium.plan.data_sets import DataSets
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.entries import LoadedStudy
 from florilegium.plan.names import check_study_name, is_name
@@ -66,7 +68,12 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     studies = _studies(project, settings, config, mistakes)
     if preset is None:
         return None
-    stand_ins = preset.datasets | settings.stand_ins
+    data = DataSets(datasets, unread, preset.datasets | settings.stand_ins)
+    try:
+        data.check_stand_ins(partial(_stand_in, settings, config))
+    except UserError as error:
+        mistakes.add(error)
+        data = replace(data, stand_ins={})  # of which nothing further is said
     seeds = preset.seeds if settings.seeds is None else settings.seeds
     splits = _splits(datasets, settings)
 
@@ -76,17 +83,14 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     for study in studies:
         with mistakes.caught():
             changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
-            resolved = resolve(study, changes, seeds, stand_ins, splits)
+            resolved = resolve(study, changes, seeds, data, splits)
             check_tests(study.own(resolved), study.where)
             experiments += resolved
             right.append(study)
     mistakes.found = [_attributed(sentence, config) for sentence in mistakes.found]
-    for e in experiments:
-        with mistakes.caught():
-            _check_data(e, datasets, unread)
     experiments = [e for e in experiments if {e.data.dataset, *e.data.clean} <= split_names(datasets).keys()]
 
-    paper = _paper(project, settings, datasets, stand_ins, right)
+    paper = _paper(project, settings, data, right)
     experiments = [titled(e, paper) for e in experiments]
     figures: dict[str, list[PlotChoice]] = {}
     for study in right:
@@ -192,6 +196,13 @@ def _datasets(
     return datasets
 
 
+def _stand_in(settings: Settings, config: Configuration, name: str) -> str:
+    """Where it is said what stands in for a data set."""
+    if name in settings.stand_ins:
+        return f"{config.where(['stand_ins', name])}: stand_ins.{name}"
+    return f"{PRESETS}/{settings.preset}.yaml: datasets.{name}"
+
+
 def study_paths(project: Path, settings: Settings) -> dict[str, Path]:
     """The file of every study by its name; one of a person's own goes before one of the project."""
     return {path.stem: path for path in (*built_in_studies(project), *(project / own for own in settings.own_studies))}
@@ -266,13 +277,7 @@ def _own_changes(study: str, settings: Settings) -> list[Change]:
     return changes
 
 
-def _paper(
-    project: Path,
-    settings: Settings,
-    datasets: Mapping[str, Dataset],
-    stand_ins: Mapping[str, str],
-    studies: Iterable[LoadedStudy],
-) -> Paper:
+def _paper(project: Path, settings: Settings, data: DataSets, studies: Iterable[LoadedStudy]) -> Paper:
     """The same studies in preset `paper`, without changes of `config.yaml`.
 
     A study that the preset does not mention, such as one's own, is compared with its own file. A study file that
@@ -288,7 +293,7 @@ def _paper(
         overlays = [change.overlay.model_copy(update={"skip": False, "skip_arms": ()}) for change in changes]
         complete = [replace(change, overlay=overlay) for change, overlay in zip(changes, overlays, strict=True)]
         try:
-            resolved = resolve(study, complete, settings.seeds or (0,), stand_ins={}, splits={})
+            resolved = resolve(study, complete, settings.seeds or (0,), replace(data, stand_ins={}), splits={})
         except UserError:
             continue
         experiments |= {e.key: e for e in resolved}
@@ -297,34 +302,9 @@ def _paper(
             concerned = [e for e in resolved if change.concerns(e.entry)]
             left_out |= {e.key for e in concerned if skipped.skip or e.arm in skipped.skip_arms}
     originals = {(study.name, name): words for study in studies for name, words in study.file.stands_in_for.items()}
-    return Paper(experiments, frozenset(left_out), datasets, stand_ins, originals)
+    return Paper(experiments, frozenset(left_out), data.by_name, data.stand_ins, originals)
 
 
 def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:
     chosen = choose(study.file.figures, experiments, study.arms(), study.where)
     return [figure_titled(figure, experiments, paper) for figure in chosen]
-
-
-def _check_data(e: Experiment, datasets: Mapping[str, Dataset], unread: Collection[str]) -> None:
-    """Raise `UserError` for an unknown data set, one of another task, or a test image that it does not have."""
-    names = split_names(datasets)
-    for name in (e.data.dataset, *e.data.clean):
-        if name not in names and split_of(name)[0] not in unread and name not in unread:
-            raise unknown("data set", name, datasets, f"{e.key}: data")
-    if e.data.dataset not in names:
-        return
-    dataset = datasets[names[e.data.dataset][0]]
-    if dataset.has_boxes != isinstance(e.data, DetectionData):
-        contents = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
-        raise UserError(
-            f"{e.key}: data.dataset = {e.data.dataset!r}: a data set of layout {dataset.layout} has {contents}; "
-            "name another"
-        )
-    if e.attribution and dataset.images and getattr(e.data, "holdout", None) is None:
-        tested = sum(dataset.images.get(split, 0) for split in e.data.test)
-        for number in e.attribution.names:
-            if isinstance(number, int) and number >= tested:
-                raise UserError(
-                    f"{e.key}: attribution.names asks for image {number}, and {e.data.dataset} has {tested} test "
-                    f"images; they count from 0, so name one up to {tested - 1}"
-                )

@@ -122,9 +122,15 @@ def _needed(placed: Placed, target: Target, names: Names, key: str) -> Target:
     if found is not None:
         return found
     if not _is_broken(e, target, names) and names.is_left_out(target, where):
+        arm = f"{target.experiment}/{target.arm}"
+        if splits := sorted(f"{name}/{of}" for name, of in names.here if split_of(name)[0] == target.experiment):
+            raise UserError(
+                f"{where}: {arm} is run on official splits of its data set, and {e.unsplit_name} is not; write one of "
+                f"{', '.join(splits)}"
+            )
         raise UserError(
-            f"{where}: {target.experiment}/{target.arm} is left out here (skip, or skip_arms), and {e.entry}/{e.arm} "
-            f"needs it; keep it, leave out {e.entry} as well, or name another"
+            f"{where}: {arm} is left out here (skip, or skip_arms), and {e.entry} needs it; keep it, leave out "
+            f"{e.entry} as well, or name another"
         )
     return target
 

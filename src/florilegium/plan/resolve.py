@@ -13,28 +13,26 @@ from florilegium.config.products import Attention, Attribution
 from florilegium.config.recipes import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import Mistakes, UserError, UserErrors, unknown
 from florilegium.core.system import twelve_digits
+from florilegium.plan.data_sets import DataSets
 from florilegium.plan.entries import PRODUCTS, Arm, Layer, LoadedStudy, PlacedArm, Point, check_entries
 from florilegium.plan.overlays import Change, check_changes, layers_above, merged_arms
 from florilegium.plan.references import Names, Placed, connect
 
 PRODUCT_TYPES: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution, "samples": Samples}
-FIRST_WORDS = re.compile(r"\w+[.:] ?(?P<keys>\w+(?:, \w+)*)")  # of a mistake in a section: the keys that it is about
+# A mistake in a section, in words: the keys that it is about, and what follows them.
+MISTAKE = re.compile(r"(?P<keys>[a-z]\w*(?:, [a-z]\w*)*)(?P<rest>(?:\.[\w.-]+)?(?: = |: ).*)", re.DOTALL)
 S = TypeVar("S", bound=Strict)
 
 
 def resolve(
-    study: LoadedStudy,
-    changes: Sequence[Change],
-    seeds: tuple[int, ...],
-    stand_ins: Mapping[str, str],
-    splits: Mapping[str, int],
+    study: LoadedStudy, changes: Sequence[Change], seeds: tuple[int, ...], data: DataSets, splits: Mapping[str, int]
 ) -> list[Experiment]:
     """All arms of all experiments of one study.
 
     Args:
         changes: in rising order of precedence.
         seeds: the seeds of every arm that names none.
-        stand_ins: data sets that are replaced by others.
+        data: all data sets, and what stands in for them.
         splits: number of official splits in use by data set; each gives experiments of its own.
 
     Raises:
@@ -42,7 +40,7 @@ def resolve(
     """
     check_entries(study)
     check_changes(study, changes)
-    resolving = Resolving(study, seeds, stand_ins, splits)
+    resolving = Resolving(study, seeds, data, splits)
     for name, entry in study.file.experiments.items():
         own = [change for change in changes if change.concerns(name)]
         if not entry.abstract:
@@ -56,7 +54,7 @@ class Resolving:
 
     study: LoadedStudy
     seeds: tuple[int, ...]
-    stand_ins: Mapping[str, str]
+    data: DataSets
     splits: Mapping[str, int]
     built: list[Placed] = field(default_factory=list)
     broken: set[Arm] = field(default_factory=set)
@@ -120,6 +118,7 @@ class Resolving:
             first_weights=next((e.first_weights for e in reversed(chain) if e.first_weights), ""),
             **typed,
         )
+        self.data.check(experiment, f"{_setter('data', layers, home, ['dataset'])}.data")
         places = {key: arm.place_of(key) for key in ("baseline", "published")}
         places |= {key: f"{_setter(key, layers, home)}.{key}" for key in ("init", "samples")}
         places["judge"] = f"{places['samples']}.judge"
@@ -128,7 +127,7 @@ class Resolving:
 
     def _on_splits(self, placed: Placed) -> Iterator[Placed]:
         """The experiment once for each official split of the data sets that it uses or is kept clean of."""
-        e = _on_data(placed.experiment, lambda name: self.stand_ins.get(name, name))
+        e = _on_data(placed.experiment, lambda name: self.data.stand_ins.get(name, name))
         count = max(self.splits.get(name, 0) for name in (e.data.dataset, *e.data.clean))
         for experiment in [_on_split(e, k, self.splits) for k in range(1, count + 1)] or [e]:
             yield replace(placed, experiment=experiment)
@@ -194,9 +193,11 @@ def _section(model: type[S], section: str, layers: list[Layer], task: TaskName, 
         parsed = parse(model, merged, section)
     except UserError as error:
         for sentence in error.mistakes if isinstance(error, UserErrors) else (str(error),):
-            named = FIRST_WORDS.match(sentence)
-            place = _setter(section, layers, home, named["keys"].split(", ") if named else ())
-            mistakes.found.append(f"{place}.{sentence}")
+            words = sentence.removeprefix(f"{section}: ")
+            about = MISTAKE.match(words)
+            keys = about["keys"].split(", ") if about else []
+            mark = "." if len(keys) == 1 else ": "
+            mistakes.found.append(f"{_setter(section, layers, home, keys)}.{section}{mark}{words}")
     mistakes.refuse()
     return parsed
 
