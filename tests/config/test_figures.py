@@ -112,7 +112,7 @@ def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Pat
         ({"x": "AP"}, "metrics: AP is a metric of detection"),
         ({"metrics": ["gain"]}, "gain is a metric of two arms together, and is asked of one arm of"),
         ({"title": "Of {network}"}, "figures.frozen: title has {network}, and s/vit/none has no `network`; give"),
-        ({"kind": "pie"}, "kind = 'pie'"),
+        ({"kind": "pie"}, "kind = pie: must be one of"),
     ],
 )
 def test_bad_figures_end_in_one_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

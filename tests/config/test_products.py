@@ -162,7 +162,7 @@ def test_a_preset_sets_the_size_of_attribution_and_a_person_asks_for_more(attrib
     ("asked", "sentence"),
     [
         ("{method: [saliency]}", r"attribution: unknown key 'method', did you mean 'methods'"),
-        ("{methods: [gradcam]}", r"attribution: methods.0 = 'gradcam': input should be 'saliency'"),
+        ("{methods: [gradcam]}", r"attribution: methods.0 = gradcam: must be one of saliency"),
         ("{methods: []}", r"attribution: methods = \[\]"),
         ("{methods: [saliency, saliency]}", r"attribution: methods: holds 'saliency' twice"),
         ("{names: [3, 3]}", r"attribution: names: holds 3 twice"),

@@ -211,12 +211,12 @@ def test_its_input_is_the_studys():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"norm": "instance"}, r"norm = 'instance': input should be 'ln', 'bn', 'gn', 'rescale' or 'resc"),
+        ({"norm": "instance"}, r"norm = instance: must be one of ln, bn, gn, rescale, rescale_full"),
         ({"patch_size": 5}, r"patch_size = 5 does not divide img_size = 16"),
         ({"num_heads": 3}, r"num_heads = 3 does not divide embed_dim = 16"),
         ({"embed_dim": 18, "norm": "gn"}, r"embed_dim = 18: norm = gn needs a multiple of 4"),
         ({"width": 18}, r"unknown key 'width'"),
-        ({"dropout": 1.0}, r"dropout = 1\.0: input should be less than 1"),
+        ({"dropout": 1.0}, r"dropout = 1\.0: must be less than 1"),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_is_built(changes: dict, sentence: str):

@@ -19,11 +19,26 @@ def sentences(model: type[BaseModel], error: ValidationError) -> list[tuple[tupl
     found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for problem in error.errors(include_url=False):
         found.setdefault(_location(model, problem), []).append(problem)
-    return [
-        (place, _sentence(model, place, problems))
-        for place, problems in found.items()
-        if not _follows(place, problems, found, model)
-    ]
+    kept = {place: of for place, of in found.items() if not _follows(place, of, found, model)}
+    lacking: dict[tuple[Any, ...], list[str]] = {}
+    for place, problems in kept.items():
+        if _is_missing(place, problems):
+            lacking.setdefault(place[:-1], []).append(str(place[-1]))
+    told = [(place, _sentence(model, place, of)) for place, of in kept.items() if not _is_missing(place, of)]
+    return told + [(above, _lacks(above, keys)) for above, keys in lacking.items()]
+
+
+def _is_missing(place: tuple[Any, ...], problems: Sequence[Mapping[str, Any]]) -> bool:
+    """True for a key that is missing; a list of fixed length that lacks a value is another mistake."""
+    first = problems[0]
+    return str(first["type"]) == "missing" and tuple(first["loc"][-1:]) == place[-1:]
+
+
+def _lacks(above: tuple[Any, ...], keys: list[str]) -> str:
+    place = f"{'.'.join(map(str, above))}: " if above else ""
+    if len(keys) == 1:
+        return f"{place}the key {keys[0]} is missing"
+    return f"{place}the keys {', '.join(keys[:-1])} and {keys[-1]} are missing"
 
 
 def _follows(
@@ -51,8 +66,6 @@ def _sentence(model: type[BaseModel], place: tuple[Any, ...], problems: list[Map
         return str(unknown("key", str(place[-1]), owner.model_fields if owner else (), above))
     if first["type"] == "value_error":
         return f"{key + ': ' if key else ''}{first['ctx']['error']}"
-    if first["type"] == "missing" and first["loc"][-1] == place[-1]:
-        return f"the key {key} is missing"
     if first["loc"][-1] == "[key]":
         return f"{above + ': ' if above else ''}the name {shown(place[-1])} {wanted(problems)}"
     return f"{key} = {shown(first['input'])}: {wanted(problems)}"
@@ -150,7 +163,8 @@ def _kind(problem: Mapping[str, Any]) -> str:
     }
     if kind in limits:
         words, name = limits[kind]
-        return f"{words} {shown(about[name])}"
+        limit = about[name]
+        return f"{words} {int(limit) if limit == int(limit) else limit}"
     if kind == "string_too_long":
         return f"text of at most {about['max_length']} characters"
     if kind == "string_too_short":
@@ -196,7 +210,7 @@ def _hint(value: Any, problems: Sequence[Mapping[str, Any]]) -> str:
             return f" ({why}write {form}{' without quotes' if not why else ''})"
     if isinstance(value, str) and "literal_error" in kinds:
         names = [n for p in problems for n in re.findall(r"'([^']*)'", p.get("ctx", {}).get("expected", ""))]
-        return nearest(value, names)
+        return nearest(value, names) if len(names) > 1 else ""
     if "bool_type" in kinds:
         meant = {"true": "true", "false": "false", "1": "true", "0": "false"}.get(str(value).strip().lower())
         return f"; write {meant}{' without quotes' if isinstance(value, str) else ''}" if meant else ""
