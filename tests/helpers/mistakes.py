@@ -1,7 +1,7 @@
 """A small project whose configuration is written wrong, case by case, and what `florilegium check` says of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ def mistaken(project: Path, case: Mapping[str, Any]) -> Iterator[Configuration]:
 def told(project: Path, case: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The mistakes and the remarks that `florilegium check` prints."""
     try:
-        with mistaken(project, case) as config:
+        with mistaken(project, case) as config, chdir(project):
             plan, _ = load(project, config)
     except UserErrors as error:
         return list(error.mistakes), []

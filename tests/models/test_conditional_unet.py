@@ -115,7 +115,7 @@ def test_networks_that_cannot_be_built(keys, said):
 
 def test_more_steps_than_the_table_has_are_told_before_anything_is_trained():
     recipe = GenerationRecipe.model_validate({"epochs": 1, "timesteps": 1000})
-    with pytest.raises(UserError, match=r"here: recipe.timesteps = 1000: .* 500 steps apart; set model\.arg"):
+    with pytest.raises(UserError, match=r"^recipe.timesteps = 1000: .* 500 steps apart; set model\.arg"):
         check_steps(Model(name="diffusion_unet"), recipe)
     check_steps(Model(name="diffusion_unet", arguments={"timesteps": 1000}), recipe)
     check_steps(Model(name="acgan"), recipe)
