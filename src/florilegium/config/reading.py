@@ -42,7 +42,7 @@ def read_yaml(path: Path, where: str = "") -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
-        kind += " (a space belongs behind the colon)" if re.match(r"[\w.]+:\S", str(value)) else ""
+        kind += " (a space belongs behind the colon)" if re.match(r"[\w.]+:[^ ]", str(value)) else ""
         raise UserError(f"{where}: must hold `key: value` lines, and holds {kind}")
     return value
 
