@@ -9,7 +9,8 @@ import yaml
 
 from florilegium.config.base import parse, retyped
 from florilegium.config.json_schema import FILES
-from florilegium.config.words import number_form, shown
+from florilegium.config.numbers import number_form
+from florilegium.config.words import shown
 from florilegium.core.errors import UserError, UserErrors
 from tests.config.test_mistakes import FOREIGN
 

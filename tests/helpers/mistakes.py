@@ -105,10 +105,10 @@ def mistaken(project: Path, case: Mapping[str, Any]) -> Iterator[Configuration]:
         for file, content in written.items():
             if content is not None:
                 write(project, file, content)
-            elif case.get("folder"):
-                (project / file).mkdir(parents=True)
             else:
                 (project / file).unlink(missing_ok=True)
+                if case.get("folder"):
+                    (project / file).mkdir(parents=True)
         further = [project / LOCAL] if LOCAL in written else []
         yield read_configuration(project, further, parse_config([case["write"]]) if name == OPTION else {})
     finally:

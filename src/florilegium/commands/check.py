@@ -10,8 +10,9 @@ from florilegium.core.system import say
 from florilegium.figures.registry import check_names
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
+from florilegium.plan.files import PRESETS
 from florilegium.plan.plan import Plan
-from florilegium.plan.project import PRESETS, read_plan
+from florilegium.plan.project import read_plan
 from florilegium.plan.sources import check_sources
 
 WEIGHTS = "workflow/weights.yaml"

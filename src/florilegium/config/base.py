@@ -12,7 +12,7 @@ from florilegium.config.words import sentences, shown
 from florilegium.core.errors import Mistakes, UserError, UserErrors
 
 LONGEST_NAME = 100  # characters: names become folders and parts of file names, which have 255 at most
-LARGEST_COUNT = 2**31 - 1
+TOO_MANY = 2**31
 LARGEST_SEED = 2**63 - 1
 T = TypeVar("T")
 
@@ -33,8 +33,9 @@ def number_as_text(value: Any) -> Any:
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
-AtLeastOne = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+# Below `lt`, so that a field may have a limit of its own: of two `le` the second one would not hold.
+Count = Annotated[int, Field(ge=0, lt=TOO_MANY)]
+AtLeastOne = Annotated[int, Field(ge=1, lt=TOO_MANY)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=LONGEST_NAME)]
 ClassName = Annotated[str, BeforeValidator(number_as_text)]

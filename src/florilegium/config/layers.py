@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.config.base import read_yaml, retyped
-from florilegium.core.errors import Mistakes
+from florilegium.config.reading import is_glued
+from florilegium.core.errors import Mistakes, UserError
 
 CONFIG = "config.yaml"
 OPTION = "--config"
@@ -69,9 +70,22 @@ def read_configuration(
     first = [] if replace or (files and not own.exists()) else [(own, CONFIG)]
     for path, where in [*first, *((path, _name(path)) for path in files)]:
         with mistakes.caught():
-            layers.append(Layer(where, read_yaml(path, where)))
+            content = read_yaml(path, where)
+            if not content and path != own:  # Snakemake refuses it
+                raise UserError(f"{where}: is empty; write `key: value` lines, or leave the file out")
+            layers.append(Layer(where, content))
+    with mistakes.caught():
+        _check_glued(values or {})
     mistakes.refuse()
     return Configuration([*layers, Layer(OPTION, retyped(dict(values or {})))])
+
+
+def _check_glued(values: Any) -> None:
+    """Refuse `{lr:0.1}`, which the command line's YAML reads as a name without a value."""
+    for key, value in values.items() if isinstance(values, Mapping) else ():
+        if value == "" and (glued := is_glued(str(key))):
+            raise UserError(f"{OPTION}: {glued}")
+        _check_glued(value)
 
 
 def _name(path: Path) -> str:

@@ -42,6 +42,7 @@ def read_yaml(path: Path, where: str = "") -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
+        kind += " (a space belongs behind the colon)" if re.match(r"[\w.]+:\S", str(value)) else ""
         raise UserError(f"{where}: must hold `key: value` lines, and holds {kind}")
     return value
 
@@ -159,6 +160,14 @@ def _problem(error: yaml.YAMLError, text: str, where: str) -> str:
     return f"{place}: not valid YAML ({problem}); mend that line"
 
 
+def is_glued(key: str) -> str | None:
+    """What is wrong with a key that was meant as a key and its value, such as `lr:0.1`."""
+    parts = re.fullmatch(r"([A-Za-z_]\w*):([^\s/].*)", key)
+    return (
+        f"{key} is a single name, for a space belongs behind the colon; write {parts[1]}: {parts[2]}" if parts else None
+    )
+
+
 class _Reader:
     """The values of a tree of nodes."""
 
@@ -196,6 +205,8 @@ class _Reader:
             if key in lines:
                 raise self._error(key_node, f"the key {key} stands twice (first in line {lines[key]}); take one out")
             lines[key] = key_node.start_mark.line + 1
+            if key_node.style is None and value_node.value == "" and (glued := is_glued(key)):
+                raise self._error(key_node, glued)
             value = self.value(value_node)
             if key_node.tag == f"{TAG}merge":
                 merged = self._merged(value_node, value)

@@ -8,10 +8,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from florilegium.config.numbers import number_form
 from florilegium.core.errors import nearest, unknown
 
+LISTS = {"tuple_type", "list_type", "too_short", "too_long", "missing"}
+SYNONYMS = {"gpu": "cuda", "metal": "mps"}
 LONGEST = 60  # characters of a value in a sentence
-ENOUGH = 8  # members of a list in a sentence
+ENOUGH = 20  # values of a list in a hint
 
 
 def sentences(model: type[BaseModel], error: ValidationError) -> list[tuple[tuple[Any, ...], str]]:
@@ -68,6 +71,8 @@ def _sentence(model: type[BaseModel], place: tuple[Any, ...], problems: list[Map
         return f"{key + ': ' if key else ''}{first['ctx']['error']}"
     if first["loc"][-1] == "[key]":
         return f"{above + ': ' if above else ''}the name {shown(place[-1])} {wanted(problems)}"
+    if {problem["type"] for problem in problems} & LISTS:
+        return f"{key} = {shown(first['input'])}: {_wanted_list(first, _annotation_at(model, place))}"
     return f"{key} = {shown(first['input'])}: {wanted(problems)}"
 
 
@@ -114,14 +119,18 @@ def _below(annotation: Any, part: Any) -> Any:
     return None
 
 
-def _model_at(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | None:
-    """The model whose keys stand at `place` below `model`."""
+def _annotation_at(model: type[BaseModel], place: Sequence[Any]) -> Any:
+    """The type of the value at `place` below `model`."""
     annotation: Any = model
     for part in place:
-        models = _members(annotation)
-        annotation = _below(models[0], part)
-    fitting = [m for m in _members(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
-    return fitting[0] if fitting else None
+        annotation = _below(_members(annotation)[0], part)
+    return annotation
+
+
+def _model_at(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | None:
+    """The model whose keys stand at `place` below `model`."""
+    members = _members(_annotation_at(model, place))
+    return next((m for m in members if isinstance(m, type) and issubclass(m, BaseModel)), None)
 
 
 # What
@@ -152,8 +161,6 @@ def _kind(problem: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", about["expected"]) or [about["expected"]]
         return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
-    if kind in ("too_short", "too_long", "missing"):
-        return _length(kind, about, problem["input"])
     limits = {
         "greater_than": ("greater than", "gt"),
         "greater_than_equal": ("at least", "ge"),
@@ -190,11 +197,18 @@ WORDS = {
 """What a value must be by the beginning of pydantic's name for the problem."""
 
 
-def _length(kind: str, about: Mapping[str, Any], value: Any) -> str:
-    number = about.get("min_length", about.get("max_length"))
-    if number is None or (kind == "too_long" and isinstance(value, list) and about.get("field_type") == "Tuple"):
-        return "a list of another length" if number is None else f"a list of {number} values"
-    return f"a list of at {'least' if kind == 'too_short' else 'most'} {number} value{'s' if number > 1 else ''}"
+def _wanted_list(problem: Mapping[str, Any], annotation: Any) -> str:
+    """What a list must be, and the value as such a list."""
+    items = [m for m in _members(annotation) if get_origin(m) in (tuple, list)]
+    arguments = get_args(items[0]) if items else ()
+    value, about = problem["input"], problem.get("ctx", {})
+    if arguments and Ellipsis not in arguments and len(arguments) > 1:
+        return f"must be a list of {len(arguments)} values"
+    if problem["type"] in ("too_short", "too_long"):
+        number = about.get("min_length", about.get("max_length"))
+        side = "least" if problem["type"] == "too_short" else "most"
+        return f"must hold at {side} {number} value{'s' if number != 1 else ''}"
+    return f"must be a list{_as_list(value, _members(arguments[0])[0] if arguments else None)}"
 
 
 # The right form
@@ -203,6 +217,8 @@ def _length(kind: str, about: Mapping[str, Any], value: Any) -> str:
 def _hint(value: Any, problems: Sequence[Mapping[str, Any]]) -> str:
     """The nearest right word, or a form of the value that YAML reads as what is wanted."""
     kinds = {str(problem["type"]) for problem in problems}
+    if value is None:
+        return "; give a value, or take the key out"
     if isinstance(value, str) and kinds & {"int_type", "float_type"}:
         whole = "float_type" not in kinds
         if form := number_form(value, whole=whole):
@@ -210,7 +226,8 @@ def _hint(value: Any, problems: Sequence[Mapping[str, Any]]) -> str:
             return f" ({why}write {form}{' without quotes' if not why else ''})"
     if isinstance(value, str) and "literal_error" in kinds:
         names = [n for p in problems for n in re.findall(r"'([^']*)'", p.get("ctx", {}).get("expected", ""))]
-        return nearest(value, names) if len(names) > 1 else ""
+        alike = nearest(SYNONYMS.get(value.lower(), value.lower()), names)
+        return alike if len(names) > 1 else ""
     if "bool_type" in kinds:
         meant = {"true": "true", "false": "false", "1": "true", "0": "false"}.get(str(value).strip().lower())
         return f"; write {meant}{' without quotes' if isinstance(value, str) else ''}" if meant else ""
@@ -218,8 +235,6 @@ def _hint(value: Any, problems: Sequence[Mapping[str, Any]]) -> str:
         return f"; write {int(value)}"
     if kinds & {"string_type"}:
         return _as_text(value)
-    if kinds & {"tuple_type", "list_type"}:
-        return _as_list(value)
     return ""
 
 
@@ -239,51 +254,13 @@ def _as_text(value: Any) -> str:
     return ""
 
 
-def _as_list(value: Any) -> str:
-    if isinstance(value, str) and "," in value:
-        return f"; write [{', '.join(part.strip() for part in value.strip('[]() ').split(','))}]"
-    if value is None or isinstance(value, Mapping):
-        return ""
-    return f"; write [{shown(value)}]"
-
-
-def number_form(text: str, *, whole: bool = False) -> str | None:
-    """A number that somebody wrote as text, in a form that YAML reads as that number; None for no number.
-
-    `1e4` is 1.0e+4, `0,5` is 0.5, `50%` is 0.5, `1/3` is 0.3333333333333333 and `1,000` is 1000.
-
-    Args:
-        whole: a whole number is wanted, so that `1e4` is 10000.
-    """
-    written = text.strip().strip("'\"").replace("−", "-")
-    value = _number(written)
-    if value is None or abs(value) > 1e300 or (whole and not value.is_integer()):
-        return None
-    if whole or (value.is_integer() and not re.search("[eE.]", written)):
-        return str(int(value))
-    scientific = re.fullmatch(r"([-+]?)([0-9]*)(?:\.([0-9]*))?[eE]([-+]?)([0-9]+)", written)
-    if scientific:
-        sign, digits, decimals, exponent_sign, exponent = scientific.groups()
-        return f"{sign}{digits or 0}.{decimals or 0}e{exponent_sign or '+'}{exponent}"
-    return str(yaml.safe_dump(value)).removesuffix("\n...\n").strip()
-
-
-def _number(written: str) -> float | None:
-    """The number that a text stands for, as people write numbers; None for other text."""
-    if re.fullmatch(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", written):
-        written = written.replace(",", "")
-    elif re.fullmatch(r"[-+]?[0-9]*,[0-9]+", written):
-        written = written.replace(",", ".")
-    divided = re.fullmatch(r"([-+]?[0-9.]+) ?(/|%) ?([0-9.]*)", written)
-    power = re.fullmatch(r"(?:([-+]?[0-9.]+) ?[*x×·] ?)?10(?:\^|\*\*)([-+]?[0-9]{1,3})", written)
-    try:
-        if divided and (divided[2] == "/") == bool(divided[3]):
-            return float(divided[1]) / (float(divided[3]) if divided[3] else 100)
-        if power:
-            return float(f"{power[1] or 1}e{power[2]}")
-        if re.fullmatch(r"0[oO][0-7]+", written):
-            return float(int(written, 8))
-        value = float(written)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return None
-    return value if value - value == 0 else None
+def _as_list(value: Any, item: Any) -> str:
+    """A hint that puts single values between brackets, where they then are what the list holds."""
+    texts = [part.strip() for part in value.strip("[]() ").split(",")] if isinstance(value, str) else [value]
+    if item in (int, float):
+        span = re.fullmatch(r"(\d+) ?(?:-|–|\.\.+|:|to) ?(\d+)", texts[0]) if isinstance(value, str) else None
+        if span and len(texts) == 1 and 0 < int(span[2]) - int(span[1]) < ENOUGH:
+            texts = [str(number) for number in range(int(span[1]), int(span[2]) + 1)]
+        forms = [number_form(str(part), whole=item is int) for part in texts if not isinstance(part, bool)]
+        return f"; write [{', '.join(form for form in forms if form)}]" if forms and all(forms) else ""
+    return f"; write [{', '.join(texts)}]" if item is str and isinstance(value, str) and value.strip() else ""

@@ -7,27 +7,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from florilegium.config.base import parse, parse_rest, read_yaml
-from florilegium.config.data import Dataset, check_overrides, split_names
+from florilegium.config.base import parse_rest
+from florilegium.config.data import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
 from florilegium.config.layers import CONFIG, Configuration, of
-from florilegium.config.study import Preset, Settings, StudyFile, check_trackers
+from florilegium.config.study import Preset, Settings, check_trackers
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.receipts import REFERENCE
 from florilegium.plan.data_sets import DataSets
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.entries import LoadedStudy
-from florilegium.plan.names import check_study_name, is_name
+from florilegium.plan.files import PRESETS, built_in_studies, read_datasets, read_preset, read_studies, study_paths
 from florilegium.plan.overlays import Change
 from florilegium.plan.plan import Plan
 from florilegium.plan.references import check_tests
 from florilegium.plan.remarks import remarks
 from florilegium.plan.resolve import resolve
 
-DATASETS = "workflow/datasets.yaml"
-PRESETS = "workflow/presets"
-STUDIES = "workflow/studies"
 PAPER = "paper"  # the preset with everything as published
 # The keys of `config.yaml` that hold entries: a mistake in one of these does not hide those of the others.
 ENTRIES = dict.fromkeys(("experiments", "own_datasets", "datasets", "weights"), 2)
@@ -62,15 +59,15 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     preset = None
     if ("preset",) not in gone:
         with mistakes.caught():
-            preset = _preset(project, settings.preset, config)
+            preset = read_preset(project, settings.preset, config)
     unread = {path[1] for path in gone if path[0] == "own_datasets" and len(path) > 1}
-    datasets = _datasets(project, settings, config, unread, mistakes)
-    studies = _studies(project, settings, config, mistakes)
-    if preset is None:
+    datasets = read_datasets(project, settings, config, unread, mistakes)
+    studies = read_studies(project, settings, config, mistakes)
+    if preset is None or datasets is None:
         return None
     data = DataSets(datasets, unread)
     with mistakes.caught():
-        replaced = replace(data, stand_ins=preset.datasets | settings.stand_ins)
+        replaced = replace(data, stand_ins=_known_stand_ins(data, preset, settings, config, mistakes))
         replaced.check_stand_ins(partial(_stand_in, settings, config))
         data = replaced
     seeds = preset.seeds if settings.seeds is None else settings.seeds
@@ -78,7 +75,7 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
 
     experiments: list[Experiment] = []
     right: list[LoadedStudy] = []
-    _check_owners(settings, project, config, mistakes)
+    _check_owners(settings, preset, study_paths(project, settings), config, mistakes)
     for study in studies:
         with mistakes.caught():
             changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
@@ -89,7 +86,11 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     mistakes.found = [_attributed(sentence, config) for sentence in mistakes.found]
     experiments = [e for e in experiments if {e.data.dataset, *e.data.clean} <= split_names(datasets).keys()]
 
-    paper = _paper(project, settings, data, right)
+    as_published = None
+    if (project / PRESETS / f"{PAPER}.yaml").is_file():
+        with mistakes.caught():
+            as_published = read_preset(project, PAPER, config)
+    paper = _paper(as_published, settings, data, right)
     experiments = [titled(e, paper) for e in experiments]
     figures: dict[str, list[PlotChoice]] = {}
     for study in right:
@@ -121,9 +122,10 @@ def _settings(config: Configuration, mistakes: Mistakes) -> tuple[Settings | Non
     return settings, gone
 
 
-def _check_owners(settings: Settings, project: Path, config: Configuration, mistakes: Mistakes) -> None:
+def _check_owners(
+    settings: Settings, preset: Preset, by_name: Mapping[str, Path], config: Configuration, mistakes: Mistakes
+) -> None:
     """Refuse changes to experiments of a study that there is not."""
-    by_name = study_paths(project, settings)
     for key in settings.experiments:
         owner, slash, _ = key.partition("/")
         with mistakes.caught():
@@ -132,6 +134,24 @@ def _check_owners(settings: Settings, project: Path, config: Configuration, mist
                 raise UserError(f"{where}: '{key}' must be written study/experiment, such as flowers/{key}")
             if owner not in by_name:
                 raise unknown("study", owner, by_name, where)
+    for name in preset.studies:
+        with mistakes.caught():
+            if name not in by_name:
+                raise unknown("study", name, by_name, f"{PRESETS}/{settings.preset}.yaml: studies")
+
+
+def _known_stand_ins(
+    data: DataSets, preset: Preset, settings: Settings, config: Configuration, mistakes: Mistakes
+) -> dict[str, str]:
+    """What stands in for data sets, without names that no data set has."""
+    known = {}
+    for name, stand_in in (preset.datasets | settings.stand_ins).items():
+        with mistakes.caught():
+            for each in (name, stand_in):
+                if each not in data.by_name and each not in data.unread:
+                    raise unknown("data set", each, data.by_name, _stand_in(settings, config, name).rpartition(".")[0])
+            known[name] = stand_in
+    return known
 
 
 def _attributed(sentence: str, config: Configuration) -> str:
@@ -145,102 +165,11 @@ def _attributed(sentence: str, config: Configuration) -> str:
     return sentence
 
 
-# Files
-
-
-def _file(project: Path, path: Path, must_hold: str) -> tuple[dict[str, Any], str]:
-    """The content of a file that may not be empty, and its name in messages."""
-    where = path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
-    content = read_yaml(path, where)
-    if not content:
-        raise UserError(f"{where}: is empty; it must hold {must_hold}")
-    return content, where
-
-
-def _preset(project: Path, name: str, config: Configuration) -> Preset:
-    path = project / PRESETS / f"{name}.yaml"
-    if not path.exists():
-        raise unknown("preset", name, (p.stem for p in path.parent.glob("*.yaml")), config.where(["preset"]))
-    return parse(Preset, *_file(project, path, "at least title and seeds"))
-
-
-def _datasets(
-    project: Path, settings: Settings, config: Configuration, unread: set[str], mistakes: Mistakes
-) -> dict[str, Dataset]:
-    """The data sets that are right, by name; the names of the others are added to `unread`."""
-    entries: Mapping[str, Any] = {}
-    with mistakes.caught():
-        entries, _ = _file(project, project / DATASETS, "a data set by its name")
-    datasets: dict[str, Dataset] = {}
-    for name, entry in entries.items():
-        with mistakes.caught():
-            datasets[name] = parse(Dataset, entry, f"{DATASETS}: {name}")
-    unread |= entries.keys() - datasets.keys()
-    published = {name: dataset.files for name, dataset in datasets.items()}
-    for name in settings.datasets:
-        with mistakes.caught():
-            if name not in unread:
-                check_overrides(
-                    {name: settings.datasets[name]}, published, "datasets", config.where(["datasets", name])
-                )
-    for name in sorted(datasets.keys() & settings.own_datasets.keys()):
-        with mistakes.caught():
-            where = config.where(["own_datasets", name])
-            raise UserError(f"{where}: own_datasets.{name}: {DATASETS} has a data set of that name; choose another")
-    datasets |= settings.own_datasets
-    for name, stand_in in settings.stand_ins.items():
-        for each in (name, stand_in):
-            with mistakes.caught():
-                if each not in datasets and each not in unread:
-                    raise unknown("data set", each, datasets, f"{config.where(['stand_ins', name])}: stand_ins")
-    return datasets
-
-
 def _stand_in(settings: Settings, config: Configuration, name: str) -> str:
     """Where it is said what stands in for a data set."""
     if name in settings.stand_ins:
         return f"{config.where(['stand_ins', name])}: stand_ins.{name}"
     return f"{PRESETS}/{settings.preset}.yaml: datasets.{name}"
-
-
-def study_paths(project: Path, settings: Settings) -> dict[str, Path]:
-    """The file of every study by its name; one of a person's own goes before one of the project."""
-    return {path.stem: path for path in (*built_in_studies(project), *(project / own for own in settings.own_studies))}
-
-
-def built_in_studies(project: Path) -> list[Path]:
-    return sorted((project / STUDIES).glob("*.yaml"))
-
-
-def _studies(project: Path, settings: Settings, config: Configuration, mistakes: Mistakes) -> list[LoadedStudy]:
-    """The studies that are chosen and right."""
-    _check_study_names(project, settings, config, mistakes)
-    by_name = study_paths(project, settings)
-    for name in settings.studies:
-        with mistakes.caught():
-            if name not in by_name:
-                raise unknown("study", name, by_name, f"{config.where(['studies'])}: studies")
-    studies = []
-    for name, path in by_name.items():
-        with mistakes.caught():
-            if name in (settings.studies or by_name) and is_name(name):
-                content, where = _file(project, path, "title, document and experiments")
-                studies.append(LoadedStudy(name, where, parse(StudyFile, content, where)))
-    return studies
-
-
-def _check_study_names(project: Path, settings: Settings, config: Configuration, mistakes: Mistakes) -> None:
-    """Refuse own studies that are called as each other, or as what the workflow makes."""
-    where = f"{config.where(['own_studies'])}: own_studies"
-    names = [Path(own).stem for own in settings.own_studies]
-    for own, name in zip(settings.own_studies, names, strict=True):
-        with mistakes.caught():
-            check_study_name(name, own, where, [*names, *(path.stem for path in built_in_studies(project))])
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        with mistakes.caught():
-            paths = [own for own in settings.own_studies if Path(own).stem == name]
-            way_out = "take one out" if len(set(paths)) == 1 else "rename one"
-            raise UserError(f"{where}: {' and '.join(paths)} are both the study {name}; {way_out}")
 
 
 def _splits(datasets: Mapping[str, Dataset], settings: Settings) -> dict[str, int]:
@@ -277,15 +206,12 @@ def _own_changes(study: str, settings: Settings) -> list[Change]:
     return changes
 
 
-def _paper(project: Path, settings: Settings, data: DataSets, studies: Iterable[LoadedStudy]) -> Paper:
+def _paper(preset: Preset | None, settings: Settings, data: DataSets, studies: Iterable[LoadedStudy]) -> Paper:
     """The same studies in preset `paper`, without changes of `config.yaml`.
 
     A study that the preset does not mention, such as one's own, is compared with its own file. A study file that
     cannot be resolved without changes is compared with nothing.
     """
-    preset = None
-    if (project / PRESETS / f"{PAPER}.yaml").is_file():
-        preset = _preset(project, PAPER, of({}))
     experiments: dict[str, Experiment] = {}
     left_out: set[str] = set()
     for study in studies:
