@@ -52,7 +52,7 @@ experiments:
         published: [{metric: top1, low: 0.8, high: 0.8, source: table 1}]
       slow: {lr_factor: 0.3}
 figures:
-  - {name: rates, kind: bars, title: "Which is best?", experiments: [scratch, after]}
+  - {name: bests, kind: bars, title: "Which is best?", experiments: [scratch, after]}
 """,
     STUDY: """
 title: Mine

@@ -7,6 +7,7 @@ from florilegium.config.data import Weights
 from florilegium.config.layers import CONFIG, Configuration, read_configuration
 from florilegium.core.errors import Mistakes, UserError, UserErrors, report
 from florilegium.core.system import say
+from florilegium.figures.registry import check_names
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
 from florilegium.plan.files import PRESETS
@@ -67,6 +68,8 @@ def load(project: Path, config: Configuration) -> tuple[Plan, dict[str, Weights]
     if plan is not None:
         with mistakes.caught():
             check_sources(plan, config.where)
+        with mistakes.caught():
+            check_names(plan.figures, plan.files)
     if plan is not None and catalogue is not None:
         with mistakes.caught():
             check_networks(plan, catalogue)

@@ -35,12 +35,12 @@ def check_selection(data: DataUse | DetectionData, recipe: TrainingRecipe) -> No
     held_out = getattr(data, "holdout", None) is not None
     if held_out and recipe.select == "best":
         raise ValueError(
-            "recipe.select: best with data.holdout would choose the epoch on the images it is tested on; set "
+            "recipe.select = best with data.holdout would choose the epoch on the images it is tested on; set "
             "recipe.select to last"
         )
     needs = {
-        "select: best": recipe.select == "best",
-        "schedule: plateau": recipe.schedule == "plateau",
+        "select = best": recipe.select == "best",
+        "schedule = plateau": recipe.schedule == "plateau",
         "early_stop": recipe.early_stop is not None,
     }
     is_validated = data.val or held_out or getattr(data, "choose_on_test", False)

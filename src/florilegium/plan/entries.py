@@ -13,6 +13,8 @@ from florilegium.core.errors import Mistakes, UserError, unknown
 DEFAULT_ARM = "corrected"
 SECTIONS = ("data", "model", "recipe")
 PRODUCTS = ("attention", "attribution", "samples")
+FIGURES = "figures"
+SEED = re.compile(r"seed\d+")
 IN_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 Arm = tuple[str, str]
 
@@ -183,9 +185,10 @@ def check_entries(study: LoadedStudy) -> None:
                     "never used; move it to the experiments that use it"
                 )
     mistakes.refuse()
-    _check_names([point for name in study.runnable() for point in study.points_of(name)], f"{study.where}: experiments")
+    points = [point for name in study.runnable() for point in study.points_of(name)]
+    _check_names(points, f"{study.where}: experiments", "experiments")
     for name, entry in study.file.experiments.items():
-        _check_names(list(entry.arms), f"{study.place(name)}.arms")
+        _check_names(list(entry.arms), f"{study.place(name)}.arms", "arms")
 
 
 def _check_axis(path: str, values: list[Any], where: str) -> None:
@@ -205,14 +208,28 @@ def _check_axis(path: str, values: list[Any], where: str) -> None:
             raise UserError(f"{where}.{path}: holds {value!r} twice; take one out")
 
 
-def _check_names(names: list[str], where: str) -> None:
-    """Raise `UserError` for two names that are one folder, on some systems or on all."""
+def _check_names(names: list[str], where: str, kind: str) -> None:
+    """Raise `UserError` or `UserErrors` for experiments, or arms, that are one folder on some systems or on all, or a
+    folder or file that is made for something else."""
+    mistakes = Mistakes()
     seen: dict[str, str] = {}
     for name in names:
+        with mistakes.caught():
+            check_folder_name(name, where, kind)
         other = seen.setdefault(name.casefold(), name)
-        if other == name and names.count(name) > 1:
-            raise UserError(f"{where}: two experiments are called {name} (a grid names its points); rename one")
-        if other != name:
-            raise UserError(
-                f"{where}: {other} and {name} are one folder on macOS and Windows; give one of them another name"
-            )
+        with mistakes.caught():
+            if other == name and names.count(name) > 1:
+                raise UserError(f"{where}: two {kind} are called {name} (a grid names its points); rename one")
+            if other != name:
+                raise UserError(
+                    f"{where}: {other} and {name} are one folder on macOS and Windows; give one of them another name"
+                )
+    mistakes.refuse()
+
+
+def check_folder_name(name: str, where: str, kind: str) -> None:
+    """Raise `UserError` for a name of an experiment, or an arm, that the files of a study or of a run need."""
+    if kind == "experiments" and (name.casefold() == FIGURES or name.casefold().endswith(".csv")):
+        raise UserError(f"{where}: {name} is what the workflow calls figures or a table of the study; rename it")
+    if SEED.fullmatch(name.casefold()):
+        raise UserError(f"{where}: {name} is what the workflow calls the folder of a run; rename it")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from florilegium.config.study import ArmEntry, Overlay
 from florilegium.core.errors import Mistakes, UserError, unknown
-from florilegium.plan.entries import Layer, LoadedStudy, PlacedArm, fields_of
+from florilegium.plan.entries import Layer, LoadedStudy, PlacedArm, check_folder_name, fields_of
 
 ALIKE = 0.85  # share of the letters of two names that makes one of them look like a misspelling
 
@@ -80,7 +80,12 @@ def _check_arm(arm: str, known: Sequence[str], where: str, *, is_noted: bool) ->
         return
     if not is_noted:
         raise UserError(f"{unknown('arm', arm, known, where)}; a new arm needs a note that says what it is for")
+    check_folder_name(arm, where, "arms")
     for other in known:
+        if other.casefold() == arm.casefold():
+            raise UserError(
+                f"{where}: {other} and {arm} are one folder on macOS and Windows; name the new arm otherwise"
+            )
         if _digits(arm) == _digits(other) and difflib.SequenceMatcher(None, arm, other).ratio() >= ALIKE:
             raise UserError(
                 f"{where}: a new arm '{arm}' would stand beside '{other}', which has almost the same name; name the "

@@ -97,8 +97,9 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         with mistakes.caught():
             figures[study.name] = _figures(study, study.own(experiments), paper)
     files = {study.name: study.file for study in right}
+    where = {study.name: study.where for study in right}
     said = tuple(remarks(settings, config, {path.stem for path in built_in_studies(project)}))
-    return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper, said)
+    return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper, said, where)
 
 
 # Settings

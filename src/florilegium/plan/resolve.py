@@ -1,7 +1,7 @@
 """Experiments of a study file, resolved: defaults, changes of preset and configuration, arms, grids, splits."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from florilegium.plan.references import Names, connect
 PRODUCT_TYPES: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution, "samples": Samples}
 # A mistake in a section, in words: the keys that it is about, and what follows them.
 MISTAKE = re.compile(r"(?P<keys>[a-z]\w*(?:, [a-z]\w*)*)(?P<rest>(?:\.[\w.-]+)?(?: = |: ).*)", re.DOTALL)
+CHOOSING = ("data.val", "data.holdout", "data.choose_on_test", "recipe.select", "recipe.schedule", "recipe.early_stop")
 S = TypeVar("S", bound=Strict)
 
 
@@ -162,11 +163,11 @@ def _typed(task: TaskName, layers: list[Layer], home: str, arm: PlacedArm) -> di
             try:
                 check_selection(found["data"], found["recipe"])
             except ValueError as error:
-                raise UserError(f"{home}: {error}") from None
+                raise UserError(f"{_topmost(CHOOSING, layers, home)}: {error}") from None
     if found.get("attention") and "model" in found:
         with mistakes.caught():
-            of_either = [layer for layer in layers if layer.sections.get("attention") or layer.sections.get("model")]
-            found["attention"].check_model(found["model"], of_either[-1].place if of_either else home)
+            place = _topmost(("attention.blocks", "attention.head", "model.name", "model.arguments"), layers, home)
+            found["attention"].check_model(found["model"], place)
     if "recipe" in found:
         with mistakes.caught():
             found["recipe"] = _scaled(found["recipe"], arm)
@@ -215,6 +216,14 @@ def _setter(section: str, layers: Sequence[Layer], home: str, keys: Sequence[str
     for layer in reversed(layers):
         content = layer.sections.get(section)
         if content and (not keys or any(key in content for key in keys)):
+            return layer.place
+    return home
+
+
+def _topmost(keys: Collection[str], layers: Sequence[Layer], home: str) -> str:
+    """The place of the topmost layer that sets one of the keys of several sections; `home` if none does."""
+    for layer in reversed(layers):
+        if any(f"{section}.{key}" in keys for section, content in layer.sections.items() for key in content or ()):
             return layer.place
     return home
 
