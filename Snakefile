@@ -17,6 +17,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.errors import report as tell
 from florilegium.core.fingerprint import save_code_cache
 from florilegium.core.receipts import discard_kept
+from florilegium.estimation.trials import save_trials
 from florilegium.models import registry
 
 min_version("9.20")
@@ -26,7 +27,8 @@ min_version("9.20")
 try:
     settings = workflow.config_settings
     layers = read_configuration(Path(), settings.configfiles, settings.config, replace=settings.replace_workflow_config)
-    plan, catalogue = load(Path(workflow.basedir), layers)
+    tries = {} if workflow.is_main_process else {"answer": None}
+    plan, catalogue = load(Path(workflow.basedir), layers, **tries)
 except UserError as error:
     sys.exit(tell(str(error).splitlines()))
 config.update(layers)
@@ -53,6 +55,7 @@ include: "workflow/rules/estimate.smk"
 
 onstart:
     save_code_cache()
+    save_trials(plan, Path(workflow.basedir))
     write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
 
 

@@ -1,12 +1,14 @@
 """Check the configuration: every mistake in it, before anything runs."""
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from florilegium.config.data import Weights
 from florilegium.config.layers import CONFIG, Configuration, read_configuration
 from florilegium.core.errors import Mistakes, UserError, UserErrors, report
 from florilegium.core.system import say
+from florilegium.estimation.trials import Answers, Trial, check_trials, in_a_process
 from florilegium.figures.registry import check_names
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
@@ -53,8 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def load(project: Path, config: Configuration) -> tuple[Plan, dict[str, Weights]]:
+def load(
+    project: Path, config: Configuration, answer: Callable[[Sequence[Trial]], Answers] | None = in_a_process
+) -> tuple[Plan, dict[str, Weights]]:
     """The plan of a configuration, and the catalogue of pretrained weights.
+
+    Args:
+        answer: tries networks; None in a job of the workflow, before which they have been tried.
 
     Raises:
         UserError, UserErrors: every mistake in the files, the plan, and its networks.
@@ -73,6 +80,8 @@ def load(project: Path, config: Configuration) -> tuple[Plan, dict[str, Weights]
     if plan is not None and catalogue is not None:
         with mistakes.caught():
             check_networks(plan, catalogue)
+            if answer is not None:
+                check_trials(plan, project, answer)
     mistakes.refuse()
     assert plan is not None and catalogue is not None, "what cannot be made has mistakes"
     return plan, catalogue

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Positive, Strict, parse
 from florilegium.config.data import Model
+from florilegium.config.words import shown
 from florilegium.core.errors import UserError, unknown
 
 T = TypeVar("T", bound=Strict)
@@ -35,6 +36,14 @@ def refuse_rates(model: Model, **rates: float) -> None:
     for key, rate in rates.items():
         if rate:
             raise UserError(f"recipe.{key}: {model.name} takes no such argument; take it out")
+
+
+def unbuildable(model: Model, error: Exception) -> UserError:
+    """The error for a network whose constructor raises `error`."""
+    told = isinstance(error, AssertionError | ValueError | RuntimeError) and str(error)
+    reason = f" ({str(error).partition(chr(10))[0]})" if told else ""
+    with_what = f" with {shown(model.arguments)}" if model.arguments else ""
+    return UserError(f"model.arguments: {model.name} cannot be built{with_what}{reason}; mend what does not fit")
 
 
 # Classifiers of timm
