@@ -92,7 +92,7 @@ def connect(experiments: Sequence[Experiment], names: Names) -> list[Experiment]
             if generated := getattr(data, "generated", None):
                 data = data.model_copy(update={"generated": _needed(e, generated, names, "data.generated")})
         with mistakes.caught():
-            if samples and samples.judge:
+            if samples and samples.judge and e.task == "generation":
                 samples = samples.model_copy(update={"judge": _needed(e, samples.judge, names, "samples.judge")})
         connected.append(
             replace(e, init=init, baseline=baseline, published=tuple(published), data=data, samples=samples)
