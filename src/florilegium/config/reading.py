@@ -42,7 +42,7 @@ def read_yaml(path: Path, where: str = "") -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
-        kind += " (a space belongs behind the colon)" if re.match(r"[\w.]+:\S", str(value)) else ""
+        kind += " (a space belongs behind the colon)" if re.match(r"[\w.]+:[^ ]", str(value)) else ""
         raise UserError(f"{where}: must hold `key: value` lines, and holds {kind}")
     return value
 
@@ -112,24 +112,18 @@ def read_text(text: str, where: str) -> Any:
 
 
 def _may_be_deep(text: str) -> bool:
-    """A cheap test that no text deeper than `DEEPEST` fails."""
-    openers = text.count("[") + text.count("{") + text.count("- ") + text.count("? ")
-    return (
-        openers > DEEPEST // 2
-        and any(
-            len(line) - len(line.lstrip()) > DEEPEST // 2 or sum(map(line.count, ("[", "{", "- ", "? "))) > DEEPEST // 4
-            for line in text.splitlines()
-        )
-    ) or _running(text) > DEEPEST // 2
-
-
-def _running(text: str) -> int:
-    """The deepest nesting of brackets, those in quotes and comments counted as well."""
-    depth = deepest = 0
+    """A cheap test that every text passes which is deeper than `DEEPEST`: by its indentation, by marks of lists and
+    keys in one line, and by brackets, those in quotes and comments counted as well."""
+    limit = DEEPEST // 4
+    for line in text.splitlines():
+        if len(line) - len(line.lstrip(" ")) > limit or line.count("- ") + line.count("? ") > limit:
+            return True
+    depth = 0
     for bracket in re.findall(r"[\[\]{}]", text):
         depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
-        deepest = max(deepest, depth)
-    return deepest
+        if depth > limit:
+            return True
+    return False
 
 
 def _check_depth(text: str, where: str) -> None:

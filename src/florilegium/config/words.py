@@ -3,7 +3,7 @@
 import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -263,4 +263,7 @@ def _as_list(value: Any, item: Any) -> str:
             texts = [str(number) for number in range(int(span[1]), int(span[2]) + 1)]
         forms = [number_form(str(part), whole=item is int) for part in texts if not isinstance(part, bool)]
         return f"; write [{', '.join(form for form in forms if form)}]" if forms and all(forms) else ""
-    return f"; write [{', '.join(texts)}]" if item is str and isinstance(value, str) and value.strip() else ""
+    if not isinstance(value, str) or not value.strip():
+        return ""
+    fits = item is str or (get_origin(item) is Literal and set(texts) <= set(get_args(item)))
+    return f"; write [{', '.join(texts)}]" if fits else ""

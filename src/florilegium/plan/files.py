@@ -10,7 +10,7 @@ from florilegium.config.layers import CONFIG, Configuration
 from florilegium.config.study import Preset, Settings, StudyFile
 from florilegium.core.errors import Mistakes, UserError, nearest, unknown
 from florilegium.plan.entries import LoadedStudy
-from florilegium.plan.names import check_study_name
+from florilegium.plan.names import check_dataset_name, check_study_name
 
 DATASETS = "workflow/datasets.yaml"
 PRESETS = "workflow/presets"
@@ -54,10 +54,9 @@ def read_datasets(
                 check_overrides(
                     {name: settings.datasets[name]}, published, "datasets", config.where(["datasets", name])
                 )
-    for name in sorted(datasets.keys() & settings.own_datasets.keys()):
+    for name in settings.own_datasets:
         with mistakes.caught():
-            where = config.where(["own_datasets", name])
-            raise UserError(f"{where}: own_datasets.{name}: {DATASETS} has a data set of that name; choose another")
+            check_dataset_name(name, datasets, f"{config.where(['own_datasets', name])}: own_datasets.{name}")
     datasets |= settings.own_datasets
     return datasets
 
