@@ -95,7 +95,10 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         with mistakes.caught():
             as_published = read_preset(project, PAPER, config)
     paper = _paper(as_published, settings, data, right)
-    experiments = [titled(e, paper) for e in experiments]
+    plain, experiments = experiments, []
+    for e in plain:
+        with mistakes.caught():
+            experiments.append(titled(e, paper))
     figures: dict[str, list[PlotChoice]] = {}
     for study in right:
         with mistakes.caught():
@@ -240,4 +243,7 @@ def _paper(preset: Preset | None, settings: Settings, data: DataSets, studies: I
 
 def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:
     chosen = choose(study.file.figures, experiments, study.arms(), study.where)
-    return [figure_titled(figure, experiments, paper) for figure in chosen]
+    try:
+        return [figure_titled(figure, experiments, paper) for figure in chosen]
+    except UserError as error:
+        raise UserError(f"{study.where}: {error}") from None

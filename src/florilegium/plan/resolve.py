@@ -117,7 +117,7 @@ class Resolving:
             entry=name,
             network=next((e.network for e in reversed(chain) if e.network), ""),
             first_weights=next((e.first_weights for e in reversed(chain) if e.first_weights), ""),
-            places={**_places(layers, home), **{key: arm.place_of(key) for key in arm.fields}},
+            places={**_places(layers, home), "title": home, **{key: arm.place_of(key) for key in arm.fields}},
             **typed,
         )
         self.data.check(experiment)
@@ -167,7 +167,10 @@ def _typed(task: TaskName, layers: list[Layer], home: str, arm: PlacedArm) -> di
     if found.get("attention") and "model" in found:
         with mistakes.caught():
             place = _topmost(("attention.blocks", "attention.head", "model.name", "model.arguments"), layers, home)
-            found["attention"].check_model(found["model"], place)
+            try:
+                found["attention"].check_model(found["model"])
+            except UserError as error:
+                raise UserError(f"{place}: {error}") from None
     if "recipe" in found:
         with mistakes.caught():
             found["recipe"] = _scaled(found["recipe"], arm)
