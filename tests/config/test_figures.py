@@ -125,7 +125,7 @@ def test_a_title_that_names_what_its_experiment_does_not_is_refused(tmp_path: Pa
     named = {"sweep": {**STUDY["experiments"]["sweep"], "title": f"a {{{word}}}"}}
     experiments = {**STUDY["experiments"], **named}
     with pytest.raises(
-        UserError, match=f"s/sweep_batch_size32/corrected: title has {{{word}}}, and the experiment has no"
+        UserError, match=f"studies/s.yaml: experiments.sweep.title has {{{word}}}, and the experiment has no"
     ):
         plan(tmp_path, experiments=experiments)
     experiments["vit"] = {**experiments["vit"], word: "thing"}  # inherited by its heirs

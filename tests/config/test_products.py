@@ -170,7 +170,7 @@ def test_a_preset_sets_the_size_of_attribution_and_a_person_asks_for_more(attrib
         ("{steps: 0}", r"attribution.steps = 0"),
         (
             "{names: [3, 12]}",
-            r"bloom/plain/corrected: attribution.names asks for image 12, and roses has 12 test images; .* up to 11",
+            r"bloom/plain.attribution.names asks for image 12, and roses has 12 test images; .* up to 11",
         ),
     ],
 )

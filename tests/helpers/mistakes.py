@@ -1,7 +1,8 @@
 """A small project whose configuration is written wrong, case by case, and what `florilegium check` says of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from snakemake.cli import parse_config
 from florilegium.commands.check import load
 from florilegium.config.layers import Configuration, read_configuration
 from florilegium.core.errors import UserError, UserErrors
+from florilegium.estimation.trial import tried
+from florilegium.estimation.trials import Answers, Trial
 
 CONFIG, LOCAL, OPTION, STUDY = "config.yaml", "local.yaml", "--config", "study.yaml"
 FILES = {
@@ -123,12 +126,22 @@ def told(project: Path, case: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The mistakes and the remarks that `florilegium check` prints."""
     try:
         with mistaken(project, case) as config, chdir(project):
-            plan, _ = load(project, config)
+            plan, _ = load(project, config, tried_here)
     except UserErrors as error:
         return list(error.mistakes), []
     except UserError as error:
         return [str(error)], []
     return [], list(plan.remarks)
+
+
+def tried_here(trials: Sequence[Trial]) -> Answers:
+    """The answers of trials, in this process; a network is tried once."""
+    return [_tried(trial.model_dump_json()) for trial in trials]
+
+
+@cache
+def _tried(trial: str) -> list[str]:
+    return tried(Trial.model_validate_json(trial))
 
 
 def _joined(below: Any, above: Any) -> Any:

@@ -14,7 +14,7 @@ from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
 from florilegium.plan.files import PRESETS
 from florilegium.plan.plan import Plan
-from florilegium.plan.project import read_plan
+from florilegium.plan.project import attributed, read_plan
 from florilegium.plan.sources import check_sources
 
 WEIGHTS = "workflow/weights.yaml"
@@ -82,6 +82,7 @@ def load(
             check_networks(plan, catalogue)
             if answer is not None:
                 check_trials(plan, project, answer)
+    mistakes.found = [attributed(sentence, config) for sentence in mistakes.found]
     mistakes.refuse()
     assert plan is not None and catalogue is not None, "what cannot be made has mistakes"
     return plan, catalogue

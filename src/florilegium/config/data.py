@@ -62,7 +62,7 @@ class Judge(Strict):
 class Samples(Strict):
     """Images to generate with a trained generator."""
 
-    sets: dict[Name, Sampling] = Field(description="sets of images, by the name of their folder")
+    sets: dict[Name, Sampling] = Field(min_length=1, description="sets of images, by the name of their folder")
     judge: Judge | None = None
     shown: AtLeastOne = Field(8, description="images of each class in the pictures")
 

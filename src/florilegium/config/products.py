@@ -35,21 +35,21 @@ class Attention(Strict):
             raise ValueError(f"blocks: {list(self.blocks)} holds one twice; take one out")
         return self
 
-    def check(self, where: str, *, blocks: int, heads: int) -> None:
-        """Raise `UserError`, starting with `where`, if a network of that size lacks a block or the head."""
+    def check(self, *, blocks: int, heads: int) -> None:
+        """Raise `UserError`, which starts with the key, if a network of that size lacks a block or the head."""
         for key, number, count in (("blocks", max(self.blocks), blocks), ("head", self.head, heads)):
             if number >= count:
                 kind = key.removesuffix("s")
                 raise UserError(
-                    f"{where}: attention.{key} asks for {kind} {number}, and the network has {count} {kind}s; "
+                    f"attention.{key} asks for {kind} {number}, and the network has {count} {kind}s; "
                     f"they count from 0, so name {kind}s up to {count - 1}"
                 )
 
-    def check_model(self, model: Model, where: str) -> None:
+    def check_model(self, model: Model) -> None:
         """`check` before the network is built, as far as its arguments give its size."""
         known = [model.arguments.get(key) for key in ("depth", "num_heads")]
         blocks, heads = (n if isinstance(n, int) else max(*self.blocks, self.head) + 1 for n in known)
-        self.check(where, blocks=blocks, heads=heads)
+        self.check(blocks=blocks, heads=heads)
 
 
 Method = Literal[

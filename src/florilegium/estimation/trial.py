@@ -51,7 +51,7 @@ def _try(trial: Trial, mistakes: Mistakes) -> None:
     if trial.attention is not None and trial.attention.of == "tokens":
         with mistakes.caught():
             layers = attention_layers(network)
-            trial.attention.check("", blocks=len(layers), heads=int(layers[0].num_heads))
+            trial.attention.check(blocks=len(layers), heads=int(layers[0].num_heads))
             patch_grid(network)
     if trial.task == "classification":
         with mistakes.caught():
@@ -66,7 +66,9 @@ def _feed(network: nn.Module, model: Model, recipe: Recipe) -> None:
     except Exception as error:
         key = "recipe.image_size" if recipe.image_size else "model.arguments"
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{key}: {model.name} does not take images of {size} pixels ({reason})") from error
+        raise UserError(
+            f"{key}: {model.name} does not take images of {size} pixels ({reason}); give another size"
+        ) from error
     assert isinstance(answer, Tensor) and answer.shape == (2, N_CLASSES)
 
 

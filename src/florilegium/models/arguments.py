@@ -38,6 +38,25 @@ def refuse_rates(model: Model, **rates: float) -> None:
             raise UserError(f"recipe.{key}: {model.name} takes no such argument; take it out")
 
 
+# Arguments that count something, of all networks whose own constructors check no more.
+COUNTS = {
+    *("depth", "depths", "layers", "embed_dim", "embed_dims", "num_heads", "patch_size", "img_size", "image_size"),
+    *("window_size", "window_sizes", "channels", "widths", "width", "latent", "layers_per_block", "groups", "in_chans"),
+}
+
+
+def check_counts(model: Model) -> None:
+    """Raise `UserError` for an argument that counts something and is no whole number from 1 on, or none of these."""
+    for key in sorted(COUNTS & model.arguments.keys()):
+        value = model.arguments[key]
+        numbers = value if isinstance(value, list | tuple) else [value]
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise UserError(f"model.arguments.{key} = {shown(value)}: must hold whole numbers from 1 on")
+        if not numbers:
+            raise UserError(f"model.arguments.{key} = []: must hold at least one number")
+
+
 def unbuildable(model: Model, error: Exception) -> UserError:
     """The error for a network whose constructor raises `error`."""
     told = isinstance(error, AssertionError | ValueError | RuntimeError) and str(error)

@@ -1,11 +1,13 @@
 """Data sets that experiments name: whether there are such, whether they fit the task, and what stands in for them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from florilegium.config.data import Dataset, split_names, split_of
 from florilegium.config.experiment import Experiment
 from florilegium.core.errors import Mistakes, UserError, unknown
+
+FOLDERS = ("weights", "downloads")  # below resources/, beside those of data sets
 
 
 @dataclass(frozen=True)
@@ -22,24 +24,49 @@ class DataSets:
     unread: Collection[str] = ()
     stand_ins: Mapping[str, str] = field(default_factory=dict)
 
-    def check(self, e: Experiment, place: str) -> None:
-        """Raise `UserError` or `UserErrors`, which start with `place`, for an unknown data set, for one of another
-        kind than the task needs, and for a test image that it does not have."""
+    def check(self, e: Experiment) -> None:
+        """Raise `UserError` or `UserErrors` for an unknown data set, for one of another kind than the task needs, and
+        for a test image that it does not have."""
         names = split_names(self.by_name)
         mistakes = Mistakes()
         for key, used in (("dataset", [e.data.dataset]), ("clean", e.data.clean)):
             for name in used:
                 with mistakes.caught():
                     if self.stand_ins.get(name, name) not in names and not self._is_unread(name):
-                        raise unknown("data set", name, self._choices(name), f"{place}.{key}")
+                        raise unknown("data set", name, self._choices(name), e.place(f"data.{key}"))
         mistakes.refuse()
         name = self.stand_ins.get(e.data.dataset, e.data.dataset)
         if name not in names:
             return
         dataset = self.by_name[names[name][0]]
         if name == e.data.dataset:
-            _check_kind(e, dataset, place)
-        _check_images(e, dataset, f"{e.study}/{e.entry}/{e.arm}")
+            _check_kind(e, dataset)
+        _check_images(e, dataset)
+
+    def check_names(self, own: Iterable[str], where: Callable[[str], str]) -> None:
+        """Raise `UserError` or `UserErrors` for data sets of a person's own whose names mean something else already.
+
+        Args:
+            where: from an own data set to the file and the key that hold it.
+        """
+        mistakes = Mistakes()
+        for name in own:
+            with mistakes.caught():
+                if problem := self._taken(name):
+                    raise UserError(f"{where(name)}: {problem}; give it another name")
+        mistakes.refuse()
+
+    def _taken(self, name: str) -> str:
+        """What the name of an own data set means already; empty for a free one."""
+        if name.casefold() in FOLDERS:
+            return f"resources/{name} is a folder of the workflow's own"
+        if "__" in name:
+            return "two underscores stand between the two data sets of an audit"
+        stem, split = split_of(name)
+        if split is not None and stem in self.by_name and 1 <= split <= self.by_name[stem].official_splits:
+            return f"{name} is an official split of {stem}"
+        others = [other for other in self.by_name if other != name and other.casefold() == name.casefold()]
+        return f"{others[0]} and {name} are one folder on macOS and Windows" if others else ""
 
     def check_stand_ins(self, where: Callable[[str], str]) -> None:
         """Raise `UserError` or `UserErrors` for data sets that stand in for what they cannot replace.
@@ -66,23 +93,23 @@ class DataSets:
         return list(self.by_name)
 
 
-def _check_kind(e: Experiment, dataset: Dataset, place: str) -> None:
+def _check_kind(e: Experiment, dataset: Dataset) -> None:
     if dataset.has_boxes != (e.task == "detection"):
         contents = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
         raise UserError(
-            f"{place}.dataset = {e.data.dataset}: a data set of layout {dataset.layout} has {contents}; name another, "
-            "or set the experiment's task"
+            f"{e.place('data.dataset')} = {e.data.dataset}: a data set of layout {dataset.layout} has {contents}; name "
+            "another, or set the experiment's task"
         )
 
 
-def _check_images(e: Experiment, dataset: Dataset, place: str) -> None:
+def _check_images(e: Experiment, dataset: Dataset) -> None:
     if not (e.attribution and dataset.images) or getattr(e.data, "holdout", None) is not None:
         return
     tested = sum(dataset.images.get(split, 0) for split in e.data.test)
     for number in e.attribution.names:
         if isinstance(number, int) and number >= tested:
             raise UserError(
-                f"{place}: attribution.names asks for image {number}, and {e.data.dataset} has {tested} test "
+                f"{e.place('attribution.names')} asks for image {number}, and {e.data.dataset} has {tested} test "
                 f"images; they count from 0, so name one up to {tested - 1}"
             )
 

@@ -122,8 +122,10 @@ class LoadedStudy:
             if current not in entries:
                 raise unknown("base", current, entries, f"{self.place(chain[-1])}.base")
             if current in chain:
-                circle = " -> ".join([*chain[chain.index(current) :], current])
-                raise UserError(f"{self.place(current)}: its bases form a circle ({circle}); take one of them out")
+                circle = chain[chain.index(current) :]
+                first = circle.index(min(circle))  # so that all that are in it, or lead to it, say the same
+                way = " -> ".join([*circle[first:], *circle[:first], circle[first]])
+                raise UserError(f"{self.place(circle[first])}: its bases form a circle ({way}); take one of them out")
             chain.append(current)
             current = entries[current].base
         return chain[::-1]

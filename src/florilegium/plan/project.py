@@ -22,7 +22,7 @@ from florilegium.plan.files import PRESETS, built_in_studies, read_datasets, rea
 from florilegium.plan.overlays import Change
 from florilegium.plan.plan import Plan
 from florilegium.plan.references import check_tests
-from florilegium.plan.remarks import remarks
+from florilegium.plan.remarks import idle_keys, remarks
 from florilegium.plan.resolve import resolve
 
 PAPER = "paper"  # the preset with everything as published
@@ -67,6 +67,10 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         return None
     data = DataSets(datasets, unread)
     with mistakes.caught():
+        data.check_names(
+            list(settings.own_datasets), lambda name: f"{config.where(['own_datasets', name])}: own_datasets.{name}"
+        )
+    with mistakes.caught():
         replaced = replace(data, stand_ins=_known_stand_ins(data, preset, settings, config, mistakes))
         replaced.check_stand_ins(partial(_stand_in, settings, config))
         data = replaced
@@ -83,7 +87,7 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
             check_tests(study.own(resolved), study.where)
             experiments += resolved
             right.append(study)
-    mistakes.found = [_attributed(sentence, config) for sentence in mistakes.found]
+    mistakes.found = [attributed(sentence, config) for sentence in mistakes.found]
     experiments = [e for e in experiments if {e.data.dataset, *e.data.clean} <= split_names(datasets).keys()]
 
     as_published = None
@@ -91,14 +95,20 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         with mistakes.caught():
             as_published = read_preset(project, PAPER, config)
     paper = _paper(as_published, settings, data, right)
-    experiments = [titled(e, paper) for e in experiments]
+    plain, experiments = experiments, []
+    for e in plain:
+        with mistakes.caught():
+            experiments.append(titled(e, paper))
     figures: dict[str, list[PlotChoice]] = {}
     for study in right:
         with mistakes.caught():
             figures[study.name] = _figures(study, study.own(experiments), paper)
     files = {study.name: study.file for study in right}
     where = {study.name: study.where for study in right}
-    said = tuple(remarks(settings, config, {path.stem for path in built_in_studies(project)}))
+    said = (
+        *remarks(settings, config, {path.stem for path in built_in_studies(project)}),
+        *(attributed(sentence, config) for sentence in idle_keys(experiments)),
+    )
     return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper, said, where)
 
 
@@ -154,7 +164,7 @@ def _known_stand_ins(
     return known
 
 
-def _attributed(sentence: str, config: Configuration) -> str:
+def attributed(sentence: str, config: Configuration) -> str:
     """A sentence on a change to experiments, with the layer that sets the key in place of `config.yaml`."""
     for key in config.get("experiments") or ():
         start = f"{CONFIG}: experiments.{key}"
@@ -233,4 +243,7 @@ def _paper(preset: Preset | None, settings: Settings, data: DataSets, studies: I
 
 def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:
     chosen = choose(study.file.figures, experiments, study.arms(), study.where)
-    return [figure_titled(figure, experiments, paper) for figure in chosen]
+    try:
+        return [figure_titled(figure, experiments, paper) for figure in chosen]
+    except UserError as error:
+        raise UserError(f"{study.where}: {error}") from None

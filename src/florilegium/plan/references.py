@@ -92,14 +92,14 @@ def connect(experiments: Sequence[Experiment], names: Names) -> list[Experiment]
             if generated := getattr(data, "generated", None):
                 data = data.model_copy(update={"generated": _needed(e, generated, names, "data.generated")})
         with mistakes.caught():
-            if samples and samples.judge:
+            if samples and samples.judge and e.task == "generation":
                 samples = samples.model_copy(update={"judge": _needed(e, samples.judge, names, "samples.judge")})
         connected.append(
             replace(e, init=init, baseline=baseline, published=tuple(published), data=data, samples=samples)
         )
     with mistakes.caught():
         _check_circles(connected)
-    _check_generators(connected, mistakes)
+        _check_generators(connected)
     mistakes.refuse()
     return connected
 
@@ -172,7 +172,8 @@ def _check_circles(experiments: Sequence[Experiment]) -> None:
     for e in experiments:
         if circle := _way_back((e.name, e.arm), origins):
             way = " <- ".join("/".join(step) for step in circle)
-            raise UserError(f"{e.place('init')}: its weights come from itself ({way}); name another")
+            key = "init" if e.init and (e.init.experiment, e.init.arm) == circle[1] else "data.generated"
+            raise UserError(f"{e.place(key)}: it learns from itself ({way}); name another")
 
 
 def _way_back(start: Arm, origins: Mapping[Arm, Sequence[Arm]]) -> list[Arm]:
@@ -189,8 +190,9 @@ def _way_back(start: Arm, origins: Mapping[Arm, Sequence[Arm]]) -> list[Arm]:
     return []
 
 
-def _check_generators(experiments: Sequence[Experiment], mistakes: Mistakes) -> None:
-    """Collect what is wrong with samples, with the images that classifiers learn from, and with judges."""
+def _check_generators(experiments: Sequence[Experiment]) -> None:
+    """Raise `UserError` or `UserErrors` for samples, for images that classifiers learn from, and for judges."""
+    mistakes = Mistakes()
     by_arm = {(e.name, e.arm): e for e in experiments}
     sets = {f"{e.name}/{e.arm}/{name}": e for e in by_arm.values() if e.samples for name in e.samples.sets}
     for e in experiments:
@@ -207,6 +209,7 @@ def _check_generators(experiments: Sequence[Experiment], mistakes: Mistakes) -> 
             judge = e.samples.judge if e.samples else None
             if judge and (judge.experiment, judge.arm) in by_arm:
                 _check_judge(e, by_arm[judge.experiment, judge.arm], e.place("samples.judge"))
+    mistakes.refuse()
 
 
 def _check_judge(e: Experiment, judge: Experiment, where: str) -> None:

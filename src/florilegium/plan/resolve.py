@@ -117,10 +117,10 @@ class Resolving:
             entry=name,
             network=next((e.network for e in reversed(chain) if e.network), ""),
             first_weights=next((e.first_weights for e in reversed(chain) if e.first_weights), ""),
-            places={**_places(layers, home), **{key: arm.place_of(key) for key in arm.fields}},
+            places={**_places(layers, home), "title": home, **{key: arm.place_of(key) for key in arm.fields}},
             **typed,
         )
-        self.data.check(experiment, f"{_setter('data', layers, home, ['dataset'])}.data")
+        self.data.check(experiment)
         return experiment
 
     def _on_splits(self, e: Experiment) -> Iterator[Experiment]:
@@ -167,7 +167,10 @@ def _typed(task: TaskName, layers: list[Layer], home: str, arm: PlacedArm) -> di
     if found.get("attention") and "model" in found:
         with mistakes.caught():
             place = _topmost(("attention.blocks", "attention.head", "model.name", "model.arguments"), layers, home)
-            found["attention"].check_model(found["model"], place)
+            try:
+                found["attention"].check_model(found["model"])
+            except UserError as error:
+                raise UserError(f"{place}: {error}") from None
     if "recipe" in found:
         with mistakes.caught():
             found["recipe"] = _scaled(found["recipe"], arm)
@@ -191,6 +194,8 @@ def _section(model: type[S], section: str, layers: list[Layer], task: TaskName, 
     except UserError as error:
         for sentence in error.mistakes if isinstance(error, UserErrors) else (str(error),):
             words = sentence.removeprefix(f"{section}: ")
+            if mistakes.found and words.startswith("the key"):
+                continue  # that is missing since it is misspelt
             about = MISTAKE.match(words)
             keys = about["keys"].split(", ") if about else []
             mark = "." if len(keys) == 1 else ": "
@@ -215,9 +220,14 @@ def _setter(section: str, layers: Sequence[Layer], home: str, keys: Sequence[str
     """The place of the topmost layer that sets a section, or one of these keys of it; `home` if none does."""
     for layer in reversed(layers):
         content = layer.sections.get(section)
-        if content and (not keys or any(key in content for key in keys)):
+        if _says(section, content) and (not keys or any(key in (content or ()) for key in keys)):
             return layer.place
     return home
+
+
+def _says(section: str, content: Mapping[str, Any] | None) -> bool:
+    """True for a section that a file writes; an empty one says something of `init` and of products alone."""
+    return bool(content) or (content is not None and section not in SECTIONS)
 
 
 def _topmost(keys: Collection[str], layers: Sequence[Layer], home: str) -> str:
@@ -233,7 +243,8 @@ def _places(layers: Sequence[Layer], home: str) -> dict[str, str]:
     places = dict.fromkeys((*SECTIONS, "init", *PRODUCTS), home)
     for layer in layers:
         for section, content in layer.sections.items():
-            places |= dict.fromkeys([section, *(f"{section}.{key}" for key in content)] if content else [], layer.place)
+            if _says(section, content):
+                places |= dict.fromkeys([section, *(f"{section}.{key}" for key in content)], layer.place)
     return places
 
 

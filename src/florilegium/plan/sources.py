@@ -6,11 +6,11 @@ Their content is checked by the first stage. Data sets and weights that no exper
 import os
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from florilegium.config.data import Dataset, LocalFile
+from florilegium.config.data import Dataset, DatasetOverride, LocalFile
 from florilegium.core.errors import Mistakes, UserError
 from florilegium.plan.plan import Plan
 
@@ -27,21 +27,30 @@ def check_sources(plan: Plan, where: Where) -> None:
     for name in _used(plan):
         with mistakes.caught():
             _check_folder(plan.datasets[name], _place(plan, name, where))
-    for kind, names, overrides in (
-        ("datasets", _used(plan), plan.settings.datasets),
-        ("weights", plan.weights(), plan.settings.weights),
-    ):
-        for name in names:
-            if override := overrides.get(name):
-                for file, own in override.files.items():
-                    keys = (kind, name, "files", file)
-                    with mistakes.caught():
-                        if isinstance(own, LocalFile):
-                            check_file(own.path, f"{where(keys)}: {'.'.join(keys)}.path")
+    for name in _used(plan):
+        published = {remote.file for remote in plan.datasets[name].files}
+        if override := plan.settings.datasets.get(name):
+            with mistakes.caught():
+                _check_override(override, published, ("datasets", name), where)
+    for name in plan.weights():
+        if override := plan.settings.weights.get(name):
+            with mistakes.caught():
+                _check_override(override, set(override.files), ("weights", name), where)
     for e in plan.experiments:
         if e.init and e.init.file:
             with mistakes.caught():
                 check_file(e.init.file, e.place("init.file"))
+    mistakes.refuse()
+
+
+def _check_override(override: DatasetOverride, known: Collection[str], keys: Sequence[str], where: Where) -> None:
+    """Raise `UserError` or `UserErrors` for local files, of those `known`, that are not there."""
+    mistakes = Mistakes()
+    for file, own in override.files.items():
+        if file in known and isinstance(own, LocalFile):
+            with mistakes.caught():
+                path = (*keys, "files", file)
+                check_file(own.path, f"{where(path)}: {'.'.join(path)}.path")
     mistakes.refuse()
 
 
