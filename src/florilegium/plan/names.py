@@ -56,6 +56,8 @@ def check_dataset_name(name: str, others: Mapping[str, Dataset], where: str) -> 
     """
     if name in others:
         raise UserError(f"{where}: workflow/datasets.yaml has a data set of that name; choose another")
+    if alike := next((other for other in others if other.casefold() == name.casefold()), None):
+        raise UserError(f"{where}: {alike} and {name} are one folder on macOS and Windows; choose another name")
     if name in split_names(others):
         raise UserError(f"{where}: an official split of {split_names(others)[name][0]} has that name; choose another")
     if name == WEIGHTS or "__" in name:
