@@ -38,7 +38,7 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
         if refused := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
             key = RESERVED.get(refused[1], f"model.arguments.{refused[1]}")
             near = nearest(refused[1], _argument_names(model)) if refused[1] in model.arguments else ""
-            raise UserError(f"{key}: {model.name} takes no such argument{near}; take it out") from error
+            raise UserError(f"{key}: {model.name} takes no such argument{near or '; take it out'}") from error
         if not arguments:
             raise
         raise unbuildable(model, error) from error
