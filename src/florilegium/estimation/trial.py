@@ -20,8 +20,8 @@ from florilegium.core.errors import Mistakes, UserError, UserErrors
 from florilegium.estimation.trials import Trial
 from florilegium.explanation.attention import attention_layers, patch_grid
 from florilegium.models import registry
-from florilegium.models.arguments import unbuildable
 from florilegium.models.freeze import freeze, heads_of
+from florilegium.models.refusal import unbuildable
 
 N_CLASSES = 10  # enough for every network to be what it is
 

@@ -57,14 +57,6 @@ def check_counts(model: Model) -> None:
             raise UserError(f"model.arguments.{key} = []: must hold at least one number")
 
 
-def unbuildable(model: Model, error: Exception) -> UserError:
-    """The error for a network whose constructor raises `error`."""
-    told = isinstance(error, AssertionError | ValueError | RuntimeError) and str(error)
-    reason = f" ({str(error).partition(chr(10))[0]})" if told else ""
-    with_what = f" with {shown(model.arguments)}" if model.arguments else ""
-    return UserError(f"model.arguments: {model.name} cannot be built{with_what}{reason}; mend what does not fit")
-
-
 # Classifiers of timm
 
 _ENTRY = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError, nearest, unknown
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import unbuildable
+from florilegium.models.refusal import unbuildable
 
 # The configuration's key, by the name of timm's argument that it sets.
 RESERVED = {
@@ -38,7 +38,7 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
         if refused := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
             key = RESERVED.get(refused[1], f"model.arguments.{refused[1]}")
             near = nearest(refused[1], _argument_names(model)) if refused[1] in model.arguments else ""
-            raise UserError(f"{key}: {model.name} takes no such argument{near}; take it out") from error
+            raise UserError(f"{key}: {model.name} takes no such argument{near or '; take it out'}") from error
         if not arguments:
             raise
         raise unbuildable(model, error) from error

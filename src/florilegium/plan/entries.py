@@ -232,6 +232,6 @@ def _check_names(names: list[str], where: str, kind: str) -> None:
 def check_folder_name(name: str, where: str, kind: str) -> None:
     """Raise `UserError` for a name of an experiment, or an arm, that the files of a study or of a run need."""
     if kind == "experiments" and (name.casefold() == FIGURES or name.casefold().endswith(".csv")):
-        raise UserError(f"{where}: {name} is what the workflow calls figures or a table of the study; rename it")
+        raise UserError(f"{where}: {name} is the folder of figures, or a table, of the study; give it another name")
     if SEED.fullmatch(name.casefold()):
-        raise UserError(f"{where}: {name} is what the workflow calls the folder of a run; rename it")
+        raise UserError(f"{where}: {name} is what the folders of runs are called; give it another name")

@@ -199,6 +199,8 @@ def _section(model: type[S], section: str, layers: list[Layer], task: TaskName, 
             about = MISTAKE.match(words)
             keys = about["keys"].split(", ") if about else []
             mark = "." if len(keys) == 1 else ": "
+            if not merged.keys() & set(keys):  # what is missing is asked for by another key
+                keys = [word for word in re.findall(r"\w+", words) if word in merged]
             mistakes.found.append(f"{_setter(section, layers, home, keys)}.{section}{mark}{words}")
     mistakes.refuse()
     return parsed
