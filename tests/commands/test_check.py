@@ -3,14 +3,16 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from florilegium.__main__ import command_line
+from florilegium.commands import check as command
 from florilegium.core.errors import UserError
-from tests.helpers.mistakes import FILES, STUDY, make_project, write
+from tests.helpers.mistakes import FILES, STUDY, make_project, tried_here, write
 
 HEAVY = {"snakemake", "torch", "timm", "pandas", "matplotlib"}
 
@@ -22,6 +24,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def check(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code; networks are tried in this process, which takes less time."""
+    monkeypatch.setattr(command, "load", partial(command.load, answer=tried_here))
     monkeypatch.setattr(sys, "argv", ["florilegium", "check", *arguments])
     return command_line()
 
@@ -80,9 +84,11 @@ def test_a_folder_without_the_project_s_files_is_told(tmp_path: Path, monkeypatc
 
 
 def test_it_neither_imports_snakemake_nor_torch(project: Path):
+    """Networks are tried in a process of their own."""
     program = (
-        f"import json, sys\nfrom {command_line.__module__} import command_line\nsys.argv = ['florilegium', 'check']\n"
-        "assert command_line() == 0\nprint(json.dumps(sorted(sys.modules)))"
+        f"import json, sys\nfrom functools import partial\nfrom {command_line.__module__} import command_line\n"
+        f"from {command.__package__} import check\ncheck.load = partial(check.load, answer=None)\n"
+        "sys.argv = ['florilegium', 'check']\nassert command_line() == 0\nprint(json.dumps(sorted(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=project)
     assert not {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])} & HEAVY
