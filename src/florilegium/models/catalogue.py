@@ -17,10 +17,11 @@ def read_catalogue(
     file holds; raises `UserError` or `UserErrors` for what is misspelt in either."""
     mistakes = Mistakes()
     catalogue = {}
-    entries = read_yaml(path, path.name)
+    file = f"{path.parent.name}/{path.name}"
+    entries = read_yaml(path, file)
     for name, entry in entries.items():
         with mistakes.caught():
-            catalogue[name] = parse(Weights, entry, f"{path.name}: {name}")
+            catalogue[name] = parse(Weights, entry, f"{file}: {name}")
     published = {name: [entry.source] for name, entry in catalogue.items()}
     for name, override in (overrides or {}).items():
         with mistakes.caught():
