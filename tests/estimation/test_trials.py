@@ -38,7 +38,7 @@ def trial(name: str = "resnet18", arguments: dict | None = None, **changes: obje
 
 
 def test_the_list_of_the_projects_own_networks_is_current(project: Path):
-    """`python -m florilegium.estimation.trials` makes it, and refuses a network that fails."""
+    """The program that makes it tries them all, and refuses one that fails."""
     listed = json.loads((project / KNOWN).read_text())
     assert set(listed) == set().union(*map(digests, presets(project)))
 
@@ -104,7 +104,7 @@ def test_only_what_is_new_is_tried_and_each_experiment_is_told(tmp_path: Path, m
     asked.clear()
     check_trials(made, tmp_path, answer)
     assert asked == []
-    changed = plan(tmp_path, {"a": entry(), "b": entry(recipe={"freeze": ["backbone"]})})
+    changed = plan(tmp_path, {"a": own, "b": entry(recipe={"freeze": ["backbone"]})})
     with pytest.raises(UserError):
         check_trials(changed, tmp_path, answer)
     assert asked == ["resnet18"]
