@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from florilegium.config.base import parse, retyped
+from florilegium.config.base import parse
 from florilegium.config.json_schema import FILES
 from florilegium.config.numbers import number_form
 from florilegium.config.words import shown
@@ -106,7 +106,3 @@ def test_every_key_says_what_is_wrong_with_every_odd_value_in_plain_words(name: 
                     plain = re.sub(r"\(known: [^)]*\)", "", sentence)
                     assert not FOREIGN.search(plain) and "another value" not in plain, sentence
     assert n_refused > 100
-
-
-def test_values_of_the_command_line_keep_what_they_are():
-    assert retyped({"a": ["1", "2.5", "1e-4", "true", "x", "null"]}) == {"a": [1, 2.5, 1e-4, True, "x", None]}

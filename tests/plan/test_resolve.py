@@ -269,6 +269,7 @@ def test_values_of_the_command_line_get_their_types():
         "a": {"epochs": 10, "lr": 1e-4, "flip": 0.5, "name": "resnet18", "on": True},
         "seeds": [0, 1],
     }
+    assert retyped(["True", "null", "010", "1.2.3", "yes", "v1"]) == [True, None, "010", "1.2.3", "yes", "v1"]
 
 
 def claimed(**figure: object) -> str:

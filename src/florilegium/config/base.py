@@ -139,13 +139,16 @@ def _without(value: Any, path: Sequence[Any]) -> Any:
     return rest
 
 
+TYPED = r"[-+]?[0-9.]+(e[-+]?[0-9]+)?|true|True|TRUE|false|False|FALSE|null"  # values that a text may stand for
+
+
 def retyped(value: Any) -> Any:
     """`value` with numbers, booleans and null for texts, as which Snakemake passes nested values of its options."""
     if isinstance(value, Mapping):
         return {key: retyped(item) for key, item in value.items()}
     if isinstance(value, list):
         return [retyped(item) for item in value]
-    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?|true|false|null", value):
+    if isinstance(value, str) and re.fullmatch(TYPED, value) and not re.fullmatch(r"[-+]?0[0-9]+", value):
         try:
             return float(value) if re.search("[0-9]e", value) else yaml.safe_load(value)
         except ValueError:

@@ -26,18 +26,18 @@ class Configuration(Mapping[str, Any]):
 
     def __init__(self, layers: Iterable[Layer]) -> None:
         self.layers = tuple(layers)
-        self.values_: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
         for layer in self.layers:
-            self.values_ = _joined(self.values_, layer.values)
+            self._values = _joined(self._values, layer.values)
 
     def __getitem__(self, key: str) -> Any:
-        return self.values_[key]
+        return self._values[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.values_)
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self.values_)
+        return len(self._values)
 
     def where(self, keys: Sequence[Any] = ()) -> str:
         """The name of the layer that sets the value at `keys`; where none does, the closest."""
@@ -45,7 +45,7 @@ class Configuration(Mapping[str, Any]):
         return self.layers[layer].where if depth else CONFIG
 
 
-def of(config: Mapping[str, Any]) -> Configuration:
+def layered(config: Mapping[str, Any]) -> Configuration:
     """The configuration; plain values count as those of `config.yaml`."""
     return config if isinstance(config, Configuration) else Configuration([Layer(CONFIG, config)])
 

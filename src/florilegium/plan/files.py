@@ -10,7 +10,7 @@ from florilegium.config.layers import CONFIG, Configuration
 from florilegium.config.study import Preset, Settings, StudyFile
 from florilegium.core.errors import Mistakes, UserError, nearest, unknown
 from florilegium.plan.entries import LoadedStudy
-from florilegium.plan.names import check_dataset_name, check_study_name
+from florilegium.plan.names import check_study_name
 
 DATASETS = "workflow/datasets.yaml"
 PRESETS = "workflow/presets"
@@ -29,7 +29,8 @@ def _file(project: Path, path: Path, must_hold: str) -> tuple[dict[str, Any], st
 def read_preset(project: Path, name: str, config: Configuration) -> Preset:
     path = project / PRESETS / f"{name}.yaml"
     if not path.exists():
-        raise unknown("preset", name, (p.stem for p in path.parent.glob("*.yaml")), config.where(["preset"]))
+        others = [other.stem for other in path.parent.glob("*.yaml") if not other.name.startswith(".")]
+        raise unknown("preset", name, others, config.where(["preset"]))
     return parse(Preset, *_file(project, path, "at least title and seeds"))
 
 
@@ -54,20 +55,27 @@ def read_datasets(
                 check_overrides(
                     {name: settings.datasets[name]}, published, "datasets", config.where(["datasets", name])
                 )
-    for name in settings.own_datasets:
+    for name in sorted(datasets.keys() & settings.own_datasets.keys()):
         with mistakes.caught():
-            check_dataset_name(name, datasets, f"{config.where(['own_datasets', name])}: own_datasets.{name}")
+            where = config.where(["own_datasets", name])
+            raise UserError(f"{where}: own_datasets.{name}: {DATASETS} has a data set of that name; choose another")
     datasets |= settings.own_datasets
     return datasets
 
 
 def study_paths(project: Path, settings: Settings) -> dict[str, Path]:
     """The file of every study by its name; one of a person's own goes before one of the project."""
-    return {path.stem: path for path in (*built_in_studies(project), *(project / own for own in settings.own_studies))}
+    own = (_own(project, path) for path in settings.own_studies)
+    return {path.stem: path for path in (*built_in_studies(project), *own)}
+
+
+def _own(project: Path, path: str) -> Path:
+    return project / Path(path).expanduser()
 
 
 def built_in_studies(project: Path) -> list[Path]:
-    return sorted((project / STUDIES).glob("*.yaml"))
+    """The files of the project's studies, without those that an editor or a system hides beside them."""
+    return sorted(path for path in (project / STUDIES).glob("*.yaml") if not path.name.startswith("."))
 
 
 def read_studies(project: Path, settings: Settings, config: Configuration, mistakes: Mistakes) -> list[LoadedStudy]:
@@ -88,20 +96,26 @@ def read_studies(project: Path, settings: Settings, config: Configuration, mista
 
 
 def _refused_names(project: Path, settings: Settings, config: Configuration, mistakes: Mistakes) -> set[str]:
-    """The names of own studies that are no files, are called as each other, or as what the workflow makes."""
+    """The names of studies that are no files, are called as each other, or as what the workflow makes."""
+    built_in = [path.stem for path in built_in_studies(project)]
     where = f"{config.where(['own_studies'])}: own_studies"
     names = [Path(own).stem for own in settings.own_studies]
-    refused = set(names)
+    refused = {*names, *built_in}
+    for name in built_in:
+        with mistakes.caught():
+            check_study_name(name, f"{STUDIES}/{name}.yaml", built_in)
+            refused.discard(name)
     for own, name in zip(settings.own_studies, names, strict=True):
         with mistakes.caught():
-            check_study_name(name, own, where, [*names, *(path.stem for path in built_in_studies(project))])
+            refused.add(name)
+            check_study_name(name, f"{where}: {own}", [*names, *built_in])
             if names.count(name) > 1:
                 paths = list(dict.fromkeys(other for other in settings.own_studies if Path(other).stem == name))
                 if len(paths) == 1:
                     raise UserError(f"{where}: {own} stands twice; take one out")
                 raise UserError(f"{where}: {' and '.join(paths)} are both the study {name}; rename one")
-            if not (project / own).exists():
-                beside = (path.name for path in (project / own).parent.glob("*.yaml") if path.name != CONFIG)
+            if not _own(project, own).exists():
+                beside = (path.name for path in _own(project, own).parent.glob("*.yaml") if path.name != CONFIG)
                 raise UserError(f"{where}: {own}: there is no such file{nearest(Path(own).name, beside)}")
             refused.remove(name)
     return refused

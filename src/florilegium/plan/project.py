@@ -11,7 +11,7 @@ from florilegium.config.base import parse_rest
 from florilegium.config.data import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
-from florilegium.config.layers import CONFIG, Configuration, of
+from florilegium.config.layers import CONFIG, Configuration, layered
 from florilegium.config.study import Preset, Settings, check_trackers
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.receipts import REFERENCE
@@ -21,6 +21,7 @@ from florilegium.plan.entries import LoadedStudy
 from florilegium.plan.files import PRESETS, built_in_studies, read_datasets, read_preset, read_studies, study_paths
 from florilegium.plan.overlays import Change
 from florilegium.plan.plan import Plan
+from florilegium.plan.processes import check_processes
 from florilegium.plan.references import check_tests
 from florilegium.plan.remarks import idle_keys, remarks
 from florilegium.plan.resolve import resolve
@@ -52,7 +53,7 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
 
     A mistake hides others only where these depend on it: of a study, or a data set, that is wrong no more is said.
     """
-    config = of(config)
+    config = layered(config)
     settings, gone = _settings(config, mistakes)
     if settings is None:
         return None
@@ -84,6 +85,8 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
             experiments += resolved
             right.append(study)
     mistakes.found = [attributed(sentence, config) for sentence in mistakes.found]
+    with mistakes.caught():
+        check_processes(experiments, settings, config)
     experiments = [e for e in experiments if {e.data.dataset, *e.data.clean} <= split_names(datasets).keys()]
 
     as_published = None
