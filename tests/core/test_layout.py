@@ -12,6 +12,7 @@ from pathlib import Path
 import florilegium
 from florilegium import audit, commands, config, core, data, figures, plan, rendering, report, stages
 from florilegium.data import augment, boxed, crops, load
+from florilegium.estimation import trials
 from florilegium.evaluation import coco, detection_errors
 from florilegium.explanation import records
 from florilegium.models import arguments, catalogue, checks, families, flax_vit, registry
@@ -26,7 +27,7 @@ TENSORS = {augment, boxed, crops, load}  # all else of the room `data` is free o
 TORCH_FREE = [
     *(core, config, plan, audit, rendering, report, figures),
     *(arguments, catalogue, checks, families, flax_vit, registry),
-    *(coco, detection_errors, records),
+    *(coco, detection_errors, records, trials),
 ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from florilegium.config.base import LONGEST_NAME
 from florilegium.config.experiment import Experiment
 from florilegium.config.study import ArmEntry, ExperimentEntry, Sections, StudyFile
 from florilegium.core.errors import Mistakes, UserError, unknown
@@ -233,5 +234,9 @@ def check_folder_name(name: str, where: str, kind: str) -> None:
     """Raise `UserError` for a name of an experiment, or an arm, that the files of a study or of a run need."""
     if kind == "experiments" and (name.casefold() == FIGURES or name.casefold().endswith(".csv")):
         raise UserError(f"{where}: {name} is the folder of figures, or a table, of the study; give it another name")
+    if len(name) > LONGEST_NAME:
+        raise UserError(
+            f"{where}: {name[:40]}… has {len(name)} characters, and a name has {LONGEST_NAME} at most; make it shorter"
+        )
     if SEED.fullmatch(name.casefold()):
         raise UserError(f"{where}: {name} is what the folders of runs are called; give it another name")

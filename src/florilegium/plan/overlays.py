@@ -5,6 +5,7 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from florilegium.config.data import split_of
 from florilegium.config.study import ArmEntry, Overlay
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.plan.entries import Layer, LoadedStudy, PlacedArm, check_folder_name, fields_of
@@ -49,8 +50,7 @@ def check_changes(study: LoadedStudy, changes: Sequence[Change]) -> None:
 def _check_change(study: LoadedStudy, change: Change, earlier: Sequence[Change]) -> None:
     names = [name for name in study.file.experiments if change.concerns(name)]
     if not names:
-        known = (f"{study.name}/{name}" for name in study.file.experiments)
-        raise unknown("experiment", f"{study.name}/{change.pattern}", known, change.parent)
+        raise _unmatched(study, change)
     runnable = [name for name in names if not study.file.experiments[name].abstract]
     if not runnable:
         users = [name for name in study.runnable() if study.file.experiments[name].base in names]
@@ -71,6 +71,24 @@ def _check_change(study: LoadedStudy, change: Change, earlier: Sequence[Change])
             if arm not in arms:
                 raise unknown("arm", arm, arms, f"{change.where}.skip_arms")
     mistakes.refuse()
+
+
+def _unmatched(study: LoadedStudy, change: Change) -> UserError:
+    """The error for a change that concerns no experiment."""
+    name, _, arm = change.pattern.partition("/")
+    if arm and name in study.file.experiments:
+        return UserError(
+            f"{change.parent}: '{change.key}' names an arm; write {study.name}/{name}, and the arm below its key arms"
+        )
+    stem = split_of(name)[0]
+    owner = next((n for n in study.runnable() if name in study.points_of(n)), stem if stem != name else "")
+    if owner in study.file.experiments:
+        return UserError(
+            f"{change.parent}: '{change.key}' is one of several that {owner} stands for, by its grid or by official "
+            f"splits, and a change is for all of them; write {study.name}/{owner}"
+        )
+    known = (f"{study.name}/{name}" for name in study.file.experiments)
+    return unknown("experiment", f"{study.name}/{change.pattern}", known, change.parent)
 
 
 def _check_arm(arm: str, known: Sequence[str], where: str, *, is_noted: bool) -> None:

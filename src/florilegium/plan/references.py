@@ -112,7 +112,8 @@ def _needed(e: Experiment, target: Target, names: Names, key: str) -> Target:
         return found
     if not _is_broken(e, target, names) and names.is_left_out(target, where):
         arm = f"{target.experiment}/{target.arm}"
-        if splits := sorted(f"{name}/{of}" for name, of in names.here if split_of(name)[0] == target.experiment):
+        splits = sorted(f"{name}/{of}" for name, of in names.here if _is_split_of(name, str(target.experiment)))
+        if splits:
             raise UserError(
                 f"{where}: {arm} is run on official splits of its data set, and {e.unsplit_name} is not; write one of "
                 f"{', '.join(splits)}"
@@ -122,6 +123,12 @@ def _needed(e: Experiment, target: Target, names: Names, key: str) -> Target:
             f"{e.entry} as well, or name another"
         )
     return target
+
+
+def _is_split_of(name: str, whole: str) -> bool:
+    """True for the name of an experiment on one official split of its data set."""
+    stem, split = split_of(name)
+    return split is not None and stem == whole
 
 
 def _is_broken(e: Experiment, target: Link, names: Names) -> bool:
