@@ -1,11 +1,13 @@
 """Data sets that experiments name: whether there are such, whether they fit the task, and what stands in for them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from florilegium.config.data import Dataset, split_names, split_of
 from florilegium.config.experiment import Experiment
 from florilegium.core.errors import Mistakes, UserError, unknown
+
+FOLDERS = ("weights", "downloads")  # below resources/, beside those of data sets
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,31 @@ class DataSets:
         if name == e.data.dataset:
             _check_kind(e, dataset)
         _check_images(e, dataset)
+
+    def check_names(self, own: Iterable[str], where: Callable[[str], str]) -> None:
+        """Raise `UserError` or `UserErrors` for data sets of a person's own whose names mean something else already.
+
+        Args:
+            where: from an own data set to the file and the key that hold it.
+        """
+        mistakes = Mistakes()
+        for name in own:
+            with mistakes.caught():
+                if problem := self._taken(name):
+                    raise UserError(f"{where(name)}: {problem}; give it another name")
+        mistakes.refuse()
+
+    def _taken(self, name: str) -> str:
+        """What the name of an own data set means already; empty for a free one."""
+        if name.casefold() in FOLDERS:
+            return f"resources/{name} is a folder of the workflow's own"
+        if "__" in name:
+            return "two underscores stand between the two data sets of an audit"
+        stem, split = split_of(name)
+        if split is not None and stem in self.by_name and 1 <= split <= self.by_name[stem].official_splits:
+            return f"{name} is an official split of {stem}"
+        others = [other for other in self.by_name if other != name and other.casefold() == name.casefold()]
+        return f"{others[0]} and {name} are one folder on macOS and Windows" if others else ""
 
     def check_stand_ins(self, where: Callable[[str], str]) -> None:
         """Raise `UserError` or `UserErrors` for data sets that stand in for what they cannot replace.

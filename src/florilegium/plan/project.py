@@ -68,6 +68,10 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         return None
     data = DataSets(datasets, unread)
     with mistakes.caught():
+        data.check_names(
+            list(settings.own_datasets), lambda name: f"{config.where(['own_datasets', name])}: own_datasets.{name}"
+        )
+    with mistakes.caught():
         replaced = replace(data, stand_ins=_known_stand_ins(data, preset, settings, config, mistakes))
         replaced.check_stand_ins(partial(_stand_in, settings, config))
         data = replaced
