@@ -1,7 +1,7 @@
 """Names that the workflow has given away: no study may have them, since each study is a target and names rules."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,7 +31,7 @@ def is_name(text: str) -> bool:
     return True
 
 
-def check_study_name(name: str, where: str, studies: Iterable[str]) -> None:
+def check_study_name(name: str, where: str, studies: Sequence[str]) -> None:
     """Raise `UserError`, which starts with `where`, its file, if a study cannot have its name.
 
     Args:
@@ -45,3 +45,6 @@ def check_study_name(name: str, where: str, studies: Iterable[str]) -> None:
     rules = {*TARGETS, *RULES, *(f"{PLOT}{study}" for study in studies)}
     if name in rules or f"{PLOT}{name}" in RULES or NUMBERED.fullmatch(name):
         raise UserError(f"{where}: {name} is the name of a target or rule of the workflow; rename the file")
+    for other in studies:
+        if other != name and other.casefold() == name.casefold():
+            raise UserError(f"{where}: {other} and {name} are one folder on macOS and Windows; rename the file")
