@@ -9,30 +9,33 @@ snakemake --list               every target and rule, each with its purpose
 import sys
 from pathlib import Path
 
-from snakemake.utils import min_version, update_config
+from snakemake.utils import min_version
 
+from florilegium.commands.check import load
+from florilegium.config.layers import CONFIG, read_configuration
 from florilegium.core.errors import UserError
+from florilegium.core.errors import report as tell
 from florilegium.core.fingerprint import save_code_cache
-from florilegium.config.base import retyped
+from florilegium.estimation.trials import save_trials
 from florilegium.models import registry
-from florilegium.models.catalogue import read_catalogue
-from florilegium.models.checks import check_networks
-from florilegium.plan.project import load_plan
 
 min_version("9.20")
 
-
-configfile: "config.yaml"
-
-
-update_config(config, retyped(workflow.config_settings.config))
-
+# Snakemake's own `configfile:` keeps no word of which file sets a key, takes keys that stand twice, and ends in words of
+# its own where the file is empty, a list, or in another encoding.
 try:
-    plan = load_plan(Path(workflow.basedir), config)
-    catalogue = read_catalogue(Path(workflow.basedir) / "workflow" / "weights.yaml", plan.settings.weights)
-    check_networks(plan, catalogue)
+    settings = workflow.config_settings
+    layers = read_configuration(Path(), settings.configfiles, settings.config, replace=settings.replace_workflow_config)
+    tries = {} if workflow.is_main_process else {"answer": None}
+    plan, catalogue = load(Path(workflow.basedir), layers, **tries)
 except UserError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(tell(str(error).splitlines()))
+config.update(layers)
+if Path(CONFIG).exists():
+    workflow.configfiles.append(CONFIG)
+if workflow.is_main_process:
+    for remark in plan.remarks:
+        print(f"note: {remark}", file=sys.stderr)
 
 RESULTS = f"results/{plan.settings.preset}"
 
@@ -54,6 +57,7 @@ onstart:
     mend_times()
     save_code_cache()
     specs.refresh()
+    save_trials(plan, Path(workflow.basedir))
     write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
 
 
@@ -166,7 +170,6 @@ rule plots:
 
 
 check_place()
-check_study_names()
 
 for study in plan.studies:
 

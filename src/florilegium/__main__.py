@@ -9,6 +9,7 @@ from florilegium.core.errors import run_main
 
 # The module of each command; `explain` is an alias.
 COMMANDS = {
+    "check": "check",
     "audit": "audit",
     "predict": "predict",
     "evaluate": "evaluate",

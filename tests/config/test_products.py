@@ -115,23 +115,23 @@ def test_a_training_does_not_depend_on_attention(make):
     [
         (
             "{attention: {block: [0]}}",
-            r"config.yaml: bloom/plain/corrected: attention: unknown key 'block', did you mean 'blocks'",
+            r"config.yaml: experiments.bloom/plain.attention: unknown key 'block', did you mean 'blocks'",
         ),
-        ("{attention: {blocks: []}}", r"config.yaml: bloom/plain/corrected: attention: blocks = \[\]"),
+        ("{attention: {blocks: []}}", r"config.yaml: experiments.bloom/plain.attention.blocks = \[\]"),
         (
             "{attention: {of: nodes, head: 1}}",
-            r"config.yaml: bloom/plain/corrected: attention: blocks, head: of = nodes draws all heads",
+            r"config.yaml: experiments.bloom/plain.attention: blocks, head: of = nodes draws all heads",
         ),
-        ("{attention: {images: 0}}", r"config.yaml: bloom/plain/corrected: attention: images = 0"),
-        ("{attention: {blocks: [-1]}}", r"attention: blocks.0 = -1"),
+        ("{attention: {images: 0}}", r"config.yaml: experiments.bloom/plain.attention.images = 0"),
+        ("{attention: {blocks: [-1]}}", r"attention.blocks.0 = -1"),
         (
             "{attention: {}, model: {name: vit_base_patch16_224, arguments: {depth: 4}}}",
-            r"bloom/plain/corrected: attention.blocks asks for block 9, and the network has 4 blocks; "
+            r"experiments.bloom/plain: attention.blocks asks for block 9, and the network has 4 blocks; "
             r"they count from 0, so name blocks up to 3",
         ),
         (
             "{attention: {head: 3}, model: {name: vit_base_patch16_224, arguments: {num_heads: 3}}}",
-            r"bloom/plain/corrected: attention.head asks for head 3, and the network has 3 heads",
+            r"experiments.bloom/plain: attention.head asks for head 3, and the network has 3 heads",
         ),
     ],
 )
@@ -162,15 +162,15 @@ def test_a_preset_sets_the_size_of_attribution_and_a_person_asks_for_more(attrib
     ("asked", "sentence"),
     [
         ("{method: [saliency]}", r"attribution: unknown key 'method', did you mean 'methods'"),
-        ("{methods: [gradcam]}", r"attribution: methods.0 = 'gradcam': input should be 'saliency'"),
-        ("{methods: []}", r"attribution: methods = \[\]"),
-        ("{methods: [saliency, saliency]}", r"attribution: methods: holds 'saliency' twice"),
-        ("{names: [3, 3]}", r"attribution: names: holds 3 twice"),
-        ("{images: 2, shown: 4}", r"attribution: shown: 4 images cannot be shown of 2"),
-        ("{steps: 0}", r"attribution: steps = 0"),
+        ("{methods: [gradcam]}", r"attribution.methods.0 = gradcam: must be one of saliency"),
+        ("{methods: []}", r"attribution.methods = \[\]"),
+        ("{methods: [saliency, saliency]}", r"attribution.methods: holds 'saliency' twice"),
+        ("{names: [3, 3]}", r"attribution.names: holds 3 twice"),
+        ("{images: 2, shown: 4}", r"attribution.shown: 4 images cannot be shown of 2"),
+        ("{steps: 0}", r"attribution.steps = 0"),
         (
             "{names: [3, 12]}",
-            r"bloom/plain/corrected: attribution.names asks for image 12, and roses has 12 test images; .* up to 11",
+            r"bloom/plain.attribution.names asks for image 12, and roses has 12 test images; .* up to 11",
         ),
     ],
 )

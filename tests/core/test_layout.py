@@ -14,6 +14,7 @@ from florilegium import audit, commands, config, core, data, figures, plan, rend
 from florilegium.core import files as core_files
 from florilegium.core import lineage, receipts, tables, verification, walk
 from florilegium.data import augment, boxed, crops, load
+from florilegium.estimation import trials
 from florilegium.evaluation import coco, detection_errors
 from florilegium.explanation import records
 from florilegium.models import arguments, catalogue, checks, families, flax_vit, registry
@@ -29,7 +30,7 @@ TENSORS = {augment, boxed, crops, load}  # all else of the room `data` is free o
 TORCH_FREE = [
     *(core, config, plan, audit, rendering, report, figures),
     *(arguments, catalogue, checks, families, flax_vit, registry),
-    *(coco, detection_errors, records),
+    *(coco, detection_errors, records, trials),
 ]
 
 

@@ -20,7 +20,7 @@ from florilegium.figures.classifier import choose, coded, confusion, most_confus
 from florilegium.figures.curves import mean_curve
 from florilegium.figures.draw import DRAW, render
 from florilegium.figures.material import Material
-from florilegium.figures.registry import KINDS, LINES, left_out, members, planned
+from florilegium.figures.registry import KINDS, LINES, check_names, left_out, members, planned
 from florilegium.report.study import Study, read
 from tests.helpers import report
 
@@ -128,18 +128,19 @@ def test_automatic_figures_do_not_write_over_those_that_a_study_asks_for(norms: 
         assert all(KINDS[figure.kind].takes(figure.name) for figure in own)
 
 
-@pytest.mark.parametrize("name", ["misses", "leak", "published_2", "curves_rates_flowers17"])
+@pytest.mark.parametrize("name", ["misses", "leak", "Leak", "published_2", "curves_rates_flowers17"])
 def test_a_study_may_not_give_a_figure_the_name_of_an_automatic_one(name: str) -> None:
     arms = [report.entry("a"), report.entry("b")]
     study = read(Study, json.dumps(report.study(arms, figures=[report.chosen(name, "bars", arms)])))
-    with pytest.raises(UserError, match=f"'{name}' is the name of a figure that the report draws by itself"):
-        planned(study)
+    with pytest.raises(UserError, match=f"mine.yaml: figures.{name}: is the name of a figure that the report draws"):
+        check_names({"mine": study.figures}, {"mine": "mine.yaml"})
 
 
 def test_names_that_no_automatic_figure_has_are_free() -> None:
     arms = [report.entry("a"), report.entry("b")]
     asked = [report.chosen(name, "bars", arms) for name in ("bars", "curves", "published_too")]
     study = read(Study, json.dumps(report.study(arms, figures=asked)))
+    check_names({"mine": study.figures}, {"mine": "mine.yaml"})
     assert {"bars", "curves", "published_too"} <= {figure.name for figure in planned(study)}
 
 

@@ -41,7 +41,7 @@ def test_the_projects_own_catalogue_names_known_models_and_their_terms(project: 
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
     assert {"resnet18.a1_in1k", "cait_s36_384.fb_dist_in1k", "norm_vit_b16.in21k"} <= catalogue.keys()
     for weights in catalogue.values():
-        registry.check(registry.Model(name=weights.model), "here")
+        registry.check(registry.Model(name=weights.model))
         assert weights.source.urls and weights.terms and weights.citation
 
 

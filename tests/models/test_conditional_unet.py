@@ -33,7 +33,7 @@ def seen(network: ConditionalUnet, step: int, label: int) -> torch.Tensor:
 def test_both_arms_have_the_parameters_of_the_study_s_network(arm):
     """Counted in the study's code, for ten classes and 500 steps."""
     e = load_plan(PROJECT, {"preset": "paper", "studies": ["generation"]}).find("generation", "diffusion", arm)
-    check_steps(e.model, e.recipe, e.key)
+    check_steps(e.model, e.recipe)
     with torch.device("meta"):
         network = registry.build(e.model, 10, dropout=e.recipe.dropout)
     assert sum(p.numel() for p in network.parameters()) == 47_700_611
@@ -109,13 +109,13 @@ def test_a_level_is_halved_and_doubled():
     ],
 )
 def test_networks_that_cannot_be_built(keys, said):
-    with pytest.raises(UserError, match=f"model.arguments: diffusion_unet cannot be built.*{said}"):
+    with pytest.raises(UserError, match=f"model.arguments: diffusion_unet(:| cannot be built).*{said}"):
         registry.build(Model(name="diffusion_unet", arguments=keys), 10)
 
 
 def test_more_steps_than_the_table_has_are_told_before_anything_is_trained():
     recipe = GenerationRecipe.model_validate({"epochs": 1, "timesteps": 1000})
-    with pytest.raises(UserError, match=r"here: recipe.timesteps = 1000: .* 500 steps apart; set model\.arg"):
-        check_steps(Model(name="diffusion_unet"), recipe, "here")
-    check_steps(Model(name="diffusion_unet", arguments={"timesteps": 1000}), recipe, "here")
-    check_steps(Model(name="acgan"), recipe, "here")
+    with pytest.raises(UserError, match=r"^recipe.timesteps = 1000: .* 500 steps apart; set model\.arg"):
+        check_steps(Model(name="diffusion_unet"), recipe)
+    check_steps(Model(name="diffusion_unet", arguments={"timesteps": 1000}), recipe)
+    check_steps(Model(name="acgan"), recipe)

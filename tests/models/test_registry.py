@@ -28,7 +28,7 @@ def test_every_name_of_timm_is_known():
 def test_a_configuration_is_checked_without_torch():
     code = (
         f"import sys; from {Model.__module__} import Model; from {registry.__package__} import registry; "
-        "registry.check(Model(name='resnet18.a1_in1k'), 'x'); registry.code_roots('vit_base_patch16_224'); "
+        "registry.check(Model(name='resnet18.a1_in1k')); registry.code_roots('vit_base_patch16_224'); "
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -38,7 +38,7 @@ def test_a_configuration_is_checked_without_torch():
 @pytest.mark.parametrize("wrong", ["resnet-18", "resnett18.a1_in1k"])
 def test_a_misspelt_name_gets_the_nearest_one(wrong: str):
     with pytest.raises(UserError, match=f"unknown model '{wrong}', did you mean 'resnet18'"):
-        registry.check(Model(name=wrong), "flowers/x")
+        registry.check(Model(name=wrong))
 
 
 def test_the_code_of_a_network_is_that_of_its_own_family():

@@ -93,7 +93,8 @@ def test_data_sets_of_a_person_stand_in_and_a_split_of_ours_is_one() -> None:
 
 
 def test_an_arm_that_paper_does_not_run_departs_by_all() -> None:
-    plan = changed("demo", experiments={"techniques/resnet18_plain": {"arms": {"mine": {"recipe": {"lr": 0.2}}}}})
+    arm = {"note": "a higher rate", "recipe": {"lr": 0.2}}
+    plan = changed("demo", experiments={"techniques/resnet18_plain": {"arms": {"mine": arm}}})
     for key in ("techniques/resnet18_plain/mine", "flowers/vit_on102/corrected"):
         assert named(plan, key) == {"no such experiment in preset paper": "experiment"}
 

@@ -8,16 +8,16 @@ import yaml
 
 from florilegium.config.base import retyped
 from florilegium.core.errors import UserError
+from florilegium.plan.entries import in_name
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
-from florilegium.plan.resolve import in_name
 
 DATASETS = """
 roses: {layout: folders, folder: pictures/roses}
 tulips: {layout: folders, folder: pictures/tulips}
 many:
   layout: oxford17
-  files: [{file: 17flowers.tgz, md5: abc}, {file: datasplits.mat, optional: true}]
+  files: [{file: 17flowers.tgz, md5: 0123456789abcdef0123456789abcdef}, {file: datasplits.mat, optional: true}]
   official_splits: 3
 """
 STUDY = """
@@ -86,7 +86,7 @@ def test_a_change_may_be_for_all_experiments_of_a_pattern(make):
     plan = make("experiments: {'bloom/[ab]*': {recipe: {lr: 0.2}}}", preset=preset)
     found = {e.name: (e.recipe.epochs, e.recipe.lr) for e in plan.experiments if e.arm == "corrected"}
     assert found == {"scratch": (4, 0.1), "before": (3, 0.2), "after": (10, 0.2)}
-    with pytest.raises(UserError, match=r"config.yaml: unknown experiment 'bloom/z\*'"):
+    with pytest.raises(UserError, match=r"config.yaml: experiments: unknown experiment 'bloom/z\*'"):
         make("experiments: {'bloom/z*': {skip: true}}")
 
 
@@ -212,16 +212,16 @@ WRONG = [
     ("presett: small", ["config.yaml", "presett", "did you mean 'preset'"]),
     ("preset: smal", ["preset 'smal'", "did you mean 'small'"]),
     ("studies: [blom]", ["study 'blom'", "did you mean 'bloom'"]),
-    ("audit: {radius: ten}", ["config.yaml", "audit.radius", "'ten'", "integer"]),
-    ("audit: {raduis: 3}", ["config.yaml.audit", "raduis", "did you mean 'radius'"]),
+    ("audit: {radius: ten}", ["config.yaml: audit.radius = ten: must be a whole number"]),
+    ("audit: {raduis: 3}", ["config.yaml: audit: unknown key", "raduis", "did you mean 'radius'"]),
     ("audit: {pixel_threshold: 1e-4}", ["pixel_threshold", "write 1.0e-4"]),
     ("experiments: {bloom/scrath: {recipe: {lr: 1.0}}}", ["config.yaml", "bloom/scratch"]),
     ("experiments: {scratch: {recipe: {lr: 1.0}}}", ["study/experiment"]),
     ("experiments: {bloom/scratch: {recipe: {lrr: 1.0}}}", ["config.yaml", "lrr", "did you mean 'lr'"]),
-    ("experiments: {bloom/scratch: {recipe: {lr: fast}}}", ["config.yaml", "lr = 'fast'", "number", "'from_finder'"]),
+    ("experiments: {bloom/scratch: {recipe: {lr: fast}}}", ["config.yaml", "lr = fast: must be a number"]),
     ("experiments: {bloom/scratch: {recipe: {lr: -1.0}}}", ["lr = -1.0", "greater than 0"]),
     ("experiments: {bloom/scratch: {recipe: {swa_start: 1.0, select: last}}}", ["swa_start", "after the last"]),
-    ("experiments: {bloom/scratch: {recipe: {optimizer: sdg}}}", ["optimizer", "'sgd', 'adam' or 'adamw'"]),
+    ("experiments: {bloom/scratch: {recipe: {optimizer: sdg}}}", ["optimizer = sdg: must be one of sgd, adam, adamw"]),
     ("experiments: {bloom/scratch: {recipe: {schedule: step}}}", ["milestones", "at least one"]),
     ("experiments: {bloom/scratch: {recipe: {accumulate: 7}}}", ["accumulate", "64", "7"]),
     ("experiments: {bloom/scratch: {recipe: {warmup_epochs: 20}}}", ["warmup_epochs", "more than epochs"]),
@@ -231,15 +231,15 @@ WRONG = [
     ),
     ("experiments: {bloom/scratch: {data: {dataset: rose}}}", ["data set 'rose'", "did you mean 'roses'"]),
     ("experiments: {bloom/scratch: {data: {val: [test]}}}", ["val, test", "leak"]),
-    ("experiments: {bloom/scratch: {data: {holdout: 0.1}}}", ["bloom/scratch", "holdout", "set recipe.select to last"]),
+    ("experiments: {bloom/scratch: {data: {holdout: 0.1}}}", ["scratch", "holdout", "set recipe.select to last"]),
     ("experiments: {bloom/scratch: {data: {choose_on_test: true}}}", ["choose_on_test", "set val to []"]),
     ("datasets: {manny: {mirrors: [x]}}", ["data set 'manny'", "did you mean 'many'"]),
     ("datasets: {many: {files: {17flowers.tar: absent}}}", ["file '17flowers.tar'", "17flowers.tgz"]),
-    ("own_datasets: {roses: {layout: folders, folder: x}}", ["roses", "taken"]),
+    ("own_datasets: {roses: {layout: folders, folder: x}}", ["own_datasets.roses", "choose another"]),
     ("stand_ins: {rose: tulips}", ["stand_ins", "'rose'", "'roses'"]),
     (
         "{own_datasets: {mine: {layout: coco, folder: x}}, stand_ins: {roses: mine}}",
-        ["bloom/scratch/corrected", "'mine'", "boxes", "for detection"],
+        ["config.yaml: stand_ins.roses: mine has boxes and cannot stand in for roses"],
     ),
     ("own_datasets: {mine: {layout: folders}}", ["exactly one of files, folder and rendered"]),
 ]
@@ -256,7 +256,7 @@ def test_what_is_wrong_is_said_in_one_sentence(make, config, said):
 
 
 def test_errors_of_a_study_name_its_file(make):
-    with pytest.raises(UserError, match=r"workflow/studies/bloom.yaml: .*init.*'beforre/corrected'.*before/corrected"):
+    with pytest.raises(UserError, match=r"studies/bloom.yaml: .*after.init: .*'beforre', did you mean 'before'"):
         make(study=STUDY.replace("experiment: before}", "experiment: beforre}"))
     with pytest.raises(UserError, match="itself"):
         make(study=STUDY + "  loop: {base: common, model: {name: resnet18}, init: {experiment: loop}}\n")
@@ -275,6 +275,7 @@ def test_values_of_the_command_line_get_their_types():
         "a": {"epochs": 10, "lr": 1e-4, "flip": 0.5, "name": "resnet18", "on": True},
         "seeds": [0, 1],
     }
+    assert retyped(["True", "null", "010", "1.2.3", "yes", "v1"]) == [True, None, "010", "1.2.3", "yes", "v1"]
 
 
 def claimed(**figure: object) -> str:
@@ -286,12 +287,12 @@ def claimed(**figure: object) -> str:
 @pytest.mark.parametrize(
     ("figure", "said"),
     [
-        ({"metric": "AP"}, "after/slow: published: AP is a metric of detection, and is asked of one arm of class"),
-        ({"metric": "top2"}, "bloom/after/slow: published: unknown metric 'top2', did you mean 'top"),
+        ({"metric": "AP"}, "after.arms.slow.published.metric: AP is a metric of detection, and is asked"),
+        ({"metric": "top2"}, "after.arms.slow.published.metric: unknown metric 'top2', did you mean 'top"),
         ({"metric": "top1", "against": {"experiment": "scratch"}}, "against: belongs to gain, memory_factor, speed_f"),
         (
             {"metric": "gain", "against": {"experiment": "scrath"}},
-            "bloom.yaml: after/slow: published: against: unknown experiment 'scrath/corrected', did you mean 'scratch/",
+            "bloom.yaml: .*after.arms.slow.published.against: unknown experiment 'scrath', did you mean 'scratch'",
         ),
     ],
 )  # fmt: skip

@@ -129,7 +129,7 @@ def test_digits_mean_what_rounds_or_is_cut_to_them(printed: str, low: float, hig
             "printed, classes: are of params, params_trainable, macs, checkpoint_bytes",
         ),
         ({"metric": "top1", "low": 0.8, "high": 0.9, "classes": 10}, "and metric = top1"),
-        ({"metric": "params"}, "the key low is missing"),
+        ({"metric": "params"}, "the keys low and high are missing"),
     ],
 )  # fmt: skip
 def test_bad_digits_end_in_one_sentence(values: dict[str, Any], sentence: str) -> None:

@@ -61,7 +61,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         command += " -n"  # the archives that it names are the reader's
         for name in re.findall(r"path: (\S+?)}", (folder / "examples/local_archives.yaml").read_text()):
             (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).touch()
+            (folder / name).write_text("an archive")
     return subprocess.run(
         command, cwd=folder, env=environment(folder), shell=True, capture_output=True, text=True, timeout=300
     )

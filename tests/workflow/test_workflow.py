@@ -236,4 +236,34 @@ def test_a_study_cannot_take_the_name_of_a_target(fresh):
     (fresh / "pack.yaml").write_bytes((fresh / "workflow/studies/techniques.yaml").read_bytes())
     done = snakemake(fresh, "-n", "--cores", "1", "all", "--config", "own_studies=[pack.yaml]", code=None)
     assert done.returncode != 0
-    assert "error: pack: a study cannot have the name of one of the workflow's own targets" in done.stdout + done.stderr
+    said = "error: --config: own_studies: pack.yaml: pack is the name of a target or rule of the workflow"
+    assert said in done.stdout + done.stderr
+
+
+UNREADABLE = {
+    b"": None,
+    b"- preset: demo\n": ["config.yaml: must hold `key: value` lines, and holds a list"],
+    "preset: demo".encode("utf-16"): ["config.yaml: is text in UTF-16, and must be UTF-8; save it in that encoding"],
+    b"seeds: 3\ndevice: gpu\n": ["config.yaml: seeds = 3: must be", "config.yaml: device = gpu: must be one of"],
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE)
+def test_config_yaml_is_read_in_our_words(fresh, content):
+    """An empty one holds every default; of the others all mistakes are told, and nothing of Snakemake's."""
+    (fresh / "config.yaml").write_bytes(content)
+    expected = UNREADABLE[content]
+    done = snakemake(fresh, "-n", "--cores", "1", "audit", code=0 if expected is None else 2)
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(told) == len(expected or ())
+    for line, start in zip(told, expected or (), strict=True):
+        assert line.startswith(f"error: {start}")
+    assert "Traceback" not in done.stderr and "WorkflowError" not in done.stderr
+
+
+def test_what_is_harmless_is_said_once_and_files_keep_their_precedence(fresh):
+    (fresh / "local.yaml").write_text("{gpus_per_training: 3, device: cpu, seeds: [5]}")
+    done = snakemake(fresh, "-n", "--cores", "1", "--configfile", "local.yaml", "--config", "seeds=[6]")
+    notes = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1 and notes[0].startswith("note: local.yaml: gpus_per_training = 3: device = cpu")
+    assert "/seed6/" in done.stdout + done.stderr and "/seed5/" not in done.stdout + done.stderr

@@ -191,12 +191,6 @@ def mend_times():
         )
 
 
-def check_study_names():
-    """Refuse a study whose name is that of a rule."""
-    for name in {rule.name for rule in workflow.rules} & set(plan.studies):
-        refuse(f"{name}: a study cannot have the name of one of the workflow's own targets; rename its file")
-
-
 def check_targets():
     """Refuse a target that no rule makes, with the nearest right names; Snakemake would only say that no rule makes it.
 

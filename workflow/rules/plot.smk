@@ -5,13 +5,10 @@ from florilegium.report.study import Study
 
 TEMPLATES = os.path.relpath(f"{workflow.basedir}/src/florilegium/report")
 STUDIES = {study: Study.model_validate(d, strict=False) for study, d in DESCRIPTIONS.items()}
-try:
-    FIGURES = {
-        study: {f"{RESULTS}/{study}/figures/{plot.name}.png": plot for plot in planned(STUDIES[study])}
-        for study in plan.studies
-    }
-except UserError as error:
-    refuse(error)
+FIGURES = {
+    study: {f"{RESULTS}/{study}/figures/{plot.name}.png": plot for plot in planned(STUDIES[study])}
+    for study in plan.studies
+}
 PAGE = specs.page(DESCRIPTIONS)
 
 

@@ -1,14 +1,28 @@
 """Data sets and pretrained weights, and the parts of them that an experiment uses."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from florilegium.config.base import AtLeastOne, Count, Fraction, Name, Names, NotNegative, Split, Splits, Strict, Texts
-from florilegium.core.errors import unknown
-from florilegium.core.names import all_spelt
+from florilegium.config.base import (
+    AtLeastOne,
+    ClassNames,
+    Count,
+    Fraction,
+    Name,
+    Names,
+    NotNegative,
+    SomeSplits,
+    Split,
+    Splits,
+    Strict,
+    Texts,
+)
+from florilegium.core.errors import Mistakes, UserError, unknown
 
 CLEAN = (
     "data sets whose validation and test images are removed from the training images; the data set's own name removes "
@@ -49,7 +63,7 @@ class Judge(Strict):
 class Samples(Strict):
     """Images to generate with a trained generator."""
 
-    sets: dict[Name, Sampling] = Field(description="sets of images, by the name of their folder")
+    sets: dict[Name, Sampling] = Field(min_length=1, description="sets of images, by the name of their folder")
     judge: Judge | None = None
     shown: AtLeastOne = Field(8, description="images of each class in the pictures")
 
@@ -72,9 +86,9 @@ class DataUse(Strict):
 
     dataset: Name
     storage_size: AtLeastOne = Field(256, description="side of the packed images in pixels")
-    train: Splits = ("train",)
+    train: SomeSplits = ("train",)
     val: Splits = ("val",)
-    test: Splits = ("test",)
+    test: SomeSplits = ("test",)
     holdout: Fraction | None = None
     choose_on_test: bool = Field(False, description="validate on the test images; for `as_published` arms only")
     clean: Names = Field((), description=CLEAN)
@@ -109,9 +123,9 @@ class DetectionData(Strict):
         "as_annotated",
         description="last_corner: in training, every box of an image ends where its last box ends (a published bug)",
     )
-    train: Splits = ("train",)
+    train: SomeSplits = ("train",)
     val: Splits = ("val",)
-    test: Splits = ("test",)
+    test: SomeSplits = ("test",)
     clean: Names = Field((), description=CLEAN)
 
     @property
@@ -135,6 +149,9 @@ def _check_disjoint(data: DataUse | DetectionData) -> None:
             raise ValueError(f"{a}, {b}: both hold the split {sorted(both)[0]}, so images would leak")
 
 
+WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".npz", ".bin", ".ckpt", ".tar")
+
+
 class Init(Strict):
     """Source of the initial weights: another experiment's run with the same seed, a file, or an entry of
     `workflow/weights.yaml`."""
@@ -148,6 +165,12 @@ class Init(Strict):
     def _one_origin(self) -> Self:
         if sum(x is not None for x in (self.experiment, self.file, self.weights)) != 1:
             raise ValueError("give exactly one of experiment, file and weights")
+        if self.file is not None and not self.file.lower().endswith(WEIGHT_FILES):
+            raise ValueError(
+                f"file: {self.file} is no file of weights by its name; give one that ends in {', '.join(WEIGHT_FILES)}"
+            )
+        if self.experiment is None and "arm" in self.model_fields_set:
+            raise ValueError("arm: belongs to experiment; take it out")
         return self
 
 
@@ -162,6 +185,43 @@ STRIDE = 32  # of the backbone's coarsest feature map: sides are padded to its m
 
 # Data sets and weights
 
+SCHEMES = ("http", "https", "file")
+
+
+def _check_checksums(file: "RemoteFile | LocalFile") -> None:
+    """Raise `ValueError` for a checksum that no file can have."""
+    for kind, digits in (("md5", 32), ("sha256", 64)):
+        value = getattr(file, kind)
+        if value is not None and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value):
+            letters = "other letters" if len(value) == digits else f"{len(value)} characters"
+            raise ValueError(
+                f"{kind}: '{value}' has {letters}, and is {digits} digits of 0-9 and a-f; copy it again, or take it out"
+            )
+
+
+def _check_addresses(key: str, addresses: Sequence[str]) -> None:
+    """Raise `ValueError` for an address that nothing can be had from; what has no scheme is a path."""
+    for address in addresses:
+        if not address.strip():
+            raise ValueError(f"{key}: holds an empty address; take it out")
+        scheme, slashes, rest = address.partition("://")
+        if slashes and (scheme.lower() not in SCHEMES or not rest.strip("/")):
+            raise ValueError(
+                f"{key}: '{address}' cannot be used; give a folder, or an address that begins with http://, https:// "
+                f"or file://"
+            )
+        if not slashes and re.match(r"(https?|ftp|file|s3|gs):", address):
+            raise ValueError(f"{key}: '{address}' is no address; write {address.partition(':')[0]}:// before the host")
+        if scheme.lower() in ("http", "https") and slashes and not _has_host(address):
+            raise ValueError(f"{key}: '{address}' names no host; mend the address")
+
+
+def _has_host(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname)
+    except ValueError:
+        return False
+
 
 class RemoteFile(Strict):
     """A published file of a data set or of pretrained weights: its addresses and checksums."""
@@ -171,6 +231,12 @@ class RemoteFile(Strict):
     md5: str | None = None
     sha256: str | None = None
     optional: bool = Field(False, description="the data set is usable without this file")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_checksums(self)
+        _check_addresses("urls", self.urls)
+        return self
 
 
 class Rendering(Strict):
@@ -190,7 +256,7 @@ class Dataset(Strict):
     files: tuple[RemoteFile, ...] = Field((), strict=False)
     folder: str | None = Field(None, description="a local folder in that layout")
     rendered: Rendering | None = None
-    classes: Annotated[Texts, AfterValidator(all_spelt)] = Field((), description="class names in label order")
+    classes: ClassNames = Field((), description="class names in label order")
     images: dict[Split, AtLeastOne] | None = Field(
         None, description="number of published images by split; for estimates"
     )
@@ -225,6 +291,35 @@ class Dataset(Strict):
         if sum([bool(self.files), self.folder is not None, self.rendered is not None]) != 1:
             raise ValueError("give exactly one of files, folder and rendered")
         return self
+
+    @model_validator(mode="after")
+    def _fits_layout(self) -> Self:
+        if self.annotations is not None and self.layout != "coco":
+            raise ValueError(f"annotations: belongs to layout: coco, and this is {self.layout}; take it out")
+        if self.difficult is not None and not self.has_boxes:
+            raise ValueError(f"difficult: belongs to data sets with boxes, and this is {self.layout}; take it out")
+        if self.sides is not None and not self.has_boxes:
+            raise ValueError(f"sides: belongs to data sets with boxes, and this is {self.layout}; take it out")
+        if self.annotations is not None:
+            self._check_annotations(self.annotations)
+        if self.folder is not None and not self.folder.strip():
+            raise ValueError("folder: is empty; give the path of a folder")
+        names = [remote.file for remote in self.files]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"files: two are called {twice}; give one of them another name")
+        return self
+
+    def _check_annotations(self, annotations: dict[Split, str]) -> None:
+        if not annotations:
+            raise ValueError("annotations: names no file; give train: <file>, or take it out")
+        for split, path in annotations.items():
+            if not path.strip() or path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"annotations.{split}: '{path}' must be a path inside the data set; mend it")
+            if same := next((s for s, p in annotations.items() if s != split and p == path), None):
+                raise ValueError(
+                    f"annotations: {split} and {same} are one file ({path}), so images would leak; name one of them, "
+                    "and the others are split from it"
+                )
 
 
 class Weights(Strict):
@@ -273,6 +368,11 @@ class LocalFile(Strict):
     md5: str | None = None
     sha256: str | None = None
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_checksums(self)
+        return self
+
 
 class DatasetOverride(Strict):
     """Other sources for the files of a data set or of pretrained weights, as `config.yaml` gives them."""
@@ -287,16 +387,34 @@ class DatasetOverride(Strict):
         """Where each local file lies, by the name of the published one."""
         return {name: Path(file.path).expanduser() for name, file in self.files.items() if isinstance(file, LocalFile)}
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_addresses("mirrors", self.mirrors)
+        return self
+
 
 def check_overrides(
-    overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str
+    overrides: Mapping[str, DatasetOverride], published: Mapping[str, Sequence[RemoteFile]], key: str, where: str
 ) -> None:
-    """Raise `UserError` if `config.yaml` names something under `key` that is not among the `published` files."""
+    """Raise `UserError` or `UserErrors`, which start with the file `where`, for what it names under `key` that is not
+    among the `published` files, and for a file that is `absent` and needed."""
     kind = {"datasets": "data set", "weights": "weights"}[key]
+    mistakes = Mistakes()
     for name, override in overrides.items():
-        if name not in published:
-            raise unknown(kind, name, published, f"config.yaml: {key}")
-        files = [remote.file for remote in published[name]]
-        for file in override.files:
-            if file not in files:
-                raise unknown("file", file, files, f"config.yaml: {key}.{name}.files")
+        with mistakes.caught():
+            if name not in published:
+                raise unknown(kind, name, published, f"{where}: {key}")
+        place = f"{where}: {key}.{name}"
+        files = {remote.file: remote for remote in published.get(name, ())}
+        for file, own in override.files.items() if name in published else ():
+            with mistakes.caught():
+                if not files:
+                    raise UserError(f"{place}.files: {name} has no published files to replace; take it out")
+                if file not in files:
+                    raise unknown("file", file, files, f"{place}.files")
+                if own == "absent" and not files[file].optional:
+                    raise UserError(f"{place}.files.{file}: cannot be absent, it is needed; give a path")
+        with mistakes.caught():
+            if override.mirrors and name in published and not files:
+                raise UserError(f"{place}.mirrors: {name} has no published files; take it out")
+    mistakes.refuse()

@@ -1,7 +1,7 @@
 """A resolved experiment, and the three tasks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from florilegium.config.base import Strict
@@ -13,30 +13,42 @@ from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
 
 @dataclass(frozen=True)
 class Task:
-    """The types of an experiment's sections.
-
-    Attributes:
-        check: raises `ValueError` where data and recipe do not go together.
-    """
+    """The types of an experiment's sections."""
 
     data: type[Strict]
     recipe: type[TrainingRecipe]
-    check: Callable[[Any, Any], None] = lambda data, recipe: None
-
-
-def _check_selection(data: DataUse, recipe: Recipe) -> None:
-    if data.holdout is not None and recipe.select == "best":
-        raise ValueError(
-            "select = best with data.holdout would choose the epoch on the images it is tested on; set "
-            "recipe.select to last"
-        )
 
 
 TASKS: dict[TaskName, Task] = {
-    "classification": Task(DataUse, Recipe, _check_selection),
+    "classification": Task(DataUse, Recipe),
     "detection": Task(DetectionData, DetectionRecipe),
     "generation": Task(DataUse, GenerationRecipe),
 }
+
+
+def check_selection(data: DataUse | DetectionData, recipe: TrainingRecipe) -> None:
+    """Refuse to choose an epoch, or a rate, by images that there are not, or that the result is measured on.
+
+    Raises:
+        ValueError: the first such key.
+    """
+    held_out = getattr(data, "holdout", None) is not None
+    if held_out and recipe.select == "best":
+        raise ValueError(
+            "recipe.select = best with data.holdout would choose the epoch on the images it is tested on; set "
+            "recipe.select to last"
+        )
+    needs = {
+        "select = best": recipe.select == "best",
+        "schedule = plateau": recipe.schedule == "plateau",
+        "early_stop": recipe.early_stop is not None,
+    }
+    is_validated = data.val or held_out or getattr(data, "choose_on_test", False)
+    if not is_validated and (key := next((key for key, is_set in needs.items() if is_set), None)):
+        raise ValueError(
+            f"recipe.{key} looks at validation images, and data.val names none; name a split in data.val"
+            + (", or set recipe.select to last" if recipe.select == "best" else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,7 @@ class Experiment:
         entry: its entry in the study file: of a grid, the name without the point's values.
         network: the study's name for its network.
         first_weights: the study's name for its initial weights.
+        places: for a key such as `recipe.lr`, or a section, the file and the key in it that hold it.
     """
 
     study: str
@@ -74,6 +87,12 @@ class Experiment:
     attention: Attention | None = None
     attribution: Attribution | None = None
     samples: Samples | None = None
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def place(self, key: str) -> str:
+        """Where a key, or a section, of the experiment is set, for messages: the file and the whole key."""
+        section = key.partition(".")[0]
+        return f"{self.places.get(key) or self.places.get(section) or f'{self.study}/{self.entry}/{self.arm}:'}.{key}"
 
     @property
     def key(self) -> str:

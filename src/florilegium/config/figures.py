@@ -7,9 +7,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from florilegium.config.base import Counts, Name, Names, Strict, Texts
-from florilegium.config.experiment import Experiment
+from florilegium.config.data import Init, Model
+from florilegium.config.experiment import TASKS, Experiment
 from florilegium.config.metrics import WORDS, PublishedLosses, check_metrics
-from florilegium.core.errors import UserError, unknown
+from florilegium.core.errors import Mistakes, UserError, nearest, unknown
 
 NAMED = ("experiment", "arm")  # names of an arm, beside the values that specify it
 SECTIONS = ("data", "model", "recipe", "init")
@@ -50,6 +51,10 @@ class PlotFields(Strict):
             raise ValueError("marked: is needed by kind = seeds, and by no other kind")
         if self.published and self.kind != "curves":
             raise ValueError("published: belongs to kind = curves")
+        for key in ("metrics", "marked", "experiments"):
+            values = getattr(self, key, ())
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise ValueError(f"{key}: holds {twice[0]} twice; take one out")
         if self.metrics and self.kind == "curves":
             raise ValueError("metrics: kind = curves always shows the loss and the task's main metric")
         return self
@@ -58,7 +63,9 @@ class PlotFields(Strict):
 class PlotEntry(PlotFields):
     """A figure as a study file writes it."""
 
-    experiments: Texts = Field(description="globs over `experiment` or `experiment/arm`, in the order to draw them")
+    experiments: Texts = Field(
+        min_length=1, description="globs over `experiment` or `experiment/arm`, in the order to draw them"
+    )
 
 
 class PlotChoice(PlotFields):
@@ -77,33 +84,85 @@ def choose(
         where: the study file, for error messages.
 
     Raises:
-        UserError: two figures of one name, a glob that matches nothing in the study file, a metric or a value of the
-            arms that does not exist.
+        UserError, UserErrors: two figures of one name, a glob that matches nothing in the study file, a metric or a
+            value of the arms that does not exist.
     """
     by_arm = {(e.name, e.arm): e for e in experiments}
     # An experiment on several official splits may be named with and without the split's number.
     here = {arm: _globbed(*arm) | _globbed(e.unsplit_name, e.arm) for arm, e in by_arm.items()}
     everywhere = {arm: _globbed(*arm) for arm in known} | here
-    keys = {"/".join(arm) for arm in everywhere}
+    mistakes = Mistakes()
     chosen: list[PlotChoice] = []
-    for entry in entries:
+    for number, entry in enumerate(entries):
         place = f"{where}: figures.{entry.name}"
-        if any(entry.name == other.name for other in chosen):
-            raise UserError(f"{place}: the name stands twice; choose another for one of them")
-        for glob in entry.experiments:
-            if not any(_matches(glob, texts) for texts in everywhere.values()):
-                raise unknown("experiment", glob, keys | {name for name, _ in everywhere}, f"{place}: experiments")
-        for beside in entry.published:
-            if tuple(beside.experiment.split("/")) not in everywhere:
-                raise unknown("experiment", beside.experiment, keys, f"{place}: published")
+        with mistakes.caught():
+            if any(entry.name.casefold() == other.name.casefold() for other in entries[:number]):
+                raise UserError(f"{place}: the name stands twice (in whatever case); choose another for one of them")
+        with mistakes.caught():
+            _check_arms(entry, everywhere, place)
         arms = dict.fromkeys(arm for glob in entry.experiments for arm, texts in here.items() if _matches(glob, texts))
-        metrics = (*entry.metrics, *(x for x in (entry.x,) if x in WORDS))
-        for task in dict.fromkeys(by_arm[arm].task for arm in arms) or [None]:
-            check_metrics(metrics, task, f"{place}: metrics")
-        chosen.append(PlotChoice(**entry.model_dump(exclude={"experiments"}), arms=tuple(arms)))
-    for e in experiments:
-        plotted_values(e, chosen, f"{where}: figures")
+        choice = PlotChoice(**entry.model_dump(exclude={"experiments"}), arms=tuple(arms))
+        with mistakes.caught():
+            _check_axes(choice, [by_arm[arm] for arm in arms], place)
+            chosen.append(choice)
+    mistakes.refuse()
     return chosen
+
+
+def _check_arms(entry: PlotEntry, everywhere: Mapping[tuple[str, str], set[str]], where: str) -> None:
+    """Raise `UserError` or `UserErrors` for a glob, or the arm of published losses, that the study file lacks."""
+    keys = {"/".join(arm) for arm in everywhere}
+    mistakes = Mistakes()
+    for glob in entry.experiments:
+        with mistakes.caught():
+            if not any(_matches(glob, texts) for texts in everywhere.values()):
+                raise unknown("experiment", glob, keys | {name for name, _ in everywhere}, f"{where}: experiments")
+    for beside in entry.published:
+        with mistakes.caught():
+            if tuple(beside.experiment.split("/")) not in everywhere:
+                raise unknown("experiment", beside.experiment, keys, f"{where}: published")
+    mistakes.refuse()
+
+
+def _check_axes(choice: PlotChoice, arms: Sequence[Experiment], where: str) -> None:
+    """Raise `UserError` or `UserErrors` for a metric, or a value of the arms, that does not exist; where a preset has
+    none of the arms, for one that no arm of any task could have."""
+    mistakes = Mistakes()
+    with mistakes.caught():
+        metrics = (*choice.metrics, *(x for x in (choice.x,) if x in WORDS))
+        for task in dict.fromkeys(e.task for e in arms) or [None]:
+            check_metrics(metrics, task, f"{where}: metrics")
+    for key in ("x", "by"):
+        path = getattr(choice, key)
+        if path and path not in NAMED and path not in WORDS:
+            with mistakes.caught():
+                _check_path(path, f"{where}: {key}")
+    mistakes.refuse()
+    for e in arms:
+        with mistakes.caught():
+            plotted_values(e, [choice], where)
+    mistakes.refuse()
+
+
+def _check_path(path: str, where: str) -> None:
+    """Raise `UserError` for a value that no experiment has, whatever its task."""
+    section, _, rest = path.partition(".")
+    if section not in SECTIONS or not rest:
+        names = [*NAMED, *WORDS, *(f"{s}.{key}" for s in SECTIONS for key in _keys(s))]
+        raise UserError(
+            f"{where}: '{path}' must be experiment, arm, or a key below {', '.join(SECTIONS)}, such as recipe.lr"
+            f"{nearest(path, names)}"
+        )
+    if rest.partition(".")[0] not in _keys(section):
+        raise unknown("key", rest, _keys(section), f"{where}: {section}")
+
+
+def _keys(section: str) -> list[str]:
+    """The keys of a section in experiments of any task."""
+    types: list[type[Strict]] = [Model] if section == "model" else [Init]
+    if section in ("data", "recipe"):
+        types = [getattr(task, section) for task in TASKS.values()]
+    return list(dict.fromkeys(key for kind in types for key in kind.model_fields))
 
 
 def _globbed(experiment: str, arm: str) -> set[str]:
@@ -128,15 +187,12 @@ def plotted_values(experiment: Experiment, plots: Sequence[PlotChoice], where: s
 
 def _value(experiment: Experiment, path: str, where: str) -> Any:
     section, *keys = path.split(".")
-    if section not in SECTIONS or not keys:
-        raise UserError(
-            f"{where}: '{path}' must be experiment, arm, or a key below {', '.join(SECTIONS)}, such as recipe.lr"
-        )
     part = getattr(experiment, section)
     value: Any = part.model_dump(mode="json") if part else {}
     for depth, key in enumerate(keys):
         if not isinstance(value, Mapping) or key not in value:
-            place = f"{where}: {experiment.name}/{experiment.arm} has no {path}; {'.'.join([section, *keys[:depth]])}"
+            arm = f"{experiment.unsplit_name}/{experiment.arm}"
+            place = f"{where}: {arm} has no {path}; {'.'.join([section, *keys[:depth]])}"
             raise unknown("key", key, value if isinstance(value, Mapping) else (), place)
         value = value[key]
     return value

@@ -188,7 +188,10 @@ class Published(Strict):
     def _range_of_digits(cls, values: Any) -> Any:
         if not isinstance(values, Mapping) or not values.get("printed") or "low" in values:
             return values
-        return {**values, **dict(zip(("low", "high"), meant_by(str(values["printed"])), strict=True))}
+        digits = values["printed"]
+        if not isinstance(digits, str):  # which is said once, and not of low and high as well
+            return {"low": 0.0, "high": 0.0, **values}
+        return {**values, **dict(zip(("low", "high"), meant_by(digits), strict=True))}
 
     @model_validator(mode="after")
     def _fits_metric(self) -> Self:
@@ -198,6 +201,19 @@ class Published(Strict):
             raise ValueError(
                 f"against: belongs to {', '.join(BETWEEN)}, which two arms have together; {self.metric} is one arm's"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        lowest = -1 if self.metric in SIGNED else 0
+        for key, value in (("low", self.low), ("high", self.high)):
+            if self.metric in FRACTIONS and not lowest <= value <= 1:
+                percent = f"; write {value / 100:.12g}" if 1 < abs(value) <= 100 else f", from {lowest} to 1"
+                raise ValueError(f"{key} = {value:g}: {self.metric} is a fraction of 1{percent}")
+            if value < lowest:
+                raise ValueError(f"{key} = {value:g}: {self.metric} is never below {lowest}")
+        if self.low > self.high:
+            raise ValueError(f"low, high: {self.low:g} is above {self.high:g}; exchange them")
         return self
 
 

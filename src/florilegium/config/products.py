@@ -4,11 +4,12 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
-from florilegium.config.base import AtLeastOne, Count, NotNegative, Strict
+from florilegium.config.base import AtLeastOne, Count, Fraction, NotNegative, Strict
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError
 
 BLOCKS = (0, 3, 6, 9)
+HASH_BITS = 64
 
 
 class Attention(Strict):
@@ -30,23 +31,25 @@ class Attention(Strict):
     def _of_one_kind(self) -> "Attention":
         if self.of == "nodes" and (self.blocks != BLOCKS or self.head):
             raise ValueError("blocks, head: of = nodes draws all heads of the only block; leave them out")
+        if len(set(self.blocks)) < len(self.blocks):
+            raise ValueError(f"blocks: {list(self.blocks)} holds one twice; take one out")
         return self
 
-    def check(self, where: str, *, blocks: int, heads: int) -> None:
-        """Raise `UserError`, starting with `where`, if a network of that size lacks a block or the head."""
+    def check(self, *, blocks: int, heads: int) -> None:
+        """Raise `UserError`, which starts with the key, if a network of that size lacks a block or the head."""
         for key, number, count in (("blocks", max(self.blocks), blocks), ("head", self.head, heads)):
             if number >= count:
                 kind = key.removesuffix("s")
                 raise UserError(
-                    f"{where}: attention.{key} asks for {kind} {number}, and the network has {count} {kind}s; "
+                    f"attention.{key} asks for {kind} {number}, and the network has {count} {kind}s; "
                     f"they count from 0, so name {kind}s up to {count - 1}"
                 )
 
-    def check_model(self, model: Model, where: str) -> None:
+    def check_model(self, model: Model) -> None:
         """`check` before the network is built, as far as its arguments give its size."""
         known = [model.arguments.get(key) for key in ("depth", "num_heads")]
         blocks, heads = (n if isinstance(n, int) else max(*self.blocks, self.head) + 1 for n in known)
-        self.check(where, blocks=blocks, heads=heads)
+        self.check(blocks=blocks, heads=heads)
 
 
 Method = Literal[
@@ -104,8 +107,10 @@ class Attribution(Strict):
 class Audit(Strict):
     """The conditions on which two images count as the same picture."""
 
-    radius: Count = Field(10, description="maximum Hamming distance of two 64-bit pHashes; distances are even")
-    pixel_threshold: NotNegative = Field(
+    radius: Count = Field(
+        10, le=HASH_BITS, description="maximum Hamming distance of two 64-bit pHashes; distances are even"
+    )
+    pixel_threshold: Fraction = Field(
         0.02, description="maximum mean squared difference of 32 x 32 thumbnails in [0, 1]"
     )
     contrast_share: NotNegative = Field(

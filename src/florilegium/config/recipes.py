@@ -10,6 +10,9 @@ from florilegium.core.system import twelve_digits
 FROM_FINDER = "from_finder"
 Idle = dict[str, dict[Any, tuple[str, ...]]]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Factor = Annotated[float, Field(gt=0, le=1)]
+MOST_THREADS = 1024
 
 
 class TrainingRecipe(Strict):
@@ -61,9 +64,9 @@ class TrainingRecipe(Strict):
         (1e-5, 1.0), strict=False, description="lowest and highest rate of the learning-rate finder"
     )
     finder_steps: Annotated[int, Field(ge=20)] = Field(100, description="steps of the finder, one per rate")
-    momentum: Fraction = 0.9
+    momentum: BelowOne = 0.9
     nesterov: bool = False
-    betas: tuple[float, float] = Field((0.9, 0.999), strict=False)
+    betas: tuple[BelowOne, BelowOne] = Field((0.9, 0.999), strict=False)
     weight_decay: NotNegative = 0.0
     clip_norm: Positive | None = Field(None, description="maximum gradient norm; null: no clipping")
     clip_value: Positive | None = Field(None, description="maximum absolute gradient of a weight; null: no clipping")
@@ -76,10 +79,10 @@ class TrainingRecipe(Strict):
     milestones: tuple[Positive, ...] = Field(
         (), strict=False, description="step: epochs after which gamma multiplies the rate"
     )
-    gamma: Fraction = Field(0.1, description="step and plateau: factor of each decay of the rate")
+    gamma: Factor = Field(0.1, description="step and plateau: factor of each decay of the rate")
     plateau_patience: Count = Field(5, description="plateau: epochs without a lower validation loss before a decay")
     # averaging
-    ema: Fraction | None = Field(None, description="decay of the averaged weights that are evaluated; null: off")
+    ema: BelowOne | None = Field(None, description="decay of the averaged weights that are evaluated; null: off")
     swa_start: Fraction | None = Field(
         None, description="fraction of the epochs after which stochastic weight averaging (SWA) starts; null: off"
     )
@@ -105,12 +108,12 @@ class TrainingRecipe(Strict):
     )
     # divergence
     restarts: Count = Field(0, description="how often a diverged run restarts from its last good epoch; 0: it ends")
-    restart_factor: Positive = Field(0.1, le=1, description="factor of the learning rate at each restart")
+    restart_factor: Factor = Field(0.1, description="factor of the learning rate at each restart")
     # weights
     allow_missing: Texts = Field((), description="state dict keys (globs) that may be missing")
     allow_unexpected: Texts = Field((), description="state dict keys (globs) that are ignored")
     # arithmetic that changes bits, and so belongs to the result
-    threads: AtLeastOne = Field(1, description="CPU threads; one and two give different bits")
+    threads: AtLeastOne = Field(1, le=MOST_THREADS, description="CPU threads; one and two give different bits")
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:
@@ -273,9 +276,9 @@ class Recipe(TrainingRecipe):
         "live", description="cached: a frozen backbone processes each image once, and the heads train on its features"
     )
     # regularisation
-    label_smoothing: Fraction = 0.0
-    drop_path: Fraction = 0.0
-    dropout: Fraction = 0.0
+    label_smoothing: BelowOne = 0.0
+    drop_path: BelowOne = 0.0
+    dropout: BelowOne = 0.0
 
     def finder_uses(self) -> dict[str, Any]:
         """The same of a classifier; a finder reads no test image, so `crop_pct` counts only where training uses it."""
@@ -384,7 +387,7 @@ class GenerationRecipe(TrainingRecipe):
 
     select: Literal["best", "last"] = "last"
     flip: Fraction = Field(0.0, description="probability of a horizontal flip")
-    dropout: Fraction = 0.0
+    dropout: BelowOne = 0.0
     # diffusion
     timesteps: AtLeastOne = Field(500, description="steps of the noising process")
     beta_start: Positive = Field(1e-4, lt=1, description="variance of the noise that the first step adds")

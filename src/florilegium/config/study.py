@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from florilegium.config.base import AtLeastOne, Counts, Name, Names, NotNegative, Positive, Strict, Texts
+from florilegium.config.base import AtLeastOne, Name, Names, Positive, Seeds, Strict, Texts
 from florilegium.config.data import Dataset, DatasetOverride
 from florilegium.config.figures import PlotEntry
 from florilegium.config.metrics import Baseline, Published, TaskName
@@ -19,11 +19,11 @@ TrackerName = Literal["wandb"]
 TRACKERS = "FLORILEGIUM_TRACKERS"
 
 
-def check_trackers(names: Iterable[TrackerName]) -> None:
-    """Raise `UserError` for the first tracker whose package is not installed."""
+def check_trackers(names: Iterable[TrackerName], where: str) -> None:
+    """Raise `UserError`, which starts with `where`, for the first tracker whose package is not installed."""
     for name in names:
         if find_spec(name) is None:
-            raise UserError(f"config.yaml: trackers: {name} is not installed; pip install {name}, or take it out")
+            raise UserError(f"{where}: trackers: {name} is not installed; pip install {name}, or take it out")
 
 
 def request_trackers(names: Iterable[TrackerName]) -> None:
@@ -53,10 +53,10 @@ class ArmEntry(Sections):
     """One arm of an experiment: its differences from the experiment, and the reason for them."""
 
     note: str = Field("", description="the quirk that the arm keeps or corrects")
-    lr_factor: NotNegative = Field(1.0, description="factor of the resolved learning rate")
+    lr_factor: Positive = Field(1.0, description="factor of the resolved learning rate")
     published: tuple[Published, ...] = Field((), strict=False)
     baseline: Baseline | None = None
-    seeds: Counts | None = None
+    seeds: Seeds | None = None
 
 
 class ExperimentEntry(Sections):
@@ -101,7 +101,7 @@ class Overlay(Sections):
     that have them already.
     """
 
-    seeds: Counts | None = Field(None, description="seeds of all arms but those that name their own here")
+    seeds: Seeds | None = Field(None, description="seeds of all arms but those that name their own here")
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
     skip: bool = Field(False, description="leave the experiment out of this preset")
     skip_arms: Names = Field((), description="leave these arms out, where the experiment has them")
@@ -121,7 +121,7 @@ class Preset(Strict):
 
     title: str
     note: str = Field("", description="everything that is smaller than in the studies; part of every comparison")
-    seeds: Counts
+    seeds: Seeds
     share_process: bool = Field(False, description="run the seeds of an experiment in one process")
     datasets: dict[Name, Name] = Field(default_factory=dict, description="data sets, and their replacements")
     studies: dict[Name, StudyOverlay] = Field(default_factory=dict)
@@ -143,7 +143,7 @@ class Settings(Strict):
 
     preset: Name = "demo"
     studies: Names = Field((), description="empty: all")
-    seeds: Counts | None = Field(None, description="null: those of the preset")
+    seeds: Seeds | None = Field(None, description="null: those of the preset")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus_per_training: AtLeastOne = Field(1, description="on a CPU: number of processes")
     deterministic: bool = Field(True, description="deterministic kernels on a GPU, where they exist; a CPU always is")

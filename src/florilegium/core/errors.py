@@ -72,7 +72,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> UserError:
     """The error for a name that is not among `allowed`."""
     names = sorted(map(str, allowed))
-    known = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    known = ", ".join(names[:20] or ["none"]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     place = f"{where}: " if where else ""
     return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {known})")
 

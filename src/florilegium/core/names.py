@@ -3,7 +3,6 @@ one name may be spelt in two ways (é as one character, as in most files, or as 
 
 import re
 import unicodedata
-from collections.abc import Iterable
 
 CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 DOLLAR = re.compile(r"(?<!\\)\$")
@@ -12,10 +11,6 @@ DOLLAR = re.compile(r"(?<!\\)\$")
 def spelt(name: str) -> str:
     """A name in the one spelling (NFC) in which names are compared, and classes are called."""
     return unicodedata.normalize("NFC", name)
-
-
-def all_spelt(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(map(spelt, names))
 
 
 def shown(name: str) -> str:

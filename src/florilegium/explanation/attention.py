@@ -36,7 +36,7 @@ def survey(
     """
     network, config = trained.network.eval().to(device), trained.config
     layers = attention_layers(network)
-    settings.check(type(network).__name__, blocks=len(layers), heads=int(layers[0].num_heads))
+    settings.check(blocks=len(layers), heads=int(layers[0].num_heads))
     grid, transform = patch_grid(network), EvalTransform(config)
     images = transform(stacked(measured).to(device))  # (n, 3, s, s)
     maps = head_maps(network, images[:1], settings)

@@ -5,14 +5,14 @@ imports nothing heavy.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 from florilegium.config.figures import PlotChoice
 from florilegium.config.metrics import WORDS
-from florilegium.core.errors import UserError
+from florilegium.core.errors import Mistakes, UserError
 from florilegium.report.study import Entry, Key, Study, labels
 
 ROWS = 24  # that fit on one figure of published scores
@@ -83,17 +83,28 @@ class Kind:
 
 
 def planned(study: Study) -> list[Plot]:
-    """The figures of a study, in reading order; a study that a preset leaves empty has none.
-
-    Raises:
-        UserError: the study file gives a figure the name of one that every study may have.
-    """
+    """The figures of a study, in reading order; a study that a preset leaves empty has none."""
     return [plot for plot in _candidates(study) if not plot.lacks]
 
 
 def left_out(study: Study) -> list[Plot]:
     """The figures that a study would have, were there anything to compare, in reading order."""
     return [plot for plot in _candidates(study) if plot.lacks]
+
+
+def check_names(figures: Mapping[str, Sequence[PlotChoice]], files: Mapping[str, str]) -> None:
+    """Raise `UserError` or `UserErrors` for figures of a study file that are called as those that every study may
+    have. Both arguments are by study: its own figures, and its file for messages."""
+    mistakes = Mistakes()
+    for study, own in figures.items():
+        for figure in own:
+            with mistakes.caught():
+                if any(kind.takes(figure.name.casefold()) for kind in (*OVERVIEW, *DETAILS)):
+                    raise UserError(
+                        f"{files[study]}: figures.{figure.name}: is the name of a figure that the "
+                        "report draws by itself; choose another"
+                    )
+    mistakes.refuse()
 
 
 def plots_of(study: Study) -> list[Plot]:
@@ -107,12 +118,6 @@ def members(study: Study, plot: Plot) -> list[Entry]:
 
 
 def _candidates(study: Study) -> Iterator[Plot]:
-    for choice in study.figures:
-        if any(kind.takes(choice.name) for kind in (*OVERVIEW, *DETAILS)):
-            raise UserError(
-                f"{study.study}: figures: '{choice.name}' is the name of a figure that the report draws by itself; "
-                "choose another"
-            )
     if study.entries:
         yield from (plot for kind in OVERVIEW for plot in kind.of(study))
         yield from (_asked(study, choice) for choice in study.figures)

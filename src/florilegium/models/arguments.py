@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Positive, Strict, parse
 from florilegium.config.data import Model
+from florilegium.config.words import shown
 from florilegium.core.errors import UserError, unknown
 
 T = TypeVar("T", bound=Strict)
@@ -35,6 +36,25 @@ def refuse_rates(model: Model, **rates: float) -> None:
     for key, rate in rates.items():
         if rate:
             raise UserError(f"recipe.{key}: {model.name} takes no such argument; take it out")
+
+
+# Arguments that count something, of all networks whose own constructors check no more.
+COUNTS = {
+    *("depth", "depths", "layers", "embed_dim", "embed_dims", "num_heads", "patch_size", "img_size", "image_size"),
+    *("window_size", "window_sizes", "channels", "widths", "width", "latent", "layers_per_block", "groups", "in_chans"),
+}
+
+
+def check_counts(model: Model) -> None:
+    """Raise `UserError` for an argument that counts something and is no whole number from 1 on, or none of these."""
+    for key in sorted(COUNTS & model.arguments.keys()):
+        value = model.arguments[key]
+        numbers = value if isinstance(value, list | tuple) else [value]
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise UserError(f"model.arguments.{key} = {shown(value)}: must hold whole numbers from 1 on")
+        if not numbers:
+            raise UserError(f"model.arguments.{key} = []: must hold at least one number")
 
 
 # Classifiers of timm

@@ -3,18 +3,31 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from florilegium.config.base import parse, read_yaml
+from florilegium.config.base import Where, named, parse, read_yaml
 from florilegium.config.data import DatasetOverride, Weights, check_overrides
-from florilegium.core.errors import UserError, unknown
+from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.data.fetch import Verified, mismatch
 from florilegium.data.fetch import obtain as obtain_file
 
 
-def read_catalogue(path: Path, overrides: Mapping[str, DatasetOverride] | None = None) -> dict[str, Weights]:
-    """Every entry of the file, by name. `overrides`, `weights` of `config.yaml`, may name only what the file holds;
-    raises `UserError` for what is misspelt in either."""
-    catalogue = {name: parse(Weights, entry, f"{path.name}: {name}") for name, entry in read_yaml(path).items()}
-    check_overrides(overrides or {}, {name: [entry.source] for name, entry in catalogue.items()}, "weights")
+def read_catalogue(
+    path: Path, overrides: Mapping[str, DatasetOverride] | None = None, where: Where = "config.yaml"
+) -> dict[str, Weights]:
+    """Every entry of the file, by name. `overrides`, `weights` of the configuration (`where`), may name only what the
+    file holds; raises `UserError` or `UserErrors` for what is misspelt in either."""
+    mistakes = Mistakes()
+    catalogue = {}
+    file = f"{path.parent.name}/{path.name}"
+    entries = read_yaml(path, file)
+    for name, entry in entries.items():
+        with mistakes.caught():
+            catalogue[name] = parse(Weights, entry, f"{file}: {name}")
+    published = {name: [entry.source] for name, entry in catalogue.items()}
+    for name, override in (overrides or {}).items():
+        with mistakes.caught():
+            if name in catalogue or name not in entries:
+                check_overrides({name: override}, published, "weights", named(where, ["weights", name]))
+    mistakes.refuse()
     return catalogue
 
 

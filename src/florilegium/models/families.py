@@ -21,7 +21,7 @@ class Family(NamedTuple):
 
     module: str
     names: Callable[[], Collection[str]]
-    check: Callable[[Model], object] = lambda model: None
+    check: Callable[[Model], object] = arguments.check_counts
     task: TaskName = "classification"
     build: str = "build"
 

@@ -6,7 +6,9 @@ project's. The critic has spectral instead of batch normalisation (Miyato et al.
 images in one step, and running statistics would fit neither.
 """
 
+import inspect
 import itertools
+import re
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +16,11 @@ from torch.func import functional_call
 from torch.nn.utils.parametrizations import spectral_norm
 
 from florilegium.config.data import Model
-from florilegium.core.errors import UserError
+from florilegium.core.errors import unknown
 from florilegium.data.augment import InputConfig
 from florilegium.models.arguments import DIFFUSION, HALF, refuse_rates
 from florilegium.models.conditional_unet import ConditionalUnet
+from florilegium.models.refusal import unbuildable
 
 Verdict = tuple[Tensor, Tensor]
 """The logit of being real (B,), and class logits (B, C)."""
@@ -31,7 +34,11 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
             return ConditionalUnet(n_classes, **{"dropout": dropout, **model.arguments})
         return Acgan(n_classes, **model.arguments)
     except (TypeError, ValueError) as error:
-        raise UserError(f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})") from None
+        if refused := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
+            kind = ConditionalUnet if model.name == DIFFUSION else Acgan
+            known = [name for name in inspect.signature(kind).parameters if name != "n_classes"]
+            raise unknown("argument", refused[1], known, f"model.arguments: {model.name}") from None
+        raise unbuildable(model, error) from None
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:

@@ -25,19 +25,16 @@ def code_roots(name: str) -> tuple[str, str]:
     return f"{family.module}:{family.build}", f"{family.module}:own_input"
 
 
-def check(model: Model, where: str, task: str = "classification") -> None:
-    """Raise `UserError` that starts with `where` for an unknown model (with the nearest known name), for one of
-    another task, or for arguments that its family rejects before building it."""
-    try:
-        family = _family(model.name)
-        family.check(model)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+def check(model: Model, task: str = "classification") -> None:
+    """Raise `UserError` or `UserErrors`, whose sentences begin with the key, for an unknown model (with the nearest
+    known name), for one of another task, or for arguments that its family rejects before building it."""
+    family = _family(model.name)
     if family.task != task:
         raise UserError(
-            f"{where}: model.name: {model.name} is for {family.task}, and the experiment's task is {task}; set "
-            "its task, or take another model"
+            f"model.name: {model.name} is for {family.task}, and the experiment's task is {task}; set its task, or "
+            "take another model"
         )
+    family.check(model)
 
 
 @contextmanager

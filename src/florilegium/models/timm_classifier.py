@@ -1,15 +1,18 @@
 """Any classifier of the timm library by its name there, and DeiT with two heads as it was published."""
 
+import inspect
 import re
 from typing import Any
 
 import timm
+import torch
 from timm.models.deit import VisionTransformerDistilled
 from torch import Tensor, nn
 
 from florilegium.config.data import Model
-from florilegium.core.errors import UserError, unknown
+from florilegium.core.errors import UserError, nearest, unknown
 from florilegium.data.augment import InputConfig
+from florilegium.models.refusal import unbuildable
 
 # The configuration's key, by the name of timm's argument that it sets.
 RESERVED = {
@@ -34,10 +37,19 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
     except TypeError as error:
         if refused := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
             key = RESERVED.get(refused[1], f"model.arguments.{refused[1]}")
-            raise UserError(f"{key}: {model.name} takes no such argument; take it out") from error
+            near = nearest(refused[1], _argument_names(model)) if refused[1] in model.arguments else ""
+            raise UserError(f"{key}: {model.name} takes no such argument{near or '; take it out'}") from error
         if not arguments:
             raise
-        raise UserError(f"model.arguments: {model.name} cannot be built with {model.arguments} ({error})") from error
+        raise unbuildable(model, error) from error
+
+
+def _argument_names(model: Model) -> list[str]:
+    """The names of the arguments of a network's constructor, as far as it says them."""
+    with torch.device("meta"):
+        plain = timm.create_model(model.name, pretrained=False)
+    names = [*inspect.signature(type(plain).__init__).parameters]
+    return [name for name in names if name not in ("self", "kwargs", *RESERVED)]
 
 
 def build_distilled(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:

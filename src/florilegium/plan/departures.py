@@ -226,7 +226,7 @@ def titled(e: Experiment, paper: Paper) -> Experiment:
     for placeholder in (NETWORK, WEIGHTS):
         key = placeholder.strip("{}")
         if placeholder in e.title and not getattr(e, key):
-            raise UserError(f"{e.key}: title has {placeholder}, and the experiment has no `{key}`; give it one")
+            raise UserError(f"{e.place('title')} has {placeholder}, and the experiment has no `{key}`; give it one")
     reference, weights = paper.reference(e), e.first_weights
     if reference and e.init != reference.init:
         weights = "random weights"

@@ -1,7 +1,7 @@
 """The plan of one invocation: its experiments, and what they need from each other."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -33,6 +33,8 @@ class Plan:
     experiments: tuple[Experiment, ...]
     figures: dict[str, list[PlotChoice]]
     paper: Paper
+    remarks: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)  # of the studies, for messages
 
     def of(self, study: str) -> list[Experiment]:
         """The experiments of one study."""

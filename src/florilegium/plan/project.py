@@ -1,26 +1,34 @@
 """A project read from its files: settings, preset, data sets and studies, checked together and made into a plan."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from florilegium.config.base import parse, read_yaml
-from florilegium.config.data import Dataset, DetectionData, check_overrides, split_names
+from florilegium.config.base import parse_rest
+from florilegium.config.data import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
-from florilegium.config.metrics import check_metrics
-from florilegium.config.study import Preset, Settings, StudyFile, check_trackers
-from florilegium.core.errors import UserError, unknown
+from florilegium.config.layers import CONFIG, Configuration, layered
+from florilegium.config.study import Preset, Settings, check_trackers
+from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.receipts import REFERENCE
+from florilegium.plan.data_sets import DataSets
 from florilegium.plan.departures import Paper, figure_titled, titled
+from florilegium.plan.entries import LoadedStudy
+from florilegium.plan.files import PRESETS, built_in_studies, read_datasets, read_preset, read_studies, study_paths
+from florilegium.plan.overlays import Change
 from florilegium.plan.plan import Plan
-from florilegium.plan.resolve import Change, LoadedStudy, check_tests, resolve
+from florilegium.plan.processes import check_processes
+from florilegium.plan.references import check_tests
+from florilegium.plan.remarks import idle_keys, remarks
+from florilegium.plan.resolve import resolve
 
-CONFIG = "config.yaml"
-DATASETS = "workflow/datasets.yaml"
-PRESETS = "workflow/presets"
 PAPER = "paper"  # the preset with everything as published
+# The keys of `config.yaml` that hold entries: a mistake in one of these does not hide those of the others.
+ENTRIES = dict.fromkeys(("experiments", "own_datasets", "datasets", "weights"), 2)
 
 
 def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
@@ -28,85 +36,153 @@ def load_plan(project: Path, config: Mapping[str, Any]) -> Plan:
 
     Args:
         project: the folder of the Snakefile.
-        config: the content of `config.yaml`, with changes from the command line.
+        config: the configuration with its layers; plain values count as those of `config.yaml`.
 
     Raises:
-        UserError: for anything misspelt, of a wrong type, missing or impossible.
+        UserError, UserErrors: everything misspelt, of a wrong type, missing or impossible.
     """
-    settings = _settings(config)
-    preset = _preset(project, settings.preset)
-    datasets = _datasets(project, settings)
-    studies = _studies(project, settings)
-    stand_ins = preset.datasets | settings.stand_ins
+    mistakes = Mistakes()
+    plan = read_plan(project, config, mistakes)
+    mistakes.refuse()
+    assert plan is not None, "a plan that cannot be made has mistakes"
+    return plan
+
+
+def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> Plan | None:
+    """The plan of what is right, for further checks; None without a preset. All that is wrong goes to `mistakes`.
+
+    A mistake hides others only where these depend on it: of a study, or a data set, that is wrong no more is said.
+    """
+    config = layered(config)
+    settings, gone = _settings(config, mistakes)
+    if settings is None:
+        return None
+    preset = None
+    if ("preset",) not in gone:
+        with mistakes.caught():
+            preset = read_preset(project, settings.preset, config)
+    unread = {path[1] for path in gone if path[0] == "own_datasets" and len(path) > 1}
+    datasets = read_datasets(project, settings, config, unread, mistakes)
+    studies = read_studies(project, settings, config, mistakes)
+    if preset is None or datasets is None:
+        return None
+    data = DataSets(datasets, unread)
+    with mistakes.caught():
+        data.check_names(
+            list(settings.own_datasets), lambda name: f"{config.where(['own_datasets', name])}: own_datasets.{name}"
+        )
+    with mistakes.caught():
+        replaced = replace(data, stand_ins=_known_stand_ins(data, preset, settings, config, mistakes))
+        replaced.check_stand_ins(partial(_stand_in, settings, config))
+        data = replaced
     seeds = preset.seeds if settings.seeds is None else settings.seeds
     splits = _splits(datasets, settings)
 
     experiments: list[Experiment] = []
+    right: list[LoadedStudy] = []
+    _check_owners(settings, preset, study_paths(project, settings), config, mistakes)
     for study in studies:
-        changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
-        experiments += resolve(study, changes, seeds, stand_ins, splits)
-    _check_data(experiments, datasets)
-    for study in studies:
-        check_tests(study.own(experiments), study.where)
+        with mistakes.caught():
+            changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
+            resolved = resolve(study, changes, seeds, data, splits)
+            check_tests(study.own(resolved), study.where)
+            experiments += resolved
+            right.append(study)
+    mistakes.found = [attributed(sentence, config) for sentence in mistakes.found]
+    with mistakes.caught():
+        check_processes(experiments, settings, config)
+    experiments = [e for e in experiments if {e.data.dataset, *e.data.clean} <= split_names(datasets).keys()]
 
-    paper = _paper(project, settings, datasets, stand_ins, studies)
-    experiments = [titled(e, paper) for e in experiments]
-    for e in experiments:
-        check_metrics((p.metric for p in e.published), e.task, f"{e.key}: published", paired=True)
-    return Plan(
-        settings,
-        preset,
-        datasets,
-        {study.name: study.file for study in studies},
-        tuple(experiments),
-        {study.name: _figures(study, study.own(experiments), paper) for study in studies},
-        paper,
+    as_published = None
+    if (project / PRESETS / f"{PAPER}.yaml").is_file():
+        with mistakes.caught():
+            as_published = read_preset(project, PAPER, config)
+    paper = _paper(as_published, settings, data, right)
+    plain, experiments = experiments, []
+    for e in plain:
+        with mistakes.caught():
+            experiments.append(titled(e, paper))
+    figures: dict[str, list[PlotChoice]] = {}
+    for study in right:
+        with mistakes.caught():
+            figures[study.name] = _figures(study, study.own(experiments), paper)
+    files = {study.name: study.file for study in right}
+    where = {study.name: study.where for study in right}
+    said = (
+        *remarks(settings, config, {path.stem for path in built_in_studies(project)}),
+        *(attributed(sentence, config) for sentence in idle_keys(experiments)),
     )
+    return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper, said, where)
 
 
-def _settings(config: Mapping[str, Any]) -> Settings:
-    settings = parse(Settings, config, CONFIG)
+# Settings
+
+
+def _settings(config: Configuration, mistakes: Mistakes) -> tuple[Settings | None, list[tuple[Any, ...]]]:
+    """The settings without what is wrong in them, and the keys of that."""
+    settings, gone = parse_rest(Settings, config, config.where, mistakes, ENTRIES)
+    if settings is None:
+        return None, gone
     if settings.preset == REFERENCE:
-        raise UserError(
-            f"{CONFIG}: preset: results/{REFERENCE} holds what is committed, so no preset is called {REFERENCE}; "
-            "give yours another name"
-        )
-    check_trackers(settings.trackers)
-    return settings
+        gone.append(("preset",))
+        with mistakes.caught():
+            raise UserError(
+                f"{config.where(['preset'])}: preset: results/{REFERENCE} holds what is committed, so no preset is "
+                f"called {REFERENCE}; give yours another name"
+            )
+    with mistakes.caught():
+        check_trackers(settings.trackers, config.where(["trackers"]))
+    return settings, gone
 
 
-def _preset(project: Path, name: str) -> Preset:
-    path = project / PRESETS / f"{name}.yaml"
-    if not path.is_file():
-        raise unknown("preset", name, (p.stem for p in path.parent.glob("*.yaml")), CONFIG)
-    return parse(Preset, read_yaml(path), f"{PRESETS}/{path.name}")
+def _check_owners(
+    settings: Settings, preset: Preset, by_name: Mapping[str, Path], config: Configuration, mistakes: Mistakes
+) -> None:
+    """Refuse changes to experiments of a study that there is not."""
+    for key in settings.experiments:
+        owner, slash, _ = key.partition("/")
+        with mistakes.caught():
+            where = f"{config.where(['experiments', key])}: experiments"
+            if not slash:
+                raise UserError(f"{where}: '{key}' must be written study/experiment, such as flowers/{key}")
+            if owner not in by_name:
+                raise unknown("study", owner, by_name, where)
+    for name in preset.studies:
+        with mistakes.caught():
+            if name not in by_name:
+                raise unknown("study", name, by_name, f"{PRESETS}/{settings.preset}.yaml: studies")
 
 
-def _datasets(project: Path, settings: Settings) -> dict[str, Dataset]:
-    entries = read_yaml(project / DATASETS)
-    datasets = {name: parse(Dataset, entry, f"{DATASETS}: {name}") for name, entry in entries.items()}
-    check_overrides(settings.datasets, {name: dataset.files for name, dataset in datasets.items()}, "datasets")
-    if taken := sorted(datasets.keys() & settings.own_datasets.keys()):
-        raise UserError(f"{CONFIG}: own_datasets.{taken[0]}: the name is taken; choose another")
-    datasets |= settings.own_datasets
-    for name in (*settings.stand_ins, *settings.stand_ins.values()):
-        if name not in datasets:
-            raise unknown("data set", name, datasets, f"{CONFIG}: stand_ins")
-    return datasets
+def _known_stand_ins(
+    data: DataSets, preset: Preset, settings: Settings, config: Configuration, mistakes: Mistakes
+) -> dict[str, str]:
+    """What stands in for data sets, without names that no data set has."""
+    known = {}
+    for name, stand_in in (preset.datasets | settings.stand_ins).items():
+        with mistakes.caught():
+            for each in (name, stand_in):
+                if each not in data.by_name and each not in data.unread:
+                    raise unknown("data set", each, data.by_name, _stand_in(settings, config, name).rpartition(".")[0])
+            known[name] = stand_in
+    return known
 
 
-def _studies(project: Path, settings: Settings) -> list[LoadedStudy]:
-    paths = sorted((project / "workflow" / "studies").glob("*.yaml"))
-    by_name = {path.stem: path for path in (*paths, *(project / own for own in settings.own_studies))}
-    for name in settings.studies:
-        if name not in by_name:
-            raise unknown("study", name, by_name, f"{CONFIG}: studies")
-    studies = []
-    for name, path in by_name.items():
-        if name in (settings.studies or by_name):
-            where = path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
-            studies.append(LoadedStudy(name, where, parse(StudyFile, read_yaml(path), where)))
-    return studies
+def attributed(sentence: str, config: Configuration) -> str:
+    """A sentence on a change to experiments, with the layer that sets the key in place of `config.yaml`."""
+    for key in config.get("experiments") or ():
+        start = f"{CONFIG}: experiments.{key}"
+        if sentence.startswith((f"{start}.", f"{start}:")):
+            keys = re.match(r"(?:\.\w+)*", sentence.removeprefix(start))
+            below = keys[0].split(".")[1:] if keys else []
+            return config.where(["experiments", key, *below]) + sentence.removeprefix(CONFIG)
+    return sentence
+
+
+def _stand_in(settings: Settings, config: Configuration, name: str) -> str:
+    """Where it is said what stands in for a data set."""
+    if name in settings.stand_ins:
+        return f"{config.where(['stand_ins', name])}: stand_ins.{name}"
+    return f"{PRESETS}/{settings.preset}.yaml: datasets.{name}"
 
 
 def _splits(datasets: Mapping[str, Dataset], settings: Settings) -> dict[str, int]:
@@ -126,9 +202,10 @@ def _preset_changes(study: str, preset: Preset, name: str) -> list[Change]:
     """The changes of a preset to a study, in rising precedence: of all experiments, then by name or glob."""
     if study not in preset.studies:
         return []
-    overlays, where = preset.studies[study], f"{PRESETS}/{name}.yaml"
+    overlays, parent = preset.studies[study], f"{PRESETS}/{name}.yaml: studies.{study}"
     return [
-        Change(pattern, where, overlay) for pattern, overlay in [("*", overlays.all), *overlays.experiments.items()]
+        Change("*", parent, "all", overlays.all),
+        *(Change(glob, f"{parent}.experiments", glob, overlay) for glob, overlay in overlays.experiments.items()),
     ]
 
 
@@ -136,27 +213,18 @@ def _own_changes(study: str, settings: Settings) -> list[Change]:
     """The changes of `config.yaml` to a study."""
     changes = []
     for key, overlay in settings.experiments.items():
-        owner, slash, pattern = key.partition("/")
-        if not slash:
-            raise UserError(f"{CONFIG}: experiments: '{key}' must be written study/experiment, such as flowers/{key}")
+        owner, _, pattern = key.partition("/")
         if owner == study:
-            changes.append(Change(pattern, CONFIG, overlay))
+            changes.append(Change(pattern, f"{CONFIG}: experiments", key, overlay))
     return changes
 
 
-def _paper(
-    project: Path,
-    settings: Settings,
-    datasets: Mapping[str, Dataset],
-    stand_ins: Mapping[str, str],
-    studies: Iterable[LoadedStudy],
-) -> Paper:
+def _paper(preset: Preset | None, settings: Settings, data: DataSets, studies: Iterable[LoadedStudy]) -> Paper:
     """The same studies in preset `paper`, without changes of `config.yaml`.
 
     A study that the preset does not mention, such as one's own, is compared with its own file. A study file that
     cannot be resolved without changes is compared with nothing.
     """
-    preset = _preset(project, PAPER) if (project / PRESETS / f"{PAPER}.yaml").is_file() else None
     experiments: dict[str, Experiment] = {}
     left_out: set[str] = set()
     for study in studies:
@@ -164,7 +232,7 @@ def _paper(
         overlays = [change.overlay.model_copy(update={"skip": False, "skip_arms": ()}) for change in changes]
         complete = [replace(change, overlay=overlay) for change, overlay in zip(changes, overlays, strict=True)]
         try:
-            resolved = resolve(study, complete, settings.seeds or (0,), stand_ins={}, splits={})
+            resolved = resolve(study, complete, settings.seeds or (0,), replace(data, stand_ins={}), splits={})
         except UserError:
             continue
         experiments |= {e.key: e for e in resolved}
@@ -173,33 +241,12 @@ def _paper(
             concerned = [e for e in resolved if change.concerns(e.entry)]
             left_out |= {e.key for e in concerned if skipped.skip or e.arm in skipped.skip_arms}
     originals = {(study.name, name): words for study in studies for name, words in study.file.stands_in_for.items()}
-    return Paper(experiments, frozenset(left_out), datasets, stand_ins, originals)
+    return Paper(experiments, frozenset(left_out), data.by_name, data.stand_ins, originals)
 
 
 def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:
     chosen = choose(study.file.figures, experiments, study.arms(), study.where)
-    return [figure_titled(figure, experiments, paper) for figure in chosen]
-
-
-def _check_data(experiments: Iterable[Experiment], datasets: Mapping[str, Dataset]) -> None:
-    """Raise `UserError` for an unknown data set, one of another task, or a test image that it does not have."""
-    names = split_names(datasets)
-    for e in experiments:
-        for name in (e.data.dataset, *e.data.clean):
-            if name not in names:
-                raise unknown("data set", name, datasets, f"{e.key}: data")
-        dataset = datasets[names[e.data.dataset][0]]
-        if dataset.has_boxes != isinstance(e.data, DetectionData):
-            contents = "boxes in its images, and is for detection" if dataset.has_boxes else "no boxes to detect"
-            raise UserError(
-                f"{e.key}: data.dataset = {e.data.dataset!r}: a data set of layout {dataset.layout} has {contents}; "
-                "name another"
-            )
-        if e.attribution and dataset.images and getattr(e.data, "holdout", None) is None:
-            tested = sum(dataset.images.get(split, 0) for split in e.data.test)
-            for number in e.attribution.names:
-                if isinstance(number, int) and number >= tested:
-                    raise UserError(
-                        f"{e.key}: attribution.names asks for image {number}, and {e.data.dataset} has {tested} test "
-                        f"images; they count from 0, so name one up to {tested - 1}"
-                    )
+    try:
+        return [figure_titled(figure, experiments, paper) for figure in chosen]
+    except UserError as error:
+        raise UserError(f"{study.where}: {error}") from None

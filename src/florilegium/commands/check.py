@@ -1,0 +1,88 @@
+"""Check the configuration: every mistake in it, before anything runs."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from florilegium.config.data import Weights
+from florilegium.config.layers import CONFIG, Configuration, read_configuration
+from florilegium.core.errors import Mistakes, UserError, UserErrors, report
+from florilegium.core.system import say
+from florilegium.estimation.trials import Answers, Trial, check_trials, in_a_process
+from florilegium.figures.registry import check_names
+from florilegium.models.catalogue import read_catalogue
+from florilegium.models.checks import check_networks
+from florilegium.plan.files import PRESETS
+from florilegium.plan.plan import Plan
+from florilegium.plan.project import attributed, read_plan
+from florilegium.plan.sources import check_sources
+
+WEIGHTS = "workflow/weights.yaml"
+DESCRIPTION = """\
+Read config.yaml of the present folder, its preset, data sets, studies and networks, and name everything that is
+misspelt, of a wrong type, missing or impossible: all that `snakemake -n` would refuse, and all of it at once.
+
+exit code: 0 nothing is wrong, 2 something is"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "check", help=__doc__, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    text = "further files over config.yaml, as in `snakemake --configfile`"
+    parser.add_argument("files", metavar="CONFIG", nargs="*", type=Path, help=text)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print every mistake; or else remarks, and the number of experiments."""
+    project = Path.cwd()
+    if not (project / PRESETS).is_dir():
+        raise UserError(f"{project}: is no folder of the project, since it has no {PRESETS}; change to the right one")
+    files = [path for path in arguments.files if path.resolve() != (project / CONFIG).resolve()]
+    try:
+        plan, _ = load(project, read_configuration(project, files))
+    except UserErrors as error:
+        return report(error.mistakes)
+    for remark in plan.remarks:
+        say(f"note: {remark}")
+    runs = sum(len(e.seeds) for e in plan.experiments)
+    n, studies = len(plan.experiments), len(plan.studies)
+    say(
+        f"{n} experiment{'s' * (n != 1)} ({runs} run{'s' * (runs != 1)}) of {studies} "
+        f"stud{'ies' if studies != 1 else 'y'} in preset {plan.settings.preset}: nothing wrong"
+    )
+    return 0
+
+
+def load(
+    project: Path, config: Configuration, answer: Callable[[Sequence[Trial]], Answers] | None = in_a_process
+) -> tuple[Plan, dict[str, Weights]]:
+    """The plan of a configuration, and the catalogue of pretrained weights.
+
+    Args:
+        answer: tries networks; None in a job of the workflow, before which they have been tried.
+
+    Raises:
+        UserError, UserErrors: every mistake in the files, the plan, and its networks.
+    """
+    mistakes = Mistakes()
+    plan = read_plan(project, config, mistakes)
+    catalogue = None
+    with mistakes.caught():
+        overrides = plan.settings.weights if plan else {}
+        catalogue = read_catalogue(project / WEIGHTS, overrides, config.where)
+    if plan is not None:
+        with mistakes.caught():
+            check_sources(plan, config.where)
+        with mistakes.caught():
+            check_names(plan.figures, plan.files)
+    if plan is not None and catalogue is not None:
+        with mistakes.caught():
+            check_networks(plan, catalogue)
+            if answer is not None:
+                check_trials(plan, project, answer)
+    mistakes.found = [attributed(sentence, config) for sentence in mistakes.found]
+    mistakes.refuse()
+    assert plan is not None and catalogue is not None, "what cannot be made has mistakes"
+    return plan, catalogue
