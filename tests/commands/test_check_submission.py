@@ -61,7 +61,7 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys):
     ],
 )
 def test_a_fault_is_one_sentence(tmp_path: Path, capsys, content: list, sentence: str):
-    assert check(tmp_path, content) == 2
+    assert check(tmp_path, content) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"error: {tmp_path / 'results.json'}: ")

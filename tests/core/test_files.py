@@ -2,6 +2,10 @@
 
 import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +79,87 @@ def test_a_table_of_texts_keeps_names_that_look_like_numbers_or_like_nothing(tmp
     table.write_text("sample,class\n0,NA\n01,null\n2,\n")
     assert files.read_texts(table).to_numpy().tolist() == [["0", "NA"], ["01", "null"], ["2", ""]]
     assert files.read_texts(table, ["class"])["class"].tolist() == ["NA", "null", ""]
+
+
+KILLED = f"""
+import os, signal, sys, time
+from pathlib import Path
+from {files.__name__} import atomic
+with atomic(Path(sys.argv[1]) / "metrics.json") as temporary:
+    temporary.write_text("half")
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def begin(folder: Path, how: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", KILLED, str(folder), how], stdout=subprocess.PIPE)
+
+
+@pytest.fixture
+def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has not yet looked for leftovers."""
+    monkeypatch.setattr(files, "_cleared", set())
+
+
+def test_what_a_killed_process_began_is_removed_and_told(tmp_path: Path, another_process: None, capsys):
+    begin(tmp_path, "killed").wait()
+    (leftover,) = tmp_path.iterdir()
+    assert files.is_leftover(leftover.name)
+    write_text(tmp_path / "other.csv", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.csv"]
+    assert capsys.readouterr().out == (
+        f"{tmp_path}: removed 1 unfinished files of processes that were killed, such as {leftover.name}\n"
+    )
+
+
+def test_what_a_living_process_writes_stays(tmp_path: Path, another_process: None):
+    process = begin(tmp_path, "alive")
+    try:
+        process.stdout.readline()
+        write_text(tmp_path / "other.csv", "whole")
+        assert len(list(tmp_path.iterdir())) == 2
+    finally:
+        process.kill()
+        process.wait()
+
+
+NOW, HOUR = 0.0, 7200.0
+OWN = files.MACHINE
+PARTS = {
+    "of this machine, its number taken by a younger process": (
+        f".a.csv.{os.getpid()}-{OWN}.01234567.part",
+        HOUR,
+        False,
+    ),
+    "of this machine, ended": (f".a.csv.999999999-{OWN}.01234567.part", NOW, False),
+    "of another machine, in work": (".a.csv.1-abcdef.01234567.part", NOW, True),
+    "of another machine, given up": (".a.csv.1-abcdef.01234567.part", HOUR, False),
+    "of an earlier version, in work": (".a.csv.01234567.part", NOW, True),
+    "of an earlier version, given up": (".a.csv.01234567.part", HOUR, False),
+    "a download": ("a.tgz.part", HOUR, True),
+    "somebody's hidden file": (".notes.part", HOUR, True),
+    "somebody's own": ("a.0a1b2c3d.part", HOUR, True),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_only_what_nobody_goes_on_with_is_removed(kind: str, tmp_path: Path, another_process: None):
+    name, age, stays = PARTS[kind]
+    part = tmp_path / name
+    part.write_text("half")
+    os.utime(part, (part.stat().st_mtime - age,) * 2)
+    files.clear_leftovers(tmp_path)
+    assert part.exists() == stays
+
+
+@pytest.mark.parametrize("name", [".metrics.json.12-abcdef.01234567.part", ".seed0.done.part", ".files.old"])
+def test_names_of_leftovers(name: str):
+    assert files.is_leftover(name)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "a.tgz.part", ".DS_Store", "x.old", "seed0.done"])
+def test_names_of_what_is_none(name: str):
+    assert not files.is_leftover(name)

@@ -3,20 +3,21 @@
 import argparse
 from pathlib import Path
 
-from florilegium.core.errors import report
+from florilegium.core.errors import FINDING, exit_codes, report
 
 SUBMIT = "Detect objects in a test set whose annotations are secret, and write them in the form of a submission."
 CHECK = "Check a file of detections before it is handed in, and say what is wrong with it."
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    write = subparsers.add_parser("submit", help=SUBMIT, description=SUBMIT)
+    write = subparsers.add_parser("submit", help=SUBMIT, description=SUBMIT, epilog=exit_codes())
     write.add_argument("checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it")
     write.add_argument("images", type=Path, help="the folder that the file names of the annotations start from")
     write.add_argument("--out", type=Path, required=True, help="the file to write, COCO results")
     write.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     write.set_defaults(run=submit)
-    check = subparsers.add_parser("check-submission", help=CHECK, description=CHECK)
+    codes = exit_codes("a fault of the submission")
+    check = subparsers.add_parser("check-submission", help=CHECK, description=CHECK, epilog=codes)
     check.add_argument("file", type=Path, help="COCO results, such as a run's predictions.json")
     check.set_defaults(run=check_submission)
     for parser in (write, check):
@@ -40,12 +41,12 @@ def submit(args: argparse.Namespace) -> int:
 
 
 def check_submission(args: argparse.Namespace) -> int:
-    """Print one line when the file is right; else a sentence for each kind of fault, and 2."""
+    """Print one line when the file is right; else a sentence for each kind of fault, and 1."""
     from florilegium.evaluation.submission import faults, read_images, read_submission
 
     images, categories = read_images(args.annotations)
     lines = read_submission(args.file)
-    code = report(f"{args.file}: {fault}" for fault in faults(lines, images, categories))
-    if not code:
-        print(f"{args.file}: {len(lines)} detections in {len(images)} images, nothing wrong")
-    return code
+    if report(f"{args.file}: {fault}" for fault in faults(lines, images, categories)):
+        return FINDING
+    print(f"{args.file}: {len(lines)} detections in {len(images)} images, nothing wrong")
+    return 0

@@ -4,18 +4,17 @@ import argparse
 import sys
 from pathlib import Path
 
-UNFIT = 1
+from florilegium.core.errors import FINDING, exit_codes
+
 DESCRIPTION = """\
 Hash again every file that a receipt below PATH names, follow their inputs into resources/, and name
 every file that is changed, missing, or made from another version of an input. `snakemake -n` says
-whether the results are those of the present configuration and code.
-
-exit code: 0 all agree, 1 some do not, 2 bad input"""
+whether the results are those of the present configuration and code."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
-        "verify", help=__doc__, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        "verify", help=__doc__, description=DESCRIPTION, epilog=exit_codes("a file that disagrees", done="all agree")
     )
     parser.add_argument("path", type=Path, help="results/, or any folder or file below it")
     parser.set_defaults(run=run)
@@ -32,4 +31,4 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name}: no receipt names this file")
     n, fit = len(result.files), len(result.files - result.unfit)
     print(f"{fit:,} {f'of {n:,} ' if fit < n else ''}files of {len(result.receipts):,} receipts fit")
-    return UNFIT if result.faults else 0
+    return FINDING if result.faults else 0

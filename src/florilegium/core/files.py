@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from florilegium.core.diagnosis import FULL
+from florilegium.core.diagnosis import unwritable
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK = 1 << 20
+PROBE = 1 << 16  # bytes that a disk must take so as not to count as full
 
 
 @contextmanager
@@ -51,20 +52,20 @@ def atomic(path: Path | str) -> Iterator[Path]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
             error.filename = error.filename or str(path)
-        elif is_full(path.parent):  # numpy, Pillow, torch and safetensors may hide the system's reason
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        elif number := unwritable(error) or _is_full(path.parent):  # numpy and Pillow drop it
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def is_full(folder: Path) -> bool:
-    """True if the disk of `folder`, or the user's share of it, takes no more."""
+def _is_full(folder: Path) -> int | None:
+    """The number of the system's error if the disk of `folder`, or the user's share of it, takes no more."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            return file.write(bytes(CHUNK)) < CHUNK
+            return errno.ENOSPC if file.write(bytes(PROBE)) < PROBE else None
     except OSError as error:
-        return error.errno in FULL
+        return unwritable(error)
 
 
 # Leftovers: what a process that was killed had not finished. A download's `.part` is none, since it is resumed.
