@@ -13,7 +13,7 @@ FINDINGS = {
     "verify": "1 a file that disagrees,",
     "check-submission": "1 a fault of the submission,",
 }
-# Command lines; `missing` does not exist, `file` is a text, `cut.json` half a JSON, `junk` no weights beside no receipt.
+# Command lines; `missing` does not exist, `file` and `cut.json` hold half a JSON, `junk` no weights.
 MISTAKES = [
     "audit pictures/a pictures/b --out file",
     "audit pictures/a pictures/b --out file/below",
