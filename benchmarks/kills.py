@@ -46,7 +46,13 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
             "data": {"generated": {"experiment": "acgan", "samples": "added", "share": 0.0}},
         },
     },
-    "detection": {"r18": {"arms": {"corrected": {"seeds": [0]}}, "skip_arms": ["as_published", "last_box", "lr10x"]}},
+    "detection": {
+        "r18": {
+            "recipe": {"epochs": 6},
+            "arms": {"corrected": {"seeds": [0]}},
+            "skip_arms": ["as_published", "last_box", "lr10x"],
+        }
+    },
 }
 # Of the files below results/demo, those that hold times or paths, whatever two undisturbed runs say.
 CLOCKED = re.compile(r"(.*/)?(cost\.json|costs\.(csv|md)|[\w.]*receipt\.json|report\.html)")
@@ -113,8 +119,11 @@ def narrow(folder: Path) -> Path:
 
 def entry(before: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """An experiment's entry in the preset, without its arms, and changed."""
-    recipe = {**before.get("recipe", {}), **change.get("recipe", {})}
-    return {name: value for name, value in before.items() if name != "arms"} | change | {"recipe": recipe}
+    both = {
+        "recipe": {**before.get("recipe", {}), **change.get("recipe", {})},
+        "skip_arms": [*before.get("skip_arms", []), *change.get("skip_arms", [])],
+    }
+    return {name: value for name, value in before.items() if name != "arms"} | change | both
 
 
 def wipe(folder: Path) -> None:

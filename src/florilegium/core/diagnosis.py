@@ -11,6 +11,7 @@ UNWRITABLE = {
     errno.EFBIG: "file too large",
 }
 MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
+OWN = __name__.partition(".")[0]
 # Errors of the system that are no fault of a program, even where they name no file.
 OUTER = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 WAYS_OUT = {
@@ -30,7 +31,7 @@ WAYS_OUT = {
 
 
 def mendable(error: BaseException) -> str | None:
-    """The sentence for a full disk, memory that ran out, or a path that cannot be read or written; otherwise None.
+    """The sentence for a full disk, memory that ran out, a path that cannot be used, a missing package; otherwise None.
 
     Libraries wrap what the system said, so that everything `error` was raised from is looked at, too.
     """
@@ -38,7 +39,7 @@ def mendable(error: BaseException) -> str | None:
     if number := unwritable(error):
         return _not_written(number, chain)
     sentences = (sentence for cause in chain if (sentence := _no_memory(cause)))
-    return next(sentences, None) or (_system_error(error) if isinstance(error, OSError) else None)
+    return next(sentences, None) or _missing_package(error) or _system_error(error)
 
 
 def unwritable(error: BaseException) -> int | None:
@@ -90,8 +91,16 @@ def _no_memory(cause: BaseException) -> str | None:
     return None
 
 
-def _system_error(error: OSError) -> str | None:
-    if error.errno is None or (error.filename is None and error.errno not in OUTER):
+def _missing_package(error: BaseException) -> str | None:
+    if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.partition(".")[0] == OWN:
+        return None
+    return f"the package '{error.name}' is not installed; set up the environment again, as the README says"
+
+
+def _system_error(error: BaseException) -> str | None:
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    if error.filename is None and error.errno not in OUTER:
         return None
     said = os.strerror(error.errno).lower()
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
