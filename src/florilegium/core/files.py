@@ -114,7 +114,9 @@ def clear_leftovers(folder: Path) -> None:
     if place in _cleared or not folder.is_dir():
         return
     _cleared.add(place)
-    found = [(path, match) for path in folder.iterdir() if (match := BESIDE.fullmatch(path.name))]
+    found = []
+    with suppress(OSError):  # a folder may be written by who may not read it
+        found = [(path, match) for path in folder.iterdir() if (match := BESIDE.fullmatch(path.name))]
     removed = [path.name for path, match in found if _is_abandoned(path, match) and _is_cleared(path, match)]
     if removed:
         say(f"{folder}: removed {len(removed)} unfinished files of processes that were killed, such as {removed[0]}")
