@@ -4,9 +4,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from florilegium.config.data import STRIDE
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
+from florilegium.core.workers import worker_pool
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 ORIENTATION = 0x0112  # the EXIF tag
@@ -153,8 +152,7 @@ def in_processes(
     if workers <= 1:
         yield from bar(map(function, tasks), title, unit, len(tasks))
         return
-    # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         yield from bar(pool.map(function, tasks), title, unit, len(tasks))
 
 
