@@ -59,7 +59,8 @@ CLOCKED = re.compile(r"(.*/)?(cost\.json|costs\.(csv|md)|[\w.]*receipt\.json|rep
 # A seed in the log of a training, and all lines up to the next one.
 BEGIN = re.compile(r"seed (\d+): \d+ images to train on[^\n]*\n(.*?)(?=\n[^\n]*seed \d+: |\Z)", re.DOTALL)
 LEFT = (".part", ".done", ".old", ".tmp", ".pid", "state.pt")
-SHARE = 0.65  # of the jobs that are killed: of each attempt, so that most jobs are killed more than once
+# The share of jobs that are killed: of each attempt, so that most jobs are killed more than once.
+SHARE, SHARE_OF_TRAININGS = 0.6, 0.8
 AT_A_WRITE = 0.4  # of these, those that are killed while they write a file
 ENDLESS = 300.0  # seconds after which a process that should end is called stuck
 
@@ -221,10 +222,13 @@ class Killer:
             job = self.new_job(process)
             if job is None:
                 time.sleep(0.05)
-            elif self.found.kills < self.total and self.rng.random() < SHARE and self.kill(process, *job):
+            elif self.found.kills < self.total and self.is_chosen(job[1]) and self.kill(process, *job):
                 return None
         self.watch(process)
         return process.returncode
+
+    def is_chosen(self, stage: str) -> bool:
+        return self.rng.random() < (SHARE_OF_TRAININGS if stage.startswith("train") else SHARE)
 
     def new_job(self, process: subprocess.Popen[bytes]) -> tuple[psutil.Process, str] | None:
         """A job that has not been asked for before."""
