@@ -8,11 +8,7 @@ from PIL import Image
 
 from florilegium import __main__ as program
 
-FINDINGS = {
-    "audit": "1 a leak,",
-    "verify": "1 a file that disagrees,",
-    "check-submission": "1 a fault of the submission,",
-}
+FINDINGS = {"audit": "1 a leak,", "verify": "1 a file that disagrees", "check-submission": "1 a fault of the"}
 # Command lines; `missing` does not exist, `file` and `cut.json` hold half a JSON, `junk` no weights.
 MISTAKES = [
     "audit pictures/a pictures/b --out file",
@@ -52,6 +48,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_a_command_says_its_codes(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     assert run(monkeypatch, command, "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
+    assert text.count("exit code") == 1
     codes = text[text.index("exit code: 0 ") :]
     finding = FINDINGS.get(command)
     assert (finding or "2 what you can mend") in codes and ("1 " in codes) == bool(finding)

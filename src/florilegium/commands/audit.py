@@ -11,7 +11,7 @@ from florilegium.audit.comparison import SPLITS, Collection, Comparison, compare
 from florilegium.audit.hashing import hash_images
 from florilegium.audit.pictures import write_audit
 from florilegium.config.products import Audit
-from florilegium.core.errors import FINDING, UserError, exit_codes
+from florilegium.core.errors import UserError
 from florilegium.core.system import say
 from florilegium.data.decode import is_image
 
@@ -21,14 +21,12 @@ Find pictures that are in both folders (or twice in one), also when they were re
 flipped or rotated. A model is trained on A and tested on B; without B, A is searched for duplicates
 across its own splits. Subfolders named train, val and test count as splits, the next
 subfolder as the class. Nothing is changed in either folder."""
-EPILOG = f"""\
+EPILOG = """\
 written to DIR:
   contact_sheet.png   the pairs side by side, to judge by eye
   pairs.csv           every pair with its distances and verdict
   dropped.csv         images of A to leave out of training, and why
   distances.png, summary.json
-
-{exit_codes("a leak", done="no leak")}
 
 examples:
   python -m florilegium audit photos/train photos/test --out audit
@@ -75,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_audit(comparison, arguments.out)
     say(verdict(comparison))
     say(f"The pairs are shown in {arguments.out / 'contact_sheet.png'} and listed in pairs.csv beside it.")
-    return 0 if comparison.leaks().empty else FINDING
+    return int(not comparison.leaks().empty)
 
 
 def collect(arguments: argparse.Namespace) -> tuple[Collection, Collection]:

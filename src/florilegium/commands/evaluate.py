@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from florilegium.core.errors import exit_codes, report
+from florilegium.core.errors import report
 from florilegium.core.system import aligned
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("evaluate", help=__doc__, description=__doc__, epilog=exit_codes())
+    parser = subparsers.add_parser("evaluate", help=__doc__, description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it")
     parser.add_argument(
         "dataset",

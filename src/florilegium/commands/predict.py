@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from florilegium.core.errors import exit_codes, report
+from florilegium.core.errors import report
 from florilegium.core.system import aligned
 from florilegium.data.decode import is_image
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("predict", help=__doc__, description=__doc__, epilog=exit_codes())
+    parser = subparsers.add_parser("predict", help=__doc__, description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a run's checkpoint.safetensors, its receipt.json beside it")
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="image files, or folders of them")
     parser.add_argument("--top", type=positive, default=1, metavar="K", help="classes to print for an image (1)")

@@ -3,14 +3,10 @@
 import argparse
 from pathlib import Path
 
-from florilegium.core.errors import exit_codes
-
 DESCRIPTION = """\
 Print the stage that made a file of results/ or resources/, its configuration, code, versions and
 device, and the same for every file that it was made from. Nothing is run."""
-EPILOG = f"""\
-{exit_codes()}
-
+EPILOG = """\
 examples:
   python -m florilegium provenance results/demo/flowers/comparison.csv
   python -m florilegium provenance results/demo/flowers/comparison.csv resnet18_scratch/corrected"""

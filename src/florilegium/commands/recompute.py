@@ -9,7 +9,7 @@ from pydantic import Field
 
 from florilegium.config.base import Name, Strict, parse, read_yaml
 from florilegium.config.metrics import WORDS
-from florilegium.core.errors import UserError, exit_codes, unknown
+from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import replacing, write_text
 from florilegium.core.receipts import REFERENCE
 from florilegium.figures.draw import draw
@@ -32,7 +32,7 @@ docs/results/readme.yaml names. Run it in the project's folder."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("recompute", help=__doc__, description=DESCRIPTION, epilog=exit_codes())
+    parser = subparsers.add_parser("recompute", help=__doc__, description=DESCRIPTION)
     parser.set_defaults(run=run)
 
 

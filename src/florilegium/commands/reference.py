@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-from florilegium.core.errors import exit_codes
-
 DESCRIPTION = """\
 Write a reference of a finished preset, to be committed: of each run its metrics, history, costs and receipt, and
 whether its answer for each test image was right. Every receipt is first compared with its files; a run that differs
@@ -12,7 +10,7 @@ from its receipt is refused. `recompute` makes tables, plots and documents from 
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("reference", help=__doc__, description=DESCRIPTION, epilog=exit_codes())
+    parser = subparsers.add_parser("reference", help=__doc__, description=DESCRIPTION)
     parser.add_argument("results", type=Path, help="results/<preset>, finished")
     parser.add_argument("--hardware", required=True, help="the machine in words, such as '2 cores of an AMD EPYC'")
     parser.add_argument("--out", type=Path, help="folder to write (default: results/reference/<preset>-<hardware>)")

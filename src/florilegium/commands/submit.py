@@ -3,21 +3,20 @@
 import argparse
 from pathlib import Path
 
-from florilegium.core.errors import FINDING, exit_codes, report
+from florilegium.core.errors import FINDING, report
 
 SUBMIT = "Detect objects in a test set whose annotations are secret, and write them in the form of a submission."
 CHECK = "Check a file of detections before it is handed in, and say what is wrong with it."
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    write = subparsers.add_parser("submit", help=SUBMIT, description=SUBMIT, epilog=exit_codes())
+    write = subparsers.add_parser("submit", help=SUBMIT, description=SUBMIT)
     write.add_argument("checkpoint", type=Path, help="a detector's checkpoint.safetensors, its receipt.json beside it")
     write.add_argument("images", type=Path, help="the folder that the file names of the annotations start from")
     write.add_argument("--out", type=Path, required=True, help="the file to write, COCO results")
     write.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     write.set_defaults(run=submit)
-    codes = exit_codes("a fault of the submission")
-    check = subparsers.add_parser("check-submission", help=CHECK, description=CHECK, epilog=codes)
+    check = subparsers.add_parser("check-submission", help=CHECK, description=CHECK)
     check.add_argument("file", type=Path, help="COCO results, such as a run's predictions.json")
     check.set_defaults(run=check_submission)
     for parser in (write, check):

@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from florilegium.core.errors import FINDING, exit_codes
-
+UNFIT = 1
 DESCRIPTION = """\
 Hash again every file that a receipt below PATH names, follow their inputs into resources/, and name
 every file that is changed, missing, or made from another version of an input. `snakemake -n` says
@@ -14,7 +13,7 @@ whether the results are those of the present configuration and code."""
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
-        "verify", help=__doc__, description=DESCRIPTION, epilog=exit_codes("a file that disagrees", done="all agree")
+        "verify", help=__doc__, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("path", type=Path, help="results/, or any folder or file below it")
     parser.set_defaults(run=run)
@@ -31,4 +30,4 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name}: no receipt names this file")
     n, fit = len(result.files), len(result.files - result.unfit)
     print(f"{fit:,} {f'of {n:,} ' if fit < n else ''}files of {len(result.receipts):,} receipts fit")
-    return FINDING if result.faults else 0
+    return UNFIT if result.faults else 0
