@@ -61,7 +61,9 @@ BEGIN = re.compile(r"seed (\d+): \d+ images to train on[^\n]*\n(.*?)(?=\n[^\n]*s
 LEFT = (".part", ".done", ".old", ".tmp", ".pid", "state.pt")
 # The share of jobs that are killed: of each attempt, so that most jobs are killed more than once.
 SHARE, SHARE_OF_TRAININGS = 0.6, 0.8
-AT_A_WRITE = 0.4  # of these, those that are killed while they write a file
+AFTER_A_SAVE = 0.6  # of trainings, those that are killed soon after they have saved their state
+AT_A_WRITE = 0.4  # of all others, those that are killed while they write a file
+SOON = 3.0  # seconds after a save
 ENDLESS = 300.0  # seconds after which a process that should end is called stuck
 
 # Who gets the signal: a job alone as often as Snakemake alone and the whole group together.
@@ -163,8 +165,16 @@ class Attempt:
 
     stage: str
     log: Path
+    state: Path
     saved: set[str]
     """Seeds with a saved state when it began."""
+    began: float = field(default_factory=time.time)
+
+    def has_saved(self) -> bool:
+        """True once it has saved a state of its own."""
+        with suppress(OSError):  # one may be removed while it is looked at
+            return any(path.stat().st_mtime > self.began for path in self.state.glob("seed*/state.pt"))
+        return False
 
     def check(self, found: Found) -> None:
         """Note where each seed went on; one with a saved state that trains without going on started from zero."""
@@ -184,7 +194,7 @@ def attempt_of(job: psutil.Process, stage: str, folder: Path) -> Attempt | None:
         command = job.cmdline()
         state = folder / command[command.index("--state") + 1]
         saved = {path.parent.name.removeprefix("seed") for path in state.glob("seed*/state.pt")}
-        return Attempt(stage, Path(f"/proc/{job.pid}/fd/1").readlink(), saved)
+        return Attempt(stage, Path(f"/proc/{job.pid}/fd/1").readlink(), state, saved)
     return None
 
 
@@ -250,8 +260,13 @@ class Killer:
 
     def kill(self, process: subprocess.Popen[bytes], job: psutil.Process, stage: str) -> bool:
         """Kill at a random moment of a job; True where Snakemake was hit, and has ended."""
-        at_a_write = self.rng.random() < AT_A_WRITE
-        if not (self.wait_for_write(process, job) if at_a_write else self.wait_for_moment(process, job, stage)):
+        attempt = self.attempts.get(job.pid)
+        after_a_save = attempt is not None and self.rng.random() < AFTER_A_SAVE
+        at_a_write = not after_a_save and self.rng.random() < AT_A_WRITE
+        if attempt and after_a_save and not self.wait_for_save(process, job, attempt):
+            return False
+        seconds = self.rng.uniform(0.0, SOON if after_a_save else self.lives.get(stage, 5.0))
+        if not (self.wait_for_write(process, job) if at_a_write else self.wait_for_moment(process, job, seconds)):
             return False
         self.deck = self.deck or self.rng.sample(KINDS, len(KINDS))
         number, whom = self.deck.pop()
@@ -275,9 +290,16 @@ class Killer:
         self.watch(process)
         return True
 
-    def wait_for_moment(self, process: subprocess.Popen[bytes], job: psutil.Process, stage: str) -> bool:
-        """True after a random time in which the job did not end."""
-        until = time.monotonic() + self.rng.uniform(0.0, self.lives.get(stage, 5.0))
+    def wait_for_save(self, process: subprocess.Popen[bytes], job: psutil.Process, attempt: Attempt) -> bool:
+        """True once a training has saved its state, False if it ended before."""
+        while alive(job) and not attempt.has_saved():
+            self.watch(process)
+            time.sleep(0.05)
+        return alive(job)
+
+    def wait_for_moment(self, process: subprocess.Popen[bytes], job: psutil.Process, seconds: float) -> bool:
+        """True after a time in which the job did not end."""
+        until = time.monotonic() + seconds
         while time.monotonic() < until and alive(job):
             self.watch(process)
             time.sleep(0.05)
