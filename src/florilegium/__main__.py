@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from florilegium.core.errors import run_main
+from florilegium.core.errors import exit_codes, run_main
 
 # The module of each command; `explain` is an alias.
 COMMANDS = {
@@ -21,6 +21,12 @@ COMMANDS = {
     "submit": "submit",
     "check-submission": "submit",
 }
+# What a command looks for, if it ends with exit code 1 where it finds it.
+FINDINGS = {
+    "audit": "a leak",
+    "verify": "a file that disagrees with its receipt",
+    "check-submission": "a fault of the submission",
+}
 
 
 def command_line() -> int:
@@ -31,6 +37,8 @@ def command_line() -> int:
     modules = [COMMANDS[name] for name in sys.argv[1:2] if name in COMMANDS]
     for module in modules or dict.fromkeys(COMMANDS.values()):
         import_module(f"florilegium.commands.{module}").add_parser(subparsers)
+    for command, name in {command: name for name, command in subparsers.choices.items()}.items():  # an alias once
+        command.epilog = "\n\n".join(filter(None, (command.epilog, exit_codes(FINDINGS.get(name)))))
     arguments = parser.parse_args()
     code: int = arguments.run(arguments)
     return code

@@ -62,6 +62,8 @@ ENDS = {
     "a read-only disk": ("raise OSError(30, 'Read-only file system', 'x.csv')", 2, "x.csv: read-only file system"),
     "no permission": ("raise PermissionError(13, 'Permission denied', b'x.csv')", 2, "x.csv: permission denied; allow"),
     "a failing disk": ("raise OSError(5, 'Input/output error')", 2, "a file: input/output error; the disk"),
+    "a missing package": ("import no_such_package.part", 2, "the package 'no_such_package' is not installed; set up"),
+    "a missing module of our own": (f"import {errors.__name__}_there", 3, "this is a fault"),
     "a fault": ("{}['x']", 3, "KeyError: 'x': this is a fault of florilegium"),
     "a fault of several lines": ("raise ValueError('a\\nb')", 3, "ValueError: a b: this is a fault"),
     "a fault without words": ("assert False", 3, "AssertionError: "),

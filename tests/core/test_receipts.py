@@ -72,3 +72,11 @@ def test_only_what_is_in_its_place_is_forgotten(run):
     receipts.discard_kept(Path("state"), Path("results"))
     assert not list(Path("state").rglob("*.done"))
     receipts.discard_kept(Path("nowhere"), Path("results"))
+
+
+def test_what_the_workflow_has_not_recorded_is_not_forgotten(run):
+    """Snakemake would delete it in its place."""
+    receipts.discard_kept(Path("state"), Path("results"), lambda files: not any("metrics" in file for file in files))
+    assert receipts.take_over(*run, "print")
+    receipts.discard_kept(Path("state"), Path("results"), lambda files: all(Path(file).exists() for file in files))
+    assert not list(Path("state").rglob("*.done"))

@@ -168,12 +168,3 @@ def test_a_failure_keeps_what_was_there(tmp_path: Path) -> None:
         (fresh / "new.txt").write_text("new")
     assert unpacked(folder) == {"new.txt": b"new"}
     assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path) -> None:
-    folder = tmp_path / "files"
-    (tmp_path / ".files.old").mkdir()
-    (tmp_path / ".files.old" / "old.txt").write_text("old")
-    with pytest.raises(UserError), replacing(folder):
-        raise UserError("no")
-    assert unpacked(folder) == {"old.txt": b"old"}

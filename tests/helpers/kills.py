@@ -1,19 +1,10 @@
-"""Trainings that are killed at random moments, compared with one that nobody disturbed.
+"""Jobs of the workflow that are killed at random moments; `benchmarks/kills.py` is the soak over all their kinds."""
 
-    python -m tests.helpers.kills --kills 50 --out benchmarks/results/kills.json
-
-makes the demo in a copy of the project, trains one experiment there undisturbed, then again while this
-program kills it, and compares every file that no clock decides, byte by byte.
-"""
-
-import argparse
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
@@ -22,14 +13,15 @@ from pathlib import Path
 
 import psutil
 
-from florilegium.core.files import digest, read_json, write_json
+from florilegium import stages
+from florilegium.core.files import digest
 from florilegium.stages import train
-from tests.conftest import PROJECT
-from tests.workflow.conftest import copy_project, environment, narrow, snakemake
+from tests.workflow.conftest import environment, snakemake
 
 RUN = Path("results/demo/flowers/resnet18_scratch/corrected")
 BITS = ("metrics.json", "history.csv", "predictions.csv", "checkpoint.safetensors")
 SEEDS = ("seed0", "seed1")
+TRAINER = train.__name__.rpartition(".")[2]
 
 
 @dataclass
@@ -137,12 +129,27 @@ def wait_for_save(process: subprocess.Popen, folder: Path, since: float) -> None
 
 def trainers(process: subprocess.Popen) -> list[psutil.Process]:
     """The trainings below a Snakemake, without the shells that started them."""
+    return [job for job, stage in jobs(process) if stage == TRAINER]
+
+
+def jobs(process: subprocess.Popen) -> list[tuple[psutil.Process, str]]:
+    """The stages that run below a Snakemake, each with the name of its module."""
     found = []
-    with suppress(psutil.Error):  # one may end while it is looked at
+    with suppress(psutil.Error):  # it may end while it is looked at
         for child in psutil.Process(process.pid).children(recursive=True):
-            if train.__name__ in child.cmdline()[:4]:
-                found.append(child)
+            if stage := stage_of(child):
+                found.append((child, stage))
     return found
+
+
+def stage_of(process: psutil.Process) -> str | None:
+    """The name of the stage that a process runs; None for a shell that starts one, and for anything else."""
+    with suppress(psutil.Error):
+        for part in process.cmdline()[:4]:
+            package, _, name = part.rpartition(".")
+            if package == stages.__name__:
+                return name
+    return None
 
 
 def locked(folder: Path) -> bool:
@@ -159,40 +166,3 @@ def options(epochs: int) -> list[str]:
     """The experiment as Snakemake is asked for it, long enough to be killed in."""
     change = f"experiments={{flowers/resnet18_scratch: {{recipe: {{epochs: {epochs}}}}}}}"
     return [str(RUN / "seed0/metrics.json"), "--config", change]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--epochs", type=int, default=400)
-    parser.add_argument("--longest", type=float, default=8.0, help="seconds from a trainer's start, or save, to a kill")
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
-    rng = random.Random(0)
-    kinds = [list(KINDS)[i % len(KINDS)] for i in range(arguments.kills)]
-    rng.shuffle(kinds)
-    with tempfile.TemporaryDirectory() as base:
-        calm = narrow(copy_project(PROJECT, Path(base) / "calm"))
-        asked = options(arguments.epochs)
-        snakemake(calm, "--cores", "2", *asked, "--until", "pack_images", "download_table", "dedup_audit")
-        killed = Path(shutil.copytree(calm, Path(base) / "killed", symlinks=True))
-        snakemake(calm, "--cores", "2", *asked)
-        started = time.time()
-        found = train_with_kills(killed, asked, kinds, rng, arguments.longest, trained=0.75)
-        figures = {
-            "kills": found.by_kind.total(),
-            "by_kind": dict(found.by_kind),
-            "starts": found.starts,
-            "unlocks": found.unlocks,
-            "minutes": round((time.time() - started) / 60, 1),
-            "files_compared": len(SEEDS) * len(BITS),
-            "files_that_differ": differing(calm, killed),
-            "resumed_from_step": [read_json(killed / RUN / seed / "receipt.json")["resumed_from"] for seed in SEEDS],
-        }
-    write_json(arguments.out, figures)
-    print(figures)
-    sys.exit(bool(figures["files_that_differ"]))
-
-
-if __name__ == "__main__":
-    main()

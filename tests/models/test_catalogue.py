@@ -92,6 +92,18 @@ def test_an_address_that_does_not_answer_is_named(tmp_path: Path):
         obtain("slim", entry("http://127.0.0.1:9/x"), tmp_path)
 
 
+@pytest.mark.parametrize("has_checksum", [True, False])
+@pytest.mark.parametrize("damage", [b"", b"weightz", b"weights and more", b"<html>"])
+def test_a_download_that_was_damaged_since_is_fetched_again(
+    tmp_path: Path, address: str, damage: bytes, has_checksum: bool
+):
+    published = entry(address, sha256=digest(tmp_path / "public" / "model.safetensors") if has_checksum else None)
+    first = obtain("slim", published, tmp_path / "downloads")
+    first.path.write_bytes(damage)
+    again = obtain("slim", published, tmp_path / "downloads")
+    assert again.path.read_bytes() == b"weights"
+
+
 def test_the_stage_records_what_it_downloaded(tmp_path: Path, monkeypatch, address: str):
     monkeypatch.chdir(tmp_path)
     weights = entry("http://127.0.0.1:9/x", address)

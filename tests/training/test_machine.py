@@ -1,5 +1,6 @@
 """A training's place on its machine: GPUs leased one process a slot, without any GPU, and memory that is reused."""
 
+import multiprocessing
 import os
 import platform
 import subprocess
@@ -8,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,40 @@ def test_torch_is_shown_what_was_leased_and_no_more(two_gpus):
         os.environ["CUDA_VISIBLE_DEVICES"] = "3,5"  # as the next process finds it
         with leased("cuda", 1) as second:
             assert second == ("5",)
+
+
+def lease(count: int, barrier: Barrier, shown: Queue) -> None:
+    """As a job does, with all others at once."""
+    barrier.wait(60)
+    with leased("auto", count) as taken:
+        shown.put((taken, os.environ["CUDA_VISIBLE_DEVICES"]))
+        barrier.wait(60)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="jobs here are forks")
+@pytest.mark.parametrize("counted_by", ["CUDA_VISIBLE_DEVICES", "nvidia-smi"])
+@pytest.mark.parametrize("counts", [(1, 1, 1, 1), (2, 1, 1), (3, 1)])
+def test_concurrent_jobs_get_devices_of_their_own(two_gpus, tmp_path, monkeypatch, counted_by, counts):
+    """On a machine with four GPUs."""
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text('#!/bin/sh\nfor i in 0 1 2 3; do echo "GPU $i: NVIDIA X (UUID: GPU-$i)"; done\n')
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{driver.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    if counted_by == "nvidia-smi":
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    context = multiprocessing.get_context("fork")
+    barrier, shown = context.Barrier(len(counts)), context.Queue()
+    jobs = [context.Process(target=lease, args=(count, barrier, shown)) for count in counts]
+    for job in jobs:
+        job.start()
+    got = [shown.get(timeout=60) for _ in jobs]
+    for job in jobs:
+        job.join(60)
+    assert sorted(len(taken) for taken, _ in got) == sorted(counts)
+    assert sorted(name for taken, _ in got for name in taken) == ["0", "1", "2", "3"]
+    assert all(visible == ",".join(taken) for taken, visible in got)
 
 
 def test_nothing_is_leased_on_a_cpu_or_where_slurm_has_chosen(two_gpus, monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from florilegium.core.errors import UserError
+from florilegium.core.errors import FAULT, UserError
 from florilegium.training import parallel
 from florilegium.training.task import steps_per_pass
 from tests.conftest import PROJECT
@@ -136,7 +136,7 @@ def test_when_one_is_killed_the_other_ends(workdir, who):
     victim = process.pid if who == "first" else helper_of(process.pid)
     os.kill(victim, signal.SIGKILL)
     _, errors = process.communicate(timeout=300)
-    assert process.returncode == (-signal.SIGKILL if who == "first" else 1)
+    assert process.returncode == (-signal.SIGKILL if who == "first" else FAULT)
     assert alone(process.pid)
     if who == "helper":
         assert "error: a process of this training died (exit code -9); the same command goes on" in errors

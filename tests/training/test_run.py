@@ -21,6 +21,7 @@ from florilegium.models import registry
 from florilegium.stages import train as stage
 from florilegium.training import machine, run
 from florilegium.training.loop import fit
+from florilegium.training.state import StateFolder
 from tests.helpers import training
 from tests.helpers.stages import pack_here
 from tests.helpers.training import CONFIG, CPU
@@ -200,6 +201,23 @@ def test_the_fingerprint_of_a_state_changes_with(workdir, changed):
     else:
         Path("images.csv" if changed == "input" else "w.pt").write_text("other")
     assert fingerprint() != before
+
+
+@pytest.mark.parametrize("fingerprint", ["same", "other"])
+def test_a_run_that_was_killed_after_it_was_kept_leaves_no_state(workdir, monkeypatch, fingerprint):
+    """Its copy is taken over. The state of another configuration is set aside, as ever."""
+    with monkeypatch.context() as patch:
+        patch.setattr(StateFolder, "clear", lambda _: None)  # it was killed before
+        call()
+    if fingerprint == "other":
+        file = Path("state/arm/seed0/state.pt")
+        torch.save(torch.load(file, weights_only=True) | {"fingerprint": "other"}, file)
+    metrics = read("results/arm/seed0/metrics.json")
+    shutil.rmtree("results")
+    call()
+    assert read("results/arm/seed0/metrics.json") == metrics
+    assert not Path("state/arm/seed0").exists()
+    assert Path("state/arm/seed0.stale-1").exists() == (fingerprint == "other")
 
 
 def test_event_files_hold_the_history_once(workdir):

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from florilegium.core.files import digest, read_json
+from florilegium.core.receipts import keep
 from tests.helpers.kills import (
+    BITS,
     KINDS,
     RUN,
     SEEDS,
@@ -61,4 +63,16 @@ def test_an_orphan_and_its_successor_never_write_together(calm: Path, other: Pat
     snakemake(other, "--cores", "1", *ASKED)
     assert [digest(other / RUN / seed / "receipt.json") for seed in SEEDS] == receipts
     assert differing(calm, other) == []
+    assert not list((other / "state").rglob("*.done"))
+
+
+def test_copies_of_finished_runs_are_forgotten_where_nothing_is_due(other: Path):
+    """As a Snakemake that was killed after its last job leaves them."""
+    (other / "state").mkdir(exist_ok=True)
+    for seed in SEEDS:
+        keep(other / RUN / seed, (*BITS, "receipt.json"), other / "state" / RUN.relative_to("results") / seed, "print")
+    snakemake(other, "-n", str(RUN / "seed0/metrics.json"))
+    assert len(list((other / "state").rglob("*.done"))) == len(SEEDS)
+    done = snakemake(other, "--cores", "1", str(RUN / "seed0/metrics.json"))
+    assert "Nothing to be done" in done.stderr + done.stdout
     assert not list((other / "state").rglob("*.done"))

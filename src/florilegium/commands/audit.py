@@ -34,8 +34,6 @@ written to DIR:
   dropped.csv         images of A to leave out of training, and why
   distances.png, summary.json
 
-exit code: 0 no leak, 1 a leak, 2 bad input
-
 examples:
   python -m florilegium audit photos/train photos/test --out audit
   python -m florilegium audit photos --out audit        (photos holds train, val, test)"""

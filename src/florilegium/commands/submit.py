@@ -4,10 +4,9 @@ import argparse
 from pathlib import Path
 
 from florilegium.commands.reading import add_drawn_on, add_limit
-from florilegium.core.errors import report
+from florilegium.core.errors import FINDING, report
 
 SUBMIT = "Detect objects in a test set whose annotations are secret, and write them in the form of a submission."
-FINDING = 1
 CHECK = "Check a file of detections before it is handed in, and say what is wrong with it."
 
 

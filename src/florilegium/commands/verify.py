@@ -5,15 +5,13 @@ import sys
 from collections.abc import Set
 from pathlib import Path
 
-from florilegium.core.errors import FINDING, exit_codes
+from florilegium.core.errors import FINDING
 
-DESCRIPTION = f"""\
+DESCRIPTION = """\
 Hash again every file that a receipt below PATH names, follow their inputs into resources/, down to the
 pictures of every data set and the archives that they came in, and name every file that is changed, missing,
 added, or made from another version of an input; and what killed processes have left. `snakemake -n` says
-whether the results are those of the present configuration and code.
-
-{exit_codes("some files do not agree", "all agree")}"""
+whether the results are those of the present configuration and code."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -4,10 +4,14 @@ import errno
 import os
 from collections.abc import Iterator
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
-FULL_TEXTS = ("no space left on device", "disk quota exceeded", "not enough space on the disk")
-TOO_LARGE = "file too large"
+# Errors of the system while a file is written, and their texts inside the messages of libraries.
+UNWRITABLE = {
+    errno.ENOSPC: "no space left on device",
+    errno.EDQUOT: "disk quota exceeded",
+    errno.EFBIG: "file too large",
+}
 MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
+OWN = __name__.partition(".")[0]
 # Errors of the system that are no fault of a program, even where they name no file.
 OUTER = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 WAYS_OUT = {
@@ -27,16 +31,25 @@ WAYS_OUT = {
 
 
 def mendable(error: BaseException) -> str | None:
-    """The sentence for a full disk, memory that ran out, or a path that cannot be read or written; otherwise None.
+    """The sentence for a full disk, memory that ran out, a path that cannot be used, a missing package; otherwise None.
 
     Libraries wrap what the system said, so that everything `error` was raised from is looked at, too.
     """
     chain = list(_chain(error))
-    for sentence_of in (_full_disk, _no_memory):
-        for cause in chain:
-            if sentence := sentence_of(cause, chain):
-                return sentence
-    return _system_error(error) if isinstance(error, OSError) else None
+    if number := unwritable(error):
+        return _not_written(number, chain)
+    sentences = (sentence for cause in chain if (sentence := _no_memory(cause)))
+    return next(sentences, None) or _missing_package(error) or _system_error(error)
+
+
+def unwritable(error: BaseException) -> int | None:
+    """ENOSPC, EDQUOT or EFBIG if `error` comes from a full disk, a full quota or a limit of the size of files."""
+    for cause in _chain(error):
+        told, text = getattr(cause, "errno", None), str(cause).lower()
+        for number, said in UNWRITABLE.items():
+            if told == number or said in text:
+                return number
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -51,19 +64,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [cause.__context__, cause.__cause__, *getattr(cause, "exceptions", ())]
 
 
-def _full_disk(cause: BaseException, chain: list[BaseException]) -> str | None:
-    number, text = getattr(cause, "errno", None), str(cause).lower()
-    files = [file for file in (getattr(other, "filename", None) for other in chain) if isinstance(file, str | bytes)]
+def _not_written(number: int, chain: list[BaseException]) -> str:
+    files = [file for file in (getattr(cause, "filename", None) for cause in chain) if isinstance(file, str | bytes)]
     where = os.fsdecode(files[0]) if files else "the output"
-    if number in FULL or any(said in text for said in FULL_TEXTS):
-        reason = "no space left on the disk" if "quota" not in text else "no space left in your quota of the disk"
-        return f"{reason} while writing {where}; free some and run again, finished work is kept"
-    if number == errno.EFBIG or TOO_LARGE in text:
+    if number == errno.EFBIG:
         return f"{where}: the file is larger than its file system or your limit allows; raise it (ulimit -f)"
-    return None
+    place = "in your quota of the disk" if number == errno.EDQUOT else "on the disk"
+    return f"no space left {place} while writing {where}; free some and run again, finished work is kept"
 
 
-def _no_memory(cause: BaseException, _: list[BaseException]) -> str | None:
+def _no_memory(cause: BaseException) -> str | None:
     kind, text = type(cause).__name__, str(cause).lower()
     if kind == "BrokenProcessPool":
         return (
@@ -81,8 +91,16 @@ def _no_memory(cause: BaseException, _: list[BaseException]) -> str | None:
     return None
 
 
-def _system_error(error: OSError) -> str | None:
-    if error.errno is None or (error.filename is None and error.errno not in OUTER):
+def _missing_package(error: BaseException) -> str | None:
+    if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.partition(".")[0] == OWN:
+        return None
+    return f"the package '{error.name}' is not installed; set up the environment again, as the README says"
+
+
+def _system_error(error: BaseException) -> str | None:
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    if error.filename is None and error.errno not in OUTER:
         return None
     said = os.strerror(error.errno).lower()
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"

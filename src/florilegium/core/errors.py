@@ -88,12 +88,12 @@ def report(faults: Iterable[str]) -> int:
 # The end of a process
 
 
-def exit_codes(finding: str | None = None, done: str = "done") -> str:
+def exit_codes(finding: str | None) -> str:
     """The exit codes of a command, for its help; `finding` is what it looks for."""
     found = f"{FINDING} {finding}, " if finding else ""
     return (
-        f"exit code: 0 {done}, {found}{BAD_INPUT} what you can mend, in one sentence, {FAULT} a fault of florilegium, "
-        "with a sentence that says where its traceback is"
+        f"exit code: 0 done, {found}{BAD_INPUT} what you can mend, in one sentence,\n"
+        f"{FAULT} a fault of florilegium, with a sentence that says where its traceback is"
     )
 
 

@@ -17,11 +17,12 @@ from typing import Any
 
 import psutil
 
-from florilegium.core.diagnosis import FULL
+from florilegium.core.diagnosis import unwritable
 from florilegium.core.errors import UserError
 from florilegium.core.system import say
 
 CHUNK = 1 << 20
+PROBE = 1 << 16  # bytes that a disk must take so as not to count as full
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{MACHINE}.{uuid.uuid4().hex[:8]}.part")
+    temporary = _beside(path, "part")
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -47,29 +48,55 @@ def atomic(path: Path | str) -> Iterator[Path]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
             error.filename = error.filename or str(path)
-        elif is_full(path.parent):  # numpy, Pillow, torch and safetensors may hide the system's reason
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        elif number := unwritable(error) or _is_full(path.parent):  # numpy and Pillow drop it
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def is_full(folder: Path) -> bool:
-    """True if the disk of `folder`, or the user's share of it, takes no more."""
+def _is_full(folder: Path) -> int | None:
+    """The number of the system's error if the disk of `folder`, or the user's share of it, takes no more."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            return file.write(bytes(CHUNK)) < CHUNK
+            return errno.ENOSPC if file.write(bytes(PROBE)) < PROBE else None
     except OSError as error:
-        return error.errno in FULL
+        return unwritable(error)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that replaces `folder` on success, else `folder` stays as it was.
+
+    Remains of processes that were killed while they did so are removed before, and the folder that they had set aside
+    comes back.
+    """
+    clear_leftovers(folder.parent)
+    fresh, old = _beside(folder, "part"), _beside(folder, "old")
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 # Leftovers: what a process that was killed had not finished. A download's `.part` is none, since it is resumed.
 
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
-PART = re.compile(r"\..+?(?:\.(?P<pid>\d+)-(?P<machine>[0-9a-f]{6}))?\.[0-9a-f]{8}\.part")
-UNTOUCHED = 3600.0  # seconds after which a file that another machine began counts as abandoned
+BESIDE = re.compile(r"\.(?P<name>.+?)(\.(?P<pid>\d+)-(?P<machine>[0-9a-f]{6}))?\.[0-9a-f]{8}\.(?P<kind>part|old)")
+UNTOUCHED = 3600.0  # seconds after which what another machine began counts as abandoned
 SKEW = 60.0  # seconds by which the clock of a file system may differ
 _cleared: set[Path] = set()
+
+
+def _beside(path: Path, kind: str) -> Path:
+    """A path beside `path` that tells which process uses it."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{MACHINE}.{uuid.uuid4().hex[:8]}.{kind}")
 
 
 def is_leftover(name: str) -> bool:
@@ -78,25 +105,24 @@ def is_leftover(name: str) -> bool:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove files in `folder` that `atomic` began in processes that are gone; once in the life of this process."""
+    """Remove what processes that are gone began in `folder` and did not finish; once in the life of this process."""
     place = folder.absolute()
-    if place in _cleared:
+    if place in _cleared or not folder.is_dir():
         return
     _cleared.add(place)
-    try:
-        parts = [(entry, match) for entry in os.scandir(folder) if (match := PART.fullmatch(entry.name))]
-    except OSError:
-        return
-    removed = [entry.name for entry, match in parts if _is_abandoned(entry, match) and _is_removed(entry)]
+    found = []
+    with suppress(OSError):  # a folder may be written by who may not read it
+        found = [(path, match) for path in folder.iterdir() if (match := BESIDE.fullmatch(path.name))]
+    removed = [path.name for path, match in found if _is_abandoned(path, match) and _is_cleared(path, match)]
     if removed:
         say(f"{folder}: removed {len(removed)} unfinished files of processes that were killed, such as {removed[0]}")
 
 
-def _is_abandoned(entry: "os.DirEntry[str]", match: "re.Match[str]") -> bool:
+def _is_abandoned(path: Path, match: "re.Match[str]") -> bool:
     """True if the process that began a file is gone. A process may have the number of one that is gone; it is younger
     than the file."""
     with suppress(OSError):
-        changed = entry.stat().st_mtime
+        changed = path.stat().st_ctime  # renaming a folder changes it, too
         if match["machine"] != MACHINE:
             return time.time() - changed > UNTOUCHED
         try:
@@ -108,31 +134,17 @@ def _is_abandoned(entry: "os.DirEntry[str]", match: "re.Match[str]") -> bool:
     return False
 
 
-def _is_removed(entry: "os.DirEntry[str]") -> bool:
+def _is_cleared(path: Path, match: "re.Match[str]") -> bool:
+    """Remove a file or folder; one that was set aside comes back if nothing has taken its place."""
     with suppress(OSError):
-        Path(entry.path).unlink()
+        if match["kind"] == "old" and not path.with_name(match["name"]).exists():
+            path.rename(path.with_name(match["name"]))
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
         return True
     return False
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that replaces `folder` on success, else `folder` stays as it was."""
-    fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("part", "old"))
-    if old.exists() and not folder.exists():  # killed between the two renames
-        old.rename(folder)
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
-        yield fresh
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -6,9 +6,7 @@ training sees. `kinds` says which files are pictures, `depth` what becomes of mo
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +17,7 @@ from florilegium.config.data import STRIDE
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
+from florilegium.core.workers import worker_pool
 from florilegium.data.depth import BadImage as BadImage
 from florilegium.data.depth import eight_bits
 from florilegium.data.kinds import FREQUENT, NAMED, RARE, content_is_image, head, unreadable_content
@@ -247,8 +246,7 @@ def in_processes(
     if workers <= 1:
         yield from bar(map(function, tasks), title, unit, len(tasks))
         return
-    # spawn: the parent may hold threads (BLAS, a trainer's), which a forked child must not inherit
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         yield from bar(pool.map(function, tasks), title, unit, len(tasks))
 
 

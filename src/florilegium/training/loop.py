@@ -74,6 +74,8 @@ def fit(
         progress, resumed = Progress.restore(state, learner)
         steps_done = sum(len(task.batches(epoch)) for epoch in range(len(progress.history))) + progress.step
         resumed_from = steps_done if resumed else None
+        if resumed:
+            say(f"goes on after {steps_done} steps that were done before")
         keeper = Keeper(state, learner, progress, stop)
         if recipe.restarts and progress.good is None:
             progress.mark_good(learner)

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
-from florilegium.core.errors import UserError
+from florilegium.core.errors import FAULT, UserError
 from florilegium.training.machine import derive
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def run(count: int, device: torch.device, body: Callable[..., None], *arguments:
     """Call `body(*arguments)` in `count` processes, of which this is the first.
 
     A `device` without an index means the device of each process's rank. A helper that dies ends this process
-    with exit code 1; the state then holds the last save.
+    with exit code 3; the state then holds the last save.
 
     Raises:
         UserError: the device cannot be shared out.
@@ -122,7 +122,7 @@ def _watch(helper: BaseProcess) -> None:
             file=sys.stderr,
             flush=True,
         )
-        os._exit(1)
+        os._exit(FAULT)
 
 
 # Among all processes

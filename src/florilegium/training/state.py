@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
-from florilegium.core.files import atomic
+from florilegium.core.files import atomic, write_text
 from florilegium.core.system import say
 from florilegium.training import parallel
 from florilegium.training.learner import Learner
@@ -90,7 +90,7 @@ class StateFolder:
             raise UserError(
                 f"{self.folder}: another process{self._named_holder()} is training this run; wait for it or end it"
             ) from None
-        self.holder.write_text(str(os.getpid()), encoding="utf-8")
+        write_text(self.holder, str(os.getpid()))
         return self
 
     def __exit__(self, *error: object) -> None:
