@@ -92,6 +92,16 @@ def test_a_picture_alone_is_no_leak(monkeypatch, capsys) -> None:
     assert "No leak" in told and "flat" not in told
 
 
+@pytest.mark.parametrize("out", ["x/out", "x/rose/out", "x"])
+def test_what_an_audit_wrote_is_not_audited(out: str, monkeypatch, capsys) -> None:
+    write(Path("x"), {f"rose/{seed}.png": picture(seed) for seed in range(3)})
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", ["florilegium", "audit", "x", "--out", out, "--workers", "1"])
+        assert command_line() == 0
+        assert "x (3 images)" in capsys.readouterr().out
+        assert json.loads(Path(out, "summary.json").read_text())["n_a"] == 3
+
+
 def test_what_is_no_pair_of_folders_gets_its_sentence(here: Path, monkeypatch) -> None:
     write(here / "x", {"1.png": picture(1)})
     (here / "link").symlink_to(here / "x")
