@@ -60,6 +60,8 @@ def test_folders_that_may_be_splits_or_classes_end_in_a_sentence(monkeypatch) ->
     write(Path("x"), {f"{split}/rose/1.png": picture(1) for split in ("train", "valid", "extra")})
     with pytest.raises(UserError, match="'extra' stands beside 'train' and 'valid'"):
         audit(monkeypatch, "x")
+    write(Path("y"), {"1.png": picture(1)})
+    assert audit(monkeypatch, "x", "y") == 1  # no split is needed between two
 
 
 @pytest.mark.parametrize("count", [1, 3])
