@@ -159,9 +159,10 @@ def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Na
 
 def splits_line(side: Side) -> str:
     """Which folders were taken for splits, for a person."""
+    none = "none" if (side.collection.classes == NO_CLASS).all() else "none, its folders are classes"
     apart = (side.collection.splits == NO_SPLIT).sum()
     outside = f"; {apart:,} images lie in none" if side.splits and apart else ""
-    return f"{side.collection.name}: splits: {shown(side.splits) or 'none, its folders are classes'}{outside}"
+    return f"{side.collection.name}: splits: {shown(side.splits) or none}{outside}"
 
 
 def flat_line(side: Collection) -> str:
