@@ -50,7 +50,10 @@ include: "workflow/rules/estimate.smk"
 
 
 onstart:
+    check_cluster()
+    mend_times()
     save_code_cache()
+    specs.refresh()
     write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
 
 
@@ -162,6 +165,7 @@ rule plots:
         [[*FIGURES[study], *paths.finders(study)] for study in plan.studies],
 
 
+check_place()
 check_study_names()
 
 for study in plan.studies:

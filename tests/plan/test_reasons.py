@@ -40,6 +40,15 @@ def test_only_what_differs_is_told(old, new, said):
     assert compare(old, new) == said
 
 
+def test_changed_files_are_told(monkeypatch):
+    before, now = "files:0123456789abcdef", "files:fedcba9876543210"
+    assert compare(texts(before), texts(now)) == "files of your own have changed"
+    monkeypatch.setitem(reasons.CHANGED_FILES, now, "files below mine changed: 1 new (photo {edited}.png)")
+    said = "files below mine changed: 1 new (photo {edited}.png)"
+    assert compare(texts(before), texts(now)) == said
+    assert compare(texts(before, SPEC), texts(now, changed(lr=0.02))) == f"{said}; recipe.lr: 0.01 → 0.02"
+
+
 def test_documents_are_held_against_the_one_that_is_like_them():
     before = texts(SPEC, {"versions": {"torch": "2.14.0"}})
     now = texts(changed(epochs=8), {"versions": {"torch": "2.15.0"}})

@@ -1,8 +1,12 @@
 """What stages are asked for holds what they use, and nothing that is only read by people."""
 
+import os
 from pathlib import Path
 
+import pytest
+
 from florilegium.config.base import read_yaml
+from florilegium.plan.paths import Paths
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
 from florilegium.plan.specs import DESCRIPTIVE, Specs
@@ -30,21 +34,53 @@ def test_a_mirror_is_of_the_download_alone():
     assert listed["split"] == 2 and found.table("oxford102")["split"] is None
 
 
-def test_files_of_ones_own_are_inputs(tmp_path: Path):
-    picture = tmp_path / "roses" / "one.png"
-    picture.parent.mkdir()
-    for litter in (".DS_Store", "roses/._one.png", "roses/Thumbs.db", "__MACOSX/roses/._one.png"):
-        (tmp_path / litter).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / litter).touch()
-    picture.touch()
-    archive = {"path": str(tmp_path / "17flowers.tgz")}
-    found = specs(
-        own_datasets={"mine": {"layout": "folders", "folder": str(tmp_path)}},
-        datasets={"oxford17": {"files": {"17flowers.tgz": archive, "datasplits.mat": "absent"}}},
-    )
-    assert found.local_files("mine") == [str(picture)]  # what systems leave there runs nothing again
-    assert found.local_files("oxford17") == [archive["path"]]
-    assert found.local_files("oxford102") == []
+def test_files_of_ones_own_have_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    picture, archive = tmp_path / "roses" / "one {x}.png", tmp_path / "17flowers.tgz"
+    for path in (picture, archive):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+
+    def marks() -> list[str]:
+        """Of each plan anew."""
+        found = specs(
+            own_datasets={"mine": {"layout": "folders", "folder": str(picture.parent)}},
+            datasets={"oxford17": {"files": {"17flowers.tgz": {"path": str(archive)}, "datasplits.mat": "absent"}}},
+        )
+        return [found.mark("datasets", name).text for name in ("mine", "oxford17", "oxford102")]
+
+    first = marks()
+    assert first[2] == "" != first[0] != first[1] != "" and marks() == first
+    for litter in (".DS_Store", "._one.png", "Thumbs.db", "__MACOSX/._one.png"):
+        (picture.parent / litter).parent.mkdir(exist_ok=True)
+        (picture.parent / litter).touch()
+    assert marks() == first
+    picture.write_text("another")
+    assert [a == b for a, b in zip(first, marks(), strict=True)] == [False, True, True]
+    archive.write_text("another")
+    assert [a == b for a, b in zip(first, marks(), strict=True)] == [False, False, True]
+
+
+def test_first_weights_of_ones_own_have_a_mark_and_are_no_input(tmp_path: Path):
+    """Whatever their name and time; those that the workflow makes are an input."""
+    own = tmp_path / "mine {x}.safetensors"
+    own.write_bytes(b"weights")
+
+    def started(file: str) -> tuple[str, bool]:
+        change = {"flowers/resnet18_scratch": {"init": {"file": file}}}
+        found = specs(preset="demo", experiments=change)
+        e = found.plan.find("flowers", "resnet18_scratch", "corrected")
+        options = Paths(found.plan).training_options(e)
+        assert options[options.index("--init") + 1] == file
+        return found.first_weights(e).text, "init" in Paths(found.plan).training_inputs(e, (0,))
+
+    first, is_input = started(str(own))
+    assert first and not is_input
+    os.utime(own, (0, 2**33))
+    assert started(str(own))[0] == first
+    own.write_bytes(b"Weights")
+    assert started(str(own))[0] not in (first, "")
+    assert started("results/mini/a/b/c/seed0/checkpoint.safetensors") == ("", True)
 
 
 def test_what_decoding_depends_on():

@@ -42,6 +42,7 @@ def traced(rerun_on_versions: bool):
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "traced")
     names = {
         "canonical": lambda value: value,
+        "json_text": lambda value: value,
         "code_hash": lambda *roots: ("code", *roots),
         "package_versions": lambda *roots: roots,
         "registry": SimpleNamespace(code_roots=FAMILIES.__getitem__),
@@ -51,20 +52,27 @@ def traced(rerun_on_versions: bool):
     return names["traced"]
 
 
+W = SimpleNamespace(run="vit", seed=3)
+
+
+def of_a_job(parameters):
+    """What Snakemake makes of the parameters, none of which is a text that it would look for wildcards in."""
+    assert all(callable(value) for name, value in parameters.items() if name != "versions")
+    return {name: value(W) if callable(value) else value for name, value in parameters.items()}
+
+
 def test_roots_that_are_known():
     roots = (f"{stages.__name__}.estimate", "vits", "layers", "resnets")
-    assert traced(True)("estimate", {"a": 1}, ["vit", "resnet"]) == {
-        "spec": {"a": 1},
+    assert of_a_job(traced(True)("estimate", {"a": "{name}"}, ["vit", "resnet"])) == {
+        "spec": {"a": "{name}"},
         "code": ("code", *roots),
         "versions": {"versions": roots},
     }
 
 
 def test_what_depends_on_the_run():
-    w = SimpleNamespace(run="vit", seed=3)
-    found = traced(True)("train", lambda w: {"seed": w.seed}, lambda w: [w.run])
     roots = (f"{stages.__name__}.train", "vits", "layers")
-    assert {name: value(w) for name, value in found.items()} == {
+    assert of_a_job(traced(True)("train", lambda w: {"seed": w.seed}, lambda w: [w.run])) == {
         "spec": {"seed": 3},
         "code": ("code", *roots),
         "versions": {"versions": roots},
@@ -72,13 +80,12 @@ def test_what_depends_on_the_run():
 
 
 def test_each_of_spec_and_roots_may_be_known():
-    w = SimpleNamespace(run="vit")
-    by_spec = traced(True)("hash", lambda w: {"run": w.run})
-    assert by_spec["spec"](w) == {"run": "vit"} and by_spec["code"] == ("code", f"{stages.__name__}.hash")
-    by_roots = traced(True)("judge", {"a": 1}, lambda w: [w.run])
-    assert by_roots["spec"] == {"a": 1} and by_roots["code"](w)[1:] == (f"{stages.__name__}.judge", "vits", "layers")
+    by_spec = of_a_job(traced(True)("hash", lambda w: {"run": w.run}))
+    assert by_spec["spec"] == {"run": "vit"} and by_spec["code"] == ("code", f"{stages.__name__}.hash")
+    by_roots = of_a_job(traced(True)("judge", {"a": 1}, lambda w: [w.run]))
+    assert by_roots["spec"] == {"a": 1} and by_roots["code"][1:] == (f"{stages.__name__}.judge", "vits", "layers")
 
 
 def test_versions_that_do_not_count_are_not_asked_for():
-    assert traced(False)("judge", {})["versions"] == ""
-    assert traced(False)("judge", {}, lambda w: [w.run])["versions"] == ""
+    assert of_a_job(traced(False)("judge", {}))["versions"] == ""
+    assert of_a_job(traced(False)("judge", {}, lambda w: [w.run]))["versions"] == ""

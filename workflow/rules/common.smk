@@ -8,10 +8,12 @@ import atexit
 import os
 import re
 import shlex
+import time
 
 from functools import partial
 
 from snakemake.cli import get_argument_parser
+from snakemake.io import regex_from_filepattern
 from snakemake.settings.types import DeploymentMethod
 
 from florilegium.config.study import request_trackers
@@ -25,6 +27,10 @@ from florilegium.plan import reasons
 from florilegium.plan.paths import Paths
 from florilegium.plan.plan import shares_seeds
 
+# Characters of which a shell makes something else: inside double quotes, and outside quotes.
+QUOTED = set('"$`\\\n')
+UNQUOTED = QUOTED | set(" \t'&;|<>()*?[]#~!{}")
+
 reasons.install()
 os.environ[MARK] = "1"
 request_trackers(plan.settings.trackers)
@@ -33,13 +39,30 @@ paths = Paths(plan)
 RUN = f"{RESULTS}/{{run}}/seed{{seed}}"
 GPU = gpu_wanted(plan.settings.device)
 
+
+def doubled(path):
+    """A path in which Snakemake takes no `{name}` for a wildcard, where it formats paths."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
 # Every rule that starts a program names it; only `--sdm conda` uses it. In that mode Snakemake removes PYTHONPATH from a
 # job's environment, and the environment holds no copy of this package.
-ENVIRONMENT = "../../envs/environment.yaml"
+ENVIRONMENT = doubled(os.path.join(workflow.basedir, "envs", "environment.yaml"))
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     PYTHON = f"PYTHONPATH={shlex.quote(os.path.join(workflow.basedir, 'src'))} python"
 else:
-    PYTHON = sys.executable
+    PYTHON = shlex.quote(sys.executable)
+
+
+def literal(text):
+    """A text for the report of which Snakemake makes nothing else: an invisible character, which joins words, stands
+    where it would take `{name}` for a wildcard, and `</script>` for the end of its own script."""
+    return text.replace("{", "{\u2060").replace("</", "<\u2060/")
+
+
+def json_text(value):
+    """Canonical JSON in which no `</script>` ends Snakemake's report, which holds the parameters of every job."""
+    return canonical(value).replace("</", r"<\/")
 
 
 def any_of(names):
@@ -69,10 +92,14 @@ def traced(stage, spec, models=()):
         return canonical({"versions": package_versions(*roots(names))})
 
     def of(function, value):
-        return (lambda w: function(value(w))) if callable(value) else function(value)
+        """A function, also where the value is known: Snakemake would take `{name}` in a text for a wildcard."""
+        if callable(value):
+            return lambda w: function(value(w))
+        known = function(value)
+        return lambda w: known
 
     return {
-        "spec": of(canonical, spec),
+        "spec": of(json_text, spec),
         "code": of(code, models),
         "versions": of(versions, models) if plan.settings.rerun_on_versions else "",
     }
@@ -122,6 +149,48 @@ def refuse(sentence):
     sys.exit(f"error: {sentence}")
 
 
+def check_place():
+    """Refuse a folder in which Snakemake would not find its own lock files: it takes `{name}` in their paths for a
+    pattern."""
+    folder = os.getcwd()
+    try:
+        is_found = re.match(regex_from_filepattern(folder), folder)
+    except (re.error, ValueError):
+        is_found = None
+    if not is_found:
+        refuse(f"{folder}: Snakemake takes the braces in this path for a pattern; rename the folder")
+
+
+def check_cluster():
+    """Refuse paths that Snakemake cannot pass to a cluster: it writes that of Python unquoted into a command, and both
+    inside double quotes. Called `onstart`, since a Snakefile is parsed before the executor is known."""
+    if workflow.executor_plugin.common_settings.non_local_exec:
+        for path, signs in ((sys.executable, UNQUOTED), (os.getcwd(), QUOTED)):
+            if found := sorted(signs & set(path)):
+                refuse(f"{path}: on a cluster Snakemake cannot use a path with {' '.join(map(repr, found))}; rename it")
+
+
+def mend_times():
+    """Give files of the workflow whose times lie in the future the present one.
+
+    Snakemake would fail every job that reads them, after it has run. Called `onstart`.
+    """
+    now = time.time()
+    read = {str(path) for job in workflow.dag.needrun_jobs() for path in job.input}
+    late = sorted(path for path in read if os.path.exists(path) and os.path.getmtime(path) > now)
+    for path in late:
+        if os.path.isabs(path) or path.startswith(".."):  # not the project's
+            refuse(
+                f"{path}: its time lies in the future, and Snakemake fails what reads it; give it the present (touch)"
+            )
+        os.utime(path)
+    if late:
+        print(
+            f"{len(late)} files had times in the future, such as {late[0]}; they were given the present",
+            file=sys.stderr,
+        )
+
+
 def check_study_names():
     """Refuse a study whose name is that of a rule."""
     for name in {rule.name for rule in workflow.rules} & set(plan.studies):
@@ -159,4 +228,5 @@ def discard_finished():
 def discard_where_nothing_was_due():
     """Snakemake that was killed after its last job leaves copies, and calls no hook where nothing is due."""
     if workflow._dag is not None and not len(workflow.dag) and not workflow.dryrun:
+        specs.refresh()
         discard_finished()

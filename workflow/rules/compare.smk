@@ -53,8 +53,8 @@ rule compare_study:
     message:
         "Comparing {wildcards.study} with what was published"
     shell:
-        "{PYTHON} -m florilegium.stages.compare --runs {params.runs} --images {input.images} --out {output.table}"
-        " --spec {params.description} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.compare --runs {params.runs:q} --images {input.images:q} --out {output.table:q}"
+        " --spec {params.description:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule compare_generated:
@@ -83,5 +83,5 @@ rule compare_generated:
     message:
         "Tabulating the generated images of {wildcards.study}"
     shell:
-        "{PYTHON} -m florilegium.stages.generated --runs {params.runs} --out {output.table}"
-        " --spec {params.description} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.generated --runs {params.runs:q} --out {output.table:q}"
+        " --spec {params.description:q} --code {params.code} > {log:q} 2>&1"

@@ -24,8 +24,8 @@ rule dedup_hash:
     message:
         "Hashing the original images of {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.hash --files {input.files}"
-        " --workers {threads} --out {output.hashes} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.hash --files {input.files:q}"
+        " --workers {threads} --out {output.hashes:q} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule dedup_audit:
@@ -66,8 +66,8 @@ rule dedup_audit:
     message:
         "Looking for pictures of {wildcards.b} in {wildcards.a}"
     shell:
-        "{PYTHON} -m florilegium.stages.audit --name-a {wildcards.a} --name-b {wildcards.b}"
-        " --hashes-a {input.hashes_a} --hashes-b {input.hashes_b}"
-        " --images-a {input.images_a} --images-b {input.images_b}"
-        " --files-a {input.files_a} --files-b {input.files_b}"
-        " --spec {params.spec:q} --code {params.code} --out {params.out} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.audit --name-a {wildcards.a:q} --name-b {wildcards.b:q}"
+        " --hashes-a {input.hashes_a:q} --hashes-b {input.hashes_b:q}"
+        " --images-a {input.images_a:q} --images-b {input.images_b:q}"
+        " --files-a {input.files_a:q} --files-b {input.files_b:q}"
+        " --spec {params.spec:q} --code {params.code} --out {params.out:q} > {log:q} 2>&1"

@@ -9,10 +9,19 @@ from florilegium.plan.specs import Specs
 specs = Specs(plan, catalogue)
 
 
+def mark_of(kind, name):
+    """The mark of the files of one's own that a data set or weights are made of, and for people what has changed."""
+    try:
+        mark = specs.mark(kind, name)
+    except UserError as error:
+        refuse(error)
+    if mark.told:
+        reasons.CHANGED_FILES[mark.text] = mark.told
+    return mark.text
+
+
 rule download_files:
     """Download the archives of a data set, verify and extract them; or list a folder of your own."""
-    input:
-        lambda w: specs.local_files(w.source),
     output:
         files="resources/{source}/files.json",
         receipt="resources/{source}/files.receipt.json",
@@ -26,11 +35,13 @@ rule download_files:
         ENVIRONMENT
     params:
         **traced("fetch", lambda w: specs.download(w.source)),
+        local_files=lambda w: mark_of("datasets", w.source),
     message:
         "Fetching and verifying {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.fetch --name {wildcards.source} --out {output.files}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.fetch --name {wildcards.source:q} --out {output.files:q}"
+        " --local-files '{params.local_files}'"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule download_rendered:
@@ -51,8 +62,8 @@ rule download_rendered:
     message:
         "Rendering {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.render --name {wildcards.source} --out {output.files}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.render --name {wildcards.source:q} --out {output.files:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule download_table:
@@ -74,8 +85,8 @@ rule download_table:
     message:
         "Listing images, classes and splits of {wildcards.dataset}"
     shell:
-        "{PYTHON} -m florilegium.stages.index --files {input.files} --out {output.table}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.index --files {input.files:q} --out {output.table:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 ruleorder: download_boxes > download_table
@@ -104,14 +115,12 @@ rule download_boxes:
     message:
         "Checking the annotations of {wildcards.source}"
     shell:
-        "{PYTHON} -m florilegium.stages.annotations --files {input.files} --out {output.annotations}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.annotations --files {input.files:q} --out {output.annotations:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule download_weights:
     """Download published weights that experiments start from, and verify them."""
-    input:
-        lambda w: specs.own_files(plan.settings.weights.get(w.name)),
     output:
         weights="resources/weights/{name}.safetensors",
         receipt="resources/weights/{name}.receipt.json",
@@ -124,8 +133,10 @@ rule download_weights:
         ENVIRONMENT
     params:
         **traced("weights", lambda w: specs.weights(w.name)),
+        local_files=lambda w: mark_of("weights", w.name),
     message:
         "Fetching the weights {wildcards.name}"
     shell:
-        "{PYTHON} -m florilegium.stages.weights --name {wildcards.name} --out {output.weights}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.weights --name {wildcards.name:q} --out {output.weights:q}"
+        " --local-files '{params.local_files}'"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"

@@ -20,8 +20,8 @@ rule estimate_hours:
     message:
         "Estimating the GPU hours of every study"
     shell:
-        "{PYTHON} -m florilegium.stages.estimate --out {output.table} --spec {params.description}"
-        " --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.estimate --out {output.table:q} --spec {params.description:q}"
+        " --code {params.code} > {log:q} 2>&1"
 
 
 rule gpu_hours:
@@ -32,4 +32,4 @@ rule gpu_hours:
     conda:
         ENVIRONMENT
     shell:
-        "cat {input}"
+        "cat {input:q}"

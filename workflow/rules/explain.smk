@@ -47,8 +47,8 @@ rule explain_attention:
     message:
         "Looking at the attention of {wildcards.run}, seed {wildcards.seed}"
     shell:
-        "{PYTHON} -m florilegium.stages.attention --checkpoint {input.checkpoint} --pixels {input.pixels}"
-        " --device {params.device} --out {params.out} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.attention --checkpoint {input.checkpoint:q} --pixels {input.pixels:q}"
+        " --device {params.device} --out {params.out:q} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 use rule explain_attention as explain_nodes with:
@@ -119,5 +119,5 @@ for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
         message:
             "Explaining answers of {wildcards.run}, seed {wildcards.seed}"
         shell:
-            "{PYTHON} -m florilegium.stages.attribution --checkpoint {input.checkpoint} --pixels {input.pixels}"
-            " --device {params.device} --out {params.out} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+            "{PYTHON} -m florilegium.stages.attribution --checkpoint {input.checkpoint:q} --pixels {input.pixels:q}"
+            " --device {params.device} --out {params.out:q} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"

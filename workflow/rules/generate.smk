@@ -53,8 +53,8 @@ rule generate_samples:
     message:
         "Making images with {wildcards.run}, seed {wildcards.seed}: {wildcards.set}"
     shell:
-        "{PYTHON} -m florilegium.stages.sample --checkpoint {input.checkpoint} --out {params.out}"
-        " --device {params.device} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.sample --checkpoint {input.checkpoint:q} --out {params.out:q}"
+        " --device {params.device} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule generate_judgement:
@@ -96,6 +96,6 @@ rule generate_judgement:
     message:
         "Judging the images of {wildcards.run}, seed {wildcards.seed}: {wildcards.set}"
     shell:
-        "{PYTHON} -m florilegium.stages.judge --samples {input.samples} --generator {input.generator}"
-        " --classifier {input.classifier} --hashes {input.hashes} {params.options:q} --out {params.out}"
-        " --device {params.device} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.judge --samples {input.samples:q} --generator {input.generator:q}"
+        " --classifier {input.classifier:q} --hashes {input.hashes:q} {params.options:q} --out {params.out:q}"
+        " --device {params.device} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"

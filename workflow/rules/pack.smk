@@ -27,9 +27,9 @@ rule pack_images:
     message:
         "Packing {wildcards.source} at {wildcards.size} pixels"
     shell:
-        "{PYTHON} -m florilegium.stages.pack --files {input.files} --size {wildcards.size}"
-        " --workers {threads} --out {output.pixels}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.pack --files {input.files:q} --size {wildcards.size:q}"
+        " --workers {threads} --out {output.pixels:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule pack_boxed:
@@ -59,5 +59,5 @@ rule pack_boxed:
     message:
         "Packing {wildcards.source} at {wildcards.packing} pixels"
     shell:
-        "{PYTHON} -m florilegium.stages.scenes --files {input.files} --annotations {input.annotations}"
-        " --workers {threads} --out {output.pixels} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.scenes --files {input.files:q} --annotations {input.annotations:q}"
+        " --workers {threads} --out {output.pixels:q} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"

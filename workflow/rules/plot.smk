@@ -46,8 +46,8 @@ for study in plan.studies:
                 report(
                     path,
                     caption="../report/figures.rst",
-                    category=plan.studies[study].title,
-                    labels={"figure": plot.name.replace("_", " "), "question": plot.question},
+                    category=literal(plan.studies[study].title),
+                    labels={"figure": plot.name.replace("_", " "), "question": literal(plot.question)},
                 )
                 for path, plot in FIGURES[study].items()
             ],
@@ -65,9 +65,9 @@ for study in plan.studies:
         message:
             f"Plotting the figures of {study}"
         shell:
-            "{PYTHON} -m florilegium.stages.figures --runs {params.runs} --comparison {input.comparison}"
-            " --images {input.images} --pixels {input.pixels} --scenes {input.scenes} --out {params.out}"
-            " --spec {params.description} --code {params.code} > {log} 2>&1"
+            "{PYTHON} -m florilegium.stages.figures --runs {params.runs:q} --comparison {input.comparison:q}"
+            " --images {input.images:q} --pixels {input.pixels:q} --scenes {input.scenes:q} --out {params.out:q}"
+            " --spec {params.description:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule plot_finder:
@@ -96,8 +96,8 @@ rule plot_finder:
     message:
         "Plotting the finder of {wildcards.run}, seed {wildcards.seed}"
     shell:
-        "{PYTHON} -m florilegium.stages.draw_finder --table {input.table} --out {output.picture}"
-        " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.draw_finder --table {input.table:q} --out {output.picture:q}"
+        " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule plot_page:
@@ -129,5 +129,5 @@ rule plot_page:
     message:
         "Writing the report"
     shell:
-        "{PYTHON} -m florilegium.stages.page --results {params.results} --images {input.images} --out {output.page}"
-        " --spec {params.description} --code {params.code} > {log} 2>&1"
+        "{PYTHON} -m florilegium.stages.page --results {params.results} --images {input.images:q} --out {output.page:q}"
+        " --spec {params.description:q} --code {params.code} > {log:q} 2>&1"

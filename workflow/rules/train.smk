@@ -47,6 +47,7 @@ for group in TRAININGS:
             mem_mb=16000,
         params:
             **traced(stage, by_run(plan.spec), network_of),
+            first_weights=by_run(lambda e: specs.first_weights(e).text),
             stage=stage,
             seeds=seeds,
             options=by_run(paths.training_options),
@@ -56,7 +57,7 @@ for group in TRAININGS:
         shell:
             "{PYTHON} -m florilegium.stages.{params.stage} --seeds {params.seeds}"
             " {params.options:q} --device {params.device}"
-            " --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+            " --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 CLASSIFIERS = {seeds: keys for (task, seeds), keys in plan.groups().items() if task == "classification"}
@@ -95,6 +96,7 @@ for folder, stage, files, minutes, spec, runs in BEFORE:
                 mem_mb=16000,
             params:
                 **traced(stage, by_run(spec), network_of),
+                first_weights=by_run(lambda e: specs.first_weights(e).text),
                 stage=stage,
                 seeds=seeds,
                 options=by_run(paths.start_options),
@@ -103,4 +105,4 @@ for folder, stage, files, minutes, spec, runs in BEFORE:
                 f"{folder.capitalize()} of {{wildcards.run}}, seeds {{params.seeds}}"
             shell:
                 "{PYTHON} -m florilegium.stages.{params.stage} --seeds {params.seeds} {params.options:q}"
-                " --device {params.device} --spec {params.spec:q} --code {params.code} > {log} 2>&1"
+                " --device {params.device} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"

@@ -2,15 +2,18 @@
 
 import argparse
 import sys
+from collections.abc import Set
 from pathlib import Path
 
-UNFIT = 1
-DESCRIPTION = """\
-Hash again every file that a receipt below PATH names, follow their inputs into resources/, and name
-every file that is changed, missing, or made from another version of an input. `snakemake -n` says
+from florilegium.core.errors import FINDING, exit_codes
+
+DESCRIPTION = f"""\
+Hash again every file that a receipt below PATH names, follow their inputs into resources/, down to the
+pictures of every data set and the archives that they came in, and name every file that is changed, missing,
+added, or made from another version of an input; and what killed processes have left. `snakemake -n` says
 whether the results are those of the present configuration and code.
 
-exit code: 0 all agree, 1 some do not, 2 bad input"""
+{exit_codes("some files do not agree", "all agree")}"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,14 +25,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the files that disagree, those that no receipt names, and a count; 1 when a file disagrees."""
-    from florilegium.core.lineage import open_ledger, verify
+    """Print the files that disagree, then what else is worth knowing, and a count; `FINDING` when a file disagrees."""
+    from florilegium.core.lineage import open_ledger
+    from florilegium.core.verification import verify
 
-    result = verify(*open_ledger(args.path))
-    for fault in result.faults:
+    found = verify(*open_ledger(args.path))
+    for fault in found.faults:
         print(fault, file=sys.stderr)
-    for name in result.unnamed:
+    for name in found.unnamed:
         print(f"{name}: no receipt names this file")
-    n, fit = len(result.files), len(result.files - result.unfit)
-    print(f"{fit:,} {f'of {n:,} ' if fit < n else ''}files of {len(result.receipts):,} receipts fit")
-    return UNFIT if result.faults else 0
+    for name in found.absent:
+        print(f"{name}: is no longer there, so that only the files that were made of it are verified")
+    for name in found.leftovers:
+        print(f"{name}: left by a process that was killed, or being written now; the next run clears it")
+    parts = [f"{_count(found.files, found.unfit)} of {len(found.receipts):,} receipts"]
+    if found.listed:
+        parts.append(f"{_count(found.listed, found.unfit)} of {len(found.listings):,} data sets and downloads")
+    print(f"{' and '.join(parts)} fit")
+    return FINDING if found.faults else 0
+
+
+def _count(names: Set[str], unfit: Set[str]) -> str:
+    n, fit = len(names), len(names - unfit)
+    return f"{fit:,} {f'of {n:,} ' if fit < n else ''}files"

@@ -1,6 +1,7 @@
 """Data sets and pretrained weights, and the parts of them that an experiment uses."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -280,6 +281,11 @@ class DatasetOverride(Strict):
     files: dict[Name, LocalFile | Literal["absent"]] = Field(
         default_factory=dict, description="local files in place of published ones"
     )
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Where each local file lies, by the name of the published one."""
+        return {name: Path(file.path).expanduser() for name, file in self.files.items() if isinstance(file, LocalFile)}
 
 
 def check_overrides(

@@ -1,10 +1,12 @@
-"""Lineage: receipts followed from a result back to the archives that it was made from, as a tree and as a check."""
+"""Lineage: receipts followed from a result back to the archives that it was made from, as a tree."""
 
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from florilegium.core.system import bar
 
 PLACES = ("results", "resources")
 SEED = re.compile(r"/seed(\d+)/")
+THREADS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +70,21 @@ class Ledger:
                     yield (Path(place) / file).relative_to(self.root).as_posix()
 
     def digest(self, name: str) -> str | None:
-        """The present sha256 of a file; None if it does not exist."""
+        """The present sha256 of a file; None if it does not exist, or cannot be read."""
         if name not in self._digests:
-            path = self.root / name
-            self._digests[name] = digest(path) if path.is_file() else None
+            self._digests[name] = self._digest(name)
         return self._digests[name]
+
+    def hash(self, names: Iterable[str]) -> None:
+        """Hash files that `digest` will be asked for, several at once, with a progress bar."""
+        new = sorted(set(names) - self._digests.keys())
+        with ThreadPoolExecutor(THREADS) as pool:
+            self._digests |= zip(new, bar(pool.map(self._digest, new), "hashing", "file", len(new)), strict=True)
+
+    def _digest(self, name: str) -> str | None:
+        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            return digest(self.root / name)
+        return None
 
     def is_outside(self, name: str) -> bool:
         """True for a file outside the project, whose folder receipts do not record."""
@@ -122,7 +135,7 @@ def open_ledger(path: Path) -> tuple[Ledger, str]:
     return Ledger(root), whole.relative_to(root).as_posix()
 
 
-def _in_one_line(files: list[str]) -> str:
+def in_one_line(files: list[str]) -> str:
     """Files of one folder, or of the folders of several seeds."""
     if len(files) == 1:
         return files[0]
@@ -130,10 +143,10 @@ def _in_one_line(files: list[str]) -> str:
     seeds = sorted({int(match[1]) for name in files if (match := SEED.search(name))})
     if len(seeds) < 2:
         return f"{min(name.rpartition('/')[0] for name in files)}: {names}"
-    return f"{_folder(files[0])}, seeds {', '.join(map(str, seeds))}: {names}"
+    return f"{folder_of(files[0])}, seeds {', '.join(map(str, seeds))}: {names}"
 
 
-def _folder(name: str) -> str:
+def folder_of(name: str) -> str:
     """The folder of a file; for a file of a run, the folder of its arm."""
     return SEED.sub("/", name).rpartition("/")[0]
 
@@ -162,7 +175,6 @@ LABELS = {
     "audit.pixel_threshold": "pixel threshold",
 }
 STEP = "  "
-GUIDE = "results/README.md"  # explains the folder, and is no result
 
 
 def origins(ledger: Ledger, name: str, row: str | None = None) -> list[str]:
@@ -221,7 +233,7 @@ class _Tree:
             arms: ends of the folders of arms; of runs, only the inputs from these.
         """
         is_above = self._described.issuperset(receipts)
-        self.lines.append(f"{indent}{_in_one_line(files)}{', see above' if is_above else ''}")
+        self.lines.append(f"{indent}{in_one_line(files)}{', see above' if is_above else ''}")
         self.lines += [f"{indent}{STEP * 2}! {fault}" for fault in faults]
         if is_above:
             return
@@ -230,7 +242,7 @@ class _Tree:
         inputs = defaultdict(set)
         for receipt in receipts:
             for name, recorded in receipt.inputs.items():
-                if arms is None or not SEED.search(name) or _folder(name).endswith(arms):
+                if arms is None or not SEED.search(name) or folder_of(name).endswith(arms):
                     inputs[name].add(recorded)
         self._add_inputs(inputs, indent + STEP)
 
@@ -250,8 +262,8 @@ class _Tree:
             outputs = {name: entry for maker in makers for name, entry in maker.outputs.items()}
             missing = [name for name in files if not (self.ledger.root / name).is_file()]
             changed = [name for name in files if recorded[name] != {outputs[name]}]
-            faults = [f"missing now: {_in_one_line(missing)}"] if missing else []
-            faults += [f"another version of it was used then: {_in_one_line(changed)}"] if changed else []
+            faults = [f"missing now: {in_one_line(missing)}"] if missing else []
+            faults += [f"another version of it was used then: {in_one_line(changed)}"] if changed else []
             self.add(list(makers), files, indent, faults)
         self.lines += others
 
@@ -300,88 +312,3 @@ def _commit(git: dict[str, Any]) -> str:
 
 def _joined(values: Iterable[str], by: str = " and ") -> str:
     return by.join(dict.fromkeys(values))
-
-
-# Verification
-
-
-@dataclass
-class Findings:
-    """The outcome of a verification.
-
-    Attributes:
-        files: everything that was hashed.
-        receipts: everything that was followed.
-        unfit: those of the files that are not as recorded.
-        faults: a sentence each.
-        unnamed: files among the results that no receipt names.
-    """
-
-    files: set[str] = field(default_factory=set)
-    receipts: list[Receipt] = field(default_factory=list)
-    unfit: set[str] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
-    unnamed: list[str] = field(default_factory=list)
-
-
-def verify(ledger: Ledger, start: str) -> Findings:
-    """Hash the outputs of the receipts below `start`, and all that they were made from, down to the archives.
-
-    Raises:
-        UserError: no receipt names `start`, or there is none below it.
-    """
-    below = list(ledger.below(start)) if (ledger.root / start).is_dir() else [start]
-    receipts = {receipt.name: receipt for name in below if (receipt := ledger.maker(name)) is not None}
-    if not receipts and not ledger.unreadable:
-        raise UserError(f"{start}: there is no receipt for it; give a file or folder that the workflow has made")
-    findings = Findings(receipts=_with_origins(ledger, receipts.values()))
-    names = {name for receipt in findings.receipts for name in (*receipt.outputs, *receipt.inputs)}
-    findings.files = {name for name in names if not ledger.is_outside(name)}
-    for name in bar(sorted(findings.files), "hashing", "file"):
-        ledger.digest(name)
-    findings.faults += [f"{name}: is no receipt that can be read; make it again" for name in ledger.unreadable]
-    for receipt in findings.receipts:
-        for name, recorded in receipt.outputs.items():
-            now = ledger.digest(name)
-            if now != recorded:
-                change = "is missing" if now is None else "has changed"
-                findings.faults.append(f"{name}: {change} since {receipt.name} was written")
-                findings.unfit.add(name)
-    _check_inputs(ledger, findings)
-    if start.split("/")[0] == PLACES[0]:
-        results = (name for name in below if not name.endswith((RECEIPT, GUIDE)))
-        findings.unnamed = [name for name in results if ledger.maker(name) is None]
-    return findings
-
-
-def _with_origins(ledger: Ledger, receipts: Iterable[Receipt]) -> list[Receipt]:
-    """The receipts, and those of everything that they were made from."""
-    followed: dict[str, Receipt] = {}
-    waiting = list(receipts)
-    while waiting:
-        receipt = waiting.pop()
-        if receipt.name not in followed:
-            followed[receipt.name] = receipt
-            waiting += filter(None, map(ledger.maker, receipt.inputs))
-    return [followed[name] for name in sorted(followed)]
-
-
-def _check_inputs(ledger: Ledger, findings: Findings) -> None:
-    """Find missing inputs that no receipt names, and results of another version of an input."""
-    stale: dict[str, tuple[set[str], set[str]]] = {}
-    for receipt in findings.receipts:
-        for name, recorded in receipt.inputs.items():
-            maker = ledger.maker(name)
-            # Of a file that its receipt names, a change is reported there, once.
-            current = (maker.outputs.get(name) if maker else None) or ledger.digest(name)
-            if current is None and name in findings.files - findings.unfit:
-                findings.unfit.add(name)
-                findings.faults.append(f"{name}: is missing, and {receipt.name} was made from it")
-            elif current not in (None, recorded):
-                results, changed = stale.setdefault(_folder(receipt.name), (set(), set()))
-                results.update(receipt.outputs)
-                changed.add(name)
-    for results, changed in stale.values():
-        findings.unfit |= results
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        findings.faults.append(f"{_in_one_line(sorted(results))}: made from another version of {min(changed)}{more}")

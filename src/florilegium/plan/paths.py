@@ -121,8 +121,11 @@ class Paths:
         return f"{self.run(e, '{seed}' if seed is None else seed)}/features"
 
     def start_inputs(self, e: Experiment, seeds: Sequence[int]) -> Files:
-        """The images and initial weights of an experiment: inputs of the stages before a training."""
-        start = self.first_weights(e)
+        """The images and initial weights of an experiment: inputs of the stages before a training.
+
+        A file of one's own is none of Snakemake's inputs, which may not have any name; see `core.local_files`.
+        """
+        start = None if own_weights(e) else self.first_weights(e)
         return self.image_inputs(e) | ({"init": _of_seeds([start], seeds)} if start else {})
 
     def start_options(self, e: Experiment) -> list[str]:
@@ -265,6 +268,12 @@ class Paths:
     def is_run(self, run: str) -> bool:
         """True if there is an experiment with the key `run`, `study/experiment/arm`."""
         return run in self.plan.by_key
+
+
+def own_weights(e: Experiment) -> str | None:
+    """The file of a person's own that an experiment starts from, if it does; none of those that the workflow makes."""
+    file = e.init.file if e.init is not None else None
+    return None if file is None or file.startswith(("results/", "resources/")) else file
 
 
 def weights(name: str) -> str:

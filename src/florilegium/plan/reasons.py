@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from florilegium.core.local_files import PREFIX
+
 CHANGES = 4  # most changes in one line
 ITEMS = 2  # most items of a list
 WIDTH = 40  # most characters of a value
@@ -21,6 +23,8 @@ NAMES = ("experiment", "arm", "file", "metric")  # keys that identify the member
 FILES = re.compile(
     r"((?:Missing|Incomplete) output files|Updated input files|Input files updated by another job): ([^;]+)"
 )
+# By the mark of local files: what has changed in them. The plan fills this in.
+CHANGED_FILES: dict[str, str] = {}
 PLAIN = str.maketrans({"→": "->", "…": "...", "−": "-"})
 ABSENT = object()
 
@@ -88,7 +92,8 @@ def compare(only_old: Collection[str], only_new: Collection[str]) -> str:
         only_new: `repr` of each value that it did not have.
     """
     codes = {text for text in (*only_old, *only_new) if CODE.fullmatch(text)}
-    old, new = ([_value(text) for text in sorted(texts) if text not in codes] for texts in (only_old, only_new))
+    marks = {text for text in (*only_old, *only_new) if text[1:].startswith(PREFIX)}
+    old, new = ([_value(text) for text in sorted(texts - codes - marks)] for texts in map(set, (only_old, only_new)))
     before, now = ([value for value in side if isinstance(value, dict)] for side in (old, new))
     changes = [change for document in before for change in _changes(document, _most_similar(document, now))]
     changes += [change for document in now for change in _changes(_most_similar(document, before), document)]
@@ -99,6 +104,9 @@ def compare(only_old: Collection[str], only_new: Collection[str]) -> str:
     else:
         sides = (("no longer", before), ("now", now))
         changes += [f"{word} {_first([_short(value) for value in values], ITEMS)}" for word, values in sides if values]
+    if marks:
+        known = [CHANGED_FILES[text[1:-1]] for text in sorted(only_new) if text[1:-1] in CHANGED_FILES]
+        changes = [*known, *changes] if known else [*changes, "files of your own have changed"]
     return _first(list(dict.fromkeys([*changes, *(["code of the stage"] if codes else [])])), CHANGES, "; ")
 
 

@@ -6,14 +6,14 @@ recorded in receipts.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from florilegium.config.data import DatasetOverride
 from florilegium.config.experiment import Experiment
 from florilegium.config.recipes import FROM_FINDER
-from florilegium.core.walk import walk
+from florilegium.core.local_files import LocalFiles, Mark, below, content_mark, listed, mark, record_of, refresh
+from florilegium.plan.paths import own_weights
 from florilegium.plan.plan import Plan, is_cached
 
 CREDITS = {"title", "citation", "terms", "homepage"}
@@ -34,6 +34,7 @@ class Specs:
 
     plan: Plan
     catalogue: Mapping[str, Any]
+    _marks: dict[tuple[str, str], Mark] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     # Data sets and weights
 
@@ -45,18 +46,38 @@ class Specs:
         override = self.plan.settings.datasets.get(source)
         return {"dataset": self.dataset(source), "override": override and override.model_dump(mode="json")}
 
-    def local_files(self, source: str) -> list[str]:
-        """Files on this machine that a data set is made of, so that a change in one is seen."""
-        given = self.plan.datasets[source].folder
-        if given is not None:
-            folder = Path(given).expanduser()
-            return [str(folder / file) for file in walk(folder).files] if folder.is_dir() else []
-        return self.own_files(self.plan.settings.datasets.get(source))
+    def local_files(self, kind: str, name: str) -> LocalFiles | None:
+        """The files of a person's own that a data set (`datasets`) or weights (`weights`) are made of, if any.
 
-    def own_files(self, override: DatasetOverride | None) -> list[str]:
-        """The paths that `config.yaml` gives in place of published files."""
-        files = override.files.values() if override else ()
-        return [str(Path(file.path).expanduser()) for file in files if file != "absent"]
+        Raises UserError for a folder that cannot be walked.
+        """
+        given = self.plan.datasets[name].folder if kind == "datasets" else None
+        if given is not None:
+            return below(Path(given).expanduser())
+        override = getattr(self.plan.settings, kind).get(name)
+        return listed(name, override.paths) if override and override.paths else None
+
+    def mark(self, kind: str, name: str) -> Mark:
+        """The mark of `local_files`, which decides that they are read again; made once for each plan."""
+        if (kind, name) not in self._marks:
+            files = self.local_files(kind, name)
+            self._marks[kind, name] = mark(files, record_of(kind, name)) if files else Mark("")
+        return self._marks[kind, name]
+
+    def first_weights(self, e: Experiment) -> Mark:
+        """The mark of a file of one's own that an experiment starts from, if it does."""
+        file = own_weights(e)
+        if file is None:
+            return Mark("")
+        key = ("init", file)
+        if key not in self._marks:
+            self._marks[key] = content_mark(Path(file))
+        return self._marks[key]
+
+    def refresh(self) -> None:
+        """Remember the times of local files that were only touched."""
+        for (kind, name), found in self._marks.items():
+            refresh(record_of(kind, name), found.touched)
 
     def weights(self, name: str) -> Spec:
         """A file of published weights, and its sources in `config.yaml`."""

@@ -15,9 +15,10 @@ from typing import Any
 from florilegium.config.metrics import SCORING
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
-from florilegium.core.lineage import open_ledger, verify
+from florilegium.core.lineage import open_ledger
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
+from florilegium.core.verification import verify
 from florilegium.report.average_precision import coco_scores
 from florilegium.report.comparison import StudyTables, tabulate
 from florilegium.report.generated import generated

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, replacing, write_json
-from florilegium.core.lineage import open_ledger, verify
+from florilegium.core.lineage import open_ledger
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import without_folders, write_receipt
+from florilegium.core.verification import verify
 from florilegium.report.evidence import RECORD, STUDY, Evidence, audit_files, provenance, refuse
 from florilegium.report.runs import PACKED, PREDICTIONS, RUN_FILES, Run, pack
 

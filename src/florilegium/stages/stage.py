@@ -64,6 +64,10 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that decode (%(default)s)")
 
 
+def add_local_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--local-files", default="", help="mark of the files of one's own, from core.local_files")
+
+
 def listed_files(listing: Path) -> tuple[Path, list[str]]:
     """The folder of a data set and the paths of its files in that folder, from its `files.json`."""
     content = read_json(listing)
