@@ -27,13 +27,13 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import CHUNK
 from florilegium.core.system import bar
 
-SUFFIXES = (".tar", ".tgz", ".tar.gz", ".txz", ".tar.xz", ".tbz2", ".tar.bz2", ".zip")
+SUFFIXES = (".tar", ".tgz", ".tar.gz", ".txz", ".tar.xz", ".tbz2", ".tar.bz2", ".tlz", ".tar.lzma", ".zip")
 # Archives that are not unpacked here, by their first bytes, and the suffixes that people know them by.
 FOREIGN = {
     b"Rar!\x1a\x07": "RAR", b"7z\xbc\xaf\x27\x1c": "7z", b"\x28\xb5\x2f\xfd": "Zstandard", b"\x04\x22\x4d\x18": "LZ4",
     b"\x1f\x9d": "compress (.Z)", b"LZIP": "lzip", b"MSCF": "cabinet",
 }  # fmt: skip
-FOREIGN_SUFFIXES = (".rar", ".7z", ".zst", ".tzst", ".lz4", ".z", ".lz", ".cab", ".lzma", ".tlz")
+FOREIGN_SUFFIXES = (".rar", ".7z", ".zst", ".tzst", ".lz4", ".z", ".lz", ".cab")
 PACKED: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
