@@ -60,6 +60,8 @@ def test_folders_that_may_be_splits_or_classes_end_in_a_sentence(monkeypatch) ->
     write(Path("x"), {f"{split}/rose/1.png": picture(1) for split in ("train", "valid", "extra")})
     with pytest.raises(UserError, match="'extra' stands beside 'train' and 'valid'"):
         audit(monkeypatch, "x")
+    write(Path("y"), {"1.png": picture(1)})
+    assert audit(monkeypatch, "x", "y") == 1  # no split is needed between two
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -90,6 +92,16 @@ def test_a_picture_alone_is_no_leak(monkeypatch, capsys) -> None:
     assert audit(monkeypatch, "x") == 0
     told = capsys.readouterr().out
     assert "No leak" in told and "flat" not in told
+
+
+@pytest.mark.parametrize("out", ["x/out", "x/rose/out", "x"])
+def test_what_an_audit_wrote_is_not_audited(out: str, monkeypatch, capsys) -> None:
+    write(Path("x"), {f"rose/{seed}.png": picture(seed) for seed in range(3)})
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", ["florilegium", "audit", "x", "--out", out, "--workers", "1"])
+        assert command_line() == 0
+        assert "x (3 images)" in capsys.readouterr().out
+        assert json.loads(Path(out, "summary.json").read_text())["n_a"] == 3
 
 
 def test_what_is_no_pair_of_folders_gets_its_sentence(here: Path, monkeypatch) -> None:

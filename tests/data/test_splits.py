@@ -123,12 +123,15 @@ def test_names_that_are_known_as_classes_are_no_splits() -> None:
         (("train2014/a", "train2017/a"), ("'train2014' and 'train2017'",)),
         (("rose/val", "rose/dev", "rose/train", "tulip/train"), ("set: rose:", "'dev' and 'val'")),
         (("train/a", "train/b", "valid/a", "extra/x"), ("'extra' stands beside 'train' and 'valid'",)),
+        (("train", "val", "test", "unlabeled"), ("'unlabeled' stands beside 'test' and 'train' and 'val'",)),
         (("train/a", "train/b", "extra"), ("'extra' stands beside 'train'",)),
         (("train/a", "train/b", "more/a", "more/b"), ("'more' stands beside 'train'",)),
         (("seg_train/a", "seg_train/b", "seg_test/a", "seg_test/b"), ("'seg_test' and 'seg_train' look like splits",)),
         (("train_set/a", "train_set/b", "test-set/a", "test-set/b"), ("look like splits",)),
-        (("rose/train", "rose/test", "tulip"), ("'rose' holds folders of splits", "tulip/0.jpg lies in none")),
-        (("rose/train", "rose/test", "rose/more", "tulip/train"), ("rose/more/0.jpg lies in none",)),
+        (("train1/a", "train1/b", "test1/a", "test1/b"), ("look like splits",)),
+        (tuple(f"{s}/{s}/{c}" for s in ("training_set", "test_set") for c in "ab"), ("look like splits",)),
+        (("rose/train", "rose/test", "tulip"), ("'rose' holds folders of splits", "'tulip' lies in none")),
+        (("rose/train", "rose/test", "rose/more", "tulip/train"), ("'rose/more' lies in none",)),
     ],
 )
 def test_what_is_neither_is_one_sentence(folders: tuple[str, ...], named: tuple[str, ...]) -> None:

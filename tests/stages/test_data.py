@@ -106,3 +106,16 @@ def test_a_folder_a_class_from_disk_or_archive_to_pixels(
     assert (summary["n_train"], summary["n_val"], summary["n_test"]) == (12, 4, 4)
     assert rows[0][0].endswith("dog, big/0.jpg") and rows[0][1] == "dog, big"
     assert len(pixels) == 20
+
+
+def test_the_log_and_the_summary_say_which_folders_are_splits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("Train", "valid", "test"):
+        for label in ("cat", "dog"):
+            (tmp_path / "pets" / split / label).mkdir(parents=True)
+            (tmp_path / "pets" / split / label / "1.jpg").write_bytes(picture())
+    summary, rows, _ = run(monkeypatch, tmp_path, Dataset(title="pets", layout="folders", folder="pets"), {})
+    assert summary["split_origin"] == "folders: Train (as train), valid (as val), test"
+    assert "splits: folders: Train (as train), valid (as val), test" in capsys.readouterr().out
+    assert [row[1:] for row in rows] == [[c, s] for s in ("train", "test", "val") for c in ("cat", "dog")]

@@ -127,7 +127,8 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
     for image, group in leaks.groupby("image_a", sort=True):
         first, others = group.iloc[0], len(group) - 1
         more = f" and {others} more" if others else ""
-        reasons.append((image, f"shows {first['split_b']} image {first['image_b']} of {comparison.b.name}{more}"))
+        split = f"{first['split_b']} " if first["split_b"] in SPLITS else ""  # a folder may have none
+        reasons.append((image, f"shows {split}image {first['image_b']} of {comparison.b.name}{more}"))
     return pd.DataFrame(reasons, columns=["image", "reason"])
 
 

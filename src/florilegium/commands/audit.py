@@ -18,7 +18,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.names import shown
 from florilegium.core.system import say
 from florilegium.data.found import pictures_below, say_left_out
-from florilegium.data.splits import by_folders
+from florilegium.data.splits import Layout, by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
 NAMED = 3  # pictures that a line names
@@ -138,8 +138,14 @@ def refuse_overlap(a: Path, b: Path) -> None:
 
 
 def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Side:
-    """The images of a folder, hashed; raises UserError where its folders might be splits or classes, or both."""
-    layout = by_folders(images, str(root))
+    """The images of a folder, hashed; raises UserError where one is searched alone and splits are not clear."""
+    try:
+        layout = by_folders(images, str(root))
+    except UserError as error:
+        if arguments.b is None:
+            raise
+        say(f"{error}. Between two folders no split is needed, so none is taken here")
+        layout = Layout({}, {})
     pictures = Pictures(ground=arguments.ground, max_megapixels=arguments.max_megapixels)
     hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt, pictures=pictures)
     if skipped:
@@ -151,9 +157,10 @@ def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Na
 
 def splits_line(side: Side) -> str:
     """Which folders were taken for splits, for a person."""
+    none = "none" if (side.collection.classes == NO_CLASS).all() else "none, its folders are classes"
     apart = (side.collection.splits == NO_SPLIT).sum()
     outside = f"; {apart:,} images lie in none" if side.splits and apart else ""
-    return f"{side.collection.name}: splits: {shown(side.splits) or 'none, its folders are classes'}{outside}"
+    return f"{side.collection.name}: splits: {shown(side.splits) or none}{outside}"
 
 
 def flat_line(side: Collection) -> str:

@@ -27,13 +27,13 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import CHUNK
 from florilegium.core.system import bar
 
-SUFFIXES = (".tar", ".tgz", ".tar.gz", ".txz", ".tar.xz", ".tbz2", ".tar.bz2", ".zip")
+SUFFIXES = (".tar", ".tgz", ".tar.gz", ".txz", ".tar.xz", ".tbz2", ".tar.bz2", ".tlz", ".tar.lzma", ".zip")
 # Archives that are not unpacked here, by their first bytes, and the suffixes that people know them by.
 FOREIGN = {
     b"Rar!\x1a\x07": "RAR", b"7z\xbc\xaf\x27\x1c": "7z", b"\x28\xb5\x2f\xfd": "Zstandard", b"\x04\x22\x4d\x18": "LZ4",
     b"\x1f\x9d": "compress (.Z)", b"LZIP": "lzip", b"MSCF": "cabinet",
 }  # fmt: skip
-FOREIGN_SUFFIXES = (".rar", ".7z", ".zst", ".tzst", ".lz4", ".z", ".lz", ".cab", ".lzma", ".tlz")
+FOREIGN_SUFFIXES = (".rar", ".7z", ".zst", ".tzst", ".lz4", ".z", ".lz", ".cab")
 PACKED: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -43,7 +43,7 @@ PACKED: dict[bytes, Callable[..., Any]] = {
 USTAR = slice(257, 262)  # where a tar says what it is
 # OSError: gzip's and bzip2's, without errno; RuntimeError: zipfile's, for unknown compression.
 FORMAT_ERRORS = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, OverflowError)
-DAMAGE = (*FORMAT_ERRORS, EOFError, OSError, ValueError, RuntimeError)
+DAMAGE = (*FORMAT_ERRORS, EOFError, OSError, ValueError, LookupError, RuntimeError)
 DEEPEST = 100  # folders around a file
 LONGEST = 255  # bytes of a name on most disks
 MOST_HEADER = 1 << 16  # bytes before a member's content: long names, attributes, the map of a sparse file
@@ -106,7 +106,7 @@ def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:
             raise guard.refusal(guard.name, f"cannot be written ({error.strerror})") from None
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        reason = str(error) or type(error).__name__
+        reason = _short(str(error)) or type(error).__name__
         sentence = f"{archive}: damaged or truncated, or no archive ({reason}); remove it and fetch it again"
         raise UserError(sentence) from None
 
@@ -271,6 +271,6 @@ class _Guard:
 
 
 def _short(name: str) -> str:
-    """A name for a sentence: one line, without its middle where it is long."""
+    """A text for a sentence: one line, without its middle where it is long."""
     shown = "".join(character if character.isprintable() else "\ufffd" for character in name[:60] + name[60:][-60:])
     return shown if len(name) <= 120 else f"{shown[:60]}…{shown[60:]}"

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import PurePosixPath
 
 from florilegium.core.errors import UserError
 from florilegium.core.names import class_name
@@ -24,7 +23,7 @@ YEAR = re.compile(r"[ _-]?(?:19|20)\d\d$")  # as COCO has it: val2017
 SHARED = 2  # folders of the same names in two folders, from which on these look like splits of the same classes
 
 Paths = Mapping[str, tuple[str, ...]]
-"""The folders above each image and its own name, by image."""
+"""For each folder with images the folders that lead to it, outermost first, and at the end a place for the images."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def split_called(name: str) -> str | None:
     >>> split_called("Valid"), split_called("train2017"), split_called("trains")
     ('val', 'train', None)
     """
-    return SPLIT_OF.get(YEAR.sub("", name).lower())
+    return SPLIT_OF.get(YEAR.sub("", name.strip()).lower())
 
 
 def _split(name: str) -> str:
@@ -67,21 +66,29 @@ def by_folders(images: Iterable[str], where: str, classes: Sequence[str] = ()) -
         UserError: two folders stand for one split, or a folder stands beside splits (or class folders with splits)
             and is none itself.
     """
-    paths = {image: tuple(map(class_name, PurePosixPath(image).parts)) for image in images}
-    placed = {image: parts for image, parts in paths.items() if len(parts) > 1}
-    if not placed:
+    above = {image: image.rpartition("/")[0] for image in images}
+    folders = filter(None, dict.fromkeys(above.values()))
+    found = _recognised({folder: (*map(class_name, folder.split("/")), "") for folder in folders}, where, classes)
+    splits = {image: found.splits[folder] for image, folder in above.items() if folder in found.splits}
+    labels = {image: found.labels[folder] for image, folder in above.items() if folder in found.labels}
+    return Layout(splits, labels, found.said)
+
+
+def _recognised(paths: Paths, where: str, classes: Sequence[str]) -> Layout:
+    """`by_folders` of the folders of images in place of the images."""
+    if not paths:
         return Layout({}, {})
-    while (inner := _below_wrapping(placed)) is not None:
-        placed = inner
-    tops = _tops(placed)
+    while (inner := _below_wrapping(paths)) is not None:
+        paths = inner
+    tops = _tops(paths)
     if len(tops) > 1 and set(tops) <= set(classes):
-        return _plain(placed)
+        return _plain(paths)
     if all(map(split_called, tops)):
-        return _split_first(placed, where)
-    if _has_splits_in_classes(placed, where):
-        return _class_first(placed, where)
-    _refuse_mixture(placed, where)
-    return _plain(placed)
+        return _split_first(paths, where)
+    if _has_splits_in_classes(paths, where):
+        return _class_first(paths, where)
+    _refuse_mixture(paths, where)
+    return _plain(paths)
 
 
 def _below_wrapping(paths: Paths) -> dict[str, tuple[str, ...]] | None:
@@ -89,7 +96,7 @@ def _below_wrapping(paths: Paths) -> dict[str, tuple[str, ...]] | None:
     names = {parts[0] for parts in paths.values()}
     if len(names) > 1 or any(len(parts) < 3 for parts in paths.values()):
         return None
-    inner = {image: parts[1:] for image, parts in paths.items()}
+    inner = {folder: parts[1:] for folder, parts in paths.items()}
     if split_called(*names) is None:
         return inner
     tops = _tops(inner)  # `test/train/<class>/…`: a wrapping folder may be called as a split
@@ -108,7 +115,7 @@ def _tops(paths: Paths) -> dict[str, set[str]]:
 
 
 def _plain(paths: Paths) -> Layout:
-    return Layout({}, {image: parts[0] for image, parts in paths.items()})
+    return Layout({}, {folder: parts[0] for folder, parts in paths.items()})
 
 
 def _split_first(paths: Paths, where: str) -> Layout:
@@ -118,12 +125,12 @@ def _split_first(paths: Paths, where: str) -> Layout:
     wraps = {top: len(inside) == 1 and split_called(*inside) == split_called(top) for top, inside in tops.items()}
     splits: dict[str, str] = {}
     labels: dict[str, str] = {}
-    for image, (top, *rest) in paths.items():
-        splits[image] = _split(top)
+    for folder, (top, *rest) in paths.items():
+        splits[folder] = _split(top)
         if wraps[top] and len(rest) > 2:
             rest = rest[1:]
         if len(rest) > 1:
-            labels[image] = rest[0]
+            labels[folder] = rest[0]
     return Layout(splits, labels, said)
 
 
@@ -133,11 +140,11 @@ def _has_splits_in_classes(paths: Paths, where: str) -> bool:
     parted = next((top for top, splits in inside.items() if len(splits - {None}) > 1 and not split_called(top)), None)
     if parted is None:
         return False
-    for image, parts in sorted(paths.items()):
+    for folder, parts in sorted(paths.items()):
         if len(parts) < 3 or split_called(parts[1]) is None:
             raise UserError(
-                f"{where}: the folder '{parted}' holds folders of splits, and {image} lies in none; give every class "
-                "the same folders train, val and test, or none"
+                f"{where}: the folder '{parted}' holds folders of splits, and '{folder}' lies in none; give every "
+                "class the same folders train, val and test, or none"
             )
     return True
 
@@ -147,8 +154,8 @@ def _class_first(paths: Paths, where: str) -> Layout:
     for top, inside in _tops(paths).items():
         _names(inside, f"{where}: {top}")
     said = _names({parts[1]: None for parts in paths.values()})
-    splits = {image: _split(parts[1]) for image, parts in paths.items()}
-    return Layout(splits, {image: parts[0] for image, parts in paths.items()}, f"{said}, in each class")
+    splits = {folder: _split(parts[1]) for folder, parts in paths.items()}
+    return Layout(splits, {folder: parts[0] for folder, parts in paths.items()}, f"{said}, in each class")
 
 
 def _names(folders: Iterable[str], where: str | None = None) -> str:
@@ -170,14 +177,16 @@ def _names(folders: Iterable[str], where: str | None = None) -> str:
 
 
 def _refuse_mixture(paths: Paths, where: str) -> None:
-    """Raise UserError where folders of splits, with folders of classes inside, stand beside another folder."""
+    """Raise UserError where a folder stands beside those of two splits, or of one that holds folders of classes."""
     tops = _tops(paths)
-    named = {top: inside for top, inside in tops.items() if split_called(top) and inside}
-    others = {top: inside for top, inside in tops.items() if top not in named}
-    if not named:
-        _refuse_likeness(tops, where)
-        return
+    named = {top: inside for top, inside in tops.items() if split_called(top)}
     several = len({split_called(top) for top in named}) > 1
+    if not several:
+        named = {top: inside for top, inside in named.items() if inside}
+    if not named:
+        _refuse_likeness(paths, where)
+        return
+    others = {top: inside for top, inside in tops.items() if top not in named}
     classes = set().union(*named.values())
     alike = any(len(inside & classes) >= SHARED for inside in others.values())
     only_folders = all(len(parts) > 2 for parts in paths.values() if parts[0] in named)
@@ -185,15 +194,16 @@ def _refuse_mixture(paths: Paths, where: str) -> None:
     if several or alike or apart:
         splits = " and ".join(f"'{top}'" for top in named)
         raise UserError(
-            f"{where}: the folder '{min(others)}' stands beside {splits}, which {'hold' if len(named) > 1 else 'holds'}"
-            " folders; name the splits train, val and test, and keep nothing else beside them, or rename "
-            f"{splits} if all of them are classes"
+            f"{where}: the folder '{min(others)}' stands beside {splits}, and is no split; name the splits train, val "
+            f"and test, and keep nothing else beside them, or rename {splits} if all of them are classes"
         )
 
 
-def _refuse_likeness(tops: Mapping[str, set[str]], where: str) -> None:
+def _refuse_likeness(paths: Paths, where: str) -> None:
     """Raise UserError for folders such as `seg_train` and `seg_test` with folders of the same names inside."""
-    like = {top: next(filter(None, map(split_called, re.split(r"[\W_]+", top))), None) for top in tops}
+    unwrapped = {folder: parts[1:] if parts[:1] == parts[1:2] else parts for folder, parts in paths.items()}
+    tops = _tops(unwrapped)
+    like = {top: next(filter(None, map(split_called, re.split(r"[\W\d_]+", top))), None) for top in tops}
     for a, b in combinations((top for top in tops if like[top]), 2):
         if like[a] != like[b] and len(tops[a] & tops[b]) >= SHARED:
             raise UserError(

@@ -88,7 +88,7 @@ def text(value: Any) -> str:
         return "default"
     if isinstance(value, list):
         return ", ".join(map(text, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+    return f"{value:g}" if isinstance(value, float) else style.title(str(value)).replace("_", " ")
 
 
 def name_of(path: str) -> str:
