@@ -15,8 +15,9 @@ from pathlib import Path
 from machine import machine
 
 from florilegium.core.files import write_json, write_text
-from florilegium.core.lineage import open_ledger, verify
+from florilegium.core.lineage import open_ledger
 from florilegium.core.receipts import read_receipt, write_receipt
+from florilegium.core.verification import verify
 
 NAMES = ("metrics.json", "history.csv", "predictions.csv", "cost.json", "checkpoint.safetensors")
 SPEC = {"recipe": {f"key{i}": i / 7 for i in range(50)}, "data": {f"key{i}": f"value {i}" for i in range(10)}}

@@ -27,10 +27,10 @@ def test_one_colour_has_one_form_however_it_is_written(written: str, ground: str
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"ground": "whitte"}, "ground: 'whitte' is no colour, did you mean 'white'.; write a name such as white"),
-        ({"ground": "transparent"}, "'transparent' is no colour"),
+        ({"ground": "whitte"}, "ground: whitte is no colour, did you mean 'white'.; write a name such as white"),
+        ({"ground": "transparent"}, "transparent is no colour"),
         ({"ground": "#ffff"}, "'#ffff' is no colour"),
-        ({"ground": "rgb(1, 2, 3)"}, r"'rgb\(1, 2, 3\)' is no colour"),
+        ({"ground": "rgb(1, 2, 3)"}, r"rgb\(1, 2, 3\) is no colour"),
         (
             {"ground": None},
             "null, as YAML reads what follows a #, is no colour; write a name such as white, or '#rrggbb' in quotes",

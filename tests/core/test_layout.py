@@ -11,7 +11,6 @@ from pathlib import Path
 
 import florilegium
 from florilegium import audit, commands, config, core, data, figures, plan, rendering, report, stages
-from florilegium.core import files as core_files
 from florilegium.core import lineage, receipts, tables, verification, walk
 from florilegium.data import augment, boxed, crops, load
 from florilegium.estimation import trials
@@ -138,7 +137,7 @@ def test_tables_are_read_and_written_in_one_place():
 
 
 def test_folders_of_people_are_walked_in_one_place():
-    ours = (core_files, receipts, lineage, reference, verification)  # of what the project wrote itself
+    ours = (receipts, lineage, reference, verification)  # of what the project wrote itself
     assert users(r"os\.(walk|scandir)|.*\.rglob") == {module.__name__ for module in (*ours, walk)}
 
 

@@ -144,11 +144,6 @@ def test_a_test_set_without_boxes_cannot_be_counted_on(packed: dict[str, Path], 
     assert len(load_boxed(use(val=[], test=["val"]), **again).test) == 3
 
 
-def test_an_empty_split_is_named(packed: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match=r"no image is left to test on; data\.test names the splits: none"):
-        load_boxed(use(test=[]), **packed)
-
-
 # --- what pycocotools makes of it ----------------------------------------------------------
 
 

@@ -123,12 +123,11 @@ def test_every_place_that_failed_is_named_with_what_it_gave(source: Source, site
     site.pages["page/a.bin"] = b"\n <!DOCTYPE html><html>We have moved</html>"
     site.files["wrong/a.bin"] = b"wrong"
     urls = [f"{site.address}/{place}/a.bin" for place in ("page", "wrong", "absent")]
-    sentence = source.refused(remote(*urls, "ftp://host/a.bin"), tmp_path, mirrors=[str(tmp_path / "none")])
+    sentence = source.refused(remote(*urls), tmp_path, mirrors=[str(tmp_path / "none")])
     assert f"{tmp_path}/none/a.bin: there is no such file" in sentence
     assert f"{urls[0]}: it is an HTML page in place of the file" in sentence
     assert f"{urls[1]}: its md5 is {hashlib.md5(b'wrong').hexdigest()}, and {MD5} was expected" in sentence
     assert f"{urls[2]}: HTTP 404" in sentence
-    assert "'ftp://' is not supported" in sentence
     key = f"{source.key}.{tmp_path.name}"
     assert f"{key}.files.a.bin.path" in sentence and f"{key}.mirrors" in sentence
     assert list(tmp_path.iterdir()) == []

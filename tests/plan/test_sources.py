@@ -27,8 +27,10 @@ def test_a_folder_must_be_there_and_hold_a_file(tmp_path: Path, monkeypatch: pyt
     folder.unlink()
     (folder / "daisy").mkdir(parents=True)
     (folder / "daisy" / ".hidden").write_text("")
-    (folder / "circle").symlink_to(folder)
     assert "pictures: holds no file" in refused(tmp_path, monkeypatch)
+    (folder / "circle").symlink_to(folder)
+    assert "folder = pictures: pictures/circle: this link leads to a folder" in refused(tmp_path, monkeypatch)
+    (folder / "circle").unlink()
     (folder / "daisy" / "1.jpg").write_text("as good as any")
     check_sources(plan(tmp_path, {"a": entry()}), lambda keys: "config.yaml")
 

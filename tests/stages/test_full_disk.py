@@ -18,7 +18,8 @@ from PIL import Image
 
 from florilegium.core.diagnosis import mendable
 from florilegium.core.errors import run_main
-from florilegium.core.files import atomic, digest, is_leftover, write_frame, write_text
+from florilegium.core.files import atomic, digest, is_leftover, write_text
+from florilegium.core.tables import write_frame
 from florilegium.generation.sheets import save_picture
 from florilegium.models import registry
 from florilegium.models.weights import save

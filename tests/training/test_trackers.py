@@ -121,8 +121,8 @@ def test_no_training_ends_for_a_tracker_that_fails(capsys):
 def test_a_tracker_that_is_not_installed_is_told_of_at_once(monkeypatch):
     monkeypatch.setattr(asked, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="trackers: wandb is not installed; pip install wandb"):
-        asked.check_trackers(["wandb"])
-    asked.check_trackers([])
+        asked.check_trackers(["wandb"], "config.yaml")
+    asked.check_trackers([], "config.yaml")
 
 
 def test_receipts_say_what_a_repetition_gives():

@@ -20,9 +20,7 @@ from florilegium.plan.sources import check_sources
 WEIGHTS = "workflow/weights.yaml"
 DESCRIPTION = """\
 Read config.yaml of the present folder, its preset, data sets, studies and networks, and name everything that is
-misspelt, of a wrong type, missing or impossible: all that `snakemake -n` would refuse, and all of it at once.
-
-exit code: 0 nothing is wrong, 2 something is"""
+misspelt, of a wrong type, missing or impossible: all that `snakemake -n` would refuse, and all of it at once."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

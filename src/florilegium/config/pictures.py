@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from florilegium.config.base import Strict
+from florilegium.config.words import shown
 from florilegium.core.errors import nearest
 
 WHITE = "#ffffff"
@@ -15,7 +16,7 @@ HOW = "write a name such as white, or '#rrggbb' in quotes"
 def colour(value: Any) -> str:
     """A colour as #rrggbb in lower case, from that, from #rgb, or from a name of CSS; raises ValueError."""
     if not isinstance(value, str):
-        found = "null, as YAML reads what follows a #," if value is None else repr(value)
+        found = "null, as YAML reads what follows a #," if value is None else shown(value)
         raise ValueError(f"{found} is no colour; {HOW}")
     text = value.strip().lower()
     if re.fullmatch("#[0-9a-f]{6}", text):
@@ -25,7 +26,7 @@ def colour(value: Any) -> str:
     from PIL import ImageColor  # imported here, since the workflow reads its configuration each time that it starts
 
     if text not in ImageColor.colormap:
-        raise ValueError(f"{value!r} is no colour{nearest(text, ImageColor.colormap)}; {HOW}")
+        raise ValueError(f"{shown(value)} is no colour{nearest(text, ImageColor.colormap)}; {HOW}")
     return "#" + bytes(ImageColor.getrgb(text)).hex()
 
 

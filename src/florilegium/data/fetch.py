@@ -150,9 +150,7 @@ def obtain(
         try:
             if scheme == "file":
                 return _local(place, remote, remote.file)
-            if scheme in ("http", "https"):
-                return _remote(place, remote, downloads / remote.file)
-            raise Unavailable(f"'{scheme}://' is not supported; use a folder, file://, http:// or https://")
+            return _remote(place, remote, downloads / remote.file)
         except Unavailable as error:
             failures.append(f"{place}: {error}")
     raise UserError(

@@ -6,12 +6,13 @@ Their content is checked by the first stage. Data sets and weights that no exper
 import os
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from florilegium.config.data import Dataset, DatasetOverride, LocalFile
 from florilegium.core.errors import Mistakes, UserError
+from florilegium.core.walk import walk
 from florilegium.plan.plan import Plan
 
 Where = Callable[[Sequence[Any]], str]
@@ -98,7 +99,11 @@ def _check_folder(dataset: Dataset, where: str) -> None:
         raise UserError(f"{start}: is {kind}")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{start}: may not be read; give yourself the permission (chmod u+rx)")
-    if next(_files(folder), None) is None:
+    try:
+        files = walk(folder).files
+    except UserError as error:
+        raise UserError(f"{start}: {error}") from None
+    if not files:
         raise UserError(f"{start}: holds no file; put the images there, or mend the path")
     for split, path in (dataset.annotations or {}).items():
         check_file(str(folder / path), f"{where}.annotations.{split}")
@@ -125,23 +130,3 @@ def _problem(path: Path) -> str:
     except (OSError, ValueError) as error:  # a circle of links, a name too long, a NUL
         return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
     return ""
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder that are not hidden, through links, each folder once."""
-    seen: set[str] = set()
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
-        real = os.path.realpath(here)
-        if real in seen or not os.access(here, os.R_OK | os.X_OK):
-            continue
-        seen.add(real)
-        with os.scandir(here) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    waiting.append(Path(entry.path))
-                elif entry.is_file():
-                    yield Path(entry.path)
