@@ -64,6 +64,7 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys):
         ([*GOOD, GOOD[0] | {"image_id": "nine"}], "an image_id that the annotations do not have"),
         (changed(0, image_id="4"), "the image_id '4' is 4 there, which pycocotools holds for another"),
         (changed(0, category_id="5.0"), "the category_id '5.0' is 5 there, which pycocotools holds for another"),
+        ([line | {"bbox": [0.1, 0.2, 0.5, 0.25]} for line in GOOD], "all boxes lie in the first pixel of their images"),
         ([3, *GOOD], "1 of 4 detections are in another form (first: detection 1 is no mapping); write all of image_id"),
         (without("bbox"), "3 of 3 detections are in another form (first: detection 1 lacks bbox)"),
         (changed(1, bbox=None), "(first: detection 2 has the bbox None, which is not four numbers)"),

@@ -160,6 +160,7 @@ def test_evaluate_takes_a_split_of_a_folder_and_another_numbering(checkpoint: Pa
         (pictures / f"{name}.json").write_text(json.dumps(content | {"images": part, "annotations": own}))
     assert run(evaluate, "evaluate", checkpoint, pictures, "--split", "train") == 0
     found = figures(capsys)
+    assert found["split       train       of train.json (annotation"] == "files)"
     assert found["images"] == "4"
     assert float(found["AP50"]) > 0.9
 
@@ -228,10 +229,24 @@ def test_a_submission_has_the_ids_of_the_test_set_and_passes_its_check(
     assert run(submit, "check-submission", out, "--annotations", with_sizes, device=False) == 0
 
 
+def test_detections_of_classes_that_a_test_set_lacks_are_left_out(
+    checkpoint: Path, pictures: Path, tmp_path: Path, capsys
+):
+    """Detections of the others are as they would be beside them."""
+    found = []
+    for name, changes in (("all", {}), ("some", {"categories": [{"id": 1, "name": "blue"}]})):
+        test, out = secret(pictures, **changes), tmp_path / f"{name}.json"
+        assert run(submit, "submit", checkpoint, pictures, "--annotations", test, "--out", out) == 0
+        found.append(json.loads(out.read_text()))
+    said = capsys.readouterr().out
+    assert f"{test}: no category is called red; detections of these classes are left out" in said
+    assert found[1] and found[1] == [line for line in found[0] if line["category_id"] == 1]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"categories": [{"id": 1, "name": "blue"}]}, "the detector's classes: unknown class 'red'"),
+        ({"categories": [{"id": n, "name": c} for n, c in enumerate(("blue", "Red"))]}, "unknown class 'red', did you"),
         ({"images": [{"id": 1, "file_name": "lost.png"}]}, "1 of 1 images are not below .*, first 'lost.png'"),
         ({"images": [{"id": 1}]}, "image 1 has no file_name; name its file"),
     ],

@@ -317,7 +317,8 @@ def test_a_packed_data_set_is_evaluated_as_its_own_keys_say(
     assert run(evaluate, "evaluate", checkpoint, "photographs", "--split", "train", "--drawn-on", "stored") == 0
     lines = capsys.readouterr().out.splitlines()
     assert "belong to the stored pixels, and are turned upright" in lines[0]
-    assert {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in lines[1:]} == told
+    assert lines[1].endswith("of train.json (annotation files; val and test the project's own, seeded)")
+    assert {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in lines[2:]} == told
     assert float(told["AP"]) > 0.5
     for option in (("--drawn-on", "stored"), ("--bad-boxes", "drop")):
         with pytest.raises(UserError, match="mine: is a data set that the workflow has packed, with bad_boxes and"):

@@ -77,6 +77,12 @@ SAME = {
     "iscrowd false": each("annotations", iscrowd=lambda _: False),
     "iscrowd empty": each("annotations", iscrowd=lambda _: ""),
     "ignore as text": each("annotations", ignore=lambda _: "False"),
+    "addresses in place of names, as LVIS has them": changed(
+        lambda content: [
+            image.update(coco_url=f"http://images.example.org/val2017/{image.pop('file_name')}")
+            for image in content["images"]
+        ]
+    ),
     "area null": each("annotations", area=lambda _: None),
     "area empty": each("annotations", area=lambda _: ""),
     "area negative": each("annotations", area=lambda _: -5.0),
@@ -208,6 +214,14 @@ def test_a_box_is_kept_where_there_is_an_outline_too(tmp_path: Path) -> None:
     assert content_of(tmp_path / "a", content) == content_of(tmp_path / "b", PLAIN)
 
 
+def test_most_boxes_over_the_edges_may_be_corners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "of 4 boxes reach over the edges of their images, and are cut there\n"
+    of_file(tmp_path / "a", changed(lambda content: content["annotations"][0].update(bbox=[30, 2, 20, 9])))
+    assert capsys.readouterr().out == f"1 {said}"
+    of_file(tmp_path / "b", each("annotations", bbox=lambda box: [30, 20, 30 + box[2], 20 + box[3]]))
+    assert capsys.readouterr().out.startswith(f"4 {said}most boxes do so: bbox must be x, y, width, height, and not")
+
+
 def test_many_categories_take_no_long_time(tmp_path: Path) -> None:
     """Quadratic code took 26 seconds for as many."""
     many = PLAIN | {"categories": [{"id": n, "name": f"kind {n}"} for n in range(1, 20_001)]}
@@ -312,6 +326,12 @@ def test_what_is_not_there_is_said_with_what_is(tmp_path: Path) -> None:
         ({"images": None}, "there are no images in it"),
         ({**PLAIN, "categories": ["dog", "cat"]}, "'categories' is not a list of objects"),
         ({**PLAIN, "annotations": {"1": 2}}, "'annotations' is not a list of objects"),
+        ({**PLAIN, "annotations": [{"image_id": 1, "segments_info": []}]}, "it holds COCO's panoptic segmentation"),
+        ({**PLAIN, "annotations": [{"id": 1, "image_id": 1, "caption": "a dog"}]}, "it holds COCO's captions"),
+        (
+            {**PLAIN, "images": [*PLAIN["images"], PLAIN["images"][0] | {"id": 9}]},
+            "01.png is there twice, the second time as image 9; name it once",
+        ),
     ],
 )
 def test_what_is_in_another_form_is_said(tmp_path: Path, content: object, sentence: str) -> None:

@@ -85,12 +85,18 @@ def score_detector(args: argparse.Namespace) -> Sequence[str]:
     if args.csv:
         classes = dict(zip(trained.category_ids, trained.classes, strict=True))
         write_frame(args.csv, as_table(results, names, classes))
-    rows: list[tuple[object, ...]] = [("images", len(names)), ("objects", len(data.truth["annotations"]))]
+    objects = data.truth["annotations"]
+    ignored = sum(object["iscrowd"] for object in objects)
+    rows: list[tuple[object, object, str]] = [
+        *([("split", args.split, data.origin)] if data.origin else []),
+        ("images", len(names), ""),
+        ("objects", len(objects), f"{ignored} of them ignored" if ignored else ""),
+    ]
     if data.bad:
         print("\n".join(f"left out: {bad.told()}" for bad in data.bad), file=sys.stderr)
-        rows.append(("bad boxes, left out", len(data.bad)))
-    rows += [(name, "none there" if value is None else value) for name, value in scores.overall.items()]
+        rows.append(("bad boxes, left out", len(data.bad), ""))
+    rows += [(name, "none there" if value is None else value, "") for name, value in scores.overall.items()]
     by_class = {name: of_class["AP"] for name, of_class in scores.by_class.items()}
-    rows += [(f"AP of {name}", value) for name, value in by_class.items() if value is not None]
+    rows += [(f"AP of {name}", value, "") for name, value in by_class.items() if value is not None]
     print("\n".join(aligned(rows)))
     return data.faults

@@ -58,8 +58,10 @@ def refuse_doubles(parts: dict[str, Part]) -> None:
     for split, part in parts.items():
         for picture in part.pictures:
             if picture.path in owners:
-                twice = f"{picture.path} is an image of {split}, and already one of {owners[picture.path]}"
-                raise UserError(f"{picture.source}: {twice}; name it once")
+                other = owners[picture.path]
+                again = f"there twice, the second time as image {picture.id}"
+                twice = again if other == split else f"an image of {split}, and already one of {other}"
+                raise UserError(f"{picture.source}: {picture.path} is {twice}; name it once")
             owners[picture.path] = split
 
 
@@ -158,4 +160,9 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
             "all (listed above); mend or remove them, or leave them out (bad_boxes: drop in config.yaml, or "
             "--bad-boxes drop)"
         )
+    if cut:
+        total = sum(len(part.annotations) for part in parts.values())
+        say(f"{cut} of {total} boxes reach over the edges of their images, and are cut there")
+        if cut > total / 2:
+            say("most boxes do so: bbox must be x, y, width, height, and not the corners x, y, x, y")
     return replace(annotated, parts=parts), bad, cut

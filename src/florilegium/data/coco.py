@@ -24,6 +24,8 @@ ORIGIN = "annotation files"
 EXTRA = ("difficult", "truncated")
 LISTED = 20  # names that a sentence lists
 PATH = 200  # characters of a path that it shows
+# Keys of the annotations in COCO's other files.
+NO_BOXES = {"segments_info": "COCO's panoptic segmentation", "caption": "COCO's captions"}
 
 Finder = Callable[[CocoFile, str, str], dict[int, str]]
 """The path of each image by its id, of a file, its own path and its split."""
@@ -42,6 +44,9 @@ def read_annotations(file: CocoFile, categories: Categories) -> tuple[Annotation
             no.
     """
     entries = entries_of(file.content, "annotations", file.where)
+    for key, kind in NO_BOXES.items():
+        if entries and key in entries[0]:
+            raise UserError(f"{file.where}: it holds {kind}, and no boxes; name the file of instances")
     keys = [
         None if entry.get("id") is None else key_of(entry["id"], "id", f"annotation {place}", file.where)
         for place, entry in enumerate(entries, 1)

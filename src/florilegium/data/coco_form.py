@@ -120,6 +120,8 @@ def _instead(content: object) -> str:
 
 def _listed(entry: dict[str, Any], id: int, where: str) -> Listed:
     name = entry.get("file_name")
+    if name is None:
+        name = entry.get("coco_url")  # LVIS names its images by their addresses alone
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise UserError(f"{where}: the file_name of image {worded(entry['id'])} is {worded(name)}; it must be a path")
     width, height = (_side(entry, side, where) for side in SIDES)

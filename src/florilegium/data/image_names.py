@@ -5,6 +5,7 @@ pictures were annotated, or percent signs of an address; umlauts may be written 
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -18,6 +19,8 @@ from florilegium.data.splits import split_called
 Parts = tuple[str, ...]
 DRIVE = re.compile(r"^(?:[a-z][a-z0-9+.-]+://[^/]*|[A-Za-z]:)(?=/)")  # of Windows, or the host of an address
 
+QUERY = re.compile(r"[?#].*", re.DOTALL)  # of an address
+
 
 class ImageNames:
     """The image files of a data set, to be found by the names in one annotation file."""
@@ -27,14 +30,10 @@ class ImageNames:
         begin with `where`, or else with `source`."""
         self.source, self.split, self.where = source, split, where or source
         self.paths: dict[Parts, list[str]] = defaultdict(list)  # by their parts, composed
-        self.named: dict[str, list[Parts]] = defaultdict(list)  # by the last part
-        self.folders: set[str] = set()
         for path in images:
-            parts = PurePosixPath(spelt(path)).parts
-            if not self.paths[parts]:
-                self.named[parts[-1]].append(parts)
-                self.folders.update(parts[:-1])
-            self.paths[parts].append(path)
+            self.paths[PurePosixPath(spelt(path)).parts].append(path)
+        self.folders = {part for parts in self.paths for part in parts[:-1]}
+        self.backwards = sorted(parts[::-1] for parts in self.paths)  # those of one end follow one another
         self.by_end: list[tuple[str, str]] = []  # names whose first folders are not there, and their images
 
     def find(self, file_name: str) -> str | None:
@@ -47,8 +46,7 @@ class ImageNames:
         Raises:
             UserError: that leaves several.
         """
-        forms = [file_name, unquote(file_name)] if "%" in file_name else [file_name]
-        for form in forms:
+        for form in _forms(file_name):
             parts = _parts(form)
             length, found = self._longest(parts) if parts else (0, [])
             if found:
@@ -67,11 +65,15 @@ class ImageNames:
 
     def _longest(self, parts: Parts) -> tuple[int, list[Parts]]:
         """The length of the longest end that a name shares with files, and these files."""
-        ends = {file: _shared(parts, file) for file in self.named.get(parts[-1], ())}
-        longest = max(ends.values(), default=0)
-        dropped = parts[: len(parts) - longest]
-        fits = [file for file, end in ends.items() if end == longest and not self._contradicts(dropped, file[:-end])]
-        return longest, fits
+        name = parts[::-1]
+        for length in range(len(name), 0, -1):
+            end = name[:length]
+            first = bisect_left(self.backwards, end)
+            last = bisect_right(self.backwards, end, first, key=lambda file, length=length: file[:length])
+            if first < last:
+                dropped, files = parts[:-length], [file[::-1] for file in self.backwards[first:last]]
+                return length, [file for file in files if not self._contradicts(dropped, file[:-length])]
+        return 0, []
 
     def _contradicts(self, dropped: Parts, above: Parts) -> bool:
         """True if a folder that was left out of the name is one of the data set, or of a split, and the file's own
@@ -97,6 +99,12 @@ class ImageNames:
         return paths[0]
 
 
+def _forms(file_name: str) -> list[str]:
+    """The texts that a `file_name` may stand for: itself, an address without its query, percent signs read."""
+    plain = QUERY.sub("", file_name) if "://" in file_name else file_name
+    return list(dict.fromkeys((file_name, plain, unquote(plain))))
+
+
 def _parts(file_name: str) -> Parts:
     """The folders and the name in a `file_name`, without what is no folder of a data set."""
     text = spelt(file_name).replace("\\", "/")
@@ -107,13 +115,3 @@ def _parts(file_name: str) -> Parts:
         elif part not in ("", "."):
             parts.append(part)
     return tuple(parts)
-
-
-def _shared(name: Parts, file: Parts) -> int:
-    """How many last parts two paths have in common."""
-    count = 0
-    for one, other in zip(reversed(name), reversed(file), strict=False):
-        if one != other:
-            break
-        count += 1
-    return count

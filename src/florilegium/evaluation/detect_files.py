@@ -13,6 +13,7 @@ import torch
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
+from florilegium.core.system import say
 from florilegium.core.walk import walk
 from florilegium.data.annotated import BadBox
 from florilegium.data.annotations import Policy, check_file, check_split
@@ -85,9 +86,11 @@ def submission(
     """
     file, categories = read_test_set(annotations)
     numbers = {name: number for number, name in categories.names.items()}
-    for name in trained.classes:
-        if name not in numbers:
-            raise unknown("class", name, numbers, f"{annotations}: the detector's classes")
+    unnamed = [name for name in trained.classes if name not in numbers]
+    if unnamed and not numbers.keys() <= set(trained.classes):
+        raise unknown("class", unnamed[0], numbers, f"{annotations}: the detector's classes")
+    if unnamed:
+        say(f"{annotations}: no category is called {', '.join(unnamed)}; detections of these classes are left out")
     pictures = find_pictures(file, root)
     found, unread = views(root, pictures, drawn_on)
     sized = [(picture, found[picture.id].size) for picture in pictures if picture.id in found]
@@ -98,14 +101,16 @@ def submission(
     with TemporaryDirectory() as folder:
         content = {"images": images, "annotations": [], "categories": []}
         packed, _, undecoded = pack_boxed(root, content, trained.data, Path(folder), trained.pictures)
-        renumbered = replace(trained, category_ids=tuple(numbers[name] for name in trained.classes))
-        results = answers_of(renumbered, packed, least=None, device=device).results
+        results = answers_of(trained, packed, least=None, device=device).results
     given = {image.id: image.given for image in file.images}
+    called = dict(zip(trained.category_ids, trained.classes, strict=True))
+    ids = {own: categories.given[numbers[name]] for own, name in called.items() if name in numbers}
     lines = [
         line
-        | {"image_id": given[line["image_id"]], "category_id": categories.given[line["category_id"]]}
+        | {"image_id": given[line["image_id"]], "category_id": ids[line["category_id"]]}
         | {"bbox": _in_frame_of(found[line["image_id"]], line["bbox"])}
         for line in results
+        if line["category_id"] in ids
     ]
     return sorted(lines, key=lambda line: order(line["image_id"])), faults + undecoded
 
@@ -126,6 +131,7 @@ class AnnotatedImages:
     truth: Coco
     faults: list[str]
     bad: Sequence[BadBox] = ()  # boxes that were left out
+    origin: str = ""  # the file that a folder's split was read from, and where its splits come from
 
 
 @contextmanager
@@ -161,11 +167,13 @@ def annotated(
     if place.is_file() and content["unannotated"]:
         raise UserError(f"{dataset}: there are no annotations in it to measure against; `submit` detects without any")
     _check_annotated(split, content["unannotated"], dataset)
+    sources = sorted({picture.source for picture in checked.annotated.parts[split].pictures})
+    origin = "" if place.is_file() else f"of {', '.join(sources)} ({checked.annotated.origin})"
     with TemporaryDirectory() as folder:
         chosen = content["splits"][split] | {"categories": content["categories"]}
         images, annotations, faults = pack_boxed(root, chosen, trained.data, Path(folder), trained.pictures)
         truth = _in_terms_of(coco_ground_truth(images, annotations), trained, dataset)
-        yield AnnotatedImages(images, truth, faults, checked.bad)
+        yield AnnotatedImages(images, truth, faults, checked.bad, origin)
 
 
 def _own(root: Path, drawn_on: DrawnOn) -> Dataset:

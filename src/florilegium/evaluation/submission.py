@@ -142,6 +142,8 @@ def faults(lines: Sequence[Any], test: Expected) -> Iterator[str]:
             number, line = found[0]
             example = f"detection {number}, {json.dumps({key: line[key] for key in KEYS})}"
             yield f"{len(found)} of {len(lines)} detections have {problem} (first: {example}){_hint(line, test)}"
+    if known and all(0 <= value <= 1 for _, line in known for value in line["bbox"]):
+        yield "all boxes lie in the first pixel of their images: bbox must be in pixels, and not in fractions of a side"
     for (_, before), (number, after) in pairwise(known):
         if (order(after["image_id"]), -after["score"]) < (order(before["image_id"]), -before["score"]):
             yield f"detection {number} is out of order; sort by image_id, and in each image by falling score"
