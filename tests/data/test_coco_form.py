@@ -219,7 +219,7 @@ def test_most_boxes_over_the_edges_may_be_corners(tmp_path: Path, capsys: pytest
     of_file(tmp_path / "a", changed(lambda content: content["annotations"][0].update(bbox=[30, 2, 20, 9])))
     assert capsys.readouterr().out == f"1 {said}"
     of_file(tmp_path / "b", each("annotations", bbox=lambda box: [30, 20, 30 + box[2], 20 + box[3]]))
-    assert capsys.readouterr().out.startswith(f"4 {said}most boxes do so: bbox must be x, y, width, height, and not")
+    assert capsys.readouterr().out.startswith(f"4 {said}most boxes do so: COCO's are x, y, width, height and not")
 
 
 def test_many_categories_take_no_long_time(tmp_path: Path) -> None:

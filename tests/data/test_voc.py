@@ -268,6 +268,32 @@ def test_a_folder_without_lists_is_read_and_split(tmp_path: Path, base: str) -> 
     assert ids == [1, 2, 3, 4]
 
 
+LIST = "ImageSets/Main/train.txt"
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"JPEGImages/1.jpg": photo(9)}, "JPEGImages/1.jpg and JPEGImages/1.png could both be the image of one XML"),
+        ({LIST: b"\n \n"}, f"{LIST}: there is no image in it to train on"),
+        ({LIST: b"1\n3\n"}, f"{LIST}: names 3, and there is no Annotations/3.xml"),
+    ],
+)
+def test_a_folder_that_leaves_open_what_is_meant_is_refused(tmp_path: Path, more: dict, sentence: str) -> None:
+    files = {f"JPEGImages/{n}.png": photo(n, (50, 40)) for n in range(3)}
+    files |= {f"Annotations/{n}.xml": scene(str(n), {"name": "cat"}) for n in range(3)}
+    assert sentence in refused(tmp_path, files | more)
+
+
+def test_images_that_are_left_out_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One has no object, one no XML file."""
+    files = {f"JPEGImages/{n}.png": photo(n, (50, 40)) for n in range(5)}
+    files |= {f"Annotations/{n}.xml": scene(str(n), *[{"name": "cat"}] * (n > 0)) for n in range(4)}
+    found = read_voc(voc(tmp_path), tmp_path, unpacked(tmp_path, files))
+    assert [Path(picture.path).stem for picture in found.parts["train"].pictures] == ["1", "2", "3"]
+    assert "2 of 5 images have no object of its classes, no XML file or no split" in capsys.readouterr().out
+
+
 def test_names_with_spaces_stand_in_lists(tmp_path: Path) -> None:
     files = TRAINVAL_2007 | {
         "VOCdevkit/VOC2007/ImageSets/Main/valid.txt": b"\xef\xbb\xbfa b  \n\nc d  1\r\n",
@@ -308,6 +334,7 @@ def test_what_tools_leave_out_or_write_otherwise(tmp_path: Path, old: str, new: 
         (TEXT.replace("<difficult>0", "<difficult>maybe").encode(), "'difficult' of an object is 'maybe'"),
         (TEXT.replace("<ymax>20</ymax>", "").encode(), "an object has no bndbox/ymax"),
         (TEXT.replace("<name>Blüte</name>", "").encode(), "an object has no name"),
+        (TEXT.replace("Blüte", " ").encode(), "an object has no name"),
         (b"<html><body/></html>", "its outermost element is 'html'"),
         (TEXT.encode("latin-1"), "invalid token"),
         (('<?xml version="1.0" encoding="klingon"?>' + TEXT).encode(), "unknown encoding: klingon"),

@@ -164,5 +164,5 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
         total = sum(len(part.annotations) for part in parts.values())
         say(f"{cut} of {total} boxes reach over the edges of their images, and are cut there")
         if cut > total / 2:
-            say("most boxes do so: bbox must be x, y, width, height, and not the corners x, y, x, y")
+            say("most boxes do so: COCO's are x, y, width, height and not corners, VOC's corners count from 1")
     return replace(annotated, parts=parts), bad, cut

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError, unknown
+from florilegium.core.system import say
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles
 from florilegium.data.frames import frame_of
 from florilegium.data.json_files import flag, whole, worded
@@ -52,9 +53,7 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
     """
     title = dataset.title or str(root)
     xml = {(match["base"], match["name"]): path for path in paths if (match := XML.fullmatch(path))}
-    images = {
-        (str(p.parent.parent) + "/" if p.parent.parent.parts else "", p.stem): str(p) for p in _images(root, paths)
-    }
+    images = _images(title, root, paths)
     members, origin = _members(title, root, paths, xml)
     files: dict[str, dict[str, _File]] = {split: {} for split in SPLITS}
     for split, source, base, name in members:
@@ -68,11 +67,22 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
     ids = _ids(image for of_split in files.values() for image in of_split)
     parts = {split: _part(root, of_split, classes, ids) for split, of_split in files.items() if of_split}
     refuse_doubles(parts)
+    if left_out := len(images) - sum(len(part.pictures) for part in parts.values()):
+        say(
+            f"{title}: {left_out} of {len(images)} images have no object of its classes, no XML file or no split, and are left out"
+        )
     return Annotated({number: name for name, number in classes.items()}, parts, origin)
 
 
-def _images(root: Path, paths: Sequence[str]) -> Iterator[PurePosixPath]:
-    return (PurePosixPath(path) for path in recognise("voc", root, paths))
+def _images(title: str, root: Path, paths: Sequence[str]) -> dict[tuple[str, str], str]:
+    """The path of each image by its base folder and name."""
+    images: dict[tuple[str, str], str] = {}
+    for path in recognise("voc", root, paths):
+        base = path[: path.rindex(f"{IMAGES}/")]
+        other = images.setdefault((base, PurePosixPath(path).stem), path)
+        if other != path:
+            raise UserError(f"{title}: {other} and {path} could both be the image of one XML file; keep one")
+    return images
 
 
 def _members(
@@ -91,6 +101,9 @@ def _members(
         for line in _lines(root / path, path):
             name = line.strip() if (base, line.strip()) in xml else line.split()[0]
             members.append((split, path, base, name))
+    if not any(split == "train" for split, *_ in members):
+        empty = ", ".join(path for path, _, split in lists if split == "train")
+        raise UserError(f"{title}: {empty}: there is no image in it to train on; list some, or leave ImageSets out")
     return members, "official"
 
 
@@ -195,7 +208,7 @@ def _flag(tree: ElementTree.Element, key: str) -> int:
 
 
 def _text(tree: ElementTree.Element, path: str) -> str:
-    text = tree.findtext(path)
-    if text is None:
+    text = (tree.findtext(path) or "").strip()
+    if not text:
         raise ValueError(f"an object has no {path}")
-    return text.strip()
+    return text
