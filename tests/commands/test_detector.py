@@ -229,6 +229,20 @@ def test_a_submission_has_the_ids_of_the_test_set_and_passes_its_check(
     assert run(submit, "check-submission", out, "--annotations", with_sizes, device=False) == 0
 
 
+def test_of_two_categories_of_one_name_that_of_the_objects_is_meant(checkpoint: Path, pictures: Path, tmp_path: Path):
+    """As of a project that is called like a class, which annotation services list as a category."""
+    content = json.loads((pictures / "all.json").read_text())
+    content["categories"].insert(0, {"id": 0, "name": "red", "supercategory": "none"})
+    test, out = pictures / "test.json", tmp_path / "results.json"
+    test.write_text(json.dumps(content))
+    assert run(submit, "submit", checkpoint, pictures, "--annotations", test, "--out", out) == 0
+    assert {line["category_id"] for line in json.loads(out.read_text())} == {2, 5}
+    assert run(submit, "check-submission", out, "--annotations", test, device=False) == 0
+    test.write_text(json.dumps(content | {"annotations": []}))
+    with pytest.raises(UserError, match="two categories are called 'red', one is 0; rename one"):
+        run(submit, "submit", checkpoint, pictures, "--annotations", test, "--out", out)
+
+
 def test_detections_of_classes_that_a_test_set_lacks_are_left_out(
     checkpoint: Path, pictures: Path, tmp_path: Path, capsys
 ):

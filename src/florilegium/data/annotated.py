@@ -145,7 +145,7 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
             picture = pictures[annotation.image]
             assert picture.width is not None and picture.height is not None
             if reason := fault(annotation.box, picture.width, picture.height):
-                bad.append(BadBox(picture.source, str(annotation.id), picture.path, str(annotation.box), reason))
+                bad.append(BadBox(picture.source, str(annotation.id), picture.path, repr(annotation.box), reason))
                 continue
             inside = clipped(annotation.box, picture.width, picture.height)
             cut += inside is not annotation.box

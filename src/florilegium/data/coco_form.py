@@ -6,6 +6,7 @@ in pixels from the upper left corner, perhaps area and iscrowd). A test set may 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,17 +73,21 @@ class Categories:
                 raise UserError(f"{file.where}: {clash}; number the categories alike in all")
             self.given[number] = entry["id"]
 
-    def check_names(self, where: str, used: Iterable[int] | None = None) -> None:
-        """Forget unused categories that are called like another one, as project names of annotation services are.
+    def used_in(self, annotations: Iterable[Mapping[str, Any]]) -> set[int]:
+        """Those that annotations name, as far as these can be read."""
+        keys = {as_key(annotation.get("category_id")) for annotation in annotations}
+        return {number for key, number in self.numbers.items() if key in keys}
 
-        Raises UserError where two of one name are used; without `used`, all are.
+    def check_names(self, where: str, used: AbstractSet[int]) -> None:
+        """Forget categories that are called like a used one, as project names of annotation services are.
+
+        Raises UserError where two of one name are used.
         """
-        kept = set(self.names) if used is None else set(used)
         owners: dict[str, int] = {}
-        for number in sorted(self.names, key=lambda number: number not in kept):
+        for number in sorted(self.names, key=lambda number: number not in used):
             name = self.names[number]
             other = owners.setdefault(name, number)
-            if other != number and number in kept:
+            if other != number and number in used:
                 twice = f"two categories are called '{name}', one is {self.given[other]}"
                 raise UserError(f"{where}: {twice}; rename one")
         self.names = {number: name for number, name in self.names.items() if owners[name] == number}
@@ -150,14 +155,19 @@ def entries_of(content: Mapping[str, Any], key: str, where: str) -> list[dict[st
     return entries
 
 
+def as_key(value: object) -> Key | None:
+    """The id that a value is; None where it is none."""
+    if isinstance(value, str) and whole(value) is None:
+        return value if value.strip() else None
+    return whole(value)
+
+
 def key_of(value: object, key: str, of: str, where: str) -> Key:
-    found = whole(value)
-    if found is not None:
-        return found
-    if isinstance(value, str) and value.strip():
-        return value
-    known = "missing" if value is None else worded(value)
-    raise UserError(f"{where}: the {key} of {of} is {known}; it must be a whole number or a text")
+    found = as_key(value)
+    if found is None:
+        known = "missing" if value is None else worded(value)
+        raise UserError(f"{where}: the {key} of {of} is {known}; it must be a whole number or a text")
+    return found
 
 
 def keys_of(entries: Sequence[dict[str, Any]], kind: str, where: str) -> list[Key]:

@@ -103,6 +103,8 @@ def number(value: object) -> int | float | None:
 
 def whole(value: object) -> int | None:
     """A whole number in any form; None for anything else, and for more than 64 bits."""
+    if type(value) is int and abs(value) <= LARGEST:  # nearly always: a file may hold millions of ids
+        return value
     if isinstance(value, str) and not WHOLE.fullmatch(value):
         return None
     found = number(value)

@@ -68,9 +68,8 @@ def read_voc(dataset: Dataset, root: Path, paths: Sequence[str]) -> Annotated:
     parts = {split: _part(root, of_split, classes, ids) for split, of_split in files.items() if of_split}
     refuse_doubles(parts)
     if left_out := len(images) - sum(len(part.pictures) for part in parts.values()):
-        say(
-            f"{title}: {left_out} of {len(images)} images have no object of its classes, no XML file or no split, and are left out"
-        )
+        why = "have no object of its classes, no XML file or no split, and are left out"
+        say(f"{title}: {left_out} of {len(images)} images {why}")
     return Annotated({number: name for name, number in classes.items()}, parts, origin)
 
 

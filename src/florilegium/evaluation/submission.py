@@ -16,7 +16,7 @@ from typing import Any
 from florilegium.core.errors import UserError
 from florilegium.data.annotated import Part, Picture, finite, four_numbers, refuse_doubles
 from florilegium.data.coco import find_below, pictures_of
-from florilegium.data.coco_form import Categories, CocoFile, read_coco_file
+from florilegium.data.coco_form import Categories, CocoFile, entries_of, read_coco_file
 from florilegium.data.frames import views
 from florilegium.data.json_files import read_foreign_json, whole, worded
 
@@ -33,7 +33,8 @@ Size = tuple[int, int]
 
 
 def read_test_set(path: Path) -> tuple[CocoFile, Categories]:
-    """Images and categories of a COCO file, whose annotations may be absent; they are not looked at.
+    """Images and categories of a COCO file, whose annotations may be absent; of two categories of one name they tell
+    which is meant.
 
     Raises:
         UserError: it is no such file.
@@ -42,7 +43,8 @@ def read_test_set(path: Path) -> tuple[CocoFile, Categories]:
     categories.add(file)
     if not categories.names:
         raise UserError(f"{path}: has no list of categories; results name them by its ids, so add it")
-    categories.check_names(str(path))
+    used = categories.used_in(entries_of(file.content, "annotations", file.where))
+    categories.check_names(str(path), used or categories.names.keys())
     return file, categories
 
 
