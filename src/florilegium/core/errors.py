@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,17 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else ""
 
 
+def some(items: Collection[object], most: int = 20, separator: str = ", ") -> str:
+    """The first of many items, and how many more there are."""
+    more = len(items) - most
+    return separator.join(map(str, islice(items, most))) + (f" and {more} more" if more > 0 else "")
+
+
 def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> UserError:
     """The error for a name that is not among `allowed`."""
     names = sorted(map(str, allowed))
-    known = ", ".join(names[:20] or ["none"]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     place = f"{where}: " if where else ""
-    return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {known})")
+    return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {some(names) or 'none'})")
 
 
 def report(faults: Iterable[str]) -> int:

@@ -4,12 +4,12 @@ Converters write numbers and flags as text, leave out what they do not know, and
 is read here is the same for training, evaluation and submission.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from florilegium.config.data import Dataset
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, some
 from florilegium.core.system import say
 from florilegium.core.walk import walk
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles, refuse_repeated
@@ -22,7 +22,6 @@ from florilegium.data.outlines import box_of
 
 ORIGIN = "annotation files"
 EXTRA = ("difficult", "truncated")
-LISTED = 20  # names that a sentence lists
 PATH = 200  # characters of a path that it shows
 # Keys of the annotations in COCO's other files.
 NO_BOXES = {"segments_info": "COCO's panoptic segmentation", "caption": "COCO's captions"}
@@ -107,8 +106,7 @@ class _Reader:
                 "image, or remove its annotations"
             )
         names = [f"{self.categories.given[n]} {name}" for n, name in self.categories.names.items()]
-        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        known = f"known: {', '.join(names[:LISTED])}{more}" if names else "the file has no list of categories"
+        known = f"known: {some(names)}" if names else "the file has no list of categories"
         raise UserError(f"{self.file.where}: annotation {key} is of the unknown category {worded(value)} ({known})")
 
     def _flag(self, entry: dict[str, Any], name: str, key: Key) -> bool:
@@ -176,7 +174,7 @@ def read_parts(dataset: Dataset, root: Path, files: Mapping[str, str], find: Fin
     names = categories.names
     if dataset.classes and set(dataset.classes) != set(names.values()):
         raise UserError(
-            f"{title}: classes are {_some(dataset.classes)}, and the annotation files have {_some(names.values())}; "
+            f"{title}: classes are {some(dataset.classes)}, and the annotation files have {some(names.values())}; "
             "mend `classes` or leave it out"
         )
     refuse_doubles(parts)
@@ -187,13 +185,8 @@ def _nothing_to_train_on(dataset: Dataset, root: Path, paths: Sequence[str]) -> 
     if dataset.annotations:
         return "`annotations` names no file to train on; add train"
     candidates = [path for path in paths if path.lower().endswith(".json")]
-    seen = f" ({len(candidates)} JSON files: {_some(candidates, 3)})" if candidates else ""
+    seen = f" ({len(candidates)} JSON files: {some(candidates, 3)})" if candidates else ""
     return f"there is no train.json below {root}{seen}; add it, or {ADVICE}"
-
-
-def _some(names: Iterable[str], most: int = LISTED) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
 def _part(file: CocoFile, found: Mapping[int, str], categories: Categories, split: str) -> Part:

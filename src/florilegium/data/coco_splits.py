@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from florilegium.config.data import Dataset
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, some
 from florilegium.data.labels import SPLITS
 from florilegium.data.splits import split_called
 
@@ -108,5 +108,4 @@ def _rivals(files: Sequence[str]) -> str:
     """`a and b could both`, the first of several."""
     if len(files) == 2:
         return f"{files[0]} and {files[1]} could both"
-    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return f"{', '.join(files[:NAMED])}{more} could all"
+    return f"{some(files, NAMED)} could all"

@@ -48,15 +48,13 @@ def read_foreign_json(path: Path, where: str | None = None) -> Any:
 
 
 def _bytes(path: Path, where: str) -> bytes:
+    if path.is_dir():
+        raise UserError(f"{where}: is a folder, where a file is wanted; name a file in it")
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{where}: there is no such file; mend the path") from None
-    except IsADirectoryError:
-        raise UserError(f"{where}: is a folder, where a file is wanted; name a file in it") from None
     except (OSError, ValueError) as error:
-        if path.is_dir():  # Windows calls that a lack of permission
-            raise UserError(f"{where}: is a folder, where a file is wanted; name a file in it") from None
         raise UserError(f"{where}: cannot be read ({getattr(error, 'strerror', None) or error}); mend that") from None
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from florilegium.config.base import parse
 from florilegium.config.data import split_of
 from florilegium.config.pictures import DEFAULT, Pictures
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, some
 from florilegium.core.files import read_json
 from florilegium.core.names import spelt
 from florilegium.core.system import bar
@@ -185,8 +185,7 @@ def _labels(names: list[str], trained: Trained, where: str) -> list[int]:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(f"'{name}'" for name in names[:5]) + more
+    return some([f"'{name}'" for name in names], 5)
 
 
 def _absent(labels: Tensor, trained: Trained) -> tuple[str, ...]:

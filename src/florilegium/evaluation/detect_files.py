@@ -149,8 +149,6 @@ def annotated(
     if place.is_file() or place.suffix.lower() == ".json":
         root = folder_of(place)
         own, file = _own(root, drawn_on), place.absolute().relative_to(root.absolute()).as_posix()
-        if not place.is_file():
-            raise UserError(f"{place}: there is no such file; mend the path")
         checked = check_file(own, root, file, bad_boxes or STOP)
         split = SPLIT
     elif place.is_dir():

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, some
 from florilegium.data.annotated import Part, Picture, finite, four_numbers, refuse_doubles
 from florilegium.data.coco import find_below, pictures_of
 from florilegium.data.coco_form import Categories, CocoFile, entries_of, read_coco_file
@@ -157,10 +157,10 @@ def remarks(lines: Sequence[Any], test: Expected) -> Iterator[str]:
     known = [line for line in lines if not _form(line)]
     missing = sorted(test.sizes.keys() - {line["image_id"] for line in known}, key=order)
     if missing:
-        yield f"{len(missing)} of {len(test.sizes)} images have no detection ({_some(missing)})"
+        yield f"{len(missing)} of {len(test.sizes)} images have no detection ({some(missing, SHOWN)})"
     unmeasured = sorted((number for number, size in test.sizes.items() if size is None), key=order)
     if unmeasured:
-        what = f"{len(unmeasured)} of {len(test.sizes)} images have no known size ({_some(unmeasured)})"
+        what = f"{len(unmeasured)} of {len(test.sizes)} images have no known size ({some(unmeasured, SHOWN)})"
         yield f"{what}, so their boxes were not held against it; give their folder as --images"
     turned = sum(_explained(line, test) for line in known)
     if turned:
@@ -168,10 +168,6 @@ def remarks(lines: Sequence[Any], test: Expected) -> Iterator[str]:
             f"{turned} boxes fit into their images only where these are turned by their EXIF tag; give the folder as "
             "--images to make sure"
         )
-
-
-def _some(ids: Sequence[Any]) -> str:
-    return ", ".join(map(str, ids[:SHOWN])) + (" and more" if len(ids) > SHOWN else "")
 
 
 def _inside(box: Sequence[float], size: Size) -> bool:

@@ -9,10 +9,11 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
+from florilegium.core.errors import some
 from florilegium.core.local_files import PREFIX
 
 CHANGES = 4  # most changes in one line
@@ -76,12 +77,7 @@ def _files(names: list[str]) -> str:
         return ", ".join(names)
     levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
     common = [level[0] for level in itertools.takewhile(lambda level: len(set(level)) == 1, levels)]
-    return f"{len(names)} in {'/'.join(common)}" if len(common) > 1 else _first(names, 1)
-
-
-def _first(items: Sequence[str], most: int, separator: str = ", ") -> str:
-    more = len(items) - most
-    return separator.join(items[:most]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(names)} in {'/'.join(common)}" if len(common) > 1 else some(names, 1)
 
 
 def compare(only_old: Collection[str], only_new: Collection[str]) -> str:
@@ -103,11 +99,11 @@ def compare(only_old: Collection[str], only_new: Collection[str]) -> str:
         changes.append(_pair(before[0], now[0]))
     else:
         sides = (("no longer", before), ("now", now))
-        changes += [f"{word} {_first([_short(value) for value in values], ITEMS)}" for word, values in sides if values]
+        changes += [f"{word} {some([_short(value) for value in values], ITEMS)}" for word, values in sides if values]
     if marks:
         known = [CHANGED_FILES[text[1:-1]] for text in sorted(only_new) if text[1:-1] in CHANGED_FILES]
         changes = [*known, *changes] if known else [*changes, "files of your own have changed"]
-    return _first(list(dict.fromkeys([*changes, *(["code of the stage"] if codes else [])])), CHANGES, "; ")
+    return some(list(dict.fromkeys([*changes, *(["code of the stage"] if codes else [])])), CHANGES, "; ")
 
 
 def _value(text: str) -> Any:
@@ -153,7 +149,7 @@ def _pair(old: Any, new: Any) -> str:
     if max(len(a), len(b)) > WIDTH:
         if isinstance(old, list | tuple) and isinstance(new, list | tuple):
             parts = [f"− {_text(x)}" for x in old if x not in new] + [f"+ {_text(x)}" for x in new if x not in old]
-            return _first(parts, ITEMS) or "another order"
+            return some(parts, ITEMS) or "another order"
         common = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         if start := a.rfind(" ", 0, common) + 1:
             a, b = f"…{a[start:]}", f"…{b[start:]}"
