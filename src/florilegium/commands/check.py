@@ -12,9 +12,9 @@ from florilegium.estimation.trials import Answers, Trial, check_trials, in_a_pro
 from florilegium.figures.registry import check_names
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
-from florilegium.plan.files import PRESETS
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import attributed, read_plan
+from florilegium.plan.project_files import PRESETS
 from florilegium.plan.sources import check_sources
 
 WEIGHTS = "workflow/weights.yaml"

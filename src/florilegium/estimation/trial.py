@@ -20,8 +20,8 @@ from florilegium.core.errors import Mistakes, UserError, UserErrors
 from florilegium.estimation.trials import Trial
 from florilegium.explanation.attention import attention_layers, patch_grid
 from florilegium.models import registry
+from florilegium.models.arguments import unbuildable
 from florilegium.models.freeze import freeze, heads_of
-from florilegium.models.refusal import unbuildable
 
 N_CLASSES = 10  # enough for every network to be what it is
 
@@ -64,10 +64,11 @@ def _feed(network: nn.Module, model: Model, recipe: Recipe) -> None:
     try:
         answer = network.eval()(torch.empty(2, 3, size, size))
     except Exception as error:
-        key = "recipe.image_size" if recipe.image_size else "model.arguments"
+        if not recipe.image_size:
+            raise unbuildable(model, error) from error
         reason = str(error).partition("\n")[0]
         raise UserError(
-            f"{key}: {model.name} does not take images of {size} pixels ({reason}); give another size"
+            f"recipe.image_size: {model.name} does not take images of {size} pixels ({reason}); give another size"
         ) from error
     assert isinstance(answer, Tensor) and answer.shape == (2, N_CLASSES)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError, nearest, unknown
 from florilegium.data.augment import InputConfig
-from florilegium.models.refusal import unbuildable
+from florilegium.models.arguments import unbuildable
 
 # The configuration's key, by the name of timm's argument that it sets.
 RESERVED = {
@@ -20,6 +20,7 @@ RESERVED = {
     "pretrained": "init",
     "drop_path_rate": "recipe.drop_path",
     "drop_rate": "recipe.dropout",
+    "in_chans": "the pictures, which have three",
 }
 TRAINED_HEADS = ("both", "class")
 
