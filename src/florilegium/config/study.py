@@ -154,7 +154,7 @@ class Card(Strict):
 def _of_an_experiment(key: str) -> str:
     """The key of a change; raises `ValueError` unless it is study/experiment."""
     if "/" not in key:
-        raise ValueError(f"must be written study/experiment, such as flowers/{key} or {key}/*")
+        raise ValueError("must be written study/experiment: flowers/net is one of flowers, and flowers/* are all of it")
     return key
 
 

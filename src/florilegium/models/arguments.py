@@ -4,7 +4,6 @@ A family has a table of its names, a model of its `model.arguments`, and a funct
 timm and the generators check theirs when they are built.
 """
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
@@ -56,15 +55,6 @@ def check_counts(model: Model) -> None:
                 raise UserError(f"model.arguments.{key} = {shown(value)}: must hold whole numbers from 1 on")
         if not numbers:
             raise UserError(f"model.arguments.{key} = []: must hold at least one number")
-
-
-def unbuildable(model: Model, error: Exception) -> UserError:
-    """The error for a network whose constructor raises `error`; of one of Python's own kinds, the text says nothing to
-    people."""
-    told = isinstance(error, AssertionError | ValueError | RuntimeError) and str(error)
-    reason = f" ({str(error).splitlines()[0][:120]})" if told else ""
-    with_what = f" with {json.dumps(model.arguments, default=str)}" if model.arguments else ""
-    return UserError(f"model.arguments: {model.name} cannot be built{with_what}{reason}; mend what does not fit")
 
 
 # Classifiers of timm

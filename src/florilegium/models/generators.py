@@ -18,8 +18,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 from florilegium.config.data import Model
 from florilegium.core.errors import unknown
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import DIFFUSION, HALF, refuse_rates, unbuildable
+from florilegium.models.arguments import DIFFUSION, HALF, refuse_rates
 from florilegium.models.conditional_unet import ConditionalUnet
+from florilegium.models.refusal import unbuildable
 
 Verdict = tuple[Tensor, Tensor]
 """The logit of being real (B,), and class logits (B, C)."""

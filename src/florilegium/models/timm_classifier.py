@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from florilegium.config.data import Model
 from florilegium.core.errors import UserError, nearest, unknown
 from florilegium.data.augment import InputConfig
-from florilegium.models.arguments import unbuildable
+from florilegium.models.refusal import unbuildable
 
 # The configuration's key, by the name of timm's argument that it sets.
 RESERVED = {

@@ -178,6 +178,8 @@ def attributed(sentence: str, config: Configuration) -> str:
     """A sentence on a change to experiments, with the layer that sets the key in place of `config.yaml`."""
     for key in config.get("experiments") or ():
         start = f"{CONFIG}: experiments.{key}"
+        if sentence.startswith(f"{CONFIG}: experiments: ") and f"'{key}'" in sentence:
+            return config.where(["experiments", key]) + sentence.removeprefix(CONFIG)
         if sentence.startswith((f"{start}.", f"{start}:")):
             keys = re.match(r"(?:\.\w+)*", sentence.removeprefix(start))
             below = keys[0].split(".")[1:] if keys else []
