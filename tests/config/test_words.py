@@ -9,8 +9,7 @@ import yaml
 
 from florilegium.config.base import parse
 from florilegium.config.json_schema import FILES
-from florilegium.config.numbers import number_form
-from florilegium.config.words import shown
+from florilegium.config.words import number_form, shown
 from florilegium.core.errors import UserError, UserErrors
 from tests.config.test_mistakes import FOREIGN
 

@@ -30,6 +30,7 @@ PLAIN = {
     "drop_path": 0.0,
     "dropout": 0.0,
     "attention": None,
+    "methods": (),
 }
 
 
@@ -40,7 +41,11 @@ def trial(name: str = "resnet18", arguments: dict | None = None, **changes: obje
 def test_the_list_of_the_projects_own_networks_is_current(project: Path):
     """The program that makes it tries them all, and refuses one that fails."""
     listed = json.loads((project / KNOWN).read_text())
-    assert set(listed) == set().union(*map(digests, presets(project)))
+    wanted = set().union(*map(digests, presets(project)))
+    assert set(listed) == wanted, (
+        f"{KNOWN} lists {len(wanted - set(listed))} networks too few and {len(set(listed) - wanted)} too many: run "
+        f"`python -m {presets.__module__}` in the project's folder, which tries them all in a minute, and commit it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,18 +62,22 @@ def test_the_list_of_the_projects_own_networks_is_current(project: Path):
         (trial("acgan", {"latnt": 3}, task="generation"), "unknown argument 'latnt', did you mean 'latent'"),
         (trial(attention={}), "attention: ResNet does not attend"),
         (trial("vit_tiny_patch16_224", {"depth": 2}, image_size=None, attention={}), "attention.blocks asks for block"),
+        (trial(methods=("attention_rollout",)), "attribution.methods: none suits ResNet"),
+        (trial("vit_tiny_patch16_224", {}, image_size=None, methods=("grad_cam",)), "none suits VisionTransformer"),
+        (trial("resnet18", {"layers": [1, 1]}), "cannot be built with"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_that_begins_with_the_key(asked: Trial, said: str):
     (sentence,) = tried(asked)
     assert said in sentence and "\n" not in sentence
-    assert sentence.startswith(("recipe.", "model.", "attention"))
+    assert sentence.startswith(("recipe.", "model.", "attention", "attribution."))
 
 
 @pytest.mark.parametrize(
     "asked",
     [
         trial(freeze=("backbone",), is_cached=True),
+        trial(methods=("attention_rollout", "grad_cam")),
         trial("vit_tiny_patch16_224", {"img_size": 32, "depth": 2}, attention={"blocks": [0, 1]}),
         trial("diffusion_unet", {"image_size": 16, "channels": [16, 32], "groups": 8}, task="generation"),
         trial("retinanet_resnet18", {"widths": [8, 8, 8, 8]}, task="detection"),

@@ -1,7 +1,8 @@
 """Check the configuration: every mistake in it, before anything runs."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from florilegium.config.data import Weights
@@ -12,12 +13,14 @@ from florilegium.estimation.trials import Answers, Trial, check_trials, in_a_pro
 from florilegium.figures.registry import check_names
 from florilegium.models.catalogue import read_catalogue
 from florilegium.models.checks import check_networks
-from florilegium.plan.files import PRESETS
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import attributed, read_plan
+from florilegium.plan.project_files import PRESETS
 from florilegium.plan.sources import check_sources
 
 WEIGHTS = "workflow/weights.yaml"
+# A sentence on a key: the file, the keys down to the last one, and the rest.
+ON_A_KEY = re.compile(r"(?P<file>[^:]+: )(?P<keys>\S+?)(?P<rest>(?:\.\w+)?(?: = |: ).*)", re.DOTALL)
 DESCRIPTION = """\
 Read config.yaml of the present folder, its preset, data sets, studies and networks, and name everything that is
 misspelt, of a wrong type, missing or impossible: all that `snakemake -n` would refuse, and all of it at once."""
@@ -80,7 +83,21 @@ def load(
             check_networks(plan, catalogue)
             if answer is not None:
                 check_trials(plan, project, answer)
-    mistakes.found = [attributed(sentence, config) for sentence in mistakes.found]
+    mistakes.found = joined(attributed(sentence, config) for sentence in mistakes.found)
     mistakes.refuse()
     assert plan is not None and catalogue is not None, "what cannot be made has mistakes"
     return plan, catalogue
+
+
+def joined(sentences: Iterable[str]) -> list[str]:
+    """The sentences; those that say the same of several keys of a file, as where aliases repeat a mistake, are one."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for sentence in sentences:
+        parts = ON_A_KEY.fullmatch(sentence)
+        file, keys, rest = parts.groups() if parts else (sentence, "", "")
+        places.setdefault((file, rest), []).append(keys)
+    told = []
+    for (file, rest), (first, *others) in places.items():
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        told.append(f"{file}{first}{rest}" + (f" (the same at {', '.join(others[:3])}{more})" if others else ""))
+    return told

@@ -67,6 +67,14 @@ class Samples(Strict):
     judge: Judge | None = None
     shown: AtLeastOne = Field(8, description="images of each class in the pictures")
 
+    @model_validator(mode="after")
+    def _one_folder_each(self) -> Self:
+        seen: dict[str, str] = {}
+        for name in self.sets:
+            if (other := seen.setdefault(name.casefold(), name)) != name:
+                raise ValueError(f"sets: {other} and {name} are one folder on macOS and Windows; rename one")
+        return self
+
 
 class Generated(Strict):
     """Images from a generator of the same seed, added to the training images of a classifier."""
@@ -296,10 +304,9 @@ class Dataset(Strict):
     def _fits_layout(self) -> Self:
         if self.annotations is not None and self.layout != "coco":
             raise ValueError(f"annotations: belongs to layout: coco, and this is {self.layout}; take it out")
-        if self.difficult is not None and not self.has_boxes:
-            raise ValueError(f"difficult: belongs to data sets with boxes, and this is {self.layout}; take it out")
-        if self.sides is not None and not self.has_boxes:
-            raise ValueError(f"sides: belongs to data sets with boxes, and this is {self.layout}; take it out")
+        for key in ("difficult", "drawn_on", "sides"):
+            if getattr(self, key) is not None and not self.has_boxes:
+                raise ValueError(f"{key}: belongs to data sets with boxes, and this is {self.layout}; take it out")
         if self.annotations is not None:
             self._check_annotations(self.annotations)
         if self.folder is not None and not self.folder.strip():

@@ -63,6 +63,7 @@ Method = Literal[
     "attention_rollout",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
+PARTIAL = {"deeplift", "grad_cam", "attention_rollout"}  # methods that do not suit every network
 
 
 class Attribution(Strict):

@@ -293,6 +293,8 @@ class Recipe(TrainingRecipe):
             raise ValueError(f"crop_ratio: {list(self.crop_ratio)} must be two rising numbers")
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean, std: give both or neither")
+        if self.mean and not all(0 <= value <= 1 for value in self.mean):
+            raise ValueError(f"mean: {list(self.mean)} must be fractions of 1, as pixels are here; divide by 255")
         return self
 
     @model_validator(mode="after")
@@ -358,11 +360,15 @@ class DetectionRecipe(TrainingRecipe):
     @model_validator(mode="before")
     @classmethod
     def _milestones(cls, values: Any) -> Any:
-        """Milestones follow the length of the run, whichever file sets it."""
-        if isinstance(values, dict) and values.get("relative_milestones") and "epochs" in values:
-            parts = values["relative_milestones"]
-            return values | {"milestones": [twelve_digits(part * values["epochs"]) for part in parts]}
-        return values
+        """Milestones follow the length of the run, whichever file sets it. What is no number is told by its own key."""
+        parts, epochs = values.get("relative_milestones"), values.get("epochs")
+        numbers = [*parts, epochs] if isinstance(parts, list | tuple) and parts else [None]
+        if not all(isinstance(number, int | float) for number in numbers):
+            return values
+        milestones = [twelve_digits(part * epochs) for part in parts]
+        if values.get("milestones") and list(values["milestones"]) != milestones:
+            raise ValueError("milestones, relative_milestones: both set the same epochs; set one of them to []")
+        return values | {"milestones": milestones}
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -3,16 +3,17 @@
 import os
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from florilegium.config.base import AtLeastOne, Name, Names, Positive, Seeds, Strict, Texts
-from florilegium.config.data import Dataset, DatasetOverride
+from florilegium.config.data import Dataset, DatasetOverride, DataUse, DetectionData, Model
 from florilegium.config.figures import PlotEntry
 from florilegium.config.metrics import Baseline, Published, TaskName
 from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
+from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
 from florilegium.core.errors import UserError
 
 TrackerName = Literal["wandb"]
@@ -47,6 +48,18 @@ class Sections(Strict):
     attention: dict[str, Any] | None = Field(None, description="attention of the trained network; {}: all defaults")
     attribution: dict[str, Any] | None = Field(None, description="pixels that predictions depend on; {}: all defaults")
     samples: dict[str, Any] | None = Field(None, description="sets of images to generate with the trained generator")
+
+    @classmethod
+    def belongs(cls, key: str) -> str:
+        """The way out for a key that stands one level too high."""
+        of = {
+            "data": (DataUse, DetectionData),
+            "model": (Model,),
+            "recipe": (Recipe, DetectionRecipe, GenerationRecipe),
+        }
+        plain = key.rpartition(".")[2]
+        section = next((name for name, kinds in of.items() if any(plain in k.model_fields for k in kinds)), None)
+        return f"; {plain} belongs into {section}, so write {section}: {{{plain}: ...}}" if section else ""
 
 
 class ArmEntry(Sections):
@@ -138,6 +151,13 @@ class Card(Strict):
     launch_microseconds: Positive = Field(45.0, description="time of the host per kernel; not on the data sheet")
 
 
+def _of_an_experiment(key: str) -> str:
+    """The key of a change; raises `ValueError` unless it is study/experiment."""
+    if "/" not in key:
+        raise ValueError("must be written study/experiment: flowers/net is one of flowers, and flowers/* are all of it")
+    return key
+
+
 class Settings(Strict):
     """`config.yaml`, the one file that a user edits."""
 
@@ -162,5 +182,7 @@ class Settings(Strict):
     weights: dict[Name, DatasetOverride] = Field(default_factory=dict, description="other sources of files")
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="your own data sets")
     stand_ins: dict[Name, Name] = Field(default_factory=dict, description="more replacements, or others, of data sets")
-    experiments: dict[str, Overlay] = Field(default_factory=dict, description="changes by `study/experiment` or a glob")
+    experiments: dict[Annotated[str, AfterValidator(_of_an_experiment)], Overlay] = Field(
+        default_factory=dict, description="changes by `study/experiment` or a glob"
+    )
     own_studies: Texts = Field((), description="paths of your own study files")

@@ -2,17 +2,15 @@
 
 import re
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from florilegium.config.numbers import number_form
 from florilegium.core.errors import nearest, unknown
 
 LISTS = {"tuple_type", "list_type", "too_short", "too_long", "missing"}
-SYNONYMS = {"gpu": "cuda", "metal": "mps"}
 LONGEST = 60  # characters of a value in a sentence
 ENOUGH = 20  # values of a list in a hint
 
@@ -45,10 +43,17 @@ def _lacks(above: tuple[Any, ...], keys: list[str]) -> str:
 
 
 def _follows(
-    place: tuple[Any, ...], problems: list[Mapping[str, Any]], found: Iterable[tuple[Any, ...]], model: type[BaseModel]
+    place: tuple[Any, ...],
+    problems: list[Mapping[str, Any]],
+    found: Mapping[tuple[Any, ...], list[Mapping[str, Any]]],
+    model: type[BaseModel],
 ) -> bool:
-    """True for what another mistake explains: a key that is missing because it is misspelt beside, or a member of a
-    union whose other member has the mistake further down."""
+    """True for what another mistake explains: what stands below a wrong name, a key that is missing because it is
+    misspelt beside, or a member of a union whose other member has the mistake further down."""
+    if any(_is_of_a_name(found[place[:end]][0]) for end in range(len(place)) if place[:end] in found):
+        return True
+    if _is_of_a_name(problems[0]):
+        return False
     if any(len(other) > len(place) and other[: len(place)] == place for other in found):
         return True
     if {problem["type"] for problem in problems} != {"missing"} or isinstance(place[-1], int):
@@ -59,6 +64,11 @@ def _follows(
     return any(nearest(key, keys) == nearest(str(place[-1]), [str(place[-1])]) for key in beside)
 
 
+def _is_of_a_name(problem: Mapping[str, Any]) -> bool:
+    """True for a mistake of a key that people choose, and not of the value below it."""
+    return tuple(problem["loc"][-1:]) == ("[key]",)
+
+
 def _sentence(model: type[BaseModel], place: tuple[Any, ...], problems: list[Mapping[str, Any]]) -> str:
     """The keys of a mistake, the value that stands there, and what it must be."""
     first = problems[0]
@@ -66,10 +76,12 @@ def _sentence(model: type[BaseModel], place: tuple[Any, ...], problems: list[Map
     above = ".".join(map(str, place[:-1]))
     if first["type"] == "extra_forbidden":
         owner = _model_at(model, place[:-1])
-        return str(unknown("key", str(place[-1]), owner.model_fields if owner else (), above))
+        known = owner.model_fields if owner else ()
+        way_out = getattr(owner, "belongs", lambda key: "")(str(place[-1]))
+        return f"{unknown('key', str(place[-1]), known, above)}{way_out}"
     if first["type"] == "value_error":
         return f"{key + ': ' if key else ''}{first['ctx']['error']}"
-    if first["loc"][-1] == "[key]":
+    if _is_of_a_name(first):
         return f"{above + ': ' if above else ''}the name {shown(place[-1])} {wanted(problems)}"
     if {problem["type"] for problem in problems} & LISTS:
         return f"{key} = {shown(first['input'])}: {_wanted_list(first, _annotation_at(model, place))}"
@@ -208,7 +220,8 @@ def _wanted_list(problem: Mapping[str, Any], annotation: Any) -> str:
         number = about.get("min_length", about.get("max_length"))
         side = "least" if problem["type"] == "too_short" else "most"
         return f"must hold at {side} {number} value{'s' if number != 1 else ''}"
-    return f"must be a list{_as_list(value, _members(arguments[0])[0] if arguments else None)}"
+    hint = "; give one, or take the key out" if value is None else ""
+    return f"must be a list{hint or _as_list(value, _members(arguments[0])[0] if arguments else None)}"
 
 
 # The right form
@@ -226,7 +239,7 @@ def _hint(value: Any, problems: Sequence[Mapping[str, Any]]) -> str:
             return f" ({why}write {form}{' without quotes' if not why else ''})"
     if isinstance(value, str) and "literal_error" in kinds:
         names = [n for p in problems for n in re.findall(r"'([^']*)'", p.get("ctx", {}).get("expected", ""))]
-        alike = nearest(SYNONYMS.get(value.lower(), value.lower()), names)
+        alike = nearest(value, names)
         return alike if len(names) > 1 else ""
     if "bool_type" in kinds:
         meant = {"true": "true", "false": "false", "1": "true", "0": "false"}.get(str(value).strip().lower())
@@ -267,3 +280,48 @@ def _as_list(value: Any, item: Any) -> str:
         return ""
     fits = item is str or (get_origin(item) is Literal and set(texts) <= set(get_args(item)))
     return f"; write [{', '.join(texts)}]" if fits else ""
+
+
+# Numbers that somebody wrote as text
+
+
+def number_form(text: str, *, whole: bool = False) -> str | None:
+    """A number that somebody wrote as text, in a form that YAML reads as that number; None for no number.
+
+    `1e4` is 1.0e+4, `0,5` is 0.5, `50%` is 0.5, `1/3` is 0.3333333333333333 and `1,000` is 1000.
+
+    Args:
+        whole: a whole number is wanted, so that `1e4` is 10000.
+    """
+    written = text.strip().strip("'\"").replace("−", "-")
+    value = _number(written)
+    if value is None or abs(value) > 1e300 or (whole and not value.is_integer()):
+        return None
+    if whole or (value.is_integer() and not re.search("[eE.]", written)):
+        return str(int(value))
+    scientific = re.fullmatch(r"([-+]?)([0-9]*)(?:\.([0-9]*))?[eE]([-+]?)([0-9]+)", written)
+    if scientific:
+        sign, digits, decimals, exponent_sign, exponent = scientific.groups()
+        return f"{sign}{digits or 0}.{decimals or 0}e{exponent_sign or '+'}{exponent}"
+    return str(yaml.safe_dump(value)).removesuffix("\n...\n").strip()
+
+
+def _number(written: str) -> float | None:
+    """The number that a text stands for, as people write numbers; None for other text."""
+    if re.fullmatch(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", written):
+        written = written.replace(",", "")
+    elif re.fullmatch(r"[-+]?[0-9]*,[0-9]+", written):
+        written = written.replace(",", ".")
+    divided = re.fullmatch(r"([-+]?[0-9.]+) ?(/|%) ?([0-9.]*)", written)
+    power = re.fullmatch(r"(?:([-+]?[0-9.]+) ?[*x×·] ?)?10(?:\^|\*\*)([-+]?[0-9]{1,3})", written)
+    try:
+        if divided and (divided[2] == "/") == bool(divided[3]):
+            return float(divided[1]) / (float(divided[3]) if divided[3] else 100)
+        if power:
+            return float(f"{power[1] or 1}e{power[2]}")
+        if re.fullmatch(r"0[oO][0-7]+", written):
+            return float(int(written, 8))
+        value = float(written)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return value if value - value == 0 else None

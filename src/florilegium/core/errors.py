@@ -64,10 +64,15 @@ class Mistakes:
             raise UserErrors(self.found)
 
 
+SYNONYMS = {"gpu": "cuda", "metal": "mps", "learning_rate": "lr"}  # words that resemble the wrong ones, or none
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the nearest right name, else an empty string."""
-    close = difflib.get_close_matches(str(name), map(str, allowed), n=1, cutoff=0.5)
-    return f", did you mean '{close[0]}'?" if close else ""
+    """`, did you mean 'x'?` for the nearest right name in whatever case, else an empty string."""
+    names = {str(other).casefold(): str(other) for other in allowed}
+    wanted = str(name).casefold()
+    close = difflib.get_close_matches(SYNONYMS.get(wanted, wanted), names, n=1, cutoff=0.5)
+    return f", did you mean '{names[close[0]]}'?" if close else ""
 
 
 def some(items: Collection[object], most: int = 20, separator: str = ", ") -> str:
@@ -78,7 +83,7 @@ def some(items: Collection[object], most: int = 20, separator: str = ", ") -> st
 
 def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> UserError:
     """The error for a name that is not among `allowed`."""
-    names = sorted(map(str, allowed))
+    names = sorted({*map(str, allowed)})
     place = f"{where}: " if where else ""
     return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {some(names) or 'none'})")
 

@@ -9,12 +9,14 @@ with the key.
 
 import json
 import sys
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from florilegium.config.base import parse
 from florilegium.config.data import Model
+from florilegium.config.products import Method
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import Mistakes, UserError, UserErrors
 from florilegium.estimation.trials import Trial
@@ -56,6 +58,7 @@ def _try(trial: Trial, mistakes: Mistakes) -> None:
     if trial.task == "classification":
         with mistakes.caught():
             _feed(network, trial.model, recipe)
+            _check_methods(network, trial.methods, registry.input_config(trial.model, recipe).size)
 
 
 def _feed(network: nn.Module, model: Model, recipe: Recipe) -> None:
@@ -64,12 +67,37 @@ def _feed(network: nn.Module, model: Model, recipe: Recipe) -> None:
     try:
         answer = network.eval()(torch.empty(2, 3, size, size))
     except Exception as error:
-        key = "recipe.image_size" if recipe.image_size else "model.arguments"
+        if not recipe.image_size or not isinstance(error, AssertionError | ValueError | RuntimeError):
+            raise unbuildable(model, error) from error
         reason = str(error).partition("\n")[0]
         raise UserError(
-            f"{key}: {model.name} does not take images of {size} pixels ({reason}); give another size"
+            f"recipe.image_size: {model.name} does not take images of {size} pixels ({reason}); give another size"
         ) from error
     assert isinstance(answer, Tensor) and answer.shape == (2, N_CLASSES)
+
+
+def _check_methods(network: nn.Module, methods: Sequence[Method], size: int) -> None:
+    """Raise `UserError` where none of the methods of attribution suits the network. Whether DeepLIFT does shows only
+    with numbers."""
+    if not methods:
+        return
+    from florilegium.explanation.attribution import Unfit, last_stage  # imported here, since captum takes a second
+
+    reasons = {}
+    for method in methods:
+        try:
+            if method == "grad_cam":
+                last_stage(network, torch.empty(1, 3, size, size))
+            elif method == "attention_rollout":
+                attention_layers(network)
+                patch_grid(network)
+            return
+        except Unfit as unfit:
+            reasons[method] = str(unfit)
+        except UserError:
+            reasons[method] = "it does not attend as ViT does"
+    said = "; ".join(f"{method}: {reason}" for method, reason in reasons.items())
+    raise UserError(f"attribution.methods: none suits {type(network).__name__} ({said}); add one such as saliency")
 
 
 def main() -> None:

@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from florilegium.config.base import Strict, Texts
 from florilegium.config.data import Model
 from florilegium.config.experiment import Experiment
 from florilegium.config.metrics import TaskName
-from florilegium.config.products import Attention
+from florilegium.config.products import PARTIAL, Attention, Method
 from florilegium.core.errors import Mistakes, UserError, UserErrors, run_main
 from florilegium.core.files import read_json, write_json, write_text
 from florilegium.models.checks import located
@@ -47,6 +50,7 @@ class Trial(Strict):
     drop_path: float
     dropout: float
     attention: Attention | None
+    methods: Annotated[tuple[Method, ...], Field(strict=False)]  # of attribution, where it is unsure whether one suits
 
     @property
     def digest(self) -> str:
@@ -65,6 +69,7 @@ def trial_of(e: Experiment) -> Trial:
         drop_path=getattr(e.recipe, "drop_path", 0.0),
         dropout=getattr(e.recipe, "dropout", 0.0),
         attention=e.attention,
+        methods=e.attribution.methods if e.attribution and PARTIAL.issuperset(e.attribution.methods) else (),
     )
 
 

@@ -41,7 +41,7 @@ def refuse_rates(model: Model, **rates: float) -> None:
 # Arguments that count something, of all networks whose own constructors check no more.
 COUNTS = {
     *("depth", "depths", "layers", "embed_dim", "embed_dims", "num_heads", "patch_size", "img_size", "image_size"),
-    *("window_size", "window_sizes", "channels", "widths", "width", "latent", "layers_per_block", "groups", "in_chans"),
+    *("window_size", "window_sizes", "channels", "widths", "width", "latent", "layers_per_block", "groups"),
 }
 
 

@@ -20,6 +20,7 @@ RESERVED = {
     "pretrained": "init",
     "drop_path_rate": "recipe.drop_path",
     "drop_rate": "recipe.dropout",
+    "in_chans": "the pictures, which have three",
 }
 TRAINED_HEADS = ("both", "class")
 

@@ -1,6 +1,6 @@
 """Data sets that experiments name: whether there are such, whether they fit the task, and what stands in for them."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from florilegium.config.data import Dataset, split_names, split_of
@@ -43,21 +43,21 @@ class DataSets:
             _check_kind(e, dataset)
         _check_images(e, dataset)
 
-    def check_names(self, own: Iterable[str], where: Callable[[str], str]) -> None:
-        """Raise `UserError` or `UserErrors` for data sets of a person's own whose names mean something else already.
+    def check_names(self, where: Callable[[str], str]) -> None:
+        """Raise `UserError` or `UserErrors` for data sets whose names mean something else already.
 
         Args:
-            where: from an own data set to the file and the key that hold it.
+            where: from a data set to the file and the key that hold it.
         """
         mistakes = Mistakes()
-        for name in own:
+        for name in self.by_name:
             with mistakes.caught():
                 if problem := self._taken(name):
                     raise UserError(f"{where(name)}: {problem}; give it another name")
         mistakes.refuse()
 
     def _taken(self, name: str) -> str:
-        """What the name of an own data set means already; empty for a free one."""
+        """What the name of a data set means already; empty for a free one."""
         if name.casefold() in FOLDERS:
             return f"resources/{name} is a folder of the workflow's own"
         if "__" in name:
@@ -65,8 +65,8 @@ class DataSets:
         stem, split = split_of(name)
         if split is not None and stem in self.by_name and 1 <= split <= self.by_name[stem].official_splits:
             return f"{name} is an official split of {stem}"
-        others = [other for other in self.by_name if other != name and other.casefold() == name.casefold()]
-        return f"{others[0]} and {name} are one folder on macOS and Windows" if others else ""
+        first = next(other for other in self.by_name if other.casefold() == name.casefold())
+        return f"{first} and {name} are one folder on macOS and Windows" if first != name else ""
 
     def check_stand_ins(self, where: Callable[[str], str]) -> None:
         """Raise `UserError` or `UserErrors` for data sets that stand in for what they cannot replace.

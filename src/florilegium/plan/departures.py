@@ -4,6 +4,7 @@ A published number is compared with ours only where no departure can matter to i
 Departures that only the data show, such as absent classes, are added in the report (`report.verdicts`).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from florilegium.config.data import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice
 from florilegium.config.networks import described, is_same, own_size, title_of
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, nearest
 
 Kind = Literal["experiment", "data", "classes", "network", "weights", "image_size", "freezing", "recipe"]
 TECHNICAL = frozenset({"threads", "allow_missing", "allow_unexpected"})  # keys of a recipe that are no departures
@@ -227,6 +228,8 @@ def titled(e: Experiment, paper: Paper) -> Experiment:
         key = placeholder.strip("{}")
         if placeholder in e.title and not getattr(e, key):
             raise UserError(f"{e.place('title')} has {placeholder}, and the experiment has no `{key}`; give it one")
+    if word := _misspelt(e.title, NETWORK, WEIGHTS):
+        raise UserError(f"{e.place('title')} has {word}; write {NETWORK} or {WEIGHTS}, which are replaced")
     reference, weights = paper.reference(e), e.first_weights
     if reference and e.init != reference.init:
         weights = "random weights"
@@ -238,6 +241,8 @@ def titled(e: Experiment, paper: Paper) -> Experiment:
 def figure_titled(figure: PlotChoice, experiments: Sequence[Experiment], paper: Paper) -> PlotChoice:
     """The figure with a title that names the network of its first arm, and of all other arms with the same one in the
     study; raises `UserError` if the title needs a network, and the first arm has no name for it."""
+    if word := _misspelt(figure.title, NETWORK):
+        raise UserError(f"figures.{figure.name}: title has {word}; write {NETWORK}, which is replaced")
     if NETWORK not in figure.title:
         return figure
     name = "a network"
@@ -251,6 +256,12 @@ def figure_titled(figure: PlotChoice, experiments: Sequence[Experiment], paper: 
         names = {_network(e, paper) for e in arms if e.network == published}
         name = names.pop() if len(names) == 1 else f"networks in place of {published}"
     return figure.model_copy(update={"title": figure.title.replace(NETWORK, name)})
+
+
+def _misspelt(title: str, *known: str) -> str | None:
+    """The first word in braces that resembles a placeholder and is none of those `known`; other braces are text."""
+    words = re.findall(r"\{\w+\}", title)
+    return next((word for word in words if word not in known and nearest(word, (NETWORK, WEIGHTS))), None)
 
 
 def _network(e: Experiment, paper: Paper) -> str:

@@ -18,12 +18,20 @@ from florilegium.core.receipts import REFERENCE
 from florilegium.plan.data_sets import DataSets
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.entries import LoadedStudy
-from florilegium.plan.files import PRESETS, built_in_studies, read_datasets, read_preset, read_studies, study_paths
 from florilegium.plan.overlays import Change
 from florilegium.plan.plan import Plan
-from florilegium.plan.processes import check_processes
+from florilegium.plan.project_files import (
+    DATASETS,
+    PRESETS,
+    built_in_studies,
+    chosen_studies,
+    read_datasets,
+    read_preset,
+    read_studies,
+    study_paths,
+)
 from florilegium.plan.references import check_tests
-from florilegium.plan.remarks import idle_keys, remarks
+from florilegium.plan.remarks import check_processes, idle_keys, remarks
 from florilegium.plan.resolve import resolve
 
 PAPER = "paper"  # the preset with everything as published
@@ -68,9 +76,7 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         return None
     data = DataSets(datasets, unread)
     with mistakes.caught():
-        data.check_names(
-            list(settings.own_datasets), lambda name: f"{config.where(['own_datasets', name])}: own_datasets.{name}"
-        )
+        data.check_names(partial(_data_set, settings, config))
     with mistakes.caught():
         replaced = replace(data, stand_ins=_known_stand_ins(data, preset, settings, config, mistakes))
         replaced.check_stand_ins(partial(_stand_in, settings, config))
@@ -81,13 +87,17 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     experiments: list[Experiment] = []
     right: list[LoadedStudy] = []
     _check_owners(settings, preset, study_paths(project, settings), config, mistakes)
+    chosen = chosen_studies(project, settings)
     for study in studies:
         with mistakes.caught():
             changes = [*_preset_changes(study.name, preset, settings.preset), *_own_changes(study.name, settings)]
             resolved = resolve(study, changes, seeds, data, splits)
             check_tests(study.own(resolved), study.where)
-            experiments += resolved
-            right.append(study)
+            for name in study.file.stands_in_for.keys() - datasets.keys() - unread:
+                raise unknown("data set", name, datasets, f"{study.where}: stands_in_for")
+            if study.name in chosen:
+                experiments += resolved
+                right.append(study)
     mistakes.found = [attributed(sentence, config) for sentence in mistakes.found]
     with mistakes.caught():
         check_processes(experiments, settings, config)
@@ -140,13 +150,10 @@ def _check_owners(
 ) -> None:
     """Refuse changes to experiments of a study that there is not."""
     for key in settings.experiments:
-        owner, slash, _ = key.partition("/")
+        owner = key.partition("/")[0]
         with mistakes.caught():
-            where = f"{config.where(['experiments', key])}: experiments"
-            if not slash:
-                raise UserError(f"{where}: '{key}' must be written study/experiment, such as flowers/{key}")
             if owner not in by_name:
-                raise unknown("study", owner, by_name, where)
+                raise unknown("study", owner, by_name, f"{config.where(['experiments', key])}: experiments")
     for name in preset.studies:
         with mistakes.caught():
             if name not in by_name:
@@ -171,11 +178,20 @@ def attributed(sentence: str, config: Configuration) -> str:
     """A sentence on a change to experiments, with the layer that sets the key in place of `config.yaml`."""
     for key in config.get("experiments") or ():
         start = f"{CONFIG}: experiments.{key}"
+        if sentence.startswith(f"{CONFIG}: experiments: ") and f"'{key}'" in sentence:
+            return config.where(["experiments", key]) + sentence.removeprefix(CONFIG)
         if sentence.startswith((f"{start}.", f"{start}:")):
             keys = re.match(r"(?:\.\w+)*", sentence.removeprefix(start))
             below = keys[0].split(".")[1:] if keys else []
             return config.where(["experiments", key, *below]) + sentence.removeprefix(CONFIG)
     return sentence
+
+
+def _data_set(settings: Settings, config: Configuration, name: str) -> str:
+    """Where a data set is written."""
+    if name in settings.own_datasets:
+        return f"{config.where(['own_datasets', name])}: own_datasets.{name}"
+    return f"{DATASETS}: {name}"
 
 
 def _stand_in(settings: Settings, config: Configuration, name: str) -> str:

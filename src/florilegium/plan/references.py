@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from florilegium.config.data import Generated, Init, Judge, split_name, split_of
 from florilegium.config.experiment import Experiment
-from florilegium.config.metrics import Baseline, Published, check_metrics
+from florilegium.config.metrics import BETWEEN, Baseline, Published, check_metrics
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.plan.entries import Arm, LoadedStudy
@@ -163,6 +163,11 @@ def _published(e: Experiment, names: Names) -> list[Published]:
                 if not _is_broken(e, number.against, names):
                     names.is_left_out(number.against, f"{where}.against")
                 continue
+            if number.metric in BETWEEN and number.against is None and e.baseline is None:
+                raise UserError(
+                    f"{where}.metric: {number.metric} is of two arms together; name the other one in baseline, or in "
+                    "against"
+                )
             if against and (against.experiment, against.arm) == (e.name, e.arm):
                 raise UserError(f"{where}.against: {e.entry}/{e.arm} would be compared with itself; name another")
         kept.append(number.model_copy(update={"against": against}))

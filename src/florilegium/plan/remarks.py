@@ -1,12 +1,13 @@
 """What is accepted in a configuration, and may be meant otherwise: said once for each command, and no mistake."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from florilegium.config.experiment import Experiment
 from florilegium.config.layers import CONFIG, Configuration
 from florilegium.config.study import Settings
 from florilegium.config.words import shown
+from florilegium.core.errors import UserError
 from florilegium.core.system import gpu_wanted
 
 
@@ -40,3 +41,28 @@ def idle_keys(experiments: Iterable[Experiment]) -> Iterator[str]:
                 if place.startswith(f"{CONFIG}: experiments.") and place not in said and f"recipe.{key}" in e.places:
                     said.add(place)
                     yield f"{place} has no effect beside {chooser} = {shown(values[chooser])}"
+
+
+def check_processes(experiments: Sequence[Experiment], settings: Settings, config: Configuration) -> None:
+    """Raise `UserError` for more processes of a training than its device is, or its micro-batches have images for.
+
+    Each needs two images of a micro-batch, since one has no variance.
+    """
+    processes = settings.gpus_per_training
+    if processes == 1:
+        return
+    place = f"{config.where(['gpus_per_training'])}: gpus_per_training = {processes}"
+    if settings.device == "mps":
+        raise UserError(f"{place}: a machine has one of Apple's GPUs (device = mps); set it to 1")
+    small = [e for e in experiments if e.task != "generation" and _at_once(e) < 2 * processes]
+    if small:
+        others = f" and {len(small) - 1} more" if len(small) > 1 else ""
+        raise UserError(
+            f"{place}: {small[0].key}{others}: a micro-batch of {_at_once(small[0])} images has less than two for each "
+            "process; lower gpus_per_training or recipe.accumulate, or raise recipe.batch_size"
+        )
+
+
+def _at_once(e: Experiment) -> int:
+    """The images of a micro-batch."""
+    return e.recipe.batch_size // e.recipe.accumulate

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from florilegium.core.errors import UserError
-from florilegium.plan.names import RULES, TARGETS, check_study_name
+from florilegium.plan.project_files import RULES, TARGETS, check_study_name
 
 PROJECT = Path(__file__).resolve().parents[2]
 FIXED = re.compile(r"^rule (\w+):", flags=re.MULTILINE)

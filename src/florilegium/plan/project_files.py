@@ -1,20 +1,36 @@
-"""The files of a project: its preset, its data sets and its studies, each typed, with all mistakes in them."""
+"""The files of a project: its preset, its data sets and its studies, each typed, with all mistakes in them; and the
+names that the workflow has given away, since a study is called as its file, is a target and names rules."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from florilegium.config.base import parse, read_yaml
+from pydantic import TypeAdapter, ValidationError
+
+from florilegium.config.base import Name, parse, read_yaml
 from florilegium.config.data import Dataset, check_overrides
 from florilegium.config.layers import CONFIG, Configuration
 from florilegium.config.study import Preset, Settings, StudyFile
+from florilegium.config.words import WORDS, shown
 from florilegium.core.errors import Mistakes, UserError, nearest, unknown
 from florilegium.plan.entries import LoadedStudy
-from florilegium.plan.names import check_study_name
 
 DATASETS = "workflow/datasets.yaml"
 PRESETS = "workflow/presets"
 STUDIES = "workflow/studies"
+TARGETS = (
+    *("all", "report", "download", "dedup", "audit", "pack", "pretrain", "sweep", "ablate", "finetune", "train"),
+    *("generate", "explain", "explanation", "compare", "plots", "gpu_hours"),
+)
+RULES = (
+    *("download_files", "download_rendered", "download_table", "download_boxes", "download_weights"),
+    *("dedup_hash", "dedup_audit", "pack_images", "pack_boxed", "generate_samples", "generate_judgement"),
+    *("explain_attention", "compare_study", "compare_generated", "plot_finder", "plot_page", "estimate_hours"),
+)
+PLOT = "plot_"  # and a study: the rule of its figures
+NUMBERED = re.compile(r"explain_attribution_\d+|\w+_seed[\d_]+")  # rules whose number the plan decides
+_NAME = TypeAdapter(Name)
 
 
 def _file(project: Path, path: Path, must_hold: str) -> tuple[dict[str, Any], str]:
@@ -46,6 +62,8 @@ def read_datasets(
     datasets: dict[str, Dataset] = {}
     for name, entry in entries.items():
         with mistakes.caught():
+            if not is_name(name):
+                raise UserError(f"{DATASETS}: the name {shown(name)} must be {WORDS['string_pattern_mismatch']}")
             datasets[name] = parse(Dataset, entry, f"{DATASETS}: {name}")
     unread |= entries.keys() - datasets.keys()
     published = {name: dataset.files for name, dataset in datasets.items()}
@@ -65,8 +83,13 @@ def read_datasets(
 
 def study_paths(project: Path, settings: Settings) -> dict[str, Path]:
     """The file of every study by its name; one of a person's own goes before one of the project."""
-    own = (_own(project, path) for path in settings.own_studies)
-    return {path.stem: path for path in (*built_in_studies(project), *own)}
+    built_in = {path.stem: path for path in built_in_studies(project)}
+    return built_in | {Path(path).stem: _own(project, path) for path in settings.own_studies}
+
+
+def chosen_studies(project: Path, settings: Settings) -> set[str]:
+    """The studies that are run: those that are named, or all."""
+    return set(settings.studies or study_paths(project, settings))
 
 
 def _own(project: Path, path: str) -> Path:
@@ -79,8 +102,9 @@ def built_in_studies(project: Path) -> list[Path]:
 
 
 def read_studies(project: Path, settings: Settings, config: Configuration, mistakes: Mistakes) -> list[LoadedStudy]:
-    """The studies that are chosen and right."""
+    """The studies that are right, of those that are chosen, and of others that `config.yaml` changes."""
     by_name = study_paths(project, settings)
+    wanted = chosen_studies(project, settings) | {key.partition("/")[0] for key in settings.experiments}
     for name in settings.studies:
         with mistakes.caught():
             if name not in by_name:
@@ -89,7 +113,7 @@ def read_studies(project: Path, settings: Settings, config: Configuration, mista
     studies = []
     for name, path in by_name.items():
         with mistakes.caught():
-            if name in (settings.studies or by_name) and name not in refused:
+            if name in wanted and name not in refused:
                 content, where = _file(project, path, "title, document and experiments")
                 studies.append(LoadedStudy(name, where, parse(StudyFile, content, where)))
     return studies
@@ -108,6 +132,8 @@ def _refused_names(project: Path, settings: Settings, config: Configuration, mis
     for own, name in zip(settings.own_studies, names, strict=True):
         with mistakes.caught():
             refused.add(name)
+            if not name:
+                raise UserError(f"{where}: {shown(own)} names no file; give the path of a YAML file")
             check_study_name(name, f"{where}: {own}", [*names, *built_in])
             if names.count(name) > 1:
                 paths = list(dict.fromkeys(other for other in settings.own_studies if Path(other).stem == name))
@@ -119,3 +145,34 @@ def _refused_names(project: Path, settings: Settings, config: Configuration, mis
                 raise UserError(f"{where}: {own}: there is no such file{nearest(Path(own).name, beside)}")
             refused.remove(name)
     return refused
+
+
+# Names
+
+
+def is_name(text: str) -> bool:
+    """True for a name as the configuration has them."""
+    try:
+        _NAME.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def check_study_name(name: str, where: str, studies: Sequence[str]) -> None:
+    """Raise `UserError`, which starts with `where`, its file, if a study cannot have its name.
+
+    Args:
+        studies: all of them, whose rules have names, too.
+    """
+    if not is_name(name):
+        raise UserError(
+            f"{where}: a study is called as its file, and {name} is no name of letters, digits, _, - and ., "
+            "that begins with a letter, a digit or _ and has 100 characters at most; rename the file"
+        )
+    rules = {*TARGETS, *RULES, *(f"{PLOT}{study}" for study in studies)}
+    if name in rules or f"{PLOT}{name}" in RULES or NUMBERED.fullmatch(name):
+        raise UserError(f"{where}: {name} is the name of a target or rule of the workflow; rename the file")
+    for other in studies:
+        if other != name and other.casefold() == name.casefold():
+            raise UserError(f"{where}: {other} and {name} are one folder on macOS and Windows; rename the file")
