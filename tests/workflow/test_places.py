@@ -43,7 +43,7 @@ def made_in(folder: Path, target: str) -> str:
 @pytest.mark.parametrize("name", ["a{1,2}b", "x{y,z}"])
 def test_braces_that_hide_locks_from_snakemake_are_refused(project: Path, tmp_path: Path, name: str):
     folder = copy_project(project, tmp_path / name)
-    done = snakemake(folder, "-n", "--cores", "1", TABLE, code=1)
+    done = snakemake(folder, "-n", "--cores", "1", TABLE, code=2)
     said = done.stdout + done.stderr
     assert f"{name}: Snakemake takes the braces" in said and "Traceback" not in said
 
@@ -51,7 +51,7 @@ def test_braces_that_hide_locks_from_snakemake_are_refused(project: Path, tmp_pa
 @pytest.mark.skipif(shutil.which("sbatch") is None, reason="no Slurm on this machine")
 def test_a_path_that_cannot_be_passed_to_a_cluster_is_refused(project: Path, tmp_path: Path):
     folder = copy_project(project, tmp_path / "cheap $tuff")
-    done = snakemake(folder, "--executor", "slurm", "--slurm-no-account", "--jobs", "1", TABLE, code=1)
+    done = snakemake(folder, "--executor", "slurm", "--slurm-no-account", "--jobs", "1", TABLE, code=2)
     assert "cheap $tuff: on a cluster Snakemake cannot use a path with '$'" in done.stdout + done.stderr
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_written_before_the_jobs_is_one_sentence(fresh: Path):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: .snakemake/") and "larger than" in done.stderr
     assert "Traceback" not in done.stderr and "Snakefile" not in done.stderr.splitlines()[-2]
     assert not (fresh / "resources").exists()

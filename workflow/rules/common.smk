@@ -147,8 +147,8 @@ def study_files(study):
 
 
 def refuse(sentence):
-    """Stop before anything is planned."""
-    sys.exit(f"error: {sentence}")
+    """Stop, with the exit code for what a person can mend."""
+    sys.exit(tell([sentence]))
 
 
 @contextmanager
