@@ -54,11 +54,12 @@ include: "workflow/rules/estimate.smk"
 
 onstart:
     check_cluster()
-    mend_times()
-    save_code_cache()
-    specs.refresh()
-    save_trials(plan, Path(workflow.basedir))
-    write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
+    with in_a_sentence():
+        mend_times()
+        save_code_cache()
+        specs.refresh()
+        save_trials(plan, Path(workflow.basedir))
+        write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
 
 
 onsuccess:

@@ -176,6 +176,16 @@ def test_a_folder_that_was_set_aside_comes_back_unless_the_new_one_is_there(
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 
+def test_a_full_disk_names_the_folder_that_was_being_replaced(tmp_path: Path):
+    """Pillow's errors name no file."""
+    with pytest.raises(OSError) as full, replacing(tmp_path / "files"):
+        raise OSError(errno.ENOSPC, "full")
+    assert full.value.filename == str(tmp_path / "files")
+    with pytest.raises(OSError) as other, replacing(tmp_path / "files"):
+        raise OSError(errno.ECONNRESET, "reset")
+    assert other.value.filename is None
+
+
 def test_two_writers_of_one_folder_do_not_mix_their_files(tmp_path: Path):
     with replacing(tmp_path / "files") as first, replacing(tmp_path / "files") as second:
         (first / "a.txt").write_text("first")

@@ -129,7 +129,7 @@ def test_what_was_touched_is_hashed_once(pictures: Path, monkeypatch: pytest.Mon
     touch(some(pictures), DAY)
     found = now(pictures)
     refresh(RECORD, found.touched)
-    monkeypatch.setattr(local_files, "digest", lambda path: pytest.fail(f"hashed {path}"))
+    monkeypatch.setattr(local_files, "digests", lambda paths, title: [pytest.fail(f"hashed {path}") for path in paths])
     assert now(pictures) == Mark(found.text)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from florilegium.commands.verify import run
-from florilegium.core.files import digest, write_json
+from florilegium.core.files import digest, read_json, write_json
 from florilegium.core.lineage import open_ledger
 from florilegium.core.local_files import listed, remember
 from florilegium.core.receipts import write_receipt
@@ -127,6 +127,17 @@ def test_what_does_not_fit_is_named_once(root: Path, case: str):
     findings = found()
     assert len(findings.faults) == 1 and said in findings.faults[0] and findings.faults[0].isprintable()
     assert findings.unfit
+
+
+def test_a_receipt_with_names_that_no_system_takes_stops_nothing(root: Path):
+    """As a damaged or hostile one has them: each is one fault among the others."""
+    place = RESULT.with_suffix(".receipt.json")
+    content = read_json(place)
+    content["outputs"] |= {"results/demo/a\0b.csv": {"sha256": "0"}, f"results/demo/{'x' * 300}": {"sha256": "0"}}
+    write_json(place, content)
+    replaced(root / PICTURES[0])
+    assert sum(": is missing since " in fault for fault in found().faults) == 2
+    assert any("1.png: has changed since " in fault for fault in found().faults)
 
 
 def test_of_many_ten_are_named_and_the_others_counted(root: Path):

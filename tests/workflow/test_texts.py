@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from tests.workflow.conftest import configure, snakemake
+from tests.workflow.test_places import picture
 from tests.workflow.test_reruns import finish
 
 TITLE = '{foo} {0} {a,b} {} {{x}} </script><script>alert(1)</script> <b> & "it\'s" #1 50% $HOME `id`'
@@ -17,7 +18,7 @@ def test_a_title_may_hold_any_text(fresh: Path):
         experiment["title"] = TITLE
     (fresh / "my.stu-dy_1.yaml").write_text(yaml.safe_dump(study))
     mine = {"layout": "folders", "folder": "pictures", "title": TITLE}
-    (fresh / "pictures").mkdir()
+    picture(fresh / "pictures/a/0.png", 0)
     configure(fresh, own_studies=["my.stu-dy_1.yaml"], studies=["my.stu-dy_1"], own_datasets={"mine": mine})
     assert any("/my.stu-dy_1/figures/" in path for path in finish(fresh))
     snakemake(fresh, "--cores", "1", "--report", "page.html", "all")

@@ -10,6 +10,7 @@ import re
 import shlex
 import time
 
+from contextlib import contextmanager
 from functools import partial
 
 from snakemake.cli import get_argument_parser
@@ -18,6 +19,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from florilegium.config.study import request_trackers
 from florilegium.core import outputs
+from florilegium.core.errors import sentence_of
 from florilegium.core.system import MARK
 from florilegium.core.system import gpu_wanted
 from florilegium.core.files import write_text
@@ -145,8 +147,19 @@ def study_files(study):
 
 
 def refuse(sentence):
-    """Stop before anything is planned."""
-    sys.exit(f"error: {sentence}")
+    """Stop, with the exit code for what a person can mend."""
+    sys.exit(tell([sentence]))
+
+
+@contextmanager
+def in_a_sentence():
+    """Stop with one sentence for what a person can mend, such as a full disk; Snakemake would add where it was raised."""
+    try:
+        yield
+    except Exception as error:
+        if sentence_of(error) is None:
+            raise
+        refuse(sentence_of(error))
 
 
 def check_place():

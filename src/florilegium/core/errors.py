@@ -88,6 +88,11 @@ def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> Us
     return UserError(f"{place}unknown {kind} '{name}'{nearest(name, names)} (known: {some(names) or 'none'})")
 
 
+def sentence_of(error: BaseException) -> str | None:
+    """What a person can mend, as a sentence; None for a fault of the program."""
+    return str(error) if isinstance(error, UserError) else mendable(error)
+
+
 def report(faults: Iterable[str]) -> int:
     """Print `faults` as errors, a line each; the exit code of a command that ends with them."""
     lines = [f"error: {fault}" for fault in faults]
@@ -141,7 +146,7 @@ def _ended_by(error: BaseException, log: Path | None) -> int:
         return STOPPED
     if isinstance(error, BrokenPipeError) and _nobody_reads():
         return UNREAD
-    sentence = str(error) if isinstance(error, UserError) else mendable(error)
+    sentence = sentence_of(error)
     code = FAULT if sentence is None else BAD_INPUT
     with suppress(OSError):  # the log itself may lie on a full disk
         sys.stdout.flush()

@@ -10,7 +10,8 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ import psutil
 
 from florilegium.core.diagnosis import unwritable
 from florilegium.core.errors import UserError
-from florilegium.core.system import say
+from florilegium.core.system import bar, say
 
 CHUNK = 1 << 20
+THREADS = 4  # that hash files
 PROBE = 1 << 16  # bytes that a disk must take so as not to count as full
 
 
@@ -76,8 +78,10 @@ def replacing(folder: Path) -> Iterator[Path]:
     fresh.mkdir(parents=True)
     try:
         yield fresh
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
+        if isinstance(error, OSError) and unwritable(error):
+            error.filename = error.filename or str(folder)
         raise
     if folder.exists():
         folder.rename(old)
@@ -169,3 +173,16 @@ def digest(path: Path | str, algorithm: str = "sha256") -> str:
         while block := file.read(CHUNK):
             hasher.update(block)
     return hasher.hexdigest()
+
+
+def digest_if_readable(path: Path) -> str | None:
+    """The sha256 of a file; None for one that cannot be read, or whose name no system takes."""
+    with suppress(OSError, ValueError):
+        return digest(path)
+    return None
+
+
+def digests(paths: Sequence[Path], title: str) -> list[str | None]:
+    """`digest_if_readable` of each, several at once, with a progress bar."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(bar(pool.map(digest_if_readable, paths), title, "file", len(paths)))

@@ -4,21 +4,18 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from florilegium.core.errors import UserError, unknown
-from florilegium.core.files import digest
+from florilegium.core.files import digest_if_readable, digests
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
-from florilegium.core.system import bar
 
 PLACES = ("results", "resources")
 SEED = re.compile(r"/seed(\d+)/")
-THREADS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,23 +69,23 @@ class Ledger:
     def digest(self, name: str) -> str | None:
         """The present sha256 of a file; None if it does not exist, or cannot be read."""
         if name not in self._digests:
-            self._digests[name] = self._digest(name)
+            self._digests[name] = digest_if_readable(self.root / name)
         return self._digests[name]
 
     def hash(self, names: Iterable[str]) -> None:
         """Hash files that `digest` will be asked for, several at once, with a progress bar."""
         new = sorted(set(names) - self._digests.keys())
-        with ThreadPoolExecutor(THREADS) as pool:
-            self._digests |= zip(new, bar(pool.map(self._digest, new), "hashing", "file", len(new)), strict=True)
+        self._digests |= zip(new, digests([self.root / name for name in new], "hashing"), strict=True)
 
-    def _digest(self, name: str) -> str | None:
-        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-            return digest(self.root / name)
-        return None
+    def exists(self, name: str) -> bool:
+        """True for a file or folder that is there; False for a name that no system takes, too."""
+        with suppress(OSError, ValueError):
+            return (self.root / name).exists()
+        return False
 
     def is_outside(self, name: str) -> bool:
         """True for a file outside the project, whose folder receipts do not record."""
-        return "/" not in name and not (self.root / name).exists()
+        return "/" not in name and not self.exists(name)
 
     def _inside(self, folder: str) -> list[Receipt]:
         """The receipts in a folder, but for those that were copied into it."""
@@ -260,7 +257,7 @@ class _Tree:
                 files.append(name)
         for makers, files in groups.values():
             outputs = {name: entry for maker in makers for name, entry in maker.outputs.items()}
-            missing = [name for name in files if not (self.ledger.root / name).is_file()]
+            missing = [name for name in files if not self.ledger.exists(name)]
             changed = [name for name in files if recorded[name] != {outputs[name]}]
             faults = [f"missing now: {in_one_line(missing)}"] if missing else []
             faults += [f"another version of it was used then: {in_one_line(changed)}"] if changed else []

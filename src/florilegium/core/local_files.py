@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,13 +19,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from florilegium.core.files import digest, read_json, write_text
-from florilegium.core.system import bar
+from florilegium.core.files import digest_if_readable, digests, read_json, write_text
 from florilegium.core.walk import walk
 
 FOLDER = Path("state/local_files")
 PREFIX = "files:"  # of every mark
-THREADS = 4
 
 
 class Status(NamedTuple):
@@ -104,39 +101,26 @@ def mark(files: LocalFiles, record: Path) -> Mark:
     new = sorted(now.keys() - known.keys())
     unlike = [name for name in sorted(now.keys() & known.keys()) if now[name] != known[name][0]]
     resized = {name for name in unlike if now[name].size != known[name][0].size}
-    hashes = _hashed({name: files.paths[name] for name in unlike if name not in resized}, files.title)
+    same_size = [name for name in unlike if name not in resized]
+    found = digests([files.paths[name] for name in same_size], f"hashing changed {files.title}")
+    hashes = dict(zip(same_size, found, strict=True))
     changed = [name for name in unlike if name in resized or hashes.get(name) != known[name][1]]
     if not (gone or new or changed):
         return Mark(then["mark"], touched={name: now[name] for name in unlike})
-    text = _text_of(now, {name: hashes[name] for name in changed if name in hashes})
+    text = _text_of(now, {name: hashes.get(name) for name in changed})
     return Mark(text, _told(files, {"new": new, "changed": changed, "gone": gone}, now))
 
 
 def content_mark(path: Path) -> Mark:
     """The mark of one file by its content alone, for a file that no stage remembers; empty if it cannot be read."""
-    try:
-        return Mark(PREFIX + digest(path)[:16])
-    except OSError:
-        return Mark("")
+    sha256 = digest_if_readable(path)
+    return Mark(PREFIX + sha256[:16] if sha256 else "")
 
 
-def _text_of(now: Mapping[str, Status], hashes: Mapping[str, str]) -> str:
-    lines = (f"{status.size} {status.modified} {hashes.get(name, '')} {name}" for name, status in sorted(now.items()))
+def _text_of(now: Mapping[str, Status], hashes: Mapping[str, str | None]) -> str:
+    lines = (f"{status.size} {status.modified} {hashes.get(name) or ''} {name}" for name, status in sorted(now.items()))
     text = "\0".join(lines).encode("utf-8", "surrogateescape")
     return PREFIX + hashlib.sha256(text).hexdigest()[:16]
-
-
-def _hashed(paths: Mapping[str, Path], title: str) -> dict[str, str]:
-    """The sha256 of each file that can be read."""
-
-    def of(path: Path) -> str | None:
-        with suppress(OSError):
-            return digest(path)
-        return None
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = bar(pool.map(of, paths.values()), f"hashing changed {title}", "file", len(paths))
-        return {name: sha256 for name, sha256 in zip(paths, found, strict=True) if sha256 is not None}
 
 
 def _told(files: LocalFiles, changes: Mapping[str, list[str]], now: Mapping[str, Status]) -> str:

@@ -104,7 +104,7 @@ def _check_outputs(ledger: Ledger, findings: Findings) -> None:
 def _state(ledger: Ledger, name: str) -> str:
     if ledger.digest(name) is not None:
         return "has changed"
-    return "cannot be read, and may have changed" if (ledger.root / name).exists() else "is missing"
+    return "cannot be read, and may have changed" if ledger.exists(name) else "is missing"
 
 
 def _check_inputs(ledger: Ledger, findings: Findings) -> None:
@@ -158,7 +158,7 @@ def _check_listing(ledger: Ledger, listing: _Listing, findings: Findings) -> Non
     findings.listings.add(listing.name)
     findings.listed.update(names.values())
     folder = ledger.root / listing.root
-    if not folder.is_dir():
+    if not (ledger.exists(listing.root) and folder.is_dir()):
         findings.unfit.update(names.values())
         findings.faults.append(
             f"{listing.root}: this folder is missing, and {listing.name} lists {len(names):,} files in it"
@@ -216,7 +216,7 @@ def _place(root: Path, receipt: Receipt, entry: Mapping[str, Any]) -> str:
 def _check_archive(ledger: Ledger, archive: _Archive, findings: Findings) -> None:
     """Find a changed archive; one that is gone is no fault, since all that was in it is verified by itself."""
     now = ledger.digest(archive.path)
-    if now is None and not (ledger.root / archive.path).exists():
+    if now is None and not ledger.exists(archive.path):
         findings.absent.append(archive.path)
         return
     findings.listings.add(archive.receipt)
