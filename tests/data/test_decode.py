@@ -1,5 +1,7 @@
 """The reader of pictures: upright, opaque, by content, within a limit; and what it says of what is no picture."""
 
+import errno
+import os
 import struct
 import warnings
 import zlib
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from florilegium.config.pictures import Pictures
-from florilegium.data.decode import BadImage, decode, measured, square, stored
+from florilegium.data.decode import BadImage, decode, measured, square, stored, what_it_is
 from tests.helpers.data import encoded, noise
 from tests.helpers.pictures import chunk, header, pixels, png, saved, tiff
 
@@ -310,8 +312,9 @@ REASONS = {
     b"\xff\x0a" + bytes(40): CONVERT.format("JPEG XL"),
     b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>": CONVERT.format("vector graphics"),
     bytes(128) + b"DICM" + bytes(40): CONVERT.format("DICOM"),
-    encoded(noise(60, 50), "JPEG")[:900]: "truncated",
-    encoded(noise(30, 30), "PNG")[:-700]: "truncated",
+    encoded(noise(60, 50), "JPEG")[:900]: "is cut short; copy",
+    encoded(noise(60, 50), "JPEG", progressive=True)[:900]: "is cut short; copy",
+    encoded(noise(30, 30), "PNG")[:-700]: "is cut short; copy",
     b"GIF89a" + bytes(7) + b";": "is damaged",
     header(0, 5) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""): "is damaged|no pixels",
     b"\x89PNG\r\n\x1a\n": "is damaged",
@@ -328,10 +331,30 @@ def test_a_sentence_says_why_a_file_is_no_picture(tmp_path: Path, content: bytes
 
 def test_folders_and_files_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
-    for name, reason in {"folder.jpg": "is a folder", "gone.jpg": "no such file", "a\0.jpg": "null"}.items():
+    for name, reason in {"folder.jpg": "is a folder", "gone.jpg": "no such file", "a\0.jpg": "no such file"}.items():
         with pytest.raises(BadImage, match=reason):
             decode(tmp_path / name)
         assert measured(tmp_path / name) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(BadImage, match="is a socket, pipe or device"):
+        decode(tmp_path / "pipe.png")
+    assert measured(tmp_path / "pipe.png") is None
+
+
+def test_a_file_that_may_not_be_read_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, encoded(noise(8, 8), "PNG"), "a.png")
+
+    def refused(*_: object) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(BadImage, match=r"cannot be read \(Permission denied\)$"):
+        decode(path)
+    assert what_it_is(path).startswith("cannot be read")
 
 
 # The limit

@@ -182,8 +182,8 @@ def test_black_is_black(tmp_path: Path) -> None:
         (of(levels(12).astype(np.int32) - 9, "TIFF"), "integers of more than 16 bits"),
         (tiff(levels(16, COLOURS), 16, 2, separate=True), "separate planes"),
         (tiff(levels(16, COLOURS), 16, 2, separate=True, order=">"), "separate planes"),
-        (ppm(12)[:-5], "truncated"),
-        (png(levels(12, COLOURS), 16, 2)[:-40], "truncated"),
+        (ppm(12)[:-5], "is cut short"),
+        (png(levels(12, COLOURS), 16, 2)[:-40], "is cut short"),
     ],
 )
 def test_what_has_no_known_range_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -17,7 +17,7 @@ from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.names import shown
 from florilegium.core.system import say
-from florilegium.data.found import pictures_below, say_left_out
+from florilegium.data.kinds import pictures_below, say_left_out
 from florilegium.data.splits import Layout, by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"

@@ -8,7 +8,7 @@ from pathlib import Path
 from florilegium.commands.reading import add_limit
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
-from florilegium.data.found import pictures_below, say_left_out
+from florilegium.data.kinds import pictures_below, say_left_out
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -97,6 +97,8 @@ def measured(path: Path, *, upright: bool = False) -> tuple[int, int] | None:
 
 def _opened(path: Path, most: float | None) -> ImageFile.ImageFile:
     """The file with its header read, in one of the formats that are read; `most` pixels bound pictures within it."""
+    if not path.is_file():  # before it is opened: a pipe would wait for a writer
+        raise BadImage(what_it_is(path))
     Image.MAX_IMAGE_PIXELS = most if most is None else max(1, int(most))
     try:
         image = Image.open(path, formats=FREQUENT)
@@ -158,23 +160,28 @@ def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
 def what_it_is(path: Path) -> str:
     """Why a file is not read as a picture."""
     if not path.is_file():
-        return "is a folder" if path.is_dir() else "there is no such file"
+        what = "is a folder" if path.is_dir() else "is a socket, pipe or device"
+        return what if path.exists() else "there is no such file"
     start = head(path)
     if kind := unreadable_content(start):
         return f"is of a kind that is not read ({kind}); convert it to PNG or JPEG"
     if content_is_image(start):
         return "is damaged, or of a kind that Pillow does not read; save it again as PNG or JPEG"
-    return "not an image" if start else "is empty"
+    if start:
+        return "not an image"
+    return "cannot be read; give yourself the right to read it" if path.stat().st_size else "is empty"
 
 
 def _reason(error: Exception, path: Path) -> str:
     text = str(error)
     if "MAX_TEXT" in text:
         return "its text or colour profile unpacks to more than a picture needs; save it again without"
-    if isinstance(error, FileNotFoundError | IsADirectoryError):
-        return what_it_is(path)
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    if "truncated" in text.lower():
+        return "is cut short; copy or download it again"
     text = text.replace(str(path), "the file")
     if text and isinstance(error, OSError | ValueError | SyntaxError):
         return text

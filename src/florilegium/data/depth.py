@@ -128,7 +128,7 @@ def _portable(image: ImageFile.ImageFile, path: Path) -> Image.Image:
     tile, (width, height) = image.tile[0], image.size
     values = np.fromfile(path, ">u2", width * height * 3, offset=tile.offset)
     if values.size < width * height * 3:
-        raise BadImage("image file is truncated")
+        raise ValueError("truncated")
     values = values.astype(np.uint16).reshape(height, width, 3)
     largest = _largest(image)
     return _assembled("RGB", scaled(values, _full(values, largest if largest < FULL else None)))

@@ -21,7 +21,7 @@ from florilegium.core.system import bar
 from florilegium.core.walk import walk
 from florilegium.data import cifar
 from florilegium.data.extract import extract, is_archive
-from florilegium.data.found import say_left_out
+from florilegium.data.kinds import say_left_out
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte

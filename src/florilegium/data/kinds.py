@@ -1,4 +1,5 @@
-"""Which files are pictures: by the suffixes of their names, or else by their first bytes. Nothing is decoded here.
+"""Which files are pictures, the same for audit, training, prediction and evaluation: by the suffixes of their names, or
+else by their first bytes. Nothing is decoded here.
 
 Three kinds of files matter: pictures that `decode` reads, pictures in formats that it cannot read (`unreadable`), and
 all else. Only formats of raster pictures are read: documents, vector graphics, films and measurements, some of which
@@ -6,7 +7,16 @@ Pillow knows too, are not, since drawing them starts other programs or needs a r
 """
 
 import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from posixpath import splitext
+from typing import TextIO
+
+from florilegium.core.names import shown
+from florilegium.core.walk import told, walk
 
 # The formats that are read, as Pillow calls them; some are not in all of its versions. Each has a signature, so that a
 # file is read whatever it is called. MPO opens as JPEG, and APNG as PNG.
@@ -148,3 +158,43 @@ def _is_targa(start: bytes) -> bool:
         return False
     palette, kind, bits = start[1], start[2], start[16]
     return palette in (0, 1) and kind in (1, 2, 3, 9, 10, 11) and bits in (1, 8, 15, 16, 24, 32)
+
+
+# The pictures below a folder
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found below a folder."""
+
+    images: list[str]
+    """Paths of pictures in the folder, sorted."""
+    left_out: dict[str, list[str]]
+    """Paths of all else by the reason why it was left out, such as ".txt" or "hidden"."""
+
+
+def pictures_below(root: Path) -> Found:
+    """The pictures below `root`; raises UserError as `walk` does."""
+    walked = walk(root)
+    found = sorted_out(root, walked.files)
+    return Found(found.images, walked.left_out | found.left_out)
+
+
+def sorted_out(root: Path, paths: Iterable[str]) -> Found:
+    """Which of `paths`, files below `root`, are pictures."""
+    images: list[str] = []
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths):
+        if splitext(path)[1].lower() in SUFFIXES or looks_like_image(root / path):
+            images.append(path)
+        else:
+            kind = unreadable_kind(root / path)
+            why = f"{kind} that cannot be read here" if kind else splitext(path)[1].lower() or "without a suffix"
+            left_out[why].append(path)
+    return Found(images, dict(left_out))
+
+
+def say_left_out(root: Path, left_out: Mapping[str, Sequence[str]], to: TextIO | None = None) -> None:
+    """Print a line that counts and names what was left out below `root`, if anything was."""
+    if line := told(left_out):
+        print(shown(f"{root}: {line}"), file=to or sys.stdout, flush=True)
