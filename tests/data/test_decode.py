@@ -222,6 +222,34 @@ def test_what_is_transparent_shows_the_ground(tmp_path: Path, kind: str, ground:
         assert (pixels(decode(path, Pictures(ground=other)))[:, width // 2 + 1 :] == found[:, width // 2 + 1 :]).all()
 
 
+@pytest.mark.parametrize("control", [b"", b"\x21\xf9\x04\x01\0\0\x02\0"], ids=["opaque", "transparent"])
+def test_a_gif_that_covers_a_part_of_its_canvas_lies_on_the_ground(tmp_path: Path, control: bytes) -> None:
+    """4 x 4 pixels of colour 1, green, at (5, 3) of 20 x 16; colour 0, which Pillow would show beside them, is red."""
+    start = b"GIF89a" + struct.pack("<HHBBB", 20, 16, 0x81, 2, 0) + bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 7, 7, 7])
+    frame = b"\x2c" + struct.pack("<HHHHB", 5, 3, 4, 4, 0)
+    codes = sum(code << 3 * place for place, code in enumerate([4, 1] * 16 + [5]))  # 4 keeps the width of a code at 3
+    pixels_of_frame = b"\x02\x0d" + codes.to_bytes(13, "little") + b"\0;"
+    expected = np.full((16, 20, 3), (0, 0, 255))
+    expected[3:7, 5:9] = (0, 255, 0)
+    path = saved(tmp_path, start + control + frame + pixels_of_frame, "a.gif")
+    assert (pixels(decode(path, Pictures(ground="blue"))) == expected).all()
+
+
+@pytest.mark.parametrize("name", ["a.tga", "a.bmp", "a.dib"])
+def test_an_unused_fourth_band_is_no_transparency(tmp_path: Path, name: str) -> None:
+    image = SEEN.copy()
+    image.putalpha(0)
+    if name == "a.tga":
+        content = encoded(image, "TGA")
+    else:
+        masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+        body = image.transpose(TURN.FLIP_TOP_BOTTOM).tobytes("raw", "BGRA")
+        header = struct.pack("<IiiHHIIiiII4I52x", 108, *image.size, 1, 32, 3, len(body), 0, 0, 0, 0, *masks)
+        begin = b"BM" + struct.pack("<IHHI", 14 + len(header) + len(body), 0, 0, 14 + len(header))
+        content = (begin if name == "a.bmp" else b"") + header + body
+    assert (pixels(decode(saved(tmp_path, content, name))) == QUARTERS).all()
+
+
 def test_half_transparent_is_mixed_with_the_ground(tmp_path: Path) -> None:
     path = saved(tmp_path, encoded(Image.new("RGBA", (4, 4), (200, 0, 100, 51)), "PNG"))
     assert decode(path).getpixel((1, 1)) == (244, 204, 224)

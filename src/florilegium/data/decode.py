@@ -25,6 +25,7 @@ from florilegium.data.png import find_chunk
 
 ORIENTATION = 0x0112  # the EXIF tag
 XMP = ("xmp", "XML:com.adobe.xmp")  # blocks of other notes, as Pillow calls them
+UNUSED = ("BMP", "DIB", "TGA")  # where a fourth band of zeros is room that nobody used, and not transparency
 SIDEWAYS = (5, 6, 7, 8)
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,7 +59,12 @@ def decode(path: Path, pictures: Pictures = DEFAULT) -> Image.Image:
         with _opened(path, most) as image:
             _check_size(image.size, pictures)
             turn = UPRIGHT.get(_orientation(image, path))
+            covered = image.tile[0].extents if image.format == "GIF" and image.tile else None
             picture = _on_ground(eight_bits(image, lambda: _opened(path, most), path), pictures.rgb)
+        if covered and covered != (0, 0, *picture.size):  # beside it Pillow shows the first colour of the palette
+            ground = Image.new("RGB", picture.size, pictures.rgb)
+            ground.paste(picture.crop(covered), covered)
+            picture = ground
         return picture if turn is None else picture.transpose(turn)
     except BadImage:
         raise
@@ -148,6 +154,8 @@ def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
     """An RGB picture of one of 8 bits a band, with its transparent parts on a ground."""
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")  # which would copy
+    if image.format in UNUSED and image.mode == "RGBA" and image.getextrema()[3] == (0, 0):
+        return image.convert("RGB")
     if image.mode == "La":
         image = image.convert("LA")
     if image.mode != "RGBA":
