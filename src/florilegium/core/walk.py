@@ -5,6 +5,7 @@ litter, is passed over: no room sees it, and it re-runs nothing. The folder itse
 """
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ BACKUP, AUDITED = "backup of an editor", "written by an audit"
 # hidden anyway.
 LITTER = {
     *("thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini"),
-    *("$recycle.bin", "system volume information", "lost+found"),
+    *("zbthumbnail.info", "pspbrwse.jbf", "$recycle.bin", "recycler", "system volume information", "lost+found"),
     *("__macosx", "icon\r", "network trash folder", "temporary items", "desktop db", "desktop df"),
     *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__pycache__"),
 }
+MARK = ":zone.identifier"  # ends the name beside a file that Windows took from a network, as Linux sees it
+COPY = re.compile(r".*~|~\$.*|#.*#", re.DOTALL)
 AUDIT_FILES = {*AUDIT, *AUDIT_TABLES}  # where the tables are, the pictures beside them belong to no data set
 MOST_VISITS = 10_000  # of one folder, by different links
 
@@ -63,7 +66,8 @@ def walk(root: Path) -> Walk:
         UserError: there is no such folder, a folder cannot be read, or links lead in a circle.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; mend the path")
+        what = "is a file; give its folder" if root.exists() else "there is no such folder; mend the path"
+        raise UserError(f"{root}: {what}")
     roots = {_identity(os.fspath(folder)) for folder in root.resolve().parents}
     visits: Counter[Identity] = Counter()
     files: list[str] = []
@@ -93,11 +97,6 @@ def walk(root: Path) -> Walk:
     return Walk(sorted(files), {reason: sorted(left_out[reason]) for reason in sorted(left_out)})
 
 
-def is_litter(name: str) -> bool:
-    """True for the name of a file or folder that is hidden, or that a system or a program left there."""
-    return name.startswith(".") or name.lower() in LITTER
-
-
 def told(left_out: Mapping[str, Sequence[str]]) -> str:
     """One sentence that counts what was left out and gives an example of each kind; empty where nothing was."""
     count = sum(map(len, left_out.values()))
@@ -123,13 +122,14 @@ def _unreadable(path: str, error: OSError) -> UserError:
 
 def _kind(entry: os.DirEntry[str]) -> str:
     """FOLDER, FILE, or the reason to leave the entry out."""
-    if is_litter(entry.name):
+    name = entry.name.lower()
+    if name.startswith(".") or name in LITTER or name.endswith(MARK):
         return HIDDEN
     try:
         if entry.is_dir():
             return FOLDER
         if entry.is_file():
-            return BACKUP if entry.name.endswith("~") else FILE
+            return BACKUP if COPY.fullmatch(name) else FILE
         entry.stat()
     except OSError:  # nothing is there, or it is a link to itself, or to where nobody may look
         return BROKEN

@@ -63,7 +63,8 @@ def fetch(
     if dataset.folder is not None:
         folder = Path(dataset.folder).expanduser()
         if not folder.is_dir():
-            raise UserError(f"{name}: folder = '{dataset.folder}': there is no such folder; mend the path")
+            what = "is a file; give its folder" if folder.exists() else "there is no such folder; mend the path"
+            raise UserError(f"{name}: folder = '{dataset.folder}': {what}")
         return {"root": folder.as_posix(), "origin": [], "files": content_table(folder)}
     override = override or DatasetOverride()
     obtained = [
