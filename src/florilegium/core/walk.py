@@ -7,7 +7,7 @@ litter, is passed over: no room sees it, and it re-runs nothing. The folder itse
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,18 +45,12 @@ class Walk:
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder on the way; `above` are those that it was reached through."""
+    """A folder on the way; `above` are those that it was reached through, and those that the root lies in."""
 
     path: str
     prefix: str  # of the paths of its files
     identity: Identity
-    above: "_Folder | None"
-
-    def chain(self) -> Iterator["_Folder"]:
-        folder: _Folder | None = self
-        while folder is not None:
-            yield folder
-            folder = folder.above
+    above: frozenset[Identity]
 
 
 def walk(root: Path) -> Walk:
@@ -68,11 +62,11 @@ def walk(root: Path) -> Walk:
     if not root.is_dir():
         what = "is a file; give its folder" if root.exists() else "there is no such folder; mend the path"
         raise UserError(f"{root}: {what}")
-    roots = {_identity(os.fspath(folder)) for folder in root.resolve().parents}
+    roots = frozenset(_identity(os.fspath(folder)) for folder in root.resolve().parents)
     visits: Counter[Identity] = Counter()
     files: list[str] = []
     left_out: dict[str, list[str]] = defaultdict(list)
-    waiting = [_Folder(os.fspath(root), "", _identity(os.fspath(root)), None)]
+    waiting = [_Folder(os.fspath(root), "", _identity(os.fspath(root)), roots)]
     while waiting:
         folder = waiting.pop()
         visits[folder.identity] += 1
@@ -80,7 +74,7 @@ def walk(root: Path) -> Walk:
             raise UserError(
                 f"{folder.path}: more than {MOST_VISITS} links lead to this one folder; keep one of them, or copy it"
             )
-        entries = _entries(folder.path)
+        entries, chain = _entries(folder.path), folder.above | {folder.identity}
         audited = {entry.name for entry in entries}.issuperset(AUDIT_TABLES)
         for entry in entries:
             path = folder.prefix + entry.name
@@ -88,9 +82,11 @@ def walk(root: Path) -> Walk:
             if kind == FILE:
                 files.append(path)
             elif kind == FOLDER:
-                inner = _Folder(entry.path, f"{path}/", _identity(entry.path), folder)
-                if entry.is_symlink():
-                    _refuse_circle(inner, roots)
+                inner = _Folder(entry.path, f"{path}/", _identity(entry.path), chain)
+                if entry.is_symlink() and inner.identity in chain:
+                    raise UserError(
+                        f"{inner.path}: this link leads to a folder that it lies in, without an end; remove the link"
+                    )
                 waiting.append(inner)
             else:
                 left_out[kind].append(path)
@@ -142,10 +138,3 @@ def _identity(path: str) -> Identity:
     except OSError as error:
         raise _unreadable(path, error) from None
     return status.st_dev, status.st_ino
-
-
-def _refuse_circle(link: _Folder, roots: set[Identity]) -> None:
-    assert link.above is not None
-    above = {folder.identity for folder in link.above.chain()}
-    if link.identity in above | roots:
-        raise UserError(f"{link.path}: this link leads to a folder that it lies in, without an end; remove the link")

@@ -1,7 +1,7 @@
 """Which files are pictures, the same for audit, training, prediction and evaluation: by the suffixes of their names, or
 else by their first bytes. Nothing is decoded here.
 
-Three kinds of files matter: pictures that `decode` reads, pictures in formats that it cannot read (`unreadable`), and
+Three kinds of files matter: pictures that `decode` reads, those in formats that it cannot read (`unreadable_kind`), and
 all else. Only formats of raster pictures are read: documents, vector graphics, films and measurements, some of which
 Pillow knows too, are not, since drawing them starts other programs or needs a range of values that no file states.
 """
@@ -92,25 +92,22 @@ def is_image(path: Path | str) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def unreadable(path: Path | str) -> str | None:
-    """The kind of picture that a suffix names and that cannot be read here, such as "HEIC"; else None."""
-    return UNREADABLE_SUFFIXES.get(Path(path).suffix.lower())
-
-
 def looks_like_image(path: Path) -> bool:
     """True for a file, not a hidden one, that `decode` reads: by its suffix, or else by its first bytes.
 
     A file that cannot be opened is none, nor is a camera's raw picture, which starts as a TIFF does. A JPEG that is
     called `.heic`, as telephones send them, is one.
     """
-    if path.name.startswith(".") or unreadable(path) == RAW:
+    if path.name.startswith(".") or path.suffix.lower() in UNREADABLE[RAW]:
         return False
     return is_image(path) or content_is_image(head(path), path.suffix.lower())
 
 
 def unreadable_kind(path: Path) -> str | None:
-    """The kind of picture that the file is and that cannot be read here: by its suffix, or else by its first bytes."""
-    return unreadable(path) or (None if is_image(path) else unreadable_content(head(path)))
+    """The kind of picture that the file is and that cannot be read here, such as "HEIC": by its suffix, or else by its
+    first bytes; else None."""
+    kind = UNREADABLE_SUFFIXES.get(path.suffix.lower())
+    return kind or (None if is_image(path) else unreadable_content(head(path)))
 
 
 def head(path: Path) -> bytes:
