@@ -343,6 +343,8 @@ REASONS = {
     encoded(noise(60, 50), "JPEG")[:900]: "is cut short; copy",
     encoded(noise(60, 50), "JPEG", progressive=True)[:900]: "is cut short; copy",
     encoded(noise(30, 30), "PNG")[:-700]: "is cut short; copy",
+    encoded(noise(60, 50), "WEBP")[:-60]: r"is damaged \(",
+    encoded(noise(60, 50), "JPEG2000")[:-900]: r"is damaged \(",
     b"GIF89a" + bytes(7) + b";": "is damaged",
     header(0, 5) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""): "is damaged|no pixels",
     b"\x89PNG\r\n\x1a\n": "is damaged",

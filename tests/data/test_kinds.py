@@ -117,6 +117,8 @@ HEIC = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(40)
         ("scan", bytes(128) + b"DICM", "DICOM"),
         ("sky", b"SIMPLE  =   T", "FITS"),
         ("light", b"\x76\x2f\x31\x01", "high dynamic range"),
+        ("light of colours", b"PF\n4 4\n-1.0\n" + bytes(192), "high dynamic range"),
+        ("portable", b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nENDHDR\n" + bytes(8), "PAM"),
     ],
 )
 def test_kinds_of_pictures_that_cannot_be_read_have_names(tmp_path: Path, name: str, content: bytes, kind: str) -> None:

@@ -190,10 +190,7 @@ def _reason(error: Exception, path: Path) -> str:
         return f"cannot be read ({error.strerror})"
     if "truncated" in text.lower():
         return "is cut short; copy or download it again"
-    text = text.replace(str(path), "the file")
-    if text and isinstance(error, OSError | ValueError | SyntaxError):
-        return text
-    return f"is damaged ({type(error).__name__}{': ' if text else ''}{text})"
+    return f"is damaged ({text.replace(str(path), 'the file') or type(error).__name__})"
 
 
 def square(path: Path, size: int, pictures: Pictures = DEFAULT) -> np.ndarray:

@@ -48,6 +48,7 @@ UNREADABLE = {
     "PDF": (".pdf",),
     "DjVu": (".djvu", ".djv"),
     "high dynamic range": (".exr",),
+    "PAM": (".pam",),
     "DICOM": (".dcm", ".dicom"),
     "FITS": (".fits",),
     "layers of a drawing program": (".xcf", ".psb", ".kra", ".ora"),
@@ -77,7 +78,8 @@ OTHER_SIGNATURES = {
     "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL),
     "DICOM": re.compile(rb".{128}DICM", re.DOTALL),
     "FITS": re.compile(rb"SIMPLE  ="),
-    "high dynamic range": re.compile(rb"\x76\x2f\x31\x01|#\?RADIANCE|#\?RGBE"),
+    "high dynamic range": re.compile(rb"\x76\x2f\x31\x01|#\?RADIANCE|#\?RGBE|PF\s+\d"),
+    "PAM": re.compile(rb"P7\s+(\#|WIDTH)"),
     "vector graphics": re.compile(
         rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg[^>]*>\s*)?<svg\b|%!PS-Adobe", re.DOTALL
     ),
