@@ -62,9 +62,6 @@ def fetch(
         raise UserError(f"{name}: is rendered by the project, there is nothing to fetch; render it")
     if dataset.folder is not None:
         folder = Path(dataset.folder).expanduser()
-        if not folder.is_dir():
-            what = "is a file; give its folder" if folder.exists() else "there is no such folder; mend the path"
-            raise UserError(f"{name}: folder = '{dataset.folder}': {what}")
         return {"root": folder.as_posix(), "origin": [], "files": content_table(folder)}
     override = override or DatasetOverride()
     obtained = [
