@@ -111,8 +111,8 @@ def test_what_is_no_pair_of_folders_gets_its_sentence(here: Path, monkeypatch) -
         ("x", "x"): "x and x: are the same folder",
         ("x", "link"): "x and link: are the same folder",
         ("link", here / "x"): "are the same folder",
-        ("x/1.png",): "x/1.png: is a file; give a folder",
-        ("x", "x/1.png"): "x/1.png: is a file; give a folder",
+        ("x/1.png",): "x/1.png: is a file; give its folder",
+        ("x", "x/1.png"): "x/1.png: is a file; give its folder",
         ("x", "nowhere"): "nowhere: there is no such folder",
     }
     for arguments, sentence in cases.items():

@@ -149,3 +149,8 @@ def test_a_name_that_is_not_packed_is_told_in_a_sentence(checkpoint: Path, tmp_p
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"oxford71: is no folder, and no data set that is packed already"):
         run(checkpoint, "oxford71")
+    write_pictures(tmp_path, {"1.png": 0})
+    with pytest.raises(UserError, match=r"1.png: is a file; give a folder"):
+        run(checkpoint, "1.png")
+    with pytest.raises(UserError, match=r"no/set: there is no such path; give a folder"):
+        run(checkpoint, "no/set")

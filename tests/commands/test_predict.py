@@ -181,3 +181,9 @@ def test_a_checkpoint_that_does_not_fit_its_receipt_is_refused(checkpoint: Path,
     spoil(checkpoint)
     with pytest.raises(UserError, match=sentence):
         run(checkpoint, pictures)
+
+
+def test_a_folder_in_place_of_the_table_is_refused_before_anything_is_read(tmp_path: Path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("no checkpoint", tmp_path, "--csv", tmp_path)
+    assert ended.value.code == 2 and f"--csv: {tmp_path} is a folder, give a file" in capsys.readouterr().err

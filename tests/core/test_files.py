@@ -34,6 +34,13 @@ def test_a_full_disk_is_named_with_the_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_error_names_the_file_and_not_what_stands_in_for_it(tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(OSError) as caught, atomic(tmp_path / "a.csv") as temporary:
+        temporary.write_text("new")
+    assert caught.value.filename == str(tmp_path / "a.csv")
+
+
 def test_digest_is_sha256(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert digest(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -10,17 +10,7 @@ import pytest
 from florilegium.core import local_files
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest
-from florilegium.core.local_files import (
-    Mark,
-    below,
-    listed,
-    mark,
-    readable,
-    record_of,
-    recorded_paths,
-    refresh,
-    remember,
-)
+from florilegium.core.local_files import Mark, below, listed, mark, record_of, recorded_paths, refresh, remember
 
 DAY = 86_400 * 10**9
 NAMES = ["0.png", "photo {edited}.png", "<b>&.png", " -x.png", "%s $HOME `id`.png", "ü.png", "u\u0308.png", "1\n2.png"]
@@ -171,8 +161,3 @@ def test_single_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_folder_that_cannot_be_walked_is_one_sentence(tmp_path: Path):
     with pytest.raises(UserError, match="there is no such folder"):
         below(tmp_path / "nowhere")
-
-
-def test_names_are_told_in_one_line():
-    assert readable("photo {edited} ü.png") == "photo {edited} ü.png"
-    assert readable(os.fsdecode(b"a\xff\n\x1b.png")) == r"a\xff\n\x1b.png"

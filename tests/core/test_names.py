@@ -27,6 +27,7 @@ def test_a_class_is_the_text_of_its_folder(name: str) -> None:
         (b"caf\xe9", r"caf\xe9"),
         (b"\xff\xfe", r"\xff\xfe"),
         (b"two\nlines\tand\r", r"two\nlines\tand\r"),
+        ("photo {edited} ü\x1b.png".encode(), r"photo {edited} ü\x1b.png"),
         ("\u2028\u00e9".encode(), "\\u2028\u00e9"),
     ],
 )

@@ -41,9 +41,9 @@ def test_both_writers_write_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_a_column_alone_keeps_its_empty_cells(tmp_path: Path) -> None:
-    write_table(tmp_path / "t.csv", ["image"], [["a"], [""], ["b"]])
-    assert list(read_table(tmp_path / "t.csv")["image"]) == ["a", "", "b"]
+def test_a_column_alone_keeps_cells_that_are_empty_or_blank(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.csv", ["image"], [["a"], [""], [" "], ["b"]])
+    assert list(read_table(tmp_path / "t.csv")["image"]) == ["a", "", " ", "b"]
 
 
 def test_other_programs_can_open_every_table_and_run_nothing(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def test_the_folder_itself_may_be_called_anything(tmp_path: Path, name: str) -> 
             "lost+found/1.jpg",
             "#recycle/1.jpg",
         ),
+        *("RECYCLER/1.jpg", "1.jpg:Zone.Identifier", "ZbThumbnail.info"),
         *(".git/1.jpg", ".Trash-1000/files/1.jpg", ".1.jpg.a1b2c3d4.part"),
     ],
 )
@@ -100,7 +101,7 @@ def test_links_that_multiply_come_to_an_end(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_what_is_no_file_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files(tmp_path, "a/1.jpg", "a/1.jpg~")
+    files(tmp_path, "a/1.jpg", "a/1.jpg~", "a/~$1.jpg", "a/#1.jpg#")
     (tmp_path / "a" / "2.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "b").symlink_to("b")
     os.mkfifo(tmp_path / "a" / "pipe.jpg")
@@ -111,13 +112,13 @@ def test_what_is_no_file_is_left_out_and_named(tmp_path: Path, monkeypatch: pyte
     found = walk(tmp_path)
     assert found.files == ["a/1.jpg"]
     assert found.left_out == {
-        "backup of an editor": ["a/1.jpg~"],
+        "backup of an editor": ["a/#1.jpg#", "a/1.jpg~", "a/~$1.jpg"],
         "broken link": ["a/2.jpg", "b"],
         "socket, pipe or device": ["a/null.jpg", "a/pipe.jpg", "socket.jpg"],
     }
     assert told(found.left_out) == (
-        "6 files are left out: 3 socket, pipe or device (a/null.jpg), 2 broken link (a/2.jpg), "
-        "1 backup of an editor (a/1.jpg~)"
+        "8 files are left out: 3 backup of an editor (a/#1.jpg#), 3 socket, pipe or device (a/null.jpg), "
+        "2 broken link (a/2.jpg)"
     )
 
 
@@ -138,6 +139,9 @@ def test_a_folder_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatc
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'no'}: there is no such folder")):
         walk(tmp_path / "no")
+    files(tmp_path, "1.jpg")
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path / '1.jpg'}: is a file; give its folder")):
+        walk(tmp_path / "1.jpg")
 
 
 NAMES = [

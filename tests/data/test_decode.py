@@ -1,5 +1,7 @@
 """The reader of pictures: upright, opaque, by content, within a limit; and what it says of what is no picture."""
 
+import errno
+import os
 import struct
 import warnings
 import zlib
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from florilegium.config.pictures import Pictures
-from florilegium.data.decode import BadImage, decode, measured, square, stored
+from florilegium.data.decode import BadImage, decode, measured, square, stored, what_it_is
 from tests.helpers.data import encoded, noise
 from tests.helpers.pictures import chunk, header, pixels, png, saved, tiff
 
@@ -220,6 +222,34 @@ def test_what_is_transparent_shows_the_ground(tmp_path: Path, kind: str, ground:
         assert (pixels(decode(path, Pictures(ground=other)))[:, width // 2 + 1 :] == found[:, width // 2 + 1 :]).all()
 
 
+@pytest.mark.parametrize("control", [b"", b"\x21\xf9\x04\x01\0\0\x02\0"], ids=["opaque", "transparent"])
+def test_a_gif_that_covers_a_part_of_its_canvas_lies_on_the_ground(tmp_path: Path, control: bytes) -> None:
+    """4 x 4 pixels of colour 1, green, at (5, 3) of 20 x 16; colour 0, which Pillow would show beside them, is red."""
+    start = b"GIF89a" + struct.pack("<HHBBB", 20, 16, 0x81, 2, 0) + bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 7, 7, 7])
+    frame = b"\x2c" + struct.pack("<HHHHB", 5, 3, 4, 4, 0)
+    codes = sum(code << 3 * place for place, code in enumerate([4, 1] * 16 + [5]))  # 4 keeps the width of a code at 3
+    pixels_of_frame = b"\x02\x0d" + codes.to_bytes(13, "little") + b"\0;"
+    expected = np.full((16, 20, 3), (0, 0, 255))
+    expected[3:7, 5:9] = (0, 255, 0)
+    path = saved(tmp_path, start + control + frame + pixels_of_frame, "a.gif")
+    assert (pixels(decode(path, Pictures(ground="blue"))) == expected).all()
+
+
+@pytest.mark.parametrize("name", ["a.tga", "a.bmp", "a.dib"])
+def test_an_unused_fourth_band_is_no_transparency(tmp_path: Path, name: str) -> None:
+    image = SEEN.copy()
+    image.putalpha(0)
+    if name == "a.tga":
+        content = encoded(image, "TGA")
+    else:
+        masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+        body = image.transpose(TURN.FLIP_TOP_BOTTOM).tobytes("raw", "BGRA")
+        header = struct.pack("<IiiHHIIiiII4I52x", 108, *image.size, 1, 32, 3, len(body), 0, 0, 0, 0, *masks)
+        begin = b"BM" + struct.pack("<IHHI", 14 + len(header) + len(body), 0, 0, 14 + len(header))
+        content = (begin if name == "a.bmp" else b"") + header + body
+    assert (pixels(decode(saved(tmp_path, content, name))) == QUARTERS).all()
+
+
 def test_half_transparent_is_mixed_with_the_ground(tmp_path: Path) -> None:
     path = saved(tmp_path, encoded(Image.new("RGBA", (4, 4), (200, 0, 100, 51)), "PNG"))
     assert decode(path).getpixel((1, 1)) == (244, 204, 224)
@@ -310,8 +340,11 @@ REASONS = {
     b"\xff\x0a" + bytes(40): CONVERT.format("JPEG XL"),
     b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>": CONVERT.format("vector graphics"),
     bytes(128) + b"DICM" + bytes(40): CONVERT.format("DICOM"),
-    encoded(noise(60, 50), "JPEG")[:900]: "truncated",
-    encoded(noise(30, 30), "PNG")[:-700]: "truncated",
+    encoded(noise(60, 50), "JPEG")[:900]: "is cut short; copy",
+    encoded(noise(60, 50), "JPEG", progressive=True)[:900]: "is cut short; copy",
+    encoded(noise(30, 30), "PNG")[:-700]: "is cut short; copy",
+    encoded(noise(60, 50), "WEBP")[:-60]: r"is damaged \(",
+    encoded(noise(60, 50), "JPEG2000")[:-900]: r"is damaged \(",
     b"GIF89a" + bytes(7) + b";": "is damaged",
     header(0, 5) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""): "is damaged|no pixels",
     b"\x89PNG\r\n\x1a\n": "is damaged",
@@ -328,10 +361,30 @@ def test_a_sentence_says_why_a_file_is_no_picture(tmp_path: Path, content: bytes
 
 def test_folders_and_files_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
-    for name, reason in {"folder.jpg": "is a folder", "gone.jpg": "no such file", "a\0.jpg": "null"}.items():
+    for name, reason in {"folder.jpg": "is a folder", "gone.jpg": "no such file", "a\0.jpg": "no such file"}.items():
         with pytest.raises(BadImage, match=reason):
             decode(tmp_path / name)
         assert measured(tmp_path / name) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(BadImage, match="is a socket, pipe or device"):
+        decode(tmp_path / "pipe.png")
+    assert measured(tmp_path / "pipe.png") is None
+
+
+def test_a_file_that_may_not_be_read_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, encoded(noise(8, 8), "PNG"), "a.png")
+
+    def refused(*_: object) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(BadImage, match=r"cannot be read \(Permission denied\)$"):
+        decode(path)
+    assert what_it_is(path).startswith("cannot be read")
 
 
 # The limit

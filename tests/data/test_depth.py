@@ -178,12 +178,13 @@ def test_black_is_black(tmp_path: Path) -> None:
         (of((RAMP - 0.5).astype(np.float32), "TIFF"), "floating-point numbers from -0.5 to 0.5"),
         (of(np.where(RAMP > 0.5, np.nan, RAMP).astype(np.float32), "TIFF"), "some of which are not finite"),
         (of(np.where(RAMP > 0.5, np.inf, RAMP).astype(np.float32), "TIFF"), "some of which are not finite"),
-        (tiff(levels(20)[..., None], 32, 1), "integers of more than 16 bits"),
-        (of(levels(12).astype(np.int32) - 9, "TIFF"), "integers of more than 16 bits"),
+        (tiff(levels(20)[..., None], 32, 1), "integers below 0 or of more than 16 bits"),
+        (of(levels(12).astype(np.int32) - 9, "TIFF"), "integers below 0 or of more than 16 bits"),
+        (tiff(levels(8)[..., None], 8, 1, tags={339: [2]}), "signed numbers of 8 bits"),
         (tiff(levels(16, COLOURS), 16, 2, separate=True), "separate planes"),
         (tiff(levels(16, COLOURS), 16, 2, separate=True, order=">"), "separate planes"),
-        (ppm(12)[:-5], "truncated"),
-        (png(levels(12, COLOURS), 16, 2)[:-40], "truncated"),
+        (ppm(12)[:-5], "is cut short"),
+        (png(levels(12, COLOURS), 16, 2)[:-40], "is cut short"),
     ],
 )
 def test_what_has_no_known_range_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:

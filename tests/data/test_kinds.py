@@ -16,7 +16,6 @@ from florilegium.data.kinds import (
     UNREADABLE_SUFFIXES,
     is_image,
     looks_like_image,
-    unreadable,
     unreadable_kind,
 )
 from tests.helpers.data import encoded, noise
@@ -118,12 +117,13 @@ HEIC = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(40)
         ("scan", bytes(128) + b"DICM", "DICOM"),
         ("sky", b"SIMPLE  =   T", "FITS"),
         ("light", b"\x76\x2f\x31\x01", "high dynamic range"),
+        ("light of colours", b"PF\n4 4\n-1.0\n" + bytes(192), "high dynamic range"),
+        ("portable", b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nENDHDR\n" + bytes(8), "PAM"),
     ],
 )
 def test_kinds_of_pictures_that_cannot_be_read_have_names(tmp_path: Path, name: str, content: bytes, kind: str) -> None:
     path = saved(tmp_path, content, name)
     assert unreadable_kind(path) == kind and not looks_like_image(path)
-    assert unreadable(name) == (kind if path.suffix else None)
 
 
 def test_no_suffix_is_of_both_kinds() -> None:

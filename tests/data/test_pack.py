@@ -75,7 +75,7 @@ def test_bad_images_stop_the_stage_and_are_named_and_counted(tmp_path: Path) -> 
         pack(tmp_path / "in", [*names, "bad_gone.jpg"], 8, out)
     sentence = str(caught.value)
     assert "7 of 8 images cannot be decoded" in sentence and "and 2 more" in sentence
-    assert "bad_cut.jpg: image file is truncated" in sentence and "corrupt_images: skip" in sentence
+    assert "bad_cut.jpg: is cut short" in sentence and "corrupt_images: skip" in sentence
     assert "bad_gone.jpg: there is no such file" in sentence
     assert "good.jpg" not in sentence
     assert out.read_bytes() == b"older" and sorted(p.name for p in tmp_path.iterdir()) == ["in", out.name]

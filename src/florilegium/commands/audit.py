@@ -17,7 +17,7 @@ from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.names import shown
 from florilegium.core.system import say
-from florilegium.data.found import pictures_below, say_left_out
+from florilegium.data.kinds import pictures_below, say_left_out
 from florilegium.data.splits import Layout, by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
@@ -115,9 +115,6 @@ def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
 
 def list_images(root: Path) -> list[str]:
     """Paths below `root` of its images; says what else is there."""
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "there is no such folder"
-        raise UserError(f"{root}: {what}; give a folder of images")
     found = pictures_below(root)
     say_left_out(root, found.left_out)
     if not found.images:

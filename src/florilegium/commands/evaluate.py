@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from florilegium.commands.reading import add_drawn_on, add_limit
+from florilegium.commands.reading import add_csv, add_drawn_on, add_limit
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
 
@@ -22,7 +22,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     bad_boxes = "of a detector: stop at boxes without area, outside their image or not finite, or drop and count them"
     parser.add_argument("--bad-boxes", choices=("stop", "drop"), help=f"{bad_boxes} (stop)")
     add_drawn_on(parser)
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the prediction for every image here")
+    add_csv(parser, "the prediction for every image")
     add_limit(parser, None)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)

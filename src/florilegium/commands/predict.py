@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from florilegium.commands.reading import add_limit
+from florilegium.commands.reading import add_csv, add_limit
 from florilegium.core.errors import report
 from florilegium.core.system import aligned
-from florilegium.data.found import pictures_below, say_left_out
+from florilegium.data.kinds import pictures_below, say_left_out
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,7 +18,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--top", type=positive, default=1, metavar="K", help="classes to print for an image (1)")
     least = "of a detector: least probability of an object that is printed (0.5)"
     parser.add_argument("--score", type=float, default=0.5, metavar="P", help=least)
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table to this file, too")
+    add_csv(parser, "the table")
     add_limit(parser, None)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="(%(default)s)")
     parser.set_defaults(run=run)

@@ -1,6 +1,7 @@
-"""The options of commands that say how pictures and their boxes are read."""
+"""The options that several commands have: how pictures and their boxes are read, and where a table goes."""
 
 import argparse
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -19,9 +20,19 @@ def add_limit(parser: argparse.ArgumentParser, default: float | None) -> None:
     parser.add_argument("--max-megapixels", type=_megapixels, default=default, metavar="N", help=text)
 
 
+def add_csv(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--csv", type=_file, metavar="OUT", help=f"write {what} to this file, too")
+
+
 def add_drawn_on(parser: argparse.ArgumentParser) -> None:
     drawn_on = "what the boxes of photographs that an EXIF tag turns belong to, where the sizes do not tell (upright)"
     parser.add_argument("--drawn-on", choices=("upright", "stored"), help=drawn_on)
+
+
+def _file(text: str) -> Path:
+    if (path := Path(text)).is_dir():  # which else nobody would know before the work is done
+        raise argparse.ArgumentTypeError(f"{text} is a folder, give a file")
+    return path
 
 
 def _colour(text: str) -> str:

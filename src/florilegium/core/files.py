@@ -49,7 +49,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
-            error.filename = error.filename or str(path)
+            if str(error.filename or temporary) == str(temporary):  # which no person knows
+                error.filename = str(path)
         elif number := unwritable(error) or _is_full(path.parent):  # numpy and Pillow drop it
             raise OSError(number, os.strerror(number), str(path)) from error
         raise

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from florilegium.core.files import digest_if_readable, digests, read_json, write_text
+from florilegium.core.names import name_bytes, shown
 from florilegium.core.walk import walk
 
 FOLDER = Path("state/local_files")
@@ -119,8 +120,7 @@ def content_mark(path: Path) -> Mark:
 
 def _text_of(now: Mapping[str, Status], hashes: Mapping[str, str | None]) -> str:
     lines = (f"{status.size} {status.modified} {hashes.get(name) or ''} {name}" for name, status in sorted(now.items()))
-    text = "\0".join(lines).encode("utf-8", "surrogateescape")
-    return PREFIX + hashlib.sha256(text).hexdigest()[:16]
+    return PREFIX + hashlib.sha256(name_bytes("\0".join(lines))).hexdigest()[:16]
 
 
 def _told(files: LocalFiles, changes: Mapping[str, list[str]], now: Mapping[str, Status]) -> str:
@@ -129,7 +129,7 @@ def _told(files: LocalFiles, changes: Mapping[str, list[str]], now: Mapping[str,
     for kind, names in changes.items():
         if names:
             newest = max(names, key=lambda name: now[name].modified if name in now else 0)
-            parts.append(f"{len(names)} {kind} ({readable(newest)}{_time(now.get(newest))})")
+            parts.append(f"{len(names)} {kind} ({shown(newest)}{_time(now.get(newest))})")
     return f"{files.title} changed: {', '.join(parts)}"
 
 
@@ -138,12 +138,6 @@ def _time(status: Status | None) -> str:
         if status is not None:
             return f", {datetime.fromtimestamp(status.modified // 10**9):%Y-%m-%d %H:%M}"
     return ""
-
-
-def readable(name: str) -> str:
-    """A file's name in one line: what is not UTF-8, or cannot be printed, is escaped."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 # The record

@@ -63,7 +63,7 @@ def read_table(
 
     types = types or {}
     try:
-        frame = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, encoding="utf-8")
+        frame = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, skip_blank_lines=False)
         return frame.assign(**{name: _read(frame[name], types.get(name, others)) for name in frame})
     except ValueError as error:  # pandas' own errors and those of decoding are such, too
         raise UserError(f"{path}: is cut, or no such table ({error}); remove it and make it again") from None

@@ -9,7 +9,8 @@ from typing import Any
 from florilegium.core.errors import UserError
 from florilegium.core.files import is_leftover, read_json
 from florilegium.core.lineage import PLACES, Ledger, Receipt, folder_of, in_one_line
-from florilegium.core.local_files import readable, recorded_paths
+from florilegium.core.local_files import recorded_paths
+from florilegium.core.names import shown
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import KEPT_SUFFIX
 from florilegium.core.walk import walk
@@ -175,7 +176,7 @@ def _check_listing(ledger: Ledger, listing: _Listing, findings: Findings) -> Non
     findings.unfit.update(f"{listing.root}/{name}" for name in added)
     for kind in (faults, dict.fromkeys(added, f"was added since {listing.name} was written")):
         named = list(kind.items())[:NAMED]
-        findings.faults += [f"{readable(f'{listing.root}/{name}')}: {fault}" for name, fault in named]
+        findings.faults += [f"{shown(f'{listing.root}/{name}')}: {fault}" for name, fault in named]
         if more := len(kind) - len(named):
             findings.faults.append(f"{listing.root}: the same of {more:,} more of its files")
 
@@ -224,7 +225,7 @@ def _check_archive(ledger: Ledger, archive: _Archive, findings: Findings) -> Non
     if now != archive.sha256:
         findings.unfit.add(archive.path)
         findings.faults.append(
-            f"{readable(archive.path)}: {_state(ledger, archive.path)} since {archive.receipt} was written"
+            f"{shown(archive.path)}: {_state(ledger, archive.path)} since {archive.receipt} was written"
         )
 
 

@@ -5,8 +5,9 @@ litter, is passed over: no room sees it, and it re-runs nothing. The folder itse
 """
 
 import os
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,12 @@ BACKUP, AUDITED = "backup of an editor", "written by an audit"
 # hidden anyway.
 LITTER = {
     *("thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini"),
-    *("$recycle.bin", "system volume information", "lost+found"),
+    *("zbthumbnail.info", "pspbrwse.jbf", "$recycle.bin", "recycler", "system volume information", "lost+found"),
     *("__macosx", "icon\r", "network trash folder", "temporary items", "desktop db", "desktop df"),
     *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__pycache__"),
 }
+MARK = ":zone.identifier"  # ends the name beside a file that Windows took from a network, as Linux sees it
+COPY = re.compile(r".*~|~\$.*|#.*#", re.DOTALL)
 AUDIT_FILES = {*AUDIT, *AUDIT_TABLES}  # where the tables are, the pictures beside them belong to no data set
 MOST_VISITS = 10_000  # of one folder, by different links
 
@@ -42,18 +45,12 @@ class Walk:
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder on the way; `above` are those that it was reached through."""
+    """A folder on the way; `above` are those that it was reached through, and those that the root lies in."""
 
     path: str
     prefix: str  # of the paths of its files
     identity: Identity
-    above: "_Folder | None"
-
-    def chain(self) -> Iterator["_Folder"]:
-        folder: _Folder | None = self
-        while folder is not None:
-            yield folder
-            folder = folder.above
+    above: frozenset[Identity]
 
 
 def walk(root: Path) -> Walk:
@@ -63,12 +60,13 @@ def walk(root: Path) -> Walk:
         UserError: there is no such folder, a folder cannot be read, or links lead in a circle.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; mend the path")
-    roots = {_identity(os.fspath(folder)) for folder in root.resolve().parents}
+        what = "is a file; give its folder" if root.exists() else "there is no such folder; mend the path"
+        raise UserError(f"{root}: {what}")
+    roots = frozenset(_identity(os.fspath(folder)) for folder in root.resolve().parents)
     visits: Counter[Identity] = Counter()
     files: list[str] = []
     left_out: dict[str, list[str]] = defaultdict(list)
-    waiting = [_Folder(os.fspath(root), "", _identity(os.fspath(root)), None)]
+    waiting = [_Folder(os.fspath(root), "", _identity(os.fspath(root)), roots)]
     while waiting:
         folder = waiting.pop()
         visits[folder.identity] += 1
@@ -76,7 +74,7 @@ def walk(root: Path) -> Walk:
             raise UserError(
                 f"{folder.path}: more than {MOST_VISITS} links lead to this one folder; keep one of them, or copy it"
             )
-        entries = _entries(folder.path)
+        entries, chain = _entries(folder.path), folder.above | {folder.identity}
         audited = {entry.name for entry in entries}.issuperset(AUDIT_TABLES)
         for entry in entries:
             path = folder.prefix + entry.name
@@ -84,18 +82,15 @@ def walk(root: Path) -> Walk:
             if kind == FILE:
                 files.append(path)
             elif kind == FOLDER:
-                inner = _Folder(entry.path, f"{path}/", _identity(entry.path), folder)
-                if entry.is_symlink():
-                    _refuse_circle(inner, roots)
+                inner = _Folder(entry.path, f"{path}/", _identity(entry.path), chain)
+                if entry.is_symlink() and inner.identity in chain:
+                    raise UserError(
+                        f"{inner.path}: this link leads to a folder that it lies in, without an end; remove the link"
+                    )
                 waiting.append(inner)
             else:
                 left_out[kind].append(path)
     return Walk(sorted(files), {reason: sorted(left_out[reason]) for reason in sorted(left_out)})
-
-
-def is_litter(name: str) -> bool:
-    """True for the name of a file or folder that is hidden, or that a system or a program left there."""
-    return name.startswith(".") or name.lower() in LITTER
 
 
 def told(left_out: Mapping[str, Sequence[str]]) -> str:
@@ -123,13 +118,14 @@ def _unreadable(path: str, error: OSError) -> UserError:
 
 def _kind(entry: os.DirEntry[str]) -> str:
     """FOLDER, FILE, or the reason to leave the entry out."""
-    if is_litter(entry.name):
+    name = entry.name.lower()
+    if name.startswith(".") or name in LITTER or name.endswith(MARK):
         return HIDDEN
     try:
         if entry.is_dir():
             return FOLDER
         if entry.is_file():
-            return BACKUP if entry.name.endswith("~") else FILE
+            return BACKUP if COPY.fullmatch(name) else FILE
         entry.stat()
     except OSError:  # nothing is there, or it is a link to itself, or to where nobody may look
         return BROKEN
@@ -142,10 +138,3 @@ def _identity(path: str) -> Identity:
     except OSError as error:
         raise _unreadable(path, error) from None
     return status.st_dev, status.st_ino
-
-
-def _refuse_circle(link: _Folder, roots: set[Identity]) -> None:
-    assert link.above is not None
-    above = {folder.identity for folder in link.above.chain()}
-    if link.identity in above | roots:
-        raise UserError(f"{link.path}: this link leads to a folder that it lies in, without an end; remove the link")

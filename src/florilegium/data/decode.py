@@ -25,6 +25,7 @@ from florilegium.data.png import find_chunk
 
 ORIENTATION = 0x0112  # the EXIF tag
 XMP = ("xmp", "XML:com.adobe.xmp")  # blocks of other notes, as Pillow calls them
+UNUSED = ("BMP", "DIB", "TGA")  # where a fourth band of zeros is room that nobody used, and not transparency
 SIDEWAYS = (5, 6, 7, 8)
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,7 +59,12 @@ def decode(path: Path, pictures: Pictures = DEFAULT) -> Image.Image:
         with _opened(path, most) as image:
             _check_size(image.size, pictures)
             turn = UPRIGHT.get(_orientation(image, path))
+            covered = image.tile[0].extents if image.format == "GIF" and image.tile else None
             picture = _on_ground(eight_bits(image, lambda: _opened(path, most), path), pictures.rgb)
+        if covered and covered != (0, 0, *picture.size):  # beside it Pillow shows the first colour of the palette
+            ground = Image.new("RGB", picture.size, pictures.rgb)
+            ground.paste(picture.crop(covered), covered)
+            picture = ground
         return picture if turn is None else picture.transpose(turn)
     except BadImage:
         raise
@@ -97,6 +103,8 @@ def measured(path: Path, *, upright: bool = False) -> tuple[int, int] | None:
 
 def _opened(path: Path, most: float | None) -> ImageFile.ImageFile:
     """The file with its header read, in one of the formats that are read; `most` pixels bound pictures within it."""
+    if not path.is_file():  # before it is opened: a pipe would wait for a writer
+        raise BadImage(what_it_is(path))
     Image.MAX_IMAGE_PIXELS = most if most is None else max(1, int(most))
     try:
         image = Image.open(path, formats=FREQUENT)
@@ -146,6 +154,8 @@ def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
     """An RGB picture of one of 8 bits a band, with its transparent parts on a ground."""
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")  # which would copy
+    if image.format in UNUSED and image.mode == "RGBA" and image.getextrema()[3] == (0, 0):
+        return image.convert("RGB")
     if image.mode == "La":
         image = image.convert("LA")
     if image.mode != "RGBA":
@@ -158,27 +168,29 @@ def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
 def what_it_is(path: Path) -> str:
     """Why a file is not read as a picture."""
     if not path.is_file():
-        return "is a folder" if path.is_dir() else "there is no such file"
+        what = "is a folder" if path.is_dir() else "is a socket, pipe or device"
+        return what if path.exists() else "there is no such file"
     start = head(path)
     if kind := unreadable_content(start):
         return f"is of a kind that is not read ({kind}); convert it to PNG or JPEG"
     if content_is_image(start):
         return "is damaged, or of a kind that Pillow does not read; save it again as PNG or JPEG"
-    return "not an image" if start else "is empty"
+    if start:
+        return "not an image"
+    return "cannot be read; give yourself the right to read it" if path.stat().st_size else "is empty"
 
 
 def _reason(error: Exception, path: Path) -> str:
     text = str(error)
     if "MAX_TEXT" in text:
         return "its text or colour profile unpacks to more than a picture needs; save it again without"
-    if isinstance(error, FileNotFoundError | IsADirectoryError):
-        return what_it_is(path)
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
-    text = text.replace(str(path), "the file")
-    if text and isinstance(error, OSError | ValueError | SyntaxError):
-        return text
-    return f"is damaged ({type(error).__name__}{': ' if text else ''}{text})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    if "truncated" in text.lower():
+        return "is cut short; copy or download it again"
+    return f"is damaged ({text.replace(str(path), 'the file') or type(error).__name__})"
 
 
 def square(path: Path, size: int, pictures: Pictures = DEFAULT) -> np.ndarray:

@@ -22,9 +22,9 @@ FULL = 0xFFFF
 ROWS = 256  # that are scaled at a time
 WIDE = {f"{bands};16{order}" for bands in ("LA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK") for order in "LBN"}
 # Tags of TIFF
-BITS, PHOTOMETRIC, LARGEST, PLANAR = 258, 262, 281, 284
+BITS, PHOTOMETRIC, LARGEST, PLANAR, FORMAT = 258, 262, 281, 284, 339
 WHITE_IS_ZERO = 0
-SEPARATE = 2
+SEPARATE = SIGNED = 2
 SIZES = b"\xff\x4f\xff\x51"  # the start of a code stream of JPEG 2000, with its first depth in byte 42
 
 Values = NDArray[np.uint16]
@@ -53,7 +53,7 @@ def eight_bits(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFi
             return _colours(image, again, raw, full)
         image.load()
         return _grey(image, full, inverted)
-    _refuse_planes(image)
+    _refuse_misread(image)
     if raw in ("L;2", "L;4") and isinstance(key := image.info.get("transparency"), int):
         image.info["transparency"] = key * (85 if raw == "L;2" else 17)  # as Pillow spreads the pixels
     image.load()
@@ -80,7 +80,9 @@ def _full(values: Values, declared: int | None) -> int:
 def _grey(image: Image.Image, declared: int | None, inverted: bool) -> Image.Image:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > FULL:
-        raise BadImage("its pixels are integers of more than 16 bits, whose range is not known; save it in 16")
+        raise BadImage(
+            "its pixels are integers below 0 or of more than 16 bits, whose range is not known; save it in 16"
+        )
     values = values.astype(np.uint16, copy=False)
     grey = scaled(values, _full(values, declared))
     if inverted:
@@ -98,7 +100,7 @@ def _colours(
 
     It is decoded a second time as if its bytes stood in the other order, which gives the lower 8.
     """
-    _refuse_planes(image)
+    _refuse_misread(image)
     mode, key = image.mode, image.info.get("transparency")
     if raw.startswith("LA"):  # four bytes a pixel, as RGBA has in 8 bits
         both = _decoded(image, "RGBA")
@@ -128,7 +130,7 @@ def _portable(image: ImageFile.ImageFile, path: Path) -> Image.Image:
     tile, (width, height) = image.tile[0], image.size
     values = np.fromfile(path, ">u2", width * height * 3, offset=tile.offset)
     if values.size < width * height * 3:
-        raise BadImage("image file is truncated")
+        raise ValueError("truncated")
     values = values.astype(np.uint16).reshape(height, width, 3)
     largest = _largest(image)
     return _assembled("RGB", scaled(values, _full(values, largest if largest < FULL else None)))
@@ -205,6 +207,8 @@ def _tag(image: ImageFile.ImageFile, tag: int) -> list[int]:
     return [number for number in (found if isinstance(found, tuple) else (found,)) if isinstance(number, int)]
 
 
-def _refuse_planes(image: ImageFile.ImageFile) -> None:
+def _refuse_misread(image: ImageFile.ImageFile) -> None:
+    if SIGNED in _tag(image, FORMAT) and max(_tag(image, BITS), default=1) <= 8:
+        raise BadImage("its pixels are signed numbers of 8 bits, which Pillow misreads; save it without signs")
     if _tag(image, PLANAR) == [SEPARATE] and len(_tag(image, BITS)) > 1 and max(_tag(image, BITS)) > 8:
         raise BadImage("its 16-bit colours lie in separate planes, which Pillow misreads; save it with them joined")

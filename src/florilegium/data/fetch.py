@@ -21,7 +21,7 @@ from florilegium.core.system import bar
 from florilegium.core.walk import walk
 from florilegium.data import cifar
 from florilegium.data.extract import extract, is_archive
-from florilegium.data.found import say_left_out
+from florilegium.data.kinds import say_left_out
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -62,8 +62,6 @@ def fetch(
         raise UserError(f"{name}: is rendered by the project, there is nothing to fetch; render it")
     if dataset.folder is not None:
         folder = Path(dataset.folder).expanduser()
-        if not folder.is_dir():
-            raise UserError(f"{name}: folder = '{dataset.folder}': there is no such folder; mend the path")
         return {"root": folder.as_posix(), "origin": [], "files": content_table(folder)}
     override = override or DatasetOverride()
     obtained = [

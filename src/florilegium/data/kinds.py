@@ -1,12 +1,22 @@
-"""Which files are pictures: by the suffixes of their names, or else by their first bytes. Nothing is decoded here.
+"""Which files are pictures, the same for audit, training, prediction and evaluation: by the suffixes of their names, or
+else by their first bytes. Nothing is decoded here.
 
-Three kinds of files matter: pictures that `decode` reads, pictures in formats that it cannot read (`unreadable`), and
+Three kinds of files matter: pictures that `decode` reads, those in formats that it cannot read (`unreadable_kind`), and
 all else. Only formats of raster pictures are read: documents, vector graphics, films and measurements, some of which
 Pillow knows too, are not, since drawing them starts other programs or needs a range of values that no file states.
 """
 
 import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from posixpath import splitext
+from typing import TextIO
+
+from florilegium.core.names import shown
+from florilegium.core.walk import told, walk
 
 # The formats that are read, as Pillow calls them; some are not in all of its versions. Each has a signature, so that a
 # file is read whatever it is called. MPO opens as JPEG, and APNG as PNG.
@@ -38,6 +48,7 @@ UNREADABLE = {
     "PDF": (".pdf",),
     "DjVu": (".djvu", ".djv"),
     "high dynamic range": (".exr",),
+    "PAM": (".pam",),
     "DICOM": (".dcm", ".dicom"),
     "FITS": (".fits",),
     "layers of a drawing program": (".xcf", ".psb", ".kra", ".ora"),
@@ -67,7 +78,8 @@ OTHER_SIGNATURES = {
     "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL),
     "DICOM": re.compile(rb".{128}DICM", re.DOTALL),
     "FITS": re.compile(rb"SIMPLE  ="),
-    "high dynamic range": re.compile(rb"\x76\x2f\x31\x01|#\?RADIANCE|#\?RGBE"),
+    "high dynamic range": re.compile(rb"\x76\x2f\x31\x01|#\?RADIANCE|#\?RGBE|PF\s+\d"),
+    "PAM": re.compile(rb"P7\s+(\#|WIDTH)"),
     "vector graphics": re.compile(
         rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg[^>]*>\s*)?<svg\b|%!PS-Adobe", re.DOTALL
     ),
@@ -82,25 +94,22 @@ def is_image(path: Path | str) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def unreadable(path: Path | str) -> str | None:
-    """The kind of picture that a suffix names and that cannot be read here, such as "HEIC"; else None."""
-    return UNREADABLE_SUFFIXES.get(Path(path).suffix.lower())
-
-
 def looks_like_image(path: Path) -> bool:
     """True for a file, not a hidden one, that `decode` reads: by its suffix, or else by its first bytes.
 
     A file that cannot be opened is none, nor is a camera's raw picture, which starts as a TIFF does. A JPEG that is
     called `.heic`, as telephones send them, is one.
     """
-    if path.name.startswith(".") or unreadable(path) == RAW:
+    if path.name.startswith(".") or path.suffix.lower() in UNREADABLE[RAW]:
         return False
     return is_image(path) or content_is_image(head(path), path.suffix.lower())
 
 
 def unreadable_kind(path: Path) -> str | None:
-    """The kind of picture that the file is and that cannot be read here: by its suffix, or else by its first bytes."""
-    return unreadable(path) or (None if is_image(path) else unreadable_content(head(path)))
+    """The kind of picture that the file is and that cannot be read here, such as "HEIC": by its suffix, or else by its
+    first bytes; else None."""
+    kind = UNREADABLE_SUFFIXES.get(path.suffix.lower())
+    return kind or (None if is_image(path) else unreadable_content(head(path)))
 
 
 def head(path: Path) -> bytes:
@@ -148,3 +157,43 @@ def _is_targa(start: bytes) -> bool:
         return False
     palette, kind, bits = start[1], start[2], start[16]
     return palette in (0, 1) and kind in (1, 2, 3, 9, 10, 11) and bits in (1, 8, 15, 16, 24, 32)
+
+
+# The pictures below a folder
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found below a folder."""
+
+    images: list[str]
+    """Paths of pictures in the folder, sorted."""
+    left_out: dict[str, list[str]]
+    """Paths of all else by the reason why it was left out, such as ".txt" or "hidden"."""
+
+
+def pictures_below(root: Path) -> Found:
+    """The pictures below `root`; raises UserError as `walk` does."""
+    walked = walk(root)
+    found = sorted_out(root, walked.files)
+    return Found(found.images, walked.left_out | found.left_out)
+
+
+def sorted_out(root: Path, paths: Iterable[str]) -> Found:
+    """Which of `paths`, files below `root`, are pictures."""
+    images: list[str] = []
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths):
+        if splitext(path)[1].lower() in SUFFIXES or looks_like_image(root / path):
+            images.append(path)
+        else:
+            kind = unreadable_kind(root / path)
+            why = f"{kind} that cannot be read here" if kind else splitext(path)[1].lower() or "without a suffix"
+            left_out[why].append(path)
+    return Found(images, dict(left_out))
+
+
+def say_left_out(root: Path, left_out: Mapping[str, Sequence[str]], to: TextIO | None = None) -> None:
+    """Print a line that counts and names what was left out below `root`, if anything was."""
+    if line := told(left_out):
+        print(shown(f"{root}: {line}"), file=to or sys.stdout, flush=True)

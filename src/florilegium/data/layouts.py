@@ -11,8 +11,7 @@ from florilegium.config.data import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.cifar import label_cifar
 from florilegium.data.extract import is_archive
-from florilegium.data.found import sorted_out
-from florilegium.data.kinds import is_image
+from florilegium.data.kinds import is_image, sorted_out
 from florilegium.data.labels import SPLITS, Labelled, is_tiny_image, label_folders, label_tiny
 from florilegium.data.oxford import IMAGE_17, IMAGE_102, label_17, label_102
 

@@ -21,7 +21,7 @@ from florilegium.core.system import bar
 from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
-from florilegium.data.found import pictures_below, say_left_out
+from florilegium.data.kinds import pictures_below, say_left_out
 from florilegium.data.load import Images
 from florilegium.data.splits import by_folders
 from florilegium.evaluation.classification import EVALUATION_BATCH
@@ -109,6 +109,9 @@ def read_labelled(dataset: str, split: str, trained: Trained) -> LabelledImages:
 
 def check_packed(name: str, files: Sequence[Path], kinds: str = "folder") -> None:
     """Raise `UserError` unless the packed data set `name` has `files`; `kinds` of source might have been meant."""
+    if (exists := Path(name).exists()) or Path(name).name != name:
+        what = "is a file" if exists else "there is no such path"
+        raise UserError(f"{name}: {what}; give a {kinds}, or the name of a data set that is packed")
     for path in files:
         if not path.is_file():
             raise UserError(

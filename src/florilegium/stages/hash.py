@@ -30,7 +30,8 @@ def main() -> None:
         hashes.save(arguments.out)
         receipt.outputs += [arguments.out]
         receipt.facts |= {"n_images": len(hashes), "skipped": skipped}
-    say(f"hashed {len(hashes):,} images of {root}, skipped {len(skipped)} corrupt ones")
+    example = f", such as {next(iter(skipped))}" if skipped else ""
+    say(f"hashed {len(hashes):,} images of {root}, skipped {len(skipped)} that cannot be decoded{example}")
 
 
 if __name__ == "__main__":

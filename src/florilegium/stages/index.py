@@ -10,7 +10,7 @@ from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json
 from florilegium.core.system import say
 from florilegium.core.tables import write_table
-from florilegium.data.found import say_left_out
+from florilegium.data.kinds import say_left_out
 from florilegium.data.layouts import index, other_files, strangers
 from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
 
