@@ -47,8 +47,8 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_every_figure_is_drawn(found: Material, tmp_path: Path, monkeypatch, recwarn) -> None:
-    monkeypatch.setattr(style, "DPI", 40)
     """One figure of each kind; with the worst of the titles all kinds, with the others those that hold most names."""
+    monkeypatch.setattr(style, "DPI", 40)
     kinds = {plot.kind: plot for plot in planned(found.study)}
     chosen = kinds if found.study.title == NAMES[0] else ("published", "confusion", "bars")
     for kind in chosen:
