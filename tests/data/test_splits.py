@@ -119,6 +119,11 @@ def test_names_that_are_known_as_classes_are_no_splits() -> None:
     assert placed(*folders, classes=("train", "test", "car")) == [
         (None, "train"), (None, "train"), (None, "test"), (None, "test"),
     ]  # fmt: skip
+    twice = ("train/train", "train/test", "test/train", "test/test")  # splits, with the classes inside
+    assert placed(*twice, classes=("train", "test")) == [
+        ("train", "train"), ("train", "test"), ("test", "train"), ("test", "test"),
+    ]  # fmt: skip
+    assert placed("train/train", "car/car", classes=("train", "car")) == [(None, "train"), (None, "car")]
     assert placed("train/car", "test/train", classes=("car", "train")) == [("train", "car"), ("test", "train")]
 
 

@@ -1,6 +1,7 @@
 """Titles and classes as people write them: every figure is drawn, and shows the text as it is."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         report.write_study(root, description)
     pixels = {"flowers17": report.write_pixels(root)}
     yield report.material_of(root, description, {"flowers17": classes, "flowers102": classes}, pixels)
+
+
+def test_names_of_rows_do_not_lie_over_each_other(tmp_path: Path) -> None:
+    arms = report.flowers()[:6]
+    for arm in arms:
+        arm["title"] = "a title of many words that goes on and on " * 3
+    description = report.study(arms)
+    report.write_study(tmp_path, description)
+    fig = report.drawn_kind(report.material_of(tmp_path, description, {}), "published")
+    boxes = [label.get_window_extent() for label in fig.axes[0].get_yticklabels()]
+    assert len(boxes) > 5 and all(upper.y0 > lower.y1 for upper, lower in pairwise(boxes))
 
 
 def test_every_figure_is_drawn(found: Material, tmp_path: Path, monkeypatch, recwarn) -> None:

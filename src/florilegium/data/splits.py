@@ -72,7 +72,8 @@ def by_folders(images: Iterable[str], where: str, classes: Sequence[str] = ()) -
 
     Args:
         where: begins an error sentence: the data set's title or the folder.
-        classes: names that are known to be classes: top folders that are all among them are no splits.
+        classes: names that are known to be classes: top folders that are all among them are no splits, unless the
+            folders inside are classes, too.
 
     Raises:
         UserError: two folders stand for one split, or a folder stands beside splits (or class folders with splits)
@@ -92,8 +93,9 @@ def _recognised(paths: Paths, where: str, classes: Sequence[str]) -> Layout:
         return Layout({}, {})
     while (inner := _below_wrapping(paths)) is not None:
         paths = inner
-    tops = _tops(paths)
-    if len(tops) > 1 and set(tops) <= set(classes):
+    tops, known = _tops(paths), set(classes)
+    inside = set().union(*tops.values())
+    if len(tops) > 1 and set(tops) <= known and not (inside and inside <= known):
         return _plain(paths)
     if all(map(split_called, tops)):
         return _split_first(paths, where)
@@ -165,7 +167,7 @@ def _has_splits_in_classes(paths: Paths, where: str) -> bool:
 
 
 def _refuse_sets(paths: Paths, where: str) -> None:
-    """Raise UserError where each top folder is a data set of its own, as `real/train/rose` beside `sketch/train/rose`."""
+    """Raise UserError where a top folder is a data set of its own, as `real/train/rose` beside `sketch/train/rose`."""
     inside: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for parts in paths.values():
         inside[parts[:2]].update(parts[2:3] if len(parts) > 3 else ())
