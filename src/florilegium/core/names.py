@@ -3,6 +3,9 @@ one name may be spelt in two ways (é as one character, as in most files, or as 
 
 import re
 import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # these turn the direction of all that follows
@@ -38,6 +41,14 @@ def class_name(folder: str) -> str:
 def drawn(text: str) -> str:
     """A text that matplotlib draws as it stands: between two dollars it would look for a formula."""
     return DOLLAR.sub(r"\\$", shown(text))
+
+
+@contextmanager
+def boxes_for_letters() -> Iterator[None]:
+    """Draw letters that no font has as boxes, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
 
 
 def short(name: str, most: int) -> str:
