@@ -1,5 +1,6 @@
 """Everything that an audit writes: tables, a summary, histograms of distances, and a contact sheet of pairs."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -94,7 +95,7 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
     a, b = _names(comparison)
     other = "other image" if comparison.inside else f"in {a}"
-    axes.set(title=f"Each image of {b}", xlabel=f"hash distance to its nearest {other}")
+    axes.set(title=f"Each image of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
     axes.set(ylabel="images", xticks=range(0, 34, 4))
 
 
