@@ -4,7 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from florilegium.__main__ import command_line
 from florilegium.core.errors import UserError
@@ -52,6 +54,32 @@ def test_a_leak_is_found_whatever_folders_and_files_are_called(monkeypatch: pyte
     assert pairs["image_a"].tolist() == [f"{odd}/{odd}.png"]
     assert pairs["class_a"].tolist() == pairs["class_b"].tolist()
     assert Path("out/contact_sheet.png").stat().st_size > 10_000
+
+
+def test_long_names_of_folders_stay_inside_the_pictures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    """Two folders of one name are called by their whole paths."""
+    sides = [f"{'photographs ' * 16}{side}/日本語" for side in "ab"]
+    write(Path(), {f"{side}/{label}/{label}.png": picture(1) for side in sides for label in ("m" * 150, "rose")})
+    assert audit(monkeypatch, *sides) == 1
+    assert "its folders are classes (mmm" in capsys.readouterr().out
+    for name in ("contact_sheet.png", "distances.png"):
+        with Image.open(f"out/{name}") as sheet:
+            pixels = np.asarray(sheet.convert("L"))
+        assert pixels.min() < 50 and pixels[:, :2].min() == 255 and pixels[:, -2:].min() == 255, name
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("entrance", "exit", "garden", "hall", "kitchen")])
+def test_the_classes_that_were_taken_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], names: tuple[str, ...]
+) -> None:
+    write(Path(), {f"set/{name}/1.png": picture(index) for index, name in enumerate(names)})
+    assert audit(monkeypatch, "set") == 0
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    said = f"set: splits: none, its folders are classes ({', '.join(names[:3])}{more})\n"
+    assert capsys.readouterr().out.startswith(said)
 
 
 def test_a_circle_of_links_is_one_sentence_before_anything_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:

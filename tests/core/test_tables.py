@@ -15,6 +15,7 @@ from florilegium.core.tables import COUNT, read_table, write_frame, write_table
 TEXTS = [
     *("1", "01", "1e3", "1.0", "102", "NA", "nan", "NaN", "None", "null", "N/A", "#N/A", "true", "TRUE", "yes", "inf"),
     *("-inf", "-1", "+1", "-", "", " ", "  two  ", "a,b", 'q"uote', "'", "''", "line\nbreak", "cr\rhere", "\r\n", "\t"),
+    *("＝1+1", "＠x", "\n=1", "\n"),
     *("=1+1", "'=1+1", "''=1", "+cmd|' /C calc'!A0", "@SUM(A1)", "-1+1", "-rf.jpg", "\t=1", "#comment", "%d", "{x}"),
     *("\U0001f33c", "cafe\u0301", "caf\u00e9", "\u2028", "\x85", "\ufeffbom", "back\\slash", "\\udce9", "\\udc5c"),
     *(os.fsdecode(b"caf\xe9.jpg"), os.fsdecode(b"\xff\xfe"), os.fsdecode(b"\\udce9\xe9\r")),

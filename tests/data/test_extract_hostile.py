@@ -200,6 +200,21 @@ def test_headers_without_end_take_no_memory(tmp_path: Path, kind: str) -> None:
     assert peak < LARGEST
 
 
+@pytest.mark.parametrize(("share", "read"), [(0.9, False), (0.2, True)])
+def test_the_table_of_a_zip_takes_a_small_part_of_it(tmp_path: Path, share: float, read: bool) -> None:
+    """`zipfile` makes ten times the memory of the table; the first of its entries is never looked at here."""
+    name, path = b"folder/picture.png", tmp_path / "x.zip"
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0) + name
+    table = entry * ((18 << 20) // len(entry) if not read else 1000)
+    with open(path, "wb") as file:
+        start = file.truncate(file.seek(int(len(table) / share) - len(table)))
+        end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1000, 1000, len(table), start, 0)
+        file.write(table + end)
+    peak, sentence = measured(path, 1 << 25)
+    assert ("lie over each other" if read else "its table of contents takes more than 16777216 bytes") in sentence
+    assert peak < LARGEST
+
+
 def test_empty_members_are_counted_as_the_blocks_that_they_were(tmp_path: Path) -> None:
     parts = (gzip.compress(header(b"%04x" % number)) for number in range(1 << 12))
     _, sentence = measured(gzipped(tmp_path / "x.tar.gz", parts), 1 << 19)

@@ -65,6 +65,8 @@ def test_it_says_which_folders_it_took(folders: tuple[str, ...], said: str) -> N
         ("test", "control"),
         ("archive/car", "archive/train"),
         ("steam_train", "freight_train"),
+        ("test_tube", "train_ticket", "car"),
+        ("real/a", "real/b", "sketch/a", "sketch/b"),
         ("value", "tested"),
     ],
 )
@@ -92,6 +94,12 @@ def test_classes_with_folders_of_splits() -> None:
     ]  # fmt: skip
 
 
+def test_what_lies_deeper_than_splits_of_a_class_is_its_own() -> None:
+    """As in the data sets of faults of single products."""
+    found = placed("bottle/train/good", "bottle/test/good", "bottle/test/broken", "cable/train/good", "cable/test/good")
+    assert found == [("train", "bottle"), ("test", "bottle"), ("test", "bottle"), ("train", "cable"), ("test", "cable")]
+
+
 def test_splits_without_classes() -> None:
     assert placed("train", "test") == [("train", None), ("test", None)]
     assert placed("images/train", "images/val") == [("train", None), ("val", None)]
@@ -111,6 +119,11 @@ def test_names_that_are_known_as_classes_are_no_splits() -> None:
     assert placed(*folders, classes=("train", "test", "car")) == [
         (None, "train"), (None, "train"), (None, "test"), (None, "test"),
     ]  # fmt: skip
+    twice = ("train/train", "train/test", "test/train", "test/test")  # splits, with the classes inside
+    assert placed(*twice, classes=("train", "test")) == [
+        ("train", "train"), ("train", "test"), ("test", "train"), ("test", "test"),
+    ]  # fmt: skip
+    assert placed("train/train", "car/car", classes=("train", "car")) == [(None, "train"), (None, "car")]
     assert placed("train/car", "test/train", classes=("car", "train")) == [("train", "car"), ("test", "train")]
 
 
@@ -130,6 +143,19 @@ def test_names_that_are_known_as_classes_are_no_splits() -> None:
         (("train_set/a", "train_set/b", "test-set/a", "test-set/b"), ("look like splits",)),
         (("train1/a", "train1/b", "test1/a", "test1/b"), ("look like splits",)),
         (tuple(f"{s}/{s}/{c}" for s in ("training_set", "test_set") for c in "ab"), ("look like splits",)),
+        (("entrenamiento/a", "entrenamiento/b", "prueba/a", "prueba/b"), ("look like splits", "at `classes`")),
+        (("训练集/a", "训练集/b", "测试集/a", "测试集/b"), ("look like splits",)),
+        (("learn/eval/a", "learn/eval/b", "learn/holdout/a", "learn/holdout/b"), ("'eval' and 'holdout' look",)),
+        (("train", "test1"), ("'test1' and 'train' look like splits",)),  # Kaggle's cats and dogs, all classes in one
+        (("train_images", "test_images"), ("look like splits",)),
+        (
+            ("real/train/a", "real/train/b", "real/test/a", "real/test/b", "sketch/train/a", "sketch/test/a"),
+            ("'real' holds the splits 'test' and 'train' of the classes 'a' and others", "give it alone"),
+        ),
+        (
+            ("x/train/a", "x/train/b", "x/test/a", "x/test/b", "train/a", "train/b", "test/a", "test/b"),
+            ("'x' stands beside 'test' and 'train'",),  # a copy of all of it, as in a much used archive of X-rays
+        ),
         (("rose/train", "rose/test", "tulip"), ("'rose' holds folders of splits", "'tulip' lies in none")),
         (("rose/train", "rose/test", "rose/more", "tulip/train"), ("'rose/more' lies in none",)),
     ],

@@ -1,11 +1,13 @@
 """Texts that people write stand in Markdown as they are: what a Markdown program makes of them is the text again."""
 
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 
+from florilegium.core.names import shown
 from florilegium.report.page import is_web_address
-from florilegium.report.tables import inline, markdown_table, numbered
+from florilegium.report.tables import inline, markdown_table, numbered, picture
 
 markdown = pytest.importorskip("markdown")
 
@@ -65,6 +67,25 @@ def test_a_note_shows_its_text(text: str) -> None:
     shown = Shown(markdown.markdown(numbered([f"note: {text}", "second"])))
     assert shown.tags == {"ol", "li"}
     assert list(map(one_line, shown.cells)) == [one_line(f"note: {text}"), "second"]
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "half ] a [ bracket", "](http://example.org)", "a ![b](c.png)"])
+@pytest.mark.parametrize("address", ["plots/leak.png", "my run (2)/ä.png"])
+def test_a_picture_has_its_text_and_its_address(text: str, address: str) -> None:
+    found: list[tuple[str, dict[str, str | None]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: found.append((tag, dict(attrs)))  # type: ignore[method-assign]
+    parser.feed(markdown.markdown(picture(text, address)))
+    assert [tag for tag, _ in found] == ["p", "img"]
+    assert unquote(str(found[1][1]["src"])) == address and " " not in str(found[1][1]["src"])
+    assert one_line(str(found[1][1]["alt"])) == one_line(text)
+
+
+@pytest.mark.parametrize("turning", "\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
+def test_no_text_turns_what_stands_behind_it(turning: str) -> None:
+    escaped = f"a\\u{ord(turning):x}b"
+    assert shown(f"a{turning}b") == escaped and markdown.markdown(inline(f"a{turning}b")) == f"<p>{escaped}</p>"
+    assert inline("وردة שושנה") == shown("وردة שושנה") == "وردة שושנה"
 
 
 @pytest.mark.parametrize("text", ["# heading", "> quote", "- item", "+ item", "[c]: http://example.org"])

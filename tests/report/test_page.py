@@ -133,6 +133,18 @@ def test_an_address_that_is_none_of_the_web_is_text(
     assert "script" not in {tag for tag, _ in page.found}
 
 
+def test_words_about_the_hardware_are_text(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    here, page, images = results
+    model = read(Page, json.dumps(page))
+    evidence = Evidence(model, here, {path.parent.name: path for path in images}, "two <b>cores", "2026-01-02")
+    assert document(evidence, plots_by_study(model), "p").startswith("# Results: mini, two &lt;b>cores\n")
+
+
+def test_no_title_turns_the_page(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
+    html = html_of(results, note="small \u202epictures")
+    assert "small \\u202epictures" in html and "\u202e" not in html
+
+
 def test_an_address_of_the_web_is_a_link(results: tuple[Path, dict[str, Any], list[Path]]) -> None:
     found = Elements(html_of(results)).found
     assert ("a", {"href": "https://example.org/17"}) in found

@@ -1,5 +1,6 @@
 """Everything that an audit writes: tables, a summary, histograms of distances, and a contact sheet of pairs."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,13 +17,14 @@ from florilegium.audit.comparison import DIFFERENT, SAME, Collection, Comparison
 from florilegium.audit.hashing import NAMES, apply
 from florilegium.audit.matching import FAR
 from florilegium.core.files import atomic, write_json
-from florilegium.core.names import drawn, shown
+from florilegium.core.names import boxes_for_letters, drawn, short, shown
 from florilegium.core.outputs import AUDIT, AUDIT_TABLES
 from florilegium.core.tables import write_frame
 from florilegium.data.decode import decode
 
 COLOURS = {SAME: "#d55e00", DIFFERENT: "#0072b2"}
 LABELS = {SAME: "same picture", DIFFERENT: "different"}
+LONGEST = 20  # characters of a name in a heading
 FILES = (*AUDIT_TABLES, *AUDIT)
 
 
@@ -35,7 +37,7 @@ def write_audit(comparison: Comparison, folder: Path, notes: Mapping[str, str] |
     write_frame(drops, removed)
     with atomic(sheet) as temporary:
         contact_sheet(comparison).save(temporary, format="PNG")
-    with atomic(distances) as temporary:
+    with atomic(distances) as temporary, boxes_for_letters():
         distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
     write_json(summary, summarise(comparison, len(removed)) | dict(notes or {}))
     return paths
@@ -56,7 +58,7 @@ def distance_histograms(comparison: Comparison) -> Figure:
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.margins(y=0.25)  # room for the legend above the bars
         axes.legend(frameon=False)
-    a, b = drawn(comparison.a.name), drawn(comparison.b.name)
+    a, b = _names(comparison)
     name = f"inside {a}" if comparison.inside else f"{a} against {b}"
     figure.suptitle(f"Audit {name}: {len(comparison.same):,} pairs show the same picture", fontsize=12)
     return figure
@@ -91,9 +93,21 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.hist(distances.clip(0, 33), edges, color="#7f7f7f", rwidth=0.85)
     radius = comparison.settings.radius
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
-    other = "other image" if comparison.inside else f"in {drawn(comparison.a.name)}"
-    axes.set(title=f"Each image of {drawn(comparison.b.name)}", xlabel=f"hash distance to its nearest {other}")
+    a, b = _names(comparison)
+    other = "other image" if comparison.inside else f"in {a}"
+    axes.set(title=f"Each image of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
     axes.set(ylabel="images", xticks=range(0, 34, 4))
+
+
+def _names(comparison: Comparison) -> tuple[str, str]:
+    """The names of a and b as matplotlib draws them."""
+    a, b = (drawn(_in_heading(side)) for side in (comparison.a, comparison.b))
+    return a, b
+
+
+def _in_heading(collection: Collection) -> str:
+    """A name, which may be a whole path, as it has room in a heading."""
+    return short(shown(collection.name), LONGEST)
 
 
 # The contact sheet
@@ -164,14 +178,15 @@ def _count(n: int) -> str:
 
 
 def _draw_header(draw: ImageDraw.ImageDraw, comparison: Comparison) -> None:
-    a, b = shown(comparison.a.name), shown(comparison.b.name)
+    a, b = map(_in_heading, (comparison.a, comparison.b))
     title = f"Doubles inside {a}" if comparison.inside else f"Pictures of {b} that {a} shows too"
-    draw.text((MARGIN, 22), title, fill=INK, font=_font(24))
+    draw.text((MARGIN, 22), _fit(title, 24, WIDTH - 2 * MARGIN), fill=INK, font=_font(24))
     sides = "" if comparison.inside else f"{a} on the left, {b} on the right; "
     threshold, share = comparison.settings.pixel_threshold, comparison.settings.contrast_share
     rule = f"same picture: pixel distance up to {threshold:g} and {share:.0%} of the contrast"
     left = "the left picture is turned as named; a leak is marked in red"
-    draw.text((MARGIN, 53), f"{sides}{left}; {rule}; by rising distance", fill=PALE, font=_font(13))
+    line = _fit(f"{sides}{left}; {rule}; by rising distance", 13, WIDTH - 2 * MARGIN)
+    draw.text((MARGIN, 53), line, fill=PALE, font=_font(13))
 
 
 def _draw_pair(
@@ -210,12 +225,11 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _fit(text: str) -> str:
-    """`text`, without its middle where it is wider than a picture."""
-    text = shown(text)
-    font, keep = _font(12), len(text)
-    cut = text
-    while font.getlength(cut) > PICTURE:
+def _fit(text: str, size: int = 12, room: int = PICTURE) -> str:
+    """`text`, without its middle where it is wider than `room` pixels."""
+    text, font = shown(text), _font(size)
+    cut, keep = text, len(text)
+    while font.getlength(cut) > room:
         keep -= 1
         cut = text[: keep // 2] + "…" + text[len(text) - (keep - keep // 2) :]
     return cut

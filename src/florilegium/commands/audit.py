@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from florilegium.data.kinds import pictures_below, say_left_out
 from florilegium.data.splits import Layout, by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
-NAMED = 3  # pictures that a line names
+NAMED = 3  # pictures or classes that a line names
 DESCRIPTION = """\
 Find pictures that are in both folders (or twice in one), also when they were resized, re-encoded,
 flipped or rotated. A model is trained on A and tested on B; without B, A is searched for duplicates
@@ -154,7 +155,8 @@ def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Na
 
 def splits_line(side: Side) -> str:
     """Which folders were taken for splits, for a person."""
-    none = "none" if (side.collection.classes == NO_CLASS).all() else "none, its folders are classes"
+    classes = sorted({*side.collection.classes} - {NO_CLASS})
+    none = f"none, its folders are classes ({listed(classes)})" if classes else "none"
     apart = (side.collection.splits == NO_SPLIT).sum()
     outside = f"; {apart:,} images lie in none" if side.splits and apart else ""
     return f"{side.collection.name}: splits: {shown(side.splits) or none}{outside}"
@@ -165,11 +167,16 @@ def flat_line(side: Collection) -> str:
     flat = side.hashes.images[~side.hashes.reliable]
     if not len(flat):
         return ""
-    more = f" and {len(flat) - NAMED:,} more" if len(flat) > NAMED else ""
     return (
         f"{side.name}: {len(flat):,} of {len(side.hashes):,} images are flat or symmetric, so that their hash says "
-        f"nothing: only equal ones were found among them ({', '.join(map(shown, flat[:NAMED]))}{more})."
+        f"nothing: only equal ones were found among them ({listed(flat)})."
     )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names and the number of the others, for a line."""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{', '.join(map(shown, names[:NAMED]))}{more}"
 
 
 def verdict(comparison: Comparison) -> str:

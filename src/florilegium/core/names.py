@@ -3,8 +3,12 @@ one name may be spelt in two ways (é as one character, as in most files, or as 
 
 import re
 import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # these turn the direction of all that follows
 DOLLAR = re.compile(r"(?<!\\)\$")
 
 
@@ -14,9 +18,19 @@ def spelt(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A name that can be printed and drawn in one line: line ends, and bytes that are no UTF-8, are escaped."""
+    """A name that can be printed and drawn in one line: line ends, what turns it, and bytes that are no UTF-8 are
+    escaped."""
     text = name_bytes(name).decode("utf-8", "backslashreplace")
-    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return unturned(CONTROL.sub(_escaped, text))
+
+
+def unturned(text: str) -> str:
+    """A text whose characters that turn the direction of writing, and so what stands behind them, are escaped."""
+    return TURNING.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def class_name(folder: str) -> str:
@@ -27,6 +41,14 @@ def class_name(folder: str) -> str:
 def drawn(text: str) -> str:
     """A text that matplotlib draws as it stands: between two dollars it would look for a formula."""
     return DOLLAR.sub(r"\\$", shown(text))
+
+
+@contextmanager
+def boxes_for_letters() -> Iterator[None]:
+    """Draw letters that no font has as boxes, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
 
 
 def short(name: str, most: int) -> str:

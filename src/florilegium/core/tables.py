@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 COUNT = int | None
 """The type of a column of whole numbers some of which may be missing."""
-ODD = re.compile("(?:^|\0)'*[=@+\\-\t]|[\r\udc80-\udcff]|\\\\udc")  # in cells that stand as they are, there is none
+STARTS = "[=@+\\-\t\n＝＠＋－]"  # of formulas, in full width too
+ODD = re.compile(f"(?:^|\0)'*{STARTS}|[\r\udc80-\udcff]|\\\\udc")  # in cells that stand as they are, there is none
 ESCAPES = re.compile(r"(?:^|\0)'|\\udc")  # nor here in cells that are read as they stand
 UNWRITABLE = re.compile("[\r\udc80-\udcff]|\\\\udc")  # and the text of an escape, so that reading is exact
 ESCAPED = re.compile(r"\\udc([0-9a-f]{2})")
-FORMULA = re.compile(r"'*[=@+\-\t]")
+FORMULA = re.compile(f"'*{STARTS}")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)?([eE][+-]?\d+)?%?")  # is no formula, nor is a sign alone
 
 

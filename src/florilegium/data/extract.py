@@ -50,6 +50,7 @@ MOST_HEADER = 1 << 16  # bytes before a member's content: long names, attributes
 MOST_GLOBAL = 100
 DIGITS = re.compile(rb"\d{300}")  # `tarfile` takes time in the square of their number
 STORED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods unpack a piece at once, however large it becomes
+MOST_TABLE, TABLE_SHARE = 1 << 24, 4  # bytes of a zip's table, which is read whole, or that part of a larger archive
 ZIP_HEADER = 30  # bytes before a zip's member, at least
 ENCRYPTED = 0x1  # of a zip's flags
 ODD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
@@ -180,7 +181,7 @@ def _check_end(stream: IO[bytes], offset: int, guard: "_Guard") -> None:
 
 
 def _unpack_zip(archive: Path, target: Path, guard: "_Guard") -> None:
-    with zipfile.ZipFile(archive) as content:
+    with open(archive, "rb") as stream, zipfile.ZipFile(_Table(stream, guard)) as content:
         _check_apart(content.infolist(), guard)
         for member in bar(content.infolist(), f"unpacking {archive.name}", "file"):
             name = member.orig_filename
@@ -199,6 +200,20 @@ def _unpack_zip(archive: Path, target: Path, guard: "_Guard") -> None:
                 raise guard.refusal(name, f"is packed by method {member.compress_type} in place of deflate")
             member.filename = guard.admit(name, member.file_size)
             content.extract(member, target)
+
+
+class _Table:
+    """The bytes of a zip for `zipfile`, which reads the table of all members at once, and makes ten times of it."""
+
+    def __init__(self, stream: IO[bytes], guard: "_Guard") -> None:
+        self.guard, self.read_on = guard, stream.read
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+        self.most = max(MOST_TABLE, guard.archive.stat().st_size // TABLE_SHARE)
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.most:
+            raise self.guard.bomb(f"its table of contents takes more than {self.most} bytes")
+        return self.read_on(size)
 
 
 def _check_apart(members: list[zipfile.ZipInfo], guard: "_Guard") -> None:

@@ -20,7 +20,19 @@ WORDS = {
 }  # names of each split, in the order of their use
 SPLIT_OF = {word: split for split, words in WORDS.items() for word in words}
 YEAR = re.compile(r"[ _-]?(?:19|20)\d\d$")  # as COCO has it: val2017
+# What looks like the name of a split and is taken for none: other words, and words of other languages.
+LIKE = SPLIT_OF | {
+    word: split
+    for split, words in {
+        "train": "entrainement entraînement apprentissage entrenamiento treino treinamento addestramento trainieren "
+        "trainval 训练 训练集 訓練 学習 훈련 обучение",
+        "val": "eval evaluation évaluation validación validação validazione validierung 验证 验证集 検証 검증",
+        "test": "holdout heldout pred prueba pruebas teste prova testen 测试 测试集 測試 テスト 테스트 тест",
+    }.items()
+    for word in words.split()
+}
 SHARED = 2  # folders of the same names in two folders, from which on these look like splits of the same classes
+RENAME = "name the splits train, val and test, and keep nothing else beside them"
 
 Paths = Mapping[str, tuple[str, ...]]
 """For each folder with images the folders that lead to it, outermost first, and at the end a place for the images."""
@@ -60,7 +72,8 @@ def by_folders(images: Iterable[str], where: str, classes: Sequence[str] = ()) -
 
     Args:
         where: begins an error sentence: the data set's title or the folder.
-        classes: names that are known to be classes: top folders that are all among them are no splits.
+        classes: names that are known to be classes: top folders that are all among them are no splits, unless the
+            folders inside are classes, too.
 
     Raises:
         UserError: two folders stand for one split, or a folder stands beside splits (or class folders with splits)
@@ -80,8 +93,9 @@ def _recognised(paths: Paths, where: str, classes: Sequence[str]) -> Layout:
         return Layout({}, {})
     while (inner := _below_wrapping(paths)) is not None:
         paths = inner
-    tops = _tops(paths)
-    if len(tops) > 1 and set(tops) <= set(classes):
+    tops, known = _tops(paths), set(classes)
+    inside = set().union(*tops.values())
+    if len(tops) > 1 and set(tops) <= known and not (inside and inside <= known):
         return _plain(paths)
     if all(map(split_called, tops)):
         return _split_first(paths, where)
@@ -142,11 +156,28 @@ def _has_splits_in_classes(paths: Paths, where: str) -> bool:
         return False
     for folder, parts in sorted(paths.items()):
         if len(parts) < 3 or split_called(parts[1]) is None:
+            if len({split_called(top) for top in inside} - {None}) > 1:
+                return False  # a copy of all splits beside them
             raise UserError(
                 f"{where}: the folder '{parted}' holds folders of splits, and '{folder}' lies in none; give every "
                 "class the same folders train, val and test, or none"
             )
+    _refuse_sets(paths, where)
     return True
+
+
+def _refuse_sets(paths: Paths, where: str) -> None:
+    """Raise UserError where a top folder is a data set of its own, as `real/train/rose` beside `sketch/train/rose`."""
+    inside: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for parts in paths.values():
+        inside[parts[:2]].update(parts[2:3] if len(parts) > 3 else ())
+    for (top, a), (other, b) in combinations(sorted(inside), 2):
+        shared = inside[top, a] & inside[other, b]
+        if top == other and len(shared) >= SHARED:
+            raise UserError(
+                f"{where}: the folder '{top}' holds the splits '{a}' and '{b}' of the classes '{min(shared)}' and "
+                "others, so that it is a data set and no class; give it alone"
+            )
 
 
 def _class_first(paths: Paths, where: str) -> Layout:
@@ -194,19 +225,20 @@ def _refuse_mixture(paths: Paths, where: str) -> None:
     if several or alike or apart:
         splits = " and ".join(f"'{top}'" for top in named)
         raise UserError(
-            f"{where}: the folder '{min(others)}' stands beside {splits}, and is no split; name the splits train, val "
-            f"and test, and keep nothing else beside them, or rename {splits} if all of them are classes"
+            f"{where}: the folder '{min(others)}' stands beside {splits}, and is no split; {RENAME}. If all of them "
+            f"are classes, list them at `classes` of the data set, or rename {splits}"
         )
 
 
 def _refuse_likeness(paths: Paths, where: str) -> None:
-    """Raise UserError for folders such as `seg_train` and `seg_test` with folders of the same names inside."""
+    """Raise UserError for `seg_train` and `seg_test` with folders of the same names inside, or with images alone."""
     unwrapped = {folder: parts[1:] if parts[:1] == parts[1:2] else parts for folder, parts in paths.items()}
     tops = _tops(unwrapped)
-    like = {top: next(filter(None, map(split_called, re.split(r"[\W\d_]+", top))), None) for top in tops}
+    like = {top: next(filter(None, map(LIKE.get, re.split(r"[\W\d_]+", top.lower()))), None) for top in tops}
+    flat = all(like.values()) and not any(tops.values())
     for a, b in combinations((top for top in tops if like[top]), 2):
-        if like[a] != like[b] and len(tops[a] & tops[b]) >= SHARED:
+        if like[a] != like[b] and (flat or len(tops[a] & tops[b]) >= SHARED):
             raise UserError(
-                f"{where}: the folders '{a}' and '{b}' look like splits of the same classes; name the splits train, "
-                "val and test, and keep nothing else beside them"
+                f"{where}: the folders '{a}' and '{b}' look like splits; {RENAME}. If all of them are classes, list "
+                "them at `classes` of the data set, or rename one"
             )

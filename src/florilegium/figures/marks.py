@@ -15,6 +15,8 @@ from florilegium.report.statistics import Interval
 
 NAMES = 1.5  # inches that the names of rows of pictures take
 DARK = 0.6  # share of a heat map's range from which on its cells are written in white
+ROOM = 3  # lines for which a row has room
+LINE = 0.17  # inches of one
 T = TypeVar("T")
 Cells = Mapping[tuple[int, int], str]  # texts by (row, column)
 
@@ -68,7 +70,10 @@ def key(ax: Axes, *, mean: str = "mean, 95 % interval", has_band: bool) -> None:
 
 
 def rows(ax: Axes, names: Sequence[str], **font: Any) -> None:
-    """A row for each name, the first at height 0 and each next one lower by 1."""
+    """A row for each name, the first at height 0 and each next one lower by 1; long names make the figure taller."""
+    fig, lines = ax.get_figure(root=True), max((name.count("\n") + 1 for name in names), default=1)
+    if fig is not None and lines > ROOM:
+        fig.set_figheight(max(fig.get_figheight(), 0.6 + LINE * lines * len(names)))
     ax.set_yticks([-row for row in range(len(names))], names, **font)
     ax.set_ylim(-len(names) + 0.4, 0.6)
     without_rules(ax)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
 from florilegium.core.files import atomic
-from florilegium.core.names import drawn, short
+from florilegium.core.names import boxes_for_letters, drawn, short
 
 INTERVAL = "95 % interval over seeds and test images (of one run: over images; of what is no test score: over seeds)"
 # Okabe and Ito's palette (2008, "Color Universal Design"), less its yellow, which fades on white.
@@ -64,7 +64,7 @@ Drawing = tuple[Figure, str]  # a figure, and the caption that goes under it
 
 def write(path: Path, question: str, draw: Callable[[], Drawing], *, is_demo: bool) -> Path:
     """Draw a figure and write it, with its question above and its caption below, to `path`, which is returned."""
-    with applied():
+    with applied(), boxes_for_letters():
         fig, caption = draw()
         frame(fig, question, caption, is_demo=is_demo)
         save(fig, path)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
+from florilegium.core.names import unturned
 from florilegium.report import generated, scores, tables
 from florilegium.report.comparison import StudyTables
 from florilegium.report.evidence import Evidence, provenance
@@ -50,15 +51,16 @@ Plots = Mapping[str, Sequence[Plot]]
 
 def render_page(evidence: Evidence, plots: Plots) -> str:
     """The page as HTML, from the tables and plots below the folder of a live run."""
-    root, page = evidence.root, evidence.page
-    files = {name: StudyTables.read(root / name, study) for name, study in page.in_order()}
+    root = evidence.root
+    files = {name: StudyTables.read(root / name, study) for name, study in evidence.page.in_order()}
     audits = []
-    for (a, b), summary in zip(page.audits, evidence.audits, strict=True):
+    for (a, b), summary in zip(evidence.page.audits, evidence.audits, strict=True):
         folder = root / "audit" / f"{a}__{b}"
         sheet, histograms = _jpeg(folder / "contact_sheet.png"), _png(folder / "distances.png")
         audits.append({**summary, "sheet": sheet, "histograms": histograms})
-    sources = {source.title: source for _, source in sorted(page.datasets.items())}.values()
-    return _rendered(PAGE, evidence, files, plots, lambda path: _png(root / path), audits=audits, sources=sources)
+    sources = {source.title: source for _, source in sorted(evidence.page.datasets.items())}.values()
+    page = _rendered(PAGE, evidence, files, plots, lambda path: _png(root / path), audits=audits, sources=sources)
+    return unturned(page)
 
 
 def document(evidence: Evidence, plots: Plots, folder: str) -> str:
@@ -88,6 +90,7 @@ def _rendered(
         "markdown": lambda table: tables.markdown_table(*table),
         "numbered": tables.numbered,
         "inline": tables.inline,
+        "picture": tables.picture,
     }
     environment.tests["web_address"] = is_web_address
     sections = []

@@ -4,10 +4,12 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
 from florilegium.config.metrics import FRACTIONS, WORDS
+from florilegium.core.names import unturned
 from florilegium.core.tables import COUNT, read_table, write_frame
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
@@ -17,6 +19,7 @@ NOTE_SEPARATOR = " | "  # between the parts of a note in `comparison.csv`
 # What Markdown would take for markup: an underscore inside a word, a "<" before a number and brackets of intervals it
 # would not. A bracket before a parenthesis makes a link.
 MARKS = re.compile(r"[\\`*\r]|<(?=[A-Za-z/!?])|(?<=\])[(\[]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|~(?=~)|&(?=#?\w+;)")
+IN_BRACKETS = re.compile(rf"{MARKS.pattern}|[\[\]]")  # and where brackets stand around the text
 BLOCK, MARKED = re.compile(r"^(?=[#>+\-\[])"), r"\\"  # what begins a heading, a quote, a list or an address
 ENTITIES = {"<": "&lt;", "&": "&amp;", "\r": " "}
 COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
@@ -73,7 +76,7 @@ def readable(table: pd.DataFrame) -> tuple[Table, list[str]]:
     for row in table.itertuples():
         parts = [f"not as published: {row.differs}"] if text(row.differs) else []
         parts += [part for part in text(row.note).split(NOTE_SEPARATOR) if part]
-        numbers = sorted(notes.setdefault(part, len(notes) + 1) for part in parts)
+        numbers = sorted({notes.setdefault(part, len(notes) + 1) for part in parts})
         rows.append(
             (
                 row.experiment,
@@ -131,9 +134,14 @@ def numbered(notes: Sequence[str]) -> str:
     return "\n".join(f"{i}. {BLOCK.sub(MARKED, inline(note))}" for i, note in enumerate(notes, 1))
 
 
-def inline(text: str) -> str:
+def inline(text: str, marks: re.Pattern[str] = MARKS) -> str:
     """A text as one line of Markdown that shows it as it is: no markup, link or line begins in it."""
-    return MARKS.sub(lambda mark: ENTITIES.get(mark[0], f"\\{mark[0]}"), " ".join(text.split("\n")))
+    return marks.sub(lambda mark: ENTITIES.get(mark[0], f"\\{mark[0]}"), " ".join(unturned(text).split("\n")))
+
+
+def picture(question: str, address: str) -> str:
+    """A picture in Markdown, by a relative address whose name may hold anything."""
+    return f"![{inline(question, IN_BRACKETS)}]({quote(address)})"
 
 
 def _line(cells: Sequence[str]) -> str:

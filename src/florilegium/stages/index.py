@@ -8,11 +8,14 @@ Why:    all later stages agree on what an image shows and which split it is in.
 from florilegium.config.data import Dataset
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json
+from florilegium.core.names import short
 from florilegium.core.system import say
 from florilegium.core.tables import write_table
 from florilegium.data.kinds import say_left_out
 from florilegium.data.layouts import index, other_files, strangers
 from florilegium.stages.stage import FILES, listed_files, stage, stage_parser
+
+LINE = 100  # characters of the names of classes in the log
 
 
 def main() -> None:
@@ -26,6 +29,7 @@ def main() -> None:
         others = strangers(dataset.layout, root, files)
         say_left_out(root, others)
         say(f"{dataset.title}: splits: {images.split_origin}")
+        say(f"{dataset.title}: {len(images.classes)} classes: {short(', '.join(images.classes), LINE)}")
         write_table(out, ("image", "class", "split"), images.rows)
         write_json(summary, images.summary() | {"other_files": other_files(read_json(arguments.files))})
         receipt.outputs += [out, summary]
