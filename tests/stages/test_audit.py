@@ -40,7 +40,7 @@ def test_two_folders_without_a_common_picture(folders, monkeypatch, capsys):
 def test_two_folders_that_share_a_turned_picture(folders, monkeypatch, capsys):
     write(folders / "b", {"iris/copy.jpg": picture(2).transpose(Image.Transpose.ROTATE_90)})
     assert audit(monkeypatch, folders / "a", folders / "b", "--out", folders / "out") == 1
-    assert "LEAK: 1 images of b" in capsys.readouterr().out
+    assert "LEAK: 1 image of b" in capsys.readouterr().out
     pairs = pd.read_csv(folders / "out" / "pairs.csv")
     assert pairs[["image_a", "class_a", "image_b", "split_b", "transform"]].to_numpy().tolist() == [
         ["rose/2.png", "rose", "iris/copy.jpg", "all", "rotate90"]

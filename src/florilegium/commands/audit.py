@@ -15,7 +15,7 @@ from florilegium.audit.pictures import write_audit
 from florilegium.commands.reading import add_ground, add_limit
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, counted
 from florilegium.core.names import shown
 from florilegium.core.system import say
 from florilegium.data.kinds import pictures_below, say_left_out
@@ -183,9 +183,9 @@ def verdict(comparison: Comparison) -> str:
     """The result of an audit, for a person, in two or three lines."""
     a, b = comparison.a, comparison.b
     same, leaks = comparison.same, comparison.leaks()
-    size_a, size_b = (f"{len(side.hashes):,} images" for side in (a, b))
+    size_a, size_b = (counted(len(side.hashes), "image") for side in (a, b))
     if comparison.inside:
-        doubles = f"{len(same):,} pairs of images show the same picture"
+        doubles = f"{counted(len(same), 'pair')} of images show{'s' * (len(same) == 1)} the same picture"
         parted = f", {len(leaks):,} of them in two splits" if len(np.unique(a.splits)) > 1 else ""
         lines = [f"{a.name} ({size_a})", f"{'No leak' if leaks.empty else 'LEAK'}: {doubles}{parted}."]
         if parted and not leaks.empty:
@@ -194,8 +194,9 @@ def verdict(comparison: Comparison) -> str:
     title = f"{a.name} ({size_a}) against {b.name} ({size_b})\n"
     if leaks.empty:
         return f"{title}No leak: no image of {b.name} shows a picture that {a.name} holds."
+    shown, dropped = leaks["image_b"].nunique(), leaks["image_a"].nunique()
     return (
-        f"{title}LEAK: {leaks['image_b'].nunique():,} images of {b.name} show a picture that {a.name} holds too "
-        f"({len(leaks):,} pairs).\n"
-        f"dropped.csv lists the {leaks['image_a'].nunique():,} images of {a.name} to leave out of training."
+        f"{title}LEAK: {counted(shown, 'image')} of {b.name} show{'s' * (shown == 1)} a picture that {a.name} holds, "
+        f"too ({counted(len(leaks), 'pair')}).\n"
+        f"dropped.csv lists the {counted(dropped, 'image')} of {a.name} to leave out of training."
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from florilegium.config.data import Weights
 from florilegium.config.layers import CONFIG, Configuration, read_configuration
-from florilegium.core.errors import Mistakes, UserError, UserErrors, report
+from florilegium.core.errors import Mistakes, UserError, UserErrors, counted, report
 from florilegium.core.system import say
 from florilegium.estimation.trials import Answers, Trial, check_trials, in_a_process
 from florilegium.figures.registry import check_names
@@ -48,11 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in plan.remarks:
         say(f"note: {remark}")
     runs = sum(len(e.seeds) for e in plan.experiments)
-    n, studies = len(plan.experiments), len(plan.studies)
-    say(
-        f"{n} experiment{'s' * (n != 1)} ({runs} run{'s' * (runs != 1)}) of {studies} "
-        f"stud{'ies' if studies != 1 else 'y'} in preset {plan.settings.preset}: nothing wrong"
-    )
+    experiments, studies = counted(len(plan.experiments), "experiment"), counted(len(plan.studies), "study", "studies")
+    say(f"{experiments} ({counted(runs, 'run')}) of {studies} in preset {plan.settings.preset}: nothing wrong")
     return 0
 
 

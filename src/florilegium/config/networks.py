@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from florilegium.config.data import Model
+from florilegium.core.errors import counted
 
 SIZES = ("img_size", "image_size")  # arguments for the input of a network, which do not tell networks apart
 NAMED_SIZE = re.compile(r"_(\d{3})$")  # as in vit_base_patch16_224
@@ -42,7 +43,7 @@ def _dashed(values: Sequence[Any]) -> str:
 
 
 def _blocks(n: int) -> str:
-    return f"{n} block{'s' if n != 1 else ''}"
+    return counted(n, "block")
 
 
 TOKENS: Words = {"depth": _blocks, "embed_dim": lambda n: f"of {n}"}

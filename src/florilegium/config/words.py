@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from florilegium.core.errors import nearest, unknown
+from florilegium.core.errors import counted, nearest, unknown
 
 LISTS = {"tuple_type", "list_type", "too_short", "too_long", "missing"}
 LONGEST = 60  # characters of a value in a sentence
@@ -219,7 +219,7 @@ def _wanted_list(problem: Mapping[str, Any], annotation: Any) -> str:
     if problem["type"] in ("too_short", "too_long"):
         number = about.get("min_length", about.get("max_length"))
         side = "least" if problem["type"] == "too_short" else "most"
-        return f"must hold at {side} {number} value{'s' if number != 1 else ''}"
+        return f"must hold at {side} {counted(number, 'value')}"
     hint = "; give one, or take the key out" if value is None else ""
     return f"must be a list{hint or _as_list(value, _members(arguments[0])[0] if arguments else None)}"
 

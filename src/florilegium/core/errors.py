@@ -81,6 +81,11 @@ def some(items: Collection[object], most: int = 20, separator: str = ", ") -> st
     return separator.join(map(str, islice(items, most))) + (f" and {more} more" if more > 0 else "")
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """`1 image`, `1,200 images`; `plural` where it does not end in s."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> UserError:
     """The error for a name that is not among `allowed`."""
     names = sorted({*map(str, allowed)})
