@@ -66,11 +66,12 @@ def load_trained_detector(checkpoint: Path, max_megapixels: float | None = None)
     """The detector in `checkpoint`; see `load_trained`."""
     where, receipt = read_run(checkpoint)
     with _expecting("detector", where):
+        category_ids = tuple(receipt["category_ids"])  # which no other run has
         model = parse(Model, receipt["model"], f"{where}: model")
         data = parse(DetectionData, receipt["spec"]["data"], f"{where}: data")
         recipe = parse(DetectionRecipe, receipt["spec"]["recipe"], f"{where}: recipe")
-        classes, category_ids = tuple(receipt["classes"]), tuple(receipt["category_ids"])
-        config, pictures = input_of(receipt), pictures_of(receipt, where, max_megapixels)
+        classes, config = tuple(receipt["classes"]), input_of(receipt)
+        pictures = pictures_of(receipt, where, max_megapixels)
     network = _network(model, len(classes), checkpoint)
     return TrainedDetector(network, classes, category_ids, config, data, recipe, pictures)
 
@@ -121,10 +122,10 @@ def _expecting(kind: str, where: Path) -> Iterator[None]:
     """Raise `UserError` where the body misses something that the receipt `where` of such a network has."""
     try:
         yield
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else "a part of it is of another kind"
         raise UserError(
-            f"{where}: is no receipt of a trained {kind} ({error} is missing or of another kind); give the "
-            f"checkpoint of a {kind}'s run"
+            f"{where}: is no receipt of a trained {kind} ({reason}); give the checkpoint of a {kind}'s run"
         ) from None
 
 
