@@ -77,6 +77,18 @@ def test_mistakes_in_all_files_are_told_together(
     assert told == []
 
 
+def test_a_misspelt_preset_hides_no_other_mistake(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write(project, "config.yaml", "preset: dmeo\nexperiments: {flower/x: {skip: true}}")
+    assert check(monkeypatch) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(", did")[0] for line in told] == [
+        "error: config.yaml: unknown preset 'dmeo'",
+        "error: config.yaml: experiments: unknown study 'flower'",
+    ]
+
+
 def test_a_folder_without_the_project_s_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="is no folder of the project"):

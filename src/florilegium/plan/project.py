@@ -69,6 +69,11 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     if ("preset",) not in gone:
         with mistakes.caught():
             preset = read_preset(project, settings.preset, config)
+    default = Settings().preset
+    if preset is None and (project / PRESETS / f"{default}.yaml").is_file():  # so that the rest is checked, too
+        settings = settings.model_copy(update={"preset": default})
+        with mistakes.caught():
+            preset = read_preset(project, default, config)
     unread = {path[1] for path in gone if path[0] == "own_datasets" and len(path) > 1}
     datasets = read_datasets(project, settings, config, unread, mistakes)
     studies = read_studies(project, settings, config, mistakes)
