@@ -89,6 +89,19 @@ def test_a_misspelt_preset_hides_no_other_mistake(
     ]
 
 
+def test_a_study_that_was_taken_out_is_a_remark_and_one_that_is_misspelt_a_mistake(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    preset = yaml.safe_load((project / "workflow/presets/demo.yaml").read_text())
+    write(project, "workflow/presets/demo.yaml", yaml.safe_dump({**preset, "studies": {"techniques": {}}}))
+    assert check(monkeypatch) == 0
+    told = capsys.readouterr().out
+    assert "presets/demo.yaml: studies: there is no study techniques, so its changes have no effect" in told
+    write(project, "workflow/presets/demo.yaml", yaml.safe_dump({**preset, "studies": {"flower": {}}}))
+    with pytest.raises(UserError, match=r"demo\.yaml: studies: unknown study 'flower', did you mean 'flowers'\?"):
+        check(monkeypatch)
+
+
 def test_a_folder_without_the_project_s_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="is no folder of the project"):

@@ -13,7 +13,7 @@ from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
 from florilegium.config.layers import CONFIG, Configuration, layered
 from florilegium.config.study import Preset, Settings, check_trackers
-from florilegium.core.errors import Mistakes, UserError, unknown
+from florilegium.core.errors import Mistakes, UserError, nearest, unknown
 from florilegium.core.receipts import REFERENCE
 from florilegium.plan.data_sets import DataSets
 from florilegium.plan.departures import Paper, figure_titled, titled
@@ -31,7 +31,7 @@ from florilegium.plan.project_files import (
     study_paths,
 )
 from florilegium.plan.references import check_tests
-from florilegium.plan.remarks import check_processes, idle_keys, remarks
+from florilegium.plan.remarks import check_processes, idle_keys, idle_studies, remarks
 from florilegium.plan.resolve import resolve
 
 PAPER = "paper"  # the preset with everything as published
@@ -91,7 +91,8 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
 
     experiments: list[Experiment] = []
     right: list[LoadedStudy] = []
-    _check_owners(settings, preset, study_paths(project, settings), config, mistakes)
+    present = study_paths(project, settings)
+    _check_owners(settings, preset, present, config, mistakes)
     chosen = chosen_studies(project, settings)
     for study in studies:
         with mistakes.caught():
@@ -125,6 +126,7 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     where = {study.name: study.where for study in right}
     said = (
         *remarks(settings, config, {path.stem for path in built_in_studies(project)}),
+        *idle_studies(settings.preset, preset.studies.keys() - present.keys()),
         *(attributed(sentence, config) for sentence in idle_keys(experiments)),
     )
     return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper, said, where)
@@ -161,7 +163,7 @@ def _check_owners(
                 raise unknown("study", owner, by_name, f"{config.where(['experiments', key])}: experiments")
     for name in preset.studies:
         with mistakes.caught():
-            if name not in by_name:
+            if name not in by_name and nearest(name, by_name):  # else its file was taken out: see `remarks`
                 raise unknown("study", name, by_name, f"{PRESETS}/{settings.preset}.yaml: studies")
 
 

@@ -9,6 +9,7 @@ from florilegium.config.study import Settings
 from florilegium.config.words import shown
 from florilegium.core.errors import UserError
 from florilegium.core.system import gpu_wanted
+from florilegium.plan.project_files import PRESETS
 
 
 def remarks(settings: Settings, config: Configuration, built_in: set[str]) -> Iterator[str]:
@@ -28,6 +29,12 @@ def remarks(settings: Settings, config: Configuration, built_in: set[str]) -> It
         if Path(own).stem in built_in:
             where = config.where(["own_studies"])
             yield f"{where}: own_studies: {own} takes the place of the project's own study {Path(own).stem}"
+
+
+def idle_studies(preset: str, names: Iterable[str]) -> Iterator[str]:
+    """A sentence for each study that a preset changes and whose file was taken out of the project."""
+    for name in sorted(names):
+        yield f"{PRESETS}/{preset}.yaml: studies: there is no study {name}, so its changes have no effect"
 
 
 def idle_keys(experiments: Iterable[Experiment]) -> Iterator[str]:
