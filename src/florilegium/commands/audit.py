@@ -15,7 +15,7 @@ from florilegium.audit.pictures import write_audit
 from florilegium.commands.reading import add_ground, add_limit
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
-from florilegium.core.errors import UserError, counted
+from florilegium.core.errors import UserError, counted, some
 from florilegium.core.names import shown
 from florilegium.core.system import say
 from florilegium.data.kinds import pictures_below, say_left_out
@@ -175,8 +175,7 @@ def flat_line(side: Collection) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """The first names and the number of the others, for a line."""
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return f"{', '.join(map(shown, names[:NAMED]))}{more}"
+    return some(list(map(shown, names)), NAMED)
 
 
 def verdict(comparison: Comparison) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from florilegium.config.data import Weights
 from florilegium.config.layers import CONFIG, Configuration, read_configuration
-from florilegium.core.errors import Mistakes, UserError, UserErrors, counted, report
+from florilegium.core.errors import Mistakes, UserError, UserErrors, counted, report, some
 from florilegium.core.system import say
 from florilegium.estimation.trials import Answers, Trial, check_trials, in_a_process
 from florilegium.figures.registry import check_names
@@ -59,7 +59,8 @@ def load(
     """The plan of a configuration, and the catalogue of pretrained weights.
 
     Args:
-        answer: tries networks; None in a job of the workflow, before which they have been tried.
+        answer: tries networks; None in a job of the workflow, before which they have been tried, and files of a
+            person's own have been looked for.
 
     Raises:
         UserError, UserErrors: every mistake in the files, the plan, and its networks.
@@ -71,8 +72,9 @@ def load(
         overrides = plan.settings.weights if plan else {}
         catalogue = read_catalogue(project / WEIGHTS, overrides, config.where)
     if plan is not None:
-        with mistakes.caught():
-            check_sources(plan, config.where)
+        if answer is not None:
+            with mistakes.caught():
+                check_sources(plan, config.where)
         with mistakes.caught():
             check_names(plan.figures, plan.files)
     if plan is not None and catalogue is not None:
@@ -95,6 +97,5 @@ def joined(sentences: Iterable[str]) -> list[str]:
         places.setdefault((file, rest), []).append(keys)
     told = []
     for (file, rest), (first, *others) in places.items():
-        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        told.append(f"{file}{first}{rest}" + (f" (the same at {', '.join(others[:3])}{more})" if others else ""))
+        told.append(f"{file}{first}{rest}" + (f" (the same at {some(others, 3)})" if others else ""))
     return told

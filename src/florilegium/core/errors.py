@@ -78,7 +78,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 def some(items: Collection[object], most: int = 20, separator: str = ", ") -> str:
     """The first of many items, and how many more there are."""
     more = len(items) - most
-    return separator.join(map(str, islice(items, most))) + (f" and {more} more" if more > 0 else "")
+    return separator.join(map(str, islice(items, most))) + (f" and {more:,} more" if more > 0 else "")
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:

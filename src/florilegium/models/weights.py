@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, some
 from florilegium.core.files import atomic
 from florilegium.core.system import say
 from florilegium.models.flax_vit import METADATA, read_flax
@@ -162,7 +162,6 @@ def _listed(keys: Sequence[str], own: State, found: State) -> str:
         f"{key} (shape {list(found[key].shape)} in place of {list(own[key].shape)})"
         if key in own and key in found
         else key
-        for key in keys[:SHOWN]
+        for key in keys
     ]
-    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
-    return ", ".join(shown) + more
+    return some(shown, SHOWN)
