@@ -230,7 +230,7 @@ def test_many_categories_take_no_long_time(tmp_path: Path) -> None:
     assert process_time() - started < 3
     assert content["categories"] == [{"id": 1, "name": "kind 1"}, {"id": 3, "name": "kind 3"}]
     many["annotations"] = [PLAIN["annotations"][0] | {"category_id": 0}]
-    with pytest.raises(UserError, match=r"unknown category 0 \(known: 1 kind 1, .* and 19980 more\)$"):
+    with pytest.raises(UserError, match=r"unknown category 0 \(known: 1 kind 1, .* and 19,980 more\)$"):
         of_file(tmp_path, many)
 
 
