@@ -1,0 +1,59 @@
+"""Local features of a picture: what is left of it when it is cut, framed, written on, or turned a little."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SMALLEST = 48  # pixels of the shorter side; what is smaller has too few features to tell pictures apart
+AREA = 160 * 214  # pixels of a picture whose features are found
+COUNT = 128  # features of a picture, at most: the strongest
+CONTRAST = 0.01  # weakest feature: soft pictures of a single flower have few strong ones
+LENGTH = 128  # of a descriptor: 4 rows x 4 columns x 8 directions
+
+cv2.setNumThreads(1)  # pictures are shared out among processes
+
+
+@dataclass(frozen=True)
+class Points:
+    """SIFT features of one picture (Lowe, IJCV 2004), of its copy of `AREA` pixels (see `working`)."""
+
+    place: NDArray[np.float32]  # (n, 4): x, y and diameter in pixels, angle in degrees, clockwise
+    descriptor: NDArray[np.uint8]  # (n, 128)
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def mirrored(self, width: int) -> "Points":
+        """The features of the picture, `width` pixels wide, after a left-right flip."""
+        x, y, size, angle = self.place.T
+        return Points(np.stack([width - 1 - x, y, size, (180 - angle) % 360], axis=1), mirror(self.descriptor))
+
+
+NONE = Points(np.empty((0, 4), np.float32), np.empty((0, LENGTH), np.uint8))
+
+
+def working(image: Image.Image) -> NDArray[np.uint8]:
+    """An RGB image in grey and scaled to `AREA` pixels, its shape kept: (h, w)."""
+    scale = (AREA / (image.width * image.height)) ** 0.5
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return np.asarray(image.convert("L").resize(size, Image.Resampling.BICUBIC, reducing_gap=3))
+
+
+def describe(image: Image.Image) -> Points:
+    """The features of an RGB image; none where its shorter side is below `SMALLEST`."""
+    if min(image.size) < SMALLEST:
+        return NONE
+    found, descriptor = cv2.SIFT_create(COUNT, contrastThreshold=CONTRAST).detectAndCompute(working(image), None)
+    if descriptor is None:
+        return NONE
+    place = np.array([(*point.pt, point.size, point.angle) for point in found], np.float32)
+    return Points(place[:COUNT], descriptor[:COUNT].astype(np.uint8))
+
+
+def mirror(descriptor: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(n, 128) descriptors of the same places after a flip: their cells and directions are exchanged."""
+    cells = descriptor.reshape(-1, 4, 4, 8)[:, ::-1]
+    return np.ascontiguousarray(cells[..., -np.arange(8) % 8]).reshape(-1, LENGTH)
