@@ -46,7 +46,7 @@ def describe(image: Image.Image) -> Points:
     """The features of an RGB image; none where its shorter side is below `SMALLEST`."""
     if min(image.size) < SMALLEST:
         return NONE
-    found, descriptor = cv2.SIFT_create(COUNT, contrastThreshold=CONTRAST).detectAndCompute(working(image), None)
+    found, descriptor = cv2.SIFT.create(COUNT, contrastThreshold=CONTRAST).detectAndCompute(working(image), None)
     if descriptor is None:
         return NONE
     place = np.array([(*point.pt, point.size, point.angle) for point in found], np.float32)
