@@ -115,8 +115,8 @@ def check_folders(arguments: argparse.Namespace) -> dict[str, tuple[Path, list[s
     for root in roots.values():
         if is_inside(arguments.out, root):
             raise UserError(
-                f"--out {arguments.out}: lies inside {root}, where the pictures of the result would be audited the next "
-                "time; give a folder beside it"
+                f"--out {arguments.out}: lies inside {root}, where the result would be audited the next time; "
+                "give a folder beside it"
             )
     if "b" in roots:
         refuse_overlap(roots["a"], roots["b"])
