@@ -40,7 +40,8 @@ def transformed_hashes(grey: NDArray[np.uint8]) -> NDArray[np.uint64]:
     hashes = []
     for coefficients in (upright, upright * signs):
         for _ in range(4):
-            hashes.append(pack_bits(coefficients > np.median(coefficients, axis=(1, 2), keepdims=True)))
+            median = np.median(coefficients.reshape(-1, LOW * LOW), axis=1)
+            hashes.append(pack_bits(coefficients > median[:, None, None]))
             coefficients = coefficients.swapaxes(1, 2) * signs[:, None]
     return np.stack(hashes, axis=1)
 

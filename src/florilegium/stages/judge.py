@@ -55,7 +55,8 @@ def main() -> None:
         near = nearest(torch.from_numpy(samples), real, device)
         usual = nearest(at_side(splits.test.pixels, samples.shape[1]), real, device)
         hashes = load(arguments.hashes)
-        trained = hashes.take(np.flatnonzero(np.isin(hashes.images, splits.train.names)))
+        names = set(splits.train.names)
+        trained = hashes.take(np.array([row for row, image in enumerate(hashes.images) if image in names], np.intp))
         copied = copies(samples, trained, audit)
         low, high = wilson(round(scores.top1 * len(samples)), len(samples))
         interval = {"accuracy_low": low, "accuracy_high": high}
