@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from florilegium.__main__ import command_line
+from florilegium.commands.audit import KEPT
 from florilegium.core.errors import UserError
 from florilegium.core.tables import read_table
 from tests.helpers.audit import picture, write
@@ -41,7 +42,7 @@ def test_what_an_audit_wrote_is_not_audited(
     write(Path(), {"set/a/1.png": picture(1), "set/b/2.png": picture(2)})
     assert audit(monkeypatch, "set") == 0
     for place in ("set/result", "set"):
-        shutil.copytree("out", place, dirs_exist_ok=True)
+        shutil.copytree("out", place, ignore=shutil.ignore_patterns(KEPT), dirs_exist_ok=True)
     assert audit(monkeypatch, "set") == 0
     printed = capsys.readouterr().out
     assert printed.count("set (2 images)") == 2

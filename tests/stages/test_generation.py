@@ -62,7 +62,7 @@ def judge(out: Path = SAMPLES) -> None:
     options = ["--samples", str(SAMPLES / "samples.npy"), "--hashes", "hashes", *IMAGES]
     options += ["--generator", str(FOLDER / "seed0" / "receipt.json")]
     options += ["--classifier", "classifier/checkpoint.safetensors"]
-    run("judge", {"audit": {}}, out, *options)
+    run("judge", {"audit": {}, "pictures": {}}, out, *options)
 
 
 def test_samples_are_written_with_their_classes_and_pictures(project, monkeypatch):

@@ -106,6 +106,12 @@ class Kept:
     def seen(self) -> NDArray[Any]:
         return np.fromfile(self.folder / SEEN, STATE, len(self))
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file that belong to these rows."""
+        ends = {end: int(self.rows[end][-1]) if len(self) else 0 for end in ("name_end", "point_end")}
+        sizes = {name: size * len(self) for name, size in SIZE.items()}
+        return sizes | {NAMES: ends["name_end"], POINTS: ends["point_end"] * POINT.itemsize}
+
     def last(self) -> dict[str, int]:
         """The row of each name that is not damaged."""
         sound = self.sound()
@@ -152,28 +158,35 @@ class Kept:
         return PickedPoints(self.folder / POINTS, self.rows["point_end"][rows] - count, count)
 
 
-def load(folder: Path, root: Path | None = None) -> Hashes:
+def load(folder: Path, pictures: Pictures, *, crops: bool = False, root: Path | None = None) -> Hashes:
     """All pictures of a folder that `publish` has made, by name.
 
     Args:
+        pictures: how they must have been read.
+        crops: their local features are needed.
         root: where the pictures themselves lie; those that are no longer there are not missed.
 
     Raises:
-        UserError: it is of another version, lacks a file or was damaged, or pictures below `root` have another size.
+        UserError: it is of another version, was made in another way, lacks a file or was damaged, or pictures below
+            `root` have another size.
     """
     remedy = "delete this folder and start the workflow, whose stage dedup_hash makes it again"
     try:
-        form = read_json(folder / FORM)
-        version = form["version"]
-        kept = Kept.read(folder, published=True) if version == VERSION else None
-        size = (folder / ROWS).stat().st_size
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        form = dict(read_json(folder / FORM))
+        if form.get("version") != VERSION:
+            raise UserError(f"{folder}: its hashes are of version {form.get('version')}, not of {VERSION}; {remedy}")
+        kept = Kept.read(folder, published=True)
+        sizes = {name: (folder / name).stat().st_size for name in HASHES}
+    except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "no file of an audit"
         raise UserError(f"{folder}: its hashes cannot be read ({reason}); {remedy}") from error
-    if kept is None:
-        raise UserError(f"{folder}: its hashes are of version {version}, and {VERSION} is read; {remedy}")
-    if len(kept) * ROW.itemsize != size or not kept.sound().all():
+    if form.get("pictures") != pictures.model_dump(mode="json"):
+        raise UserError(f"{folder}: its hashes are of pictures that were read in another way; {remedy}")
+    fits = all(sizes[name] == size for name, size in kept.sizes().items() if name in sizes)
+    if form.get("images") != len(kept) or not fits or not kept.sound().all():
         raise UserError(f"{folder}: its hashes are damaged; {remedy}")
+    if crops and not kept.rows["facts"]["described"].all():
+        raise UserError(f"{folder}: its hashes are without local features, which audit.crops needs; {remedy}")
     if root is not None:
         sizes = dict(zip(kept.names, kept.rows["facts"]["bytes"].tolist(), strict=True))
         now = listed(str(root), {name: root / name for name in sizes}).status()
@@ -303,11 +316,8 @@ class Appender:
 
     def _cut(self) -> None:
         """Remove what belongs to no row."""
-        rows = np.fromfile(self.folder / ROWS, ROW, self.committed)
-        ends = {end: int(rows[end][-1]) if len(rows) else 0 for end in ("name_end", "point_end")}
-        sizes = {name: size * self.committed for name, size in SIZE.items()}
-        sizes |= {NAMES: ends["name_end"], POINTS: ends["point_end"] * POINT.itemsize}
-        for name, size in sizes.items():
+        committed = Kept(self.folder, [], np.fromfile(self.folder / ROWS, ROW, self.committed))
+        for name, size in committed.sizes().items():
             if (self.folder / name).stat().st_size > size:
                 os.truncate(self.folder / name, size)
 
@@ -340,7 +350,8 @@ def publish(kept: Kept, rows: Sequence[int], out: Path) -> list[Path]:
     if list(rows) != list(range(len(kept))):
         kept = compact(kept, np.array(rows, np.intp))
     out.mkdir(parents=True, exist_ok=True)
-    for name in HASHES:
+    for name in (NAMES, ROWS, THUMBS, POINTS):
         link(kept.folder / name, out / name)
         os.utime(out / name)  # made now, for the workflow, however long ago pictures were read
+    write_json(out / FORM, read_json(kept.folder / FORM) | {"images": len(kept)})
     return [out / name for name in HASHES]

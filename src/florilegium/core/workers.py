@@ -8,8 +8,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from threading import Thread
 
-# Options of malloc (glibc): the largest block that comes from the heap, and how much of that stays when it is free. Else
-# the buffers of each picture go back to the system, and getting their pages again costs a quarter of a worker's time.
+# Options of malloc (glibc): the largest block that comes from the heap, and how much of that stays when it is free.
+# Else the buffers of each picture go back to the system, and their pages cost a quarter of a worker's time.
 MALLOC = {-3: 1 << 25, -1: 1 << 28}
 
 

@@ -31,11 +31,11 @@ def main() -> None:
     inputs = [path for hashes, *tables in files.values() for path in (*(hashes / name for name in HASHES), *tables)]
     steps = Steps()
     with stage("audit", arguments, inputs, path=arguments.out / RECEIPT) as receipt:
-        with steps("opening"):
-            pictures = Pictures.model_validate(receipt.spec["pictures"])
-            a = collection(arguments.name_a, *files["a"], pictures)
-            b = collection(arguments.name_b, *files["b"], pictures) if "b" in files else a
+        pictures = Pictures.model_validate(receipt.spec["pictures"])
         settings = Audit.model_validate(receipt.spec["audit"])
+        with steps("opening"):
+            a = collection(arguments.name_a, *files["a"], pictures, settings)
+            b = collection(arguments.name_b, *files["b"], pictures, settings) if "b" in files else a
         with steps("search"):
             comparison = compare(a, b, settings, workers=arguments.workers)
         with steps("pictures"):
@@ -54,10 +54,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def collection(name: str, hashes: Path, images: Path, files: Path, pictures: Pictures) -> Collection:
+def collection(name: str, folder: Path, images: Path, files: Path, pictures: Pictures, settings: Audit) -> Collection:
     """A data set, read from the files that earlier stages made."""
     table, root = read_table(images), Path(read_json(files)["root"])
-    return Collection.join(name, load(hashes, root), table, root, pictures)
+    hashes = load(folder, pictures, crops=settings.crops, root=root)
+    return Collection.join(name, hashes, table, root, pictures)
 
 
 if __name__ == "__main__":

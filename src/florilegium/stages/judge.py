@@ -11,6 +11,7 @@ import torch
 from florilegium.audit.kept import load
 from florilegium.config.base import parse
 from florilegium.config.data import DataUse
+from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
@@ -29,7 +30,7 @@ def main() -> None:
     parser = stage_parser(
         __doc__,
         out="folder of the set of images",
-        spec="audit",
+        spec="audit, pictures",
         samples="samples.npy, samples.csv beside it",
         generator="receipt of the generator's run",
         classifier="checkpoint of the judge",
@@ -54,7 +55,7 @@ def main() -> None:
         real = at_side(splits.train.pixels, samples.shape[1])
         near = nearest(torch.from_numpy(samples), real, device)
         usual = nearest(at_side(splits.test.pixels, samples.shape[1]), real, device)
-        hashes = load(arguments.hashes)
+        hashes = load(arguments.hashes, parse(Pictures, receipt.spec["pictures"], "--spec pictures"))
         names = set(splits.train.names)
         trained = hashes.take(np.array([row for row, image in enumerate(hashes.images) if image in names], np.intp))
         copied = copies(samples, trained, audit)
