@@ -4,13 +4,24 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from threading import Thread
 
-# Options of malloc (glibc): the largest block that comes from the heap, and how much of that stays when it is free.
-# Else the buffers of each picture go back to the system, and their pages cost a quarter of a worker's time.
-MALLOC = {-3: 1 << 25, -1: 1 << 28}
+# Of glibc, malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+def keep_freed_memory() -> None:
+    """Make glibc keep freed memory for what comes next, a step of a training or a picture. By default it returns large
+    blocks to the kernel, which clears each page before it is used again: eleven thousand pages in a step of a slim
+    ResNet-18, a quarter of the time in which local features of pictures are found."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            libc = ctypes.CDLL("libc.so.6")
+            libc.mallopt(M_MMAP_MAX, 0)
+            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def worker_pool(count: int) -> ProcessPoolExecutor:
@@ -21,9 +32,7 @@ def worker_pool(count: int) -> ProcessPoolExecutor:
 
 
 def _start() -> None:
-    with suppress(OSError, AttributeError):  # another system
-        for option, size in MALLOC.items():
-            ctypes.CDLL(None).mallopt(option, size)
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_await_parent, daemon=True).start()
 
