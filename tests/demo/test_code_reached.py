@@ -3,8 +3,6 @@
 import json
 import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -15,10 +13,15 @@ import pytest
 import florilegium
 from florilegium.core.fingerprint import package_code
 from florilegium.models import registry
+from tests.helpers import forks
 from tests.helpers.package import modules, statements
 
 RECORDER = Path(__file__).with_name("record_calls.py")
 PACKAGE = Path(florilegium.__file__).parent
+IMPORTS = (
+    *("torch", "torchvision", "timm", "diffusers.schedulers", "captum.attr", "pycocotools.cocoeval"),
+    *("pandas", "scipy.stats", "matplotlib.figure", "imagehash", "pydantic", "tqdm", "psutil"),
+)
 MADE = ("--out", "--state", "--tensorboard")  # options that name what a stage writes
 STAGES = (
     *("annotations", "attention", "attribution", "audit", "compare", "draw_finder", "features", "figures", "find_lr"),
@@ -64,13 +67,8 @@ def record(module: str, arguments: list[str], demo: Path, folder: Path) -> list[
     # What the registry runs to find the family of a name is left out of every hash, as it says.
     unseen = registry._family.__code__
     places = (str(folder / "calls.json"), str(PACKAGE), f"{unseen.co_filename}:{unseen.co_firstlineno}")
-    done = subprocess.run(
-        [sys.executable, str(RECORDER), *places, module, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
-        capture_output=True,
-        text=True,
-    )
+    variables = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    done = forks.run(IMPORTS, str(RECORDER), *places, module, *arguments, folder=folder, variables=variables)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "calls.json").read_text())
 

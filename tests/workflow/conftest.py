@@ -16,7 +16,7 @@ import yaml
 from filelock import FileLock
 
 import florilegium
-from tests.helpers.plans import plan
+from tests.helpers import forks
 
 DEMO_SECONDS = 1200
 EPOCHS = 4
@@ -32,8 +32,8 @@ def environment(folder: Path) -> dict[str, str]:
 
 def snakemake(folder: Path, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in a copy of the project, and check its exit code unless `code` is None."""
-    if WITHOUT_JOBS & set(arguments) and hasattr(os, "fork"):
-        done = plan(folder, arguments, environment(folder))
+    if WITHOUT_JOBS & set(arguments):
+        done = forks.run(forks.SNAKEMAKE, "snakemake", *arguments, folder=folder, variables=environment(folder))
     else:
         command = [sys.executable, "-m", "snakemake", *arguments]
         done = subprocess.run(
