@@ -18,10 +18,7 @@ from tests.helpers.package import modules, statements
 
 RECORDER = Path(__file__).with_name("record_calls.py")
 PACKAGE = Path(florilegium.__file__).parent
-IMPORTS = (
-    *("torch", "torchvision", "timm", "diffusers.schedulers", "captum.attr", "pycocotools.cocoeval"),
-    *("pandas", "scipy.stats", "matplotlib.figure", "imagehash", "pydantic", "tqdm", "psutil"),
-)
+IMPORTS = (*forks.TORCH, "diffusers.schedulers", "captum.attr", "pycocotools.cocoeval", "scipy.stats", "imagehash")
 MADE = ("--out", "--state", "--tensorboard")  # options that name what a stage writes
 STAGES = (
     *("annotations", "attention", "attribution", "audit", "compare", "draw_finder", "features", "figures", "find_lr"),

@@ -21,17 +21,8 @@ from florilegium.core.errors import UserError
 from florilegium.training import machine
 from florilegium.training.machine import hold, leased
 
-WORKER = f"""
-import sys, time
-from pathlib import Path
-import {machine.__name__} as machine
-
-machine.POLL = 0.02
-with machine.hold(("0", "1"), int(sys.argv[2]), Path(sys.argv[1])) as taken:
-    print("took", *taken, time.time(), flush=True)
-    time.sleep(float(sys.argv[3]))
-    print("left", *taken, time.time(), flush=True)
-"""
+FORK = "fork" in multiprocessing.get_all_start_methods()
+CONTEXT = multiprocessing.get_context("fork" if FORK else "spawn")  # a fork has torch already
 
 # Eighty megabytes in two tensors, written and freed ten times: 19,531 pages a time, if the kernel has to give them.
 STEPS = f"""
@@ -52,16 +43,27 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 10)
 """
 
 
-def worker(folder: Path, count: int, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(folder), str(count), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+class Worker:
+    """A process that holds some of two GPUs for a while: in `said`, what it took and left, each with the time."""
+
+    def __init__(self, folder: Path, count: int, seconds: float) -> None:
+        self.said = CONTEXT.Queue()
+        self.process = CONTEXT.Process(target=hold_for, args=(folder, count, seconds, self.said))
+        self.process.start()
+
+    def span(self) -> tuple[tuple[str, ...], float, float]:
+        (taken, start), (left, end) = self.said.get(timeout=120), self.said.get(timeout=120)
+        self.process.join(60)
+        assert taken == left and self.process.exitcode == 0
+        return taken, start, end
 
 
-def lines(process: subprocess.Popen[str]) -> list[list[str]]:
-    """The words of what it printed, without what it said while it waited."""
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    return [line.split() for line in out.splitlines() if not line.startswith("waiting")]
+def hold_for(folder: Path, count: int, seconds: float, said: Queue) -> None:
+    machine.POLL = 0.02
+    with hold(("0", "1"), count, folder) as taken:
+        said.put((taken, time.time()))
+        time.sleep(seconds)
+        said.put((taken, time.time()))
 
 
 @contextmanager
@@ -75,9 +77,9 @@ def free(folder: Path, count: int) -> Iterator[tuple[str, ...]]:
 
 def test_four_processes_on_two_slots_never_share_one(tmp_path):
     spans: dict[str, list[tuple[float, float]]] = {}
-    for process in [worker(tmp_path, 1, 0.5) for _ in range(4)]:
-        (_, slot, start), (_, _, end) = lines(process)
-        spans.setdefault(slot, []).append((float(start), float(end)))
+    for worker in [Worker(tmp_path, 1, 0.5) for _ in range(4)]:
+        (slot,), start, end = worker.span()
+        spans.setdefault(slot, []).append((start, end))
     assert set(spans) == {"0", "1"}
     assert sum(map(len, spans.values())) == 4
     for held in map(sorted, spans.values()):
@@ -85,30 +87,30 @@ def test_four_processes_on_two_slots_never_share_one(tmp_path):
 
 
 def test_several_at_once_are_taken_all_or_none(tmp_path):
-    spans = []
-    for process in [worker(tmp_path, 2, 0.2) for _ in range(3)]:
-        (*_, start), (*_, end) = lines(process)
-        spans.append((float(start), float(end)))
-    spans.sort()
+    found = [worker.span() for worker in [Worker(tmp_path, 2, 0.2) for _ in range(3)]]
+    assert {taken for taken, _, _ in found} == {("0", "1")}
+    spans = sorted((start, end) for _, start, end in found)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
 def test_a_holder_that_is_killed_frees_its_slot(tmp_path):
-    with worker(tmp_path, 1, 60) as process:
-        assert process.stdout.readline().split()[:2] == ["took", "0"]
-        with free(tmp_path, 1) as taken:
-            assert taken == ("1",)
-        process.kill()
+    worker = Worker(tmp_path, 1, 60)
+    assert worker.said.get(timeout=60)[0] == ("0",)
+    with free(tmp_path, 1) as taken:
+        assert taken == ("1",)
+    worker.process.kill()
+    worker.process.join(60)
     with free(tmp_path, 2) as taken:
         assert taken == ("0", "1")
 
 
 def test_who_waits_says_so_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(machine, "POLL", 0.02)
-    with worker(tmp_path, 2, 0.5) as process:
-        process.stdout.readline()
-        with hold(("0", "1"), 1, tmp_path) as taken:
-            assert taken == ("0",)
+    worker = Worker(tmp_path, 2, 0.5)
+    worker.said.get(timeout=60)
+    with hold(("0", "1"), 1, tmp_path) as taken:
+        assert taken == ("0",)
+    worker.process.join(60)
     assert capsys.readouterr().out == "waiting for 1 of the GPUs 0, 1: other trainings hold them\n"
 
 
@@ -138,7 +140,7 @@ def lease(count: int, barrier: Barrier, shown: Queue) -> None:
         barrier.wait(60)
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="jobs here are forks")
+@pytest.mark.skipif(not FORK, reason="jobs here are forks")
 @pytest.mark.parametrize("counted_by", ["CUDA_VISIBLE_DEVICES", "nvidia-smi"])
 @pytest.mark.parametrize("counts", [(1, 1, 1, 1), (2, 1, 1), (3, 1)])
 def test_concurrent_jobs_get_devices_of_their_own(two_gpus, tmp_path, monkeypatch, counted_by, counts):
@@ -151,9 +153,8 @@ def test_concurrent_jobs_get_devices_of_their_own(two_gpus, tmp_path, monkeypatc
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     if counted_by == "nvidia-smi":
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    context = multiprocessing.get_context("fork")
-    barrier, shown = context.Barrier(len(counts)), context.Queue()
-    jobs = [context.Process(target=lease, args=(count, barrier, shown)) for count in counts]
+    barrier, shown = CONTEXT.Barrier(len(counts)), CONTEXT.Queue()
+    jobs = [CONTEXT.Process(target=lease, args=(count, barrier, shown)) for count in counts]
     for job in jobs:
         job.start()
     got = [shown.get(timeout=60) for _ in jobs]

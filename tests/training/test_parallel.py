@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from itertools import chain
 from pathlib import Path
@@ -19,7 +17,7 @@ from florilegium.core.errors import FAULT, UserError
 from florilegium.training import parallel
 from florilegium.training.task import steps_per_pass
 from tests.conftest import PROJECT
-from tests.helpers import training
+from tests.helpers import forks, training
 
 EPOCHS = 40
 STEPS = 5  # an epoch, of 36 images in batches of 7; the last one is left out
@@ -51,7 +49,7 @@ def workdir(tmp_path) -> Path:
     return tmp_path
 
 
-def start(workdir: Path, arm: str, processes: int, **changes: object) -> subprocess.Popen[str]:
+def start(workdir: Path, arm: str, processes: int, **changes: object) -> forks.Fork:
     spec = {
         "data": {"dataset": "tiny", "storage_size": 8},
         "model": {"name": "tiny", "arguments": {}},
@@ -59,22 +57,14 @@ def start(workdir: Path, arm: str, processes: int, **changes: object) -> subproc
     }
     if processes > 1:
         spec["processes"] = processes
-    command = [sys.executable, str(PROGRAM), "--spec", json.dumps(spec), "--code", "c0de", "--seeds", "0"]
-    command += ["--pixels", "pixels8.npy", "--images", "images.csv", "--device", "cpu"]
-    command += ["--out", f"results/{arm}", "--state", f"state/{arm}"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
-    return subprocess.Popen(
-        command,
-        cwd=workdir,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    options = ["--spec", json.dumps(spec), "--code", "c0de", "--seeds", "0", "--device", "cpu"]
+    options += ["--pixels", "pixels8.npy", "--images", "images.csv"]
+    options += ["--out", f"results/{arm}", "--state", f"state/{arm}"]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
+    return forks.start(forks.TORCH, str(PROGRAM), *options, folder=workdir, variables=variables)
 
 
-def finish(process: subprocess.Popen[str]) -> str:
+def finish(process: forks.Fork) -> str:
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, out + errors
     return out
@@ -102,7 +92,7 @@ def test_two_processes_learn_what_one_learns(workdir, changes):
     assert [len(text.splitlines()) for text in said] == [5, 5]  # a helper says nothing
 
 
-def wait_for_epoch(process: subprocess.Popen[str], epoch: int) -> None:
+def wait_for_epoch(process: forks.Fork, epoch: int) -> None:
     while line := process.stdout.readline():
         if line.startswith(f"epoch {epoch}/"):
             return
