@@ -18,7 +18,6 @@ from tests.helpers.package import modules, statements
 
 RECORDER = Path(__file__).with_name("record_calls.py")
 PACKAGE = Path(florilegium.__file__).parent
-IMPORTS = (*forks.TORCH, "diffusers.schedulers", "captum.attr", "pycocotools.cocoeval", "scipy.stats", "imagehash")
 MADE = ("--out", "--state", "--tensorboard")  # options that name what a stage writes
 STAGES = (
     *("annotations", "attention", "attribution", "audit", "compare", "draw_finder", "features", "figures", "find_lr"),
@@ -65,7 +64,7 @@ def record(module: str, arguments: list[str], demo: Path, folder: Path) -> list[
     unseen = registry._family.__code__
     places = (str(folder / "calls.json"), str(PACKAGE), f"{unseen.co_filename}:{unseen.co_firstlineno}")
     variables = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    done = forks.run(IMPORTS, str(RECORDER), *places, module, *arguments, folder=folder, variables=variables)
+    done = forks.run(forks.TORCH, str(RECORDER), *places, module, *arguments, folder=folder, variables=variables)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "calls.json").read_text())
 

@@ -4,23 +4,29 @@ Each start is a process of its own that reads the package anew; what the fork ho
 Run as a program, this file is the process that is forked.
 """
 
+import atexit
 import json
 import os
 import runpy
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 # What programs import of others.
 SNAKEMAKE = (
     *("snakemake.cli", "snakemake.report.html_reporter", "snakemake_executor_plugin_slurm", "pandas", "PIL.Image"),
     *("pydantic", "requests", "smart_open", "tqdm", "yaml", "yte"),
 )
-TORCH = ("torch", "torchvision", "timm", "pandas", "PIL.Image", "pydantic", "psutil", "tqdm", "yaml")
+TORCH = (
+    *("torch", "torchvision.ops", "timm", "diffusers", "captum.attr", "pycocotools.cocoeval", "scipy.stats", "pandas"),
+    *("imagehash", "matplotlib.figure", "pydantic", "psutil", "tqdm", "yaml"),
+)
 
 
 class Fork:
@@ -84,11 +90,10 @@ def serve(imports: list[str]) -> None:
         if os.fork() == 0:
             names, *job = json.loads(line)
             keep(names, job)
-            return
-    os._exit(0)  # what was imported has no more to say
+    os._exit(0)
 
 
-def keep(names: list[str], job: list) -> None:
+def keep(names: list[str], job: list) -> NoReturn:
     """Start the program and tell its number and how it ends; in the process of the program, be it."""
     pipes = [os.open(name, os.O_WRONLY) for name in names]
     process = os.fork()
@@ -96,7 +101,6 @@ def keep(names: list[str], job: list) -> None:
         os.setsid()
         os.close(pipes.pop())
         become(pipes, *job)
-        return
     for pipe in pipes[:2]:
         os.close(pipe)
     os.write(pipes[2], f"{process}\n".encode())
@@ -105,7 +109,7 @@ def keep(names: list[str], job: list) -> None:
     os._exit(0)
 
 
-def become(pipes: list[int], program: str, arguments: list[str], folder: str, variables: dict[str, str]) -> None:
+def become(pipes: list[int], program: str, arguments: list[str], folder: str, variables: dict[str, str]) -> NoReturn:
     for number, pipe in enumerate((os.open(os.devnull, os.O_RDONLY), *pipes)):
         os.dup2(pipe, number)
         os.close(pipe)
@@ -114,13 +118,26 @@ def become(pipes: list[int], program: str, arguments: list[str], folder: str, va
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)
-    is_file = program.endswith(".py")
-    sys.path[:0] = [str(Path(program).parent) if is_file else "", *variables.get("PYTHONPATH", "").split(os.pathsep)]
     sys.argv = [program, *arguments]
-    if is_file:
-        runpy.run_path(program, run_name="__main__")
-    else:
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    paths = variables.get("PYTHONPATH", "").split(os.pathsep)
+    code: object = 0
+    try:
+        if program.endswith(".py"):
+            sys.path[:0] = [str(Path(program).parent), *paths]
+            runpy.run_path(program, run_name="__main__")
+        else:
+            sys.path[:0] = ["", *paths]
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else 1)  # without taking down what was imported, which takes seconds
 
 
 if __name__ == "__main__":

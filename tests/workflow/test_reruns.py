@@ -8,8 +8,6 @@ finished project.
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from florilegium.figures import style
 from florilegium.models import families
 from florilegium.report import statistics
 from florilegium.training import learner
-from tests.workflow.conftest import configure, copy_project, environment, narrow, planned, snakemake, source
+from tests.workflow.conftest import configure, copy_project, narrow, planned, snakemake, source
 
 FLOWERS = "results/demo/flowers"
 TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.", f"{FLOWERS}/scores.")
@@ -272,11 +270,8 @@ def test_a_touched_file_of_gigabytes_reruns_nothing(project: Path, tmp_path: Pat
     big = tmp_path / "big.npy"
     with open(big, "wb") as file:
         file.truncate((2 << 30) + 1)
-    profile = str(project / "profiles/default")
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--workflow-profile", profile]
-    subprocess.run(command, cwd=tmp_path, env=environment(project), check=True, capture_output=True)
+    asked = ("--cores", "1", "--workflow-profile", str(project / "profiles/default"))
+    snakemake(tmp_path, *asked)
     os.utime(big, (time.time() + 5, time.time() + 5))
-    done = subprocess.run(
-        [*command, "-n"], cwd=tmp_path, env=environment(project), check=True, capture_output=True, text=True
-    )
+    done = snakemake(tmp_path, "-n", *asked)
     assert "Nothing to be done" in done.stdout + done.stderr
