@@ -20,7 +20,7 @@ CONTRACT += ["hash_distance", "transform", "pixel_distance", "verdict"]
 
 def reasons(found) -> dict[str, str]:
     table = dropped(found)
-    assert list(table) == ["image", "reason"]
+    assert list(table) == ["image", "reason", "verdict"]
     return dict(zip(table["image"], table["reason"], strict=True))
 
 

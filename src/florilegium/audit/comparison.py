@@ -174,11 +174,25 @@ def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
         "n_same_picture": len(same),
         "n_pairs": _counts(pairs),
         "n_exposed": _counts(exposed["split"]),
+        "n_left": {} if inside else left(comparison),
         "across_splits": _across_splits(comparison) if inside else {},
         "transforms": _counts(same["transform"]),
         "classes": _by_class(same),
         "n_dropped": n_dropped,
         "leak": not comparison.leaks().empty,
+    }
+
+
+def left(comparison: Comparison) -> dict[str, dict[str, int]]:
+    """The held-out images of b that a still shows when it is cleaned of nothing, of what a hash sees, and of all: by
+    split."""
+    leaks, removed = comparison.leaks(), dropped(comparison)
+    gone = {"nothing": [], "hash": removed[removed["verdict"] == SAME]["image"], "all": removed["image"]}
+    still = {by: leaks[~leaks["image_a"].isin(images)] for by, images in gone.items()}
+    splits = [split for split in comparison.held_out if (comparison.b.splits == split).any()]
+    return {
+        by: {str(s): int(pairs[pairs["split_b"] == s]["image_b"].nunique()) for s in splits}
+        for by, pairs in still.items()
     }
 
 

@@ -99,6 +99,7 @@ class Picture:
     kind: Kind
     seed: str
     variety: int  # index into PALETTE
+    aside: int | None = None  # how far another bloom stands beside the first one's place, 256ths of the side
 
 
 def draw(picture: Picture, side: int) -> np.ndarray:
@@ -111,7 +112,8 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     _stem(canvas, x, y, green, rng)
     if rng.random() < 0.3:  # a companion behind
         _bloom(canvas, picture, rng.randint(20, 236), rng.randint(30, 226), length * 5 // 9, rng)
-    _bloom(canvas, picture, x, y, length, rng)
+    bloom = rng if picture.aside is None else Random(f"{picture.seed}/another")
+    _bloom(canvas, picture, x + (picture.aside or 0), y, length, bloom)
     if rng.random() < 0.25:
         _leaf(canvas, rng.randint(0, 256), 262, rng.randint(110, 190), 3 * TURN // 4, green, rng)
     _light(canvas, rng)
