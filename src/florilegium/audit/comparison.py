@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.audit.hashing import NAMES, Hashes
-from florilegium.audit.matching import confirm, search
+from florilegium.audit.matching import confirm
+from florilegium.audit.search import Side, search
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
@@ -55,8 +56,8 @@ class Comparison:
 
     `pairs` has the columns image_a, split_a, class_a, image_b, split_b, class_b, hash_distance,
     transform, pixel_distance, contrast_share, verdict, by rising pixel distance. `nearest`, (N,), is
-    the hash distance from each image of b to its nearest in a. `held_out` are the splits of b whose pictures
-    must not be in a.
+    the hash distance from each image of b to its nearest in a; of a sample of b alone where it is `sampled`.
+    `held_out` are the splits of b whose pictures must not be in a.
     """
 
     a: Collection
@@ -65,6 +66,7 @@ class Comparison:
     nearest: NDArray[np.uint8]
     settings: Audit
     held_out: tuple[str, ...] = HELD_OUT
+    sampled: bool = False
 
     @property
     def inside(self) -> bool:
@@ -93,8 +95,8 @@ def compare(
     a: Collection, b: Collection, settings: Audit, *, held_out: tuple[str, ...] = HELD_OUT, workers: int = 1
 ) -> Comparison:
     """Every pair within the radius, with its verdict; pass `a` twice to search inside it."""
-    other = None if b is a else b.hashes
-    candidates = search(a.hashes, other, radius=settings.radius, dihedral=settings.dihedral, workers=workers)
+    side_a, side_b = Side.of(a.hashes), None if b is a else Side.of(b.hashes)
+    candidates = search(side_a, side_b, radius=settings.radius, dihedral=settings.dihedral, workers=workers)
     confirmed = confirm(a.hashes, b.hashes, candidates, settings)
     columns: dict[str, NDArray[Any]] = {}
     for side, of, rows in (("a", a, confirmed.a), ("b", b, confirmed.b)):
@@ -107,7 +109,7 @@ def compare(
     columns["contrast_share"] = confirmed.contrast_share
     columns["verdict"] = np.where(confirmed.same, SAME, DIFFERENT)
     pairs = pd.DataFrame(columns).sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)
-    return Comparison(a, b, pairs, candidates.nearest, settings, held_out)
+    return Comparison(a, b, pairs, candidates.nearest, settings, held_out, candidates.sampled)
 
 
 # The images to drop
