@@ -3,15 +3,17 @@
 Multi-index hashing (Norouzi, Punjani and Fleet, 2012, sections 2 and 3): the bits are dealt out to m bands. Two numbers
 that differ in at most r bits differ in at most t_i bits of some band i, where the t_i + 1 sum to r + 1. So for every
 band both sides are sorted by their bits in it, and each number meets those of the other side whose band is its own
-after a change of at most t_i bits. Two runs of numbers that share a band and are too long are searched in the same way
-by their other bits, so that numbers that crowd together cost no more than others.
+after a change of at most t_i bits.
+
+The bits are dealt by how even they are, so that each band tells as much as another: numbers that share some bits, such
+as a 16-bit value that a third of them has, do not crowd in one band. Where numbers crowd in every band, most are near.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -26,11 +28,9 @@ Found = Callable[[Rows, Rows], None]
 BITS = 64
 WIDEST = 22  # bits of a band, whose table of runs takes 4 bytes for each value
 ROWS, COLUMNS = 64, 8192  # of a block of pairs that are all compared
+STEP = 1 << 22  # pairs of a step in which all are compared
 BLOCK = 1 << 17  # candidates that are compared at once: they stay in the processor's cache
-FULL = 1 << 20  # pairs of two runs that are too long
-SMALL = 1 << 22  # pairs that are compared sooner than a plan is made
-WIDE = 1 << 30  # pairs of a part that all threads work on together
-PROBES = 16  # of a task
+PROBES = 16  # changes of a step
 SAMPLE = 4096  # numbers that tell how even a bit is
 
 # What a step costs, in nanoseconds of one core, to choose between plans that all find the same pairs.
@@ -44,85 +44,32 @@ def near(a: Numbers, b: Numbers, radius: int, found: Found, *, workers: int = 1)
     """
     if len(a) > len(b):  # the longer side is the one whose runs are read
         near(b, a, radius, lambda j, i: found(i, j), workers=workers)
-        return
-    wide, narrow = [_Part(_Side(a, np.arange(len(a))), _Side(b, np.arange(len(b))), radius)], []
-    with ThreadPoolExecutor(workers) as pool:
-        while wide:
-            tasks = wide.pop().tasks(pool)
-            for parts in bar(pool.map(lambda task: task(found), tasks), "comparing hashes", "step", len(tasks)):
-                wide += [part for part in parts if part.n_pairs > WIDE]
-                narrow += [part for part in parts if part.n_pairs <= WIDE]
-        for _ in bar(pool.map(lambda part: _search(part, found), narrow), "comparing hashes", "run", len(narrow)):
-            pass
+    elif len(a):
+        with ThreadPoolExecutor(workers) as pool:
+            steps = _steps(a, b, radius, pool)
+            for _ in bar(pool.map(lambda step: step(found), steps), "comparing hashes", "step", len(steps)):
+                pass
 
 
-def _search(part: "_Part", found: Found) -> None:
-    """Search a part, and what is split off from it, in this thread."""
-    parts = [part]
-    while parts:
-        for task in parts.pop().tasks():
-            parts += task(found)
-
-
-@dataclass(frozen=True)
-class _Side:
-    """Numbers and their rows in the set that was given."""
-
-    values: Numbers
-    rows: Rows
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def run(self, starts: NDArray[np.int32], key: int) -> "_Side":
-        own = slice(starts[key], starts[key + 1])
-        return _Side(self.values[own], self.rows[own])
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Two sides to compare; a pair that differs in at most `count` of the bits of a mask in `seen` is known already."""
-
-    a: _Side
-    b: _Side
-    radius: int
-    seen: tuple[tuple[np.uint64, int], ...] = ()
-
-    @property
-    def n_pairs(self) -> int:
-        return len(self.a) * len(self.b)
-
-    def tasks(self, pool: ThreadPoolExecutor | None = None) -> "list[_All] | list[_Probes]":
-        """The steps of the cheapest way to search this part; its bands are sorted in the threads of `pool`."""
-        if not self.n_pairs:
-            return []
-        bits, radius = _varying(self.a.values, self.b.values, self.radius)
-        plan = _plan(len(bits), radius, len(self.a), len(self.b)) if self.n_pairs > SMALL else None
-        if radius < 0:
-            return []
-        if plan is None:
-            rows = max(ROWS, SMALL // len(self.b))
-            return [_All(self, start, start + rows) for start in range(0, len(self.a), rows)]
-        width, reaches = plan
-        hands = [bits[: len(reaches) * width][band :: len(reaches)] for band in range(len(reaches))]
-        seen = [(np.bitwise_or.reduce(np.uint64(1) << hand), reach) for hand, reach in zip(hands, reaches, strict=True)]
-        parts = [_Part(self.a, self.b, self.radius, (*self.seen, *seen[:band])) for band in range(len(reaches))]
-        bands = list((pool.map if pool else map)(_Band.of, parts, hands))
-        return [
-            _Probes(band, probes[start : start + PROBES])
-            for band, reach in zip(bands, reaches, strict=True)
-            for probes in [_changes(width, reach)]
-            for start in range(0, len(probes), PROBES)
-        ]
-
-    def report(self, found: Found, i: Rows, j: Rows) -> None:
-        """Pass on those of some near pairs that are not known already."""
-        different = self.a.values[i] ^ self.b.values[j]
-        new = np.ones(len(i), np.bool_)
-        for mask, count in self.seen:
-            new &= np.bitwise_count(different & mask) > count
-        if new.any():
-            found(self.a.rows[i[new]], self.b.rows[j[new]])
+def _steps(a: Numbers, b: Numbers, radius: int, pool: ThreadPoolExecutor) -> "list[_All] | list[_Probes]":
+    """The steps of the cheapest way to search; bands are sorted in the threads of `pool`."""
+    bits, left = _varying(a, b, radius)
+    if left < 0:
+        return []
+    plan = _plan(len(bits), left, len(a), len(b))
+    if plan is None:
+        rows = max(ROWS, STEP // len(b))
+        return [_All(a, b, radius, start, start + rows) for start in range(0, len(a), rows)]
+    width, reaches = plan
+    hands = [bits[: len(reaches) * width][band :: len(reaches)] for band in range(len(reaches))]
+    known = [(np.bitwise_or.reduce(np.uint64(1) << hand), reach) for hand, reach in zip(hands, reaches, strict=True)]
+    earlier = [tuple(known[:band]) for band in range(len(reaches))]
+    bands = list(pool.map(lambda hand, known: _Band.of(a, b, radius, hand, known), hands, earlier))
+    return [
+        _Probes(band, changes[start : start + PROBES])
+        for band, changes in zip(bands, [_changes(width, reach) for reach in reaches], strict=True)
+        for start in range(0, len(changes), PROBES)
+    ]
 
 
 def _varying(a: Numbers, b: Numbers, radius: int) -> tuple[Numbers, int]:
@@ -176,47 +123,64 @@ def _changes(width: int, reach: int) -> NDArray[np.uint32]:
 class _All:
     """Compare some rows of a with all of b."""
 
-    part: _Part
+    a: Numbers
+    b: Numbers
+    radius: int
     start: int
     stop: int
 
-    def __call__(self, found: Found) -> list[_Part]:
-        a, b = self.part.a.values[: self.stop], self.part.b.values
+    def __call__(self, found: Found) -> None:
+        a, b = self.a[: self.stop], self.b
         for start in range(self.start, len(a), ROWS):
             for column in range(0, len(b), COLUMNS):
                 different = np.bitwise_count(a[start : start + ROWS, None] ^ b[None, column : column + COLUMNS])
-                if different.min() <= self.part.radius:
-                    i, j = np.nonzero(different <= self.part.radius)
-                    self.part.report(found, i + start, j + column)
-        return []
+                if different.min() <= self.radius:
+                    i, j = np.nonzero(different <= self.radius)
+                    found(i + start, j + column)
 
 
 @dataclass(frozen=True)
 class _Band:
-    """A part whose sides are sorted by some of their bits, the keys."""
+    """Both sides in the order of their keys, the bits of one band.
 
-    part: _Part
-    keys: NDArray[np.uint32]  # (rows of a,)
-    starts_a: NDArray[np.int32]  # (2 ** width + 1,) where the run of each key starts
-    starts_b: NDArray[np.int32]
-    crowded: bool  # False if no two runs are too long
+    `known` are the masks of the bands before this one, each with its reach: pairs within it are found there.
+    """
+
+    a: Numbers
+    b: Numbers
+    rows_a: Rows
+    rows_b: Rows
+    keys: NDArray[np.uint32]  # of a
+    starts: NDArray[np.int32]  # (2 ** width + 1,) where the run of each key starts in b
+    radius: int
+    known: tuple[tuple[np.uint64, int], ...]
 
     @classmethod
-    def of(cls, part: _Part, bits: Numbers) -> "_Band":
-        a, keys, starts_a = _sorted(part.a, bits)
-        b, _, starts_b = _sorted(part.b, bits)
-        longest = int(np.diff(starts_a).max()) * int(np.diff(starts_b).max())
-        return cls(_Part(a, b, part.radius, part.seen), keys, starts_a, starts_b, longest > FULL)
+    def of(
+        cls, a: Numbers, b: Numbers, radius: int, bits: Numbers, known: tuple[tuple[np.uint64, int], ...]
+    ) -> "_Band":
+        rows_a, keys_a = _sorted(a, bits)
+        rows_b, keys_b = _sorted(b, bits)
+        starts = np.append(0, np.cumsum(np.bincount(keys_b, minlength=2 ** len(bits)))).astype(np.int32)
+        return cls(a[rows_a], b[rows_b], rows_a, rows_b, keys_a, starts, radius, known)
+
+    def report(self, found: Found, i: Rows, j: Rows) -> None:
+        """Pass on those of some near pairs that no earlier band finds."""
+        different = self.a[i] ^ self.b[j]
+        new = np.ones(len(i), np.bool_)
+        for mask, reach in self.known:
+            new &= np.bitwise_count(different & mask) > reach
+        if new.any():
+            found(self.rows_a[i[new]], self.rows_b[j[new]])
 
 
-def _sorted(side: _Side, bits: Numbers) -> tuple[_Side, NDArray[np.uint32], NDArray[np.int32]]:
-    """A side in the order of its keys, these, and where the run of each key starts."""
-    keys = np.zeros(len(side), np.uint32)
+def _sorted(numbers: Numbers, bits: Numbers) -> tuple[Rows, NDArray[np.uint32]]:
+    """The order of some bits, and the bits in that order."""
+    keys = np.zeros(len(numbers), np.uint32)
     for place, bit in enumerate(bits):
-        keys |= (((side.values >> bit) & np.uint64(1)) << np.uint64(place)).astype(np.uint32)
+        keys |= (((numbers >> bit) & np.uint64(1)) << np.uint64(place)).astype(np.uint32)
     order = np.argsort(keys.astype(np.uint16) if len(bits) <= 16 else keys, kind="stable")  # 16 bits: a radix sort
-    sizes = np.bincount(keys, minlength=2 ** len(bits))
-    return _Side(side.values[order], side.rows[order]), keys[order], np.append(0, np.cumsum(sizes)).astype(np.int32)
+    return order, keys[order]
 
 
 @dataclass(frozen=True)
@@ -226,45 +190,24 @@ class _Probes:
     band: _Band
     changes: NDArray[np.uint32]
 
-    def __call__(self, found: Found) -> list[_Part]:
-        return [part for change in self.changes for part in self._probe(change, found)]
-
-    def _probe(self, change: np.uint32, found: Found) -> list[_Part]:
-        """Compare under one change; returns the parts of pairs of runs that are too long."""
-        band = self.band
-        keys = band.keys ^ change
-        first = band.starts_b[keys]
-        sizes = band.starts_b[1:][keys] - first
-        parts = self._split(change, sizes) if band.crowded else []
-        rows = np.flatnonzero(sizes)
-        first, sizes = first[rows], sizes[rows]
-        ends = np.cumsum(sizes, dtype=np.int64)
-        if len(rows):
-            cuts = np.searchsorted(ends, np.arange(BLOCK, ends[-1], BLOCK))
-            for start, stop in pairwise(np.unique([0, *cuts, len(rows)])):
-                self._compare(rows[start:stop], first[start:stop], sizes[start:stop], found)
-        return parts
-
-    def _split(self, change: np.uint32, sizes: NDArray[np.int32]) -> list[_Part]:
-        """Take the pairs of runs that are too long out of `sizes`."""
-        band, part = self.band, self.band.part
-        own = band.starts_a[1:][band.keys] - band.starts_a[band.keys]
-        full = own.astype(np.int64) * sizes > FULL
-        keys = np.unique(band.keys[full])
-        sizes[full] = 0
-        runs = zip(keys, keys ^ change, strict=True)
-        return [
-            _Part(part.a.run(band.starts_a, k), part.b.run(band.starts_b, m), part.radius, part.seen) for k, m in runs
-        ]
+    def __call__(self, found: Found) -> None:
+        for change in self.changes:
+            keys = self.band.keys ^ change
+            first = self.band.starts[keys]
+            sizes = self.band.starts[1:][keys] - first
+            rows = np.flatnonzero(sizes)
+            ends = np.cumsum(sizes[rows], dtype=np.int64)
+            cuts = np.searchsorted(ends, np.arange(BLOCK, ends[-1] if len(ends) else 0, BLOCK))
+            for some in np.split(rows, cuts):
+                self._compare(some, first[some], sizes[some], found)
 
     def _compare(self, rows: Rows, first: NDArray[np.int32], sizes: NDArray[np.int32], found: Found) -> None:
         """Compare each of some rows of a with `sizes` rows of b from `first` on."""
         ends = np.cumsum(sizes, dtype=np.intp)
-        part = self.band.part
         columns = np.repeat(first - (ends - sizes), sizes)
-        columns += np.arange(ends[-1])
-        different = np.repeat(part.a.values[rows], sizes)
-        different ^= part.b.values[columns]
-        at = np.flatnonzero(np.bitwise_count(different) <= part.radius)
+        columns += np.arange(len(columns))
+        different = np.repeat(self.band.a[rows], sizes)
+        different ^= self.band.b[columns]
+        at = np.flatnonzero(np.bitwise_count(different) <= self.band.radius)
         if len(at):
-            part.report(found, rows[np.searchsorted(ends, at, side="right")], columns[at])
+            self.band.report(found, rows[np.searchsorted(ends, at, side="right")], columns[at])
