@@ -228,11 +228,8 @@ def left(comparison: Comparison) -> dict[str, dict[str, int]]:
     """The held-out images of b that a still shows when it is cleaned of nothing, of what a hash sees, and of all: by
     split."""
     leaks, removed = comparison.leaks(), dropped(comparison)
-    gone: dict[str, Any] = {
-        "nothing": [],
-        "hash": removed[removed["verdict"] == SAME]["image"],
-        "all": removed["image"],
-    }
+    seen = removed[removed["verdict"] == SAME]
+    gone: dict[str, Any] = {"nothing": [], "hash": seen["image"], "all": removed["image"]}
     still = {by: leaks[~leaks["image_a"].isin(images)] for by, images in gone.items()}
     splits = [split for split in comparison.held_out if (comparison.b.splits == split).any()]
     return {

@@ -12,6 +12,7 @@ import numpy as np
 
 TURN = 1 << 16
 SUPERSAMPLING = 2  # pixels of the canvas, a side, for each of the picture
+TEXTURE = 25  # mottles across a picture
 GRAIN = 10  # of a photograph, in grey levels
 
 Colour = tuple[int, int, int]
@@ -53,15 +54,29 @@ def paint(part: np.ndarray, inside: np.ndarray, shade: np.ndarray, shadow: Colou
 def ground(side: int, rng: Random) -> np.ndarray:
     """Blurred patches of colour with stripes across, int32 (side, side, 3)."""
     coarse = np.frombuffer(rng.randbytes(5 * 5 * 3), np.uint8).reshape(5, 5, 3).astype(np.int32)
-    coarse = 70 + (coarse * 90 >> 8)
-    place = np.arange(side) * 4 * 256 // side  # 256ths of a patch
-    low, part = place >> 8, (place & 255)[:, None]
-    rows = (coarse[low] * (256 - part[..., None]) + coarse[low + 1] * part[..., None]) >> 8
-    patches = (rows[:, low] * (256 - part) + rows[:, low + 1] * part) >> 8
+    patches = smooth(70 + (coarse * 90 >> 8), side)
     across, down, period = rng.randint(-3, 3), rng.randint(1, 3), rng.randint(10, 40) * side // 256
     line = across * np.arange(side)[None] + down * np.arange(side)[:, None]
     stripes = (line // max(period, 1)) % 2 * rng.randint(6, 26)
     return patches + stripes[..., None]
+
+
+def smooth(grid: np.ndarray, side: int) -> np.ndarray:
+    """Values at the corners of patches, int32 (n, n, C), as a picture (side, side, C) without steps."""
+    place = np.arange(side) * (len(grid) - 1) * 256 // side  # 256ths of a patch
+    low, part = place >> 8, (place & 255)[:, None]
+    rows = (grid[low] * (256 - part[..., None]) + grid[low + 1] * part[..., None]) >> 8
+    return (rows[:, low] * (256 - part) + rows[:, low + 1] * part) >> 8
+
+
+def texture(side: int, rng: Random) -> np.ndarray:
+    """Mottles of two sizes around 0, int32 (side, side, 1): by them local features know one picture from all others."""
+    sizes = ((TEXTURE, 48), (TEXTURE // 2 + 1, 40))
+    return sum(
+        smooth(np.frombuffer(rng.randbytes(n * n), np.uint8).reshape(n, n, 1).astype(np.int32) - 128, side) * strength
+        >> 7
+        for n, strength in sizes
+    )
 
 
 def offsets(side: int, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:

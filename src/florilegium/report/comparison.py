@@ -29,6 +29,7 @@ DIFFERENCE_COLUMNS = [
 TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
 SIGNIFICANT = 0.05
 Audits = Sequence[Mapping[str, Any]]  # contents of summary.json
+IN_WORDS = {"val": "validation"}
 OWN_SPLIT = "project's own"
 
 
@@ -195,7 +196,7 @@ def shown(entry: Entry, audits: Audits) -> list[str]:
     for audit in audits:
         by = entry.cleaned.get(audit["a"])
         if by and audit["b"] == entry.dataset and "n_left" in audit:
-            counts = [f"{n:,} {split}" for split, n in sorted(audit["n_left"][by].items())]
+            counts = [f"{n:,} {IN_WORDS.get(split, split)}" for split, n in sorted(audit["n_left"][by].items())]
             cleaned = {"nothing": "not cleaned", "hash": "cleaned by hash", "all": "cleaned of all copies"}[by]
             sentences.append(f"{audit['a']}, {cleaned}, shows {' and '.join(counts)} pictures of {audit['b']}.")
     return sentences
