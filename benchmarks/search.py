@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from machine import machine
 
-from florilegium.audit.search import Side, search
+from florilegium.audit.hashing import Hashes
+from florilegium.audit.search import search
 from florilegium.core.files import write_json
 
 N = 1_000_000
@@ -107,10 +108,10 @@ def measure(kind: str, turns: str, arguments: argparse.Namespace) -> dict:
     }
 
 
-def side(kind, n: int, seed: int, turns: int) -> Side:
+def side(kind, n: int, seed: int, turns: int) -> Hashes:
     """n images whose pHashes are all reliable, in so many orientations."""
     hashes = np.stack([kind(n, seed + 10 * turn) for turn in range(turns)], axis=1)
-    return Side(np.arange(n).astype(np.str_), hashes, np.ones(n, np.bool_), np.empty((n, 0), np.uint8))
+    return Hashes(np.arange(n).astype(np.str_).astype(object), hashes, np.ones(n, np.bool_), np.empty((n, 0), np.uint8))
 
 
 def every_pair(workers: int) -> float:

@@ -7,11 +7,11 @@ from PIL import Image
 
 from florilegium.audit import multi_index
 from florilegium.audit import search as module
-from florilegium.audit.hashing import hash_images
+from florilegium.audit.hashing import Hashes
 from florilegium.audit.multi_index import near
-from florilegium.audit.search import FAR, Side, search
+from florilegium.audit.search import FAR, search
 from florilegium.core.errors import UserError
-from tests.helpers.audit import picture, write
+from tests.helpers.audit import hash_images, picture, write
 
 
 def numbers(n: int, seed: int) -> np.ndarray:
@@ -122,17 +122,17 @@ def test_numbers_that_crowd_cost_little_more_than_others(kind, monkeypatch):
 # Images
 
 
-def side(n: int, seed: int) -> Side:
+def around(n: int, seed: int) -> Hashes:
     """n images around a few, one in twenty of them flat and of one of three colours."""
     random = np.random.default_rng(seed)
     hashes = changed(numbers(8, 9)[random.integers(0, 8, n)], 6, seed)[:, None].repeat(8, axis=1)
     for turn in range(1, 8):
         hashes[:, turn] = changed(hashes[:, 0] << np.uint64(turn), turn, seed)
     thumb = random.integers(0, 3, (n, 1, 1, 1), np.uint8).repeat(2, axis=1)
-    return Side(np.array([f"{seed}_{row}" for row in range(n)]), hashes, random.random(n) > 0.05, thumb)
+    return Hashes(np.array([f"{seed}_{row}" for row in range(n)]), hashes, random.random(n) > 0.05, thumb)
 
 
-def expected(a: Side, b: Side | None, radius: int, turns: int) -> tuple[set, list[int]]:
+def expected(a: Hashes, b: Hashes | None, radius: int, turns: int) -> tuple[set, list[int]]:
     """All pairs by loops over Python integers, and the distance of each image of b to its nearest."""
     other = a if b is None else b
     pairs, nearest = set(), [FAR] * len(other)
@@ -141,7 +141,7 @@ def expected(a: Side, b: Side | None, radius: int, turns: int) -> tuple[set, lis
             continue
         listed = b is not None or i < j
         if a.reliable[i]:
-            distances = [(int(a.hashes[i, t]) ^ int(other.hashes[j, 0])).bit_count() for t in range(turns)]
+            distances = [(int(a.hash[i, t]) ^ int(other.hash[j, 0])).bit_count() for t in range(turns)]
         else:
             distances = [0] if (a.thumb[i] == other.thumb[j]).all() else []
         nearest[j] = min([nearest[j], *distances])
@@ -157,7 +157,7 @@ def test_search_finds_exactly_the_pairs_of_a_comparison_of_all(
     monkeypatch.setattr(module, "CHUNK", 7)
     monkeypatch.setattr(module, "ROWS", 7)
     monkeypatch.setattr(module, "COLUMNS", 16)
-    a, b = side(120, 1), None if inside else side(90, 2)
+    a, b = around(120, 1), None if inside else around(90, 2)
     pairs, nearest = expected(a, b, radius, 8 if dihedral else 1)
     found = search(a, b, radius=radius, dihedral=dihedral, workers=workers)
     listed = list(zip(found.a, found.b, found.transform, found.distance, strict=True))
@@ -168,14 +168,14 @@ def test_search_finds_exactly_the_pairs_of_a_comparison_of_all(
 
 def test_equal_hashes_are_listed_once_each():
     hashes = np.zeros((5, 8), np.uint64)
-    same = Side(np.array(list("vwxyz")), hashes, np.ones(5, np.bool_), np.zeros((5, 1, 1, 3), np.uint8))
+    same = Hashes(np.array(list("vwxyz")), hashes, np.ones(5, np.bool_), np.zeros((5, 1, 1, 3), np.uint8))
     assert len(search(same, radius=3, dihedral=False).a) == 10
     assert len(search(same, same, radius=3).a) == 8 * 25
 
 
 def test_a_set_too_large_for_all_is_sampled_for_its_nearest(monkeypatch):
     monkeypatch.setattr(module, "MEASURED", 8 * 120 * 30)
-    a, b = side(120, 1), side(90, 2)
+    a, b = around(120, 1), around(90, 2)
     found = search(a, b, radius=10)
     known = found.nearest != FAR
     assert found.sampled and 20 < known.sum() <= 30
@@ -188,7 +188,7 @@ def test_too_many_pairs_end_in_a_sentence_that_names_an_image(monkeypatch):
     hashes[:20] = numbers(20, 1)[:, None]
     names = np.array([f"{row}.png" for row in range(60)])
     for reliable in (True, False):
-        alike = Side(names, hashes, np.full(60, reliable), np.zeros((60, 1, 1, 3), np.uint8))
+        alike = Hashes(names, hashes, np.full(60, reliable), np.zeros((60, 1, 1, 3), np.uint8))
         with pytest.raises(UserError, match=r"^\d+\.png: .* more than 1,000 pairs .* keep one"):
             search(alike, alike, radius=10, workers=2)
 
@@ -197,8 +197,8 @@ def test_flat_images_meet_only_their_equals(tmp_path):
     colours = {"navy.png": "navy", "white.png": "white", "teal.png": "teal", "teal_again.png": "teal"}
     flat = {name: Image.new("RGB", (40, 40), colour) for name, colour in colours.items()}
     hashes, _ = hash_images(tmp_path, write(tmp_path, flat | {"photo.png": picture(0)}))
-    assert len(set(hashes.hash[~hashes.reliable].tolist())) == 1, "they would collide by hash alone"
-    pairs = search(Side.of(hashes), radius=10)
+    assert len(set(hashes.hash[~hashes.reliable, 0].tolist())) == 1, "they would collide by hash alone"
+    pairs = search(hashes, radius=10)
     assert [(hashes.images[i], hashes.images[j]) for i, j in zip(pairs.a, pairs.b, strict=True)] == [
         ("teal.png", "teal_again.png")
     ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from florilegium.audit.hashing import NAMES, Hashes
 from florilegium.audit.matching import confirm
-from florilegium.audit.search import Side, search
+from florilegium.audit.search import search
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
@@ -95,8 +95,8 @@ def compare(
     a: Collection, b: Collection, settings: Audit, *, held_out: tuple[str, ...] = HELD_OUT, workers: int = 1
 ) -> Comparison:
     """Every pair within the radius, with its verdict; pass `a` twice to search inside it."""
-    side_a, side_b = Side.of(a.hashes), None if b is a else Side.of(b.hashes)
-    candidates = search(side_a, side_b, radius=settings.radius, dihedral=settings.dihedral, workers=workers)
+    other = None if b is a else b.hashes
+    candidates = search(a.hashes, other, radius=settings.radius, dihedral=settings.dihedral, workers=workers)
     confirmed = confirm(a.hashes, b.hashes, candidates, settings)
     columns: dict[str, NDArray[Any]] = {}
     for side, of, rows in (("a", a, confirmed.a), ("b", b, confirmed.b)):

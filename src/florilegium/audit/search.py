@@ -4,12 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.audit.hashing import IDENTITY, Hashes, transformed_hashes
+from florilegium.audit.hashing import IDENTITY, Hashes
 from florilegium.audit.multi_index import near
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
@@ -19,30 +18,6 @@ MOST = 50_000_000  # pairs, which take 2 GB
 CHUNK = 1 << 18  # pairs that are listed at once
 MEASURED = 2_000_000_000  # pairs that are compared to learn how near the nearest images are
 ROWS, COLUMNS = 64, 8192  # of a block of these
-
-
-@dataclass(frozen=True)
-class Side:
-    """What is searched of the N images of a set; `thumb` is read for images whose hash is not reliable."""
-
-    images: NDArray[np.str_]  # (N,) names, for messages
-    hashes: NDArray[np.uint64]  # (N, 8), in the order of hashing.NAMES
-    reliable: NDArray[np.bool_]  # (N,)
-    thumb: "Thumbnails"  # (N, 32, 32, 3) uint8
-
-    @classmethod
-    def of(cls, hashes: Hashes) -> "Side":
-        turned = np.concatenate([hashes.hash[None], transformed_hashes(hashes.grey)[1:]])
-        return cls(hashes.images, turned.T, hashes.reliable, hashes.thumb)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-class Thumbnails(Protocol):
-    """An array, or one that stays in a file until rows of it are asked for."""
-
-    def __getitem__(self, key: Any, /) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +32,7 @@ class Candidates:
     sampled: bool  # True if `nearest` is known of a random sample of b alone, and FAR elsewhere
 
 
-def search(a: Side, b: Side | None = None, *, radius: int, dihedral: bool = True, workers: int = 1) -> Candidates:
+def search(a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = True, workers: int = 1) -> Candidates:
     """All pairs at a Hamming distance of at most `radius`, inside a when `b` is None.
 
     Inside one set a pair is a row and a later row: each unordered pair once, and none with itself.
@@ -67,8 +42,8 @@ def search(a: Side, b: Side | None = None, *, radius: int, dihedral: bool = True
     """
     other = a if b is None else b
     pairs = _Pairs(a, radius, inside=b is None)
-    hashes_a = a.hashes.T if dihedral else a.hashes.T[:1]  # (T, N)
-    left, right = _by_hash(hashes_a, a.reliable), _by_hash(other.hashes.T[:1], other.reliable)
+    hashes_a = a.hash.T if dihedral else a.hash.T[:1]  # (T, N)
+    left, right = _by_hash(hashes_a, a.reliable), _by_hash(other.hash.T[:1], other.reliable)
     near(left.values, right.values, radius, lambda i, j: pairs.add(left, i, right, j), workers=workers)
     left, right = _by_thumbnail(a), _by_thumbnail(other)
     _, i, j = np.intersect1d(left.values, right.values, assume_unique=True, return_indices=True)
@@ -82,9 +57,7 @@ def search(a: Side, b: Side | None = None, *, radius: int, dihedral: bool = True
     nearest[met[flat[met]]] = 0
     nearest[~sample] = FAR
     asked = np.flatnonzero(sample & ~flat)
-    nearest[asked] = _nearest(
-        hashes_a, a.reliable, other.hashes[asked, IDENTITY], asked if b is None else None, workers
-    )
+    nearest[asked] = _nearest(hashes_a, a.reliable, other.hash[asked, IDENTITY], asked if b is None else None, workers)
     return Candidates(rows_a, rows_b, transform, distance, nearest, sampled=not sample.all())
 
 
@@ -115,17 +88,17 @@ def _by_hash(hashes: NDArray[np.uint64], reliable: NDArray[np.bool_]) -> _Distin
     return _Distinct.of(hashes[:, rows].ravel(), np.tile(rows, len(hashes)), transform)
 
 
-def _by_thumbnail(side: Side) -> _Distinct:
+def _by_thumbnail(hashes: Hashes) -> _Distinct:
     """The other images by a digest of their thumbnail: the rare two that share one are told apart by their pixels."""
-    rows = np.flatnonzero(~side.reliable)
-    digests = [blake2b(side.thumb[row].tobytes(), digest_size=8).digest() for row in rows]
+    rows = np.flatnonzero(~hashes.reliable)
+    digests = [blake2b(hashes.thumb[row].tobytes(), digest_size=8).digest() for row in rows]
     return _Distinct.of(np.frombuffer(b"".join(digests), np.uint64), rows, np.zeros(len(rows), np.uint8))
 
 
 class _Pairs:
     """Collects pairs from several threads, in few bytes, until there are too many."""
 
-    def __init__(self, a: Side, radius: int, inside: bool) -> None:
+    def __init__(self, a: Hashes, radius: int, inside: bool) -> None:
         self.a, self.radius, self.inside = a, radius, inside
         self.parts = [(np.empty((2, 0), np.int32), np.empty((2, 0), np.uint8))]  # rows; transform and distance
         self.n, self.lock = 0, Lock()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
 from florilegium.audit.matching import confirm
-from florilegium.audit.search import Side, search
+from florilegium.audit.search import search
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.tables import read_table
@@ -54,8 +54,9 @@ def nearest(images: Tensor, others: Tensor, device: torch.device) -> Nearest:
 def copies(samples: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[int, str]:
     """Indices of the generated images, of (N, S, S, 3), that the audit finds to be copies of training images, with
     the names of these."""
-    hashes = hashes_of({str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(samples)})
-    candidates = search(Side.of(trained), Side.of(hashes), radius=settings.radius, dihedral=settings.dihedral)
+    names = [str(k) for k in range(len(samples))]
+    hashes = hashes_of(names, [thumbnails(Image.fromarray(image)) for image in samples])
+    candidates = search(trained, hashes, radius=settings.radius, dihedral=settings.dihedral)
     pairs = confirm(trained, hashes, candidates, settings)
     return {int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)}
 
