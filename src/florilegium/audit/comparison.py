@@ -16,7 +16,8 @@ from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.labels import SPLITS
 
-SAME, DIFFERENT = "same_picture", "different"
+SAME, CROP, DIFFERENT = "same_picture", "crop", "different"
+SHARED = ("scale", "overlap", "points", "agreement", "frame")  # columns of pairs whose local features agree
 HELD_OUT = SPLITS[1:]
 TOP_CLASSES = 10  # of the summary
 
@@ -72,8 +73,8 @@ class Comparison:
 
     @property
     def same(self) -> pd.DataFrame:
-        """The pairs that show the same picture."""
-        return self.pairs[self.pairs["verdict"] == SAME]
+        """The pairs that show one photograph, whole or in parts."""
+        return self.pairs[self.pairs["verdict"].isin((SAME, CROP))]
 
     def leaks(self) -> pd.DataFrame:
         """The pairs through which training images reach a test.

@@ -39,7 +39,7 @@ def main() -> None:
         with steps("search"):
             comparison = compare(a, b, settings, workers=arguments.workers)
         with steps("pictures"):
-            receipt.outputs += write_audit(comparison, arguments.out)
+            receipt.outputs += write_audit(comparison, arguments.out, workers=arguments.workers)
     say(f"audit {a.name} / {b.name}: {len(comparison.same):,} pairs show the same picture")
     say(steps.line())
 
