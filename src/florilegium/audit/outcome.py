@@ -17,6 +17,7 @@ KINDS = {
     ALLOWED: "shared with a split that is not tested on",
     NEAR: "near in hash, but different",
 }
+OF_ONE = {WHOLE: "whole copy", CUT: "crop", DOUBLE: "double inside a split"}  # where it differs from KINDS
 
 
 def kinds(comparison: Comparison) -> "pd.Series[str]":
@@ -41,17 +42,13 @@ def surest_first(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pairs[~crop], pairs[crop].sort_values("points", ascending=False, kind="stable")])
 
 
-def facts(pair: Mapping[str, Any]) -> str:
-    """What speaks for the verdict of a pair, in one line."""
-    parts = []
+def facts(pair: Mapping[str, Any]) -> tuple[str, str]:
+    """What speaks for the verdict of a pair, in two lines."""
+    hashes = f"hash {pair['hash_distance']} · {pair['transform']}"
     if pair["verdict"] == CROP:
-        parts.append(
-            f"cut to {pair['overlap']:.0%}, {int(pair['points'])} points, {pair['agreement']:.0%} of the overlap agrees"
-        )
-    else:
-        parts.append(f"pixels {pair['pixel_distance']:.4f} ({pair['contrast_share']:.0%} of contrast)")
-        parts.append(f"hash {int(pair['hash_distance'])}")
-    return " · ".join([*parts, str(pair["transform"])])
+        agrees = f"{pair['agreement']:.0%} of the overlap agrees"
+        return f"cut to {pair['overlap']:.0%}, {pair['points']} points, {agrees}", hashes
+    return f"pixels {pair['pixel_distance']:.4f} ({pair['contrast_share']:.0%} of contrast)", hashes
 
 
 def verdict(comparison: Comparison) -> str:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from PIL import Image
 
 from florilegium.audit.comparison import Comparison
-from florilegium.audit.outcome import KINDS, NEAR, counts, facts, kinds, surest_first, verdict
+from florilegium.audit.outcome import KINDS, NEAR, OF_ONE, counts, facts, kinds, surest_first, verdict
 from florilegium.audit.sides import Outline, outlines, picture, turn_of
 from florilegium.core.errors import counted
 from florilegium.core.names import name_bytes, shown, unturned
@@ -70,6 +70,7 @@ def render_page(comparison: Comparison, removed: pd.DataFrame, histograms: bytes
         leak=not comparison.leaks().empty,
         inside=comparison.inside,
         kinds={name: (text, many[name], len(chosen[name])) for name, text in KINDS.items() if many[name]},
+        singular=KINDS | OF_ONE,
         classes=list(map(shown, classes)),
         splits=[" · ".join(map(shown, pair)) for pair in splits],
         pairs=[
@@ -77,7 +78,7 @@ def render_page(comparison: Comparison, removed: pd.DataFrame, histograms: bytes
                 "kind": pair["kind"],
                 "classes": sorted({classes.index(str(pair[f"class_{side}"])) for side in "ab"}),
                 "split": splits.index(splits_of(pair, comparison.inside)),
-                "facts": facts(pair),
+                "facts": " · ".join(facts(pair)),
                 "sides": sides(pair, pictures),
             }
             for pair in pairs

@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from florilegium.audit.comparison import CROP, DIFFERENT, SAME, Collection, Comparison, dropped, summarise
-from florilegium.audit.matching import FAR
 from florilegium.audit.outcome import facts, surest_first
 from florilegium.audit.page import quoted, render_page
+from florilegium.audit.search import FAR
 from florilegium.audit.sides import outlines, picture, turn_of
 from florilegium.core.files import atomic, write_json, write_text
 from florilegium.core.names import boxes_for_letters, drawn, short, shown
@@ -40,8 +40,7 @@ def write_audit(
     removed = dropped(comparison)
     paths = [folder / name for name in FILES]
     pairs, drops, summary, sheet, distances, page, lines = paths
-    unwritten = ["contrast_share", *({"frame"} & {*comparison.pairs})]
-    write_frame(pairs, comparison.pairs.drop(columns=unwritten), float_format="%.6f")
+    write_frame(pairs, comparison.pairs.drop(columns=["contrast_share", "frame"]), float_format="%.6f")
     write_frame(drops, removed)
     with atomic(lines) as temporary:
         temporary.write_bytes(quoted(removed["image"]))
@@ -106,7 +105,8 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
     a, b = _names(comparison)
     other = "other image" if comparison.inside else f"in {a}"
-    axes.set(title=f"Each image of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
+    who = f"A sample of {len(distances):,} images" if comparison.sampled else "Each image"
+    axes.set(title=f"{who} of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
     axes.set(ylabel="images", xticks=range(0, 34, 4))
 
 
@@ -126,7 +126,7 @@ def _in_heading(collection: Collection) -> str:
 SHOWN_SAME, SHOWN_DIFFERENT = 48, 16
 COLUMNS = 4
 PICTURE = 150  # side of a picture's square; all lengths are in pixels
-CELL = (2 * PICTURE + 6, PICTURE + 58)  # two squares and three lines of text
+CELL = (2 * PICTURE + 6, PICTURE + 74)  # two squares and four lines of text
 STEP = (CELL[0] + 26, CELL[1] + 18)
 MARGIN, HEADER, TITLE = 30, 74, 38
 WIDTH = 2 * MARGIN + (COLUMNS - 1) * STEP[0] + CELL[0]
@@ -225,7 +225,8 @@ def _draw_pair(
         draw.text((x, y + PICTURE + 4), _fit(label), fill=colour, font=_font(12))
         draw.text((x, y + PICTURE + 20), _fit(str(pair[f"image_{side}"])), fill=PALE, font=_font(12))
         x = corner[0] + CELL[0] - PICTURE
-    draw.text((corner[0], y + PICTURE + 38), _fit(facts(pair), 12, CELL[0]), fill=INK, font=_font(12))
+    for number, text in enumerate(facts(pair)):
+        draw.text((corner[0], y + PICTURE + 38 + 16 * number), _fit(text, 12, CELL[0]), fill=INK, font=_font(12))
 
 
 @cache

@@ -119,8 +119,9 @@ def audit(arguments: argparse.Namespace) -> dict[str, Any]:
         sides = collect(roots, settings, arguments, steps)
         a, b = sides["a"], sides.get("b", sides["a"])
         held_out = tuple(str(split) for split in np.unique(b.collection.splits))
-        with steps("search"):
-            comparison = compare(a.collection, b.collection, settings, held_out=held_out, workers=arguments.workers)
+        comparison = compare(
+            a.collection, b.collection, settings, held_out=held_out, workers=arguments.workers, steps=steps
+        )
         for line in (*(splits_line(of) for of in sides.values()), verdict(comparison)):
             say(line)
         for line in filter(None, (line(of.collection) for line in (flat_line, small_line) for of in sides.values())):
