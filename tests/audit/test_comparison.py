@@ -16,7 +16,7 @@ from florilegium.core.errors import UserError
 from tests.helpers.audit import collection, picture
 
 CONTRACT = ["image_a", "split_a", "class_a", "image_b", "split_b", "class_b"]
-CONTRACT += ["hash_distance", "transform", "pixel_distance", "verdict"]
+CONTRACT += ["hash_distance", "transform", "pixel_distance", "verdict", "scale", "overlap", "points", "agreement"]
 
 
 def reasons(found) -> dict[str, str]:
