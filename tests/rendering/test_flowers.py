@@ -64,7 +64,7 @@ def test_rendering_is_known_to_the_byte() -> None:
     hasher = sha256()
     for shot in shots(F102)[::97]:
         hasher.update(encode_png(take(shot, 32)))
-    assert hasher.hexdigest()[:16] == "d22eba28ddfdbe7b"
+    assert hasher.hexdigest()[:16] == "4198a04266b0c3b4"
 
 
 def test_another_seed_gives_other_flowers() -> None:

@@ -133,8 +133,8 @@ def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -
     remark = f"{points(test.difference)} points, p {equals(p_value(test.p_adjusted))}"
     if not is_significant(test):
         remark += f": none shown (detectable: {points(test.detectable).removeprefix('+')})"
-    at = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}  # from the left edge, over no label
-    ax.annotate(remark, (0.02, y), xytext=(0, 11), fontsize=9, **at)
+    edge = ax.get_yaxis_transform()  # remarks start at the left edge, where none covers a name
+    ax.annotate(remark, (0.02, y), xycoords=edge, xytext=(0, 11), textcoords="offset points", fontsize=9)
 
 
 def draw_convergence(material: Material, plot: Plot) -> Drawing:
