@@ -162,12 +162,13 @@ def judge(
 
 
 def dropped(comparison: Comparison) -> pd.DataFrame:
-    """Columns image, reason: the images of a that training must not see, by image.
+    """Columns image, reason, verdict: the images of a that training must not see, by image.
 
     Across two sets: every image of a, whatever its split, that shows a held-out picture of b. Inside
     one set the later split keeps a double, so that no test image is ever lost: training images that
     show a validation or test picture go, and validation images that show a test picture. Doubles
-    within a split stay.
+    within a split stay. `verdict` is `same_picture` where any of an image's pairs is, since a hash sees that
+    one, else that of its first pair.
     """
     leaks = across_splits(comparison) if comparison.inside else comparison.leaks()
     leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(["image_a", "rank", "pixel_distance", "image_b"])
@@ -176,8 +177,9 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
         first, others = group.iloc[0], len(group) - 1
         more = f" and {others} more" if others else ""
         split = f"{first['split_b']} " if first["split_b"] in SPLITS else ""  # a folder may have none
-        reasons.append((image, f"shows {split}image {first['image_b']} of {comparison.b.name}{more}"))
-    return pd.DataFrame(reasons, columns=["image", "reason"])
+        verdict = SAME if (group["verdict"] == SAME).any() else first["verdict"]
+        reasons.append((image, f"shows {split}image {first['image_b']} of {comparison.b.name}{more}", verdict))
+    return pd.DataFrame(reasons, columns=["image", "reason", "verdict"])
 
 
 def across_splits(comparison: Comparison) -> pd.DataFrame:
@@ -223,11 +225,26 @@ def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
         "n_crop": int((same["verdict"] == CROP).sum()),
         "n_pairs": _counts(pairs),
         "n_exposed": _counts(exposed["split"]),
+        "n_left": {} if inside else left(comparison),
         "across_splits": _across_splits(comparison) if inside else {},
         "transforms": _counts(same["transform"]),
         "classes": _by_class(same),
         "n_dropped": n_dropped,
         "leak": not comparison.leaks().empty,
+    }
+
+
+def left(comparison: Comparison) -> dict[str, dict[str, int]]:
+    """The held-out images of b that a still shows when it is cleaned of nothing, of what a hash sees, and of all: by
+    split."""
+    leaks, removed = comparison.leaks(), dropped(comparison)
+    seen = removed[removed["verdict"] == SAME]
+    gone: dict[str, Any] = {"nothing": [], "hash": seen["image"], "all": removed["image"]}
+    still = {by: leaks[~leaks["image_a"].isin(images)] for by, images in gone.items()}
+    splits = [split for split in comparison.held_out if (comparison.b.splits == split).any()]
+    return {
+        by: {str(s): int(pairs[pairs["split_b"] == s]["image_b"].nunique()) for s in splits}
+        for by, pairs in still.items()
     }
 
 
