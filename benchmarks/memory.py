@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from florilegium.config.data import Model
 from florilegium.core.files import write_json
+from florilegium.core.workers import keep_freed_memory
 from florilegium.models import registry
-from florilegium.training.machine import keep_freed_memory
 
 # Side of the images, images of a step.
 NETWORKS = {

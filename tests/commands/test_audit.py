@@ -1,6 +1,7 @@
 """`python -m florilegium audit`: what people give it, which splits it takes, and what it says about flat pictures."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 
 from florilegium.__main__ import command_line
+from florilegium.audit import reading
+from florilegium.audit.kept import locked
 from florilegium.core.errors import UserError
 from tests.helpers.audit import picture, write
 
@@ -64,12 +67,11 @@ def test_folders_that_may_be_splits_or_classes_end_in_a_sentence(monkeypatch) ->
     assert audit(monkeypatch, "x", "y") == 1  # no split is needed between two
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_flat_pictures_alone_are_counted_and_named(count: int, monkeypatch, capsys) -> None:
-    write(Path("x"), {f"a/{number}.png": plain(40 * number) for number in range(count)})
+def test_flat_pictures_alone_are_counted_and_named(monkeypatch, capsys) -> None:
+    write(Path("x"), {f"a/{number}.png": plain(40 * number) for number in range(3)})
     assert audit(monkeypatch, "x") == 0
     told = capsys.readouterr().out
-    assert "No leak" in told and f"{count} of {count} images are flat" in told and "a/0.png" in told
+    assert "No leak" in told and "3 of 3 images are flat" in told and "a/0.png" in told
 
 
 def test_transparent_pictures_alone_end_in_a_verdict(monkeypatch, capsys) -> None:
@@ -87,30 +89,58 @@ def test_equal_flat_pictures_are_a_leak(monkeypatch) -> None:
     assert pd.read_csv("out/dropped.csv")["image"].tolist() == ["train/a.png"]
 
 
-def test_a_picture_alone_is_no_leak(monkeypatch, capsys) -> None:
+def test_a_picture_alone_is_compared_with_another_folder_only(monkeypatch, capsys) -> None:
     write(Path("x"), {"1.png": picture(1)})
+    write(Path("y"), {"1.png": picture(1)})
+    with pytest.raises(UserError, match="x: holds one image, so that there is nothing to compare"):
+        audit(monkeypatch, "x")
+    assert audit(monkeypatch, "x", "y") == 1
+
+
+@pytest.mark.parametrize("out", ["x/out", "x/rose/out", "x", "link/out", "y/out"])
+def test_a_result_inside_of_a_folder_is_refused(out: str, monkeypatch) -> None:
+    write(Path(), {f"{folder}/rose/{seed}.png": picture(seed) for folder in "xy" for seed in range(3)})
+    Path("link").symlink_to("x")
+    before = sorted(Path().rglob("*"))
+    monkeypatch.setattr(sys, "argv", ["florilegium", "audit", "x", "y", "--out", out])
+    with pytest.raises(UserError, match=f"--out {out}: lies inside [xy], .*; give a folder beside it"):
+        command_line()
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_the_same_command_again_reads_nothing_and_says_the_same(monkeypatch, capsys) -> None:
+    write(Path("x"), {f"rose/{seed}.png": picture(seed) for seed in (1, 2, 3)})
+    write(Path("y"), {f"iris/{seed}.png": picture(seed) for seed in (3, 4)})
+    assert audit(monkeypatch, "x", "y") == 1
+    said, pairs = capsys.readouterr().out.splitlines()[:-1], Path("out/pairs.csv").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "decode", lambda *_: pytest.fail("reads a picture that it knows"))
+        assert audit(patch, "x", "y") == 1
+    *again, seconds = capsys.readouterr().out.splitlines()
+    assert again == said and Path("out/pairs.csv").read_bytes() == pairs
+    assert re.fullmatch(r"[\d.]+ s: reading and hashing [\d.]+, local features [\d.]+, search [\d.]+, .*", seconds)
+    write(Path("x"), {"rose/1.png": picture(4)})
+    audit(monkeypatch, "x", "y", "--ground", "black")
+    assert "made anew" in capsys.readouterr().out
+    assert set(pd.read_csv("out/dropped.csv")["image"]) == {"rose/1.png", "rose/3.png"}
+
+
+def test_two_audits_do_not_write_into_one_folder(monkeypatch) -> None:
+    write(Path("x"), {f"{seed}.png": picture(seed) for seed in range(2)})
+    with locked(Path("out/kept/lock")), pytest.raises(UserError, match="out/kept/lock: another audit holds it"):
+        audit(monkeypatch, "x")
     assert audit(monkeypatch, "x") == 0
-    told = capsys.readouterr().out
-    assert "No leak" in told and "flat" not in told
-
-
-@pytest.mark.parametrize("out", ["x/out", "x/rose/out", "x"])
-def test_what_an_audit_wrote_is_not_audited(out: str, monkeypatch, capsys) -> None:
-    write(Path("x"), {f"rose/{seed}.png": picture(seed) for seed in range(3)})
-    for _ in range(2):
-        monkeypatch.setattr(sys, "argv", ["florilegium", "audit", "x", "--out", out, "--workers", "1"])
-        assert command_line() == 0
-        assert "x (3 images)" in capsys.readouterr().out
-        assert json.loads(Path(out, "summary.json").read_text())["n_a"] == 3
 
 
 def test_what_is_no_pair_of_folders_gets_its_sentence(here: Path, monkeypatch) -> None:
-    write(here / "x", {"1.png": picture(1)})
+    write(here / "x", {"1.png": picture(1), "deep/2.png": picture(2)})
     (here / "link").symlink_to(here / "x")
     cases = {
         ("x", "x"): "x and x: are the same folder",
         ("x", "link"): "x and link: are the same folder",
         ("link", here / "x"): "are the same folder",
+        ("x", here / "link" / "deep"): "lies inside x, so its files would be compared with themselves",
+        ("link/deep", "x"): "lies inside x",
         ("x/1.png",): "x/1.png: is a file; give its folder",
         ("x", "x/1.png"): "x/1.png: is a file; give its folder",
         ("x", "nowhere"): "nowhere: there is no such folder",

@@ -56,7 +56,7 @@ def test_without_links_they_are_copied(run, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(receipts.os, "link", refuse)
+    monkeypatch.setattr("os.link", refuse)
     results, state = run
     receipts.keep(results, NAMES, state, "print")
     shutil.rmtree("results")

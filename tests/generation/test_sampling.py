@@ -123,8 +123,8 @@ def test_a_copy_is_seen_even_mirrored_and_a_new_image_is_not():
     made[1] = trained[7]
     made[3] = trained[5][:, ::-1]
     settings = Audit()
-    pictures = {str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(trained)}
-    found = copies(made, hashes_of(pictures), settings)
+    pictures = [thumbnails(Image.fromarray(image)) for image in trained]
+    found = copies(made, hashes_of([str(k) for k in range(len(trained))], pictures), settings)
     assert found == {1: "7", 3: "5"}
 
 

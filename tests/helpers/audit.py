@@ -1,13 +1,16 @@
 """Pictures and collections that the audit's tests share."""
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from florilegium.audit import reading
 from florilegium.audit.comparison import Collection
-from florilegium.audit.hashing import hash_images
+from florilegium.audit.hashing import Hashes
 
 # What each transform means, in Pillow's own terms.
 PILLOW = {
@@ -40,6 +43,12 @@ def write(root: Path, images: dict[str, Image.Image]) -> list[str]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         image.save(root / name)
     return list(images)
+
+
+def hash_images(root: Path, images: list[str], **options: Any) -> tuple[Hashes, dict[str, str]]:
+    """Pictures below `root`, hashed and kept in a fresh folder beside it; and why some cannot be decoded."""
+    kept, rows, broken = reading.hash_images(root, images, Path(tempfile.mkdtemp(dir=root.parent)), **options)
+    return kept.hashes(rows), broken
 
 
 def collection(name: str, root: Path, images: dict[str, Image.Image]) -> Collection:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from florilegium.audit.comparison import Collection, compare
-from florilegium.audit.hashing import hash_images
 from florilegium.config.data import Rendering
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
@@ -17,6 +16,7 @@ from florilegium.data.png import encode_png
 from florilegium.rendering.emblems import CLASSES, KINDS, OUTLINES, PATTERNS, Shot, draw, kinds, shots
 from florilegium.rendering.picture import ORIGINAL, TAKEN
 from florilegium.stages.render import render
+from tests.helpers.audit import hash_images
 from tests.helpers.data import dataset
 
 SMALL = {scene: Rendering(scene=scene, size=32, per_class=10) for scene in CLASSES}

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from florilegium.audit.comparison import Collection, compare
-from florilegium.audit.hashing import hash_images
 from florilegium.config.data import Rendering
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
@@ -18,6 +17,7 @@ from florilegium.data.decode import decode
 from florilegium.rendering.objects import NAMES, draw, shots
 from florilegium.stages.render import render
 from tests.helpers.annotated import own_coco
+from tests.helpers.audit import hash_images
 
 SMALL = Rendering(scene="objects", size=96, per_class=18)
 

@@ -32,14 +32,14 @@ def test_an_own_folder_from_disk_to_audited_scenes(tmp_path: Path, monkeypatch: 
 
     here = Path("resources/mine")
     listing, boxes, table = (here / name for name in ("files.json", "annotations.json", "images.csv"))
-    packed, hashes, out = here / "scenes48-96-least.npy", here / "hashes.npz", Path("results/audit")
+    packed, hashes, out = here / "scenes48-96-least.npy", here / "hashes", Path("results/audit")
     size = {"short_side": 48, "long_side": 96, "padding": "least", "corrupt": "stop", "pictures": {}}
     run_stage(monkeypatch, fetch, {"dataset": dataset, "override": None}, "--name", "mine", "--out", listing)
     spec = {"dataset": dataset, "bad_boxes": "stop"}
     run_stage(monkeypatch, annotations, spec, "--files", listing, "--out", boxes)
     run_stage(monkeypatch, scenes, size, "--files", listing, "--annotations", boxes, "--out", packed)
-    reading = {"layout": "coco", "corrupt": "stop", "pictures": {}}
-    run_stage(monkeypatch, hash, reading, "--files", listing, "--out", hashes)
+    reading = {"layout": "coco", "corrupt": "stop", "pictures": {}, "crops": True}
+    run_stage(monkeypatch, hash, reading, "--files", listing, "--out", hashes, "--state", "state/hashes/mine")
     sides = [
         argument
         for side in "ab"

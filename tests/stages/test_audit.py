@@ -12,7 +12,9 @@ from PIL import Image
 from florilegium.__main__ import command_line
 from florilegium.audit import hashing
 from florilegium.audit.pictures import FILES
+from florilegium.commands.audit import KEPT
 from florilegium.core.errors import UserError
+from florilegium.core.outputs import HASHES
 from florilegium.stages import audit as audit_stage
 from florilegium.stages import hash
 from tests.helpers.audit import picture, write
@@ -34,7 +36,7 @@ def folders(tmp_path) -> Path:
 def test_two_folders_without_a_common_picture(folders, monkeypatch, capsys):
     assert audit(monkeypatch, folders / "a", folders / "b", "--out", folders / "out") == 0
     assert "No leak" in capsys.readouterr().out
-    assert sorted(path.name for path in (folders / "out").iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in (folders / "out").iterdir()) == sorted([*FILES, KEPT])
 
 
 def test_two_folders_that_share_a_turned_picture(folders, monkeypatch, capsys):
@@ -102,7 +104,7 @@ def test_bad_input_gets_its_sentence(folders, monkeypatch):
     (folders / "a" / "broken.jpg").write_text("<html>")
     with pytest.raises(UserError, match="--corrupt skip"):
         audit(monkeypatch, folders / "a", "--out", folders / "out")
-    assert not (folders / "out").exists()
+    assert [path.name for path in (folders / "out").iterdir()] == [KEPT], "all else that was read is kept"
     assert audit(monkeypatch, folders / "a", "--out", folders / "out", "--corrupt", "skip") == 0
 
 
@@ -126,20 +128,18 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
         run_stage(
             monkeypatch,
             hash,
-            {"layout": "folders", "corrupt": "stop", "pictures": {}},
-            "--files",
-            f"{name}.json",
-            "--out",
-            f"{name}.npz",
+            {"layout": "folders", "corrupt": "stop", "pictures": {}, "crops": True},
+            *("--files", f"{name}.json", "--out", f"{name}/hashes", "--state", f"state/{name}"),
         )
-        assert json.loads(Path(f"{name}.receipt.json").read_text())["n_images"] == len(paths)
+        assert json.loads(Path(f"{name}/hashes.receipt.json").read_text())["n_images"] == len(paths)
     sides = []
     for name in "ab":
-        sides += [f"--name-{name}", name, f"--hashes-{name}", f"{name}.npz"]
+        sides += [f"--name-{name}", name, f"--hashes-{name}", f"{name}/hashes"]
         sides += [f"--images-{name}", f"{name}.csv", f"--files-{name}", f"{name}.json"]
     run_stage(monkeypatch, audit_stage, {"audit": {"radius": 8}, "pictures": {}}, *sides, "--out", "out")
     assert sorted(path.name for path in Path("out").iterdir()) == sorted([*FILES, "receipt.json"])
     assert pd.read_csv("out/dropped.csv").to_numpy().tolist() == [["rose/2.png", "shows test image iris/copy.png of b"]]
     receipt = json.loads(Path("out/receipt.json").read_text())
     assert set(receipt["outputs"]) == {f"out/{name}" for name in FILES}
-    assert set(receipt["inputs"]) == {f"{name}.{suffix}" for name in "ab" for suffix in ("npz", "csv", "json")}
+    tables = {f"{name}.{suffix}" for name in "ab" for suffix in ("csv", "json")}
+    assert set(receipt["inputs"]) == tables | {f"{name}/hashes/{file}" for name in "ab" for file in HASHES}

@@ -3,11 +3,12 @@
 import os
 import re
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,18 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from florilegium.audit import kept, reading
 from florilegium.core.diagnosis import mendable
 from florilegium.core.errors import run_main
-from florilegium.core.files import atomic, digest, is_leftover, write_text
+from florilegium.core.files import atomic, digest, is_leftover, write_json, write_text
+from florilegium.core.outputs import HASHES
 from florilegium.core.tables import write_frame
 from florilegium.generation.sheets import save_picture
 from florilegium.models import registry
 from florilegium.models.weights import save
-from florilegium.stages import train
+from florilegium.stages import hash, train
+from tests.helpers.audit import picture as audited
+from tests.helpers.audit import write
 from tests.helpers.stages import pack_here, run_stage
 from tests.helpers.training import CONFIG, network
 
@@ -59,13 +64,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
-    """The exit code of a training whose results and state lie in `folder`."""
-    program = SimpleNamespace(__name__=train.__name__, main=partial(run_main, train.main))
-    options = ["--pixels", "pixels8.npy", "--images", "images.csv", "--seeds", "0", "--device", "cpu"]
+def ended(monkeypatch: pytest.MonkeyPatch, stage: ModuleType, spec: object, folder: Path, *options: object) -> int:
+    """The exit code of a stage whose results and state lie in `folder`."""
+    program = SimpleNamespace(__name__=stage.__name__, main=partial(run_main, stage.main))
     with pytest.raises(SystemExit) as end:
-        run_stage(monkeypatch, program, SPEC, *options, "--out", folder / "out", "--state", folder / "state")
+        run_stage(monkeypatch, program, spec, *options, "--out", folder / "out", "--state", folder / "state")
     return end.value.code
+
+
+def trained(monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
+    options = ["--pixels", "pixels8.npy", "--images", "images.csv", "--seeds", "0", "--device", "cpu"]
+    return ended(monkeypatch, train, SPEC, folder, *options)
+
+
+def hashed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
+    spec = {"layout": "folders", "corrupt": "stop", "pictures": {}, "crops": True}
+    return ended(monkeypatch, hash, spec, folder, "--files", "files.json")
 
 
 def leave(disk: Path, pages: int) -> None:
@@ -95,6 +109,34 @@ def test_a_training_says_it_in_one_sentence_and_ends_in_the_same_bits_once_there
     assert len(unwritten) >= 3 and "state/seed0/state.pt" in unwritten
     results = [folder / "out" / "seed0" for folder in (here, disk)]
     assert [digest(results[0] / name) for name in BITS] == [digest(results[1] / name) for name in BITS]
+
+
+def test_hashing_says_it_in_one_sentence_and_keeps_what_it_has(
+    disk: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    names = write(here / "set", {f"rose/{seed}.png": audited(seed, (64, 64)) for seed in range(8)})
+    write_json(here / "files.json", {"root": "set", "files": [{"path": name} for name in names]})
+    monkeypatch.setattr(reading, "CHUNK", 2)
+    monkeypatch.setattr(kept, "COMMIT_EVERY", 0.0)
+    assert hashed(monkeypatch, here) == 0
+    for folder in ("out", "state"):
+        shutil.rmtree(disk / folder, ignore_errors=True)
+    unwritten, counts = set(), [0]
+    for pages in range(40):
+        leave(disk, pages)
+        capsys.readouterr()
+        if not (code := hashed(monkeypatch, disk)):
+            break
+        *_, last = capsys.readouterr().err.splitlines()
+        said = re.fullmatch(rf"error: no space left on the disk while writing {disk}/(\S+); free some and .*", last)
+        assert code == 2 and said, last
+        unwritten.add(said[1])
+        rows = disk / "state/rows.bin"
+        counts.append(rows.stat().st_size // kept.ROW.itemsize if rows.exists() else 0)
+    assert {"state/thumbs.bin", "state/rows.bin"} < unwritten
+    assert counts == sorted(counts) and len(set(counts)) > 2, "what was kept stays"
+    for name in HASHES:
+        assert (disk / "out" / name).read_bytes() == (here / "out" / name).read_bytes()
 
 
 def tensors(path: Path) -> None:

@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from florilegium import stages
-from florilegium.audit.hashing import hashes_of, thumbnails
+from florilegium.audit.kept import publish
+from florilegium.audit.reading import hash_images
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
+from tests.helpers.audit import write
 from tests.helpers.colours import CLASSES, STORED, make_run, picture
 from tests.training.test_generation import ACGAN
 
@@ -34,8 +36,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [(name, name.split("/")[1], name.split("/")[0]) for name in NAMES]
     pd.DataFrame(rows, columns=["image", "class", "split"]).to_csv(root / "images.csv", index=False)
     (root / "images.json").write_text(json.dumps({"classes": list(CLASSES)}))
-    pictures = {name: thumbnails(Image.fromarray(image)) for name, image in zip(NAMES, pixels, strict=True)}
-    hashes_of(pictures).save(root / "hashes.npz")
+    write(root / "files", {name: Image.fromarray(image) for name, image in zip(NAMES, pixels, strict=True)})
+    kept, rows, _ = hash_images(root / "files", NAMES, root / "kept")
+    publish(kept, rows, root / "hashes")
     (root / "classifier").mkdir()
     make_run(root / "classifier")
     with pytest.MonkeyPatch.context() as patch:
@@ -56,10 +59,10 @@ def run(name: str, spec: dict, out: Path, *options: str) -> None:
 
 
 def judge(out: Path = SAMPLES) -> None:
-    options = ["--samples", str(SAMPLES / "samples.npy"), "--hashes", "hashes.npz", *IMAGES]
+    options = ["--samples", str(SAMPLES / "samples.npy"), "--hashes", "hashes", *IMAGES]
     options += ["--generator", str(FOLDER / "seed0" / "receipt.json")]
     options += ["--classifier", "classifier/checkpoint.safetensors"]
-    run("judge", {"audit": {}}, out, *options)
+    run("judge", {"audit": {}, "pictures": {}}, out, *options)
 
 
 def test_samples_are_written_with_their_classes_and_pictures(project, monkeypatch):

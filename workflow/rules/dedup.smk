@@ -2,11 +2,11 @@
 
 
 rule dedup_hash:
-    """Hash every original image of a data set, in eight orientations."""
+    """Hash every original image of a data set, in eight orientations, and find its local features."""
     input:
         files="resources/{source}/files.json",
     output:
-        hashes="resources/{source}/hashes.npz",
+        hashes=expand("resources/{{source}}/hashes/{file}", file=outputs.HASHES),
         receipt="resources/{source}/hashes.receipt.json",
     log:
         "logs/hash/{source}.log",
@@ -20,12 +20,14 @@ rule dedup_hash:
         runtime=60,
         mem_mb=8000,
     params:
-        **traced("hash", lambda w: specs.reading(w.source)),
+        **traced("hash", lambda w: specs.hashing(w.source)),
+        out="resources/{source}/hashes",
+        state="state/hashes/{source}",
     message:
         "Hashing the original images of {wildcards.source}"
     shell:
         "{PYTHON} -m florilegium.stages.hash --files {input.files:q}"
-        " --workers {threads} --out {output.hashes:q} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
+        " --workers {threads} --state {params.state:q} --out {params.out:q} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule dedup_audit:
@@ -59,15 +61,17 @@ rule dedup_audit:
         ENVIRONMENT
     resources:
         runtime=60,
-        mem_mb=4000,
+        mem_mb=8000,
     params:
         **traced("audit", specs.audit()),
         out=lambda w: paths.audit(w.a, w.b),
+        hashes_a=lambda w: paths.of_source(w.a, "hashes"),
+        hashes_b=lambda w: paths.of_source(w.b, "hashes"),
     message:
         "Looking for pictures of {wildcards.b} in {wildcards.a}"
     shell:
         "{PYTHON} -m florilegium.stages.audit --name-a {wildcards.a:q} --name-b {wildcards.b:q}"
-        " --hashes-a {input.hashes_a:q} --hashes-b {input.hashes_b:q}"
+        " --hashes-a {params.hashes_a:q} --hashes-b {params.hashes_b:q}"
         " --images-a {input.images_a:q} --images-b {input.images_b:q}"
         " --files-a {input.files_a:q} --files-b {input.files_b:q}"
         " --spec {params.spec:q} --code {params.code} --out {params.out:q} > {log:q} 2>&1"

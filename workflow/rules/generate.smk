@@ -65,7 +65,7 @@ rule generate_judgement:
         table=f"{SAMPLES}/samples.csv",
         generator=f"{RUN}/receipt.json",
         classifier=lambda w: paths.judge(experiment_of(w), w.seed),
-        hashes=lambda w: paths.of_source(experiment_of(w).data.dataset, "hashes.npz"),
+        hashes=lambda w: paths.hashes(experiment_of(w).data.dataset),
     output:
         judgement=f"{SAMPLES}/judge.json",
         neighbours=f"{SAMPLES}/neighbours.csv",
@@ -90,6 +90,7 @@ rule generate_judgement:
         mem_mb=8000,
     params:
         **traced("judge", specs.audit(), judge_of),
+        hashes=lambda w: paths.of_source(experiment_of(w).data.dataset, "hashes"),
         options=by_run(paths.image_options),
         device=plan.settings.device,
         out=lambda w: SAMPLES.format(**w),
@@ -97,5 +98,5 @@ rule generate_judgement:
         "Judging the images of {wildcards.run}, seed {wildcards.seed}: {wildcards.set}"
     shell:
         "{PYTHON} -m florilegium.stages.judge --samples {input.samples:q} --generator {input.generator:q}"
-        " --classifier {input.classifier:q} --hashes {input.hashes:q} {params.options:q} --out {params.out:q}"
+        " --classifier {input.classifier:q} --hashes {params.hashes:q} {params.options:q} --out {params.out:q}"
         " --device {params.device} --spec {params.spec:q} --code {params.code} > {log:q} 2>&1"

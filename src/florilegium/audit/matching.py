@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.audit.hashing import IDENTITY, NAMES, Hashes, apply, transformed_hashes
+from florilegium.audit.hashing import IDENTITY, NAMES, Hashes, apply
 from florilegium.config.products import Audit
 
 ROWS, COLUMNS = 64, 8192  # of a block
@@ -79,10 +79,8 @@ def search(a: Hashes, b: Hashes | None = None, *, radius: int, dihedral: bool = 
     """
     other = a if b is None else b
     rows_a, rows_b = np.flatnonzero(a.reliable), np.flatnonzero(other.reliable)
-    hashes = a.hash[rows_a][None]  # as stored; below it seven computed ones
-    if dihedral and len(rows_a):
-        hashes = np.concatenate([hashes, transformed_hashes(a.grey[rows_a])[1:]])
-    sweep = _Sweep(hashes, other.hash[rows_b], radius, inside=b is None)
+    hashes = a.hash[rows_a].T[: None if dihedral else 1]
+    sweep = _Sweep(hashes, other.hash[rows_b, IDENTITY], radius, inside=b is None)
     nearest = np.full(len(other), FAR, np.uint8)
     near = []
     with ThreadPoolExecutor(workers) as pool:

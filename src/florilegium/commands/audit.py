@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from florilegium.audit.comparison import Collection, Comparison, compare
-from florilegium.audit.hashing import hash_images
+from florilegium.audit.kept import locked
 from florilegium.audit.pictures import write_audit
+from florilegium.audit.reading import hash_images
+from florilegium.audit.steps import Steps
 from florilegium.commands.reading import add_ground, add_limit
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
@@ -22,6 +24,7 @@ from florilegium.data.kinds import pictures_below, say_left_out
 from florilegium.data.splits import Layout, by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
+KEPT = "kept"  # folder beside the results
 NAMED = 3  # pictures or classes that a line names
 DESCRIPTION = """\
 Find pictures that are in both folders (or twice in one), also when they were resized, re-encoded,
@@ -34,6 +37,7 @@ written to DIR:
   pairs.csv           every pair with its distances and verdict
   dropped.csv         images of A to leave out of training, and why
   distances.png, summary.json
+  kept/               what was made of each picture: the same command again reads only what is new or changed
 
 examples:
   python -m florilegium audit photos/train photos/test --out audit
@@ -78,16 +82,21 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.out.exists() and not arguments.out.is_dir():
         raise UserError(f"--out {arguments.out}: is a file; give a folder for the result")
-    a, b = collect(arguments)
-    held_out = tuple(str(split) for split in np.unique(b.collection.splits))
-    comparison = compare(a.collection, b.collection, settings, held_out=held_out, workers=arguments.workers)
-    sides = {"a": a} if comparison.inside else {"a": a, "b": b}
-    write_audit(comparison, arguments.out, {f"splits_{side}": of.splits for side, of in sides.items()})
+    steps, roots = Steps(), check_folders(arguments)
+    with locked(arguments.out / KEPT / "lock"):
+        sides = collect(roots, settings, arguments, steps)
+        a, b = sides["a"], sides.get("b", sides["a"])
+        held_out = tuple(str(split) for split in np.unique(b.collection.splits))
+        with steps("search"):
+            comparison = compare(a.collection, b.collection, settings, held_out=held_out, workers=arguments.workers)
+        with steps("pictures"):
+            write_audit(comparison, arguments.out, {f"splits_{side}": of.splits for side, of in sides.items()})
     for line in (*(splits_line(of) for of in sides.values()), verdict(comparison)):
         say(line)
     for line in filter(None, (flat_line(of.collection) for of in sides.values())):
         say(line)
     say(f"The pairs are shown in {arguments.out / 'contact_sheet.png'} and listed in pairs.csv beside it.")
+    say(steps.line())
     return int(not comparison.leaks().empty)
 
 
@@ -99,19 +108,53 @@ class Side:
     splits: str  # the folders that were taken for splits, in words; empty without any
 
 
-def collect(arguments: argparse.Namespace) -> tuple[Side, Side]:
-    """Hash both folders; the same side twice when there is one."""
-    roots = [Path(folder) for folder in (arguments.a, arguments.b) if folder is not None]
-    listed = [list_images(root) for root in roots]
-    if len(roots) == 2:
-        refuse_overlap(*roots)
-    names = [shown(root.resolve().name or str(root)) for root in roots]
-    if len(set(names)) < len(names):
-        names = [shown(str(root)) for root in roots]
-    sides = [
-        hash_folder(name, root, images, arguments) for name, root, images in zip(names, roots, listed, strict=True)
-    ]
-    return sides[0], sides[-1]
+def check_folders(arguments: argparse.Namespace) -> dict[str, tuple[Path, list[str]]]:
+    """The folders a and b, or a alone, with their images; raises UserError for those that cannot be compared."""
+    roots = {side: Path(folder) for side in "ab" if (folder := getattr(arguments, side)) is not None}
+    images = {side: list_images(root) for side, root in roots.items()}
+    for root in roots.values():
+        if is_inside(arguments.out, root):
+            raise UserError(
+                f"--out {arguments.out}: lies inside {root}, where the result would be audited the next time; "
+                "give a folder beside it"
+            )
+    if "b" in roots:
+        refuse_overlap(roots["a"], roots["b"])
+    elif len(images["a"]) == 1:
+        raise UserError(f"{roots['a']}: holds one image, so that there is nothing to compare; give a second folder")
+    return {side: (root, images[side]) for side, root in roots.items()}
+
+
+def collect(
+    roots: dict[str, tuple[Path, list[str]]], settings: Audit, arguments: argparse.Namespace, steps: Steps
+) -> dict[str, Side]:
+    """The folders with what is kept of their images."""
+    names = {side: shown(root.resolve().name or str(root)) for side, (root, _) in roots.items()}
+    if len(set(names.values())) < len(names):
+        names = {side: shown(str(root)) for side, (root, _) in roots.items()}
+    sides = {}
+    for side, (root, images) in roots.items():
+        layout = take_splits(root, images, needed=len(roots) == 1)
+        pictures = Pictures(ground=arguments.ground, max_megapixels=arguments.max_megapixels)
+        kept, rows, skipped = hash_images(
+            root,
+            images,
+            arguments.out / KEPT / side,
+            workers=arguments.workers,
+            corrupt=arguments.corrupt,
+            pictures=pictures,
+            crops=settings.crops,
+            steps=steps,
+        )
+        if skipped:
+            example = shown(next(iter(skipped)))
+            say(f"{names[side]}: skipped {len(skipped)} images that cannot be decoded, such as {example}")
+        table = pd.DataFrame(
+            [(image, layout.splits.get(image, NO_SPLIT), layout.labels.get(image, NO_CLASS)) for image in images],
+            columns=["image", "split", "class"],
+        )
+        sides[side] = Side(Collection.join(names[side], kept.hashes(rows), table, root, pictures), layout.said)
+    return sides
 
 
 def list_images(root: Path) -> list[str]:
@@ -125,32 +168,31 @@ def list_images(root: Path) -> list[str]:
 
 def refuse_overlap(a: Path, b: Path) -> None:
     """Raise UserError when one folder is the other or lies inside it: every file would be a leak."""
-    if a.resolve() == b.resolve():
+    if a.samefile(b):
         raise UserError(f"{a} and {b}: are the same folder; give it once to search it for duplicates")
     for inner, outer in ((a, b), (b, a)):
-        if inner.resolve().is_relative_to(outer.resolve()):
+        if is_inside(inner, outer):
             raise UserError(
                 f"{inner}: lies inside {outer}, so its files would be compared with themselves; give two separate "
                 "folders, or one folder alone to search it for duplicates"
             )
 
 
-def hash_folder(name: str, root: Path, images: list[str], arguments: argparse.Namespace) -> Side:
-    """The images of a folder, hashed; raises UserError where one is searched alone and splits are not clear."""
+def is_inside(path: Path, folder: Path) -> bool:
+    """True for a folder, by whatever name, and for all that lies, or would lie, below it."""
+    whole = path.resolve()
+    return any(place.exists() and place.samefile(folder) for place in (whole, *whole.parents))
+
+
+def take_splits(root: Path, images: list[str], *, needed: bool) -> Layout:
+    """The splits and classes of a folder; raises UserError where splits are `needed` and are not clear."""
     try:
-        layout = by_folders(images, str(root))
+        return by_folders(images, str(root))
     except UserError as error:
-        if arguments.b is None:
+        if needed:
             raise
         say(f"{error}. Between two folders no split is needed, so none is taken here")
-        layout = Layout({}, {})
-    pictures = Pictures(ground=arguments.ground, max_megapixels=arguments.max_megapixels)
-    hashes, skipped = hash_images(root, images, workers=arguments.workers, corrupt=arguments.corrupt, pictures=pictures)
-    if skipped:
-        say(f"{name}: skipped {len(skipped)} images that cannot be decoded, such as {next(iter(skipped))}")
-    rows = [(image, layout.splits.get(image, NO_SPLIT), layout.labels.get(image, NO_CLASS)) for image in images]
-    table = pd.DataFrame(rows, columns=["image", "split", "class"])
-    return Side(Collection.join(name, hashes, table, root, pictures), layout.said)
+        return Layout({}, {})
 
 
 def splits_line(side: Side) -> str:

@@ -118,3 +118,4 @@ class Audit(Strict):
         0.35, description="maximum of that difference / summed variance of both thumbnails"
     )
     dihedral: bool = Field(True, description="also compare the eight flips and rotations")
+    crops: bool = Field(True, description="also look for parts: pictures that were cut, bordered, zoomed or written on")

@@ -152,6 +152,14 @@ def _is_cleared(path: Path, match: "re.Match[str]") -> bool:
     return False
 
 
+def link(source: Path, target: Path) -> None:
+    """Let `target`, which does not exist, be the same file as `source`; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:  # or where it is another one
+        shutil.copy2(source, target)
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8 with `\\n` line ends on every system, atomically; names that are no UTF-8 are escaped."""
     with atomic(path) as temporary:

@@ -19,6 +19,7 @@ JUDGEMENT = ("judge.json", "neighbours.csv", "neighbours.png")
 ATTENTION = ("maps.npz", "attention.csv")
 ATTENTION_PICTURES = {"tokens": ("maps.png", "rollout.png"), "nodes": ("nodes.png",)}
 ATTRIBUTION = ("maps.npz", "attribution.csv", "scores.csv", "cost.json", "scores.png")
+HASHES = ("form.json", "names.bin", "rows.bin", "thumbs.bin", "points.bin")  # of the pictures of a data set
 AUDIT = ("summary.json", "contact_sheet.png", "distances.png")  # those that people look at
 AUDIT_TABLES = ("pairs.csv", "dropped.csv")
 TABLES = ("comparison", "differences", "costs", "scores")  # CSV files of every study

@@ -1,6 +1,5 @@
 """Receipts: the small JSON beside each artifact, and finished results kept until the workflow has them."""
 
-import os
 import platform
 import re
 import shutil
@@ -15,7 +14,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from florilegium.core.files import clear_leftovers, digest, read_json, replacing, write_json, write_text
+from florilegium.core.files import clear_leftovers, digest, link, read_json, replacing, write_json, write_text
 from florilegium.core.outputs import RECEIPT
 
 # The distribution of each package that may be imported.
@@ -167,7 +166,7 @@ def keep(results: Path, names: Sequence[str], state: Path, fingerprint: str) -> 
     """Keep the files `names` of the folder `results`, the receipt among them, beside the folder `state`."""
     with replacing(_kept_folder(state)) as folder:
         for name in names:
-            _link(results / name, folder / name)
+            link(results / name, folder / name)
         write_text(folder / FINGERPRINT, fingerprint)
 
 
@@ -187,7 +186,7 @@ def take_over(results: Path, state: Path, fingerprint: str) -> bool:
     clear_leftovers(results)
     for name in (*sums, RECEIPT):
         (results / name).unlink(missing_ok=True)
-        _link(folder / name, results / name)
+        link(folder / name, results / name)
     return True
 
 
@@ -212,10 +211,3 @@ def discard_kept(state: Path, results: Path, is_recorded: Callable[[Sequence[str
 
 def _kept_folder(state: Path) -> Path:
     return state.with_name(state.name + KEPT_SUFFIX)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links, or another one
-        shutil.copy2(source, target)

@@ -5,7 +5,7 @@ training sees. `kinds` says which files are pictures, `depth` what becomes of mo
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -251,7 +251,7 @@ Result = TypeVar("Result")
 
 def in_processes(
     function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, *, title: str, unit: str
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`function` of every task, in order, in up to `workers` processes; with one, in this process. `title` and `unit`
     are the progress bar's."""
     workers = min(workers, len(tasks))

@@ -53,7 +53,8 @@ def nearest(images: Tensor, others: Tensor, device: torch.device) -> Nearest:
 def copies(samples: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[int, str]:
     """Indices of the generated images, of (N, S, S, 3), that the audit finds to be copies of training images, with
     the names of these."""
-    hashes = hashes_of({str(k): thumbnails(Image.fromarray(image)) for k, image in enumerate(samples)})
+    names = [str(k) for k in range(len(samples))]
+    hashes = hashes_of(names, [thumbnails(Image.fromarray(image)) for image in samples])
     candidates = search(trained, hashes, radius=settings.radius, dihedral=settings.dihedral)
     pairs = confirm(trained, hashes, candidates, settings)
     return {int(b): str(trained.images[a]) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)}

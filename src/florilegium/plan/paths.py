@@ -40,6 +40,10 @@ class Paths:
         """A file of the source of a data set, for any of its official splits."""
         return f"resources/{self.plan.source(dataset)[0]}/{file}"
 
+    def hashes(self, dataset: str) -> list[str]:
+        """What audits keep of the images of a data set."""
+        return [self.of_source(dataset, f"hashes/{file}") for file in outputs.HASHES]
+
     def audit(self, a: str, b: str) -> str:
         """The folder of the audit of a pair of data sets."""
         return f"{self.results}/audit/{a}__{b}"
@@ -53,7 +57,7 @@ class Paths:
         inputs: Files = {}
         for side, name in (("a", a), ("b", b)):
             inputs[f"files_{side}"] = self.of_source(name, "files.json")
-            inputs[f"hashes_{side}"] = self.of_source(name, "hashes.npz")
+            inputs[f"hashes_{side}"] = self.hashes(name)
             inputs[f"images_{side}"] = f"resources/{name}/images.csv"
         return inputs
 

@@ -98,6 +98,10 @@ class Specs:
         """The settings for decoding the images of a data set."""
         return {"layout": self.plan.datasets[source].layout} | self._decoding()
 
+    def hashing(self, source: str) -> Spec:
+        """The settings for what an audit keeps of the images of a data set."""
+        return self.reading(source) | {"crops": self.plan.settings.audit.crops}
+
     def boxed(self, packing: str) -> Spec:
         """The settings for packing images with boxes, from `DetectionData.packing`."""
         short_side, long_side, padding = packing.split("-")

@@ -1,6 +1,6 @@
 """Audit two data sets that meet in an experiment, or one across its own splits.
 
-Reads:  hashes.npz, images.csv and files.json of each data set, and the images of candidate pairs.
+Reads:  hashes/, images.csv and files.json of each data set, and the images of candidate pairs.
 Writes: pairs.csv, summary.json, the images to drop, and contact sheets, into the folder `--out`.
 Why:    no model may be tested on a picture that it was trained on.
 """
@@ -9,33 +9,39 @@ import argparse
 from pathlib import Path
 
 from florilegium.audit.comparison import Collection, compare
-from florilegium.audit.hashing import Hashes
+from florilegium.audit.kept import load
 from florilegium.audit.pictures import write_audit
+from florilegium.audit.steps import Steps
 from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json
-from florilegium.core.outputs import RECEIPT
+from florilegium.core.outputs import HASHES, RECEIPT
 from florilegium.core.system import say
 from florilegium.core.tables import read_table
 from florilegium.stages.stage import stage, stage_parser
 
-FILES = {"hashes": "hashes.npz", "images": "images.csv", "files": "files.json"}  # of a data set, by option
+FILES = {"hashes": "hashes/", "images": "images.csv", "files": "files.json"}  # of a data set, by option
 
 
 def main() -> None:
     arguments = parse_arguments()
     sides = "a" if arguments.name_a == arguments.name_b else "ab"
     files = {side: [getattr(arguments, f"{kind}_{side}") for kind in FILES] for side in sides}
-    inputs = [file for group in files.values() for file in group]
+    inputs = [path for hashes, *tables in files.values() for path in (*(hashes / name for name in HASHES), *tables)]
+    steps = Steps()
     with stage("audit", arguments, inputs, path=arguments.out / RECEIPT) as receipt:
         pictures = Pictures.model_validate(receipt.spec["pictures"])
-        a = collection(arguments.name_a, *files["a"], pictures)
-        b = collection(arguments.name_b, *files["b"], pictures) if "b" in files else a
         settings = Audit.model_validate(receipt.spec["audit"])
-        comparison = compare(a, b, settings, workers=arguments.workers)
-        receipt.outputs += write_audit(comparison, arguments.out)
+        with steps("opening"):
+            a = collection(arguments.name_a, *files["a"], pictures, settings)
+            b = collection(arguments.name_b, *files["b"], pictures, settings) if "b" in files else a
+        with steps("search"):
+            comparison = compare(a, b, settings, workers=arguments.workers)
+        with steps("pictures"):
+            receipt.outputs += write_audit(comparison, arguments.out)
     say(f"audit {a.name} / {b.name}: {len(comparison.same):,} pairs show the same picture")
+    say(steps.line())
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -48,10 +54,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def collection(name: str, hashes: Path, images: Path, files: Path, pictures: Pictures) -> Collection:
+def collection(name: str, folder: Path, images: Path, files: Path, pictures: Pictures, settings: Audit) -> Collection:
     """A data set, read from the files that earlier stages made."""
-    table = read_table(images)
-    return Collection.join(name, Hashes.load(hashes), table, Path(read_json(files)["root"]), pictures)
+    table, root = read_table(images), Path(read_json(files)["root"])
+    hashes = load(folder, pictures, crops=settings.crops, root=root)
+    return Collection.join(name, hashes, table, root, pictures)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,17 @@
-"""Hash the images of a data set for its audits.
+"""Hash the images of a data set for its audits, and find their local features.
 
 Reads:  files.json and the images that it lists.
-Writes: hashes.npz, perceptual hashes and small thumbnails.
+Writes: hashes/, perceptual hashes, small thumbnails and local features.
 Why:    an audit compares millions of pairs, which only small fingerprints allow.
+
+What was made of an image stays in `--state`, so that only images that are new or changed are read the next time.
 """
 
-from florilegium.audit.hashing import hash_images
+from pathlib import Path
+
+from florilegium.audit.kept import locked, publish, withdraw
+from florilegium.audit.reading import hash_images
+from florilegium.audit.steps import Steps
 from florilegium.config.pictures import Pictures
 from florilegium.core.errors import UserError, run_main
 from florilegium.core.system import say
@@ -14,24 +20,36 @@ from florilegium.stages.stage import FILES, add_workers, listed_files, stage, st
 
 
 def main() -> None:
-    parser = stage_parser(__doc__, out="hashes.npz", spec="layout, corrupt, pictures", files=FILES)
+    parser = stage_parser(__doc__, out="folder of the hashes", spec="layout, corrupt, pictures, crops", files=FILES)
+    parser.add_argument("--state", required=True, type=Path, help="folder that outlives this stage")
     add_workers(parser)
     arguments = parser.parse_args()
-    with stage("hash", arguments, inputs=[arguments.files]) as receipt:
+    steps = Steps()
+    with (
+        stage("hash", arguments, inputs=[arguments.files]) as receipt,
+        locked(arguments.state.with_name(f"{arguments.state.name}.lock")),
+    ):
         root, files = listed_files(arguments.files)
         spec = receipt.spec
         images = recognise(spec["layout"], root, files)
         if not images:
             raise UserError(f"{root}: no images among its {len(files)} files")
-        pictures = Pictures.model_validate(spec["pictures"])
-        hashes, skipped = hash_images(
-            root, images, workers=arguments.workers, corrupt=spec["corrupt"], pictures=pictures
+        withdraw(arguments.out)
+        kept, rows, skipped = hash_images(
+            root,
+            images,
+            arguments.state,
+            workers=arguments.workers,
+            corrupt=spec["corrupt"],
+            pictures=Pictures.model_validate(spec["pictures"]),
+            crops=spec["crops"],
+            steps=steps,
         )
-        hashes.save(arguments.out)
-        receipt.outputs += [arguments.out]
-        receipt.facts |= {"n_images": len(hashes), "skipped": skipped}
+        receipt.outputs += publish(kept, rows, arguments.out)
+        receipt.facts |= {"n_images": len(rows), "skipped": skipped}
     example = f", such as {next(iter(skipped))}" if skipped else ""
-    say(f"hashed {len(hashes):,} images of {root}, skipped {len(skipped)} that cannot be decoded{example}")
+    say(f"hashed {len(rows):,} images of {root}, skipped {len(skipped)} that cannot be decoded{example}")
+    say(steps.line())
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ Why:    images are worth something if a classifier knows their classes and none 
 import numpy as np
 import torch
 
-from florilegium.audit.hashing import Hashes
+from florilegium.audit.kept import load
 from florilegium.config.base import parse
 from florilegium.config.data import DataUse
+from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
-from florilegium.core.outputs import JUDGEMENT
+from florilegium.core.outputs import HASHES, JUDGEMENT
 from florilegium.core.receipts import read_receipt
 from florilegium.core.tables import write_frame
 from florilegium.data.crops import at_side
@@ -29,17 +30,18 @@ def main() -> None:
     parser = stage_parser(
         __doc__,
         out="folder of the set of images",
-        spec="audit",
+        spec="audit, pictures",
         samples="samples.npy, samples.csv beside it",
         generator="receipt of the generator's run",
         classifier="checkpoint of the judge",
-        hashes="hashes.npz of the data set",
+        hashes="resources/<source>/hashes",
     )
     add_images(parser)
     add_device(parser)
     arguments = parser.parse_args()
     out, table = arguments.out, arguments.samples.with_suffix(".csv")
-    inputs = [arguments.samples, table, arguments.generator, arguments.classifier, arguments.hashes]
+    inputs = [arguments.samples, table, arguments.generator, arguments.classifier]
+    inputs += [arguments.hashes / name for name in HASHES]
     inputs += image_files(arguments)
     with (
         stage("judge", arguments, inputs, path=out / "judge.receipt.json") as receipt,
@@ -53,8 +55,9 @@ def main() -> None:
         real = at_side(splits.train.pixels, samples.shape[1])
         near = nearest(torch.from_numpy(samples), real, device)
         usual = nearest(at_side(splits.test.pixels, samples.shape[1]), real, device)
-        hashes = Hashes.load(arguments.hashes)
-        trained = hashes.take(np.flatnonzero(np.isin(hashes.images, splits.train.names)))
+        hashes = load(arguments.hashes, parse(Pictures, receipt.spec["pictures"], "--spec pictures"))
+        names = set(splits.train.names)
+        trained = hashes.take(np.array([row for row, image in enumerate(hashes.images) if image in names], np.intp))
         copied = copies(samples, trained, audit)
         low, high = wilson(round(scores.top1 * len(samples)), len(samples))
         interval = {"accuracy_low": low, "accuracy_high": high}

@@ -1,11 +1,9 @@
 """The device of a training: its choice, its lease, its seeds, and the settings that make its bits repeat."""
 
-import ctypes
 import hashlib
 import os
 import random
 import re
-import sys
 import tempfile
 import time
 import warnings
@@ -21,8 +19,7 @@ from torch import Tensor
 
 from florilegium.core.errors import UserError
 from florilegium.core.system import say, visible_gpus
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+from florilegium.core.workers import keep_freed_memory
 
 
 def pick_device(name: str) -> torch.device:
@@ -63,16 +60,6 @@ def configure(device: torch.device, threads: int, *, deterministic: bool = True)
         repeat_bits()
     elif device.type == "cuda":
         torch.backends.cudnn.benchmark = True
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep freed memory for the next step. By default it returns large blocks to the kernel, which clears
-    each page before it is used again: eleven thousand pages in a step of a slim ResNet-18."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            libc = ctypes.CDLL("libc.so.6")
-            libc.mallopt(M_MMAP_MAX, 0)
-            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 # Deterministic kernels
