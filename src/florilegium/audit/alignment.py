@@ -15,7 +15,7 @@ ALIKE = 0.85  # least cosine of two root descriptors that match (Arandjelovic & 
 TURN, ZOOM = 25.0, 0.6  # degrees and octaves by which a feature may differ from the whole
 REACH = (10.0, 6.0, 4.0, 3.0)  # pixels by which a place may differ: at first, and as the fit is refined
 FEWEST = 5  # agreeing features; fewer agree by chance
-STRETCH = 1.8  # of one direction over the other
+STRETCH = 2.0  # of one direction over the other
 ENLARGED = 4.0  # either way
 
 
@@ -31,6 +31,11 @@ class Alignment:
         """False for a map that no copy has: torn in one direction, or shrunk to nothing."""
         longest, shortest = np.linalg.svd(self.matrix[:, :2], compute_uv=False)
         return bool(shortest * STRETCH >= longest and 1 / ENLARGED <= shortest and longest <= ENLARGED)
+
+    def of_mirrored(self, width: int) -> "Alignment":
+        """The map from a picture, `width` pixels wide, whose mirror image this one maps."""
+        flip = np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+        return Alignment(self.matrix @ flip, self.points)
 
 
 def root(descriptor: NDArray[np.uint8]) -> NDArray[np.float32]:

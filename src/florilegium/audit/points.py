@@ -35,10 +35,15 @@ class Points:
 NONE = Points(np.empty((0, 4), np.float32), np.empty((0, LENGTH), np.uint8))
 
 
+def working_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of a picture that is scaled to `AREA` pixels, its shape kept."""
+    scale = (AREA / (width * height)) ** 0.5
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def working(image: Image.Image) -> NDArray[np.uint8]:
-    """An RGB image in grey and scaled to `AREA` pixels, its shape kept: (h, w)."""
-    scale = (AREA / (image.width * image.height)) ** 0.5
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    """An RGB image in grey and of its `working_size`: (h, w)."""
+    size = working_size(*image.size)
     return np.asarray(image.convert("L").resize(size, Image.Resampling.BICUBIC, reducing_gap=3))
 
 

@@ -12,6 +12,7 @@ BLOCK = 16  # pixels of a block's side
 SHIFT = 2  # pixels that a block may lie beside its place, since no lens and no map is exact
 FLAT = 6.0  # grey levels of spread below which a block shows nothing
 ALIKE = 0.75  # correlation of two blocks that show the same
+EDGE = 3  # pixels at the edge of the overlap that hold some of what lies beside it
 BLUR = 1.0  # pixels: fine detail differs with resolution and compression
 
 
@@ -39,6 +40,7 @@ def overlap(a: NDArray[np.uint8], b: NDArray[np.uint8], alignment: Alignment) ->
     laid = cv2.warpAffine(soft, matrix, (width, height), flags=cv2.INTER_LINEAR)
     inside = cv2.warpAffine(np.ones_like(a), matrix, (width, height), flags=cv2.INTER_NEAREST)
     both = float(inside.sum())
+    inside = cv2.erode(inside, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8), borderValue=0)
     area = a.size * size
     agree, shown = blocks(laid, cv2.GaussianBlur(b, (0, 0), BLUR * max(1.0, size**0.5)), inside)
     return Overlap(

@@ -21,7 +21,7 @@ from florilegium.core.system import bar
 
 TABLES = 4  # orders of the features, each by 64 planes of its own
 WINDOW = 3  # neighbours on either side in each order
-NEAR = 76  # of the 256 bits, by which features of one place differ at most
+NEAR = 70  # of the 256 bits, by which features of one place differ at most
 VOTES = 2  # features that agree in turn and zoom
 TURNS, ZOOM_STEP, ZOOMS = 12, 0.7, 16  # bins of a full turn, octaves of a bin, bins
 BLOCK = 4096  # pictures that are looked up at once
