@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from florilegium.audit.comparison import DIFFERENT, SAME, Collection, Comparison, dropped, summarise
 from florilegium.audit.hashing import NAMES, apply
-from florilegium.audit.matching import FAR
+from florilegium.audit.search import FAR
 from florilegium.core.files import atomic, write_json
 from florilegium.core.names import boxes_for_letters, drawn, short, shown
 from florilegium.core.outputs import AUDIT, AUDIT_TABLES
@@ -95,7 +95,8 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
     a, b = _names(comparison)
     other = "other image" if comparison.inside else f"in {a}"
-    axes.set(title=f"Each image of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
+    who = f"A sample of {len(distances):,} images" if comparison.sampled else "Each image"
+    axes.set(title=f"{who} of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
     axes.set(ylabel="images", xticks=range(0, 34, 4))
 
 

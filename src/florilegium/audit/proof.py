@@ -1,6 +1,7 @@
 """The proof that two pictures are one photograph: pixels that agree, block by block, where the two overlap."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ def overlap(a: NDArray[np.uint8], b: NDArray[np.uint8], alignment: Alignment) ->
     )
 
 
-def blocks(a: NDArray[np.uint8], b: NDArray[np.uint8], inside: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], int]:
+def blocks(a: NDArray[Any], b: NDArray[Any], inside: NDArray[Any]) -> tuple[NDArray[np.bool_], int]:
     """Which blocks of two pictures (h, w) show the same, of those inside that are not flat in both; their number."""
     at = tuple(slice(BLOCK // 2 + SHIFT, n - BLOCK // 2 - SHIFT, BLOCK) for n in b.shape)
     wholly = mean(inside.astype(np.float32))[at] > 0.99
@@ -67,12 +68,12 @@ def blocks(a: NDArray[np.uint8], b: NDArray[np.uint8], inside: NDArray[np.uint8]
     return best[shown] >= ALIKE, int(shown.sum())
 
 
-def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def mean(values: NDArray[np.float32]) -> NDArray[Any]:
     """(h, w) the mean over the block around each pixel."""
     return cv2.boxFilter(values, -1, (BLOCK, BLOCK))
 
 
-def moments(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def moments(values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
     """(h, w) mean and standard deviation over the block around each pixel."""
     centre = mean(values)
     return centre, np.sqrt(np.maximum(mean(values * values) - centre * centre, 0))
