@@ -119,9 +119,8 @@ def write_changed(task: tuple[Path, int, Path, Path]) -> None:
 
 def judged(pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs as (image_a, source, way, ...) by number: right where the first two are one."""
-    way, source = pairs["image_b"].str.removesuffix(".jpg").str.split("/").str
-    image = pairs["image_a"].str.split(".").str[0]
-    return pairs.assign(image_a=image.astype(int), source=source.astype(int), way=way.astype(int))
+    of_b = pairs["image_b"].str.extract(r"^(?P<way>\d+)/(?P<source>\d+)\.").astype(int)
+    return pairs.assign(image_a=pairs["image_a"].str.extract(r"^(\d+)\.", expand=False).astype(int), **of_b)
 
 
 def counts(pairs: pd.DataFrame) -> dict[str, Any]:
