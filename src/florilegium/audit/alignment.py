@@ -30,7 +30,7 @@ class Alignment:
     def usual(self) -> bool:
         """False for a map that no copy has: torn in one direction, or shrunk to nothing."""
         longest, shortest = np.linalg.svd(self.matrix[:, :2], compute_uv=False)
-        return bool(shortest * STRETCH >= longest and 1 / ENLARGED <= shortest and longest <= ENLARGED)
+        return bool(shortest * STRETCH >= longest and shortest >= 1 / ENLARGED and longest <= ENLARGED)
 
     def of_mirrored(self, width: int) -> "Alignment":
         """The map from a picture, `width` pixels wide, whose mirror image this one maps."""

@@ -72,7 +72,10 @@ def prove(a: Set, b: Set | None, steps: Steps, *, workers: int = 1) -> NDArray[n
     with steps("shared features"):
         candidates = sharing(a.points, None if b is None else b.points, workers=workers)
     with steps("proof"):
-        found = [np.empty(0, PROOF), *in_processes(_prove, list(_tasks(a, other, candidates)), workers, title="proof", unit="chunk")]
+        found = [
+            np.empty(0, PROOF),
+            *in_processes(_prove, list(_tasks(a, other, candidates)), workers, title="proof", unit="chunk"),
+        ]
         proofs = np.concatenate(found)
     proofs = proofs[np.lexsort((-proofs["points"], -proofs["agreement"], proofs["b"], proofs["a"]))]
     pair = np.stack([proofs["a"], proofs["b"]])

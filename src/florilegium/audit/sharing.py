@@ -155,5 +155,3 @@ def _agreeing(one: Features, other: Features, n: int) -> tuple[NDArray[np.intp],
         agreeing.append(votes[count >= VOTES] // (TURNS * ZOOMS))
     pairs = np.unique(np.concatenate(agreeing))
     return pairs // n, pairs % n
-
-
