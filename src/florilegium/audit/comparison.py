@@ -21,8 +21,17 @@ from florilegium.core.errors import UserError
 from florilegium.data.labels import SPLITS
 
 SAME, CROP, DIFFERENT = "same_picture", "crop", "different"
-SHARED = ("scale", "overlap", "points", "agreement", "frame")  # columns of pairs whose local features agree
+SHARED = (
+    "scale",
+    "overlap",
+    "points",
+    "agreement",
+    "correlation",
+    "frame",
+)  # columns of pairs whose local features agree
 HELD_OUT = SPLITS[1:]
+# Text or a mark may lie over part of a copy, and what is left agrees to the pixel: least agreement and correlation.
+COVERED, EXACT = 0.6, 0.99
 TOP_CLASSES = 10  # of the summary
 
 
@@ -60,7 +69,7 @@ class Comparison:
 
     `pairs` has the columns image_a, split_a, class_a, image_b, split_b, class_b, hash_distance,
     transform, pixel_distance, contrast_share, verdict, by rising pixel distance, and, missing where local features see
-    nothing in common, scale, overlap, points, agreement, frame (see `crops.PROOF`). `nearest`, (N,), is
+    nothing in common, scale, overlap, points, agreement, correlation, frame (see `crops.PROOF`). `nearest`, (N,), is
     the hash distance from each image of b to its nearest in a; of a sample of b alone where it is `sampled`.
     `held_out` are the splits of b whose pictures must not be in a.
     """
@@ -135,7 +144,8 @@ def judge(
     proven = pd.MultiIndex.from_arrays([proofs["a"], proofs["b"]])
     row = proven.get_indexer(pd.MultiIndex.from_arrays([confirmed.a, confirmed.b]))  # of its proof, or -1
     known = {key: pd.Series(list(proofs[key])).reindex(row) for key in ("transform", *SHARED)}
-    agrees = (known["points"] >= settings.crop_points) & (known["agreement"] >= settings.crop_agreement)
+    covered = (known["agreement"] >= COVERED) & (known["correlation"] >= EXACT)
+    agrees = (known["points"] >= settings.crop_points) & (covered | (known["agreement"] >= settings.crop_agreement))
     verdict = np.where(confirmed.same, SAME, np.where(agrees, CROP, DIFFERENT))
     columns["hash_distance"] = confirmed.hash_distance
     transform = np.where(verdict == CROP, known["transform"].fillna(0), confirmed.transform).astype(np.intp)
