@@ -111,7 +111,7 @@ def measure(kind: str, turns: str, arguments: argparse.Namespace) -> dict:
 def side(kind, n: int, seed: int, turns: int) -> Hashes:
     """n images whose pHashes are all reliable, in so many orientations."""
     hashes = np.stack([kind(n, seed + 10 * turn) for turn in range(turns)], axis=1)
-    return Hashes(np.arange(n).astype(np.str_), hashes, np.ones(n, np.bool_), np.empty((n, 0), np.uint8))
+    return Hashes(np.arange(n).astype(np.str_).astype(object), hashes, np.ones(n, np.bool_), np.empty((n, 0), np.uint8))
 
 
 def every_pair(workers: int) -> float:

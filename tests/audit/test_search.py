@@ -122,7 +122,7 @@ def test_numbers_that_crowd_cost_little_more_than_others(kind, monkeypatch):
 # Images
 
 
-def side(n: int, seed: int) -> Hashes:
+def around(n: int, seed: int) -> Hashes:
     """n images around a few, one in twenty of them flat and of one of three colours."""
     random = np.random.default_rng(seed)
     hashes = changed(numbers(8, 9)[random.integers(0, 8, n)], 6, seed)[:, None].repeat(8, axis=1)
@@ -157,7 +157,7 @@ def test_search_finds_exactly_the_pairs_of_a_comparison_of_all(
     monkeypatch.setattr(module, "CHUNK", 7)
     monkeypatch.setattr(module, "ROWS", 7)
     monkeypatch.setattr(module, "COLUMNS", 16)
-    a, b = side(120, 1), None if inside else side(90, 2)
+    a, b = around(120, 1), None if inside else around(90, 2)
     pairs, nearest = expected(a, b, radius, 8 if dihedral else 1)
     found = search(a, b, radius=radius, dihedral=dihedral, workers=workers)
     listed = list(zip(found.a, found.b, found.transform, found.distance, strict=True))
@@ -175,7 +175,7 @@ def test_equal_hashes_are_listed_once_each():
 
 def test_a_set_too_large_for_all_is_sampled_for_its_nearest(monkeypatch):
     monkeypatch.setattr(module, "MEASURED", 8 * 120 * 30)
-    a, b = side(120, 1), side(90, 2)
+    a, b = around(120, 1), around(90, 2)
     found = search(a, b, radius=10)
     known = found.nearest != FAR
     assert found.sampled and 20 < known.sum() <= 30

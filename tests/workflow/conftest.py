@@ -16,9 +16,11 @@ import yaml
 from filelock import FileLock
 
 import florilegium
+from tests.helpers.plans import plan
 
 DEMO_SECONDS = 1200
 EPOCHS = 4
+WITHOUT_JOBS = {"-n", "--list", "--summary", "--unlock"}
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -30,10 +32,13 @@ def environment(folder: Path) -> dict[str, str]:
 
 def snakemake(folder: Path, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in a copy of the project, and check its exit code unless `code` is None."""
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=DEMO_SECONDS
-    )
+    if WITHOUT_JOBS & set(arguments) and hasattr(os, "fork"):
+        done = plan(folder, arguments, environment(folder))
+    else:
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=DEMO_SECONDS
+        )
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -108,5 +113,17 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fresh(project: Path, tmp_path: Path) -> Path:
-    """A copy in which nothing has been made."""
+    """A copy in which nothing has been made, to edit."""
     return copy_project(project, tmp_path / "fresh")
+
+
+@pytest.fixture(scope="session")
+def unmade(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for all tests of a worker, in which a run has saved what it has read of the code. Plan there only."""
+    folder = copy_project(project, tmp_path_factory.mktemp("unmade") / "copy")
+    made = folder / "resources/demo10/files.json"
+    made.parent.mkdir(parents=True)
+    made.write_text("{}")
+    snakemake(folder, "--cores", "1", "--touch", str(made.relative_to(folder)))
+    made.unlink()
+    return folder

@@ -18,13 +18,13 @@ PAIRS = "image_a,split_a,class_a,image_b,split_b,class_b,hash_distance,transform
 
 
 @pytest.mark.parametrize("preset", ["demo", "mini", "paper"])
-def test_every_preset_can_be_planned(fresh, preset):
-    assert planned(fresh, "all", "--config", f"preset={preset}")
+def test_every_preset_can_be_planned(unmade, preset):
+    assert planned(unmade, "all", "--config", f"preset={preset}")
 
 
 @pytest.mark.parametrize("targets", [("audit",), ("explanation",), (*STUDIES, "report")], ids=" ".join)
-def test_every_target_can_be_planned(fresh, targets):
-    due = planned(fresh, *targets)
+def test_every_target_can_be_planned(unmade, targets):
+    due = planned(unmade, *targets)
     assert due
     made = {path.split("/")[2] for path in due if path.endswith("/comparison.csv")}
     assert made == set(targets) & set(STUDIES)
@@ -43,8 +43,8 @@ PHASES = {
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_phase_plans_its_jobs_and_what_they_need(fresh, phase):
-    assert {rule.split("_")[0] for rule in rules(fresh, phase)} - {"total"} == PHASES[phase]
+def test_a_phase_plans_its_jobs_and_what_they_need(unmade, phase):
+    assert {rule.split("_")[0] for rule in rules(unmade, phase)} - {"total"} == PHASES[phase]
 
 
 def rules(folder, target):
@@ -53,8 +53,8 @@ def rules(folder, target):
     return set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, flags=re.MULTILINE))
 
 
-def test_every_target_and_rule_explains_itself(fresh):
-    listed = snakemake(fresh, "--list").stdout.splitlines()
+def test_every_target_and_rule_explains_itself(unmade):
+    listed = snakemake(unmade, "--list").stdout.splitlines()
     assert set(PHASES) < {line.split(" (")[0] for line in listed}
     assert all(re.fullmatch(r"\w+ \(.+\.\)", line) for line in listed), listed
 
@@ -130,50 +130,50 @@ def test_one_rate_runs_one_branch(copy):
     assert any(path.endswith("comparison.csv") for path in due)
 
 
-def test_one_file_can_be_asked_for(fresh):
-    runs = {path.split("/seed")[0] for path in planned(fresh, f"{RUN}/metrics.json") if "/seed" in path}
+def test_one_file_can_be_asked_for(unmade):
+    runs = {path.split("/seed")[0] for path in planned(unmade, f"{RUN}/metrics.json") if "/seed" in path}
     assert runs == {
         "results/demo/flowers/resnet18_from102_clean/corrected",
         "results/demo/flowers/resnet18_on102_clean/corrected",
     }
 
 
-def test_attention_is_planned_where_it_is_asked_for(fresh):
+def test_attention_is_planned_where_it_is_asked_for(unmade):
     """Of the first seed alone, and the study's figures of it with it."""
     vit = "{name: vit_tiny_patch16_224, arguments: {img_size: 32, patch_size: 8, depth: 10}}"
     asked = f"experiments={{flowers/resnet18_scratch: {{model: {vit}, attention: {{}}}}}}"
-    paths = planned(fresh, "explanation", "--config", asked)
+    paths = planned(unmade, "explanation", "--config", asked)
     folder = "results/demo/flowers/resnet18_scratch/corrected/seed0/attention/"
     files = {"maps.npz", "attention.csv", "maps.png", "rollout.png", "receipt.json"}
     assert {path for path in paths if path.startswith(folder)} == {folder + file for file in files}
-    figures = {path for path in planned(fresh, "flowers", "--config", asked) if "/figures/attention_" in path}
+    figures = {path for path in planned(unmade, "flowers", "--config", asked) if "/figures/attention_" in path}
     assert {path.rpartition("attention_")[2] for path in figures} == {"maps.png", "depth.png", "rollout.png"}
 
 
-def test_attention_over_nodes_is_planned_for_heads_on_a_resnet(fresh):
+def test_attention_over_nodes_is_planned_for_heads_on_a_resnet(unmade):
     """Of both arms of the head that the demo trains, and the study's figures of it with it."""
-    paths = planned(fresh, "techniques")
+    paths = planned(unmade, "techniques")
     assert {path.rpartition("attention_")[2] for path in paths if "/figures/attention_" in path} == {
         "nodes.png",
         "heads.png",
         "change.png",
     }
     head = "results/demo/techniques/resnet18_then_graph"
-    seen = {path for path in planned(fresh, "explanation") if path.startswith(head) and path.endswith("nodes.png")}
+    seen = {path for path in planned(unmade, "explanation") if path.startswith(head) and path.endswith("nodes.png")}
     assert seen == {f"{head}/{arm}/seed0/attention/nodes.png" for arm in ("corrected", "as_published")}
 
 
-def test_answers_are_explained_where_it_is_asked_for(fresh):
+def test_answers_are_explained_where_it_is_asked_for(unmade):
     """Of the first seed alone, a figure for each image, and the study's figures of it with it."""
     asked = "experiments={flowers/resnet18_scratch: {attribution: {names: [3, 1, 2]}}}"
-    paths = planned(fresh, "explanation", "--config", asked)
+    paths = planned(unmade, "explanation", "--config", asked)
     folder = "results/demo/flowers/resnet18_scratch/corrected/seed0/attribution/"
     tables = {"maps.npz", "attribution.csv", "scores.csv", "scores.png", "cost.json", "receipt.json"}
     files = {*tables, "image1.png", "image2.png", "image3.png"}
     assert {p for p in paths if "/resnet18_scratch/corrected/" in p and "/attribution/" in p} == {
         folder + file for file in files
     }
-    figures = {p for p in planned(fresh, "flowers", "--config", asked) if "/figures/attribution" in p}
+    figures = {p for p in planned(unmade, "flowers", "--config", asked) if "/figures/attribution" in p}
     assert {p.rpartition("attribution_")[2] for p in figures} == {"maps.png", "scores.png"}
 
 
@@ -194,8 +194,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_stops_before_anything_runs(fresh, mistake):
-    done = snakemake(fresh, "-n", "--cores", "1", "all", "--config", mistake, code=None)
+def test_a_mistake_stops_before_anything_runs(unmade, mistake):
+    done = snakemake(unmade, "-n", "--cores", "1", "all", "--config", mistake, code=None)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert MISTAKES[mistake] in said
@@ -210,26 +210,26 @@ MISSING = {
 
 
 @pytest.mark.parametrize("target", MISSING)
-def test_a_target_that_nothing_makes_is_answered_with_the_nearest(fresh, target):
-    done = snakemake(fresh, "-n", "--cores", "1", target, code=None)
+def test_a_target_that_nothing_makes_is_answered_with_the_nearest(unmade, target):
+    done = snakemake(unmade, "-n", "--cores", "1", target, code=None)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert f"error: {target}: " in said and f"did you mean {MISSING[target]}?" in said
     assert "MissingRuleException" not in said and "Traceback" not in said
 
 
-def test_a_path_without_its_split_is_answered_with_every_split(fresh):
+def test_a_path_without_its_split_is_answered_with_every_split(unmade):
     path = "results/paper/flowers/{}/corrected/seed0/metrics.json"
     asked = path.format("resnet18_scratch")
-    done = snakemake(fresh, "-n", "--cores", "1", asked, "--config", "preset=paper", code=None)
+    done = snakemake(unmade, "-n", "--cores", "1", asked, "--config", "preset=paper", code=None)
     splits = " or ".join(path.format(f"resnet18_scratch_split{k}") for k in (1, 2, 3))
     assert f"error: {asked}: nothing makes this file, did you mean {splits}?" in done.stdout + done.stderr
 
 
-def test_a_file_that_no_target_names_can_be_asked_for(fresh):
+def test_a_file_that_no_target_names_can_be_asked_for(unmade):
     """Of any classifier's learning-rate finder, by a path of whatever notation."""
     finder = "results/demo/flowers/resnet18_scratch/corrected/seed0/finder/finder.png"
-    assert {path for path in planned(fresh, f"./{finder}") if path.endswith("finder.png")} == {finder}
+    assert {path for path in planned(unmade, f"./{finder}") if path.endswith("finder.png")} == {finder}
 
 
 def test_a_study_cannot_take_the_name_of_a_target(fresh):

@@ -6,6 +6,7 @@ CVPR 2007, section 4.2, who call it fast spatial matching); so all are tried, an
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ REACH = (10.0, 6.0, 4.0, 3.0)  # pixels by which a place may differ: at first, a
 FEWEST = 5  # agreeing features; fewer agree by chance
 STRETCH = 2.0  # of one direction over the other
 ENLARGED = 4.0  # either way
+NOTHING = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def matches(a: Points, b: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows of a and of b, each the other's nearest."""
     if not len(a) or not len(b):
         return np.empty(0, np.intp), np.empty(0, np.intp)
-    cosine = root(a.descriptor) @ root(b.descriptor).T
+    # OpenCV's product has one thread; numpy's would start several in each of several processes
+    cosine = cv2.gemm(root(a.descriptor), root(b.descriptor), 1, NOTHING, 0, flags=cv2.GEMM_2_T)
     nearest = cosine.argmax(axis=1)
     rows = np.arange(len(a))
     mutual = (cosine.argmax(axis=0)[nearest] == rows) & (cosine[rows, nearest] >= ALIKE)

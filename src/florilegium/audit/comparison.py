@@ -21,8 +21,17 @@ from florilegium.core.errors import UserError
 from florilegium.data.labels import SPLITS
 
 SAME, CROP, DIFFERENT = "same_picture", "crop", "different"
-SHARED = ("scale", "overlap", "points", "agreement", "frame")  # columns of pairs whose local features agree
+SHARED = (
+    "scale",
+    "overlap",
+    "points",
+    "agreement",
+    "correlation",
+    "frame",
+)  # columns of pairs whose local features agree
 HELD_OUT = SPLITS[1:]
+# Text or a mark may lie over part of a copy, and what is left agrees to the pixel: least agreement and correlation.
+COVERED, EXACT = 0.6, 0.99
 TOP_CLASSES = 10  # of the summary
 
 
@@ -60,7 +69,7 @@ class Comparison:
 
     `pairs` has the columns image_a, split_a, class_a, image_b, split_b, class_b, hash_distance,
     transform, pixel_distance, contrast_share, verdict, by rising pixel distance, and, missing where local features see
-    nothing in common, scale, overlap, points, agreement, frame (see `crops.PROOF`). `nearest`, (N,), is
+    nothing in common, scale, overlap, points, agreement, correlation, frame (see `crops.PROOF`). `nearest`, (N,), is
     the hash distance from each image of b to its nearest in a; of a sample of b alone where it is `sampled`.
     `held_out` are the splits of b whose pictures must not be in a.
     """
@@ -135,7 +144,8 @@ def judge(
     proven = pd.MultiIndex.from_arrays([proofs["a"], proofs["b"]])
     row = proven.get_indexer(pd.MultiIndex.from_arrays([confirmed.a, confirmed.b]))  # of its proof, or -1
     known = {key: pd.Series(list(proofs[key])).reindex(row) for key in ("transform", *SHARED)}
-    agrees = (known["points"] >= settings.crop_points) & (known["agreement"] >= settings.crop_agreement)
+    covered = (known["agreement"] >= COVERED) & (known["correlation"] >= EXACT)
+    agrees = (known["points"] >= settings.crop_points) & (covered | (known["agreement"] >= settings.crop_agreement))
     verdict = np.where(confirmed.same, SAME, np.where(agrees, CROP, DIFFERENT))
     columns["hash_distance"] = confirmed.hash_distance
     transform = np.where(verdict == CROP, known["transform"].fillna(0), confirmed.transform).astype(np.intp)
@@ -152,12 +162,13 @@ def judge(
 
 
 def dropped(comparison: Comparison) -> pd.DataFrame:
-    """Columns image, reason: the images of a that training must not see, by image.
+    """Columns image, reason, verdict: the images of a that training must not see, by image.
 
     Across two sets: every image of a, whatever its split, that shows a held-out picture of b. Inside
     one set the later split keeps a double, so that no test image is ever lost: training images that
     show a validation or test picture go, and validation images that show a test picture. Doubles
-    within a split stay.
+    within a split stay. `verdict` is `same_picture` where any of an image's pairs is, since a hash sees that
+    one, else that of its first pair.
     """
     leaks = across_splits(comparison) if comparison.inside else comparison.leaks()
     leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(["image_a", "rank", "pixel_distance", "image_b"])
@@ -166,8 +177,9 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
         first, others = group.iloc[0], len(group) - 1
         more = f" and {others} more" if others else ""
         split = f"{first['split_b']} " if first["split_b"] in SPLITS else ""  # a folder may have none
-        reasons.append((image, f"shows {split}image {first['image_b']} of {comparison.b.name}{more}"))
-    return pd.DataFrame(reasons, columns=["image", "reason"])
+        verdict = SAME if (group["verdict"] == SAME).any() else first["verdict"]
+        reasons.append((image, f"shows {split}image {first['image_b']} of {comparison.b.name}{more}", verdict))
+    return pd.DataFrame(reasons, columns=["image", "reason", "verdict"])
 
 
 def across_splits(comparison: Comparison) -> pd.DataFrame:
@@ -213,11 +225,26 @@ def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
         "n_crop": int((same["verdict"] == CROP).sum()),
         "n_pairs": _counts(pairs),
         "n_exposed": _counts(exposed["split"]),
+        "n_left": {} if inside else left(comparison),
         "across_splits": _across_splits(comparison) if inside else {},
         "transforms": _counts(same["transform"]),
         "classes": _by_class(same),
         "n_dropped": n_dropped,
         "leak": not comparison.leaks().empty,
+    }
+
+
+def left(comparison: Comparison) -> dict[str, dict[str, int]]:
+    """The held-out images of b that a still shows when it is cleaned of nothing, of what a hash sees, and of all: by
+    split."""
+    leaks, removed = comparison.leaks(), dropped(comparison)
+    seen = removed[removed["verdict"] == SAME]
+    gone: dict[str, Any] = {"nothing": [], "hash": seen["image"], "all": removed["image"]}
+    still = {by: leaks[~leaks["image_a"].isin(images)] for by, images in gone.items()}
+    splits = [split for split in comparison.held_out if (comparison.b.splits == split).any()]
+    return {
+        by: {str(s): int(pairs[pairs["split_b"] == s]["image_b"].nunique()) for s in splits}
+        for by, pairs in still.items()
     }
 
 

@@ -30,6 +30,7 @@ PROOF = np.dtype(
         ("overlap", "f8"),
         ("points", "i8"),
         ("agreement", "f8"),
+        ("correlation", "f8"),
         ("frame", "f8", 6),  # the map of a's unit square into b's: 2 rows of 3
     ]
 )
@@ -133,7 +134,7 @@ def _prove(task: Task) -> NDArray[np.void]:
         size_b = working_size(*task.b.side[b].tolist())
         frame = alignment.matrix * [width, height, 1] / np.array(size_b)[:, None]
         row = (task.rows_a[a], task.rows_b[b], mirrored, transform(alignment.matrix), shared.scale, shared.overlap)
-        proofs.append((*row, alignment.points, shared.agreement, frame.ravel()))
+        proofs.append((*row, alignment.points, shared.agreement, shared.correlation, frame.ravel()))
     return np.array(proofs, PROOF)
 
 

@@ -88,10 +88,10 @@ def _by_hash(hashes: NDArray[np.uint64], reliable: NDArray[np.bool_]) -> _Distin
     return _Distinct.of(hashes[:, rows].ravel(), np.tile(rows, len(hashes)), transform)
 
 
-def _by_thumbnail(side: Hashes) -> _Distinct:
+def _by_thumbnail(hashes: Hashes) -> _Distinct:
     """The other images by a digest of their thumbnail: the rare two that share one are told apart by their pixels."""
-    rows = np.flatnonzero(~side.reliable)
-    digests = [blake2b(side.thumb[row].tobytes(), digest_size=8).digest() for row in rows]
+    rows = np.flatnonzero(~hashes.reliable)
+    digests = [blake2b(hashes.thumb[row].tobytes(), digest_size=8).digest() for row in rows]
     return _Distinct.of(np.frombuffer(b"".join(digests), np.uint64), rows, np.zeros(len(rows), np.uint8))
 
 
@@ -122,11 +122,12 @@ class _Pairs:
         with self.lock:
             self.parts.append((rows, facts))
             self.n += rows.shape[1]
-        if self.n > MOST:
+        if self.n > MOST and rows.size:
             name = self.a.images[np.bincount(rows[0]).argmax()]
+            smaller = f", or set a radius below {self.radius}" if self.radius else ""
             raise UserError(
-                f"{name}: this image and others have so many doubles that more than {MOST:,} pairs are near in hash; "
-                f"keep one of its doubles, or set a radius below {self.radius}"
+                f"{name}: with the doubles of this image more than {MOST:,} pairs are near in hash; keep one of them"
+                f"{smaller}"
             )
 
     def listed(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]:
@@ -154,7 +155,7 @@ def _nearest(
 ) -> NDArray[np.uint8]:
     """The least distance of each hash of b (M,) to one of a's (T, N); `rows_b` are its own in a, to leave out."""
     rows_a = np.flatnonzero(reliable)
-    turns = hashes_a[:, rows_a]
+    turns = np.ascontiguousarray(hashes_a[:, rows_a])
     own = np.full(len(hashes_b), -1) if rows_b is None else np.searchsorted(rows_a, rows_b)
 
     def block(start: int) -> NDArray[np.uint8]:
