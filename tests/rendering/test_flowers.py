@@ -65,7 +65,7 @@ def test_rendering_is_known_to_the_byte() -> None:
     hasher = sha256()
     for shot in shots(F102)[::97]:
         hasher.update(encode_png(take(shot, 32)))
-    assert hasher.hexdigest()[:16] == "8bed0a07ba18e74f"
+    assert hasher.hexdigest()[:16] == "69df08e388cc2254"
 
 
 def test_another_seed_gives_other_flowers() -> None:
@@ -103,10 +103,11 @@ def test_planted_copies_show_the_same_picture() -> None:
     assert max(distances) < 0.01
 
 
-def agreement(a: Image.Image, b: Image.Image) -> float:
-    """The share of the overlap that shows the same, by local features; 0 where they agree on no place."""
+def fits(a: Image.Image, b: Image.Image) -> bool:
+    """Whether most of what two pictures share is the same, at the place on which their local features agree."""
     place = align(describe(a), describe(b))
-    return overlap(working(a), working(b), place).agreement if place else 0.0
+    found = overlap(working(a), working(b), place) if place else None
+    return found is not None and found.agreement > 0.7 and found.correlation > 0.95
 
 
 def test_crops_are_seen_by_local_features_and_by_no_hash_and_decoys_by_neither() -> None:
@@ -117,7 +118,7 @@ def test_crops_are_seen_by_local_features_and_by_no_hash_and_decoys_by_neither()
         one, other = (Image.fromarray(take(shot, 64)) for shot in (a[x], b[y]))
         first, second = (transformed_hashes(np.asarray(thumbnails(image)[0])[None])[0] for image in (one, other))
         assert np.bitwise_count(first ^ second[0]).min() > Audit().radius
-        assert (agreement(one, other) >= Audit().crop_agreement) == (b[y].taken in CROPS), (x, y)
+        assert fits(one, other) == (b[y].taken in CROPS), (x, y)
 
 
 def test_decoys_show_another_picture() -> None:
