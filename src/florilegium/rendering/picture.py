@@ -12,7 +12,7 @@ import numpy as np
 
 TURN = 1 << 16
 SUPERSAMPLING = 2  # pixels of the canvas, a side, for each of the picture
-TEXTURE = 25  # mottles across a picture, at the finest
+TEXTURE = 40  # mottles across a picture: too fine to be seen in the pixels that the demo trains on
 MOTTLED = 60  # grey levels, either way
 GRAIN = 10  # of a photograph, in grey levels
 
@@ -71,12 +71,9 @@ def smooth(grid: np.ndarray, side: int) -> np.ndarray:
 
 
 def texture(side: int, rng: Random) -> np.ndarray:
-    """Mottles of two sizes around 0, int32 (side, side, 1): by them local features know one picture from all others."""
-    mottles = np.zeros((side, side, 1), np.int32)
-    for n in (TEXTURE, TEXTURE // 2 + 1):
-        grid = np.frombuffer(rng.randbytes(n * n), np.uint8).reshape(n, n, 1).astype(np.int32)
-        mottles += (smooth(grid, side) - 128) * MOTTLED >> 7
-    return mottles
+    """Mottles around 0, int32 (side, side, 1): by them local features know one picture from all others."""
+    grid = np.frombuffer(rng.randbytes(TEXTURE * TEXTURE), np.uint8).reshape(TEXTURE, TEXTURE, 1).astype(np.int32)
+    return (smooth(grid, side) - 128) * MOTTLED >> 7
 
 
 def offsets(side: int, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:
