@@ -30,13 +30,14 @@ def test_the_audit_finds_what_was_planted_and_no_decoy(whole_demo: Path):
     sets = {name: parse(Dataset, entries[name], name) for name in ("demo17", "demo102")}
     rendered = {name: shots(entry.rendered) for name, entry in sets.items() if entry.rendered}
     pairs = pd.read_csv(whole_demo / "results/demo/audit/demo102__demo17/pairs.csv")
-    found = pairs[pairs.verdict == "same_picture"]
-    found = set(zip(found.image_a, found.image_b, strict=True))
-    true = planted(rendered["demo102"], rendered["demo17"])
     decoys = planted(rendered["demo102"], rendered["demo17"], decoys=True)
-    assert decoys and not found & decoys
-    assert len(found & true) / len(true) > 0.95
-    assert len(found - true) / len(found) < 0.02
+    for verdict, crops in (("same_picture", False), ("crop", True)):
+        found = pairs[pairs.verdict == verdict]
+        found = set(zip(found.image_a, found.image_b, strict=True))
+        true = planted(rendered["demo102"], rendered["demo17"], crops=crops)
+        assert decoys and not found & decoys
+        assert len(found & true) / len(true) > 0.95
+        assert len(found - true) / len(found) < 0.02
 
 
 def test_a_detector_finds_objects_with_every_seed(whole_demo: Path):

@@ -27,6 +27,7 @@ from florilegium.core.tables import write_frame
 COLOURS = {SAME: "#d55e00", CROP: "#cc79a7", DIFFERENT: "#0072b2"}
 LABELS = {SAME: "same picture", CROP: "crop", DIFFERENT: "different"}
 LONGEST = 20  # characters of a name in a heading
+UNWRITTEN = ["contrast_share", "correlation", "frame"]  # columns of pairs that only decide and draw
 FILES = (*AUDIT_TABLES, *AUDIT, *AUDIT_PAGE)
 
 
@@ -40,7 +41,7 @@ def write_audit(
     removed = dropped(comparison)
     paths = [folder / name for name in FILES]
     pairs, drops, summary, sheet, distances, page, lines = paths
-    write_frame(pairs, comparison.pairs.drop(columns=["contrast_share", "frame"]), float_format="%.6f")
+    write_frame(pairs, comparison.pairs.drop(columns=UNWRITTEN), float_format="%.6f")
     write_frame(drops, removed)
     with atomic(lines) as temporary:
         temporary.write_bytes(quoted(removed["image"]))

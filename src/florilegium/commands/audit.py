@@ -124,7 +124,8 @@ def audit(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         for line in (*(splits_line(of) for of in sides.values()), verdict(comparison)):
             say(line)
-        for line in filter(None, (line(of.collection) for line in (flat_line, small_line) for of in sides.values())):
+        lines = (flat_line, small_line) if settings.crops else (flat_line,)
+        for line in filter(None, (line(of.collection) for line in lines for of in sides.values())):
             say(line)
         with steps("pictures"):
             notes = {f"splits_{side}": of.splits for side, of in sides.items()}
@@ -273,22 +274,20 @@ def flat_line(side: Collection) -> str:
 
 
 def small_line(side: Collection) -> str:
-    """The pictures that no crop is found of, for a person; empty where there are none, or none is looked for."""
-    count = int(small(side).sum())
-    if not count:
+    """The pictures that no crop is found of, for a person; empty where there are none."""
+    images = side.hashes.images[small(side)]
+    if not len(images):
         return ""
     return (
-        f"{side.name}: {count:,} of {len(side.hashes):,} images are below {SMALLEST} pixels, so that cut copies of "
-        f"them cannot be seen ({listed(side.hashes.images[small(side)])})."
+        f"{side.name}: {len(images):,} of {len(side.hashes):,} images are below {SMALLEST} pixels, so that cut copies "
+        f"of them cannot be seen ({listed(images)})."
     )
 
 
 def small(side: Collection) -> NDArray[np.bool_]:
-    """(N,) True for pictures that are too small for local features, where these were made."""
-    hashes = side.hashes
-    if hashes.points is None or hashes.side is None:
-        return np.zeros(len(hashes), np.bool_)
-    return hashes.side.min(axis=1) < SMALLEST
+    """(N,) True for pictures that are too small for local features."""
+    sides = side.hashes.side
+    return np.zeros(len(side.hashes), np.bool_) if sides is None else sides.min(axis=1) < SMALLEST
 
 
 def listed(names: Sequence[str]) -> str:
