@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.audit.crops import PROOF, Described, prove, with_proofs
-from florilegium.audit.hashing import NAMES, Hashes
+from florilegium.audit.hashing import IDENTITY, NAMES, Hashes
 from florilegium.audit.matching import confirm
 from florilegium.audit.points import SMALLEST
 from florilegium.audit.search import Candidates, search
@@ -126,6 +126,7 @@ def compare(
     sets = [Described.of(of.hashes, of.root, of.pictures) for of in (a, b)]
     if settings.crops and sets[0] and sets[1]:
         proofs = prove(sets[0], None if inside else sets[1], steps, workers=workers)
+        proofs = proofs[settings.dihedral | (proofs["transform"] == IDENTITY)]
     with steps("verdicts"):
         pairs = judge(a, b, candidates, proofs, settings)
     return Comparison(a, b, pairs, candidates.nearest, settings, held_out, candidates.sampled)

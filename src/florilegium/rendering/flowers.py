@@ -142,7 +142,7 @@ def _shots102(rendering: Rendering) -> list[Shot]:
                     other = opposite(picture.variety)
                     contents["test", k].append((replace(picture, variety=other, aside=0), ORIGINAL))
                 elif split == "test" and i % 10 == FRAME:
-                    contents["test", k].append((replace(picture, aside=40), ORIGINAL))
+                    contents["test", k].append((replace(picture, aside=64), ORIGINAL))
     return [
         Shot(_path(split, names[k], i), picture, taken)
         for (split, k), seen in contents.items()

@@ -13,7 +13,7 @@ import numpy as np
 TURN = 1 << 16
 SUPERSAMPLING = 2  # pixels of the canvas, a side, for each of the picture
 TEXTURE = 25  # mottles across a picture, at the finest
-MOTTLED = 44  # grey levels, either way
+MOTTLED = 60  # grey levels, either way
 GRAIN = 10  # of a photograph, in grey levels
 
 Colour = tuple[int, int, int]
@@ -88,14 +88,14 @@ def offsets(side: int, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:
 # The camera
 
 
-def photograph(canvas: np.ndarray, seed: str, *, reduce: int = SUPERSAMPLING) -> np.ndarray:
+def photograph(canvas: np.ndarray, seed: str, *, reduce: int = SUPERSAMPLING, grain: int = GRAIN) -> np.ndarray:
     """`canvas` averaged over `reduce` x `reduce` pixels, with grain: uint8 (S, S, 3)."""
     side = len(canvas) // reduce
     whole = canvas[: side * reduce, : side * reduce]
     parts = [whole[i::reduce, j::reduce].astype(np.int32) for i in range(reduce) for j in range(reduce)]
     pixels = (sum(parts) + len(parts) // 2) // len(parts)
     noise = np.frombuffer(Random(seed).randbytes(2 * side * side), np.uint8).astype(np.int32)
-    noise = (noise.reshape(2, side, side, 1).sum(axis=0) - 255) * GRAIN >> 8
+    noise = (noise.reshape(2, side, side, 1).sum(axis=0) - 255) * grain >> 8
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)
 
 
@@ -123,7 +123,8 @@ def _cropped(canvas: np.ndarray, seed: str) -> np.ndarray:
     return photograph(canvas[edge : len(canvas) - edge, edge : len(canvas) - edge], seed)
 
 
-# The ways in which a part of a picture is shown again: a hash sees none of them, local features see all.
+# The ways in which a part of a picture is shown again: a hash sees none of them, local features see all. They are made
+# from the picture, not photographed anew, so that they add no grain.
 
 
 def _placed(canvas: np.ndarray, side: int, x: int, y: int, turn: int = 0) -> np.ndarray:
@@ -147,20 +148,20 @@ def _window(canvas: np.ndarray, percent: int, seed: str) -> tuple[int, int, int]
 def _cut(percent: int) -> "Take":
     def cut(canvas: np.ndarray, seed: str) -> np.ndarray:
         side, x, y = _window(canvas, percent, seed)
-        return photograph(canvas[y : y + side, x : x + side], seed)
+        return photograph(canvas[y : y + side, x : x + side], seed, grain=0)
 
     return cut
 
 
 def _zoomed(canvas: np.ndarray, seed: str) -> np.ndarray:
-    return photograph(_placed(canvas, *_window(canvas, 70, seed)), seed)
+    return photograph(_placed(canvas, *_window(canvas, 70, seed)), seed, grain=0)
 
 
 def _rotated(canvas: np.ndarray, seed: str) -> np.ndarray:
     """Turned by some ten degrees, and zoomed in until no corner is empty."""
     turn = Random(f"{seed}/turn").choice((-1, 1)) * TURN // 30
     side, x, y = _window(canvas, 75, seed)
-    return photograph(_placed(canvas, side, x, y, turn), seed)
+    return photograph(_placed(canvas, side, x, y, turn), seed, grain=0)
 
 
 def _bordered(canvas: np.ndarray, seed: str) -> np.ndarray:
@@ -171,18 +172,18 @@ def _bordered(canvas: np.ndarray, seed: str) -> np.ndarray:
     y, x = (rng.choice((0, whole - small)) for _ in "yx")
     at = np.arange(small) * whole // small
     framed[y : y + small, x : x + small] = canvas[at][:, at]
-    return photograph(framed, seed)
+    return photograph(framed, seed, grain=0)
 
 
 def _captioned(canvas: np.ndarray, seed: str) -> np.ndarray:
     """Cut, and written on: three words, as bars, in a light strip below."""
     side, x, y = _window(canvas, 80, seed)
     rng, written = Random(f"{seed}/caption"), canvas[y : y + side, x : x + side].copy()
-    top, tall = side * 7 // 8, side // 24
+    top, tall = side * 9 // 10, side // 30
     written[top:] = 235
     for left in (side // 32, side * 11 // 32, side * 21 // 32):
         written[top + tall : top + 2 * tall, left : left + rng.randint(side // 8, side // 4)] = 90
-    return photograph(written, seed)
+    return photograph(written, seed, grain=0)
 
 
 Take = Callable[[np.ndarray, str], np.ndarray]
