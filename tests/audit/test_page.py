@@ -99,13 +99,13 @@ def test_the_page_fits_a_phone_and_is_used_by_keys(browser, written: Path) -> No
     browser.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_all_words_stand_out_from_their_ground_in_light_and_dark(browser, written: Path) -> None:
+def test_all_words_stand_out_from_their_ground_in_light_in_dark_and_on_paper(browser, written: Path) -> None:
     """WCAG 2.1, 1.4.3: a contrast of 4.5."""
-    for scheme in ("light", "dark"):
-        browser.emulate_media(color_scheme=scheme)
+    for scheme, media in (("light", "screen"), ("dark", "screen"), ("light", "print"), ("dark", "print")):
+        browser.emulate_media(color_scheme=scheme, media=media)
         browser.goto((written / "audit.html").as_uri())
-        assert browser.evaluate(CONTRAST) >= 4.5, scheme
-    browser.emulate_media(color_scheme="light")
+        assert browser.evaluate(CONTRAST) >= 4.5, (scheme, media)
+    browser.emulate_media(color_scheme="light", media="screen")
 
 
 CONTRAST = """() => {
