@@ -1,9 +1,9 @@
-"""An audit of two folders, from image files to verdict, and the share of it that is spent decoding.
+"""Audits of two folders, from image files to verdict, and the share of it that is spent decoding.
 
     python benchmarks/audit.py oxford102/ oxford17/ --out audit.json
 
-The whole command is timed in a process of its own, imports, flips and rotations, pixel confirmation
-and contact sheet included; then the same files are only decoded, in as many processes.
+The whole command is timed in a process of its own, as a person calls it and without crops, imports, flips and
+rotations, confirmation, page and contact sheet included; then the same files are only decoded, in as many processes.
 """
 
 import argparse
@@ -13,14 +13,35 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pandas as pd
 from machine import machine
 
 from florilegium.commands.audit import list_images
 from florilegium.core.files import read_json, write_json
 from florilegium.data.decode import decode
+
+CROPS, WHOLE, HASH = "crops", "whole", "hash"
+WAYS = {  # of an audit, and their options; pHash alone calls a copy whatever is near
+    HASH: ["--no-crops", "--no-dihedral"],
+    WHOLE: ["--no-crops"],
+    CROPS: [],
+}
+COPIES = ("same_picture", "crop")  # verdicts
+
+
+class Audited(NamedTuple):
+    """What one audit took and found."""
+
+    name: str
+    seconds: float
+    processor_seconds: float
+    summary: dict[str, Any]
+    called: pd.DataFrame  # rows of pairs.csv that the way of WAYS calls copies
 
 
 def main() -> None:
@@ -32,46 +53,58 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the result")
     arguments = parser.parse_args()
 
-    here = machine()
-    paths = [folder / image for folder in (arguments.a, arguments.b) for image in list_images(folder)]
-    audits, processors, decodings = [], [], []
-    for _ in range(arguments.repeats):  # interleaved, so that a busy spell meets both
-        seconds, processor, summary = time_audit(arguments.a, arguments.b, arguments.workers)
-        audits.append(seconds)
-        processors.append(processor)
+    here, folders = machine(), [arguments.a, arguments.b]
+    paths = [folder / image for folder in folders for image in list_images(folder)]
+    audits: dict[str, list[Audited]] = {CROPS: [], WHOLE: []}
+    decodings = []
+    for _ in range(arguments.repeats):  # interleaved, so that a busy spell meets all
+        for name, of in audits.items():
+            with tempfile.TemporaryDirectory() as out:
+                of.append(run_audit(folders, arguments.workers, name, Path(out)))
         decodings.append(time_decoding(paths, arguments.workers))
-    total, decoding = statistics.median(audits), statistics.median(decodings)
+    decoding = statistics.median(decodings)
     result = {
         **here,
         "workers": arguments.workers,
         "repeats": arguments.repeats,
         "n_images": len(paths),
-        "n_candidates": summary["n_candidates"],
-        "n_same_picture": summary["n_same_picture"],
-        "seconds_total": round(total, 2),
-        "seconds_total_each": [round(seconds, 2) for seconds in audits],
-        "processor_seconds_total": round(statistics.median(processors), 2),
         "seconds_decoding": round(decoding, 2),
-        "share_decoding": round(decoding / total, 3),
+        **{name: costs(of) for name, of in audits.items()},
     }
     write_json(arguments.out, result)
     print(f"{here['hardware']}, load before {here['load']}")
-    print(
-        f"{len(paths):,} images to verdict in {total:.1f} s with {arguments.workers} workers, "
-        f"{decoding / total:.0%} of it decoding; {summary['n_same_picture']:,} pairs show the same picture"
-    )
+    for name, of in audits.items():
+        total = result[name]["seconds_total"]
+        print(
+            f"{name}: {len(paths):,} images to verdict in {total:.1f} s with {arguments.workers} workers, "
+            f"{decoding / total:.0%} of it decoding; {len(of[0].called):,} pairs are called copies"
+        )
 
 
-def time_audit(a: Path, b: Path, workers: int) -> tuple[float, float, dict]:
-    """Seconds of the whole command by the clock and by the processors, and its summary."""
-    with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "florilegium", "audit", a, b, "--out", out, "--workers", str(workers)]
-        used, started = processor_seconds(), time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True)
-        seconds = time.perf_counter() - started
-        if done.returncode not in (0, 1):
-            sys.exit(done.stderr)
-        return seconds, processor_seconds() - used, read_json(Path(out) / "summary.json")
+def costs(audits: Sequence[Audited]) -> dict[str, Any]:
+    """Seconds of the repetitions, and what was found."""
+    seconds = [audit.seconds for audit in audits]
+    return {
+        "seconds_total": statistics.median(seconds),
+        "seconds_total_each": seconds,
+        "processor_seconds_total": statistics.median(audit.processor_seconds for audit in audits),
+        "verdicts": audits[0].called["verdict"].value_counts().to_dict(),
+        "summary": {key: value for key, value in audits[0].summary.items() if key.startswith("n_")},
+    }
+
+
+def run_audit(folders: Sequence[Path], workers: int, name: str, out: Path) -> Audited:
+    """The whole command in the way of WAYS that is called `name`."""
+    command = [sys.executable, "-m", "florilegium", "audit", *folders, "--out", out, "--workers", str(workers)]
+    used, started = processor_seconds(), time.perf_counter()
+    done = subprocess.run([*command, *WAYS[name]], capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    if done.returncode not in (0, 1):
+        sys.exit(done.stderr)
+    pairs = pd.read_csv(out / "pairs.csv", dtype={"image_a": str, "image_b": str})
+    called = pairs if name == HASH else pairs[pairs["verdict"].isin(COPIES)]
+    used = processor_seconds() - used
+    return Audited(name, round(seconds, 2), round(used, 2), read_json(out / "summary.json"), called)
 
 
 def processor_seconds() -> float:

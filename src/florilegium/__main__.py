@@ -23,7 +23,7 @@ COMMANDS = {
 }
 # What a command looks for, if it ends with exit code 1 where it finds it.
 FINDINGS = {
-    "audit": "a leak",
+    "audit": "a leak (with --fail-on double also a picture twice in one split)",
     "verify": "a file that disagrees with its receipt",
     "check-submission": "a fault of the submission",
 }

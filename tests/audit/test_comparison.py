@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,12 @@ from florilegium.core.errors import UserError
 from tests.helpers.audit import collection, picture
 
 CONTRACT = ["image_a", "split_a", "class_a", "image_b", "split_b", "class_b"]
-CONTRACT += ["hash_distance", "transform", "pixel_distance", "verdict"]
+CONTRACT += ["hash_distance", "transform", "pixel_distance", "verdict", "scale", "overlap", "points", "agreement"]
 
 
 def reasons(found) -> dict[str, str]:
     table = dropped(found)
-    assert list(table) == ["image", "reason"]
+    assert list(table) == ["image", "reason", "verdict"]
     return dict(zip(table["image"], table["reason"], strict=True))
 
 
@@ -61,6 +62,18 @@ def test_across_two_sets_whatever_shows_a_held_out_picture_is_dropped(across):
         "train/rose/4.png": "shows test image test/iris/four.png of small and 1 more",
         "val/rose/3.png": "shows test image test/iris/three.png of small",
     }
+
+
+def test_what_a_cleaning_leaves_is_counted_by_split_of_the_target(across):
+    verdicts = np.where(across.pairs["image_a"] == "train/rose/4.png", "crop", across.pairs["verdict"])
+    cropped = replace(across, pairs=across.pairs.assign(verdict=verdicts))
+    assert dict(dropped(cropped)[["image", "verdict"]].to_numpy())["train/rose/4.png"] == "crop"
+    left = summarise(cropped, 0)["n_left"]
+    shown = set(across.leaks()["image_b"])
+    assert left["nothing"] == {s: sum(name.startswith(s) for name in shown) for s in ("val", "test")}
+    only = set(across.leaks().query("image_a == 'train/rose/4.png'")["image_b"])
+    assert left["hash"] == {"val": 0, "test": len(only)} and only
+    assert left["all"] == {"val": 0, "test": 0}
 
 
 def test_inside_one_set_the_later_split_keeps_the_double(inside):

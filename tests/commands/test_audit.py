@@ -118,7 +118,9 @@ def test_the_same_command_again_reads_nothing_and_says_the_same(monkeypatch, cap
         assert audit(patch, "x", "y") == 1
     *again, seconds = capsys.readouterr().out.splitlines()
     assert again == said and Path("out/pairs.csv").read_bytes() == pairs
-    assert re.fullmatch(r"[\d.]+ s: reading and hashing [\d.]+, local features [\d.]+, search [\d.]+, .*", seconds)
+    assert re.fullmatch(
+        r"[\d.]+ s: reading and hashing [\d.]+, local features [\d.]+, search of hashes [\d.]+, .*", seconds
+    )
     write(Path("x"), {"rose/1.png": picture(4)})
     audit(monkeypatch, "x", "y", "--ground", "black")
     assert "made anew" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 
 from florilegium.core import walk as subject
 from florilegium.core.errors import UserError
-from florilegium.core.outputs import AUDIT, AUDIT_TABLES
+from florilegium.core.outputs import AUDIT, AUDIT_PAGE, AUDIT_TABLES
 from florilegium.core.walk import told, walk
 
 
@@ -174,8 +174,9 @@ def test_a_path_may_be_very_deep(tmp_path: Path) -> None:
 
 
 def test_what_an_audit_wrote_is_no_picture_of_a_data_set(tmp_path: Path) -> None:
-    files(tmp_path, *(f"found/{name}" for name in (*AUDIT, *AUDIT_TABLES)), "found/own.jpg", "a/distances.png")
+    written = (*AUDIT, *AUDIT_PAGE, *AUDIT_TABLES)
+    files(tmp_path, *(f"found/{name}" for name in written), "found/own.jpg", "a/distances.png")
     found = walk(tmp_path)
     assert found.files == ["a/distances.png", "found/own.jpg"]
     assert set(found.left_out) == {"written by an audit"}
-    assert len(found.left_out["written by an audit"]) == 5
+    assert len(found.left_out["written by an audit"]) == len(written)

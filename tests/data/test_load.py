@@ -67,6 +67,16 @@ def test_several_splits_may_be_joined_and_validation_left_out(packed):
     assert found.val is None
 
 
+def test_cleaned_by_hash_the_parts_of_a_picture_stay(packed, tmp_path):
+    table = tmp_path / "dropped.csv"
+    table.write_text("image,reason,verdict\na/0.jpg,x,same_picture\na/1.jpg,x,crop\n")
+    every, hashed, clean = (
+        set(load_splits(use(clean=["other"], **by), **packed, dropped=dropped).train.names)
+        for by, dropped in (({}, []), ({"clean_by": "hash"}, [table]), ({}, [table]))
+    )
+    assert every - hashed == {"a/0.jpg"} and every - clean == {"a/0.jpg", "a/1.jpg"}
+
+
 def test_dropped_images_leave_training_and_validation_but_never_the_test(packed, tmp_path):
     one = write_dropped(tmp_path / "one.csv", "a/0.jpg", "a/6.jpg")
     two = write_dropped(tmp_path / "two.csv", "b/1.jpg", "a/9.jpg")

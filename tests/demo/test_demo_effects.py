@@ -25,18 +25,25 @@ def test_the_interval_of_an_effect_leaves_out_zero(whole_demo: Path, effect: str
     assert row.ci_low > 0, f"{effect}: {row.difference:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
 
 
+def test_what_a_hash_leaves_lies_between_clean_and_leaky(whole_demo: Path):
+    """Its interval leaves out zero here, by a point: on another kind of processor only the order is sure."""
+    table = pd.read_csv(whole_demo / "results/demo/flowers/differences.csv").set_index("arm")["difference"]
+    assert 0 < table["hash_clean"] < table["leaky"]
+
+
 def test_the_audit_finds_what_was_planted_and_no_decoy(whole_demo: Path):
     entries = read_yaml(whole_demo / "workflow/datasets.yaml")
     sets = {name: parse(Dataset, entries[name], name) for name in ("demo17", "demo102")}
     rendered = {name: shots(entry.rendered) for name, entry in sets.items() if entry.rendered}
     pairs = pd.read_csv(whole_demo / "results/demo/audit/demo102__demo17/pairs.csv")
-    found = pairs[pairs.verdict == "same_picture"]
-    found = set(zip(found.image_a, found.image_b, strict=True))
-    true = planted(rendered["demo102"], rendered["demo17"])
     decoys = planted(rendered["demo102"], rendered["demo17"], decoys=True)
-    assert decoys and not found & decoys
-    assert len(found & true) / len(true) > 0.95
-    assert len(found - true) / len(found) < 0.02
+    for verdict, crops in (("same_picture", False), ("crop", True)):
+        found = pairs[pairs.verdict == verdict]
+        found = set(zip(found.image_a, found.image_b, strict=True))
+        true = planted(rendered["demo102"], rendered["demo17"], crops=crops)
+        assert decoys and not found & decoys
+        assert len(found & true) / len(true) > 0.95
+        assert len(found - true) / len(found) < 0.02
 
 
 def test_a_detector_finds_objects_with_every_seed(whole_demo: Path):

@@ -51,9 +51,9 @@ def hash_images(root: Path, images: list[str], **options: Any) -> tuple[Hashes, 
     return kept.hashes(rows), broken
 
 
-def collection(name: str, root: Path, images: dict[str, Image.Image]) -> Collection:
+def collection(name: str, root: Path, images: dict[str, Image.Image], **options: Any) -> Collection:
     """Pictures by `split/class/file`, saved and hashed."""
-    hashes, _ = hash_images(root, write(root, images))
+    hashes, _ = hash_images(root, write(root, images), **options)
     parts = [image.split("/") for image in images]
     table = pd.DataFrame(
         {"image": list(images), "split": [part[0] for part in parts], "class": [part[1] for part in parts]}

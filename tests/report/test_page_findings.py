@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+from florilegium.report.comparison import tabulate
 from florilegium.report.findings import findings
+from florilegium.report.runs import read_study
 from florilegium.report.study import Study, read
 from tests.helpers import report
 from tests.report.test_comparison import compared
@@ -59,3 +61,23 @@ def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> Non
         found = findings(read(Study, json.dumps(description)), table, differences, [summary])
         said = [finding for finding in found if "its own training split" in finding.subject]
         assert [finding.headline for finding in said] == ["1 test picture"] * shown
+
+
+def test_an_arm_that_is_cleaned_by_hash_is_told_with_what_its_pretraining_still_shows(tmp_path: Path) -> None:
+    clean = report.entry("from102_clean", role="transfer", cleaned={"flowers102": "all"})
+    beside = {"role": "transfer", "baseline": report.against("from102_clean")}
+    leaky = report.entry("from102_leaky", "leaky", **beside, cleaned={"flowers102": "nothing"})
+    by_hash = report.entry("from102_hash_clean", "hash_clean", **beside, cleaned={"flowers102": "hash"})
+    for of, accuracy in ((clean, 0.8), (by_hash, 0.84), (leaky, 0.9)):
+        for seed in of["seeds"]:
+            report.write_run(tmp_path, of, seed, accuracy=accuracy)
+    description = read(Study, json.dumps(report.study([clean, by_hash, leaky])))
+    counts = {"nothing": {"test": 30, "val": 20}, "hash": {"test": 7, "val": 5}, "all": {"test": 0, "val": 0}}
+    other = {"n_a": 900, "n_dropped": 50, "n_exposed": {}}
+    audits = [{"a": "flowers102", "b": "flowers17", "n_left": counts, **other}]
+    tables = tabulate(description, read_study(tmp_path, description), {}, audits)
+    said = {f.subject: f.sentence for f in findings(description, tables.comparison, tables.differences, audits)}
+    assert "shows 30 test and 20 validation pictures" in said["flattery by a leak (flowers17)"]
+    assert "shows 7 test and 5 validation pictures" in said["flattery by what a hash does not see (flowers17)"]
+    main = tables.comparison[tables.comparison["metric"] == "top1"].set_index("arm")["note"]
+    assert "shows 7 test" in main["hash_clean"] and "shows 0 test" in main["corrected"]

@@ -138,7 +138,9 @@ def test_the_stages_make_an_audit_of_two_data_sets(folders, monkeypatch):
         sides += [f"--images-{name}", f"{name}.csv", f"--files-{name}", f"{name}.json"]
     run_stage(monkeypatch, audit_stage, {"audit": {"radius": 8}, "pictures": {}}, *sides, "--out", "out")
     assert sorted(path.name for path in Path("out").iterdir()) == sorted([*FILES, "receipt.json"])
-    assert pd.read_csv("out/dropped.csv").to_numpy().tolist() == [["rose/2.png", "shows test image iris/copy.png of b"]]
+    assert pd.read_csv("out/dropped.csv").to_numpy().tolist() == [
+        ["rose/2.png", "shows test image iris/copy.png of b", "same_picture"]
+    ]
     receipt = json.loads(Path("out/receipt.json").read_text())
     assert set(receipt["outputs"]) == {f"out/{name}" for name in FILES}
     tables = {f"{name}.{suffix}" for name in "ab" for suffix in ("csv", "json")}

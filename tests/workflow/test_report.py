@@ -1,33 +1,19 @@
 """Both reports, opened in a browser without a network: all figures load, nothing complains."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.helpers.browser import offline_page
 from tests.workflow.conftest import snakemake
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Page]:
-    """A page of a browser that is offline and collects what goes wrong in `page.complaints`."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = chromium.new_context(offline=True, viewport={"width": 1280, "height": 900}).new_page()
-        complaints: list[str] = []
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(f"not loaded: {request.url[:80]}"))
-        page.complaints = complaints
+    with offline_page() as page:
         yield page
-        chromium.close()
 
 
 def widths(page: Page) -> list[int]:

@@ -13,6 +13,7 @@ rule compare_study:
     input:
         lambda w: paths.runs(w.study, "metrics.json", "history.csv", "cost.json", "receipt.json", answers=True),
         images=lambda w: paths.tables(w.study),
+        audits=lambda w: paths.summaries(w.study),
     output:
         table=report(
             f"{RESULTS}/{{study}}/comparison.csv",
@@ -53,8 +54,8 @@ rule compare_study:
     message:
         "Comparing {wildcards.study} with what was published"
     shell:
-        "{PYTHON} -m florilegium.stages.compare --runs {params.runs:q} --images {input.images:q} --out {output.table:q}"
-        " --spec {params.description:q} --code {params.code} > {log:q} 2>&1"
+        "{PYTHON} -m florilegium.stages.compare --runs {params.runs:q} --images {input.images:q} --audits {input.audits:q}"
+        " --out {output.table:q} --spec {params.description:q} --code {params.code} > {log:q} 2>&1"
 
 
 rule compare_generated:

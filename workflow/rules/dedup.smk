@@ -50,6 +50,7 @@ rule dedup_audit:
             category="Audit",
             labels={"data sets": "{a} and {b}", "figure": "distances"},
         ),
+        page=expand(f"{RESULTS}/audit/{{{{a}}}}__{{{{b}}}}/{{file}}", file=outputs.AUDIT_PAGE),
         receipt=f"{RESULTS}/audit/{{a}}__{{b}}/receipt.json",
     log:
         "logs/audit/{a}__{b}.log",

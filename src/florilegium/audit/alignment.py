@@ -6,6 +6,7 @@ CVPR 2007, section 4.2, who call it fast spatial matching); so all are tried, an
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ REACH = (10.0, 6.0, 4.0, 3.0)  # pixels by which a place may differ: at first, a
 FEWEST = 5  # agreeing features; fewer agree by chance
 STRETCH = 2.0  # of one direction over the other
 ENLARGED = 4.0  # either way
+NOTHING = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Alignment:
     def usual(self) -> bool:
         """False for a map that no copy has: torn in one direction, or shrunk to nothing."""
         longest, shortest = np.linalg.svd(self.matrix[:, :2], compute_uv=False)
-        return bool(shortest * STRETCH >= longest and 1 / ENLARGED <= shortest and longest <= ENLARGED)
+        return bool(shortest * STRETCH >= longest and shortest >= 1 / ENLARGED and longest <= ENLARGED)
 
     def of_mirrored(self, width: int) -> "Alignment":
         """The map from a picture, `width` pixels wide, whose mirror image this one maps."""
@@ -41,7 +43,7 @@ class Alignment:
 def root(descriptor: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, 128) root descriptors of length 1: the dot product of two is their cosine."""
     values = descriptor.astype(np.float32)
-    return np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1))
+    return np.asarray(np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1)))
 
 
 def align(a: Points, b: Points) -> Alignment | None:
@@ -78,7 +80,8 @@ def matches(a: Points, b: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows of a and of b, each the other's nearest."""
     if not len(a) or not len(b):
         return np.empty(0, np.intp), np.empty(0, np.intp)
-    cosine = root(a.descriptor) @ root(b.descriptor).T
+    # OpenCV's product has one thread; numpy's would start several in each of several processes
+    cosine = cv2.gemm(root(a.descriptor), root(b.descriptor), 1, NOTHING, 0, flags=cv2.GEMM_2_T)
     nearest = cosine.argmax(axis=1)
     rows = np.arange(len(a))
     mutual = (cosine.argmax(axis=0)[nearest] == rows) & (cosine[rows, nearest] >= ALIKE)
@@ -89,7 +92,8 @@ def fit(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.floa
     """The (2, 3) map with the least squared error from places (n, 2) to others: affine, a similarity for few places."""
     if len(start) >= 2 * FEWEST:
         rows = np.column_stack([start, np.ones(len(start))])
-        return np.linalg.lstsq(rows, end, rcond=None)[0].T
+        affine, *_ = np.linalg.lstsq(rows, end, rcond=None)
+        return np.asarray(affine.T, np.float64)
     from_, to = start.mean(axis=0), end.mean(axis=0)
     p, q = (start - from_) @ [1, 1j], (end - to) @ [1, 1j]
     linear = (p.conj() @ q) / max((p.conj() @ p).real, 1e-9)

@@ -9,15 +9,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from florilegium.audit.hashing import NAMES, Hashes
-from florilegium.audit.matching import confirm, search
+from florilegium.audit.crops import PROOF, Described, prove, with_proofs
+from florilegium.audit.hashing import IDENTITY, NAMES, Hashes
+from florilegium.audit.matching import confirm
+from florilegium.audit.points import SMALLEST
+from florilegium.audit.search import Candidates, search
+from florilegium.audit.steps import Steps
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.labels import SPLITS
 
-SAME, DIFFERENT = "same_picture", "different"
+SAME, CROP, DIFFERENT = "same_picture", "crop", "different"
+SHARED = (
+    "scale",
+    "overlap",
+    "points",
+    "agreement",
+    "correlation",
+    "frame",
+)  # columns of pairs whose local features agree
 HELD_OUT = SPLITS[1:]
+# Text or a mark may lie over part of a copy, and what is left agrees to the pixel: least agreement and correlation.
+COVERED, EXACT = 0.6, 0.99
 TOP_CLASSES = 10  # of the summary
 
 
@@ -54,9 +68,10 @@ class Comparison:
     """The result of an audit. `a` is trained on, `b` tested on; inside one set `b` is `a`.
 
     `pairs` has the columns image_a, split_a, class_a, image_b, split_b, class_b, hash_distance,
-    transform, pixel_distance, contrast_share, verdict, by rising pixel distance. `nearest`, (N,), is
-    the hash distance from each image of b to its nearest in a. `held_out` are the splits of b whose pictures
-    must not be in a.
+    transform, pixel_distance, contrast_share, verdict, by rising pixel distance, and, missing where local features see
+    nothing in common, scale, overlap, points, agreement, correlation, frame (see `crops.PROOF`). `nearest`, (N,), is
+    the hash distance from each image of b to its nearest in a; of a sample of b alone where it is `sampled`.
+    `held_out` are the splits of b whose pictures must not be in a.
     """
 
     a: Collection
@@ -65,6 +80,7 @@ class Comparison:
     nearest: NDArray[np.uint8]
     settings: Audit
     held_out: tuple[str, ...] = HELD_OUT
+    sampled: bool = False
 
     @property
     def inside(self) -> bool:
@@ -72,8 +88,8 @@ class Comparison:
 
     @property
     def same(self) -> pd.DataFrame:
-        """The pairs that show the same picture."""
-        return self.pairs[self.pairs["verdict"] == SAME]
+        """The pairs that show one photograph, whole or in parts."""
+        return self.pairs[self.pairs["verdict"].isin((SAME, CROP))]
 
     def leaks(self) -> pd.DataFrame:
         """The pairs through which training images reach a test.
@@ -90,36 +106,70 @@ class Comparison:
 
 
 def compare(
-    a: Collection, b: Collection, settings: Audit, *, held_out: tuple[str, ...] = HELD_OUT, workers: int = 1
+    a: Collection,
+    b: Collection,
+    settings: Audit,
+    *,
+    held_out: tuple[str, ...] = HELD_OUT,
+    workers: int = 1,
+    steps: Steps | None = None,
 ) -> Comparison:
-    """Every pair within the radius, with its verdict; pass `a` twice to search inside it."""
-    other = None if b is a else b.hashes
-    candidates = search(a.hashes, other, radius=settings.radius, dihedral=settings.dihedral, workers=workers)
-    confirmed = confirm(a.hashes, b.hashes, candidates, settings)
-    columns: dict[str, NDArray[Any]] = {}
+    """Every pair that is near in hash or shares local features, with its verdict; pass `a` twice to search inside it.
+
+    Local features are compared where `settings.crops` says so and both sets have them.
+    """
+    steps, inside = steps or Steps(), b is a
+    with steps("search of hashes"):
+        other = None if inside else b.hashes
+        candidates = search(a.hashes, other, radius=settings.radius, dihedral=settings.dihedral, workers=workers)
+    proofs = np.empty(0, PROOF)
+    sets = [Described.of(of.hashes, of.root, of.pictures) for of in (a, b)]
+    if settings.crops and sets[0] and sets[1]:
+        proofs = prove(sets[0], None if inside else sets[1], steps, workers=workers)
+        proofs = proofs[settings.dihedral | (proofs["transform"] == IDENTITY)]
+    with steps("verdicts"):
+        pairs = judge(a, b, candidates, proofs, settings)
+    return Comparison(a, b, pairs, candidates.nearest, settings, held_out, candidates.sampled)
+
+
+def judge(
+    a: Collection, b: Collection, candidates: Candidates, proofs: NDArray[np.void], settings: Audit
+) -> pd.DataFrame:
+    """`Comparison.pairs`, from the pairs that are near in hash and from those whose local features agree."""
+    confirmed = confirm(a.hashes, b.hashes, with_proofs(a.hashes, b.hashes, candidates, proofs), settings)
+    columns: dict[str, Any] = {}
     for side, of, rows in (("a", a, confirmed.a), ("b", b, confirmed.b)):
         columns[f"image_{side}"] = of.hashes.images[rows]
         columns[f"split_{side}"] = of.splits[rows]
         columns[f"class_{side}"] = of.classes[rows]
+    proven = pd.MultiIndex.from_arrays([proofs["a"], proofs["b"]])
+    row = proven.get_indexer(pd.MultiIndex.from_arrays([confirmed.a, confirmed.b]))  # of its proof, or -1
+    known = {key: pd.Series(list(proofs[key])).reindex(row) for key in ("transform", *SHARED)}
+    covered = (known["agreement"] >= COVERED) & (known["correlation"] >= EXACT)
+    agrees = (known["points"] >= settings.crop_points) & (covered | (known["agreement"] >= settings.crop_agreement))
+    verdict = np.where(confirmed.same, SAME, np.where(agrees, CROP, DIFFERENT))
     columns["hash_distance"] = confirmed.hash_distance
-    columns["transform"] = np.array(NAMES)[confirmed.transform]
+    transform = np.where(verdict == CROP, known["transform"].fillna(0), confirmed.transform).astype(np.intp)
+    columns["transform"] = np.array(NAMES)[transform]
     columns["pixel_distance"] = confirmed.pixel_distance
     columns["contrast_share"] = confirmed.contrast_share
-    columns["verdict"] = np.where(confirmed.same, SAME, DIFFERENT)
-    pairs = pd.DataFrame(columns).sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)
-    return Comparison(a, b, pairs, candidates.nearest, settings, held_out)
+    columns["verdict"] = verdict
+    columns |= {key: known[key].to_numpy() for key in SHARED}
+    pairs = pd.DataFrame(columns).astype({"points": "Int64"})
+    return pairs.sort_values(["pixel_distance", "image_a", "image_b"], ignore_index=True)
 
 
 # The images to drop
 
 
 def dropped(comparison: Comparison) -> pd.DataFrame:
-    """Columns image, reason: the images of a that training must not see, by image.
+    """Columns image, reason, verdict: the images of a that training must not see, by image.
 
     Across two sets: every image of a, whatever its split, that shows a held-out picture of b. Inside
     one set the later split keeps a double, so that no test image is ever lost: training images that
     show a validation or test picture go, and validation images that show a test picture. Doubles
-    within a split stay.
+    within a split stay. `verdict` is `same_picture` where any of an image's pairs is, since a hash sees that
+    one, else that of its first pair.
     """
     leaks = across_splits(comparison) if comparison.inside else comparison.leaks()
     leaks = leaks.assign(rank=-leaks["split_b"].map(rank)).sort_values(["image_a", "rank", "pixel_distance", "image_b"])
@@ -128,8 +178,9 @@ def dropped(comparison: Comparison) -> pd.DataFrame:
         first, others = group.iloc[0], len(group) - 1
         more = f" and {others} more" if others else ""
         split = f"{first['split_b']} " if first["split_b"] in SPLITS else ""  # a folder may have none
-        reasons.append((image, f"shows {split}image {first['image_b']} of {comparison.b.name}{more}"))
-    return pd.DataFrame(reasons, columns=["image", "reason"])
+        verdict = SAME if (group["verdict"] == SAME).any() else first["verdict"]
+        reasons.append((image, f"shows {split}image {first['image_b']} of {comparison.b.name}{more}", verdict))
+    return pd.DataFrame(reasons, columns=["image", "reason", "verdict"])
 
 
 def across_splits(comparison: Comparison) -> pd.DataFrame:
@@ -149,7 +200,7 @@ def rank(split: str) -> int:
 
 
 def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
-    """The content of summary.json; pairs by split, transform and class count the same pictures.
+    """The content of summary.json; pairs by split, transform and class count whole copies and crops.
 
     `n_exposed` counts, by split of b, its images whose picture is in a too (inside one set: images with a
     double, in any split). `across_splits`, only inside one set, counts for every two splits the pairs, and
@@ -169,15 +220,39 @@ def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
         "n_flat_a": int((~a.hashes.reliable).sum()),
         "n_flat_b": int((~b.hashes.reliable).sum()),
         "n_candidates": len(comparison.pairs),
-        "n_same_picture": len(same),
+        "n_small_a": _n_small(a),
+        "n_small_b": _n_small(b),
+        "n_same_picture": int((same["verdict"] == SAME).sum()),
+        "n_crop": int((same["verdict"] == CROP).sum()),
         "n_pairs": _counts(pairs),
         "n_exposed": _counts(exposed["split"]),
+        "n_left": {} if inside else left(comparison),
         "across_splits": _across_splits(comparison) if inside else {},
         "transforms": _counts(same["transform"]),
         "classes": _by_class(same),
         "n_dropped": n_dropped,
         "leak": not comparison.leaks().empty,
     }
+
+
+def left(comparison: Comparison) -> dict[str, dict[str, int]]:
+    """The held-out images of b that a still shows when it is cleaned of nothing, of what a hash sees, and of all: by
+    split."""
+    leaks, removed = comparison.leaks(), dropped(comparison)
+    seen = removed[removed["verdict"] == SAME]
+    gone: dict[str, Any] = {"nothing": [], "hash": seen["image"], "all": removed["image"]}
+    still = {by: leaks[~leaks["image_a"].isin(images)] for by, images in gone.items()}
+    splits = [split for split in comparison.held_out if (comparison.b.splits == split).any()]
+    return {
+        by: {str(s): int(pairs[pairs["split_b"] == s]["image_b"].nunique()) for s in splits}
+        for by, pairs in still.items()
+    }
+
+
+def _n_small(collection: Collection) -> int:
+    """The pictures that have too few pixels for local features, so that no crop of them is seen."""
+    side = collection.hashes.side
+    return 0 if side is None else int((side.min(axis=1) < SMALLEST).sum())
 
 
 def _counts(values: "pd.Series[str]") -> dict[str, int]:

@@ -1,10 +1,11 @@
-"""Everything that an audit writes: tables, a summary, histograms of distances, and a contact sheet of pairs."""
+"""Everything that an audit writes: tables, a summary, histograms of distances, a contact sheet, the page of pairs."""
 
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,32 +14,42 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from florilegium.audit.comparison import DIFFERENT, SAME, Collection, Comparison, dropped, summarise
-from florilegium.audit.hashing import NAMES, apply
-from florilegium.audit.matching import FAR
-from florilegium.core.files import atomic, write_json
+from florilegium.audit.comparison import CROP, DIFFERENT, SAME, Collection, Comparison, dropped, summarise
+from florilegium.audit.outcome import facts, surest_first
+from florilegium.audit.page import quoted, render_page
+from florilegium.audit.search import FAR
+from florilegium.audit.sides import outlines, picture, turn_of
+from florilegium.core.files import atomic, write_json, write_text
 from florilegium.core.names import boxes_for_letters, drawn, short, shown
-from florilegium.core.outputs import AUDIT, AUDIT_TABLES
+from florilegium.core.outputs import AUDIT, AUDIT_PAGE, AUDIT_TABLES
 from florilegium.core.tables import write_frame
-from florilegium.data.decode import decode
 
-COLOURS = {SAME: "#d55e00", DIFFERENT: "#0072b2"}
-LABELS = {SAME: "same picture", DIFFERENT: "different"}
+COLOURS = {SAME: "#d55e00", CROP: "#cc79a7", DIFFERENT: "#0072b2"}
+LABELS = {SAME: "same picture", CROP: "crop", DIFFERENT: "different"}
 LONGEST = 20  # characters of a name in a heading
-FILES = (*AUDIT_TABLES, *AUDIT)
+UNWRITTEN = ["contrast_share", "correlation", "frame"]  # columns of pairs that only decide and draw
+FILES = (*AUDIT_TABLES, *AUDIT, *AUDIT_PAGE)
 
 
-def write_audit(comparison: Comparison, folder: Path, notes: Mapping[str, str] | None = None) -> list[Path]:
-    """Write every file of FILES into `folder`, the summary last, with `notes` in it; returns their paths."""
+def write_audit(
+    comparison: Comparison, folder: Path, notes: Mapping[str, str] | None = None, workers: int = 1
+) -> list[Path]:
+    """Write every file of FILES into `folder`, the summary last, with `notes` in it; returns their paths.
+
+    `workers` are threads that read pictures.
+    """
     removed = dropped(comparison)
     paths = [folder / name for name in FILES]
-    pairs, drops, summary, sheet, distances = paths
-    write_frame(pairs, comparison.pairs.drop(columns="contrast_share"), float_format="%.6f")
+    pairs, drops, summary, sheet, distances, page, lines = paths
+    write_frame(pairs, comparison.pairs.drop(columns=UNWRITTEN), float_format="%.6f")
     write_frame(drops, removed)
+    with atomic(lines) as temporary:
+        temporary.write_bytes(quoted(removed["image"]))
     with atomic(sheet) as temporary:
         contact_sheet(comparison).save(temporary, format="PNG")
     with atomic(distances) as temporary, boxes_for_letters():
         distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    write_text(page, render_page(comparison, removed, distances.read_bytes(), workers=workers))
     write_json(summary, summarise(comparison, len(removed)) | dict(notes or {}))
     return paths
 
@@ -95,7 +106,8 @@ def _nearest(axes: Axes, comparison: Comparison) -> None:
     axes.axvline(radius + 1, color="black", linewidth=1, linestyle="--", label=f"radius {radius}")
     a, b = _names(comparison)
     other = "other image" if comparison.inside else f"in {a}"
-    axes.set(title=f"Each image of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
+    who = f"A sample of {len(distances):,} images" if comparison.sampled else "Each image"
+    axes.set(title=f"{who} of {b}", xlabel=textwrap.fill(f"hash distance to its nearest {other}", 48))
     axes.set(ylabel="images", xticks=range(0, 34, 4))
 
 
@@ -115,11 +127,11 @@ def _in_heading(collection: Collection) -> str:
 SHOWN_SAME, SHOWN_DIFFERENT = 48, 16
 COLUMNS = 4
 PICTURE = 150  # side of a picture's square; all lengths are in pixels
-CELL = (2 * PICTURE + 6, PICTURE + 58)  # two squares and three lines of text
+CELL = (2 * PICTURE + 6, PICTURE + 74)  # two squares and four lines of text
 STEP = (CELL[0] + 26, CELL[1] + 18)
 MARGIN, HEADER, TITLE = 30, 74, 38
 WIDTH = 2 * MARGIN + (COLUMNS - 1) * STEP[0] + CELL[0]
-INK, PALE, MAT, LEAK = "#222222", "#6f6f6f", "#efefef", "#b3400e"
+INK, PALE, MAT, LEAK, OUTLINE = "#222222", "#6f6f6f", "#efefef", "#b3400e", "#d6006c"
 
 
 @dataclass(frozen=True)
@@ -156,21 +168,27 @@ def contact_sheet(comparison: Comparison) -> Image.Image:
 
 
 def choose(comparison: Comparison) -> list[Section]:
-    """The pairs to show, by rising pixel distance: all that are the same or, of many, both ends."""
-    same, different = comparison.same, comparison.pairs[comparison.pairs["verdict"] == DIFFERENT]
-    n, half = len(same), SHOWN_SAME // 2
-    if n <= SHOWN_SAME:
-        sections = [Section(f"Same picture: {_count(n)}", same)]
-    else:
-        between = f"({n - 2 * half:,} more lie between)"
-        sections = [
-            Section(f"Same picture: the {half} surest of {n:,} pairs", same.head(half)),
-            Section(f"Same picture: the {half} least sure of {n:,} pairs {between}", same.tail(half)),
-        ]
+    """The pairs to show, the surest first: all that show one photograph or, of many, both ends."""
+    pairs = comparison.pairs
+    sections = [*_both_ends("Same picture", pairs[pairs["verdict"] == SAME])]
+    if (crops := pairs["verdict"] == CROP).any():
+        sections += _both_ends("Cut, bordered or zoomed", surest_first(pairs[crops]))
+    different = pairs[pairs["verdict"] == DIFFERENT]
     nearest = min(len(different), SHOWN_DIFFERENT)
     of = f", the nearest {nearest} of them" if nearest < len(different) else ""
     title = f"Near in hash, but different in picture: {_count(len(different))}{of}"
     return [*sections, Section(title, different.head(nearest))]
+
+
+def _both_ends(title: str, pairs: pd.DataFrame) -> list[Section]:
+    n, half = len(pairs), SHOWN_SAME // 2
+    if n <= SHOWN_SAME:
+        return [Section(f"{title}: {_count(n)}", pairs)]
+    between = f"({n - 2 * half:,} more lie between)"
+    return [
+        Section(f"{title}: the {half} surest of {n:,} pairs", pairs.head(half)),
+        Section(f"{title}: the {half} least sure of {n:,} pairs {between}", pairs.tail(half)),
+    ]
 
 
 def _count(n: int) -> str:
@@ -190,34 +208,26 @@ def _draw_header(draw: ImageDraw.ImageDraw, comparison: Comparison) -> None:
 
 
 def _draw_pair(
-    sheet: Image.Image, corner: tuple[int, int], comparison: Comparison, pair: dict[str, object], colour: str
+    sheet: Image.Image, corner: tuple[int, int], comparison: Comparison, pair: dict[str, Any], colour: str
 ) -> None:
     draw, (x, y) = ImageDraw.Draw(sheet), corner
-    transform = NAMES.index(str(pair["transform"]))
-    for side, collection, turn in (("a", comparison.a, transform), ("b", comparison.b, 0)):
-        picture = _picture(collection, str(pair[f"image_{side}"]), turn)
+    drawn_on = outlines(pair)
+    for side, collection in (("a", comparison.a), ("b", comparison.b)):
+        shown_as = picture(collection, str(pair[f"image_{side}"]), turn_of(pair, side), PICTURE)
         sheet.paste(MAT, (x, y, x + PICTURE, y + PICTURE))
-        sheet.paste(picture, (x + (PICTURE - picture.width) // 2, y + (PICTURE - picture.height) // 2))
+        left, top = x + (PICTURE - shown_as.width) // 2, y + (PICTURE - shown_as.height) // 2
+        sheet.paste(shown_as, (left, top))
+        if outline := drawn_on.get(side):
+            room = shown_as.width - 1, shown_as.height - 1
+            line = [(left + px * room[0], top + py * room[1]) for px, py in [*outline, outline[0]]]
+            draw.line(line, fill="white", width=5, joint="curve")
+            draw.line(line, fill=OUTLINE, width=3, joint="curve")
         label = f"{pair[f'split_{side}']} · {pair[f'class_{side}']}"
         draw.text((x, y + PICTURE + 4), _fit(label), fill=colour, font=_font(12))
         draw.text((x, y + PICTURE + 20), _fit(str(pair[f"image_{side}"])), fill=PALE, font=_font(12))
         x = corner[0] + CELL[0] - PICTURE
-    distances = f"pixels {pair['pixel_distance']:.4f} ({pair['contrast_share']:.0%} of contrast)"
-    facts = f"{distances} · hash {pair['hash_distance']} · {pair['transform']}"
-    draw.text((corner[0], y + PICTURE + 38), facts, fill=INK, font=_font(12))
-
-
-def _picture(collection: Collection, image: str, transform: int) -> Image.Image:
-    """The picture after a transform, scaled to fit the square."""
-    if collection.root is not None and (collection.root / image).is_file():
-        picture = decode(collection.root / image, collection.pictures)
-    else:
-        row = np.flatnonzero(collection.hashes.images == image)[0]
-        picture = Image.fromarray(collection.hashes.thumb[row])
-    scale = PICTURE / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    picture = picture.resize(size, Image.Resampling.BICUBIC)
-    return Image.fromarray(apply(np.asarray(picture)[None], transform)[0])
+    for number, text in enumerate(facts(pair)):
+        draw.text((corner[0], y + PICTURE + 38 + 16 * number), _fit(text, 12, CELL[0]), fill=INK, font=_font(12))
 
 
 @cache

@@ -84,6 +84,9 @@ class Planes:
 def sharing(a: PickedPoints, b: PickedPoints | None = None, *, workers: int = 1) -> Shared:
     """The pairs of pictures that share features, inside a when `b` is None. `workers` are threads."""
     other = a if b is None else b
+    if not a.count.any() or not other.count.any():
+        none = np.empty(0, np.intp)
+        return Shared(none, none, none.astype(np.bool_))
     planes = Planes(a)
     known = planes.features(a, np.arange(len(a)))
     orders = [np.argsort(known.code[:, table], kind="stable").astype(np.uint32) for table in range(TABLES)]
@@ -155,5 +158,3 @@ def _agreeing(one: Features, other: Features, n: int) -> tuple[NDArray[np.intp],
         agreeing.append(votes[count >= VOTES] // (TURNS * ZOOMS))
     pairs = np.unique(np.concatenate(agreeing))
     return pairs // n, pairs % n
-
-

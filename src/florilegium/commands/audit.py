@@ -1,23 +1,30 @@
 """Find pictures that two folders share, or that one holds twice."""
 
 import argparse
+import json
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from florilegium.audit.comparison import Collection, Comparison, compare
+from florilegium.audit.comparison import Collection, compare, dropped
 from florilegium.audit.kept import locked
+from florilegium.audit.outcome import DOUBLE, counts, verdict
 from florilegium.audit.pictures import write_audit
+from florilegium.audit.points import SMALLEST
 from florilegium.audit.reading import hash_images
 from florilegium.audit.steps import Steps
 from florilegium.commands.reading import add_ground, add_limit
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
-from florilegium.core.errors import UserError, counted, some
+from florilegium.core.errors import UserError, some
 from florilegium.core.names import shown
 from florilegium.core.system import say
 from florilegium.data.kinds import pictures_below, say_left_out
@@ -25,23 +32,28 @@ from florilegium.data.splits import Layout, by_folders
 
 NO_SPLIT, NO_CLASS = "all", "unlabelled"
 KEPT = "kept"  # folder beside the results
+PAGE = "audit.html"
 NAMED = 3  # pictures or classes that a line names
 DESCRIPTION = """\
 Find pictures that are in both folders (or twice in one), also when they were resized, re-encoded,
-flipped or rotated. A model is trained on A and tested on B; without B, A is searched for duplicates
-across its own splits: folders named train, val (valid, validation) and test, where every folder
-beside them is one, too. Nothing is changed in either folder."""
+flipped or rotated, cut at their edges, bordered, zoomed or written on. A model is trained on A and
+tested on B; without B, A is searched for duplicates across its own splits: folders named train, val
+(valid, validation) and test, where every folder beside them is one, too. Nothing is changed in
+either folder."""
 EPILOG = """\
 written to DIR:
+  audit.html          all of it on one page, which needs no network: every pair side by side, filtered
   contact_sheet.png   the pairs side by side, to judge by eye
   pairs.csv           every pair with its distances and verdict
   dropped.csv         images of A to leave out of training, and why
+  dropped.txt         the same images for a shell: cd A && xargs -r rm -- < DIR/dropped.txt
   distances.png, summary.json
   kept/               what was made of each picture: the same command again reads only what is new or changed
 
 examples:
   python -m florilegium audit photos/train photos/test --out audit
-  python -m florilegium audit photos --out audit        (photos holds train, val, test)"""
+  python -m florilegium audit photos --out audit        (photos holds train, val, test)
+  python -m florilegium audit photos --out audit --fail-on double --json > audit.json"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -61,6 +73,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     text = "largest mean squared pixel difference, 0 to 1, of the same picture (default %(default)s)"
     parser.add_argument("--pixel-threshold", type=float, default=defaults.pixel_threshold, help=text)
     parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
+    text = "do not look for pictures that were cut, bordered, zoomed or written on"
+    parser.add_argument("--no-crops", action="store_true", help=text)
+    text = "what ends with exit code 1: a leak, or also a picture that one split holds twice (default %(default)s)"
+    parser.add_argument("--fail-on", choices=("leak", "double"), default="leak", help=text)
+    text = "print one JSON object for machines, and what people read to standard error"
+    parser.add_argument("--json", action="store_true", help=text)
     text = "what to do with images that cannot be decoded (default %(default)s)"
     parser.add_argument("--corrupt", choices=("stop", "skip"), default="stop", help=text)
     add_ground(parser)
@@ -71,33 +89,73 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Audit and print the verdict; 1 when there is a leak, else 0."""
+    """Audit and print the verdict; 1 when there is what it fails on, else 0."""
     for option, value, top in (("radius", arguments.radius, 64), ("pixel-threshold", arguments.pixel_threshold, 1)):
         if not 0 <= value <= top:
             raise UserError(f"--{option} {value}: must lie between 0 and {top}")
     if arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: must be at least 1")
-    settings = Audit(
-        radius=arguments.radius, pixel_threshold=arguments.pixel_threshold, dihedral=not arguments.no_dihedral
-    )
+    if arguments.fail_on == "double" and arguments.b is not None:
+        raise UserError("--fail-on double: looks inside one folder, and here are two; audit each of them alone")
     if arguments.out.exists() and not arguments.out.is_dir():
         raise UserError(f"--out {arguments.out}: is a file; give a folder for the result")
+    with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
+        result = audit(arguments)
+    if arguments.json:
+        print(json.dumps(result))
+    return int(result["leak"] or (arguments.fail_on == "double" and result["kinds"][DOUBLE] > 0))
+
+
+def audit(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Audit, print the verdict before pictures are drawn, and return what `--json` prints."""
+    settings = Audit(
+        radius=arguments.radius,
+        pixel_threshold=arguments.pixel_threshold,
+        dihedral=not arguments.no_dihedral,
+        crops=not arguments.no_crops,
+    )
     steps, roots = Steps(), check_folders(arguments)
     with locked(arguments.out / KEPT / "lock"):
         sides = collect(roots, settings, arguments, steps)
         a, b = sides["a"], sides.get("b", sides["a"])
         held_out = tuple(str(split) for split in np.unique(b.collection.splits))
-        with steps("search"):
-            comparison = compare(a.collection, b.collection, settings, held_out=held_out, workers=arguments.workers)
+        comparison = compare(
+            a.collection, b.collection, settings, held_out=held_out, workers=arguments.workers, steps=steps
+        )
+        for line in (*(splits_line(of) for of in sides.values()), verdict(comparison)):
+            say(line)
+        lines = (flat_line, small_line) if settings.crops else (flat_line,)
+        for line in filter(None, (line(of.collection) for line in lines for of in sides.values())):
+            say(line)
         with steps("pictures"):
-            write_audit(comparison, arguments.out, {f"splits_{side}": of.splits for side, of in sides.items()})
-    for line in (*(splits_line(of) for of in sides.values()), verdict(comparison)):
-        say(line)
-    for line in filter(None, (flat_line(of.collection) for of in sides.values())):
-        say(line)
-    say(f"The pairs are shown in {arguments.out / 'contact_sheet.png'} and listed in pairs.csv beside it.")
+            notes = {f"splits_{side}": of.splits for side, of in sides.items()}
+            paths = write_audit(comparison, arguments.out, notes, arguments.workers)
+    say(f"The pairs are shown in {arguments.out / PAGE} and listed in pairs.csv beside it.")
     say(steps.line())
-    return int(not comparison.leaks().empty)
+    of_sides: dict[str, dict[str, Any]] = {side: counted_side(of, roots[side]) for side, of in sides.items()}
+    return {
+        **of_sides,
+        "leak": not comparison.leaks().empty,
+        "kinds": counts(comparison),
+        "dropped": len(dropped(comparison)),
+        "files": {path.name: str(path) for path in paths},
+        "seconds": {step: round(seconds, 3) for step, seconds in steps.seconds.items()},
+    }
+
+
+def counted_side(side: "Side", found: tuple[Path, list[str]]) -> dict[str, Any]:
+    """A folder in numbers; `flat` pictures are compared when equal alone, `small` ones not for crops."""
+    hashes, (root, images) = side.collection.hashes, found
+    splits, sizes = np.unique(side.collection.splits, return_counts=True)
+    return {
+        "name": side.collection.name,
+        "folder": str(root),
+        "images": len(hashes),
+        "skipped": len(images) - len(hashes),
+        "flat": int((~hashes.reliable).sum()),
+        "small": int(small(side.collection).sum()),
+        "splits": dict(zip(splits.tolist(), sizes.tolist(), strict=True)),
+    }
 
 
 @dataclass(frozen=True)
@@ -215,29 +273,23 @@ def flat_line(side: Collection) -> str:
     )
 
 
+def small_line(side: Collection) -> str:
+    """The pictures that no crop is found of, for a person; empty where there are none."""
+    images = side.hashes.images[small(side)]
+    if not len(images):
+        return ""
+    return (
+        f"{side.name}: {len(images):,} of {len(side.hashes):,} images are below {SMALLEST} pixels, so that cut copies "
+        f"of them cannot be seen ({listed(images)})."
+    )
+
+
+def small(side: Collection) -> NDArray[np.bool_]:
+    """(N,) True for pictures that are too small for local features."""
+    sides = side.hashes.side
+    return np.zeros(len(side.hashes), np.bool_) if sides is None else sides.min(axis=1) < SMALLEST
+
+
 def listed(names: Sequence[str]) -> str:
     """The first names and the number of the others, for a line."""
     return some(list(map(shown, names)), NAMED)
-
-
-def verdict(comparison: Comparison) -> str:
-    """The result of an audit, for a person, in two or three lines."""
-    a, b = comparison.a, comparison.b
-    same, leaks = comparison.same, comparison.leaks()
-    size_a, size_b = (counted(len(side.hashes), "image") for side in (a, b))
-    if comparison.inside:
-        doubles = f"{counted(len(same), 'pair')} of images show{'s' * (len(same) == 1)} the same picture"
-        parted = f", {len(leaks):,} of them in two splits" if len(np.unique(a.splits)) > 1 else ""
-        lines = [f"{a.name} ({size_a})", f"{'No leak' if leaks.empty else 'LEAK'}: {doubles}{parted}."]
-        if parted and not leaks.empty:
-            lines.append("dropped.csv lists the images to leave out: a test image stays, and one of val before train.")
-        return "\n".join(lines)
-    title = f"{a.name} ({size_a}) against {b.name} ({size_b})\n"
-    if leaks.empty:
-        return f"{title}No leak: no image of {b.name} shows a picture that {a.name} holds."
-    shown, dropped = leaks["image_b"].nunique(), leaks["image_a"].nunique()
-    return (
-        f"{title}LEAK: {counted(shown, 'image')} of {b.name} show{'s' * (shown == 1)} a picture that {a.name} holds, "
-        f"too ({counted(len(leaks), 'pair')}).\n"
-        f"dropped.csv lists the {counted(dropped, 'image')} of {a.name} to leave out of training."
-    )

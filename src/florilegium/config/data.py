@@ -28,6 +28,8 @@ CLEAN = (
     "data sets whose validation and test images are removed from the training images; the data set's own name removes "
     "duplicates across its splits"
 )
+CleanBy = Literal["all", "hash"]
+CLEAN_BY = "what `clean` removes: all copies that the audit finds, or those alone that a perceptual hash sees"
 
 # Sections of an experiment
 
@@ -100,6 +102,7 @@ class DataUse(Strict):
     holdout: Fraction | None = None
     choose_on_test: bool = Field(False, description="validate on the test images; for `as_published` arms only")
     clean: Names = Field((), description=CLEAN)
+    clean_by: CleanBy = Field("all", description=CLEAN_BY)
     generated: Generated | None = Field(None, description="generated images to train on beside the real ones")
 
     @model_validator(mode="after")
@@ -135,6 +138,7 @@ class DetectionData(Strict):
     val: Splits = ("val",)
     test: SomeSplits = ("test",)
     clean: Names = Field((), description=CLEAN)
+    clean_by: CleanBy = Field("all", description=CLEAN_BY)
 
     @property
     def packing(self) -> str:

@@ -111,7 +111,7 @@ class Experiment:
     def spec(self) -> dict[str, Any]:
         """The JSON values that a training depends on: no title, no name, no published number."""
         return {
-            "data": self.data.model_dump(mode="json"),
+            "data": self.data.model_dump(mode="json", exclude=None if self.data.clean else {"clean_by"}),
             "model": self.model.model_dump(mode="json"),
             "recipe": self.recipe.used(),
             "init": self.init.model_dump(mode="json", exclude_none=True) if self.init else None,

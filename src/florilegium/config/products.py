@@ -119,3 +119,9 @@ class Audit(Strict):
     )
     dihedral: bool = Field(True, description="also compare the eight flips and rotations")
     crops: bool = Field(True, description="also look for parts: pictures that were cut, bordered, zoomed or written on")
+    crop_points: AtLeastOne = Field(8, description="minimum number of local features that agree on one map")
+    crop_agreement: Fraction = Field(
+        0.95,
+        description="minimum part of their overlap, in blocks that are not flat, whose pixels agree; 0.6 where these "
+        "agree nearly exactly, since text may lie over the rest",
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from florilegium.core.errors import UserError
-from florilegium.core.outputs import AUDIT, AUDIT_TABLES
+from florilegium.core.outputs import AUDIT, AUDIT_PAGE, AUDIT_TABLES
 
 FILE, FOLDER = "file", "folder"
 HIDDEN, BROKEN, NO_FILE = "hidden", "broken link", "socket, pipe or device"
@@ -27,7 +27,7 @@ LITTER = {
 }
 MARK = ":zone.identifier"  # ends the name beside a file that Windows took from a network, as Linux sees it
 COPY = re.compile(r".*~|~\$.*|#.*#", re.DOTALL)
-AUDIT_FILES = {*AUDIT, *AUDIT_TABLES}  # where the tables are, the pictures beside them belong to no data set
+AUDIT_FILES = {*AUDIT, *AUDIT_PAGE, *AUDIT_TABLES}  # where the tables are, these belong to no data set
 MOST_VISITS = 10_000  # of one folder, by different links
 
 Identity = tuple[int, int]  # device and inode

@@ -17,7 +17,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
 from florilegium.data.decode import fit, measured, what_it_is
-from florilegium.data.load import PARTS, check_not_empty, fits, image_column
+from florilegium.data.load import PARTS, check_not_empty, fits, unseen
 from florilegium.data.pack import open_packed, pack_buckets
 
 SPLIT = "test"  # the one split of images that `pack_boxed` packs
@@ -77,13 +77,13 @@ def load_boxed(use: DetectionData, *, pixels: Path, annotations: Path, dropped: 
             id, or no box is left to train on.
     """
     store = BoxedStore(pixels, annotations)
-    unseen = {name for path in dropped for name in image_column(path)}
+    left_out = unseen(use, dropped)
     for key in PARTS:
         for split in set(getattr(use, key)) & set(store.unannotated):
             why = f"the split {split} was published without boxes, so data.{key} cannot name it"
             raise UserError(f"{annotations}: {why}; predictions for it can be made, but not counted")
-    train = store.take(use.train, without=unseen, bug=use.boxes == "last_corner")
-    val = store.take(use.val, without=unseen)
+    train = store.take(use.train, without=left_out, bug=use.boxes == "last_corner")
+    val = store.take(use.val, without=left_out)
     test = store.take(use.test)
     check_not_empty(use, annotations, train=train, test=test)
     if not any(len(boxes) for boxes in train.boxes):

@@ -18,7 +18,7 @@ from florilegium.data.crops import at_side
 from florilegium.data.labels import share, shuffled
 
 PARTS = ("train", "val", "test")
-SAME_PICTURE = "same_picture"
+SAME_PICTURE, CROP = "same_picture", "crop"  # verdicts of an audit: a hash sees the first alone
 RESIDENT_SHARE = 0.5
 
 
@@ -63,14 +63,14 @@ def load_splits(
     classes = tuple(read_json(images.with_suffix(".json"))["classes"])
     table = read_table(images)
     table = table[table["image"].isin(rows)].sort_values("image")
-    seen = table[~table["image"].isin({name for path in dropped for name in image_column(path)})]
+    seen = table[~table["image"].isin(unseen(use, dropped))]
     train, val = (seen[seen["split"].isin(splits)] for splits in (use.train, use.val))
     test = table[table["split"].isin(use.test)]
     if use.holdout is not None:
         doubles: set[str] = set()
         if pairs is not None:
             audited = read_table(pairs)
-            same = audited[audited["verdict"] == SAME_PICTURE]
+            same = audited[audited["verdict"].isin((SAME_PICTURE, CROP))]
             doubles = {*same["image_a"], *same["image_b"]}
         held = train["image"].isin(held_out(train, use.holdout, doubles, where=str(images)))
         train, test = train[~held], train[held]
@@ -121,6 +121,14 @@ def held_out(table: pd.DataFrame, part: float, doubles: set[str], *, where: str 
         free = [image for image in group["image"] if image not in doubles]
         chosen.update(shuffled(free, key=str)[:count])
     return chosen
+
+
+def unseen(use: DataUse | DetectionData, dropped: Sequence[Path]) -> set[str]:
+    """The images in tables of the audit (columns image, reason, verdict) that `use` does not train or validate on."""
+    tables = [read_table(path) for path in dropped]
+    if use.clean_by == "hash":
+        tables = [table[table["verdict"] == SAME_PICTURE] for table in tables]
+    return {name for table in tables for name in table["image"]}
 
 
 def image_column(table: Path) -> list[str]:

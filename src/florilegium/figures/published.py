@@ -1,5 +1,6 @@
 """The claims of a study: its scores beside the published ones, the leak, the convergence, the fine-tuning rate."""
 
+from collections.abc import Sequence
 from math import isfinite
 
 import numpy as np
@@ -14,11 +15,12 @@ from florilegium.figures.registry import Plot, members
 from florilegium.figures.style import Drawing
 from florilegium.report.comparison import difference_row, is_significant
 from florilegium.report.runs import value
-from florilegium.report.study import LEAKY, Entry, labels
+from florilegium.report.study import CORRECTED, HASH_CLEAN, LEAKY, SEEING, Entry, Key, labels
 from florilegium.report.tables import equals, judged, measured, p_value, points
 
 COLOURS = {"reproduced": style.RIGHT, "higher": "#0072B2", "lower": style.WRONG, "diverged": "#B91C1C"}
 MAIN = {task.main for task in SCORING.values()}
+PLAIN = {CORRECTED: "clean", HASH_CLEAN: "cleaned by hash", LEAKY: "leaky"}
 MANY = 16  # arms that one figure of convergence shows, if need be
 
 
@@ -79,36 +81,46 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def draw_leak(material: Material, plot: Plot) -> Drawing:
-    """Leaky against clean, seeds paired, and the paired difference with its interval."""
+    """Leaky and cleaned by hash against clean, seeds paired, and the paired differences with their intervals."""
     leaks = material.study.leaks()
+    families: dict[Key, list[Entry]] = {}  # by clean arm, the others
+    for leaky, clean in leaks:
+        families.setdefault(clean.key, [clean]).append(leaky)
+    places = [arm for arm in (CORRECTED, *SEEING) if arm == CORRECTED or any(e.arm == arm for e, _ in leaks)]
     fig = style.figure(max(3.2, 1.8 + 0.7 * len(leaks)))
     slopes, forest = fig.subplots(1, 2, width_ratios=(1, 1.25))
-    for index, (leaky, clean) in enumerate(leaks):
-        _slope(slopes, material, leaky, clean, style.colour(index))
-        _effect(forest, material, leaky, -index, style.colour(index))
-    slopes.set_xticks([0, 1], ["clean", "leaky"])
-    slopes.set(title="Each line is a seed", ylabel="test top-1 accuracy (%)", xlim=(-0.25, 1.25))
+    for index, family in enumerate(families.values()):
+        at = sorted(((0 if e is family[0] else places.index(e.arm), e) for e in family), key=lambda placed: placed[0])
+        _slope(slopes, material, at, style.colour(index))
+    colours = {key: style.colour(index) for index, key in enumerate(families)}
+    for row, (leaky, clean) in enumerate(leaks):
+        _effect(forest, material, leaky, -row, colours[clean.key])
+    slopes.set_xticks(range(len(places)), [PLAIN[arm] for arm in places])
+    slopes.set(title="Each line is a seed", ylabel="test top-1 accuracy (%)", xlim=(-0.25, len(places) - 0.75))
     slopes.grid(axis="x", visible=False)
     forest.axvline(0, color=style.SOFT, linewidth=1)
-    targets = [style.wrapped(leaky.dataset.replace("_", " "), 18) for leaky, _ in leaks]
+    targets = [style.wrapped(f"{PLAIN[leaky.arm]}, {leaky.dataset.replace('_', ' ')}", 18) for leaky, _ in leaks]
     forest.set_yticks([-i for i in range(len(leaks))], targets)
-    forest.set(title="Leaky minus clean", xlabel="percentage points of test accuracy")
+    forest.set(title="Minus clean", xlabel="percentage points of test accuracy")
     forest.set_ylim(-len(leaks) + 0.35, 0.65)
     forest.grid(axis="y", visible=False)
-    arms = [entry for pair in leaks for entry in pair]
+    arms = list({entry.key: entry for pair in leaks for entry in pair}.values())
+    by_hash = "cleaned by hash: without the copies that a hash sees; " if HASH_CLEAN in places else ""
     return fig, (
-        f"Leaky: pretrained on pictures that the test set shows again; clean: without them. {material.n_runs(arms)}. "
-        "Dot and bar: mean paired difference and its 95 % interval, over seeds and images both; p adjusted for the "
-        f"study's {len(material.differences)} tests."
+        f"Leaky: pretrained on pictures that the test set shows again; {by_hash}clean: without them. "
+        f"{material.n_runs(arms)}. Dot and bar: mean paired difference and its 95 % interval, over seeds and images "
+        f"both; p adjusted for the study's {len(material.differences)} tests."
     )
 
 
-def _slope(ax: Axes, material: Material, leaky: Entry, clean: Entry, colour: str) -> None:
-    accuracy = [{run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for e in (clean, leaky)]
-    if both := sorted(accuracy[0].keys() & accuracy[1].keys()):
-        ends = np.array([[arm[seed] for seed in both] for arm in accuracy])  # (2, seeds)
-        ax.plot([0, 1], ends, color=colour, alpha=0.45, linewidth=1.2, marker="o", markersize=4)
-        ax.plot([0, 1], ends.mean(axis=1), color=colour, linewidth=3, marker="o", markersize=7)
+def _slope(ax: Axes, material: Material, placed: Sequence[tuple[int, Entry]], colour: str) -> None:
+    """The accuracy of arms at their places, joined seed by seed, and their means."""
+    accuracy = [{run.seed: 100 * run.metrics[e.scoring.main] for run in material.finished(e)} for _, e in placed]
+    places = [place for place, _ in placed]
+    if shared := sorted(set.intersection(*(set(arm) for arm in accuracy))):
+        ends = np.array([[arm[seed] for seed in shared] for arm in accuracy])  # (arms, seeds)
+        ax.plot(places, ends, color=colour, alpha=0.45, linewidth=1.2, marker="o", markersize=4)
+        ax.plot(places, ends.mean(axis=1), color=colour, linewidth=3, marker="o", markersize=7)
 
 
 def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -> None:
@@ -121,13 +133,14 @@ def _effect(ax: Axes, material: Material, entry: Entry, y: float, colour: str) -
     remark = f"{points(test.difference)} points, p {equals(p_value(test.p_adjusted))}"
     if not is_significant(test):
         remark += f": none shown (detectable: {points(test.detectable).removeprefix('+')})"
-    ax.annotate(remark, (summary[0], y), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=9)
+    edge = ax.get_yaxis_transform()  # remarks start at the left edge, where none covers a name
+    ax.annotate(remark, (0.02, y), xycoords=edge, xytext=(0, 11), textcoords="offset points", fontsize=9)
 
 
 def draw_convergence(material: Material, plot: Plot) -> Drawing:
     """Epochs until 90 % of an arm's own final validation accuracy: of all arms without a leak, or in a large study of
     those that differ in their first weights alone."""
-    entries = [e for e in material.study.entries if e.role in ("scratch", "transfer") and e.arm != LEAKY]
+    entries = [e for e in material.study.entries if e.role in ("scratch", "transfer") and e.arm not in SEEING]
     if len(entries) > MANY:
         pairs = {entry.key for pair in material.study.gains() for entry in pair}
         entries = [entry for entry in entries if entry.key in pairs]

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from florilegium.audit.hashing import Hashes, hashes_of, thumbnails
-from florilegium.audit.matching import confirm, search
+from florilegium.audit.matching import confirm
+from florilegium.audit.search import search
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.tables import read_table

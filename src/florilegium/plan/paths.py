@@ -52,6 +52,11 @@ class Paths:
         """The files of all audits that people look at."""
         return [f"{self.audit(a, b)}/{file}" for a, b in self.plan.audits() for file in outputs.AUDIT]
 
+    def summaries(self, study: str) -> list[str]:
+        """The summaries of the audits between data sets of a study, from those that it learns from to its own."""
+        used = {e.data.dataset for e in self.plan.of(study)}
+        return [f"{self.audit(a, b)}/summary.json" for a, b in self.plan.audits() if a != b and {a, b} <= used]
+
     def audit_inputs(self, a: str, b: str) -> Files:
         """The inputs of the audit of a pair of data sets."""
         inputs: Files = {}

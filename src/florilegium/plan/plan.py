@@ -206,6 +206,7 @@ class Plan:
             "packing": getattr(e.data, "packing", None),
             "test": list(e.data.test),
             "learns_from": self._learned_from(e),
+            "cleaned": self._cleaned(e),
             "departures": [d.model_dump() for d in departures(e, self.paper, self.by_key)],
             "published": [p.model_dump(mode="json") for p in e.published],
             "baseline": _json(e.baseline),
@@ -226,6 +227,14 @@ class Plan:
         if "model.name" in values and reference and not is_same(e.model, reference.model):
             values["model.name"] = described(e.model, reference.model, e.network or reference.model.name)
         return values
+
+    def _cleaned(self, e: Experiment) -> dict[str, str]:
+        """By other data set that an arm learns from, which of its copies of this one's pictures were removed."""
+        return {
+            origin.data.dataset: origin.data.clean_by if e.data.dataset in origin.data.clean else "nothing"
+            for origin in self._all_origins(e)
+            if origin.data.dataset != e.data.dataset
+        }
 
     def _learned_from(self, e: Experiment) -> list[dict[str, Any]]:
         """The data sets that an arm learns from, its own first, then those of its origins; with the numbers of images

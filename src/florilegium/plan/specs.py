@@ -185,7 +185,7 @@ def _counted(plan: Plan, e: Experiment) -> Spec:
         "classes": len(source.classes),
         "model": e.model.model_dump(mode="json"),
         "recipe": e.recipe.model_dump(mode="json", include=COUNTED),
-        "data": e.data.model_dump(mode="json", exclude={"storage_size", "clean"}),
+        "data": e.data.model_dump(mode="json", exclude={"storage_size", "clean", "clean_by"}),
         "cached": is_cached(e),
         "features": 1 if plan.features_seed(e) is not None else len(e.seeds),
         "finder": e.recipe.finder_steps if e.recipe.lr == FROM_FINDER else None,

@@ -1,11 +1,11 @@
 """Two rendered sets of flowers, in 17 and in 102 classes, that share kinds and pictures.
 
 They stand in for the Oxford sets, and share their faults. The 17 classes are among the 102, under other names,
-and some test and validation pictures of the 17 are in the 102 again, encoded, resized, exposed, mirrored or
-cropped differently. A few are twice in the 17 themselves, across splits. Some pictures are atypical: hybrids
-that look like another kind, and whose label can only be known from that very picture. And some are decoys:
-flowers of another colour in the same pose, which look alike to a hash of brightness and are not the same picture.
-All that is planted is known by construction, so that an audit can be tested against it.
+and some test and validation pictures of the 17 are in the 102 again, encoded, resized, exposed or mirrored
+differently; of others a part is: cut, zoomed, turned, on a page, or written on. A few are twice in the 17 themselves,
+across splits. Some pictures are atypical: hybrids that look like another kind, and whose label can only be known from
+that very picture. And some are decoys: on the same ground, another flower in the same pose, or another frame of the
+same scene. All that is planted is known by construction, so that an audit can be tested against it.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from florilegium.config.data import Rendering
 from florilegium.core.system import bar
 from florilegium.data.png import write_png
 from florilegium.rendering.petals import OUTLINES, Kind, Picture, draw, make_kind
-from florilegium.rendering.picture import COPIES, ORIGINAL, TAKEN, opposite
+from florilegium.rendering.picture import COPIES, CROPS, ORIGINAL, TAKEN, opposite
 
 # Kind k is called after a place (k // 6) and its petals (k % 6).
 PLACES = (
@@ -43,7 +43,8 @@ SIBLING_PER_CLASS = 60  # of the flowers17 whose pictures a flowers102 of the sa
 HYBRIDS = 0.25  # part of the pictures of the 17 that look like another kind
 # Of every ten pictures of a split of the 17: how many the 102 show again, and in which splits.
 LEAKED = {"val": (5, ("val",)), "test": (8, ("val", "test"))}
-DECOY = 9  # of every ten test pictures, the one whose pose the 102 show in another colour
+WHOLE = 4  # of these, the first so many are whole; of the others a part is shown again, which no hash sees
+FRAME, DECOY = 8, 9  # of every ten test pictures, those of which the 102 show another frame, and another flower
 DOUBLES_EVERY = 3  # every third class of the 17 has a test picture among its training pictures, too
 
 
@@ -75,10 +76,13 @@ def shots(rendering: Rendering) -> tuple[Shot, ...]:
     return tuple(sorted(planned, key=lambda shot: shot.image))
 
 
-def planted(a: Sequence[Shot], b: Sequence[Shot] | None = None, *, decoys: bool = False) -> set[tuple[str, str]]:
+def planted(
+    a: Sequence[Shot], b: Sequence[Shot] | None = None, *, crops: bool | None = None, decoys: bool = False
+) -> set[tuple[str, str]]:
     """Pairs of paths that show the same picture, from `a` to `b` or inside `a` (each pair once, sorted).
 
-    With `decoys`, the pairs that show the same pose in another colour instead.
+    With `crops`, only those of which one shows a part of it, or, where it is False, none. With `decoys`, the pairs
+    that show another flower in the same pose, or another frame of the same scene, instead.
     """
     posed = defaultdict(list)
     for shot in a if b is None else b:
@@ -88,6 +92,7 @@ def planted(a: Sequence[Shot], b: Sequence[Shot] | None = None, *, decoys: bool 
         for one in a
         for other in posed[one.picture.seed]
         if (b is not None or one.image < other.image) and (one.picture != other.picture) == decoys
+        if crops is None or (one.taken in CROPS or other.taken in CROPS) == crops
     }
 
 
@@ -130,11 +135,14 @@ def _shots102(rendering: Rendering) -> list[Shot]:
             for i in range(_counts(sibling)[split]):
                 picture = _picture17(seed, number, split, i)
                 if i % 10 < leaked:
+                    ways = tuple(COPIES if i % 10 < WHOLE else CROPS)
                     for place, into in enumerate(places):
-                        contents[into, k].append((picture, _copy(number + i + 2 * place)))
+                        contents[into, k].append((picture, ways[(number + i + 2 * place) % len(ways)]))
                 elif split == "test" and i % 10 == DECOY:
                     other = opposite(picture.variety)
-                    contents["test", k].append((replace(picture, variety=other), ORIGINAL))
+                    contents["test", k].append((replace(picture, variety=other, aside=0), ORIGINAL))
+                elif split == "test" and i % 10 == FRAME:
+                    contents["test", k].append((replace(picture, aside=64), ORIGINAL))
     return [
         Shot(_path(split, names[k], i), picture, taken)
         for (split, k), seen in contents.items()

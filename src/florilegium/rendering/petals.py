@@ -10,7 +10,7 @@ from random import Random
 
 import numpy as np
 
-from florilegium.rendering.picture import PALETTE, SUPERSAMPLING, TURN, Colour, paint, tinted
+from florilegium.rendering.picture import PALETTE, SUPERSAMPLING, TURN, Colour, paint, texture, tinted
 
 REACH = 512  # half side of the polar table, in pixels of the canvas
 # (shadow, light)
@@ -99,6 +99,7 @@ class Picture:
     kind: Kind
     seed: str
     variety: int  # index into PALETTE
+    aside: int | None = None  # how far another bloom stands beside the first one's place, 256ths of the side
 
 
 def draw(picture: Picture, side: int) -> np.ndarray:
@@ -107,11 +108,15 @@ def draw(picture: Picture, side: int) -> np.ndarray:
     canvas = np.zeros((side * SUPERSAMPLING, side * SUPERSAMPLING, 3), np.int32)
     x, y, length = rng.randint(100, 156), rng.randint(96, 144), rng.randint(104, 140)
     _background(canvas, rng)
+    canvas += texture(len(canvas), Random(f"{picture.seed}/ground"))
     green = rng.choice(GREENS)
     _stem(canvas, x, y, green, rng)
     if rng.random() < 0.3:  # a companion behind
         _bloom(canvas, picture, rng.randint(20, 236), rng.randint(30, 226), length * 5 // 9, rng)
-    _bloom(canvas, picture, x, y, length, rng)
+    bloom = rng if picture.aside is None else Random(f"{picture.seed}/another")
+    before = canvas.copy()
+    _bloom(canvas, picture, x + (picture.aside or 0), y, length, bloom)
+    canvas += texture(len(canvas), Random(f"{picture.seed}/bloom/{picture.aside}")) * (canvas != before)
     if rng.random() < 0.25:
         _leaf(canvas, rng.randint(0, 256), 262, rng.randint(110, 190), 3 * TURN // 4, green, rng)
     _light(canvas, rng)

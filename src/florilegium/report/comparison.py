@@ -28,6 +28,8 @@ DIFFERENCE_COLUMNS = [
 ]  # fmt: skip
 TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
 SIGNIFICANT = 0.05
+Audits = Sequence[Mapping[str, Any]]  # contents of summary.json
+IN_WORDS = {"val": "validation"}
 OWN_SPLIT = "project's own"
 
 
@@ -59,18 +61,20 @@ class StudyTables:
         return [folder / name for name in self.by_file()]
 
 
-def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images) -> StudyTables:
-    """All tables but that of generated images, from the finished runs of each arm; `images` as in `compare`."""
+def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images, audits: Audits = ()) -> StudyTables:
+    """All tables but that of generated images, from the finished runs of each arm; `images` and `audits` as in
+    `compare`."""
     arms = Arms(runs)
-    comparison, differences = compare(study, arms, images)
+    comparison, differences = compare(study, arms, images, audits)
     return StudyTables(comparison, differences, costs(study, runs), scores(study, arms))
 
 
-def compare(study: Study, arms: Arms, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compare(study: Study, arms: Arms, images: Images, audits: Audits = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table of `comparison.csv` (`COLUMNS`), and the table of paired differences that its p-values come from.
 
     Means of the first are over all seeds of an arm, those of the second over the seeds that both have. p-values are
-    adjusted for all tests of the study. `images` holds `images.json` of the study's data sets, by data set.
+    adjusted for all tests of the study. `images` holds `images.json` of the study's data sets, by data set; `audits`
+    are the summaries of its audits.
 
     Raises:
         UserError: a published value is of a metric that the runs do not have, or the seeds of an arm were tested on
@@ -78,7 +82,7 @@ def compare(study: Study, arms: Arms, images: Images) -> tuple[pd.DataFrame, pd.
     """
     differences = pd.DataFrame(_differences(study, arms), columns=DIFFERENCE_COLUMNS)
     differences["p_adjusted"] = holm(differences["p_value"].tolist())
-    rows = [row for entry in study.entries for row in _rows(study, entry, arms, differences, images)]
+    rows = [row for entry in study.entries for row in _rows(study, entry, arms, differences, images, audits)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n_seeds": "Int64", "n_test": "Int64"}), differences
 
 
@@ -95,7 +99,7 @@ def _differences(study: Study, arms: Arms) -> Iterator[tuple[Any, ...]]:
 
 
 def _rows(
-    study: Study, entry: Entry, arms: Arms, differences: pd.DataFrame, images: Images
+    study: Study, entry: Entry, arms: Arms, differences: pd.DataFrame, images: Images, audits: Audits
 ) -> Iterator[dict[str, Any]]:
     """The rows of one arm, by column."""
     own = arms.runs[entry.key]
@@ -110,6 +114,7 @@ def _rows(
         is_untested = metric == entry.scoring.main and difference is None
         parts = [
             *notes,
+            *(shown(entry, audits) if metric == entry.scoring.main else ()),
             arms.untested(entry.key, over) if over and is_untested else "",
             _hardware(own) if metric in BY_HARDWARE else "",
             published.note if published else "",
@@ -182,6 +187,19 @@ def _notes(study: Study, entry: Entry, runs: Sequence[Run], split: str) -> list[
     warnings = Counter(text for run in runs for text in run.receipt().get("warnings", ()))
     notes += [f"{text} ({count} of {len(runs)} runs)" for text, count in sorted(warnings.items())]
     return notes
+
+
+def shown(entry: Entry, audits: Audits) -> list[str]:
+    """How many pictures of its test and validation splits the data sets that an arm learns from still show, a sentence
+    each; none of audits that did not count them."""
+    sentences = []
+    for audit in audits:
+        by = entry.cleaned.get(audit["a"])
+        if by and audit["b"] == entry.dataset and "n_left" in audit:
+            counts = [f"{n:,} {IN_WORDS.get(split, split)}" for split, n in sorted(audit["n_left"][by].items())]
+            cleaned = {"nothing": "not cleaned", "hash": "cleaned by hash", "all": "cleaned of all copies"}[by]
+            sentences.append(f"{audit['a']}, {cleaned}, shows {' and '.join(counts)} pictures of {audit['b']}.")
+    return sentences
 
 
 def difference_row(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:

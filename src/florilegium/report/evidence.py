@@ -53,7 +53,9 @@ class Evidence:
     @cached_property
     def tables(self) -> dict[str, StudyTables]:
         """The tables of each study, computed from its runs."""
-        tables = {name: tabulate(study, self.runs[name], self.summaries) for name, study in self.page.in_order()}
+        tables = {
+            name: tabulate(study, self.runs[name], self.summaries, self.audits) for name, study in self.page.in_order()
+        }
         for name, study in self.page.in_order():
             if study.makes_images():
                 tables[name] = replace(tables[name], generated=generated(study, self.runs[name]))

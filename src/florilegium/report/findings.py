@@ -1,14 +1,14 @@
 """The headlines of a study, from its tables: effects with their tests, repeated test pictures, reproduced values."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from florilegium.config.metrics import EPOCHS
-from florilegium.report.comparison import arm_rows, difference_row, is_significant
-from florilegium.report.study import SHARE, Entry, Study, labels
+from florilegium.report.comparison import arm_rows, difference_row, is_significant, shown
+from florilegium.report.study import LEAKY, SHARE, Entry, Study, labels
 from florilegium.report.tables import equals, number, p_value, points
 
 FEW = 3  # gains that have a headline each
@@ -30,7 +30,9 @@ def findings(
     """The headlines of a study, the leak first."""
     names = labels(study)
     for leaky, clean in study.leaks():
-        yield from _effect(f"flattery by a leak ({leaky.dataset})", leaky, clean, differences, names)
+        cause = "a leak" if leaky.arm == LEAKY else "what a hash does not see"
+        for finding in _effect(f"flattery by {cause} ({leaky.dataset})", leaky, clean, differences, names):
+            yield replace(finding, sentence=" ".join([finding.sentence, *shown(leaky, audits)]))
     gains = study.gains()
     if len(gains) > FEW:
         yield from _gains([transfer for transfer, _ in gains], differences)

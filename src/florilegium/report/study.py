@@ -20,6 +20,8 @@ from florilegium.core.errors import UserError
 from florilegium.plan.departures import Departure
 
 LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
+HASH_CLEAN = "hash_clean"  # and the one whose weights saw those that a hash cannot find
+SEEING = (HASH_CLEAN, LEAKY)
 CORRECTED = "corrected"
 SHARE = "data.generated.share"
 Key = tuple[str, str]  # (experiment, arm)
@@ -54,6 +56,9 @@ class Entry(Strict):
     packing: str | None = Field(None, description="how a detector's pictures are packed: scenes<packing>.npy")
     test: tuple[Name, ...] = Field((), description="the splits that it is tested on")
     learns_from: tuple[Learned, ...] = Field((), description="its own data set, then those of what it starts from")
+    cleaned: dict[Name, Literal["nothing", "hash", "all"]] = Field(
+        default_factory=dict, description="by other data set that it learns from: which copies were removed there"
+    )
     departures: tuple[Departure, ...] = Field((), description="what is not as in preset `paper`, known before the run")
     published: tuple[Published, ...]
     baseline: Baseline | None
@@ -146,12 +151,12 @@ class Study(Strict):
         return any(entry.samples for entry in self.entries)
 
     def leaks(self) -> list[tuple[Entry, Entry]]:
-        """Pairs (leaky, clean) of arms that differ in what their weights were allowed to see."""
-        return self._with_baselines(e for e in self.entries if e.arm == LEAKY and e.role == "transfer")
+        """Pairs (leaky or cleaned by hash, clean) of arms that differ in what their weights were allowed to see."""
+        return self._with_baselines(e for e in self.entries if e.arm in SEEING and e.role == "transfer")
 
     def gains(self) -> list[tuple[Entry, Entry]]:
         """Pairs (transferred, from scratch) of arms without a leak."""
-        pairs = self._with_baselines(e for e in self.entries if e.arm != LEAKY and e.role == "transfer")
+        pairs = self._with_baselines(e for e in self.entries if e.arm not in SEEING and e.role == "transfer")
         return [(transfer, baseline) for transfer, baseline in pairs if baseline.role == "scratch"]
 
     def additions(self) -> list[tuple[Entry, Entry]]:

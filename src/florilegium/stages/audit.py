@@ -36,10 +36,9 @@ def main() -> None:
         with steps("opening"):
             a = collection(arguments.name_a, *files["a"], pictures, settings)
             b = collection(arguments.name_b, *files["b"], pictures, settings) if "b" in files else a
-        with steps("search"):
-            comparison = compare(a, b, settings, workers=arguments.workers)
+        comparison = compare(a, b, settings, workers=arguments.workers, steps=steps)
         with steps("pictures"):
-            receipt.outputs += write_audit(comparison, arguments.out)
+            receipt.outputs += write_audit(comparison, arguments.out, workers=arguments.workers)
     say(f"audit {a.name} / {b.name}: {len(comparison.same):,} pairs show the same picture")
     say(steps.line())
 

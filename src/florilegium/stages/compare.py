@@ -1,6 +1,6 @@
 """Compare a study's runs with what was published.
 
-Reads:  metrics, history, costs and receipt of every run, and the summaries of the data sets.
+Reads:  metrics, history, costs and receipt of every run, the summaries of the data sets, and of their audits.
 Writes: comparison, differences, costs and scores, as CSV and Markdown, beside `--out`.
 Why:    every measured number stands beside the published one, with its interval and test.
 """
@@ -21,12 +21,14 @@ from florilegium.stages.stage import add_tables, stage, study_parser
 def main() -> None:
     parser = study_parser(__doc__, out="comparison.csv; the other tables go beside it")
     add_tables(parser)
+    parser.add_argument("--audits", type=Path, nargs="*", default=[], help="results/<preset>/audit/*/summary.json ...")
     arguments = parser.parse_args()
     out: Path = arguments.out
-    with stage("compare", arguments, inputs=arguments.images) as receipt:
+    with stage("compare", arguments, inputs=[*arguments.images, *arguments.audits]) as receipt:
         study = read(Study, arguments.spec)
         runs = read_study(arguments.runs, study)
-        tables = tabulate(study, runs, {path.parent.name: read_json(path) for path in arguments.images})
+        images = {path.parent.name: read_json(path) for path in arguments.images}
+        tables = tabulate(study, runs, images, [read_json(path) for path in arguments.audits])
         comparison = markdown(tables.comparison, title=study.title, preset=study.preset, rendered=study.rendered)
         texts = {out.with_suffix(".md"): comparison, out.with_name("costs.md"): costs_markdown(study, tables.costs)}
         for path, text in texts.items():
