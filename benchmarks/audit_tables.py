@@ -3,6 +3,7 @@
 python benchmarks/audit_tables.py
 """
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ NAMES = {HASH: "pHash alone", WHOLE: "without crops", CROPS: "found"}
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=DOCUMENT, help="the document with these tables anew")
+    out = parser.parse_args().out
     text = DOCUMENT.read_text(encoding="utf-8")
-    write_text(DOCUMENT, replaced(text, "\n\n".join(tables(read_json(RECALL), read_json(APART)))))
+    write_text(out, replaced(text, "\n\n".join(tables(read_json(RECALL), read_json(APART)))))
 
 
 def replaced(document: str, text: str) -> str:

@@ -135,7 +135,7 @@ PIXELS = tuple(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "1
 HASHES = tuple(name.replace("/pixels", "/hashes") for name in PIXELS)
 ALL_RESULTS = (*STUDIES, "results/demo/report.")
 HELPERS = {
-    "a part of the audit": (matching, "FAR = 255", ("results/",)),
+    "a part of the audit": (matching, "CHUNK = 4096", ("results/",)),
     "a part of training": (learner, "return 1.0", ALL_RESULTS),
     "a statistic": (statistics, "scatter > 1e-12", (*ALL_TABLES, *ALL_PICTURES, *ATTRIBUTION)),
     "the look of plots": (style, "WIDTH = 9.0", (*ALL_PICTURES, *ATTENTION, *ATTRIBUTION)),
