@@ -75,7 +75,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
     text = "do not look for pictures that were cut, bordered, zoomed or written on"
     parser.add_argument("--no-crops", action="store_true", help=text)
-    text = "what ends with exit code 1: a leak, or also a picture that one split holds twice (default %(default)s)"
+    text = (
+        "what the command ends with 1 for: a leak, or also a picture that one split holds twice (default %(default)s)"
+    )
     parser.add_argument("--fail-on", choices=("leak", "double"), default="leak", help=text)
     text = "print one JSON object for machines, and what people read to standard error"
     parser.add_argument("--json", action="store_true", help=text)
