@@ -8,7 +8,11 @@ from PIL import Image
 
 from florilegium import __main__ as program
 
-FINDINGS = {"audit": "1 a leak,", "verify": "1 a file that disagrees", "check-submission": "1 a fault of the"}
+FINDINGS = {
+    "audit": "1 a leak (with --fail-on double",
+    "verify": "1 a file that disagrees",
+    "check-submission": "1 a fault of the",
+}
 # Command lines; `missing` does not exist, `file` and `cut.json` hold half a JSON, `junk` no weights.
 MISTAKES = [
     "audit pictures/a pictures/b --out file",
