@@ -7,14 +7,16 @@ rotations, confirmation, page and contact sheet included; then the same files ar
 """
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from machine import machine
 
 from florilegium.commands.audit import list_images
 from florilegium.core.files import read_json, write_json
+from florilegium.core.outputs import CROP, SAME
 from florilegium.data.decode import decode
 
 CROPS, WHOLE, HASH = "crops", "whole", "hash"
@@ -31,7 +34,6 @@ WAYS = {  # of an audit, and their options; pHash alone calls a copy whatever is
     WHOLE: ["--no-crops"],
     CROPS: [],
 }
-COPIES = ("same_picture", "crop")  # verdicts
 
 
 class Audited(NamedTuple):
@@ -81,6 +83,17 @@ def main() -> None:
         )
 
 
+@contextmanager
+def options(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.Namespace, Path]]:
+    """The command line with the options that benchmarks of audits share, and the folder that they work in."""
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--work", type=Path, help="folder for the audits (default: a temporary one)")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for the result")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        yield arguments, arguments.work or Path(temporary)
+
+
 def costs(audits: Sequence[Audited]) -> dict[str, Any]:
     """Seconds of the repetitions, and what was found."""
     seconds = [audit.seconds for audit in audits]
@@ -102,7 +115,7 @@ def run_audit(folders: Sequence[Path], workers: int, name: str, out: Path) -> Au
     if done.returncode not in (0, 1):
         sys.exit(done.stderr)
     pairs = pd.read_csv(out / "pairs.csv", dtype={"image_a": str, "image_b": str})
-    called = pairs if name == HASH else pairs[pairs["verdict"].isin(COPIES)]
+    called = pairs if name == HASH else pairs[pairs["verdict"].isin((SAME, CROP))]
     used = processor_seconds() - used
     return Audited(name, round(seconds, 2), round(used, 2), read_json(out / "summary.json"), called)
 

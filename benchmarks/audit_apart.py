@@ -8,13 +8,11 @@ a copy, on the page of the audit below `--work`, and list those that do show one
 """
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from audit import WAYS, run_audit
+from audit import WAYS, options, run_audit
 from machine import machine
 
 from florilegium.core.files import read_json, write_json
@@ -25,12 +23,8 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+", metavar="folder")
     parser.add_argument("--name", required=True, help="of these pictures, for people")
     parser.add_argument("--true", type=Path, help="CSV file of the pairs that do show one photograph (default: none)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--work", type=Path, help="folder for the audits (default: a temporary one)")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file for the result")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        found = measure(arguments, arguments.work or Path(temporary))
+    with options(parser) as (arguments, work):
+        found = measure(arguments, work)
     sets = read_json(arguments.out)["sets"] if arguments.out.exists() else {}
     write_json(arguments.out, {**machine(), "sets": {**sets, arguments.name: found}})
     print(f"{arguments.name}: {found}")

@@ -10,10 +10,8 @@ audits, to look at.
 """
 
 import argparse
-import os
 import shutil
 import sys
-import tempfile
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from audit import WAYS, run_audit
+from audit import WAYS, options, run_audit
 from audit_changes import CHANGES, Draw
 from machine import machine
 from PIL import Image
@@ -56,12 +54,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--n", type=int, default=100, help="photographs that are changed (default %(default)s)")
     parser.add_argument("--among", type=int, default=1000, help="photographs in all, at most (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--work", type=Path, help="folder for the pictures and the audits (default: a temporary one)")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file for the result")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        result = measure(arguments, arguments.work or Path(temporary))
+    with options(parser) as (arguments, work):
+        result = measure(arguments, work)
     write_json(arguments.out, result)
     for row in result["changes"]:
         found = ", ".join(f"{name} {row[name]['found']}" for name in WAYS)

@@ -90,21 +90,27 @@ def leave(disk: Path, pages: int) -> None:
     filler.write_bytes(bytes(free - pages * PAGE))
 
 
+def refused(disk: Path, attempt: Callable[[], int], capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
+    """The file that the sentence of each try names, on a disk with a page more each time, until one fits."""
+    for pages in range(40):
+        leave(disk, pages)
+        capsys.readouterr()
+        if not (code := attempt()):
+            break
+        *_, last = capsys.readouterr().err.splitlines()
+        said = re.fullmatch(rf"error: no space left on the disk while writing {disk}/(\S+); free some and .*", last)
+        assert code == 2 and said, last
+        yield said[1]
+
+
 def test_a_training_says_it_in_one_sentence_and_ends_in_the_same_bits_once_there_is_space(
     disk: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """Each try has a page more, so that one after another the lock, the state and the results do not fit."""
     assert trained(monkeypatch, here) == 0
     unwritten = set()
-    for pages in range(40):
-        leave(disk, pages)
-        capsys.readouterr()
-        if not (code := trained(monkeypatch, disk)):
-            break
-        *_, last = capsys.readouterr().err.splitlines()
-        said = re.fullmatch(rf"error: no space left on the disk while writing {disk}/(\S+); free some and .*", last)
-        assert code == 2 and said, last
-        unwritten.add(said[1])
+    for name in refused(disk, partial(trained, monkeypatch, disk), capsys):
+        unwritten.add(name)
         assert not [path for path in disk.rglob("*") if is_leftover(path.name)]
     assert len(unwritten) >= 3 and "state/seed0/state.pt" in unwritten
     results = [folder / "out" / "seed0" for folder in (here, disk)]
@@ -122,15 +128,8 @@ def test_hashing_says_it_in_one_sentence_and_keeps_what_it_has(
     for folder in ("out", "state"):
         shutil.rmtree(disk / folder, ignore_errors=True)
     unwritten, counts = set(), [0]
-    for pages in range(40):
-        leave(disk, pages)
-        capsys.readouterr()
-        if not (code := hashed(monkeypatch, disk)):
-            break
-        *_, last = capsys.readouterr().err.splitlines()
-        said = re.fullmatch(rf"error: no space left on the disk while writing {disk}/(\S+); free some and .*", last)
-        assert code == 2 and said, last
-        unwritten.add(said[1])
+    for name in refused(disk, partial(hashed, monkeypatch, disk), capsys):
+        unwritten.add(name)
         rows = disk / "state/rows.bin"
         counts.append(rows.stat().st_size // kept.ROW.itemsize if rows.exists() else 0)
     assert {"state/thumbs.bin", "state/rows.bin"} < unwritten

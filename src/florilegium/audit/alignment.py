@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from florilegium.audit.points import Points
 
-ALIKE = 0.85  # least cosine of two root descriptors that match (Arandjelovic & Zisserman, CVPR 2012)
+ALIKE = 0.85  # least cosine of two root descriptors that match
 TURN, ZOOM = 25.0, 0.6  # degrees and octaves by which a feature may differ from the whole
 REACH = (10.0, 6.0, 4.0, 3.0)  # pixels by which a place may differ: at first, and as the fit is refined
 FEWEST = 5  # agreeing features; fewer agree by chance
@@ -38,12 +38,6 @@ class Alignment:
         """The map from a picture, `width` pixels wide, whose mirror image this one maps."""
         flip = np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]])
         return Alignment(self.matrix @ flip, self.points)
-
-
-def root(descriptor: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(n, 128) root descriptors of length 1: the dot product of two is their cosine."""
-    values = descriptor.astype(np.float32)
-    return np.asarray(np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1)))
 
 
 def align(a: Points, b: Points) -> Alignment | None:
@@ -81,7 +75,7 @@ def matches(a: Points, b: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     if not len(a) or not len(b):
         return np.empty(0, np.intp), np.empty(0, np.intp)
     # OpenCV's product has one thread; numpy's would start several in each of several processes
-    cosine = cv2.gemm(root(a.descriptor), root(b.descriptor), 1, NOTHING, 0, flags=cv2.GEMM_2_T)
+    cosine = cv2.gemm(a.root, b.root, 1, NOTHING, 0, flags=cv2.GEMM_2_T)
     nearest = cosine.argmax(axis=1)
     rows = np.arange(len(a))
     mutual = (cosine.argmax(axis=0)[nearest] == rows) & (cosine[rows, nearest] >= ALIKE)

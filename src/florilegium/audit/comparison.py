@@ -18,17 +18,11 @@ from florilegium.audit.steps import Steps
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
+from florilegium.core.outputs import CROP, DIFFERENT, SAME
 from florilegium.data.labels import SPLITS
 
-SAME, CROP, DIFFERENT = "same_picture", "crop", "different"
-SHARED = (
-    "scale",
-    "overlap",
-    "points",
-    "agreement",
-    "correlation",
-    "frame",
-)  # columns of pairs whose local features agree
+# Columns of pairs whose local features agree.
+SHARED = ("scale", "overlap", "points", "agreement", "correlation", "frame")
 HELD_OUT = SPLITS[1:]
 # Text or a mark may lie over part of a copy, and what is left agrees to the pixel: least agreement and correlation.
 COVERED, EXACT = 0.6, 0.99
@@ -199,7 +193,7 @@ def rank(split: str) -> int:
 # The summary
 
 
-def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
+def summarise(comparison: Comparison, removed: pd.DataFrame) -> dict[str, Any]:
     """The content of summary.json; pairs by split, transform and class count whole copies and crops.
 
     `n_exposed` counts, by split of b, its images whose picture is in a too (inside one set: images with a
@@ -226,19 +220,19 @@ def summarise(comparison: Comparison, n_dropped: int) -> dict[str, Any]:
         "n_crop": int((same["verdict"] == CROP).sum()),
         "n_pairs": _counts(pairs),
         "n_exposed": _counts(exposed["split"]),
-        "n_left": {} if inside else left(comparison),
+        "n_left": {} if inside else left(comparison, removed),
         "across_splits": _across_splits(comparison) if inside else {},
         "transforms": _counts(same["transform"]),
         "classes": _by_class(same),
-        "n_dropped": n_dropped,
+        "n_dropped": len(removed),
         "leak": not comparison.leaks().empty,
     }
 
 
-def left(comparison: Comparison) -> dict[str, dict[str, int]]:
+def left(comparison: Comparison, removed: pd.DataFrame) -> dict[str, dict[str, int]]:
     """The held-out images of b that a still shows when it is cleaned of nothing, of what a hash sees, and of all: by
     split."""
-    leaks, removed = comparison.leaks(), dropped(comparison)
+    leaks = comparison.leaks()
     seen = removed[removed["verdict"] == SAME]
     gone: dict[str, Any] = {"nothing": [], "hash": seen["image"], "all": removed["image"]}
     still = {by: leaks[~leaks["image_a"].isin(images)] for by, images in gone.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from florilegium.audit.alignment import align
 from florilegium.audit.columns import PickedPoints
 from florilegium.audit.hashing import IDENTITY, NAMES, Hashes
-from florilegium.audit.points import working, working_size
+from florilegium.audit.matching import firsts
+from florilegium.audit.points import Points, working, working_size
 from florilegium.audit.proof import overlap
 from florilegium.audit.search import Candidates
 from florilegium.audit.sharing import Shared, sharing
@@ -24,7 +26,8 @@ CHUNK = 2048  # candidates that a process takes at a time
 PAIR = np.dtype([("a", "i8"), ("b", "i8"), ("mirrored", "?")])
 PROOF = np.dtype(
     [
-        *PAIR.descr,
+        ("a", "i8"),
+        ("b", "i8"),
         ("transform", "i8"),  # index into NAMES, the nearest
         ("scale", "f8"),
         ("overlap", "f8"),
@@ -56,6 +59,11 @@ class Described:
     def take(self, rows: NDArray[np.intp]) -> "Described":
         return Described(self.root, self.images[rows], self.side[rows], self.points.take(rows), self.pictures)
 
+    def features(self, row: int, mirrored: bool = False) -> Points:
+        """The local features of a picture, or of its mirror image."""
+        points = self.points[row]
+        return points.mirrored(working_size(*self.side[row].tolist())[0]) if mirrored else points
+
     def grey(self, row: int) -> NDArray[np.uint8]:
         """A picture as its features were found in it.
 
@@ -81,9 +89,7 @@ def prove(a: Described, b: Described | None, steps: Steps, *, workers: int = 1) 
         ]
         proofs = np.concatenate(found)
     proofs = proofs[np.lexsort((-proofs["points"], -proofs["agreement"], proofs["b"], proofs["a"]))]
-    pair = np.stack([proofs["a"], proofs["b"]])
-    first = np.append(True, (pair[:, 1:] != pair[:, :-1]).any(axis=0))[: len(proofs)]
-    return np.asarray(proofs[first])
+    return np.asarray(proofs[firsts(proofs["a"], proofs["b"])])
 
 
 def with_proofs(a: Hashes, b: Hashes, candidates: Candidates, proofs: NDArray[np.void]) -> Candidates:
@@ -107,7 +113,7 @@ class Task:
 
 
 def _tasks(a: Described, b: Described, candidates: Shared) -> Iterator[Task]:
-    """The candidates, those of one picture of b together, so that each is read once."""
+    """The candidates, those of one picture of b together, so that few tasks read the same one."""
     order = np.lexsort((candidates.a, candidates.b))
     for start in range(0, len(order), CHUNK):
         rows = order[start : start + CHUNK]
@@ -119,21 +125,21 @@ def _tasks(a: Described, b: Described, candidates: Shared) -> Iterator[Task]:
 
 
 def _prove(task: Task) -> NDArray[np.void]:
-    """The candidates of a task that align, as `PROOF`."""
+    """The candidates of a task that align, as `PROOF`. What they need of a picture is read once."""
     proofs = []
-    points_a = [task.a.points[row] for row in range(len(task.rows_a))]
-    points_b = [task.b.points[row] for row in range(len(task.rows_b))]
+    points_a, points_b = cache(task.a.features), cache(task.b.features)
+    grey_a, grey_b = cache(task.a.grey), cache(task.b.grey)
     for a, b, mirrored in task.pairs.tolist():
         width, height = working_size(*task.a.side[a].tolist())
-        alignment = align(points_a[a].mirrored(width) if mirrored else points_a[a], points_b[b])
+        alignment = align(points_a(a, mirrored), points_b(b))
         if alignment is None:
             continue
         if mirrored:
             alignment = alignment.of_mirrored(width)
-        shared = overlap(task.a.grey(a), task.b.grey(b), alignment)
+        shared = overlap(grey_a(a), grey_b(b), alignment)
         size_b = working_size(*task.b.side[b].tolist())
         frame = alignment.matrix * [width, height, 1] / np.array(size_b)[:, None]
-        row = (task.rows_a[a], task.rows_b[b], mirrored, transform(alignment.matrix), shared.scale, shared.overlap)
+        row = (task.rows_a[a], task.rows_b[b], transform(alignment.matrix), shared.scale, shared.overlap)
         proofs.append((*row, alignment.points, shared.agreement, shared.correlation, frame.ravel()))
     return np.array(proofs, PROOF)
 

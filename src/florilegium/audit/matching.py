@@ -1,6 +1,7 @@
 """Pairs of images that show the same picture: those near in hash, confirmed on the pixels of thumbnails."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,7 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     """
     pixels = pixel_distances(a, b, candidates).round(6)
     order = np.lexsort((candidates.transform, candidates.distance, pixels, candidates.b, candidates.a))
-    rows = np.stack([candidates.a, candidates.b])[:, order]
-    best = order[np.append(True, (rows[:, 1:] != rows[:, :-1]).any(axis=0))[: len(order)]]
+    best = order[firsts(candidates.a[order], candidates.b[order])]
     rows_a, rows_b, pixels = candidates.a[best], candidates.b[best], pixels[best]
     contrast = variances(a, rows_a) + variances(b, rows_b)
     share = np.divide(pixels, contrast, out=np.zeros(len(best)), where=contrast > 0)
@@ -44,6 +44,12 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     near = distance <= settings.radius  # a proven crop may be beyond
     same = near & (pixels <= settings.pixel_threshold) & (share <= settings.contrast_share)
     return Pairs(rows_a, rows_b, candidates.transform[best], distance, pixels, share, same)
+
+
+def firsts(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """(P,) True where a pair of rows is another one than that before it."""
+    rows = np.stack([a, b])
+    return np.append(True, (rows[:, 1:] != rows[:, :-1]).any(axis=0))[: len(a)]
 
 
 def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.float64]:

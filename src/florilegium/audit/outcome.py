@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from florilegium.audit.comparison import CROP, DIFFERENT, Comparison
+from florilegium.audit.comparison import Comparison
 from florilegium.core.errors import counted
+from florilegium.core.outputs import CROP, DIFFERENT
 
 WHOLE, CUT, DOUBLE, ALLOWED, NEAR = "whole", "cut", "double", "allowed", "near"
 KINDS = {

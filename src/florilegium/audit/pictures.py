@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from florilegium.audit.comparison import CROP, DIFFERENT, SAME, Collection, Comparison, dropped, summarise
+from florilegium.audit.comparison import Collection, Comparison, dropped, summarise
 from florilegium.audit.outcome import facts, surest_first
 from florilegium.audit.page import quoted, render_page
 from florilegium.audit.search import FAR
 from florilegium.audit.sides import outlines, picture, turn_of
 from florilegium.core.files import atomic, write_json, write_text
 from florilegium.core.names import boxes_for_letters, drawn, short, shown
-from florilegium.core.outputs import AUDIT, AUDIT_PAGE, AUDIT_TABLES
+from florilegium.core.outputs import AUDIT, AUDIT_PAGE, AUDIT_TABLES, CROP, DIFFERENT, SAME
 from florilegium.core.tables import write_frame
 
 COLOURS = {SAME: "#d55e00", CROP: "#cc79a7", DIFFERENT: "#0072b2"}
@@ -50,7 +50,7 @@ def write_audit(
     with atomic(distances) as temporary, boxes_for_letters():
         distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
     write_text(page, render_page(comparison, removed, distances.read_bytes(), workers=workers))
-    write_json(summary, summarise(comparison, len(removed)) | dict(notes or {}))
+    write_json(summary, summarise(comparison, removed) | dict(notes or {}))
     return paths
 
 

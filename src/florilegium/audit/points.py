@@ -1,6 +1,7 @@
 """Local features of a picture: what is left of it when it is cut, framed, written on, or turned a little."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -25,6 +26,11 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.place)
+
+    @cached_property
+    def root(self) -> NDArray[np.float32]:
+        """(n, 128) root descriptors."""
+        return root(self.descriptor)
 
     def mirrored(self, width: int) -> "Points":
         """The features of the picture, `width` pixels wide, after a left-right flip."""
@@ -56,6 +62,13 @@ def describe(image: Image.Image) -> Points:
         return NONE
     place = np.array([(*point.pt, point.size, point.angle) for point in found], np.float32)
     return Points(place[:COUNT], descriptor[:COUNT].astype(np.uint8))
+
+
+def root(descriptor: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n, 128) root descriptors of length 1: the dot product of two is their cosine (Arandjelovic & Zisserman, CVPR
+    2012)."""
+    values = descriptor.astype(np.float32)
+    return np.asarray(np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1)))
 
 
 def mirror(descriptor: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,9 +14,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from florilegium.audit.alignment import root
 from florilegium.audit.columns import PickedPoints
-from florilegium.audit.points import LENGTH, mirror
+from florilegium.audit.points import LENGTH, mirror, root
 from florilegium.core.system import bar
 
 TABLES = 4  # orders of the features, each by 64 planes of its own
@@ -59,7 +58,7 @@ class Planes:
     def __init__(self, points: PickedPoints) -> None:
         step = max(1, int(points.count.sum()) // SAMPLE)
         _, sample = points.gather(np.arange(0, len(points), step))
-        self.origin = root(sample.descriptor).mean(axis=0)
+        self.origin = sample.root.mean(axis=0)
         self.normals = np.random.default_rng(0).standard_normal((LENGTH, 64 * TABLES)).astype(np.float32)
 
     def code(self, descriptor: NDArray[np.uint8]) -> NDArray[np.uint64]:

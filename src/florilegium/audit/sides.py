@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from florilegium.audit.comparison import CROP, Collection
+from florilegium.audit.comparison import Collection
 from florilegium.audit.hashing import IDENTITY, NAMES, apply
+from florilegium.core.outputs import CROP
 from florilegium.data.decode import BadImage, decode
 
 Outline = list[tuple[float, float]]

@@ -21,6 +21,7 @@ ATTENTION_PICTURES = {"tokens": ("maps.png", "rollout.png"), "nodes": ("nodes.pn
 ATTRIBUTION = ("maps.npz", "attribution.csv", "scores.csv", "cost.json", "scores.png")
 HASHES = ("form.json", "names.bin", "rows.bin", "thumbs.bin", "points.bin")  # of the pictures of a data set
 AUDIT = ("summary.json", "contact_sheet.png", "distances.png")  # those that people look at
+SAME, CROP, DIFFERENT = "same_picture", "crop", "different"  # verdicts in the tables of an audit; a hash sees the first
 AUDIT_TABLES = ("pairs.csv", "dropped.csv")
 AUDIT_PAGE = ("audit.html", "dropped.txt")  # the same for one who has nothing but a browser, or a shell
 TABLES = ("comparison", "differences", "costs", "scores")  # CSV files of every study

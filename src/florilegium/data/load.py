@@ -12,13 +12,13 @@ from torch import Tensor
 from florilegium.config.data import DataUse, DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic, read_json, write_json
+from florilegium.core.outputs import CROP, SAME
 from florilegium.core.system import twelve_digits
 from florilegium.core.tables import read_table, write_table
 from florilegium.data.crops import at_side
 from florilegium.data.labels import share, shuffled
 
 PARTS = ("train", "val", "test")
-SAME_PICTURE, CROP = "same_picture", "crop"  # verdicts of an audit: a hash sees the first alone
 RESIDENT_SHARE = 0.5
 
 
@@ -70,7 +70,7 @@ def load_splits(
         doubles: set[str] = set()
         if pairs is not None:
             audited = read_table(pairs)
-            same = audited[audited["verdict"].isin((SAME_PICTURE, CROP))]
+            same = audited[audited["verdict"].isin((SAME, CROP))]
             doubles = {*same["image_a"], *same["image_b"]}
         held = train["image"].isin(held_out(train, use.holdout, doubles, where=str(images)))
         train, test = train[~held], train[held]
@@ -127,7 +127,7 @@ def unseen(use: DataUse | DetectionData, dropped: Sequence[Path]) -> set[str]:
     """The images in tables of the audit (columns image, reason, verdict) that `use` does not train or validate on."""
     tables = [read_table(path) for path in dropped]
     if use.clean_by == "hash":
-        tables = [table[table["verdict"] == SAME_PICTURE] for table in tables]
+        tables = [table[table["verdict"] == SAME] for table in tables]
     return {name for table in tables for name in table["image"]}
 
 
