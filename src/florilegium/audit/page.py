@@ -18,6 +18,7 @@ from florilegium.audit.outcome import KINDS, NEAR, OF_ONE, counts, facts, kinds,
 from florilegium.audit.sides import Outline, outlines, picture, turn_of
 from florilegium.core.errors import counted
 from florilegium.core.names import name_bytes, shown, unturned
+from florilegium.core.system import bar
 
 TEMPLATE = "page.html"
 FOLDERS = [Path(__file__).parent, Path(__file__).parents[1] / "report"]  # of the template, and of the style it shares
@@ -141,7 +142,7 @@ def embedded(
 
     keys = list(dict.fromkeys(key_of(pair, side) for pair in pairs for side in "ab"))
     with ThreadPoolExecutor(workers) as pool:
-        return dict(zip(keys, pool.map(made, keys), strict=True))
+        return dict(zip(keys, bar(pool.map(made, keys), "pictures", "picture", len(keys)), strict=True))
 
 
 def key_of(pair: Mapping[str, Any], side: str) -> Key:
