@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering, Weights
+from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering
+from florilegium.config.weights import Weights
 from florilegium.core.errors import UserError
 from florilegium.data import fetch as fetching
 from florilegium.data.fetch import fetch

@@ -60,15 +60,29 @@ def check_counts(model: Model) -> None:
 # Classifiers of timm
 
 _ENTRY = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+_TAG = re.compile(r"""['"](\w+)\.(\w+)['"]\s*:""")
+_WITHOUT_WEIGHTS = "untrained"  # a tag
+
+
+@cache
+def _timm_sources() -> tuple[str, ...]:
+    """The modules of the installed timm that define networks."""
+    spec = find_spec("timm")
+    assert spec is not None and spec.origin is not None
+    return tuple(file.read_text(encoding="utf-8") for file in Path(spec.origin).parent.glob("models/*.py"))
 
 
 @cache
 def timm_names() -> frozenset[str]:
     """Every architecture of the installed timm, such as `resnet18`."""
-    spec = find_spec("timm")
-    assert spec is not None and spec.origin is not None
-    files = Path(spec.origin).parent.glob("models/*.py")
-    return frozenset(name for file in files for name in _ENTRY.findall(file.read_text(encoding="utf-8")))
+    return frozenset(name for source in _timm_sources() for name in _ENTRY.findall(source))
+
+
+@cache
+def timm_tags() -> frozenset[str]:
+    """The names of the installed timm with published weights, such as `resnet18.a1_in1k`."""
+    tags = {found for source in _timm_sources() for found in _TAG.findall(source)}
+    return frozenset(f"{name}.{tag}" for name, tag in tags if name in timm_names() and tag != _WITHOUT_WEIGHTS)
 
 
 @cache
