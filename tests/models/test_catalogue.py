@@ -48,8 +48,8 @@ def test_the_projects_own_catalogue_names_known_models_and_their_terms(project: 
 
 def test_an_unknown_name_gets_the_nearest_one(project: Path):
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
-    with pytest.raises(UserError, match=r"unknown weights 'resnet18\.a1', did you mean 'resnet18\.a1_in1k'"):
-        look_up("resnet18.a1", catalogue)
+    with pytest.raises(UserError, match=r"unknown weights 'resnet18\.a1_in1', did you mean 'resnet18\.a1_in1k'"):
+        look_up("resnet18.a1_in1", catalogue)
 
 
 def test_an_absent_file_is_told_with_its_address_and_its_place(tmp_path: Path):

@@ -1,8 +1,8 @@
 """Pretrained weights: where they are published, and what a person has in their place."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -128,7 +128,7 @@ def own_name(path: str) -> Name:
 
 
 def with_own(
-    catalogue: Mapping[str, Weights], overrides: Mapping[str, WeightsOverride], tags: Mapping[str, Any], where: Where
+    catalogue: Mapping[str, Weights], overrides: Mapping[str, WeightsOverride], tags: Collection[str], where: Where
 ) -> dict[str, Weights]:
     """The catalogue, in which files of the configuration replace entries or add some.
 
@@ -144,7 +144,7 @@ def with_own(
         with mistakes.caught():
             known = catalogue.get(name) or (Weights(model=name, timm=name) if name in tags else None)
             if override.file is None:
-                _check_override(name, override, known, {*catalogue, *tags}, named(where, ["weights", name]))
+                _check_override(name, override, known, {*catalogue}, named(where, ["weights", name]))
                 continue
             if known is None and override.model is None:
                 raise UserError(f"{place}: the key model is missing; name the network that {override.file} is for")
@@ -158,7 +158,8 @@ def with_own(
 
 def _check_override(name: str, override: WeightsOverride, known: Weights | None, names: set[str], where: str) -> None:
     if known is None:
-        raise unknown("weights", name, names, f"{where}: weights")
+        error = unknown("weights", name, names, f"{where}: weights")
+        raise UserError(f"{error}; for weights of your own give file and model")
     if known.published is not None:
         check_overrides({name: override}, {name: [known.published]}, "weights", where)
     elif override.mirrors or override.files:

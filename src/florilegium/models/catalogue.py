@@ -1,6 +1,7 @@
 """Pretrained weights by name, and their files: of `workflow/weights.yaml`, of timm, or of a person's own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -40,7 +41,14 @@ def look_up(name: str, catalogue: Mapping[str, Weights]) -> Weights:
         return catalogue[name]
     if name in timm_tags():
         return Weights(model=name, timm=name)
-    raise unknown("weights", name, {*catalogue, *timm_tags()}, "init.weights")
+    raise unknown("weights", name, {*catalogue, *like(name, timm_tags())}, "init.weights")
+
+
+def like(name: str, tags: Collection[str]) -> list[str]:
+    """The tags of the architecture that `name` begins with; if there is none, those that are spelt most alike."""
+    architecture = name.partition(".")[0]
+    same = [tag for tag in tags if tag.partition(".")[0] == architecture]
+    return same or get_close_matches(name, sorted(tags), n=3, cutoff=0.5)
 
 
 def obtain(name: str, weights: Weights, folder: Path, override: WeightsOverride | None = None) -> Verified:
