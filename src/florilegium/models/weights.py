@@ -106,7 +106,13 @@ def load_detector_weights(
     target = network
     if not any(key.startswith("backbone.") for key in read_state(path)):
         target, allow_unexpected = network.backbone, (*allow_unexpected, *NOT_BACKBONE)
-    load_into(target, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected)
+        if hasattr(target, "of_classifier"):  # a backbone of timm
+
+            def adapt(found: State, heads: Sequence[str]) -> State:
+                chosen: State = target.of_classifier(found)
+                return chosen
+
+    load_into(target, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected, adapt=adapt)
 
 
 def save(state: State, path: Path) -> None:
