@@ -106,19 +106,52 @@ def test_a_whole_download_is_not_fetched_again_unless_it_is_wrong(source: Source
     assert len(site.asked) == 2
 
 
-def test_after_a_truncated_answer_the_next_address_sends_the_rest(source: Source, site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("checksum", "version"), [(MD5, None), (None, '"1"')], ids=["a checksum", "an ETag"])
+def test_a_connection_that_breaks_is_taken_up_again_where_it_was(
+    source: Source, site: Site, tmp_path: Path, checksum: str | None, version: str | None
+) -> None:
+    site.cut["a.bin"], site.version = 1_000_000, version
+    assert source.get(remote(f"{site.address}/a.bin", md5=checksum), tmp_path).read_bytes() == BODY
+    assert site.asked == [("a.bin", None), ("a.bin", "bytes=1000000-"), ("a.bin", "bytes=2000000-")]
+
+
+def test_a_file_that_changes_meanwhile_comes_whole(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that was sent under another ETag is not joined to the rest of the new file."""
+    site.cut["a.bin"], site.version = 1_000_000, '"old"'
+
+    def changed(_: str) -> None:
+        site.files["a.bin"], site.version = BODY[::-1], '"new"'
+        site.cut.clear()
+
+    monkeypatch.setattr(fetching, "say", changed)
+    assert not fetching.download(f"{site.address}/a.bin", tmp_path / "a.bin", resume=False)
+    assert (tmp_path / "a.bin").read_bytes() == BODY[::-1]
+
+
+@pytest.mark.parametrize("version", [None, 'W/"1"'], ids=["no ETag", "a weak ETag"])
+def test_without_checksum_and_version_a_broken_connection_is_an_error(
+    source: Source, site: Site, tmp_path: Path, version: str | None
+) -> None:
+    site.cut["a.bin"], site.version = 1_000_000, version
+    assert "truncated" in source.refused(remote(f"{site.address}/a.bin", md5=None), tmp_path)
+    assert not (tmp_path / "a.bin").exists()
+
+
+def test_an_address_that_sends_nothing_more_is_left_for_the_next(source: Source, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "a.bin.part").write_bytes(BODY[:1_500_000])
     site.files["other/a.bin"] = BODY
-    site.cut["a.bin"] = 1_500_000
+    site.cut["a.bin"] = 0
     file = remote(f"{site.address}/a.bin", f"{site.address}/other/a.bin")
     assert source.get(file, tmp_path).read_bytes() == BODY
-    assert site.asked == [("a.bin", None), ("other/a.bin", "bytes=1500000-")]
+    assert site.asked == [("a.bin", "bytes=1500000-"), ("other/a.bin", "bytes=1500000-")]
 
 
-def test_a_truncated_download_is_never_taken_for_the_whole(source: Source, site: Site, tmp_path: Path) -> None:
-    site.cut["a.bin"] = 1_500_000
-    sentence = source.refused(remote(f"{site.address}/a.bin", md5=None), tmp_path)
-    assert "truncated" in sentence
-    assert not (tmp_path / "a.bin").exists()
+def test_a_server_without_ranges_that_breaks_off_is_not_asked_for_ever(
+    source: Source, site: Site, tmp_path: Path
+) -> None:
+    site.cut["a.bin"], site.ranges = 1_500_000, False
+    assert "truncated" in source.refused(remote(f"{site.address}/a.bin"), tmp_path)
+    assert len(site.asked) == 2
 
 
 def test_every_place_that_failed_is_named_with_what_it_gave(source: Source, site: Site, tmp_path: Path) -> None:

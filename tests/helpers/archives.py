@@ -1,16 +1,54 @@
-"""Archives of a few pictures in the exact layouts of CIFAR-10, CIFAR-100 and Tiny ImageNet."""
+"""Archives of a few pictures in the exact layouts of the Oxford flowers, CIFAR and Tiny ImageNet."""
 
+import io
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import scipy.io
 from PIL import Image
 
-from tests.helpers.data import encoded, tar, zipped
+from tests.helpers.data import encoded, picture, tar, zipped
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = "cifar-10-batches-py"
+
+
+def colour(label: int) -> tuple[int, int, int]:
+    """That of all pictures of a class of flowers."""
+    return (label * 2, 255 - label * 2, 60)
+
+
+def mat(**content: Iterable[int]) -> bytes:
+    """A MATLAB file of rows of whole numbers, as the makers of the Oxford flowers publish them."""
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, {key: np.array([*value], np.uint16) for key, value in content.items()})
+    return buffer.getvalue()
+
+
+def oxford17_files(places: Iterable[int] = range(80)) -> tuple[dict[str, bytes], bytes]:
+    """The archive's files, with the pictures at those places of the 80 of each class, and `datasplits.mat` of all.
+
+    Split k tests on the places from 60 + k on and, going round, trains on the 40 from k on.
+    """
+    pictures = [picture(colour(label)) for label in range(17)]
+    files = {f"jpg/image_{80 * label + place + 1:04d}.jpg": pictures[label] for label in range(17) for place in places}
+    parts = {"trn": range(40), "val": range(40, 60), "tst": range(60, 80)}
+    splits = {
+        f"{key}{k}": [n + 1 for n in range(1360) if (n - k) % 80 in part]
+        for key, part in parts.items()
+        for k in (1, 2, 3)
+    }
+    return {**files, "jpg/files.txt": b"image_0001.jpg\n"}, mat(**splits)
+
+
+def oxford102_files() -> tuple[dict[str, bytes], bytes, bytes]:
+    """The archive's files, of each class one picture to train on, one to validate and two to test; their labels, which
+    go round; and the split."""
+    labels = [1 + n % 102 for n in range(408)]
+    files = {f"jpg/image_{n:05d}.jpg": picture(colour(label)) for n, label in enumerate(labels, start=1)}
+    return files, mat(labels=labels), mat(trnid=range(1, 103), valid=range(103, 205), tstid=range(205, 409))
 
 
 def python2_pickle(value: object) -> bytes:

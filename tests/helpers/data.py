@@ -3,14 +3,17 @@
 import io
 import tarfile
 import threading
+import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from florilegium.config.base import parse, read_yaml
@@ -65,9 +68,27 @@ class Site:
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     pages: dict[str, bytes] = field(default_factory=dict)  # an HTML page in place of a file
-    cut: dict[str, int] = field(default_factory=dict)  # bytes sent before the connection closes
+    moved: dict[str, str] = field(default_factory=dict)  # the address that a path redirects to
+    cut: dict[str, int] = field(default_factory=dict)  # bytes of each answer before the connection closes
     ranges: bool = True
+    version: str | None = None  # ETag of every file
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+def leads_here(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every address that urllib opens leads to `site`, which has the file of https://host/path as `host/path`."""
+
+    class Here(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
+        def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+            request.selector = f"/{request.host}{request.selector}"
+            return self.do_open(
+                lambda _, **options: HTTPConnection(site.address.partition("//")[2], **options), request
+            )
+
+        https_open = http_open
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Here)
+    monkeypatch.setattr(urllib.request, "_opener", opener)
 
 
 @contextmanager
@@ -79,17 +100,25 @@ def serving() -> Iterator[Site]:
         def do_GET(self) -> None:
             name, wanted = self.path.lstrip("/"), self.headers.get("Range")
             site.asked.append((name, wanted))
+            if name in site.moved:
+                self.send_response(302)
+                self.send_header("Location", site.moved[name])
+                self.end_headers()
+                return
             body = site.pages.get(name) or site.files.get(name)
             if body is None:
                 self.send_error(404)
                 return
-            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and site.ranges else 0
+            same = self.headers.get("If-Range") in (None, site.version)
+            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and site.ranges and same else 0
             if start >= len(body):
                 self.send_error(416)
                 return
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            if site.version:
+                self.send_header("ETag", site.version)
             self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
             self.wfile.write(body[start : start + site.cut.get(name, len(body))])

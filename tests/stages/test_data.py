@@ -1,16 +1,16 @@
 """Fetch, index and pack as the workflow runs them, on an archive of each official layout."""
 
-import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.io
 
 from florilegium.config.data import Dataset, DatasetOverride
 from florilegium.core.files import read_json
 from florilegium.stages import fetch, index, pack
+from tests.helpers.archives import colour, oxford17_files
 from tests.helpers.data import dataset, picture, tar, zipped
 from tests.helpers.stages import run_stage
 
@@ -18,12 +18,18 @@ SHOWN = {"title", "citation", "terms", "homepage"}
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, here: Path, source: Dataset, files: dict[str, object], split: int | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    here: Path,
+    source: Dataset,
+    files: dict[str, object],
+    split: int | None = None,
+    mirrors: Sequence[str] = (),
 ) -> tuple[dict, list[list[str]], np.ndarray]:
     """All three stages below `here`: the summary, the rows of images.csv and the pixels."""
     monkeypatch.chdir(here)
     entry = source.model_dump(mode="json", exclude=SHOWN, exclude_none=True)
-    override = DatasetOverride.model_validate({"files": files}).model_dump(mode="json") if files else None
+    places = DatasetOverride.model_validate({"files": files, "mirrors": mirrors})
+    override = places.model_dump(mode="json") if files or mirrors else None
     resources = Path("resources/set")
     listing, table = resources / "files.json", resources / "images.csv"
     pixels = resources / "pixels8.npy"
@@ -39,25 +45,11 @@ def run(
     return read_json(table.with_suffix(".json")), rows.values.tolist(), np.load(pixels)
 
 
-def mat(path: Path, **content: object) -> dict[str, str]:
-    buffer = io.BytesIO()
-    scipy.io.savemat(buffer, {key: np.array(value, np.uint16) for key, value in content.items()})
-    path.write_bytes(buffer.getvalue())
-    return {"path": str(path)}
-
-
-def colour(label: int) -> tuple[int, int, int]:
-    return (label * 2, 255 - label * 2, 60)
-
-
 def test_oxford_17_from_archive_to_pixels(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = [picture(colour(label)) for label in range(17)]
-    content = {f"jpg/image_{n:04d}.jpg": pictures[(n - 1) // 80] for n in range(1, 1361)}
-    archive = tar(tmp_path / "17flowers.tgz", {**content, "jpg/files.txt": b"image_0001.jpg\n"})
-    place = np.arange(1360) % 80
-    parts = {"trn": place < 40, "val": (place >= 40) & (place < 60), "tst": place >= 60}
-    splits = {f"{key}{k}": np.flatnonzero(np.roll(part, k)) + 1 for key, part in parts.items() for k in (1, 2, 3)}
-    files = {"17flowers.tgz": {"path": str(archive)}, "datasplits.mat": mat(tmp_path / "s.mat", **splits)}
+    content, splits = oxford17_files()
+    (tmp_path / "s.mat").write_bytes(splits)
+    archive = tar(tmp_path / "17flowers.tgz", content)
+    files = {"17flowers.tgz": {"path": str(archive)}, "datasplits.mat": {"path": str(tmp_path / "s.mat")}}
     summary, rows, pixels = run(monkeypatch, tmp_path, dataset(project, "oxford17"), files, split=3)
     assert (summary["n_train"], summary["n_val"], summary["n_test"]) == (680, 340, 340)
     assert summary["split_origin"] == "official split 3"
@@ -67,23 +59,6 @@ def test_oxford_17_from_archive_to_pixels(project: Path, tmp_path: Path, monkeyp
     assert pixels.shape == (1360, 8, 8, 3)
     expected = [colour(n // 80) for n in range(1360)]
     assert np.abs(pixels.mean(axis=(1, 2)) - expected).max() < 4
-
-
-def test_oxford_102_from_archive_to_pixels(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = [1 + n % 102 for n in range(408)]
-    content = {f"jpg/image_{n + 1:05d}.jpg": picture(colour(label)) for n, label in enumerate(labels)}
-    ids = {"trnid": range(1, 103), "valid": range(103, 205), "tstid": range(205, 409)}
-    files = {
-        "102flowers.tgz": {"path": str(tar(tmp_path / "x.tar.xz", content, "w:xz"))},
-        "imagelabels.mat": mat(tmp_path / "l.mat", labels=labels),
-        "setid.mat": mat(tmp_path / "i.mat", **{key: list(value) for key, value in ids.items()}),
-    }
-    summary, rows, pixels = run(monkeypatch, tmp_path, dataset(project, "oxford102"), files)
-    assert (summary["n_classes"], summary["split_origin"]) == (102, "official")
-    assert (summary["n_train"], summary["n_val"], summary["n_test"]) == (102, 102, 204)
-    assert rows[0] == ["jpg/image_00001.jpg", "pink primrose", "train"]
-    assert rows[-1] == ["jpg/image_00408.jpg", "blackberry lily", "test"]
-    assert np.abs(pixels.mean(axis=(1, 2)) - [colour(label) for label in labels]).max() < 4
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["a folder", "a zip"])

@@ -17,7 +17,7 @@ from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteF
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json, replacing, write_json
 from florilegium.core.receipts import redacted
-from florilegium.core.system import bar
+from florilegium.core.system import bar, say
 from florilegium.core.walk import walk
 from florilegium.data import cifar
 from florilegium.data.extract import extract, is_archive
@@ -241,41 +241,38 @@ def _recorded(url: str, target: Path) -> dict[str, str]:
 def download(url: str, target: Path, *, resume: bool) -> bool:
     """Download `url` to `target`; returns True if an earlier attempt was resumed.
 
-    `resume` continues `<target>.part`: use it only with a checksum, which shows if both parts are of the same file.
-    Raises Unavailable for no answer, an HTTP error, or a connection that ended before the file did.
+    A connection that breaks is taken up again where it was, as long as each brings something. `resume` continues
+    `<target>.part` of an earlier call as well: use it only with a checksum, which shows if both parts are of the same
+    file. Without one, the server has to say by an ETag that they are. Raises Unavailable for no answer, an HTTP error,
+    or a connection that ended before the file did.
     """
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     if not resume:
         part.unlink(missing_ok=True)
-    offset = part.stat().st_size if part.exists() else 0
-    response = _open(url, offset)
-    if response is None:
-        return download(url, target, resume=False)
-    with response:
-        resumed = response.status == 206  # else it is the whole file, from a server without ranges
-        content_range = response.headers.get("Content-Range", "")
-        if resumed and not content_range.startswith(f"bytes {offset}-"):
-            raise Unavailable(f"it sent '{content_range}' when asked for the bytes from {offset} on")
-        length = response.headers.get("Content-Length")
-        rest = None if length is None else int(length)
-        with open(part, "ab" if resumed else "wb") as file:
-            start = file.tell()
-            blocks = None if rest is None else -(-rest // BLOCK)
-            for block in bar(_blocks(response), target.name, unit="MiB", total=blocks):
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-            end = file.tell()
-    if rest is not None and end != start + rest:
-        raise Unavailable(f"the download is truncated, {end} of {start + rest} bytes came")
-    part.replace(target)
-    return resumed
+    resumed, version = False, ""
+    while True:
+        offset = part.stat().st_size if part.exists() else 0
+        response = _open(url, offset, version)
+        if response is None:
+            return download(url, target, resume=False)
+        with response:
+            version = _version(response)
+            resumed |= response.status == 206  # else it is the whole file, from a server without ranges
+            missing = _receive(response, offset, part)
+        if not missing:
+            part.replace(target)
+            return resumed
+        if part.stat().st_size <= offset or not (resume or version):
+            raise Unavailable(missing)
+        say(f"{redacted(url)}: {missing}; the rest is asked for")
 
 
-def _open(url: str, offset: int) -> HTTPResponse | None:
-    """The answer with the bytes from `offset` on; None if the server has none there: the part is of another file."""
+def _open(url: str, offset: int, version: str) -> HTTPResponse | None:
+    """The answer with the bytes from `offset` on, or all of another version than that of the first ones, where it is
+    known; None if the server has none there: the part is of another file."""
     headers = {"User-Agent": AGENT} | ({"Range": f"bytes={offset}-"} if offset else {})
+    headers |= {"If-Range": version} if offset and version else {}
     try:
         response: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
         return response
@@ -288,11 +285,44 @@ def _open(url: str, offset: int) -> HTTPResponse | None:
         raise Unavailable(f"no answer ({getattr(error, 'reason', None) or error})") from None
 
 
+def _version(response: HTTPResponse) -> str:
+    """The ETag of a file's bytes; empty if the server gives none, or a weak one, which other bytes may share."""
+    tag = response.headers.get("ETag", "")
+    return "" if tag.startswith("W/") else tag
+
+
+def _receive(response: HTTPResponse, offset: int, part: Path) -> str:
+    """Write the answer to `part`; why the file is not whole then, empty if it is. An error of the disk stays one."""
+    continued = response.status == 206
+    content_range = response.headers.get("Content-Range", "")
+    if continued and not content_range.startswith(f"bytes {offset}-"):
+        raise Unavailable(f"it sent '{content_range}' when asked for the bytes from {offset} on")
+    length = response.headers.get("Content-Length")
+    rest = None if length is None else int(length)
+    why = ""
+    with open(part, "ab" if continued else "wb") as file:
+        start = file.tell()
+        blocks = None if rest is None else -(-rest // BLOCK)
+        try:
+            for block in bar(_blocks(response), part.stem, unit="MiB", total=blocks):
+                file.write(block)
+        except _Broken as error:
+            why = f"the connection broke ({error})"
+        file.flush()
+        os.fsync(file.fileno())
+        end = file.tell()
+    if not why and rest is not None and end != start + rest:
+        why = f"{end} of {start + rest} bytes came"
+    return why and f"the download is truncated, {why}"
+
+
+class _Broken(Exception):
+    """The network failed in the middle of an answer."""
+
+
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """The body in blocks. A network error becomes Unavailable; an error of the disk stays an OSError."""
     try:
         while block := response.read(BLOCK):
             yield block
     except (OSError, HTTPException) as error:
-        reason = str(error) or type(error).__name__
-        raise Unavailable(f"the download is truncated, the connection broke ({reason})") from None
+        raise _Broken(str(error) or type(error).__name__) from None
