@@ -79,7 +79,7 @@ def _with_maps(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     last = dict(zip(info.reduction(), info.out_indices, strict=True))
     if missing := [stride for stride in STRIDES if stride not in last]:
         raise UserError(
-            f"{WHERE}: {name} has no map of stride {missing[0]} (of {', '.join(map(str, last))} alone), and the pyramid "
+            f"{WHERE}: {name} has no map of stride {missing[0]} (of {', '.join(map(str, last))} alone), and a pyramid "
             "stands on 8, 16 and 32; take another network"
         )
     return build(out_indices=tuple(last[stride] for stride in STRIDES))
