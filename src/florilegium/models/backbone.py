@@ -5,6 +5,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import Format
 from torch import Tensor, nn
 
 from florilegium.config.data import Model
@@ -32,12 +33,12 @@ class TimmStages(nn.Module):
         self.model, self.frozen = Model(name=name, arguments=dict(arguments)), frozen
         self.maps = _with_maps(name, arguments)
         self.channels: list[int] = self.maps.feature_info.channels()
+        self.channels_last = getattr(self.maps, "output_fmt", None) == Format.NHWC
         if instead is not None:
             _replace_batch_norm(self.maps, instead)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        maps = zip(self.maps(images), self.channels, strict=True)
-        return [x if x.shape[1] == count else x.permute(0, 3, 1, 2) for x, count in maps]
+        return [x.permute(0, 3, 1, 2) if self.channels_last else x for x in self.maps(images)]
 
     def train(self, mode: bool = True) -> "TimmStages":
         super().train(mode)
