@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering, Weights
+from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering
+from florilegium.config.weights import Weights, WeightsOverride
 from florilegium.core.errors import UserError
 from florilegium.data import fetch as fetching
 from florilegium.data.fetch import fetch
@@ -40,7 +41,8 @@ def of_a_data_set(file: RemoteFile, folder: Path, override: DatasetOverride) -> 
 
 def of_weights(file: RemoteFile, folder: Path, override: DatasetOverride) -> Path:
     weights = Weights(model="resnet18", source=file, n_classes=2)
-    return catalogue.obtain(folder.name, weights, folder.parent, override).path
+    own = WeightsOverride.model_validate(override.model_dump())
+    return catalogue.obtain(folder.name, weights, folder.parent, own).path
 
 
 class Source:

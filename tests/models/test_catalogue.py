@@ -10,7 +10,8 @@ from threading import Thread
 
 import pytest
 
-from florilegium.config.data import DatasetOverride, Weights
+from florilegium.config.data import Model
+from florilegium.config.weights import Weights, WeightsOverride
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.models import registry
@@ -41,14 +42,14 @@ def test_the_projects_own_catalogue_names_known_models_and_their_terms(project: 
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
     assert {"resnet18.a1_in1k", "cait_s36_384.fb_dist_in1k", "norm_vit_b16.in21k"} <= catalogue.keys()
     for weights in catalogue.values():
-        registry.check(registry.Model(name=weights.model))
-        assert weights.source.urls and weights.terms and weights.citation
+        registry.check(Model(name=weights.model))
+        assert weights.published and weights.terms and weights.citation
 
 
 def test_an_unknown_name_gets_the_nearest_one(project: Path):
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
-    with pytest.raises(UserError, match=r"unknown weights 'resnet18\.a1', did you mean 'resnet18\.a1_in1k'"):
-        look_up("resnet18.a1", catalogue)
+    with pytest.raises(UserError, match=r"unknown weights 'resnet18\.a1_in1', did you mean 'resnet18\.a1_in1k'"):
+        look_up("resnet18.a1_in1", catalogue)
 
 
 def test_an_absent_file_is_told_with_its_address_and_its_place(tmp_path: Path):
@@ -74,13 +75,13 @@ def test_a_file_that_was_put_there_by_hand_is_verified_and_stays(tmp_path: Path,
 def test_a_path_in_the_configuration_goes_before_a_file_that_was_put_there_by_hand(tmp_path: Path):
     (tmp_path / "slim.safetensors").write_bytes(b"weights")
     (tmp_path / "other").write_bytes(b"others")
-    override = DatasetOverride.model_validate({"files": {"model.safetensors": {"path": str(tmp_path / "other")}}})
+    override = WeightsOverride.model_validate({"files": {"model.safetensors": {"path": str(tmp_path / "other")}}})
     assert obtain("slim", entry(), tmp_path, override).path == tmp_path / "other"
 
 
 def test_a_configuration_may_only_name_what_the_catalogue_holds(project: Path):
     path = project / "workflow" / "weights.yaml"
-    mine = DatasetOverride.model_validate({"files": {"model.safetensor": {"path": "x"}}})
+    mine = WeightsOverride.model_validate({"files": {"model.safetensor": {"path": "x"}}})
     with pytest.raises(UserError, match=r"config\.yaml: weights: unknown weights 'resnet18', did you mean"):
         read_catalogue(path, {"resnet18": mine})
     with pytest.raises(UserError, match=r"unknown file 'model\.safetensor', did you mean 'model\.safetensors'"):

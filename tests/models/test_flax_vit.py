@@ -12,7 +12,8 @@ import timm
 import torch
 from torch import nn
 
-from florilegium.config.data import Model, Weights
+from florilegium.config.data import Model
+from florilegium.config.weights import Weights
 from florilegium.core.errors import UserError
 from florilegium.models import registry
 from florilegium.models.flax_vit import read_flax

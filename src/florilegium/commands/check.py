@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from florilegium.config.data import Weights
 from florilegium.config.layers import CONFIG, Configuration, read_configuration
+from florilegium.config.weights import Weights
 from florilegium.core.errors import Mistakes, UserError, UserErrors, counted, report, some
 from florilegium.core.system import say
 from florilegium.estimation.trials import Answers, Trial, check_trials, in_a_process
 from florilegium.figures.registry import check_names
-from florilegium.models.catalogue import read_catalogue
+from florilegium.models.catalogue import look_up, read_catalogue
 from florilegium.models.checks import check_networks
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import attributed, read_plan
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 def load(
     project: Path, config: Configuration, answer: Callable[[Sequence[Trial]], Answers] | None = in_a_process
 ) -> tuple[Plan, dict[str, Weights]]:
-    """The plan of a configuration, and the catalogue of pretrained weights.
+    """The plan of a configuration, and the catalogue of pretrained weights, with those of timm that it uses.
 
     Args:
         answer: tries networks; None in a job of the workflow, before which they have been tried, and files of a
@@ -85,7 +85,7 @@ def load(
     mistakes.found = joined(attributed(sentence, config) for sentence in mistakes.found)
     mistakes.refuse()
     assert plan is not None and catalogue is not None, "what cannot be made has mistakes"
-    return plan, catalogue
+    return plan, catalogue | {name: look_up(name, catalogue) for name in plan.weights()}
 
 
 def joined(sentences: Iterable[str]) -> list[str]:

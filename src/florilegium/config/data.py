@@ -200,10 +200,10 @@ STRIDE = 32  # of the backbone's coarsest feature map: sides are padded to its m
 SCHEMES = ("http", "https", "file")
 
 
-def _check_checksums(file: "RemoteFile | LocalFile") -> None:
-    """Raise `ValueError` for a checksum that no file can have."""
+def check_checksums(file: Any) -> None:
+    """Raise `ValueError` for a checksum, `md5` or `sha256` of a file, that no file can have."""
     for kind, digits in (("md5", 32), ("sha256", 64)):
-        value = getattr(file, kind)
+        value = getattr(file, kind, None)
         if value is not None and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value):
             letters = "other letters" if len(value) == digits else f"{len(value)} characters"
             raise ValueError(
@@ -246,7 +246,7 @@ class RemoteFile(Strict):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        _check_checksums(self)
+        check_checksums(self)
         _check_addresses("urls", self.urls)
         return self
 
@@ -333,17 +333,6 @@ class Dataset(Strict):
                 )
 
 
-class Weights(Strict):
-    """One entry of `workflow/weights.yaml`: published weights and their source."""
-
-    model: str = Field(description="the `model.name` that the weights are for")
-    source: RemoteFile
-    n_classes: AtLeastOne = Field(description="number of classes of the head in the file")
-    homepage: str = ""
-    citation: str = ""
-    terms: str = ""
-
-
 # Official splits
 
 
@@ -381,7 +370,7 @@ class LocalFile(Strict):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        _check_checksums(self)
+        check_checksums(self)
         return self
 
 

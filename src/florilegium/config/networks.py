@@ -60,6 +60,7 @@ FAMILIES = (  # the first whose prefix matches
     Family("swin", "Swin", WINDOWS, all_parts=True),
     Family("tiny_vit", "TinyViT", STAGES),
     Family("retinanet_", "RetinaNet on a ResNet", STAGES),
+    Family("retinanet", "RetinaNet", {"backbone": lambda name: f"on {name}"}),
     Family("seresnet", "SE-ResNet", STAGES, size=224),
     Family("resnet", "ResNet", STAGES, size=224),
     Family("cifar_resnet", "ResNet", STAGES),

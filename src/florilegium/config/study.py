@@ -14,6 +14,7 @@ from florilegium.config.metrics import Baseline, Published, TaskName
 from florilegium.config.pictures import Pictures
 from florilegium.config.products import Audit
 from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe
+from florilegium.config.weights import WeightsOverride
 from florilegium.core.errors import UserError
 
 TrackerName = Literal["wandb"]
@@ -179,7 +180,9 @@ class Settings(Strict):
     audit: Audit = Field(default_factory=Audit)
     estimates: Card = Field(default_factory=Card, description="assumptions of `snakemake gpu_hours`")
     datasets: dict[Name, DatasetOverride] = Field(default_factory=dict, description="other sources of files")
-    weights: dict[Name, DatasetOverride] = Field(default_factory=dict, description="other sources of files")
+    weights: dict[Name, WeightsOverride] = Field(
+        default_factory=dict, description="other sources of files, and files of your own"
+    )
     own_datasets: dict[Name, Dataset] = Field(default_factory=dict, description="your own data sets")
     stand_ins: dict[Name, Name] = Field(default_factory=dict, description="more replacements, or others, of data sets")
     experiments: dict[Annotated[str, AfterValidator(_of_an_experiment)], Overlay] = Field(

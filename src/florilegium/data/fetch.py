@@ -7,11 +7,11 @@ import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.core.errors import UserError
@@ -29,6 +29,13 @@ AGENT = "florilegium"
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head")
 
 
+class Checked(Protocol):
+    """A file with a checksum, perhaps with an `md5` as well."""
+
+    @property
+    def sha256(self) -> str | None: ...
+
+
 class Unavailable(Exception):
     """A place does not have the right file; the text is the reason."""
 
@@ -40,6 +47,7 @@ class Verified:
     file: str  # its published name
     place: str  # where it came from: a path or an address
     path: Path  # where it lies
+    revision: str | None = None  # of the repository, where it is of one
 
 
 # A whole data set
@@ -105,7 +113,7 @@ def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> 
     """The file in a receipt; `published` says if its content is the makers' own, whatever checksum the override gives,
     and is null where they state none."""
     by_hand = isinstance(override.files.get(file.file), LocalFile)  # any other was verified when it was obtained
-    return {
+    return ({} if file.revision is None else {"revision": file.revision}) | {
         "file": file.file,
         "from": redacted(file.place),
         "sha256": digest(file.path),
@@ -118,7 +126,14 @@ def origin_of(file: Verified, remote: RemoteFile, override: DatasetOverride) -> 
 
 
 def obtain(
-    title: str, key: str, remote: RemoteFile, override: DatasetOverride, downloads: Path, *, otherwise: str = ""
+    title: str,
+    key: str,
+    remote: RemoteFile,
+    override: DatasetOverride,
+    downloads: Path,
+    *,
+    last: Callable[[], Verified] | None = None,
+    otherwise: str = "",
 ) -> Verified | None:
     """One published file, verified; None for an optional file that `override` says is absent.
 
@@ -126,6 +141,7 @@ def obtain(
         title: the file in error sentences, such as "a.tgz of flowers".
         key: where `config.yaml` holds `override`, such as "datasets.flowers".
         downloads: the folder of downloads, complete and partial.
+        last: gives the file where no address has it, or raises Unavailable.
         otherwise: what else a person can do when no place has the file; ends the error sentence.
 
     Raises:
@@ -151,6 +167,11 @@ def obtain(
             return _remote(place, remote, downloads / remote.file)
         except Unavailable as error:
             failures.append(f"{place}: {error}")
+    try:
+        if last is not None:
+            return last()
+    except Unavailable as error:
+        failures.append(str(error))
     raise UserError(
         f"{title} cannot be had ({'; '.join(failures) or 'no address is known'}); put the path of a copy at "
         f"{own_key}.path in config.yaml, or a folder or address that has it at {key}.mirrors"
@@ -159,14 +180,15 @@ def obtain(
     )
 
 
-def mismatch(path: Path, expected: RemoteFile | LocalFile) -> str | None:
+def mismatch(path: Path, expected: Checked) -> str | None:
     """The reason why the file at `path` is not the expected one: another checksum, or a web page that a server sent
     in its place. None if it is, as far as a checksum can tell."""
     with open(path, "rb") as file:
         start = file.read(512).removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if start.startswith(PAGE_STARTS):
         return "it is an HTML page in place of the file"
-    for algorithm, wanted in (("md5", expected.md5), ("sha256", expected.sha256)):
+    for algorithm in ("md5", "sha256"):
+        wanted = getattr(expected, algorithm, None)
         if wanted is not None and (got := digest(path, algorithm)) != wanted.lower():
             return f"its {algorithm} is {got}, and {wanted} was expected"
     return None

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from florilegium.config.base import AtLeastOne, Positive, Strict, parse
 from florilegium.config.data import Model
 from florilegium.config.words import shown
-from florilegium.core.errors import UserError, unknown
+from florilegium.core.errors import UserError, nearest, unknown
 
 T = TypeVar("T", bound=Strict)
 FourStages = tuple[AtLeastOne, AtLeastOne, AtLeastOne, AtLeastOne]
@@ -60,15 +60,29 @@ def check_counts(model: Model) -> None:
 # Classifiers of timm
 
 _ENTRY = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+_TAG = re.compile(r"""['"](\w+)\.(\w+)['"]\s*:""")
+_WITHOUT_WEIGHTS = "untrained"  # a tag
+
+
+@cache
+def _timm_sources() -> tuple[str, ...]:
+    """The modules of the installed timm that define networks."""
+    spec = find_spec("timm")
+    assert spec is not None and spec.origin is not None
+    return tuple(file.read_text(encoding="utf-8") for file in Path(spec.origin).parent.glob("models/*.py"))
 
 
 @cache
 def timm_names() -> frozenset[str]:
     """Every architecture of the installed timm, such as `resnet18`."""
-    spec = find_spec("timm")
-    assert spec is not None and spec.origin is not None
-    files = Path(spec.origin).parent.glob("models/*.py")
-    return frozenset(name for file in files for name in _ENTRY.findall(file.read_text(encoding="utf-8")))
+    return frozenset(name for source in _timm_sources() for name in _ENTRY.findall(source))
+
+
+@cache
+def timm_tags() -> frozenset[str]:
+    """The names of the installed timm with published weights, such as `resnet18.a1_in1k`."""
+    tags = {found for source in _timm_sources() for found in _TAG.findall(source)}
+    return frozenset(f"{name}.{tag}" for name, tag in tags if name in timm_names() and tag != _WITHOUT_WEIGHTS)
 
 
 @cache
@@ -178,7 +192,8 @@ def norm_vit_arguments(model: Model) -> NormVitArguments:
 
 # Detectors
 
-RETINANETS = {f"retinanet_resnet{depth}": depth for depth in (18, 34, 50, 101, 152)}
+RETINANET = "retinanet"  # on a network of timm, that its arguments name
+RETINANETS = {f"retinanet_resnet{depth}": depth for depth in (18, 34, 50, 101, 152)} | {RETINANET: 0}
 
 
 class AnchorSettings(Strict):
@@ -196,10 +211,16 @@ class AnchorSettings(Strict):
 
 
 class RetinaNetArguments(Strict):
-    """`model.arguments` of a RetinaNet; its depth is in its name."""
+    """`model.arguments` of a RetinaNet; the depth of a residual network is in its name."""
 
+    backbone: str | None = Field(
+        None, description="of `retinanet`: a network of timm with maps of strides 8, 16 and 32"
+    )
+    backbone_arguments: dict[str, Any] = Field(default_factory=dict, description="of the backbone's constructor")
     norm: Literal["frozen_bn", "bn", "gn"] = Field(
-        "frozen_bn", description="gn: in the pyramid and the heads, too, as training from scratch wants it"
+        "frozen_bn",
+        description="frozen_bn: statistics stay as loaded; gn: in the pyramid and the heads, too, as training from "
+        "scratch wants it",
     )
     anchors: AnchorSettings = Field(default_factory=AnchorSettings)
     prior: float = Field(0.01, gt=0, lt=1, description="probability that every anchor starts at")
@@ -214,7 +235,19 @@ class RetinaNetArguments(Strict):
 
 def retinanet_arguments(model: Model) -> RetinaNetArguments:
     """The checked arguments of `model`; raises `UserError` for unknown or invalid ones."""
-    return _checked(RetinaNetArguments, model, RETINANETS)
+    checked = _checked(RetinaNetArguments, model, RETINANETS)
+    others = {"blocks", "widths", "stem"} if model.name == RETINANET else {"backbone", "backbone_arguments"}
+    for key in sorted(others & model.arguments.keys()):
+        raise UserError(f"model.arguments.{key}: {model.name} takes no such argument; take it out")
+    if model.name == RETINANET:
+        if checked.backbone is None:
+            raise UserError("model.arguments: the key backbone is missing; name a network of timm")
+        if checked.backbone.partition(".")[0] not in timm_names():
+            raise UserError(
+                f"model.arguments.backbone: unknown network '{checked.backbone}'"
+                f"{nearest(checked.backbone, timm_names())}; give one of timm"
+            )
+    return checked
 
 
 # Generators

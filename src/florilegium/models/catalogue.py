@@ -1,59 +1,104 @@
-"""The pretrained weights of `workflow/weights.yaml`, by name, and their files on disk."""
+"""Pretrained weights by name, and their files: of `workflow/weights.yaml`, of timm, or of a person's own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from functools import partial
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from florilegium.config.base import Where, named, parse, read_yaml
-from florilegium.config.data import DatasetOverride, Weights, check_overrides
+from florilegium.config.base import Where, parse, read_yaml
+from florilegium.config.data import RemoteFile
+from florilegium.config.weights import PackagedFile, Weights, WeightsOverride, with_own
 from florilegium.core.errors import Mistakes, UserError, unknown
-from florilegium.data.fetch import Verified, mismatch
+from florilegium.data.fetch import Unavailable, Verified, mismatch
 from florilegium.data.fetch import obtain as obtain_file
+from florilegium.data.hub import from_hub
+from florilegium.models.arguments import timm_tags
 
 
 def read_catalogue(
-    path: Path, overrides: Mapping[str, DatasetOverride] | None = None, where: Where = "config.yaml"
+    path: Path, overrides: Mapping[str, WeightsOverride] | None = None, where: Where = "config.yaml"
 ) -> dict[str, Weights]:
-    """Every entry of the file, by name. `overrides`, `weights` of the configuration (`where`), may name only what the
-    file holds; raises `UserError` or `UserErrors` for what is misspelt in either."""
+    """Every entry of the file, by name, and those that `overrides`, `weights` of the configuration (`where`), adds;
+    raises `UserError` or `UserErrors` for what is misspelt in either."""
     mistakes = Mistakes()
-    catalogue = {}
+    catalogue: dict[str, Weights] = {}
     file = f"{path.parent.name}/{path.name}"
     entries = read_yaml(path, file)
     for name, entry in entries.items():
         with mistakes.caught():
             catalogue[name] = parse(Weights, entry, f"{file}: {name}")
-    published = {name: [entry.source] for name, entry in catalogue.items()}
-    for name, override in (overrides or {}).items():
-        with mistakes.caught():
-            if name in catalogue or name not in entries:
-                check_overrides({name: override}, published, "weights", named(where, ["weights", name]))
+    readable = {name: own for name, own in (overrides or {}).items() if name in catalogue or name not in entries}
+    with mistakes.caught():
+        catalogue = with_own(catalogue, readable, timm_tags(), where)
     mistakes.refuse()
     return catalogue
 
 
 def look_up(name: str, catalogue: Mapping[str, Weights]) -> Weights:
-    """The entry of that name; raises `UserError` with the nearest one when there is none."""
-    if name not in catalogue:
-        raise unknown("weights", name, catalogue, "init.weights")
-    return catalogue[name]
+    """The entry of that name, or that of timm's; raises `UserError` with the nearest one when there is none."""
+    if name in catalogue:
+        return catalogue[name]
+    if name in timm_tags():
+        return Weights(model=name, timm=name)
+    raise unknown("weights", name, {*catalogue, *like(name, timm_tags())}, "init.weights")
 
 
-def obtain(name: str, weights: Weights, folder: Path, override: DatasetOverride | None = None) -> Verified:
+def like(name: str, tags: Collection[str]) -> list[str]:
+    """The tags of the architecture that `name` begins with; if there is none, those that are spelt most alike."""
+    architecture = name.partition(".")[0]
+    same = [tag for tag in tags if tag.partition(".")[0] == architecture]
+    return same or get_close_matches(name, sorted(tags), n=3, cutoff=0.5)
+
+
+def obtain(name: str, weights: Weights, folder: Path, override: WeightsOverride | None = None) -> Verified:
     """The file of `name`, verified.
 
     It is taken from the path in `override`; else from `<folder>/<name>` with the suffix of the published file,
-    where a person may put it by hand; else it is downloaded into the folder `<folder>/<name>`.
-    Raises `UserError` if no place has it, or if the person's own file, which stays, is not the published one.
+    where a person may put it by hand; else from a mirror; else from an installed package, or downloaded into the folder
+    `<folder>/<name>`. Raises `UserError` if no place has it, or if the person's own file, which stays, is not the
+    published one.
     """
-    source = weights.source.model_copy(update={"optional": False})
-    override = override or DatasetOverride()
+    assert weights.published is not None, "timm has been asked"
+    source = weights.published.model_copy(update={"optional": False})
+    places = (override or WeightsOverride()).places
     by_hand = folder / f"{name}{Path(source.file).suffix}"
-    advice = f"get {source.file} from {' or '.join(source.urls)} and put it at {by_hand}"
-    if by_hand.is_file() and source.file not in override.files:
+    advice = f"get {source.file} from {_published_at(weights, source)} and put it at {by_hand}"
+    if by_hand.is_file() and source.file not in places.files:
         if reason := mismatch(by_hand, source):
             raise UserError(f"{by_hand}: {reason}; {advice}, or remove it to have it downloaded")
         return Verified(source.file, by_hand.as_posix(), by_hand)
+    last = None
+    if weights.package is not None or weights.hub is not None:
+        last = partial(from_package, weights.package) if weights.package else partial(from_hub, weights.hub)
     otherwise = f"or, on another machine, {advice}"
-    verified = obtain_file(f"weights {name}", f"weights.{name}", source, override, folder / name, otherwise=otherwise)
+    verified = obtain_file(
+        f"weights {name}", f"weights.{name}", source, places, folder / name, last=last, otherwise=otherwise
+    )
     assert verified is not None, "only an optional file may be absent"
     return verified
+
+
+def _published_at(weights: Weights, source: RemoteFile) -> str:
+    if weights.package:
+        return f"the package {weights.package.package} {weights.package.version}"
+    if weights.hub:
+        return f"{weights.hub.repository} on the Hugging Face Hub"
+    return " or ".join(source.urls)
+
+
+def from_package(packaged: PackagedFile) -> Verified:
+    """The file in an installed package. Raises `Unavailable` where this version of it is not installed."""
+    way_out = f"install it by `python -m pip install {packaged.package}=={packaged.version}`"
+    try:
+        found = distribution(packaged.package)
+    except PackageNotFoundError:
+        raise Unavailable(f"the package {packaged.package} is not installed; {way_out}") from None
+    if found.version != packaged.version:
+        raise Unavailable(f"of the package {packaged.package}, {found.version} is installed; {way_out}")
+    path = Path(str(found.locate_file(packaged.path)))
+    if not path.is_file():
+        raise Unavailable(f"the package {packaged.package} has lost its file {packaged.path}; {way_out} again")
+    if reason := mismatch(path, packaged):
+        raise Unavailable(f"{path}: {reason}; {way_out} again")
+    return Verified(path.name, f"{packaged.package} {packaged.version}", path)

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 
-from florilegium.config.data import Model, Samples, Weights
+from florilegium.config.data import Model, Samples
 from florilegium.config.experiment import Experiment
 from florilegium.config.products import Attention
 from florilegium.config.recipes import GenerationRecipe, TrainingRecipe
+from florilegium.config.weights import Weights
 from florilegium.core.errors import Mistakes, UserError, UserErrors
 from florilegium.models import registry
 from florilegium.models.arguments import ATTENTION_RESNETS, DIFFUSION, GENERATORS, NORM_VITS, UNET_STEPS

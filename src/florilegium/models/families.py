@@ -17,20 +17,22 @@ from florilegium.models import arguments
 
 class Family(NamedTuple):
     """The module of a family; a function that lists its names, one that raises `UserError` for invalid arguments before
-    anything is built, the task of its networks, and the name of the function that builds them."""
+    anything is built, the task of its networks, the name of the function that builds them, and that of the one that
+    brings weights of others into their form, if there is one."""
 
     module: str
     names: Callable[[], Collection[str]]
     check: Callable[[Model], object] = arguments.check_counts
     task: TaskName = "classification"
     build: str = "build"
+    adapt: str = ""
 
 
 # If two families share a name, the first one builds it.
 FAMILIES = (
     Family("florilegium.models.norm_vit", arguments.NORM_VITS.keys, arguments.norm_vit_arguments),
-    Family("florilegium.models.timm_classifier", arguments.distilled_names, build="build_distilled"),
-    Family("florilegium.models.timm_classifier", arguments.timm_names),
+    Family("florilegium.models.timm_classifier", arguments.distilled_names, build="build_distilled", adapt="adapted"),
+    Family("florilegium.models.timm_classifier", arguments.timm_names, adapt="adapted"),
     Family("florilegium.models.retinanet", arguments.RETINANETS.keys, arguments.retinanet_arguments, task="detection"),
     Family("florilegium.models.generators", arguments.GENERATORS.keys, task="generation"),
     Family("florilegium.models.resnet", arguments.CIFAR_RESNETS.keys, arguments.cifar_arguments),

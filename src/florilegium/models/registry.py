@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from florilegium.data.augment import InputConfig
+    from florilegium.models.weights import Adapt
 
 
-def code_roots(name: str) -> tuple[str, str]:
+def code_roots(name: str) -> tuple[str, ...]:
     """The definitions behind a model's name, for the code hash."""
     family = _family(name)
-    return f"{family.module}:{family.build}", f"{family.module}:own_input"
+    return tuple(f"{family.module}:{function}" for function in (family.build, "own_input", family.adapt) if function)
 
 
 def check(model: Model, task: str = "classification") -> None:
@@ -60,6 +62,12 @@ def build(model: Model, n_classes: int, *, drop_path: float = 0.0, dropout: floa
     family = _family(model.name)
     builder = getattr(import_module(family.module), family.build)
     return builder(model, n_classes, drop_path=drop_path, dropout=dropout)
+
+
+def adapter(model: Model) -> Adapt | None:
+    """The function that brings published weights into the form of the network; None where there is none."""
+    family = _family(model.name)
+    return partial(getattr(import_module(family.module), family.adapt), model) if family.adapt else None
 
 
 def own_input(model: Model) -> InputConfig:

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -36,20 +36,29 @@ def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> 
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:
-    """ImageNet's mean and deviation; the size is nominal, since a detector takes images of any size."""
-    return InputConfig(608, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bilinear"), False
+    """ImageNet's mean and deviation, or those of the backbone of timm; the size is nominal, since a detector takes
+    images of any size."""
+    config = InputConfig(608, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bilinear")
+    backbone = retinanet_arguments(model).backbone
+    if backbone is None:
+        return config, False
+    from florilegium.models import timm_classifier  # three seconds that residual networks need not spend
+
+    theirs, _ = timm_classifier.own_input(Model(name=backbone))
+    return replace(config, mean=theirs.mean, std=theirs.std), False
 
 
 class RetinaNet(nn.Module):
     """Images (B, 3, H, W) to class logits and deltas of each anchor; H and W are multiples of 32."""
 
     def __init__(self, depth: int, n_classes: int, arguments: RetinaNetArguments) -> None:
+        """`depth` is that of the residual network, if the arguments name no backbone."""
         super().__init__()
         self.arguments, self.n_classes = arguments, n_classes
         norm = NORMS[arguments.norm]
         everywhere = norm if arguments.norm == "gn" else None
         width, per_cell = arguments.pyramid_width, arguments.anchors.per_cell
-        self.backbone = ResNetStages(depth, norm, arguments.blocks, arguments.widths, arguments.stem)
+        self.backbone = _backbone(depth, arguments)
         last = LastLevelP6P7(self.backbone.channels[-1], width)
         last.use_P5 = False
         self.pyramid = FeaturePyramidNetwork(self.backbone.channels, width, last, norm_layer=everywhere)
@@ -58,9 +67,11 @@ class RetinaNet(nn.Module):
         self.reset()
 
     def reset(self) -> None:
-        """Initialise the weights as the study did, and every anchor's probability to the prior."""
+        """Initialise the weights as the study did, and every anchor's probability to the prior. A backbone of timm
+        keeps its own initial weights."""
+        kept = {*self.backbone.modules()} if self.arguments.backbone else set()
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module not in kept:
                 outputs = module.out_channels * math.prod(module.kernel_size)
                 nn.init.normal_(module.weight, std=math.sqrt(2 / outputs))
         prior = self.arguments.prior
@@ -78,6 +89,16 @@ class RetinaNet(nn.Module):
     def anchors(self, images: Tensor) -> Tensor:
         """The anchors (A, 4) of images of that shape, on their device."""
         return anchors_of(self.arguments.anchors, *images.shape[-2:], images.device)
+
+
+def _backbone(depth: int, arguments: RetinaNetArguments) -> nn.Module:
+    if arguments.backbone is None:
+        return ResNetStages(depth, NORMS[arguments.norm], arguments.blocks, arguments.widths, arguments.stem)
+    from florilegium.models.backbone import TimmStages
+
+    instead = group_norm if arguments.norm == "gn" else None
+    frozen = arguments.norm == "frozen_bn"
+    return TimmStages(arguments.backbone, arguments.backbone_arguments, frozen=frozen, instead=instead)
 
 
 class Head(nn.Module):

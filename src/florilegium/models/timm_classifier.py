@@ -2,6 +2,8 @@
 
 import inspect
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import timm
@@ -13,6 +15,7 @@ from florilegium.config.data import Model
 from florilegium.core.errors import UserError, nearest, unknown
 from florilegium.data.augment import InputConfig
 from florilegium.models.refusal import unbuildable
+from florilegium.models.weights import State
 
 # The configuration's key, by the name of timm's argument that it sets.
 RESERVED = {
@@ -22,7 +25,7 @@ RESERVED = {
     "drop_rate": "recipe.dropout",
     "in_chans": "the pictures, which have three",
 }
-TRAINED_HEADS = ("both", "class")
+TRAINED_HEADS_KEY, TRAINED_HEADS = "trained_heads", ("both", "class")
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
@@ -63,9 +66,9 @@ def build_distilled(model: Model, n_classes: int, *, drop_path: float, dropout: 
     class head's logits alone; the other head keeps its initial weights.
     """
     arguments = dict(model.arguments)
-    heads = arguments.pop("trained_heads", "both")
+    heads = arguments.pop(TRAINED_HEADS_KEY, "both")
     if heads not in TRAINED_HEADS:
-        raise unknown("choice", heads, TRAINED_HEADS, "model.arguments.trained_heads")
+        raise unknown("choice", heads, TRAINED_HEADS, f"model.arguments.{TRAINED_HEADS_KEY}")
     plain = model.model_copy(update={"arguments": arguments})
     network = build(plain, n_classes, drop_path=drop_path, dropout=dropout)
     assert isinstance(network, VisionTransformerDistilled)
@@ -78,6 +81,25 @@ def build_distilled(model: Model, n_classes: int, *, drop_path: float, dropout: 
 
 def _class_logits(network: nn.Module, images: Any, logits: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     return logits[0] if isinstance(logits, tuple) else logits
+
+
+def adapted(model: Model, found: State, heads: Sequence[str]) -> State:
+    """The weights in `found` as timm itself loads them into this network: its filters of published files rename
+    entries, drop those that are computed (masks and indices of windows), and resize embeddings of positions.
+
+    `heads` are the names of the network's heads. What timm does not take is given back as it is, for `load_into` to say
+    what is wrong with it.
+    """
+    counts = [found[f"{head}.weight"].shape[0] for head in heads if f"{head}.weight" in found]
+    arguments = {key: value for key, value in model.arguments.items() if key != TRAINED_HEADS_KEY}
+    for n_classes in dict.fromkeys((*counts, _pretrained_cfg(model).num_classes, 0)):
+        overlay = {"state_dict": dict(found), "source": "", "num_classes": n_classes}
+        with suppress(Exception), torch.random.fork_rng(devices=[]):  # a filter may raise anything for other files
+            network = timm.create_model(
+                model.name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=n_classes, **arguments
+            )
+            return dict(network.state_dict())
+    return found
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:

@@ -2,7 +2,7 @@
 
 import math
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -18,13 +18,21 @@ from florilegium.core.system import say
 from florilegium.models.flax_vit import METADATA, read_flax
 
 State = dict[str, Tensor]
+Adapt = Callable[[State, Sequence[str]], State]
+"""From a state, and the names of a network's heads, to the state in the form of the network."""
 SHOWN = 5
 # A classifier's head, and counters that a layer with frozen statistics does not have.
 NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
 
 
 def load_into(
-    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+    network: nn.Module,
+    path: Path,
+    *,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+    adapt: Adapt | None = None,
+    new_head: bool = False,
 ) -> None:
     """Copy the weights in `path` into `network`, in place.
 
@@ -33,16 +41,26 @@ def load_into(
             transformer.
         allow_missing: globs of keys that the file may lack; the network keeps its own values.
         allow_unexpected: globs of keys that the file may hold beyond the network's. A key of another shape is both
-            missing and unexpected, so a new head must stand in both. The position embedding of another grid of
-            patches is resized, that of a published `.npz` file as published.
+            missing and unexpected. The position embedding of another grid of patches is resized, that of a published
+            `.npz` file as published.
+        adapt: brings a state that does not fit, apart from its head, into the form of the network.
+        new_head: the network keeps the values of a head that the file lacks, or has for another number of classes.
 
     Raises `UserError` if the file cannot be read, is of another architecture or size, or has a key that is not allowed.
     """
-    own = network.state_dict()
-    found = _fit_positions(network, read_state(path), corner_to_corner=_was_flax(path))
+    own, found = network.state_dict(), read_state(path)
+    heads = head_names(network) if new_head else ()
+    in_heads = tuple(f"{head}.*" for head in heads)
+    if was_flax := _was_flax(path):
+        found = _fit_positions(network, found, corner_to_corner=True)
+    if adapt is not None and not _fits(found, own, in_heads):
+        found = adapt(
+            {key: value.float() if value.is_floating_point() else value for key, value in found.items()}, heads
+        )
+    found = found if was_flax else _fit_positions(network, found, corner_to_corner=False)
     fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
-    missing = _not_allowed(own.keys() - fitting.keys(), allow_missing)
-    unexpected = _not_allowed(found.keys() - fitting.keys(), allow_unexpected)
+    missing = _not_allowed(own.keys() - fitting.keys(), (*allow_missing, *in_heads))
+    unexpected = _not_allowed(found.keys() - fitting.keys(), (*allow_unexpected, *in_heads))
     values, fitting_values = (sum(value.numel() for value in state.values()) for state in (own, fitting))
     if not fitting or ((missing or unexpected) and fitting_values < values / 2):
         raise _of_another_network(network, path, own, found, len(fitting))
@@ -59,8 +77,27 @@ def load_into(
     network.load_state_dict(own | fitting)
 
 
+def head_names(network: nn.Module) -> tuple[str, ...]:
+    """The names of the modules that are the network's heads; none where it does not tell them."""
+    heads = network.get_classifier() if hasattr(network, "get_classifier") else ()
+    ids = {id(head) for head in (heads if isinstance(heads, tuple) else (heads,))}
+    return tuple(name for name, module in network.named_modules() if id(module) in ids)
+
+
+def _fits(found: State, own: State, but: Sequence[str]) -> bool:
+    """True for a state with the network's own keys and shapes, apart from those that match a glob of `but`."""
+    shapes = ({key: state[key].shape for key in _not_allowed(state, but)} for state in (found, own))
+    return next(shapes) == next(shapes)
+
+
 def load_detector_weights(
-    network: nn.Module, path: Path, *, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+    network: nn.Module,
+    path: Path,
+    *,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+    adapt: Adapt | None = None,
+    new_head: bool = False,
 ) -> None:
     """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
     A residual network's keys are the same in torchvision, in timm and in a backbone here. Raises `UserError` as
@@ -69,7 +106,13 @@ def load_detector_weights(
     target = network
     if not any(key.startswith("backbone.") for key in read_state(path)):
         target, allow_unexpected = network.backbone, (*allow_unexpected, *NOT_BACKBONE)
-    load_into(target, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected)
+        if hasattr(target, "of_classifier"):  # a backbone of timm
+
+            def adapt(found: State, heads: Sequence[str]) -> State:
+                chosen: State = target.of_classifier(found)
+                return chosen
+
+    load_into(target, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected, adapt=adapt)
 
 
 def save(state: State, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Fetch published weights and verify them.
 
 Reads:  the published file, from its mirrors or resources/downloads/weights.
-Writes: resources/weights/<name>.safetensors; published Flax weights are converted.
+Writes: resources/weights/<name>.safetensors; files of other kinds, or with other names, are converted.
 Why:    no training starts from weights that are not the published ones.
 """
 
@@ -10,12 +10,13 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from florilegium.config.data import DatasetOverride, Weights
+from florilegium.config.weights import Weights, WeightsOverride
 from florilegium.core.errors import run_main
 from florilegium.core.files import atomic
 from florilegium.core.local_files import listed, remember
 from florilegium.data.fetch import origin_of
 from florilegium.models.catalogue import obtain
+from florilegium.models.first_use import hold_to_first_use
 from florilegium.models.flax_vit import METADATA, read_flax
 from florilegium.stages.stage import add_local_files, stage, stage_parser
 
@@ -29,17 +30,29 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage("weights", arguments) as receipt:
         weights = Weights.model_validate(receipt.spec["weights"])
-        override = DatasetOverride.model_validate(receipt.spec["override"] or {})
+        override = WeightsOverride.model_validate(receipt.spec["override"] or {})
         local = listed(arguments.name, override.paths)
         before = local.status()
+        if weights.timm is not None:
+            from florilegium.models.published import where  # timm and torch, which the others do without
+
+            weights = where(weights)
         verified = obtain(arguments.name, weights, DOWNLOADS, override)
+        assert weights.published is not None
+        origin = origin_of(verified, weights.published, override.places)
+        if not local.paths:
+            hold_to_first_use(arguments.name, weights, origin)
+        receipt.facts["origin"] = [origin]
         with atomic(arguments.out) as temporary:
-            if Path(weights.source.file).suffix == ".npz":
+            if verified.path.suffix == ".npz":
                 save_file(read_flax(verified.path), temporary, metadata=METADATA)
-            else:
+            elif weights.names == "own" and verified.path.suffix == ".safetensors":
                 shutil.copyfile(verified.path, temporary)
+            else:
+                from florilegium.models.published import convert
+
+                convert(verified.path, weights, temporary)
         receipt.outputs += [arguments.out]
-        receipt.facts["origin"] = [origin_of(verified, weights.source, override)]
         remember("weights", arguments.name, arguments.local_files, local, before, receipt.facts["origin"])
 
 

@@ -157,7 +157,8 @@ def initialise_network(
     network = registry.build(job.model, n_classes, **regularisation)
     init = job.at(seed).init
     if init is not None:
-        load(network, init, allow_missing=recipe.allow_missing, allow_unexpected=recipe.allow_unexpected)
+        allowed = {"allow_missing": recipe.allow_missing, "allow_unexpected": recipe.allow_unexpected}
+        load(network, init, **allowed, adapt=registry.adapter(job.model), new_head=True)
     freeze(network, recipe)
     return network
 

@@ -1,0 +1,53 @@
+"""Files of the Hugging Face Hub, through its own library, which keeps them where its other tools look.
+
+`HF_HOME` and `HF_HUB_CACHE` say where that is, `HF_ENDPOINT` names a mirror, `HF_HUB_OFFLINE=1` forbids the network.
+"""
+
+import re
+from pathlib import Path
+
+from florilegium.config.weights import HubFile
+from florilegium.data.fetch import Unavailable, Verified, mismatch
+
+OLDER = {"model.safetensors": "pytorch_model.bin"}  # the name that older repositories have for the same
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def from_hub(hub: HubFile) -> Verified:
+    """The file, from the cache or downloaded; its `revision` is the commit. Raises `Unavailable` where the Hub, or
+    without a network the cache, does not have it or has another one."""
+    path, reason = _checked(hub, again=False)
+    if reason:  # damaged in the cache, perhaps
+        path, reason = _checked(hub, again=True)
+    commit = path.parent.name
+    place = f"https://huggingface.co/{hub.repository}/resolve/{commit}/{path.name}"
+    if reason:
+        raise Unavailable(f"{place}: {reason}")
+    return Verified(path.name, place, path, commit)
+
+
+def _checked(hub: HubFile, *, again: bool) -> tuple[Path, str | None]:
+    """The file in the cache, and why it is not the right one. The Hub names large files by their SHA-256."""
+    path = _download(hub, again)
+    name = path.resolve().name
+    named = hub.model_copy(update={"sha256": name if SHA256.fullmatch(name) else None})
+    return path, mismatch(path, hub) or mismatch(path, named)
+
+
+def _download(hub: HubFile, again: bool) -> Path:
+    # Here, since it takes half a second that most stages and every plan do without.
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    names = (hub.file, OLDER.get(hub.file))
+    failure = ""
+    for name in filter(None, names):
+        try:
+            return Path(hf_hub_download(hub.repository, name, revision=hub.revision, force_download=again))
+        except LocalEntryNotFoundError:
+            failure = failure or "the Hub does not answer, and the cache of its tools does not hold it"
+        except EntryNotFoundError:
+            failure = failure or f"the repository has no {hub.file}"
+        except Exception as error:  # of several libraries, of which this one changes
+            failure = failure or " ".join(str(error).split())[:300] or type(error).__name__
+    raise Unavailable(f"{hub.repository} on the Hugging Face Hub, revision {hub.revision}: {failure}")
