@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from florilegium.audit.hashing import NAMES, Hashes, apply
 from florilegium.audit.search import Candidates
 from florilegium.config.products import Audit
 
 CHUNK = 4096  # pairs whose pixels are compared at once: 24 MiB
+AROUND = 5  # pixels of a side of the square whose mean a pixel's detail is the difference from
+RECOLOURED = 0.3  # most of a recoloured copy's detail that no mix of the other's channels explains: 0.7 for others
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     """Each pair under its best transform; it shows the same picture when its pixels are near enough.
 
     Near in terms of a fixed threshold, and of the thumbnails' own contrast: pale pictures, such as small things in a
-    blue sky, are near each other whatever they show, and flat ones are the same only when equal. The best transform
+    blue sky, are near each other whatever they show, and flat ones are the same only when equal. Those that are not
+    near are the same when they are `recoloured`. The best transform
     has the smallest pixel distance, then the smallest hash distance, then the first name. Pairs come in order of
     their rows.
     """
@@ -43,7 +47,10 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     distance = candidates.distance[best]
     near = distance <= settings.radius  # a proven crop may be beyond
     same = near & (pixels <= settings.pixel_threshold) & (share <= settings.contrast_share)
-    return Pairs(rows_a, rows_b, candidates.transform[best], distance, pixels, share, same)
+    doubtful = np.flatnonzero(near & ~same)
+    transform = candidates.transform[best]
+    same[doubtful] = recoloured(a, b, rows_a[doubtful], rows_b[doubtful], transform[doubtful])
+    return Pairs(rows_a, rows_b, transform, distance, pixels, share, same)
 
 
 def firsts(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
@@ -63,6 +70,48 @@ def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.
             difference = pictures - b.thumb[candidates.b[rows]]
             distances[rows] = np.square(difference).mean(axis=(1, 2, 3)) / 255**2
     return distances
+
+
+def recoloured(
+    a: Hashes, b: Hashes, rows_a: NDArray[np.intp], rows_b: NDArray[np.intp], transform: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """(P,) True where the detail of one thumbnail follows from that of the other: a copy whose colours were changed.
+
+    Whatever was done to grey, tone and hue, one mix of the three channels does nearly the same. What is smooth, such as
+    a sky that grows darker, could be fitted to much; so each pixel is compared by its difference from those around it.
+    """
+    unexplained = np.empty(len(rows_a))
+    for start in range(0, len(rows_a), CHUNK // 8):
+        part = slice(start, start + CHUNK // 8)
+        pictures = b.thumb[rows_b[part]]
+        turned = np.empty_like(pictures)
+        for of in np.unique(transform[part]):
+            under = transform[part] == of
+            turned[under] = apply(a.thumb[rows_a[part][under]], of)
+        both = np.concatenate([detail(turned), detail(pictures)], axis=2)
+        products = both.swapaxes(1, 2) @ both
+        unexplained[part] = np.minimum(residual(products), residual(products[:, ::-1, ::-1]))
+    return unexplained <= RECOLOURED
+
+
+def detail(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(n, pixels, 3) of thumbnails (n, S, S, 3): each pixel less the mean around it, those at the edge left out."""
+    values, edge = pictures.astype(np.float64), AROUND // 2
+    fine = values - uniform_filter(values, (1, AROUND, AROUND, 1))
+    return np.asarray(fine[:, edge:-edge, edge:-edge]).reshape(len(pictures), -1, 3)
+
+
+def residual(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the part of three variables' squares that the best mix of three others leaves, 1 where there is nothing.
+
+    `products` (n, 6, 6) are the sums of products of the six, the three that explain first.
+    """
+    own, across, other = products[:, :3, :3], products[:, :3, 3:], products[:, 3:, 3:]
+    ridge = 1e-6 * np.trace(own, axis1=1, axis2=2) + 1e-3  # a grey picture has but one channel
+    explained = across * np.linalg.solve(own + ridge[:, None, None] * np.eye(3), across)
+    whole = np.trace(other, axis1=1, axis2=2)
+    share = np.divide(explained.sum(axis=(1, 2)), whole, out=np.zeros(len(whole)), where=whole > 0)
+    return np.asarray(1 - share)
 
 
 def variances(hashes: Hashes, rows: NDArray[np.intp]) -> NDArray[np.float64]:
