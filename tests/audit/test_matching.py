@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from florilegium.audit.hashing import NAMES
-from florilegium.audit.matching import confirm
+from florilegium.audit.matching import confirm, recoloured
 from florilegium.audit.search import search
 from florilegium.config.products import Audit
 from tests.helpers.audit import hash_images, picture, transposed, write
@@ -86,6 +86,21 @@ def test_skies_that_grow_darker_are_not_one_picture(tmp_path):
     ]
     _, pairs = near_in_hash(tmp_path, *map(Image.fromarray, skies))
     assert pairs.pixel_distance[0] > Audit().pixel_threshold and pairs.same.tolist() == [False]
+
+
+def framed(image: Image.Image) -> Image.Image:
+    whole = Image.new("RGB", (image.width + 20, image.height + 20), "white")
+    whole.paste(image, (10, 10))
+    whole.paste(Image.radial_gradient("L").resize((20, 15)), (12, 70))
+    return whole
+
+
+def test_one_frame_and_one_mark_do_not_make_a_recoloured_copy(tmp_path):
+    one, other = (framed(grain(seed).point(lambda level: 60 + level // 2)) for seed in (6, 7))
+    hashes, _ = hash_images(tmp_path, write(tmp_path, {"a.png": one, "b.png": other}))
+    first, upright = np.array([0]), np.array([0])
+    assert not recoloured(hashes, hashes, first, np.array([1]), upright)
+    assert recoloured(hashes, hashes, first, first, upright)
 
 
 def test_pale_pictures_need_more_than_a_small_difference(tmp_path):

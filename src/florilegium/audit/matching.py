@@ -12,8 +12,9 @@ from florilegium.audit.search import Candidates
 from florilegium.config.products import Audit
 
 CHUNK = 4096  # pairs whose pixels are compared at once: 24 MiB
-AROUND = 5  # pixels of a side of the square whose mean a pixel's detail is the difference from
-RECOLOURED = 0.3  # most of a recoloured copy's detail that no mix of the other's channels explains: 0.7 for others
+AROUND = 5  # pixels of a side of the square around a pixel: the detail of it is the difference from the mean there
+FAINT = 40.0  # squared grey levels of detail, summed over channels, below which a place counts less than others
+RECOLOURED = 0.25  # most of a recoloured copy's detail that no mix of the other's channels explains: 0.7 for others
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def recoloured(
     """(P,) True where the detail of one thumbnail follows from that of the other: a copy whose colours were changed.
 
     Whatever was done to grey, tone and hue, one mix of the three channels does nearly the same. What is smooth, such as
-    a sky that grows darker, could be fitted to much; so each pixel is compared by its difference from those around it.
+    a sky that grows darker, could be fitted to much; so each pixel is compared by its difference from those around it,
+    and every place counts alike, that a frame or a mark on both does not speak for all.
     """
     unexplained = np.empty(len(rows_a))
     for start in range(0, len(rows_a), CHUNK // 8):
@@ -88,17 +90,21 @@ def recoloured(
         for of in np.unique(transform[part]):
             under = transform[part] == of
             turned[under] = apply(a.thumb[rows_a[part][under]], of)
-        both = np.concatenate([detail(turned), detail(pictures)], axis=2)
-        products = both.swapaxes(1, 2) @ both
+        both = np.stack([detail(turned), detail(pictures)])
+        strength = uniform_filter(np.square(both).sum(axis=4), (0, 0, AROUND, AROUND)).max(axis=0)
+        both /= np.sqrt(strength + FAINT)[..., None]
+        edge = AROUND // 2
+        flat = both[:, :, edge:-edge, edge:-edge].reshape(2, len(pictures), -1, 3)
+        values = np.concatenate([*flat], axis=2)  # (n, pixels, 6)
+        products = values.swapaxes(1, 2) @ values
         unexplained[part] = np.minimum(residual(products), residual(products[:, ::-1, ::-1]))
     return unexplained <= RECOLOURED
 
 
 def detail(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(n, pixels, 3) of thumbnails (n, S, S, 3): each pixel less the mean around it, those at the edge left out."""
-    values, edge = pictures.astype(np.float64), AROUND // 2
-    fine = values - uniform_filter(values, (1, AROUND, AROUND, 1))
-    return np.asarray(fine[:, edge:-edge, edge:-edge]).reshape(len(pictures), -1, 3)
+    """(n, S, S, 3) each pixel less the mean around it, which is none of the picture's own at its edge."""
+    values = pictures.astype(np.float64)
+    return np.asarray(values - uniform_filter(values, (0, AROUND, AROUND, 0)))
 
 
 def residual(products: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,7 +113,7 @@ def residual(products: NDArray[np.float64]) -> NDArray[np.float64]:
     `products` (n, 6, 6) are the sums of products of the six, the three that explain first.
     """
     own, across, other = products[:, :3, :3], products[:, :3, 3:], products[:, 3:, 3:]
-    ridge = 1e-6 * np.trace(own, axis1=1, axis2=2) + 1e-3  # a grey picture has but one channel
+    ridge = 1e-6 * np.trace(own, axis1=1, axis2=2) + 1e-6  # a grey picture has but one channel
     explained = across * np.linalg.solve(own + ridge[:, None, None] * np.eye(3), across)
     whole = np.trace(other, axis1=1, axis2=2)
     share = np.divide(explained.sum(axis=(1, 2)), whole, out=np.zeros(len(whole)), where=whole > 0)
