@@ -4,9 +4,9 @@
 
 Some photographs of a folder are changed in each way that audit_changes.py lists, and the folder is audited against
 them, three times: as a person calls it, without crops, and by pHash alone (upright, what most tools do). A pair of a
-photograph and a changed one of another is wrong, unless the first change, which changes nothing, pairs them, too. Any
-folder will do whose pictures are some hundred pixels wide; `--work` keeps the changed ones and the tables of the
-audits, to look at.
+photograph and a changed one of another is wrong, unless the first change, which changes nothing, pairs them, too, or
+the photograph is paired with the ground of the other's collage. Any folder will do whose pictures are some hundred
+pixels wide; `--work` keeps the changed ones and the tables of the audits, to look at.
 """
 
 import argparse
@@ -47,6 +47,7 @@ class Way(NamedTuple):
 
 
 ALL = [Way(kind, strength) for kind, strengths in CHANGES.items() for strength in strengths]
+GROUNDS = len(ALL)  # the folder of the grounds of collages, which are audited, too
 
 
 def main() -> None:
@@ -66,14 +67,15 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Write the folders, audit them in every way, and count."""
     here = machine()
     n, n_a = write_folders(arguments, work)
-    n_b = sum(1 for _ in (work / "b").glob("*/*"))
+    n_b = sum(1 for _ in (work / "b").glob("*/*")) - OTHERS
     audits = [run_audit([work / "a", work / "b"], arguments.workers, name, work / name) for name in WAYS]
     pairs = {audit.name: judged(audit.called) for audit in audits}
-    doubles = pd.concat(pairs.values()).query("way == 0 and image_a != source")
-    known = pd.MultiIndex.from_frame(doubles[["image_a", "source"]])
+    shown = pd.concat(pairs.values())
+    known = same(shown.query("way == 0 and image_a != source"))
+    grounds = same(shown.query("way == @GROUNDS"))
     for name, of in pairs.items():
-        own = pd.MultiIndex.from_frame(of[["image_a", "source"]]).isin(known)
-        pairs[name] = of[~own]
+        on_ground = same(of.assign(source=of["source"] % OTHERS)).isin(grounds) & (of["image_a"] != of["source"])
+        pairs[name] = of[~same(of).isin(known) & ~on_ground & (of["way"] != GROUNDS)]
     return {
         **here,
         "n": n,
@@ -85,6 +87,11 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
             for k, way in enumerate(ALL)
         ],
     }
+
+
+def same(pairs: pd.DataFrame) -> pd.MultiIndex:
+    """Which photograph was paired with which other's change."""
+    return pd.MultiIndex.from_frame(pairs[["image_a", "source"]])
 
 
 def write_folders(arguments: argparse.Namespace, work: Path) -> tuple[int, int]:
@@ -100,6 +107,9 @@ def write_folders(arguments: argparse.Namespace, work: Path) -> tuple[int, int]:
     with ProcessPoolExecutor(arguments.workers) as pool:
         changed = [(work, k, path, others[k % OTHERS]) for k, path in enumerate(kept[: arguments.n])]
         list(pool.map(write_changed, changed))
+    (work / "b" / str(GROUNDS)).mkdir()
+    for k, path in enumerate(others):
+        shutil.copy(path, work / "b" / str(GROUNDS) / f"{k:05d}{path.suffix}")
     return arguments.n, len(kept)
 
 

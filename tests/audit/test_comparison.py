@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from florilegium.audit import pictures
 from florilegium.audit.comparison import compare, dropped, summarise
 from florilegium.audit.pictures import FILES, SHOWN_DIFFERENT, SHOWN_SAME, choose, write_audit
 from florilegium.config.products import Audit
@@ -99,6 +100,22 @@ def test_an_audit_writes_what_the_contract_names(inside, tmp_path):
     assert {"class_a": "iris", "class_b": "rose", "n": 1} in summary["classes"]
     again = write_audit(inside, tmp_path / "second")
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+
+
+def test_what_an_earlier_audit_wrote_is_gone_before_anything_new_stands_there(inside, tmp_path, monkeypatch):
+    """Whoever stops an audit may not delete pictures by the list of another one."""
+    for name in (*FILES, "mine.txt"):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text("old")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pictures, "contact_sheet", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_audit(inside, tmp_path / "out")
+    left = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert left.pop("mine.txt") == "old" and left and "old" not in left.values()
 
 
 def test_doubles_across_splits_are_counted_by_pair_of_splits_and_by_image_of_the_later_one(tmp_path):

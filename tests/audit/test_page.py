@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import ImageColor
+from PIL import Image, ImageColor
 from playwright.sync_api import Page
 
 from florilegium.audit import page
@@ -127,14 +127,33 @@ CONTRAST = """() => {
 }"""
 
 
-def test_of_many_pairs_both_ends_are_embedded(found: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "EMBEDDED", 4)
+def test_of_many_pairs_both_ends_are_pictured_some_are_named_and_the_table_has_all(
+    browser, found: Comparison, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(page, "PICTURED", 4)
+    monkeypatch.setattr(page, "LISTED_PAIRS", 6)
     many = found.pairs.iloc[[0] * 9].reset_index(drop=True)
     many["pixel_distance"] = np.arange(9) / 1000
     many[["split_a", "split_b"]] = "train", "test"
     html = page.render_page(replace(found, pairs=many), pd.DataFrame({"image": []}), b"")
-    assert re.findall(r"pixels (0\.\d+)", html) == ["0.0000", "0.0010", "0.0070", "0.0080"]
-    assert "Of 9 whole copies the page shows 4, the surest and the least sure; pairs.csv beside it lists all" in html
+    assert re.findall(r"pixels 0\.00(\d)0", html) == ["0", "1", "2", "6", "7", "8"]
+    told = "Whole copies: 4 of 9 are shown in pictures, the surest and the least sure; 2 between them are only named; "
+    assert f"{told}pairs.csv beside it lists all." in html
+    (tmp_path / "page.html").write_text(html)
+    browser.goto((tmp_path / "page.html").as_uri())
+    drawn = browser.eval_on_selector_all(".pairs > li", "all => all.map(li => li.querySelectorAll('img').length)")
+    assert drawn == [2, 2, 0, 0, 2, 2]
+    browser.select_option("#kind", "whole")
+    assert browser.inner_text("#count") == "6 pairs"
+
+
+def test_the_largest_page_and_sheet_are_of_a_size_that_people_send(found: Comparison, written: Path) -> None:
+    """Three kinds can meet in one audit, beside what is only near; the mottles are finer than leaves or fur."""
+    mottled = Image.fromarray(np.random.default_rng(0).integers(60, 200, (44, 44, 3), np.uint8))
+    one = len(page.webp(mottled.resize((page.LONGEST, page.LONGEST), Image.Resampling.BICUBIC)))
+    assert (3 * page.PICTURED + page.PICTURED_NEAR) * 2 * one < 10_000_000
+    with Image.open(written / "contact_sheet.png") as sheet:
+        assert sheet.mode == "P" and (np.asarray(sheet.convert("RGB"))[:20] == 255).all()
 
 
 def test_an_audit_without_pairs_has_a_page(tmp_path: Path) -> None:

@@ -82,6 +82,21 @@ def test_tinyvit_freezes_stages_alone():
     assert frozen_names(network, depth=2) == {"stages.0", "stages.1"}
 
 
+@pytest.mark.parametrize(
+    ("blocks", "names"),
+    [
+        (4, {"conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3"}),
+        (7, {"conv_stem", "bn1", *(f"blocks.{k}" for k in range(7)), "conv_head", "bn2"}),
+    ],
+)
+def test_an_efficientnet_freezes_its_seven_stages_with_stem_and_end(blocks: int, names: set[str]):
+    frozen_network = frozen("tf_efficientnet_lite0", freeze_blocks=blocks)
+    own = {name for name, _ in frozen_network.named_parameters() if name.startswith("blocks")}
+    found = frozen_names(frozen_network) - {"blocks"} | (frozen_names(frozen_network, depth=2) & names)
+    assert found == names
+    assert len({name.split(".")[1] for name in own}) == 7
+
+
 def test_modules_are_frozen_by_name():
     network = frozen("resnet18", freeze=["conv1", "layer4.1", "fc.bias"])
     assert frozen_names(network, depth=2) == {"conv1.weight", "layer4.1", "fc.bias"}

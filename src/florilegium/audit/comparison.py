@@ -1,6 +1,7 @@
 """The audit of two data sets: pairs, the clean split, the summary."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,12 @@ class Collection:
         splits, classes = (table[key].to_numpy(np.str_)[order] for key in ("split", "class"))
         return cls(name, hashes.take(rows[order]), splits, classes, root, pictures)
 
+    @property
+    def small(self) -> NDArray[np.bool_]:
+        """(N,) True for pictures that have too few pixels for local features, so that no crop of them is seen."""
+        sides = self.hashes.side
+        return np.zeros(len(self.hashes), np.bool_) if sides is None else sides.min(axis=1) < SMALLEST
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -79,6 +86,11 @@ class Comparison:
     @property
     def inside(self) -> bool:
         return self.a is self.b
+
+    @cached_property
+    def removed(self) -> pd.DataFrame:
+        """The images of a that training must not see, see `dropped`."""
+        return dropped(self)
 
     @property
     def same(self) -> pd.DataFrame:
@@ -214,8 +226,8 @@ def summarise(comparison: Comparison, removed: pd.DataFrame) -> dict[str, Any]:
         "n_flat_a": int((~a.hashes.reliable).sum()),
         "n_flat_b": int((~b.hashes.reliable).sum()),
         "n_candidates": len(comparison.pairs),
-        "n_small_a": _n_small(a),
-        "n_small_b": _n_small(b),
+        "n_small_a": int(a.small.sum()),
+        "n_small_b": int(b.small.sum()),
         "n_same_picture": int((same["verdict"] == SAME).sum()),
         "n_crop": int((same["verdict"] == CROP).sum()),
         "n_pairs": _counts(pairs),
@@ -241,12 +253,6 @@ def left(comparison: Comparison, removed: pd.DataFrame) -> dict[str, dict[str, i
         by: {str(s): int(pairs[pairs["split_b"] == s]["image_b"].nunique()) for s in splits}
         for by, pairs in still.items()
     }
-
-
-def _n_small(collection: Collection) -> int:
-    """The pictures that have too few pixels for local features, so that no crop of them is seen."""
-    side = collection.hashes.side
-    return 0 if side is None else int((side.min(axis=1) < SMALLEST).sum())
 
 
 def _counts(values: "pd.Series[str]") -> dict[str, int]:

@@ -18,26 +18,28 @@ from florilegium.audit.outcome import KINDS, NEAR, OF_ONE, counts, facts, kinds,
 from florilegium.audit.sides import Outline, outlines, picture, turn_of
 from florilegium.core.errors import counted
 from florilegium.core.names import name_bytes, shown, unturned
+from florilegium.core.system import bar
 
 TEMPLATE = "page.html"
 FOLDERS = [Path(__file__).parent, Path(__file__).parents[1] / "report"]  # of the template, and of the style it shares
-EMBEDDED = 1000  # pairs of a kind that are shown: the surest and the least sure, so that the page stays below 50 MB
-EMBEDDED_NEAR = 100
+PICTURED = 200  # pairs of a kind that are shown in pictures, the surest and the least sure: about 2 MB
+PICTURED_NEAR = 50
+LISTED_PAIRS = 2000  # of a kind, with those; the others are in the table alone
 LONGEST = 176  # pixels of a picture's longer side
-QUALITY = 80  # of its JPEG
+WEBP = {"quality": 50, "method": 2}  # half of a JPEG's bytes
 LISTED = 10_000  # lines of what to drop that the page shows
 
 
 @dataclass(frozen=True)
 class Side:
-    """A picture of a pair on the page; `outline` are the points of a polygon, or empty."""
+    """A picture of a pair, without an address where it is only named; `outline` are a polygon's points, if any."""
 
-    address: str
-    width: int
-    height: int
     label: str
     image: str
-    outline: str
+    address: str = ""
+    width: int = 0
+    height: int = 0
+    outline: str = ""
 
 
 def render_page(comparison: Comparison, removed: pd.DataFrame, histograms: bytes, *, workers: int = 1) -> str:
@@ -52,7 +54,7 @@ def render_page(comparison: Comparison, removed: pd.DataFrame, histograms: bytes
     chosen = {name: choose(comparison.pairs[kind == name], name) for name in KINDS}
     rows = pd.concat([pairs.assign(kind=name) for name, pairs in chosen.items() if len(pairs)] or [comparison.pairs])
     pairs = rows.to_dict("records")
-    pictures = embedded(comparison, pairs, workers)
+    pictures = embedded(comparison, (pair for pair in pairs if pair["pictured"]), workers)
     classes = sorted({str(pair[f"class_{side}"]) for pair in pairs for side in "ab"})
     splits = sorted({splits_of(pair, comparison.inside) for pair in pairs})
     environment = Environment(
@@ -69,7 +71,11 @@ def render_page(comparison: Comparison, removed: pd.DataFrame, histograms: bytes
         lines=lines,
         leak=not comparison.leaks().empty,
         inside=comparison.inside,
-        kinds={name: (text, many[name], len(chosen[name])) for name, text in KINDS.items() if many[name]},
+        kinds={
+            name: (text, many[name], len(chosen[name]), int(chosen[name]["pictured"].sum()))
+            for name, text in KINDS.items()
+            if many[name]
+        },
         singular=KINDS | OF_ONE,
         classes=list(map(shown, classes)),
         splits=[" · ".join(map(shown, pair)) for pair in splits],
@@ -96,12 +102,21 @@ def render_page(comparison: Comparison, removed: pd.DataFrame, histograms: bytes
 
 
 def choose(pairs: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """The pairs of a kind that are shown, the surest first; of many both ends, or of different ones the nearest."""
+    """The pairs of a kind that the page has, the surest first, and which of them are `pictured`.
+
+    Of many both ends, or of different ones the nearest.
+    """
     pairs = surest_first(pairs)
     if kind == NEAR:
-        return pairs.head(EMBEDDED_NEAR)
-    half = EMBEDDED // 2
-    return pairs if len(pairs) <= EMBEDDED else pd.concat([pairs.head(half), pairs.tail(half)])
+        return pairs.head(PICTURED_NEAR).assign(pictured=True)
+    listed = both_ends(pairs, LISTED_PAIRS)
+    return listed.assign(pictured=listed.index.isin(both_ends(listed, PICTURED).index))
+
+
+def both_ends(pairs: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The first and the last of more than `most` pairs."""
+    half = most // 2
+    return pairs if len(pairs) <= most else pd.concat([pairs.head(half), pairs.tail(half)])
 
 
 def splits_of(pair: Mapping[str, Any], inside: bool) -> tuple[str, str]:
@@ -123,11 +138,11 @@ def embedded(
     def made(key: Key) -> tuple[str, tuple[int, int]]:
         side, image, transform = key
         small = picture(comparison.a if side == "a" else comparison.b, image, transform, LONGEST)
-        return jpeg(small), small.size
+        return webp(small), small.size
 
     keys = list(dict.fromkeys(key_of(pair, side) for pair in pairs for side in "ab"))
     with ThreadPoolExecutor(workers) as pool:
-        return dict(zip(keys, pool.map(made, keys), strict=True))
+        return dict(zip(keys, bar(pool.map(made, keys), "pictures", "picture", len(keys)), strict=True))
 
 
 def key_of(pair: Mapping[str, Any], side: str) -> Key:
@@ -139,10 +154,13 @@ def sides(pair: Mapping[str, Any], pictures: Mapping[Key, tuple[str, tuple[int, 
     drawn = outlines(pair)
     found = []
     for side in "ab":
-        address, (width, height) = pictures[key_of(pair, side)]
         label = f"{shown(str(pair[f'split_{side}']))} · {shown(str(pair[f'class_{side}']))}"
         image = shown(str(pair[f"image_{side}"]))
-        found.append(Side(address, width, height, label, image, corners(drawn.get(side, []))))
+        if pair["pictured"]:
+            address, size = pictures[key_of(pair, side)]
+            found.append(Side(label, image, address, *size, corners(drawn.get(side, []))))
+        else:
+            found.append(Side(label, image))
     return found
 
 
@@ -151,10 +169,10 @@ def corners(outline: Outline) -> str:
     return " ".join(f"{100 * x:.1f},{100 * y:.1f}" for x, y in outline)
 
 
-def jpeg(image: Image.Image) -> str:
+def webp(image: Image.Image) -> str:
     encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=QUALITY)
-    return data_address("jpeg", encoded.getvalue())
+    image.save(encoded, "WEBP", **WEBP)
+    return data_address("webp", encoded.getvalue())
 
 
 def data_address(kind: str, data: bytes) -> str:

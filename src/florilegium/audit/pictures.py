@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from florilegium.audit.comparison import Collection, Comparison, dropped, summarise
+from florilegium.audit.comparison import Collection, Comparison, summarise
 from florilegium.audit.outcome import facts, surest_first
 from florilegium.audit.page import quoted, render_page
 from florilegium.audit.search import FAR
@@ -36,17 +36,20 @@ def write_audit(
 ) -> list[Path]:
     """Write every file of FILES into `folder`, the summary last, with `notes` in it; returns their paths.
 
-    `workers` are threads that read pictures.
+    Those of another audit go first: whatever stops this one, nobody deletes pictures by an old list. `workers` are
+    threads that read pictures.
     """
-    removed = dropped(comparison)
+    removed = comparison.removed
     paths = [folder / name for name in FILES]
+    for path in paths:
+        path.unlink(missing_ok=True)
     pairs, drops, summary, sheet, distances, page, lines = paths
     write_frame(pairs, comparison.pairs.drop(columns=UNWRITTEN), float_format="%.6f")
     write_frame(drops, removed)
     with atomic(lines) as temporary:
         temporary.write_bytes(quoted(removed["image"]))
     with atomic(sheet) as temporary:
-        contact_sheet(comparison).save(temporary, format="PNG")
+        contact_sheet(comparison).quantize(256).save(temporary, format="PNG")  # a quarter of the bytes
     with atomic(distances) as temporary, boxes_for_letters():
         distance_histograms(comparison).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
     write_text(page, render_page(comparison, removed, distances.read_bytes(), workers=workers))
@@ -68,6 +71,7 @@ def distance_histograms(comparison: Comparison) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.margins(y=0.25)  # room for the legend above the bars
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1))
         axes.legend(frameon=False)
     a, b = _names(comparison)
     name = f"inside {a}" if comparison.inside else f"{a} against {b}"
@@ -124,7 +128,7 @@ def _in_heading(collection: Collection) -> str:
 
 # The contact sheet
 
-SHOWN_SAME, SHOWN_DIFFERENT = 48, 16
+SHOWN_SAME, SHOWN_DIFFERENT = 32, 16
 COLUMNS = 4
 PICTURE = 150  # side of a picture's square; all lengths are in pixels
 CELL = (2 * PICTURE + 6, PICTURE + 74)  # two squares and four lines of text

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from florilegium.audit.comparison import Collection, compare, dropped
+from florilegium.audit.comparison import Collection, compare
 from florilegium.audit.kept import locked
 from florilegium.audit.outcome import DOUBLE, counts, verdict
 from florilegium.audit.pictures import write_audit
@@ -24,7 +23,7 @@ from florilegium.audit.steps import Steps
 from florilegium.commands.reading import add_ground, add_limit
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.config.products import Audit
-from florilegium.core.errors import UserError, some
+from florilegium.core.errors import UserError, counted, some
 from florilegium.core.names import shown
 from florilegium.core.system import say
 from florilegium.data.kinds import pictures_below, say_left_out
@@ -42,8 +41,8 @@ tested on B; without B, A is searched for duplicates across its own splits: fold
 either folder."""
 EPILOG = """\
 written to DIR:
-  audit.html          all of it on one page, which needs no network: every pair side by side, filtered
-  contact_sheet.png   the pairs side by side, to judge by eye
+  audit.html          all of it on one page, which needs no network: pairs side by side, filtered
+  contact_sheet.png   the surest and the least sure pairs side by side, to judge by eye
   pairs.csv           every pair with its distances and verdict
   dropped.csv         images of A to leave out of training, and why
   dropped.txt         the same images for a shell: cd A && xargs -r rm -- < DIR/dropped.txt
@@ -72,8 +71,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--radius", type=int, default=defaults.radius, help=text)
     text = "largest mean squared pixel difference, 0 to 1, of the same picture (default %(default)s)"
     parser.add_argument("--pixel-threshold", type=float, default=defaults.pixel_threshold, help=text)
-    parser.add_argument("--no-dihedral", action="store_true", help="do not look for flips and rotations")
-    text = "do not look for pictures that were cut, bordered, zoomed or written on"
+    text = "do not look for flips and quarter turns, neither of whole pictures nor of crops"
+    parser.add_argument("--no-dihedral", action="store_true", help=text)
+    text = "do not look for pictures that were cut, bordered, zoomed, written on or recoloured"
     parser.add_argument("--no-crops", action="store_true", help=text)
     text = (
         "what the command ends with 1 for: a leak, or also a picture that one split holds twice (default %(default)s)"
@@ -139,7 +139,7 @@ def audit(arguments: argparse.Namespace) -> dict[str, Any]:
         **of_sides,
         "leak": not comparison.leaks().empty,
         "kinds": counts(comparison),
-        "dropped": len(dropped(comparison)),
+        "dropped": len(comparison.removed),
         "files": {path.name: str(path) for path in paths},
         "seconds": {step: round(seconds, 3) for step, seconds in steps.seconds.items()},
     }
@@ -155,7 +155,7 @@ def counted_side(side: "Side", found: tuple[Path, list[str]]) -> dict[str, Any]:
         "images": len(hashes),
         "skipped": len(images) - len(hashes),
         "flat": int((~hashes.reliable).sum()),
-        "small": int(small(side.collection).sum()),
+        "small": int(side.collection.small.sum()),
         "splits": dict(zip(splits.tolist(), sizes.tolist(), strict=True)),
     }
 
@@ -208,7 +208,7 @@ def collect(
         )
         if skipped:
             example = shown(next(iter(skipped)))
-            say(f"{names[side]}: skipped {len(skipped)} images that cannot be decoded, such as {example}")
+            say(f"{names[side]}: skipped {counted(len(skipped), 'image')} that cannot be decoded, such as {example}")
         table = pd.DataFrame(
             [(image, layout.splits.get(image, NO_SPLIT), layout.labels.get(image, NO_CLASS)) for image in images],
             columns=["image", "split", "class"],
@@ -277,19 +277,13 @@ def flat_line(side: Collection) -> str:
 
 def small_line(side: Collection) -> str:
     """The pictures that no crop is found of, for a person; empty where there are none."""
-    images = side.hashes.images[small(side)]
+    images = side.hashes.images[side.small]
     if not len(images):
         return ""
     return (
         f"{side.name}: {len(images):,} of {len(side.hashes):,} images are below {SMALLEST} pixels, so that cut copies "
         f"of them cannot be seen ({listed(images)})."
     )
-
-
-def small(side: Collection) -> NDArray[np.bool_]:
-    """(N,) True for pictures that are too small for local features."""
-    sides = side.hashes.side
-    return np.zeros(len(side.hashes), np.bool_) if sides is None else sides.min(axis=1) < SMALLEST
 
 
 def listed(names: Sequence[str]) -> str:

@@ -68,6 +68,8 @@ def _order(network: nn.Module) -> tuple[list[Part], list[nn.Module], list[Part]]
     if hasattr(network, "layer1"):  # residual networks
         stages = [child for name, child in network.named_children() if re.fullmatch(r"layer[1-9]", name)]
         return _present(network, "conv1", "bn1", "layer0"), stages, []
+    if hasattr(network, "conv_stem") and hasattr(network, "blocks"):  # EfficientNets, with seven stages
+        return _present(network, "conv_stem", "bn1"), [*network.blocks], _present(network, "conv_head", "bn2")
     if hasattr(network, "patch_embed") and hasattr(network, "blocks"):  # vision transformers
         first = ("patch_embed", "cls_token", "dist_token", "reg_token", "pos_embed", "norm_pre")
         return _present(network, *first), [*network.blocks], _present(network, "norm")
