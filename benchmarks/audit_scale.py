@@ -3,9 +3,10 @@
     python benchmarks/audit_scale.py audit/kept/a audit/kept/b --out scale.json
 
 The features of real photographs, which an audit has kept in these folders, are blended in pairs and dealt to new
-pictures, so that they are as alike as real ones are and no two pictures share any. A hundredth of the second set
-are parts of pictures of the first: 60 % of the features of each, turned, enlarged and every second one mirrored, with
-noise. Each size runs in a process of its own.
+pictures, so that no two pictures share any. Such pictures are kinder than real ones: their features lie evenly, and do
+not come in families as those of one garden do. A hundredth of the second set are parts of pictures of the first: 60 %
+of the features of each, turned, enlarged and every second one mirrored, with noise. Each size runs in a process of its
+own.
 """
 
 import argparse

@@ -164,7 +164,7 @@ def test_every_place_that_failed_is_named_with_what_it_gave(source: Source, site
     assert f"{urls[1]}: its md5 is {hashlib.md5(b'wrong').hexdigest()}, and {MD5} was expected" in sentence
     assert f"{urls[2]}: HTTP 404" in sentence
     key = f"{source.key}.{tmp_path.name}"
-    assert f"{key}.files.a.bin.path" in sentence and f"{key}.mirrors" in sentence
+    assert f"{key}.file" in sentence and f"{key}.mirrors" in sentence
     assert list(tmp_path.iterdir()) == []
 
 

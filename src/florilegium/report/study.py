@@ -179,7 +179,7 @@ class Study(Strict):
 
 
 class Source(Strict):
-    """A data set with its credits."""
+    """A data set, or pretrained weights, with credits."""
 
     title: str
     citation: str
@@ -195,6 +195,7 @@ class Page(Strict):
     note: str
     studies: dict[Name, Study]
     datasets: dict[Name, Source] = Field(description="by the name that the studies' entries use")
+    weights: dict[Name, Source] = Field(default_factory=dict, description="pretrained ones, by name")
     audits: tuple[tuple[str, str], ...]
 
     @property
