@@ -128,6 +128,12 @@ def test_a_file_that_changes_meanwhile_comes_whole(site: Site, tmp_path: Path, m
     assert (tmp_path / "a.bin").read_bytes() == BODY[::-1]
 
 
+def test_a_wrong_file_over_a_connection_that_breaks_is_fetched_once(source: Source, site: Site, tmp_path: Path) -> None:
+    site.cut["a.bin"] = 1_500_000
+    assert "its md5 is" in source.refused(remote(f"{site.address}/a.bin", md5="0" * 32), tmp_path)
+    assert len(site.asked) == 2
+
+
 @pytest.mark.parametrize("version", [None, 'W/"1"'], ids=["no ETag", "a weak ETag"])
 def test_without_checksum_and_version_a_broken_connection_is_an_error(
     source: Source, site: Site, tmp_path: Path, version: str | None

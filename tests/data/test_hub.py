@@ -10,20 +10,17 @@ from huggingface_hub import constants
 from florilegium.config.weights import HubFile
 from florilegium.data.fetch import Unavailable
 from florilegium.data.hub import from_hub
-from tests.helpers.hub import COMMIT, Hub, serving
+from tests.helpers.hub import COMMIT, Hub, serving, stands_in
 
 NET = HubFile(repository="timm/net")
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub with one repository, in place of the one in the network; its library reads the environment once."""
+    """A Hub with one repository, in place of the one in the network."""
     with serving() as server:
         server.files["timm/net/model.safetensors"] = b"weights"
-        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        stands_in(server, monkeypatch, tmp_path / "cache")
         yield server
 
 
@@ -43,6 +40,14 @@ def test_without_a_network_the_cache_is_enough(hub: Hub, monkeypatch: pytest.Mon
     with pytest.raises(Unavailable, match=r"^timm/other on the Hugging Face Hub, revision main: there is no answer"):
         from_hub(HubFile(repository="timm/other"))
     assert not hub.asked
+
+
+def test_a_connection_that_breaks_is_taken_up_again(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 2)  # what came of a chunk is lost
+    hub.cut = 5
+    assert from_hub(NET).path.read_bytes() == b"weights"
+    assert len(hub.asked) == 3  # for its place, and twice for a part
 
 
 def test_a_file_that_was_damaged_in_the_cache_is_downloaded_again(hub: Hub):

@@ -241,7 +241,7 @@ def _recorded(url: str, target: Path) -> dict[str, str]:
 
 
 def download(url: str, target: Path, *, resume: bool) -> bool:
-    """Download `url` to `target`; returns True if an earlier attempt was resumed.
+    """Download `url` to `target`; returns True if the part of an earlier call was continued.
 
     A connection that breaks is taken up again where it was, as long as each brings something. `resume` continues
     `<target>.part` of an earlier call as well: use it only with a checksum, which shows if both parts are of the same
@@ -252,7 +252,8 @@ def download(url: str, target: Path, *, resume: bool) -> bool:
     part.parent.mkdir(parents=True, exist_ok=True)
     if not resume:
         part.unlink(missing_ok=True)
-    resumed, version = False, ""
+    continued = part.exists()
+    version = ""
     while True:
         offset = part.stat().st_size if part.exists() else 0
         response = _open(url, offset, version)
@@ -260,11 +261,11 @@ def download(url: str, target: Path, *, resume: bool) -> bool:
             return download(url, target, resume=False)
         with response:
             version = _version(response)
-            resumed |= response.status == 206  # else it is the whole file, from a server without ranges
+            continued &= response.status == 206  # else it is the whole file, from a server without ranges
             missing = _receive(response, offset, part)
         if not missing:
             part.replace(target)
-            return resumed
+            return continued
         if part.stat().st_size <= offset or not (resume or version):
             raise Unavailable(missing)
         say(f"{redacted(url)}: {missing}; the rest is asked for")
