@@ -98,7 +98,7 @@ def is_alike_inside(both: NDArray[np.float64], inside: NDArray[np.float64], sett
 
 
 def without_frame(both: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The part (2, h, w, 3) of two pictures (2, H, W, 3) without lines of one colour, the same in both, at its sides."""
+    """The part (2, h, w, 3) of two pictures (2, H, W, 3) without lines of one colour, the same in both, at sides."""
     for _ in range(4):
         plain = (np.abs(both - both[:1, :1, :1]) <= PLAIN).all(axis=(0, 2, 3))
         both = np.rot90(both[:, int(np.argmin(np.append(plain, False))) :], axes=(1, 2))
