@@ -103,6 +103,26 @@ def test_one_frame_and_one_mark_do_not_make_a_recoloured_copy(tmp_path):
     assert recoloured(hashes, hashes, first, first, upright)
 
 
+def in_frame(image: Image.Image, colour: str, sides: tuple[int, int, int, int]) -> Image.Image:
+    """With that many pixels of one colour on the left, above, on the right and below."""
+    left, above, right, below = sides
+    whole = Image.new("RGB", (image.width + left + right, image.height + above + below), colour)
+    whole.paste(image, (left, above))
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("colour", "sides"), [("white", (60, 60, 60, 60)), ("black", (0, 100, 0, 100)), ("ivory", (10, 10, 10, 160))]
+)
+def test_a_frame_of_one_colour_makes_no_two_pictures_one(tmp_path, colour, sides):
+    one, other = (in_frame(grain(seed), colour, sides) for seed in (6, 7))
+    _, pairs = near_in_hash(tmp_path, one, other)
+    assert pairs.contrast_share[0] < Audit().contrast_share, "near each other with the frame"
+    assert pairs.same.tolist() == [False]
+    again = one.resize((one.width // 2, one.height // 2))
+    assert near_in_hash(tmp_path, one, again)[1].same.tolist() == [True]
+
+
 def test_pale_pictures_need_more_than_a_small_difference(tmp_path):
     """Two faint, unrelated pictures differ little in pixels, yet by all the contrast they have."""
     faint = {f"{seed}.png": picture(seed).point(lambda v: 200 + v // 10) for seed in range(2)}

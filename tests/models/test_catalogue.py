@@ -240,6 +240,22 @@ def test_a_source_that_has_another_content_later_is_refused(tmp_path: Path, monk
     assert run_stage(monkeypatch, "net", pinned).read_bytes() == b"others"
 
 
+def test_every_file_of_the_hub_that_the_catalogue_names_is_asked_for_where_it_is(
+    project: Path, tmp_path: Path, monkeypatch
+):
+    catalogue = read_catalogue(project / "workflow" / "weights.yaml")
+    of_hub = {name: weights for name, weights in catalogue.items() if weights.hub}
+    assert len(of_hub) == 14
+    with serving() as hub:
+        template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        hub.files = {f"timm/{name}/model.safetensors": name.encode() for name in of_hub}
+        for name, weights in of_hub.items():
+            assert weights.model == name
+            assert obtain(name, weights, tmp_path).path.read_bytes() == name.encode()
+
+
 def test_a_name_of_timm_alone_comes_from_the_hub_with_its_commit(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     weights = look_up("resnet18.a2_in1k", {})

@@ -53,6 +53,15 @@ def test_mini_names_size_length_network_and_weights() -> None:
     assert cait["image_size: 32 for 384"] == "image_size"
 
 
+def test_pretrained_weights_are_called_by_their_title() -> None:
+    mine = {"file": "x.pth", "model": "resnet18", "title": "ResNet-18 trained on for saliency"}
+    for name, title in (("efficientnet-lite0", "EfficientNet-Lite0 from ImageNet"), ("mine", mine["title"])):
+        started = {"flowers/resnet18_scratch": {"init": {"weights": name}}}
+        plan = changed("paper", experiments=started, weights={"mine": mine})
+        key = next(e.key for e in plan.experiments if e.name.startswith("resnet18_scratch"))
+        assert named(plan, key)[f"weights: {title} for random"] == "weights"
+
+
 def test_every_arm_of_the_demo_departs_by_its_data() -> None:
     plan = unchanged("demo")
     for e in plan.experiments:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from florilegium.config.base import read_yaml
+from florilegium.config.weights import Weights
 from florilegium.plan.paths import Paths
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import load_plan
@@ -100,3 +101,17 @@ def test_what_decoding_depends_on():
     }
     assert found.audit()["pictures"] == how
     assert "pictures" not in found.annotations("voc5") and "pictures" not in found.table("cifar10")
+
+
+def test_a_page_has_the_credits_of_the_weights_that_are_used():
+    started = {"flowers/resnet18_scratch": {"init": {"weights": "efficientnet-lite0"}}}
+    plan = specs(experiments=started).plan
+    lite = Weights(model="x", timm="x", title="EfficientNet-Lite0 from ImageNet", citation="M. Tan", terms="Apache-2.0")
+    credits = Specs(plan, {"efficientnet-lite0": lite, "resnet18.a1_in1k": lite}).page({})["weights"]
+    assert list(credits) == ["efficientnet-lite0"]
+    assert credits["efficientnet-lite0"] == {
+        "title": lite.title,
+        "citation": "M. Tan",
+        "terms": "Apache-2.0",
+        "homepage": "",
+    }

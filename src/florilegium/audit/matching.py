@@ -12,8 +12,10 @@ from florilegium.audit.search import Candidates
 from florilegium.config.products import Audit
 
 CHUNK = 4096  # pairs whose pixels are compared at once: 24 MiB
+PLAIN = 12  # grey levels by which the pixels of a frame of one colour differ at most
 AROUND = 5  # pixels of a side of the square around a pixel: the detail of it is the difference from the mean there
 FAINT = 40.0  # squared grey levels of detail, summed over channels, below which a place counts less than others
+UNFRAMED = 0.75  # least part inside of a common frame of pictures that are compared by detail, which the frame has, too
 RECOLOURED = 0.25  # most of a recoloured copy's detail that no mix of the other's channels explains: 0.7 for others
 
 
@@ -34,10 +36,9 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     """Each pair under its best transform; it shows the same picture when its pixels are near enough.
 
     Near in terms of a fixed threshold, and of the thumbnails' own contrast: pale pictures, such as small things in a
-    blue sky, are near each other whatever they show, and flat ones are the same only when equal. Those that are not
-    near are the same when they are `recoloured`. The best transform
-    has the smallest pixel distance, then the smallest hash distance, then the first name. Pairs come in order of
-    their rows.
+    blue sky, are near each other whatever they show, and flat ones are the same only when equal. Both must hold inside
+    of a common frame, too. Those that are not near are the same when they are `recoloured`. The best transform has the
+    smallest pixel distance, then the smallest hash distance, then the first name. Pairs come in order of their rows.
     """
     pixels = pixel_distances(a, b, candidates).round(6)
     order = np.lexsort((candidates.transform, candidates.distance, pixels, candidates.b, candidates.a))
@@ -48,9 +49,15 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     distance = candidates.distance[best]
     near = distance <= settings.radius  # a proven crop may be beyond
     same = near & (pixels <= settings.pixel_threshold) & (share <= settings.contrast_share)
-    doubtful = np.flatnonzero(near & ~same)
     transform = candidates.transform[best]
-    same[doubtful] = recoloured(a, b, rows_a[doubtful], rows_b[doubtful], transform[doubtful])
+    doubtful = np.flatnonzero(near & ~same)
+    coloured = doubtful[recoloured(a, b, rows_a[doubtful], rows_b[doubtful], transform[doubtful])]
+    for pair in np.flatnonzero(same):
+        both = thumbnails(a, b, rows_a[pair], rows_b[pair], transform[pair])
+        same[pair] = is_alike_inside(both, without_frame(both), settings)
+    for pair in coloured:
+        both = thumbnails(a, b, rows_a[pair], rows_b[pair], transform[pair])
+        same[pair] = without_frame(both).size > UNFRAMED * both.size
     return Pairs(rows_a, rows_b, transform, distance, pixels, share, same)
 
 
@@ -71,6 +78,31 @@ def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.
             difference = pictures - b.thumb[candidates.b[rows]]
             distances[rows] = np.square(difference).mean(axis=(1, 2, 3)) / 255**2
     return distances
+
+
+def thumbnails(a: Hashes, b: Hashes, row_a: np.intp, row_b: np.intp, transform: np.intp) -> NDArray[np.float64]:
+    """Both thumbnails (2, S, S, 3), a's after the transform."""
+    return np.stack([apply(a.thumb[[row_a]], int(transform))[0], b.thumb[row_b]]).astype(np.float64)
+
+
+def is_alike_inside(both: NDArray[np.float64], inside: NDArray[np.float64], settings: Audit) -> bool:
+    """True where two thumbnails are near each other `inside` of a frame of one colour, which they share, or have none.
+
+    White margins and the black bars of a film are alike on pictures that have nothing else in common.
+    """
+    if inside.size in (0, both.size):
+        return True
+    difference = np.square(inside[0] - inside[1]).mean() / 255**2
+    contrast = inside.var(axis=(1, 2)).mean(axis=1).sum() / 255**2
+    return bool(difference <= min(settings.pixel_threshold, settings.contrast_share * contrast))
+
+
+def without_frame(both: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The part (2, h, w, 3) of two pictures (2, H, W, 3) without lines of one colour, the same in both, at sides."""
+    for _ in range(4):
+        plain = (np.abs(both - both[:1, :1, :1]) <= PLAIN).all(axis=(0, 2, 3))
+        both = np.rot90(both[:, int(np.argmin(np.append(plain, False))) :], axes=(1, 2))
+    return both
 
 
 def recoloured(
