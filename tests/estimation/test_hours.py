@@ -41,6 +41,7 @@ def test_the_hours_of_a_detector_are_its_batches_times_what_one_takes():
     assert made["gpu_hours_low"] == pytest.approx(made["gpu_hours"] * low, abs=1e-3)
     assert made["gpu_hours_high"] == pytest.approx(made["gpu_hours"] * high, abs=1e-3)
     assert (made["kind"], made["runs"], made["train_images"]) == ("detector", 3, 50 * 2000)
+    assert (made["packed"], made["packed_bytes"]) == ("roses/scenes608-1024-least.npy", 2600 * 608 * 832 * 3)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,11 @@ def test_the_table_says_hours_by_study_what_they_are_spent_on_and_how_far_they_m
         ["wilt", "1", "3"],
         ["all", "3", "9"],
     ]
+    (bloom,) = (line.split("  ") for line in told.splitlines() if line.startswith("bloom"))
+    hours = table.gpu_hours[0] / table.runs[0]
+    assert float([cell for cell in bloom if cell][-1]) == round(2 * 3 * table.params[0] * 4 / 1e9, 1) > 0
+    assert hours < 0.05 and bloom.count("< 0.1") >= 1
+    assert f"roses/pixels256.npy  {1300 * 256 * 256 * 3 / 1e9:.1f}" in told
     for low, high in RANGES.values():
         assert f"{low:g} to {high:g}" in told
     (spent,) = (line for line in told.splitlines() if line.startswith("training"))

@@ -25,7 +25,8 @@ EMPTY = {
 
 
 def entry(task: str = "classification", model: dict | None = None, recipe: dict | None = None, **values: Any) -> dict:
-    found = {"experiment": "a/b/c", "task": task, "runs": 3, "images": IMAGES, "sides": None, "classes": 10, **EMPTY}
+    found = {"experiment": "a/b/c", "task": task, "source": "roses", "runs": 3, "images": IMAGES, "sides": None}
+    found |= {"classes": 10, **EMPTY}
     found |= {"model": model or VIT, "recipe": {"epochs": 10, "batch_size": 50} | (recipe or {})}
     return found | {"data": {"dataset": "roses"}} | values
 

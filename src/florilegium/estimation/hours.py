@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
+from florilegium.config.base import parse
+from florilegium.config.data import DataUse, DetectionData
 from florilegium.config.study import Card
 from florilegium.core.errors import UserError
 from florilegium.core.system import aligned
@@ -34,11 +36,13 @@ RANGES: dict[Kind, tuple[float, float]] = {
 }
 
 
-HOUR = 3600.0
+HOUR, GIGA = 3600.0, 1e9
+WEIGHT = 4  # bytes in a checkpoint
 WORKS: tuple[Work, ...] = get_args(Work)
 HOURS = ("gpu_hours", "gpu_hours_low", "gpu_hours_high")
 COLUMNS = (
     *("study", "experiment", "arm", "kind", "runs", "train_images", "judged_images"),
+    *("packed", "packed_bytes"),
     *("params", "params_trainable", "macs", "operations"),
     *(f"{work}_hours" for work in WORKS),
     *HOURS,
@@ -86,6 +90,7 @@ def row(entry: dict[str, Any], card: Card) -> dict[str, Any]:
         "runs": entry["runs"],
         "train_images": sum(passes.images for passes in every if passes.work == "training"),
         "judged_images": sum(passes.images for passes in every if passes.work == "tests"),
+        **_packed(entry, training.network),
         **_size(replace(training.network, part="whole")),
         "operations": f"{operations:.4g}",
         **{f"{work}_hours": round(by_work[work], 6) for work in WORKS},
@@ -93,6 +98,17 @@ def row(entry: dict[str, Any], card: Card) -> dict[str, Any]:
         "gpu_hours_low": round(low, 6),
         "gpu_hours_high": round(high, 6),
     }
+
+
+def _packed(entry: Mapping[str, Any], network: Network) -> dict[str, str | int]:
+    """The file of packed images that the arm reads, below `resources`, and its bytes."""
+    if entry["task"] == "detection":
+        data = parse(DetectionData, entry["data"], "data")
+        name, area = f"scenes{data.packing}", network.height * network.width
+    else:
+        side = parse(DataUse, entry["data"], "data").storage_size
+        name, area = f"pixels{side}", side * side
+    return {"packed": f"{entry['source']}/{name}.npy", "packed_bytes": sum(entry["images"].values()) * area * 3}
 
 
 def seconds(kernels: Kernels, card: Card, precision: str, *, trains: bool) -> float:
@@ -148,6 +164,11 @@ NOT_COUNTED = (
     "Not counted: downloads, decoding, audits, figures and start-up, which the processor does; what early stopping "
     "saves; the search for copies among generated images; steps that integrated gradients add."
 )
+DISK = (
+    "Checkpoints are the weights of every run; beside them, the archives, their unpacked files and the state of each "
+    "training at work (with AdamW three times its weights) take disk. A training holds the packed pixels of its "
+    "splits in memory (a detector maps them from the file), on the card where they take at most half of what is free."
+)
 
 
 def summary(table: pd.DataFrame, preset: str, card: Card, uncounted: Mapping[str, int]) -> list[str]:
@@ -157,10 +178,13 @@ def summary(table: pd.DataFrame, preset: str, card: Card, uncounted: Mapping[str
         uncounted: how many arms are not in the table, by data set.
     """
     lines = [f"Estimated GPU hours of preset {preset}, for one {card.name} (config.yaml: estimates):", ""]
-    lines += aligned([("study", "arms", "runs", "GPU hours", "from", "to"), *_by_study(table)])
+    titles = ("study", "arms", "runs", "GPU hours", "from", "to", "longest run", "checkpoints, GB")
+    lines += aligned([titles, *_by_study(table)])
     lines += ["", *aligned([("spent on", *RANGES, "all"), *_by_work(table)]), ""]
+    lines += [*aligned([("below resources", "GB"), *_by_packed(table)]), ""]
     ends = "; ".join(f"{kind} {low:g} to {high:g}" for kind, (low, high) in RANGES.items())
-    lines += wrap(RANGE.format(ends), WIDTH) + wrap(NOT_COUNTED, WIDTH)
+    for text in (RANGE.format(ends), NOT_COUNTED, DISK):
+        lines += wrap(text, WIDTH)
     if uncounted:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(uncounted.items()))
         lines += wrap(f"Nor arms on data sets that do not say how many images they have: {named}.", WIDTH)
@@ -170,18 +194,29 @@ def summary(table: pd.DataFrame, preset: str, card: Card, uncounted: Mapping[str
 def _by_study(table: pd.DataFrame) -> list[tuple[object, ...]]:
     parts = [*((str(study), part) for study, part in table.groupby("study")), ("all", table)]
     return [
-        (study, len(part), int(part["runs"].sum()), *(_hours(part[key].sum()) for key in HOURS))
+        (study, len(part), int(part["runs"].sum()), *(_tenths(part[key].sum()) for key in HOURS), *_of_runs(part))
         for study, part in parts
     ]
+
+
+def _of_runs(table: pd.DataFrame) -> tuple[str, str]:
+    """The hours of the longest run, and the gigabytes of all checkpoints."""
+    weights = (table["params"] * table["runs"]).sum() * WEIGHT
+    return _tenths((table["gpu_hours"] / table["runs"]).max()), _tenths(weights / GIGA)
+
+
+def _by_packed(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """A row for each file of packed images."""
+    return [(file, _tenths(held / GIGA)) for file, held in table.groupby("packed")["packed_bytes"].max().items()]
 
 
 def _by_work(table: pd.DataFrame) -> list[tuple[object, ...]]:
     """A row for each kind of work, a column for each kind of network."""
     hours = table.groupby("kind")[[f"{work}_hours" for work in WORKS]].sum()
     sums = {work: [hours[f"{work}_hours"].get(kind, 0.0) for kind in RANGES] for work in WORKS}
-    return [(work, *map(_hours, (*row, sum(row)))) for work, row in sums.items() if sum(row)]
+    return [(work, *map(_tenths, (*row, sum(row)))) for work, row in sums.items() if sum(row)]
 
 
-def _hours(value: float) -> str:
-    """Tenths, which are finer than the estimate; less than that is still more than nothing."""
+def _tenths(value: float) -> str:
+    """Tenths, which of hours are finer than the estimate; less than that is still more than nothing."""
     return "–" if not value else "< 0.1" if value < 0.05 else f"{value:,.1f}"
