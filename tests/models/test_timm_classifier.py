@@ -82,6 +82,16 @@ def test_both_heads_of_a_distilled_network_are_new_where_the_classes_are_others(
     assert torch.equal(other.blocks[0].mlp.fc1.weight, published["blocks.0.mlp.fc1.weight"])
 
 
+def test_a_distillation_token_that_weights_lack_begins_as_the_class_token(tmp_path: Path):
+    """So both heads read the same features, until they are trained."""
+    vit = Model(name="vit_tiny_patch16_224", arguments={**VIT, "img_size": 64})
+    network = start(DEIT, state_of(vit), tmp_path).eval()
+    features = network.forward_features(torch.rand(2, 3, 16, 16))
+    assert torch.allclose(features[:, 0], features[:, 1], atol=1e-6)
+    plain = start(vit.model_copy(update={"arguments": {**VIT, "img_size": 16}}), state_of(vit), tmp_path)
+    assert torch.equal(network.pos_embed[:, 1:], plain.pos_embed)
+
+
 def test_a_file_without_a_head_is_enough(tmp_path: Path):
     published = {key: value for key, value in state_of(SWIN).items() if not key.startswith("head.")}
     assert torch.equal(start(SWIN, published, tmp_path).norm.weight, published["norm.weight"])

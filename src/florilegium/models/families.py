@@ -31,7 +31,12 @@ class Family(NamedTuple):
 # If two families share a name, the first one builds it.
 FAMILIES = (
     Family("florilegium.models.norm_vit", arguments.NORM_VITS.keys, arguments.norm_vit_arguments),
-    Family("florilegium.models.timm_classifier", arguments.distilled_names, build="build_distilled", adapt="adapted"),
+    Family(
+        "florilegium.models.timm_classifier",
+        arguments.distilled_names,
+        build="build_distilled",
+        adapt="adapted_to_distilled",
+    ),
     Family("florilegium.models.timm_classifier", arguments.timm_names, adapt="adapted"),
     Family("florilegium.models.retinanet", arguments.RETINANETS.keys, arguments.retinanet_arguments, task="detection"),
     Family("florilegium.models.generators", arguments.GENERATORS.keys, task="generation"),

@@ -102,6 +102,16 @@ def adapted(model: Model, found: State, heads: Sequence[str]) -> State:
     return found
 
 
+def adapted_to_distilled(model: Model, found: State, heads: Sequence[str]) -> State:
+    """As `adapted`; in weights of a vision transformer without a distillation token, this token and its head begin as
+    copies of the class token, at its position, and of its head."""
+    token, positions = found.get("cls_token"), found.get("pos_embed")
+    if token is not None and positions is not None and "dist_token" not in found:
+        copies = {key.replace("head.", "head_dist."): value for key, value in found.items() if key.startswith("head.")}
+        found = {**found, **copies, "dist_token": token, "pos_embed": torch.cat([positions[:, :1], positions], dim=1)}
+    return adapted(model, found, heads)
+
+
 def own_input(model: Model) -> tuple[InputConfig, bool]:
     """The input of the model's pretrained weights, and True if it takes no other size."""
     cfg = _pretrained_cfg(model)
