@@ -42,14 +42,18 @@ def scene(name: str, *objects: dict[str, Any], size: tuple[int, int] = (50, 40))
     return (text + "".join(OBJECT.format(**usual | o) for o in objects) + "</annotation>\n").encode()
 
 
+def names_in(*splits: dict[str, bytes]) -> bytes:
+    return "".join(f"{name}\n" for scenes in splits for name in scenes).encode()
+
+
 def archive(year: str, splits: dict[str, dict[str, bytes]], base: str = "VOCdevkit/") -> dict[str, bytes]:
-    """The files of an official archive: lists a split and a class, XML files, pictures and segmentations."""
+    """The files of an official archive: lists a split, of both at once and a class, XML files, pictures and
+    segmentations."""
     root = f"{base}VOC{year}"
-    files = {}
+    files = {f"{root}/ImageSets/Main/{'trainval' if 'train' in splits else 'test'}.txt": names_in(*splits.values())}
     for split, scenes in splits.items():
-        lines = "".join(f"{name}\n" for name in scenes)
-        files[f"{root}/ImageSets/Main/{split}.txt"] = lines.encode()
-        files[f"{root}/ImageSets/Main/cat_{split}.txt"] = lines.replace("\n", "  1\n").encode()
+        lines = files[f"{root}/ImageSets/Main/{split}.txt"] = names_in(scenes)
+        files[f"{root}/ImageSets/Main/cat_{split}.txt"] = lines.replace(b"\n", b"  1\n")
         files[f"{root}/ImageSets/Layout/{split}.txt"] = files[f"{root}/ImageSets/Segmentation/{split}.txt"] = b""
         for name, content in scenes.items():
             files[f"{root}/Annotations/{name}.xml"] = content
@@ -82,6 +86,12 @@ TRAINVAL_2012 = archive(
         "val": {"2008_000003": scene("2008_000003", {"name": "car"}), "2008_000004": scene("2008_000004")},
     },
 )
+# A picture of an earlier year, which the archive of 2012 segments and puts into no split.
+TRAINVAL_2012 |= {
+    "VOCdevkit/VOC2012/Annotations/2007_000027.xml": scene("2007_000027", {"name": "cat"}),
+    "VOCdevkit/VOC2012/JPEGImages/2007_000027.jpg": encoded(Image.new("RGB", (50, 40)), "JPEG"),
+    "VOCdevkit/VOC2012/ImageSets/Segmentation/train.txt": b"2007_000027\n",
+}
 
 
 def test_the_official_archives_from_files_to_annotations(

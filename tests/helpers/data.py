@@ -71,6 +71,7 @@ class Site:
     moved: dict[str, str] = field(default_factory=dict)  # the address that a path redirects to
     cut: dict[str, int] = field(default_factory=dict)  # bytes of each answer before the connection closes
     ranges: bool = True
+    busy: int = 0  # answers to come that ask to try again later, where a range is wanted
     version: str | None = None  # ETag of every file
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -100,6 +101,10 @@ def serving() -> Iterator[Site]:
         def do_GET(self) -> None:
             name, wanted = self.path.lstrip("/"), self.headers.get("Range")
             site.asked.append((name, wanted))
+            if wanted and site.busy:
+                site.busy -= 1
+                self.send_error(503)
+                return
             if name in site.moved:
                 self.send_response(302)
                 self.send_header("Location", site.moved[name])

@@ -4,10 +4,12 @@ import codecs
 import hashlib
 import os
 import shutil
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -25,6 +27,7 @@ from florilegium.data.kinds import say_left_out
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
+PAUSES = (0.0, 2.0, 10.0, 60.0)  # seconds before each attempt to take up a connection that broke
 AGENT = "florilegium"
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head")
 
@@ -253,10 +256,10 @@ def download(url: str, target: Path, *, resume: bool) -> bool:
     if not resume:
         part.unlink(missing_ok=True)
     continued = part.exists()
-    version = ""
+    version, pauses = "", PAUSES[:1]
     while True:
         offset = part.stat().st_size if part.exists() else 0
-        response = _open(url, offset, version)
+        response = _opened(url, offset, version, pauses)
         if response is None:
             return download(url, target, resume=False)
         with response:
@@ -269,6 +272,17 @@ def download(url: str, target: Path, *, resume: bool) -> bool:
         if part.stat().st_size <= offset or not (resume or version):
             raise Unavailable(missing)
         say(f"{redacted(url)}: {missing}; the rest is asked for")
+        pauses = PAUSES
+
+
+def _opened(url: str, offset: int, version: str, pauses: Sequence[float]) -> HTTPResponse | None:
+    """As `_open`, tried after each of the pauses."""
+    for pause in pauses[:-1]:
+        time.sleep(pause)
+        with suppress(Unavailable):
+            return _open(url, offset, version)
+    time.sleep(pauses[-1])
+    return _open(url, offset, version)
 
 
 def _open(url: str, offset: int, version: str) -> HTTPResponse | None:
