@@ -115,36 +115,6 @@ def test_a_connection_that_breaks_is_taken_up_again_where_it_was(
     assert site.asked == [("a.bin", None), ("a.bin", "bytes=1000000-"), ("a.bin", "bytes=2000000-")]
 
 
-def test_a_network_that_is_away_for_a_while_is_waited_for(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After it has given a part; a server that is busy at the first attempt is left for the next address."""
-    waited: list[float] = []
-    monkeypatch.setattr(fetching.time, "sleep", waited.append)
-    site.cut["a.bin"], site.busy = 2_000_000, 2
-    assert not fetching.download(f"{site.address}/a.bin", tmp_path / "a.bin", resume=True)
-    assert (tmp_path / "a.bin").read_bytes() == BODY
-    assert [pause for pause in waited if pause] == [*fetching.PAUSES[1:3]]
-    site.busy = 99
-    (tmp_path / "b.part").write_bytes(BODY[:9])
-    with pytest.raises(fetching.Unavailable, match="HTTP 503"):
-        fetching.download(f"{site.address}/a.bin", tmp_path / "b", resume=True)
-    assert site.busy == 98
-
-
-def test_a_file_that_changes_meanwhile_comes_whole(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part that was sent under another ETag is not joined to the rest of the new file."""
-    site.cut["a.bin"], site.version = 1_000_000, '"old"'
-
-    def changed(_: str) -> None:
-        site.files["a.bin"], site.version = BODY[::-1], '"new"'
-        site.cut.clear()
-
-    monkeypatch.setattr(fetching, "say", changed)
-    assert not fetching.download(f"{site.address}/a.bin", tmp_path / "a.bin", resume=False)
-    assert (tmp_path / "a.bin").read_bytes() == BODY[::-1]
-
-
 def test_a_wrong_file_over_a_connection_that_breaks_is_fetched_once(source: Source, site: Site, tmp_path: Path) -> None:
     site.cut["a.bin"] = 1_500_000
     assert "its md5 is" in source.refused(remote(f"{site.address}/a.bin", md5="0" * 32), tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import constants
 
 from florilegium.config.weights import HubFile
-from florilegium.data.fetch import Unavailable
+from florilegium.data.download import Unavailable
 from florilegium.data.hub import from_hub
 from tests.helpers.hub import COMMIT, Hub, serving, stands_in
 

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from florilegium.config.weights import HubFile
-from florilegium.data.fetch import Unavailable, Verified, mismatch
+from florilegium.data.download import Unavailable
+from florilegium.data.fetch import Verified, mismatch
 
 OLDER = {"model.safetensors": "pytorch_model.bin"}  # the name that older repositories have for the same
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -10,7 +10,8 @@ from florilegium.config.base import Where, parse, read_yaml
 from florilegium.config.data import RemoteFile
 from florilegium.config.weights import PackagedFile, Weights, WeightsOverride, with_own
 from florilegium.core.errors import Mistakes, UserError, unknown
-from florilegium.data.fetch import Unavailable, Verified, mismatch
+from florilegium.data.download import Unavailable
+from florilegium.data.fetch import Verified, mismatch
 from florilegium.data.fetch import obtain as obtain_file
 from florilegium.data.hub import from_hub
 from florilegium.models.arguments import timm_tags
