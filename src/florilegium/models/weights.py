@@ -21,8 +21,9 @@ State = dict[str, Tensor]
 Adapt = Callable[[State, Sequence[str]], State]
 """From a state, and the names of a network's heads, to the state in the form of the network."""
 SHOWN = 5
-# A classifier's head, and counters that a layer with frozen statistics does not have.
-NOT_BACKBONE = ("fc.*", "*num_batches_tracked")
+# Counters of batches, which no answer depends on: older files have none, nor has a layer with frozen statistics.
+COUNTERS = "*num_batches_tracked"
+NOT_BACKBONE = ("fc.*", COUNTERS)
 
 
 def load_into(
@@ -59,7 +60,7 @@ def load_into(
         )
     found = found if was_flax else _fit_positions(network, found, corner_to_corner=False)
     fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
-    missing = _not_allowed(own.keys() - fitting.keys(), (*allow_missing, *in_heads))
+    missing = _not_allowed(own.keys() - fitting.keys(), (*allow_missing, *in_heads, COUNTERS))
     unexpected = _not_allowed(found.keys() - fitting.keys(), (*allow_unexpected, *in_heads))
     values, fitting_values = (sum(value.numel() for value in state.values()) for state in (own, fitting))
     if not fitting or ((missing or unexpected) and fitting_values < values / 2):
