@@ -142,7 +142,8 @@ def test_weights_come_from_their_published_place_and_networks_start_from_them(
     publish(name, weights, *network)
     with pytest.raises(UserError, match=f"weights {name} cannot be had .* its sha256 is .* and {'0' * 64} was"):
         fetched(name, pinned(weights, "0" * 64), monkeypatch)
-    made = fetched(name, CATALOGUE[name] if weights.package else pinned(weights, None), monkeypatch)
+    entry = CATALOGUE[name]
+    made = fetched(name, pinned(entry, None) if entry.hub or entry.source else entry, monkeypatch)
     origin = read_receipt(made.with_suffix(".receipt.json"))["origin"][0]
     if weights.source:
         assert origin["from"] == weights.source.urls[-1]
