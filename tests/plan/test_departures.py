@@ -43,7 +43,7 @@ def test_mini_names_size_length_network_and_weights() -> None:
     vit = named(unchanged("mini"), "flowers/vit_frozen_half_split2/corrected")
     assert {
         "network: vit_small_patch14_dinov2 for ViT-B/16": "network",
-        "weights: vit_small_patch14_dinov2.lvd142m for vit_base_patch16_224.orig_in21k_ft_in1k": "weights",
+        "weights: ViT-S/14 of DINOv2 for vit_base_patch16_224.orig_in21k_ft_in1k": "weights",
         "image_size: 112 for 224": "image_size",
     }.items() <= vit.items()
     assert "freezing" not in vit.values()  # half of twelve blocks in both
