@@ -21,6 +21,15 @@ CASES = [
     (model("vit_base_patch16_224", qkv_bias=False), VIT, "ViT-B/16", "ViT-B/16 with another qkv_bias (for ViT-B/16)"),
     (model("convnext_tiny"), VIT, "ViT-B/16", "convnext_tiny (for ViT-B/16)"),
     (
+        model("deit_small_patch16_224", patch_size=14, img_size=98), VIT, "ViT-B/16",
+        "deit_small_patch16_224 with patch_size 14 (for ViT-B/16)",
+    ),
+    (
+        model("deit_small_distilled_patch16_224", trained_heads="class"),
+        model("deit_base_distilled_patch16_384", trained_heads="class"), "DeiT-B",
+        "deit_small_distilled_patch16_224 (for DeiT-B)",
+    ),
+    (
         model("norm_vit", norm="bn", depth=4, embed_dim=64), model("norm_vit_b16", norm="bn"), "ViT-B/16",
         "ViT, 4 blocks of 64 (for ViT-B/16)",
     ),

@@ -245,7 +245,7 @@ def test_every_file_of_the_hub_that_the_catalogue_names_is_asked_for_where_it_is
 ):
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
     of_hub = {name: weights for name, weights in catalogue.items() if weights.hub}
-    assert len(of_hub) == 14
+    assert len(of_hub) == 15
     with serving() as hub:
         template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

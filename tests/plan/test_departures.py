@@ -38,16 +38,21 @@ def test_paper_is_as_published_but_for_data_that_stand_in() -> None:
 
 def test_mini_names_size_length_network_and_weights() -> None:
     resnet = named(unchanged("mini"), "flowers/resnet18_scratch_split1/corrected")
-    assert {"image_size: 64 for 224": "image_size", "epochs: 8 for 100": "recipe"}.items() <= resnet.items()
+    assert {"image_size: 96 for 224": "image_size", "epochs: 40 for 100": "recipe"}.items() <= resnet.items()
     assert not any(kind == "network" for kind in resnet.values())
     vit = named(unchanged("mini"), "flowers/vit_frozen_half_split2/corrected")
-    published = "vit_base_patch16_224.orig_in21k_ft_in1k"
     assert {
-        "network: ViT, 6 blocks of 64 for ViT-B/16": "network",
-        f"weights: vit_on102 of ours for {published}": "weights",
-        "freeze_blocks: 3 for 6": "freezing",
-        "image_size: 64 for 224": "image_size",
+        "network: vit_small_patch14_dinov2 for ViT-B/16": "network",
+        "weights: ViT-S/14 of DINOv2 for vit_base_patch16_224.orig_in21k_ft_in1k": "weights",
+        "image_size: 112 for 224": "image_size",
     }.items() <= vit.items()
+    assert "freezing" not in vit.values()  # half of twelve blocks in both
+    tiny = named(unchanged("mini"), "flowers/tiny_vit_frozen_half_split2/corrected")
+    assert tiny["weights: tiny_vit_on102 of ours for tiny_vit_5m_224.dist_in22k_ft_in1k"] == "weights"
+    lite = named(unchanged("mini"), "flowers/lite0_frozen_half_split2/corrected")
+    assert {"network", "weights", "freezing"}.isdisjoint(lite.values())
+    half = named(unchanged("demo"), "flowers/vit_frozen_half/corrected")
+    assert half["freeze_blocks: 2 for 6"] == "freezing"
     cait = named(unchanged("demo"), "tiny_imagenet/cait/finetune")
     assert cait["weights: random for cait_s36_384.fb_dist_in1k"] == "weights"
     assert cait["image_size: 32 for 384"] == "image_size"
@@ -78,7 +83,9 @@ def test_what_an_arm_starts_from_counts() -> None:
     assert named(plan, "flowers/resnet18_from102_official_split1/corrected") == {}
     # What departs in both is said once.
     mini = named(unchanged("mini"), "flowers/resnet18_from102_official_split1/corrected")
-    assert [w for w in mini if w.startswith("in ")] == ["in resnet18_on102_official: epochs: 16 for 100"]
+    assert [w for w in mini if w.startswith("in ")] == [
+        "in resnet18_on102_official: epochs: 80 for 100, batch_size: 64 for 32, lr: 0.05 for 0.0125"
+    ]
     fewer = {"sets": {"added": {"sampler": "direct", "per_class": 100}}}
     plan = changed("paper", experiments={"generation/acgan": {"samples": fewer}})
     assert named(plan, "generation/classifier_acgan/added25") == {"in acgan: per_class: 100 for 5000": "weights"}
@@ -137,9 +144,8 @@ def test_no_network_is_called_what_it_is_not(preset: str) -> None:
         for figure in figures:
             assert "{" not in figure.title
     titles = {figure.name: figure.title for figure in plan.figures["flowers"]}
-    blocks = {"demo": 4, "mini": 6}[preset]
-    wanted = f"Accuracy of ViT, {blocks} blocks of 64 (for ViT-B/16) against frozen blocks"
-    assert titles["frozen_blocks"] == wanted
+    built = {"demo": "ViT, 4 blocks of 64", "mini": "vit_small_patch14_dinov2"}[preset]
+    assert titles["frozen_blocks"] == f"Accuracy of {built} (for ViT-B/16) against frozen blocks"
 
 
 def test_first_weights_are_called_what_they_are() -> None:

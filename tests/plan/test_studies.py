@@ -1,6 +1,7 @@
 """The study files themselves, in every preset: which experiments there are, and what was published of them."""
 
 from functools import cache
+from math import floor
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,10 @@ def test_weights_that_no_catalogue_has_are_refused():
         check_networks(plan("paper"), {})
 
 
-@pytest.mark.parametrize("preset", ["demo", "mini"])
-def test_only_the_paper_preset_needs_published_weights(preset):
-    assert plan(preset).weights() == []
-    assert len(plan("paper").weights()) == 15
+def test_the_demo_needs_no_published_weights_and_mini_those_that_a_processor_can_fine_tune():
+    assert plan("demo").weights() == []
+    assert plan("mini").weights() == ["efficientnet-lite0", "vit_small_patch14_dinov2.lvd142m"]
+    assert len(plan("paper").weights()) == 16
 
 
 def test_tiny_imagenet_has_three_arms_of_four_networks_and_more_of_deit():
@@ -137,9 +138,33 @@ def test_flowers_freezes_none_part_and_all():
         "tiny_vit_frozen_none": 0,
         "tiny_vit_frozen_half": 2,
         "tiny_vit_frozen_all": 4,
+        "lite0_frozen_none": 0,
+        "lite0_frozen_half": 4,
+        "lite0_frozen_all": 7,
     }
     seeds = {len(e.seeds) for e in plan("paper").of("flowers") if e.name.startswith("tiny_vit_scratch")}
     assert seeds == {5}
+
+
+@pytest.mark.parametrize("preset", ["demo", "mini", "paper"])
+def test_flowers_are_stored_as_large_as_tests_need_them(preset):
+    """Smaller, a test would enlarge them; larger by more than a pixel, memory and time are lost."""
+    for e in plan(preset).of("flowers"):
+        seen = registry.input_config(e.model, e.recipe)
+        assert e.data.storage_size - floor(seen.size / seen.crop_pct) in (0, 1), e.key
+
+
+@pytest.mark.parametrize("preset", ["mini", "paper"])
+def test_efficientnet_has_one_input_and_warms_up_in_every_arm(preset):
+    """What starts from ImageNet stands beside a fair start from scratch."""
+    lite = {e.name: e for e in plan(preset).of("flowers") if e.name.startswith("lite0_") and "split1" in e.name}
+    assert len(lite) == 5
+    for e in lite.values():
+        recipe = e.recipe
+        assert (recipe.optimizer, recipe.schedule, recipe.weight_decay) == ("adamw", "cosine", 0.05), e.key
+        assert 0 < recipe.warmup_epochs <= recipe.epochs / 5, e.key
+        assert (e.init is None) == (e.name == "lite0_scratch_split1")
+    assert len({(e.data.storage_size, registry.input_config(e.model, e.recipe)) for e in lite.values()}) == 1
 
 
 def test_the_demo_has_every_norm_and_family():
@@ -166,8 +191,9 @@ def test_features_depend_on_nothing_that_only_heads_learn_with():
 
 
 def test_seeds_share_features_where_first_weights_are_a_file():
-    names = ("vit_l", "cait", "deit", "swin")
-    assert plan("paper").feature_groups() == {(0,): [f"tiny_imagenet/{n}/probe_cached" for n in names]}
+    flowers = [f"flowers/lite0_probe_split{i}/corrected" for i in (1, 2, 3)]
+    tiny_imagenet = [f"tiny_imagenet/{name}/probe_cached" for name in ("vit_l", "cait", "deit", "swin")]
+    assert plan("paper").feature_groups() == {(0,): [*flowers, *tiny_imagenet]}
     assert plan("demo").feature_groups() == {(0, 1): ["tiny_imagenet/deit/probe_cached"]}
 
 

@@ -40,6 +40,7 @@ def workdir(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "input_config", lambda *_: CONFIG)
     monkeypatch.setattr(registry, "build", lambda *_, **__: training.network(seed=torch.initial_seed() % 1000))
+    monkeypatch.setattr(registry, "adapter", lambda _: None)
     some = training.images(60)
     pack_here(some.pixels.numpy(), some.labels.tolist(), some.names)
     return tmp_path

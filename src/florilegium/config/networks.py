@@ -80,9 +80,10 @@ def described(ours: Model, published: Model, name: str) -> str:
     architecture, family = ours.name.partition(".")[0], _family(ours)
     if words := family.describe(ours.arguments) if family else "":
         return words
-    if architecture != published.name.partition(".")[0]:
-        return architecture
     ours_built, theirs = _built(ours), _built(published)
+    if architecture != published.name.partition(".")[0]:
+        own = [f"{key} {value}" for key, value in sorted(ours_built.items()) if theirs.get(key) != value]
+        return f"{architecture} with {' and '.join(own)}" if own else architecture
     changed = sorted(key for key in {*ours_built, *theirs} if ours_built.get(key) != theirs.get(key))
     return f"{name} with another {' and '.join(changed)}"
 
