@@ -84,7 +84,7 @@ def test_what_an_arm_starts_from_counts() -> None:
     # What departs in both is said once.
     mini = named(unchanged("mini"), "flowers/resnet18_from102_official_split1/corrected")
     assert [w for w in mini if w.startswith("in ")] == [
-        "in resnet18_on102_official: epochs: 80 for 100, batch_size: 64 for 32, lr: 0.05 for 0.0125"
+        "in resnet18_on102_official: batch_size: 64 for 32, lr: 0.05 for 0.0125"
     ]
     fewer = {"sets": {"added": {"sampler": "direct", "per_class": 100}}}
     plan = changed("paper", experiments={"generation/acgan": {"samples": fewer}})

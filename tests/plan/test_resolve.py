@@ -169,6 +169,31 @@ def test_grid_names_each_point_after_its_values(make):
     assert len(names) == 6
 
 
+@pytest.mark.parametrize("pattern", ["after", "*"])
+def test_a_preset_keeps_a_part_of_a_grid(make, pattern: str):
+    """Of an axis that it does not name, all; and an experiment without a grid is not meant by a glob."""
+    grid = STUDY + "    grid: {recipe.lr: [0.1, 1.0e-4, 1.5e-4], recipe.weight_decay: [0.0, 0.5]}\n"
+    kept = f"experiments: {{'bloom/{pattern}': {{grid: {{recipe.lr: [0.1, 1.5e-4]}}}}}}"
+    whole, part = ({e.name for e in make(config, study=grid).experiments} for config in ("", kept))
+    assert whole - part == {f"after_lr1e-4_weight_decay{decay}" for decay in ("0", "0.5")}
+
+
+@pytest.mark.parametrize(
+    ("grid", "says"),
+    [
+        ("recipe.lr: [0.2]", r"after\.grid\.recipe\.lr: unknown value '0\.2'"),
+        ("recipe.lrr: [0.1]", r"after\.grid: unknown key 'recipe\.lrr', did you mean 'recipe\.lr'"),
+        ("recipe.lr: []", r"after\.grid\.recipe\.lr: keeps no value"),
+    ],
+)
+def test_a_part_of_a_grid_that_is_none_is_refused(make, grid: str, says: str):
+    with pytest.raises(UserError, match=says):
+        make(
+            f"experiments: {{bloom/after: {{grid: {{{grid}}}}}}}",
+            study=STUDY + "    grid: {recipe.lr: [0.1, 1.0e-4]}\n",
+        )
+
+
 @pytest.mark.parametrize("value", [0.1, 1e-4, 1.5e-4, 0.0125, 3.0, 12345.678, 1e-10, 0.30000000000000004])
 def test_numbers_in_names_are_read_back(value):
     assert float(in_name(value)) == value

@@ -94,9 +94,9 @@ def test_the_rate_of_short_runs_never_falls():
         assert (recipe.epochs, recipe.schedule) == (epochs, "constant")
 
 
-@pytest.mark.parametrize("preset", ["demo", "mini"])
-def test_nothing_small_needs_published_weights(preset: str):
-    assert plan(preset).weights() == []
+def test_the_demo_needs_no_published_weights_and_mini_those_of_a_package():
+    assert plan("demo").weights() == []
+    assert plan("mini").weights() == ["efficientnet-lite0"]
 
 
 def test_the_demo_trains_in_six_processes():
@@ -104,21 +104,22 @@ def test_the_demo_trains_in_six_processes():
     assert {"r18/corrected", "r18/last_box", "r18_seed3407/corrected"} <= experiments("demo").keys()
 
 
-def test_the_small_real_runs_have_five_seeds_and_three_rates_and_both_starts_of_depth_34():
+def test_the_small_real_runs_have_five_seeds_three_rates_two_values_of_each_focal_key_and_a_start_from_scratch():
     found = experiments("mini")
     assert len({*found["r18/corrected"].seeds, *found["r18_seed3407/corrected"].seeds}) == 5
-    assert {"r18/lr10x", "r18/lr0.1x"} <= found.keys()
-    assert len(found["r34_scratch/corrected"].seeds) == 3
-    start = found["r34_from_cifar10/corrected"].init
-    assert start is not None and start.experiment == "backbone34_cifar10"
+    assert {"r18/lr10x", "r18/lr0.1x", "r18/as_published", "r18/last_box"} <= found.keys()
+    focal = [(e.recipe.focal_alpha, e.recipe.focal_gamma) for key, e in found.items() if key.startswith("r18_focal")]
+    assert sorted(focal) == [(0.25, 1), (0.25, 2), (0.75, 1), (0.75, 2)]
+    scratch = found["r34_scratch/corrected"]
+    assert scratch.init is None and len(scratch.seeds) == 3 and scratch.model.arguments["norm"] == "gn"
+    assert scratch.baseline.experiment == "r18", "which starts from ImageNet"
 
 
-@pytest.mark.parametrize("preset", ["mini", "paper"])
-def test_a_backbone_that_is_trained_here_fits_the_detector_that_starts_from_it(preset, tmp_path):
-    starting = [e for e in experiments(preset).values() if e.init and e.init.experiment]
+def test_a_backbone_that_is_trained_here_fits_the_detector_that_starts_from_it(tmp_path):
+    starting = [e for e in experiments("paper").values() if e.init and e.init.experiment]
     assert starting
     for e in starting:
-        trained = experiments(preset)[f"{e.init.experiment}/{e.init.arm}"]
+        trained = experiments("paper")[f"{e.init.experiment}/{e.init.arm}"]
         save(registry.build(trained.model, 10).state_dict(), tmp_path / "trained.safetensors")
         load_detector_weights(registry.build(e.model, 5), tmp_path / "trained.safetensors")
 

@@ -117,6 +117,9 @@ class Overlay(Sections):
 
     seeds: Seeds | None = Field(None, description="seeds of all arms but those that name their own here")
     arms: dict[Name, ArmEntry] = Field(default_factory=dict)
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict, description="of an experiment's grid, the values that are kept"
+    )
     skip: bool = Field(False, description="leave the experiment out of this preset")
     skip_arms: Names = Field((), description="leave these arms out, where the experiment has them")
 

@@ -61,9 +61,10 @@ class PlacedArm:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of an experiment's grid: the end of its name, its layers, its arms."""
+    """One point of an experiment's grid: the end of its name, the value of each axis, its layers, its arms."""
 
     suffix: str
+    values: Mapping[str, Any]
     layers: list[Layer]
     arms: Mapping[str, PlacedArm]
 
@@ -146,11 +147,12 @@ class LoadedStudy:
         }
         grid = self.file.experiments[name].grid
         for end, values in zip(self.points_of(name), itertools.product(*grid.values()), strict=True):
+            point = dict(zip(grid, values, strict=True))
             sections: dict[str, Any] = {}
-            for path, value in zip(grid, values, strict=True):
+            for path, value in point.items():
                 section, _, key = path.partition(".")
                 sections.setdefault(section, {})[key] = value
-            yield Point(end.removeprefix(name), [*layers, Layer(f"{self.place(name)}.grid", sections)], arms)
+            yield Point(end.removeprefix(name), point, [*layers, Layer(f"{self.place(name)}.grid", sections)], arms)
 
 
 def fields_of(arm: ArmEntry) -> dict[str, Any]:

@@ -4,11 +4,12 @@ import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from florilegium.config.data import split_of
 from florilegium.config.study import ArmEntry, Overlay
 from florilegium.core.errors import Mistakes, UserError, unknown
-from florilegium.plan.entries import Layer, LoadedStudy, PlacedArm, check_folder_name, fields_of
+from florilegium.plan.entries import Layer, LoadedStudy, PlacedArm, Point, check_folder_name, fields_of
 
 ALIKE = 0.85  # share of the letters of two names that makes one of them look like a misspelling
 
@@ -70,7 +71,25 @@ def _check_change(study: LoadedStudy, change: Change, earlier: Sequence[Change])
         with mistakes.caught():
             if arm not in arms:
                 raise unknown("arm", arm, arms, f"{change.where}.skip_arms")
+    grids = [grid for name in runnable if (grid := study.file.experiments[name].grid)]
+    for path, values in change.overlay.grid.items():
+        with mistakes.caught():
+            _check_kept(path, values, grids, f"{change.where}.grid")
     mistakes.refuse()
+
+
+def _check_kept(path: str, values: Sequence[Any], grids: Sequence[Mapping[str, Sequence[Any]]], where: str) -> None:
+    """Raise `UserError` unless the values are some of those of an axis of each grid."""
+    if not grids:
+        raise UserError(f"{where}: there is no grid in the study file of which it could keep a part; take it out")
+    if not values:
+        raise UserError(f"{where}.{path}: keeps no value; give some, or leave the experiment out by skip")
+    for grid in grids:
+        if path not in grid:
+            raise unknown("key", path, grid, where)
+        for value in values:
+            if value not in grid[path]:
+                raise unknown("value", str(value), [str(known) for known in grid[path]], f"{where}.{path}")
 
 
 def _unmatched(study: LoadedStudy, change: Change) -> UserError:
@@ -116,6 +135,12 @@ def _digits(name: str) -> str:
 
 
 # What changes do to one experiment
+
+
+def is_kept(point: Point, changes: Sequence[Change]) -> bool:
+    """True for a point of a grid that no overlay leaves out."""
+    kept = [pair for change in changes for pair in change.overlay.grid.items()]
+    return all(point.values[path] in values for path, values in kept if path in point.values)
 
 
 def merged_arms(arms: Mapping[str, PlacedArm], changes: Sequence[Change]) -> dict[str, PlacedArm]:

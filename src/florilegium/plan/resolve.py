@@ -15,7 +15,7 @@ from florilegium.core.errors import Mistakes, UserError, UserErrors, unknown
 from florilegium.core.system import twelve_digits
 from florilegium.plan.data_sets import DataSets
 from florilegium.plan.entries import PRODUCTS, SECTIONS, Arm, Layer, LoadedStudy, PlacedArm, Point, check_entries
-from florilegium.plan.overlays import Change, check_changes, layers_above, merged_arms
+from florilegium.plan.overlays import Change, check_changes, is_kept, layers_above, merged_arms
 from florilegium.plan.references import Names, connect
 
 PRODUCT_TYPES: dict[str, type[Strict]] = {"attention": Attention, "attribution": Attribution, "samples": Samples}
@@ -64,11 +64,11 @@ class Resolving:
     said: set[str] = field(default_factory=set)
 
     def add(self, name: str, changes: Sequence[Change], *, is_left_out: bool) -> None:
-        """Build the arms of an entry at every point of its grid; of one that is left out, note the names."""
+        """Build the arms of an entry at every point of its grid; of those that are left out, note the names."""
         for point in self.study.points(name):
             arms = merged_arms(point.arms, changes)
             self.known |= {(name + point.suffix, arm) for arm in (*point.arms, *arms)}
-            for arm_name, arm in {} if is_left_out else arms.items():
+            for arm_name, arm in arms.items() if is_kept(point, changes) and not is_left_out else ():
                 try:
                     self.built += self._on_splits(self._build(name, point, arm_name, arm, changes))
                 except UserError as error:
