@@ -133,9 +133,9 @@ def recoloured(
     return unexplained <= RECOLOURED
 
 
-def detail(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+def detail(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, S, S, 3) each pixel less the mean around it, which is none of the picture's own at its edge."""
-    values = pictures.astype(np.float64)
+    values = pictures.astype(np.float32)
     return np.asarray(values - uniform_filter(values, (0, AROUND, AROUND, 0)))
 
 
