@@ -12,8 +12,11 @@ import pytest
 from florilegium.core import workers
 
 PROGRAM = f"""
+import signal
 import time
 from {workers.__name__} import worker_pool
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 
 def work(seconds):
     time.sleep(seconds)
