@@ -47,6 +47,7 @@ NARROW: dict[str, dict[str, Any]] = {
     "resnet": {"channels": [64, 4, 8, 8]},
     "cifar_resnet": WIDTHS,
     "retinanet_": {**WIDTHS, "pyramid_width": 8, "head_layers": 1},
+    "retinanet": {},  # on a network of timm
     "tf_efficientnet_lite": {},
 }
 # What published files hold beyond the entries of timm's networks: masks and indices of windows.
