@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.special import polygamma
 
-from florilegium.report.spread import MOST_DF, Scatter, pooled_scatter
+from florilegium.report.spread import MOST_DF, Scatter, Spread, pooled_scatter
 from florilegium.report.statistics import arm_interval, own_variance, share_interval, wilson
 
 
@@ -87,3 +89,19 @@ def test_the_prior_degrees_of_freedom_solve_smyths_equation() -> None:
     assert found is not None and found.df < MOST_DF
     left = np.var(np.log(variances), ddof=1) - polygamma(1, 10)
     assert polygamma(1, found.df / 2) == pytest.approx(left)
+
+
+@pytest.mark.parametrize("effect", [0.2, 0.04, 0.021])
+def test_the_seeds_that_a_difference_needs_are_the_fewest_that_show_it(effect: float) -> None:
+    of_three = Spread(4e-4, 2.0, 5e-5, 339.0)  # its images alone would show two points
+
+    def of(n_seeds: int) -> float:
+        return Spread(4e-4 * 3 / n_seeds, n_seeds - 1.0, 5e-5, 339.0).detectable()
+
+    needed = int(of_three.seeds_needed(-effect, 3))
+    assert of(needed) <= effect and (needed == 2 or of(needed - 1) > effect)
+
+
+def test_no_number_of_seeds_shows_what_the_images_hide_and_one_seed_says_nothing_of_others() -> None:
+    assert Spread(4e-4, 2.0, 5e-5, 339.0).seeds_needed(0.015, 3) == math.inf
+    assert math.isnan(Spread(0.0, 1.0, 5e-5, math.inf).seeds_needed(0.5, 1))

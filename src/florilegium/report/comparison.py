@@ -24,7 +24,7 @@ COLUMNS = [
 ]  # fmt: skip
 DIFFERENCE_COLUMNS = [
     "experiment", "arm", "baseline", "mean", "baseline_mean", "difference", "ci_low", "ci_high",
-    "p_value", "p_adjusted", "detectable", "n_seeds", "n_test", "method",
+    "p_value", "p_adjusted", "detectable", "n_seeds", "n_seeds_needed", "n_test", "method",
 ]  # fmt: skip
 TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
 SIGNIFICANT = 0.05
@@ -94,7 +94,7 @@ def _differences(study: Study, arms: Arms) -> Iterator[tuple[Any, ...]]:
             if paired:
                 d = paired.difference
                 means = (paired.mean, paired.other_mean, d.mean, d.low, d.high)
-                counts = (paired.n_seeds, paired.n_test, d.method)
+                counts = (paired.n_seeds, d.n_seeds_needed, paired.n_test, d.method)
                 yield *entry.key, "/".join(other), *means, d.p_value, d.p_value, d.detectable, *counts
 
 

@@ -1,5 +1,6 @@
 """The headlines of a study, from its tables: effects with their tests, repeated test pictures, reproduced values."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -66,7 +67,7 @@ def _effect(
     if row.n_seeds == 1:
         sentence += " With one seed, this holds for these two networks alone."
     if not is_significant(row):
-        sentence += f" The difference is not significant: {_power(row.detectable)}."
+        sentence += f" The difference is not significant: {_power(row.detectable)}{_needed(row)}."
     yield Finding(f"{points(row.difference)} points", subject, sentence)
 
 
@@ -75,6 +76,16 @@ def _power(detectable: float) -> str:
     if not detectable < 1:
         return "so few runs cannot show any"
     return f"one of {points(detectable).removeprefix('+')} points would be, in four of five repetitions"
+
+
+def _needed(row: Any) -> str:
+    """How many seeds it would take to decide a difference of this size."""
+    if math.isnan(row.n_seeds_needed) or row.difference == 0:
+        return ""
+    size = points(abs(row.difference)).removeprefix("+")
+    if math.isinf(row.n_seeds_needed):
+        return f"; one of {size} points is below what any number of seeds shows on these test images"
+    return f"; one of {size} points takes {row.n_seeds_needed:,.0f} seeds"
 
 
 def _gains(arms: Sequence[Entry], differences: pd.DataFrame) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ unlike the others. `benchmarks/calibration.py` simulates whole studies, of arms 
 
 import math
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ SHARE_OF_OTHERS = 0.5  # of the degrees of freedom of the other arms
 FEWEST_ARMS = 3
 LEVEL = 0.95
 POWER = 0.8  # four of five repetitions
+MOST_SEEDS = 10_000  # that anybody would train
 SMALLEST = sys.float_info.min  # the least p-value: none is zero
 
 
@@ -120,6 +122,25 @@ class Spread:
         The noncentralities of both parts (Student's noncentral t), added in quadrature; exact for a single part.
         """
         return self._added(noncentrality)
+
+    def seeds_needed(self, effect: float, n_seeds: int) -> float:
+        """How many seeds would make `effect` `detectable` on as many images, where these are the variances of `n_seeds`.
+
+        Infinite where the images alone hide it; not a number from one seed, which says nothing of others.
+        """
+        if n_seeds < 2:
+            return math.nan
+
+        def finds(n: int) -> bool:
+            more = Spread(self.seeds * n_seeds / n, self.seeds_df + n - n_seeds, self.images, self.images_df)
+            return more.detectable() <= abs(effect)
+
+        most = n_seeds
+        while not finds(most):
+            if most > MOST_SEEDS:
+                return math.inf
+            most *= 2
+        return float(bisect_left(range(most + 1), True, lo=2, key=finds))
 
     def _added(self, errors: Callable[[float], float]) -> float:
         """A multiple of each part's standard error, `errors` by degrees of freedom, added in quadrature."""

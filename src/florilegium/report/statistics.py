@@ -45,7 +45,8 @@ class Difference:
     """A paired difference (first arm minus second), its 95 % interval and two-sided p.
 
     `detectable` is the smallest difference that as many seeds and images would have shown (p < 0.05) in four of five
-    repetitions, `method` names the sources of variation in the interval.
+    repetitions, `method` names the sources of variation in the interval. With `n_seeds_needed` seeds on as many images,
+    a difference of this size would be; infinite where it takes more images, not a number where one seed is all there is.
     """
 
     mean: float
@@ -54,6 +55,7 @@ class Difference:
     p_value: float
     detectable: float
     method: str
+    n_seeds_needed: float = math.nan
 
 
 def paired_difference(a: Hits, b: Hits, scatter: Scatter | None = None) -> Difference:
@@ -78,10 +80,10 @@ def paired_difference(a: Hits, b: Hits, scatter: Scatter | None = None) -> Diffe
     d = a.astype(np.int8) - b.astype(np.int8)
     if len(d) > 1 and d.min() < d.max():
         centre, spread = paired_spread(d, scatter)
-        return _difference(float(d.mean()), float(centre), spread, _method(scatter))
+        return _difference(float(d.mean()), float(centre), spread, _method(scatter), len(d))
     centre, spread = paired_spread(d[:1])
     method = ALONE if len(d) == 1 else ALIKE
-    difference = _difference(float(d.mean()), float(centre), spread, method)
+    difference = _difference(float(d.mean()), float(centre), spread, method, 1)
     p_value = max(difference.p_value, float(mcnemar(a[0], b[0])))
     if p_value < 1 - LEVEL:
         return replace(difference, p_value=p_value)
@@ -101,18 +103,19 @@ def resampled_difference(
     values = np.asarray(differences, dtype=np.float64)
     mean = float(values.mean())
     spread = resampled_spread(values, variance, covariance, n_images, scatter and scatter.of_differences())
-    return _difference(mean, mean, spread, ALONE if len(values) == 1 else _method(scatter))
+    return _difference(mean, mean, spread, ALONE if len(values) == 1 else _method(scatter), len(values))
 
 
 def _method(scatter: Scatter | None) -> str:
     return CROSSED if scatter is None else f"{CROSSED}; the seeds' scatter moderated over {scatter.n_arms} arms"
 
 
-def _difference(mean: float, centre: float, spread: Spread, method: str) -> Difference:
+def _difference(mean: float, centre: float, spread: Spread, method: str, n_seeds: int) -> Difference:
     """A difference of fractions, its interval cut at [-1, 1]."""
     half = float(spread.half_width())
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
-    return Difference(mean, low, high, spread.p_value(centre), min(spread.detectable(), 1.0), method)
+    needed = spread.seeds_needed(mean, n_seeds)
+    return Difference(mean, low, high, spread.p_value(centre), min(spread.detectable(), 1.0), method, needed)
 
 
 def paired_t(a: Numbers, b: Numbers) -> Difference:

@@ -39,6 +39,7 @@ TESTED = {
     "p_adjusted": "p adjusted",
     "detectable": "Detectable",
     "n_seeds": "Seeds",
+    "n_seeds_needed": "Seeds needed",
     "n_test": "Images",
 }  # columns of a paired difference with their heads, in reading order; a table may lack some of them
 DEMO = "all pictures are drawn by this project, so nothing here speaks for or against the study."
@@ -198,6 +199,8 @@ def judged(verdict: str, published_low: float) -> str:
 
 def tested(column: str, value: float) -> str:
     """A cell of a column in `TESTED`."""
+    if column == "n_seeds_needed" and not math.isnan(value):
+        return "more images" if math.isinf(value) else count(int(value))
     if column.startswith("n_"):
         return count(value)
     if column == "detectable":
