@@ -124,7 +124,7 @@ class Spread:
         return self._added(noncentrality)
 
     def seeds_needed(self, effect: float, n_seeds: int) -> float:
-        """How many seeds would make `effect` `detectable` on as many images, where these are the variances of `n_seeds`.
+        """How many seeds would make `effect` `detectable` on as many images, where these are the variances of so many.
 
         Infinite where the images alone hide it; not a number from one seed, which says nothing of others.
         """

@@ -46,7 +46,7 @@ class Difference:
 
     `detectable` is the smallest difference that as many seeds and images would have shown (p < 0.05) in four of five
     repetitions, `method` names the sources of variation in the interval. With `n_seeds_needed` seeds on as many images,
-    a difference of this size would be; infinite where it takes more images, not a number where one seed is all there is.
+    a difference of this size would be; infinite where it takes more images, not a number from one seed.
     """
 
     mean: float
