@@ -40,8 +40,8 @@ def draw_calibration(material: Material, plot: Plot) -> Drawing:
         filled = of.n > 0
         at, right = (100 * part[filled] / of.n[filled] for part in (of.probability, of.right))
         look = {"linewidth": 1.8, "marker": "o", "markersize": 4} if is_mean else {"linewidth": 0.8, "alpha": 0.45}
-        name = "all seeds together" if is_mean else "single seeds" if index == 0 else None
-        accuracy.plot(at, right, color=style.PALETTE[0], label=name, **look)
+        words = "all seeds together" if is_mean else "single seeds" if index == 0 else None
+        accuracy.plot(at, right, color=style.PALETTE[0], label=words, **look)
     accuracy.set(ylabel="right (%)", xlim=(0, 100), ylim=(0, 102))
     style.legend(fig, columns=5)
     errors = [100 * of.error for of in seeds]

@@ -62,10 +62,10 @@ def pack(answers: Answers, path: Path) -> None:
     bits = base64.b64encode(np.packbits(answers.right).tobytes()).decode("ascii")
     content: dict[str, Any] = {"images": answers.images, "n": len(answers.right), "right": bits}
     if answers.by_class is not None:
-        content["by_class"] = answers.by_class
+        content["by_class"] = {name: f"{right}/{n}" for name, (n, right) in answers.by_class.items()}
     if answers.reliability is not None:
-        n, probability, right = answers.reliability
-        content["reliability"] = [n.tolist(), probability.round(6).tolist(), right.tolist()]
+        rows = zip(*(part.tolist() for part in answers.reliability), strict=True)
+        content["reliability"] = [f"{right}/{n} {probability!r}" for n, probability, right in rows]
     write_json(path, content)
 
 
@@ -86,9 +86,21 @@ def _unpack(path: Path) -> Answers:
         return Answers(
             images,
             bits[:n].astype(np.bool_),
-            by_class and {name: (int(count), int(right)) for name, (count, right) in by_class.items()},
-            binned and Reliability(*map(np.array, binned)),
+            by_class and {name: _counts(of_class)[::-1] for name, of_class in by_class.items()},
+            binned and _reliability(binned),
         )
     except (ValueError, KeyError, TypeError, binascii.Error):
         remedy = "take it from git again, or write the reference anew"
         raise UserError(f"{path}: is cut, or no record of which images were right; {remedy}") from None
+
+
+def _counts(text: str) -> tuple[int, int]:
+    """Right answers and images of `13/20`."""
+    right, n = map(int, text.split("/"))
+    return right, n
+
+
+def _reliability(rows: list[str]) -> Reliability:
+    pairs = [row.split() for row in rows]
+    right, n = np.array([_counts(counts) for counts, _ in pairs]).T
+    return Reliability(n, np.array([float(probability) for _, probability in pairs]), right)
