@@ -164,6 +164,13 @@ def _check_disjoint(data: DataUse | DetectionData) -> None:
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".npz", ".bin", ".ckpt", ".tar")
 
 
+def check_weight_file(file: str) -> None:
+    """Raise `ValueError` for a name that no file of weights has."""
+    if not file.lower().endswith(WEIGHT_FILES):
+        endings = ", ".join(WEIGHT_FILES)
+        raise ValueError(f"file: {file} is no file of weights by its name; give one that ends in {endings}")
+
+
 class Init(Strict):
     """Source of the initial weights: another experiment's run with the same seed, a file, or an entry of
     `workflow/weights.yaml`."""
@@ -177,10 +184,8 @@ class Init(Strict):
     def _one_origin(self) -> Self:
         if sum(x is not None for x in (self.experiment, self.file, self.weights)) != 1:
             raise ValueError("give exactly one of experiment, file and weights")
-        if self.file is not None and not self.file.lower().endswith(WEIGHT_FILES):
-            raise ValueError(
-                f"file: {self.file} is no file of weights by its name; give one that ends in {', '.join(WEIGHT_FILES)}"
-            )
+        if self.file is not None:
+            check_weight_file(self.file)
         if self.experiment is None and "arm" in self.model_fields_set:
             raise ValueError("arm: belongs to experiment; take it out")
         return self

@@ -8,12 +8,12 @@ from pydantic import Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Name, Strict, Where, named
 from florilegium.config.data import (
-    WEIGHT_FILES,
     DatasetOverride,
     LocalFile,
     RemoteFile,
     check_checksums,
     check_overrides,
+    check_weight_file,
 )
 from florilegium.core.errors import Mistakes, UserError, unknown
 
@@ -73,6 +73,8 @@ class Weights(Strict):
     def _one_origin(self) -> Self:
         if sum(x is not None for x in (self.source, self.hub, self.package, self.timm)) != 1:
             raise ValueError("give exactly one of source, hub, package and timm")
+        if self.published is not None:
+            check_weight_file(self.published.file)
         return self
 
     @property
@@ -104,10 +106,7 @@ class WeightsOverride(DatasetOverride):
             return self
         if self.files or self.mirrors:
             raise ValueError("file: stands in place of all that is published; take out files and mirrors")
-        if not self.file.lower().endswith(WEIGHT_FILES):
-            raise ValueError(
-                f"file: {self.file} is no file of weights by its name; give one that ends in {', '.join(WEIGHT_FILES)}"
-            )
+        check_weight_file(self.file)
         check_checksums(self)
         return self
 

@@ -29,6 +29,8 @@ def read_catalogue(
     for name, entry in entries.items():
         with mistakes.caught():
             catalogue[name] = parse(Weights, entry, f"{file}: {name}")
+            if (tag := catalogue[name].timm) and tag not in timm_tags():
+                raise unknown("weights", tag, like(tag, timm_tags()), f"{file}: {name}: timm")
     readable = {name: own for name, own in (overrides or {}).items() if name in catalogue or name not in entries}
     with mistakes.caught():
         catalogue = with_own(catalogue, readable, timm_tags(), where)
