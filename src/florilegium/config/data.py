@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from florilegium.config.base import (
     AtLeastOne,
@@ -23,6 +23,7 @@ from florilegium.config.base import (
     Texts,
 )
 from florilegium.core.errors import Mistakes, UserError, unknown
+from florilegium.core.files import local_path
 
 CLEAN = (
     "data sets whose validation and test images are removed from the training images; the data set's own name removes "
@@ -179,6 +180,11 @@ class Init(Strict):
     arm: Name = "corrected"
     file: str | None = None
     weights: Name | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _as_path(cls, file: str | None) -> str | None:
+        return local_path(file).as_posix() if file and file.lower().startswith(("~", "file://")) else file
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -390,7 +396,7 @@ class DatasetOverride(Strict):
     @property
     def paths(self) -> dict[str, Path]:
         """Where each local file lies, by the name of the published one."""
-        return {name: Path(file.path).expanduser() for name, file in self.files.items() if isinstance(file, LocalFile)}
+        return {name: local_path(file.path) for name, file in self.files.items() if isinstance(file, LocalFile)}
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -16,6 +16,7 @@ from florilegium.config.data import (
     check_weight_file,
 )
 from florilegium.core.errors import Mistakes, UserError, unknown
+from florilegium.core.files import local_path
 
 Names = Literal["own", "by_order"]
 NAMES = (
@@ -112,7 +113,7 @@ class WeightsOverride(DatasetOverride):
 
     @property
     def paths(self) -> dict[str, Path]:
-        return super().paths | ({} if self.file is None else {own_name(self.file): Path(self.file).expanduser()})
+        return super().paths | ({} if self.file is None else {own_name(self.file): local_path(self.file)})
 
     @property
     def places(self) -> DatasetOverride:
