@@ -221,6 +221,17 @@ def test_a_file_of_ones_own_needs_no_entry_and_stands_in_place_of_one(project: P
         obtain("resnet18.a1_in1k", catalogue["resnet18.a1_in1k"], tmp_path, overrides["resnet18.a1_in1k"])
 
 
+def test_a_mirror_is_not_asked_for_the_one_file_of_two_names(project: Path):
+    """On the Hub all are called the same: two networks of one shape would start from the same weights."""
+    path = project / "workflow" / "weights.yaml"
+    shared = dict.fromkeys(("resnet18.a1_in1k", "resnet18.a2_in1k"), WeightsOverride(mirrors=("/data",)))
+    with pytest.raises(
+        UserError, match=r"a2_in1k\.mirrors: /data has one model\.safetensors, and resnet18\.a1_in1k ta"
+    ):
+        read_catalogue(path, shared)
+    read_catalogue(path, dict.fromkeys(("norm_vit_b16.in21k", "norm_vit_b32.in21k"), shared["resnet18.a1_in1k"]))
+
+
 # The stage
 
 

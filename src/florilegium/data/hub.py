@@ -7,11 +7,11 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from florilegium.config.weights import HubFile
+from florilegium.config.weights import HUB_FILE, HubFile
 from florilegium.data.download import Unavailable
 from florilegium.data.fetch import Verified, mismatch
 
-OLDER = {"model.safetensors": "pytorch_model.bin"}  # the name that older repositories have for the same
+OLDER = {HUB_FILE: "pytorch_model.bin"}  # the name that older repositories have for the same
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
