@@ -27,7 +27,7 @@ from florilegium.config.products import PARTIAL, Attention, Method
 from florilegium.config.weights import WeightsOverride
 from florilegium.core.errors import Mistakes, UserError, UserErrors, run_main
 from florilegium.core.files import read_json, write_json, write_text
-from florilegium.models.arguments import RETINANETS, timm_names, timm_tags
+from florilegium.models.arguments import ATTENTION_RESNETS, CIFAR_RESNETS, timm_tags
 from florilegium.models.checks import located
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import PRESETS, load_plan
@@ -37,6 +37,7 @@ KNOWN = Path("workflow") / "networks.json"  # below the project
 PASSED = Path(".snakemake") / "florilegium-networks.json"  # below the present folder
 LIMIT = 600  # seconds for all networks of a plan
 DIGITS = 16
+SMALL = {*CIFAR_RESNETS, *ATTENTION_RESNETS}  # networks for images of 32 pixels
 Answers = list[list[str]]
 
 
@@ -78,13 +79,12 @@ def trial_of(e: Experiment, own: Mapping[str, WeightsOverride]) -> Trial:
 
 
 def _tagged_weights(e: Experiment, own: Mapping[str, WeightsOverride]) -> str | None:
-    """timm's name of the weights, unless the network has it, or gets pixels as its family or the recipe says."""
-    if not (e.init and e.init.weights) or getattr(e.recipe, "mean", None) is not None:
+    """timm's name of the weights, unless the network has it, or gets pixels as the recipe says or small ones."""
+    if not (e.init and e.init.weights) or e.model.name in SMALL or getattr(e.recipe, "mean", None) is not None:
         return None
     replaced = own.get(e.init.weights)
     tag = (replaced and replaced.model) or e.init.weights
-    is_of_timm = e.model.name.partition(".")[0] in timm_names() or e.model.name in RETINANETS
-    return tag if is_of_timm and tag in timm_tags() and tag != e.model.name else None
+    return tag if tag in timm_tags() and tag != e.model.name else None
 
 
 def in_a_process(trials: Sequence[Trial]) -> Answers:

@@ -16,8 +16,7 @@ from florilegium.core.errors import UserError, run_main
 from florilegium.core.files import atomic
 from florilegium.core.local_files import listed, remember
 from florilegium.data.fetch import origin_of
-from florilegium.models.catalogue import obtain
-from florilegium.models.first_use import hold_to_first_use
+from florilegium.models.catalogue import hold_to_first_use, obtain
 from florilegium.models.flax_vit import METADATA, read_flax
 from florilegium.stages.stage import add_local_files, stage, stage_parser
 
