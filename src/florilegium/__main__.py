@@ -13,6 +13,7 @@ COMMANDS = {
     "audit": "audit",
     "predict": "predict",
     "evaluate": "evaluate",
+    "export": "export",
     "provenance": "provenance",
     "explain": "provenance",
     "verify": "verify",
