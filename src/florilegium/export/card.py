@@ -10,6 +10,9 @@ from florilegium.report.tables import inline
 TITLES = {"top1": "top-1 accuracy", "AP": "average precision (COCO)"}
 RECIPE = ("epochs", "batch_size", "optimizer", "lr", "schedule", "weight_decay", "freeze", "freeze_blocks", "precision")
 SHOWN_CLASSES = 200
+SQUARE = """\
+Every picture is filled up to one square. `predict` fills up to the next multiples of 32 alone, so that scores near the
+edges, and all scores of a network with group normalisation, may differ a little."""
 DEMO = "**DEMO**: trained on rendered pictures; it shows a workflow and is of no use on photographs."
 ONNX_CLASSIFIER = """\
 import json
@@ -89,6 +92,7 @@ def card(facts: Facts, form: str, difference: float | None = None) -> str:
         "## Use",
         f"```python\n{PROGRAMS.get((form, facts.task), TIMM)}\n```",
         *([_agreement(difference)] if difference is not None else []),
+        *([SQUARE] if facts.task == "detection" else []),
         "## Data",
         _bullets(_data(facts)),
         "## Results",
@@ -192,7 +196,7 @@ def _not_for(facts: Facts) -> Iterator[str]:
         yield "Objects of other classes, or much larger or smaller than those that it was trained on."
     yield "Its probabilities as they stand: they are not calibrated."
     yield "Decisions about people, health, safety or law without a test of your own, on pictures of your own."
-    yield "Series of photographs of the same objects: the audit finds copies and cuts of a photograph, not its neighbours."
+    yield "Series of photographs of one object: the audit finds copies and cuts of a photograph, not its neighbours."
 
 
 def _origin(facts: Facts) -> Iterator[str]:

@@ -18,6 +18,7 @@ from florilegium.export.networks import Portable, pictures
 FILE = "model.onnx"
 NEEDED = ("onnx", "onnxruntime", "onnxscript")  # the extra `export`
 BATCHES = (1, 3)  # images; the file is made from a batch of another size
+OTHERWISE = "take --to timm, if it is a network of timm"
 TOLERANCE = 1e-4  # of the largest number among the answers, where that is above 1
 
 
@@ -47,7 +48,7 @@ def write_onnx(portable: Portable, folder: Path) -> float:
     told = {"classes": portable.classes, "preprocessing": portable.preprocessing, "outputs": portable.answers}
     program.model.metadata_props.update({key: json.dumps(value) for key, value in told.items()})
     program.save(folder / FILE)
-    return _difference(portable, folder / FILE)
+    return difference_of(portable, folder / FILE)
 
 
 def _program(network: nn.Module, example: Tensor, outputs: Sequence[str]) -> torch.onnx.ONNXProgram:
@@ -66,7 +67,7 @@ def _program(network: nn.Module, example: Tensor, outputs: Sequence[str]) -> tor
     except Exception as error:  # whatever a network does that neither can follow
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         kind = type(network).__name__
-        raise UserError(f"--to onnx: {kind} cannot be written in ONNX ({reason}); take --to timm") from error
+        raise UserError(f"--to onnx: {kind} cannot be written in ONNX ({reason}); {OTHERWISE}") from error
     finally:
         for module in fused:
             module.fused_attn = True
@@ -74,7 +75,7 @@ def _program(network: nn.Module, example: Tensor, outputs: Sequence[str]) -> tor
     return program
 
 
-def _difference(portable: Portable, path: Path) -> float:
+def difference_of(portable: Portable, path: Path) -> float:
     """The largest difference between the answers of the file and of the network, over batches of two sizes."""
     import onnxruntime
 
@@ -85,14 +86,13 @@ def _difference(portable: Portable, path: Path) -> float:
         with torch.inference_mode():
             answers = portable.network(images)
         expected = answers if isinstance(answers, tuple) else (answers,)
-        for name, own, theirs in zip(
-            portable.outputs, expected, session.run(list(portable.outputs), {"images": images.numpy()}), strict=True
-        ):
+        found = session.run(list(portable.outputs), {"images": images.numpy()})
+        for name, own, theirs in zip(portable.outputs, expected, found, strict=True):
             difference = float(np.abs(own.numpy() - theirs).max())
             if not difference <= TOLERANCE * max(1.0, float(own.abs().max())):
                 raise UserError(
                     f"--to onnx: {name} in onnxruntime differ by {difference:.2g} from those in torch, more than "
-                    f"{TOLERANCE:g}, and nothing was written; take --to timm"
+                    f"{TOLERANCE:g}, and nothing was written; {OTHERWISE}"
                 )
             largest = max(largest, difference)
     return largest
