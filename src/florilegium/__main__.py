@@ -9,6 +9,7 @@ from florilegium.core.errors import exit_codes, run_main
 
 # The module of each command; `explain` is an alias.
 COMMANDS = {
+    "start": "start",
     "check": "check",
     "audit": "audit",
     "predict": "predict",
