@@ -28,6 +28,8 @@ MISTAKES = [
     "export pictures --to onnx",
     "export junk.safetensors --to timm --out file",
     "export junk.safetensors --to timm --out file/below",
+    "start missing",
+    "start pictures",
     "evaluate pictures pictures",
     "evaluate junk.safetensors pictures",
     "submit junk.safetensors pictures --annotations cut.json --out results.json",

@@ -15,6 +15,7 @@ from florilegium.plan.plan import Plan
 from florilegium.plan.specs import estimated
 from florilegium.training.machine import pick_device
 
+BATCH = 4  # pictures a step
 STEPS = 2  # that are timed, after one that is not
 GIGA = 1e9
 AROUND = 1.25  # validation, tests, reading and start-up beside the steps
@@ -42,7 +43,7 @@ def seconds_per_picture(e: Experiment, n_classes: int, device: torch.device) -> 
     """Of a training step of the experiment, as it takes here, on pictures of noise."""
     threads = torch.get_num_threads()
     height, width = _sides(e.data, e)
-    batch = min(e.recipe.batch_size, 8)
+    batch = min(e.recipe.batch_size, BATCH)
     torch.set_num_threads(e.recipe.threads)
     try:
         network = registry.build(e.model, n_classes).to(device)

@@ -166,6 +166,8 @@ def config_text(found: Found, name: str, config: Path, study: Path, project: Pat
         text += "".join(
             f"    annotations: {{{split}: {_quoted(file)}}}\n" for split, file in found.dataset.annotations.items()
         )
+    if found.faults:
+        text += f"{'bad_boxes: drop' if found.has_boxes else 'corrupt_images: skip'}   # they are counted and listed\n"
     return text
 
 

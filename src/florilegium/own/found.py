@@ -1,6 +1,7 @@
 """What lies in a folder, or a COCO file, that somebody wants to begin with: told before anything is written."""
 
 import math
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -8,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.config.data import Dataset
-from florilegium.core.errors import UserError, counted
+from florilegium.core.errors import UserError, counted, some
 from florilegium.core.names import shown
 from florilegium.core.walk import walk
 from florilegium.data.annotations import check
 from florilegium.data.coco_splits import split_of_file
 from florilegium.data.extract import is_archive
 from florilegium.data.json_files import read_foreign_json
-from florilegium.data.kinds import say_left_out, sorted_out
+from florilegium.data.kinds import content_is_image, head, say_left_out, sorted_out
 from florilegium.data.labels import SPLITS
-from florilegium.data.layouts import Index
+from florilegium.data.layouts import MEMBERS, Index
 from florilegium.data.layouts import index as table_of
 
 FEW, ENOUGH = 10, 400  # pictures of a class to train on, and to test on, below which a remark is due
+SHOWN = 3  # faults that a sentence names
+VOC_FILE, YOLO_FILE = re.compile(r"(.*/)?Annotations/[^/]+\.xml"), re.compile(r"(.*/)?labels/(.*/)?[^/]+\.txt")
 ANNOTATION_FOLDERS = ("annotations", "labels")
 
 
@@ -38,6 +41,8 @@ class Found:
     least: tuple[str, int]
     """The class of the fewest pictures, or objects, to train on, and how many."""
     boxes: int = 0
+    faults: tuple[str, ...] = ()
+    """What the workflow would stop at: boxes without area, or files that are no pictures by their first bytes."""
 
     @property
     def place(self) -> Path:
@@ -60,12 +65,15 @@ class Found:
         """What a person should know before a training, in sentences."""
         name, least = self.least
         things, n = ("boxes" if self.has_boxes else "pictures"), self.images["test"]
-        few = [f"class '{shown(name)}' has only {least} {things} to train on"] if least < FEW else []
+        few = [f"class '{shown(name)}' has {least} of the {things} to train on, the fewest"] if least < FEW else []
         if not self.has_boxes and n < ENOUGH:
             points = round(100 * 1.96 * math.sqrt(0.25 / n))
             few.append(
                 f"{counted(n, 'test picture')} tell an accuracy to within {points} points at best (95 %); more help"
             )
+        if self.faults:
+            what = "boxes are bad" if self.has_boxes else "files are no pictures, though their names say so"
+            few.append(f"{len(self.faults)} {what}, and will be left out: {some(self.faults, SHOWN)}")
         return few
 
 
@@ -87,17 +95,20 @@ def find(path: Path, project: Path) -> Found:
     if path.is_file():
         return _annotated_file(whole)
     walked = walk(whole)
-    title = shown(whole.name) or "pictures"
+    described = {"title": shown(whole.name), "folder": str(whole)}
     if _has_annotations(whole, walked.files):
-        return _boxed(whole, Dataset(title=title, layout="coco", folder=str(whole)), walked.files)
+        return _boxed(whole, Dataset(layout="coco", **described), walked.files)
+    if any(map(VOC_FILE.fullmatch, walked.files)) and any(map(MEMBERS["voc"], walked.files)):
+        return _boxed(whole, Dataset(layout="voc", **described), walked.files)
+    if yolo := next(filter(YOLO_FILE.fullmatch, walked.files), None):
+        raise UserError(f"{path}: {yolo} looks like boxes in YOLO's form, which is not read; convert them to COCO's")
     found = sorted_out(whole, walked.files)
     say_left_out(path, walked.left_out | found.left_out, sys.stderr)
     if not found.images:
         packed = next(filter(is_archive, walked.files), None)
         way_out = f"unpack {packed}, or give" if packed else "give"
         raise UserError(f"{path}: holds no pictures that can be read; {way_out} a folder with a folder for each class")
-    dataset = Dataset(title=title, layout="folders", folder=str(whole))
-    return _labelled(whole, dataset, walked.files)
+    return _labelled(whole, Dataset(layout="folders", **described), walked.files)
 
 
 def _annotated_file(path: Path) -> Found:
@@ -135,26 +146,34 @@ def _is_coco(path: Path, *, must_be: bool = True) -> bool:
 
 
 def _boxed(folder: Path, dataset: Dataset, files: list[str]) -> Found:
-    checked = check(dataset, folder, files, "stop")
+    checked = check(dataset, folder, files, "drop")
     index, names = checked.index(), checked.annotated.categories
     shown_in = Counter(names[a.category] for a in checked.annotated.parts["train"].annotations if not a.crowd)
     if not shown_in:
         raise UserError(f"{folder}: no picture to train on has a box; add some")
     return Found(
-        folder,
-        dataset,
-        index.classes,
-        _counts(index),
-        index.split_origin,
-        _least(shown_in),
-        checked.counts()["n_boxes"],
+        folder=folder,
+        dataset=dataset,
+        classes=index.classes,
+        images=_counts(index),
+        origin=index.split_origin,
+        least=_least(shown_in),
+        boxes=checked.counts()["n_boxes"],
+        faults=tuple(bad.told() for bad in checked.bad),
     )
 
 
 def _labelled(folder: Path, dataset: Dataset, files: list[str]) -> Found:
     index = table_of(dataset, folder, files)
+    faults = tuple(shown(name) for name, _, _ in index.rows if not looks_right(folder / name))
     in_train = Counter(label for _, label, split in index.rows if split == "train")
-    return Found(folder, dataset, index.classes, _counts(index), index.split_origin, _least(in_train))
+    counts = _counts(index)
+    return Found(folder, dataset, index.classes, counts, index.split_origin, _least(in_train), faults=faults)
+
+
+def looks_right(path: Path) -> bool:
+    """True for a file that is a picture by its first bytes, too."""
+    return content_is_image(head(path), path.suffix.lower())
 
 
 def _counts(index: Index) -> dict[str, int]:
