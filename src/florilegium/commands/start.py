@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     written = write(found, name, project)
     for path in (written.config, written.study):
         say(f"{path.as_posix()}: " + ("written" if path in written.new else "is there already, and stays as it is"))
-    plan, _ = load(project, read_configuration(project, [project / written.config]))
+    plan, _ = load(project, read_configuration(project, [project / written.config]), answer=None)
     for line in costs(plan, found, name):
         say(line)
     say(f"next: snakemake --cores all all --configfile {written.config.as_posix()}")
