@@ -17,7 +17,7 @@ from timm.data import create_transform, resolve_model_data_config
 
 from florilegium.commands import export, predict
 from florilegium.config.data import Model
-from florilegium.core.errors import UserError
+from florilegium.core.errors import UserError, sentence_of
 from florilegium.core.tables import read_table
 from florilegium.evaluation.detect_files import find_objects
 from florilegium.export import onnx_file
@@ -220,6 +220,22 @@ def test_what_is_there_is_not_written_over(tmp_path: Path):
         with pytest.raises(UserError, match="is there already, and is not written over; remove it, or give another"):
             run(CHECKPOINT, "--to", "timm", "--out", out)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["README.md"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as told:
+        run(CHECKPOINT, "--to", "timm", "--out", tmp_path / "file" / "below")
+    assert sentence_of(told.value) == (
+        f"{tmp_path}/file/below: not a directory; a file stands where a folder is needed; give another path"
+    )
+
+
+def test_a_network_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "equal", lambda *_: False)
+    with pytest.raises(UserError, match="gives other answers for resnet18"):
+        run(CHECKPOINT, "--to", "timm", "--out", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_the_extra_one_sentence_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

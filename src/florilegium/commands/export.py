@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,9 +50,14 @@ def run(args: argparse.Namespace) -> int:
     facts = facts_of(args.checkpoint, receipt, "detection" if detects else "classification")
     out = args.out or EXPORTS / f"{facts.folder}-{args.to}"
     check_new(out)
-    with replacing(out) as folder:
-        difference = write(portable, folder)
-        write_text(folder / "README.md", card(facts, args.to, difference))
+    out.mkdir(parents=True, exist_ok=True)  # so that an error of the system names this path
+    try:
+        with replacing(out) as folder:
+            difference = write(portable, folder)
+            write_text(folder / "README.md", card(facts, args.to, difference))
+    finally:
+        with suppress(OSError):  # it is not empty once something was written
+            out.rmdir()
     for path in sorted(out.iterdir()):
         print(f"{path}: {path.stat().st_size:,} bytes")
     if difference is not None:
