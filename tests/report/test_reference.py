@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from florilegium.core.receipts import write_receipt
 from florilegium.figures.registry import KINDS, plots_of
 from florilegium.plan.project import load_plan
 from florilegium.report import reference
+from florilegium.report.answers import Answers, pack, read_answers
 from florilegium.report.arms import Arms
 from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.page import document
 from florilegium.report.reference import folder_name, write_reference
-from florilegium.report.runs import pack, read_hits
 from tests.helpers import detection, report
 from tests.report.test_page import AUDIT, plots_by_study
 
@@ -136,9 +137,10 @@ def test_hits_are_those_of_the_predictions_packed_or_not(project: Path) -> None:
     for folder in folders:
         lines = [line.split(",") for line in (folder / "predictions.csv").read_text().splitlines()[1:]]
         right = [target == prediction for _, target, prediction, _ in sorted(lines)]
-        packed = read_hits(project / KEPT / folder.relative_to(project / RESULTS))
-        whole = read_hits(folder)
-        assert packed[1].tolist() == whole[1].tolist() == right and packed[0] == whole[0]
+        packed = read_answers(project / KEPT / folder.relative_to(project / RESULTS))
+        whole = read_answers(folder)
+        assert packed.right.tolist() == whole.right.tolist() == right and packed.images == whole.images
+        assert packed.by_class == whole.by_class and packed.reliability.error == pytest.approx(whole.reliability.error)
         assert np.mean(right) == read_json(folder / "metrics.json")["top1"]
 
 
@@ -146,18 +148,21 @@ def test_classes_are_texts_and_the_order_is_that_of_names(tmp_path: Path) -> Non
     """A class called NA, and numbers with zeros before them, are what they are called."""
     text = "image,target,prediction,probability\nb/10.png,NA,NA,1\nb/9.png,01,1,1\na/2.png,None,None,1\n"
     (tmp_path / "predictions.csv").write_text(text)
-    images, right = read_hits(tmp_path)
-    assert right.tolist() == [True, True, False]
-    pack((images, right), tmp_path / "hits.json")
+    answers = read_answers(tmp_path)
+    assert answers.right.tolist() == [True, True, False]
+    assert answers.by_class == {"NA": (1, 1), "01": (1, 0), "None": (1, 1)}
+    pack(answers, tmp_path / "hits.json")
     (tmp_path / "predictions.csv").unlink()
-    assert read_hits(tmp_path)[0] == images and read_hits(tmp_path)[1].tolist() == right.tolist()
+    packed = read_answers(tmp_path)
+    assert packed.images == answers.images and packed.right.tolist() == answers.right.tolist()
+    assert packed.by_class == answers.by_class
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 340])
 def test_any_number_of_images_is_packed(tmp_path: Path, n: int) -> None:
     right = np.random.default_rng(n).random(n) < 0.5
-    pack(("names", right), tmp_path / "hits.json")
-    assert read_hits(tmp_path)[1].tolist() == right.tolist()
+    pack(Answers("names", right), tmp_path / "hits.json")
+    assert read_answers(tmp_path).right.tolist() == right.tolist()
 
 
 def test_arms_of_other_images_are_not_compared(here: Path) -> None:
@@ -166,6 +171,7 @@ def test_arms_of_other_images_are_not_compared(here: Path) -> None:
     assert Arms(runs).paired(arm, baseline) is not None
     path = runs[baseline][0].folder / "hits.json"
     path.write_text(json.dumps({**read_json(path), "images": "other names"}))
+    runs[baseline][0] = replace(runs[baseline][0])  # what was read is read once
     with pytest.raises(UserError, match="tested on different images"):
         Arms(runs).paired(arm, baseline)
 
@@ -206,7 +212,13 @@ def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
         "attention_nodes",
         "attribution_maps",
     }
-    more = {"confusion", "attribution_scores", *(f"attention_{name}" for name in ("maps", "depth", "heads", "change"))}
+    more = {
+        "calibration",
+        "by_class",
+        "confusion",
+        "attribution_scores",
+        *(f"attention_{name}" for name in ("maps", "depth", "heads", "change")),
+    }
     assert {name for name, kind in KINDS.items() if "pictures" in kind.reads} == pictures
     assert {name for name, kind in KINDS.items() if kind.reads} == pictures | more
 
@@ -275,10 +287,10 @@ def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) 
 def test_cut_bits_are_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "hits.json").write_text(content)
     with pytest.raises(UserError, match=r"hits.json: is cut, or no record of which images were right"):
-        read_hits(tmp_path)
+        read_answers(tmp_path)
     (tmp_path / "hits.json").unlink()
     with pytest.raises(UserError, match=r"hits.json: there is no such file, nor predictions.csv"):
-        read_hits(tmp_path)
+        read_answers(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
@@ -305,7 +317,7 @@ def test_a_run_that_is_not_there_or_has_no_receipt_is_refused(here: Path) -> Non
 
 def test_what_is_too_large_for_git_is_refused(here: Path, monkeypatch) -> None:
     monkeypatch.setattr(reference, "LIMIT", 2**16)
-    with pytest.raises(UserError, match=r"0.1 MiB"):
+    with pytest.raises(UserError, match=r"would take 0.2 MiB, and 0 MiB"):
         write_reference(live(RESULTS, HARDWARE), KEPT, "c0de")
     assert read_reference(KEPT)
 

@@ -22,7 +22,7 @@ class Scoring:
     Attributes:
         main: the metric that arms are compared by; its validation values are in the history as `val_<main>`.
         scores: fractions in `metrics.json` that are the task's results, `main` among them.
-        derived: metrics computed from scores and history; missing where a run was not validated.
+        derived: metrics computed from answers and history; missing where a run was not validated.
         on_test: scores that are fractions of the `n_test` test images, so that a Wilson interval holds.
         shown: the scores in every comparison, `main` first; all of them are in `scores.csv`.
         answers: the prediction files in a run's folder.
@@ -47,12 +47,14 @@ EPOCHS = "epochs_to_90_percent"  # of the run's own last validation
 FIRST_AT_99 = "first_epoch_at_99_percent"
 BEST_VALIDATION = "best_validation"
 GAP = "generalisation_gap"  # training minus test accuracy of the selected weights
+ECE, CALIBRATED_ECE, TEMPERATURE = "ece", "calibrated_ece", "temperature"  # see `evaluation.calibration`
+CALIBRATION = (ECE, CALIBRATED_ECE, TEMPERATURE)
 ON_VALIDATION = (EPOCHS, FIRST_AT_99, BEST_VALIDATION)
 SCORING: dict[TaskName, Scoring] = {
     "classification": Scoring(
         main="top1",
         scores=("top1", "top5", "last_top1", "train_top1"),
-        derived=(*ON_VALIDATION, GAP),
+        derived=(*ON_VALIDATION, GAP, *CALIBRATION),
         on_test=("top1", "top5", "last_top1"),
         shown=("top1",),
         answers=ANSWERS["classification"],
@@ -86,7 +88,7 @@ FACTORS = {MEMORY_FACTOR: "peak_memory_bytes", SPEED_FACTOR: "seconds_per_epoch"
 BETWEEN = (GAIN, *FACTORS)  # metrics of two arms together
 BY_HARDWARE = (*CLOCKED, SPEED_FACTOR)
 SIGNED = {GAIN, GAP}  # fractions that may be negative
-FRACTIONS = SCORES | SIGNED | {DIVERGENCE, BEST_VALIDATION, "evaluation_share"}
+FRACTIONS = SCORES | SIGNED | {DIVERGENCE, BEST_VALIDATION, ECE, CALIBRATED_ECE, "evaluation_share"}
 WORDS = {
     "top1": "test top-1",
     "top5": "test top-5",
@@ -99,6 +101,9 @@ WORDS = {
     FIRST_AT_99: "first epoch at 99 %",
     BEST_VALIDATION: "validation, best epoch",
     GAP: "training less test",
+    ECE: "calibration error",
+    CALIBRATED_ECE: "calibration error, at the temperature",
+    TEMPERATURE: "temperature",
     DIVERGENCE: "runs that diverged",
     GAIN: "gain over another arm",
     MEMORY_FACTOR: "times the memory of another arm",

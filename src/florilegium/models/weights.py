@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,6 +17,7 @@ from florilegium.core.errors import UserError, some
 from florilegium.core.files import atomic
 from florilegium.core.system import say
 from florilegium.models.flax_vit import METADATA, read_flax
+from florilegium.models.freeze import classifiers
 
 State = dict[str, Tensor]
 Adapt = Callable[[State, Sequence[str]], State]
@@ -80,8 +82,7 @@ def load_into(
 
 def head_names(network: nn.Module) -> tuple[str, ...]:
     """The names of the modules that are the network's heads; none where it does not tell them."""
-    heads = network.get_classifier() if hasattr(network, "get_classifier") else ()
-    ids = {id(head) for head in (heads if isinstance(heads, tuple) else (heads,))}
+    ids = {id(head) for head in classifiers(network)}
     return tuple(name for name, module in network.named_modules() if id(module) in ids)
 
 
@@ -92,28 +93,18 @@ def _fits(found: State, own: State, but: Sequence[str]) -> bool:
 
 
 def load_detector_weights(
-    network: nn.Module,
-    path: Path,
-    *,
-    allow_missing: Sequence[str] = (),
-    allow_unexpected: Sequence[str] = (),
-    adapt: Adapt | None = None,
-    new_head: bool = False,
+    network: nn.Module, path: Path, *, allow_unexpected: Sequence[str] = (), **options: Any
 ) -> None:
     """Copy the detector in `path` into `network`, or the classifier in `path` into its backbone, in place.
-    A residual network's keys are the same in torchvision, in timm and in a backbone here. Raises `UserError` as
-    `load_into` does, for keys of the file.
+    A residual network's keys are the same in torchvision, in timm and in a backbone here. Options and the `UserError`
+    raised are those of `load_into`.
     """
     target = network
     if not any(key.startswith("backbone.") for key in read_state(path)):
         target, allow_unexpected = network.backbone, (*allow_unexpected, *NOT_BACKBONE)
         if hasattr(target, "of_classifier"):  # a backbone of timm
-
-            def adapt(found: State, heads: Sequence[str]) -> State:
-                chosen: State = target.of_classifier(found)
-                return chosen
-
-    load_into(target, path, allow_missing=allow_missing, allow_unexpected=allow_unexpected, adapt=adapt)
+            options["adapt"] = lambda found, heads: target.of_classifier(found)
+    load_into(target, path, allow_unexpected=allow_unexpected, **options)
 
 
 def save(state: State, path: Path) -> None:

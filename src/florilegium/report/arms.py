@@ -180,7 +180,8 @@ class Arms:
 def _answers(run: Run) -> tuple[str, Any]:
     """A digest of a run's test images, and its answers as in `TestSet`."""
     if run.task == "classification":
-        return run.hits()
+        answers = run.answers
+        return answers.images, answers.right
     if run.task == "detection":
         matches = run.matches()
         return matches.images, matches
