@@ -87,6 +87,25 @@ def test_bad_boxes_are_counted_and_left_out(folder: Path):
     assert "1 boxes are bad, and will be left out: all.json: annotation 10" in " ".join(find(folder, PROJECT).remarks())
 
 
+def test_a_folder_in_the_form_of_voc_is_read(folder: Path):
+    names = [f"{n:02}" for n in range(9)]
+    box = "<bndbox><xmin>3</xmin><ymin>3</ymin><xmax>20</xmax><ymax>20</ymax></bndbox>"
+    files: dict[str, Any] = {f"JPEGImages/{name}.jpg": photo(int(name)) for name in names}
+    for n, name in enumerate(names):
+        size = "<size><width>40</width><height>30</height><depth>3</depth></size>"
+        objects = f"<object><name>{('cat', 'dog')[n % 2]}</name>{box}</object>"
+        text = f"<annotation><filename>{name}.jpg</filename>{size}{objects}</annotation>"
+        files[f"Annotations/{name}.xml"] = text.encode()
+    write(folder, files)
+    found = find(folder, PROJECT)
+    assert (found.dataset.layout, found.classes, found.boxes) == ("voc", ("cat", "dog"), 9)
+
+
+def test_a_class_may_be_called_labels(folder: Path):
+    write(folder, classes("labels", "tins") | {"labels/readme.txt": b"x"})
+    assert find(folder, PROJECT).classes == ("labels", "tins")
+
+
 def test_a_json_file_beside_class_folders_is_no_annotation(folder: Path):
     write(folder, classes("a", "b") | {"metadata.json": b"{broken"})
     assert find(folder, PROJECT).dataset.layout == "folders"

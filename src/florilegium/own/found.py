@@ -23,7 +23,8 @@ from florilegium.data.layouts import index as table_of
 
 FEW, ENOUGH = 10, 400  # pictures of a class to train on, and to test on, below which a remark is due
 SHOWN = 3  # faults that a sentence names
-VOC_FILE, YOLO_FILE = re.compile(r"(.*/)?Annotations/[^/]+\.xml"), re.compile(r"(.*/)?labels/(.*/)?[^/]+\.txt")
+VOC_FILE = re.compile(r"(.*/)?Annotations/[^/]+\.xml")
+YOLO_FILE, YOLO_PICTURE = re.compile(r"(.*/)?labels/.*\.txt"), re.compile(r"(.*/)?images/.*")
 ANNOTATION_FOLDERS = ("annotations", "labels")
 
 
@@ -100,7 +101,8 @@ def find(path: Path, project: Path) -> Found:
         return _boxed(whole, Dataset(layout="coco", **described), walked.files)
     if any(map(VOC_FILE.fullmatch, walked.files)) and any(map(MEMBERS["voc"], walked.files)):
         return _boxed(whole, Dataset(layout="voc", **described), walked.files)
-    if yolo := next(filter(YOLO_FILE.fullmatch, walked.files), None):
+    yolo = next(filter(YOLO_FILE.fullmatch, walked.files), None)
+    if yolo and any(map(YOLO_PICTURE.fullmatch, walked.files)):
         raise UserError(f"{path}: {yolo} looks like boxes in YOLO's form, which is not read; convert them to COCO's")
     found = sorted_out(whole, walked.files)
     say_left_out(path, walked.left_out | found.left_out, sys.stderr)
