@@ -285,7 +285,14 @@ def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) 
         read_reference(KEPT)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'),
+        '{"images": "a", "n": 0, "right": "", "by_class": [1]}',
+        '{"images": "a", "n": 0, "right": "", "reliability": [1]}',
+    ],
+)
 def test_cut_bits_are_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "hits.json").write_text(content)
     with pytest.raises(UserError, match=r"hits.json: is cut, or no record of which images were right"):
