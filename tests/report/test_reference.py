@@ -26,6 +26,7 @@ from florilegium.plan.project import load_plan
 from florilegium.report import reference
 from florilegium.report.answers import Answers, pack, read_answers
 from florilegium.report.arms import Arms
+from florilegium.report.claim_texts import claims_markdown
 from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.page import document
 from florilegium.report.reference import folder_name, write_reference
@@ -463,6 +464,8 @@ def test_readme_and_documents_are_what_the_references_say() -> None:
 def test_tables_beside_the_documents_are_what_the_references_say() -> None:
     for name, evidence in recompute(ROOT).references.items():
         gathered = pd.read_csv(ROOT / DOCUMENTS / name / "claims.csv")
+        claims = [(evidence.page.studies[study], tables.claims) for study, tables in evidence.tables.items()]
+        assert (ROOT / DOCUMENTS / name / "claims.md").read_text(encoding="utf-8") == claims_markdown(claims)
         for study, tables in evidence.tables.items():
             by_file = tables.by_file()
             folder = ROOT / DOCUMENTS / name / study
