@@ -49,7 +49,8 @@ TRAIN: dict[str, Any] = {
 
 def flowers() -> dict[str, Any]:
     arms = ("scratch/corrected", "from102_clean/corrected", "from102_leaky/leaky")
-    return report.study([e for e in report.flowers() if f"{e['experiment']}/{e['arm']}" in arms])
+    claims = [report.claim("leaks_flatter", *LEAK, at_least=0.0), report.claim("lost", lacks="nothing tests it")]
+    return report.study([e for e in report.flowers() if f"{e['experiment']}/{e['arm']}" in arms], claims=claims)
 
 
 def finders() -> dict[str, Any]:
@@ -118,10 +119,9 @@ def csv_of(table: pd.DataFrame) -> str:
     return table.to_csv(index=False)
 
 
-def write_readme(here: Path, **changes: str) -> None:
-    """A README with an empty block, and the data file of its rows."""
-    row = {"study": "flowers", "arm": LEAK[0], "baseline": LEAK[1], "words": "with the leak", **changes}
-    blocks = [{"reference": KEPT.name, "heading": "Flowers.", "rows": [row]}]
+def write_readme(here: Path, reference: str = KEPT.name) -> None:
+    """A README with an empty block, and the data file of its references."""
+    blocks = [{"reference": reference, "heading": "Flowers."}]
     (here / ROWS).parent.mkdir(parents=True, exist_ok=True)
     (here / ROWS).write_text(yaml.safe_dump({"blocks": blocks}))
     (here / README).write_text(f"# Mine\n\n{OPENING}\nold\n{CLOSING}\n\nThe rest.\n")
@@ -197,7 +197,8 @@ def test_tables_from_a_reference_are_those_of_the_live_run(project: Path) -> Non
         assert list(ours) == ["flowers", "detection"]
         for study in ours:
             for name, table in ours[study].by_file().items():
-                assert len(table) and csv_of(table) == csv_of(theirs[study].by_file()[name]), name
+                assert len(table) or name == "claims.csv"
+                assert csv_of(table) == csv_of(theirs[study].by_file()[name]), name
         texts = [document(of, plots_by_study(of.page), "x") for of in (read_reference(KEPT), live(RESULTS, HARDWARE))]
         assert texts[0] == texts[1]
 
@@ -283,7 +284,14 @@ def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) 
         read_reference(KEPT)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'),
+        '{"images": "a", "n": 0, "right": "", "by_class": [1]}',
+        '{"images": "a", "n": 0, "right": "", "reliability": [1]}',
+    ],
+)
 def test_cut_bits_are_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "hits.json").write_text(content)
     with pytest.raises(UserError, match=r"hits.json: is cut, or no record of which images were right"):
@@ -399,26 +407,41 @@ def test_a_row_of_the_readme_says_what_was_measured(here: Path, seeds: tuple[int
     write_reference(live(RESULTS, HARDWARE), KEPT, "c0de")
     text = recompute(here).texts[README]
     assert text.startswith("# Mine\n") and text.endswith("\n\nThe rest.\n") and "old" not in text
-    (row,) = [line for line in text.splitlines() if line.startswith("| with the leak")]
+    (row,) = [line for line in text.splitlines() if line.startswith("| Leaks flatter.")]
+    assert "Of 2 claims: 1 supported, 1 not run." in text
     arms = [[read_json(RESULTS / "flowers" / a / f"seed{seed}/metrics.json") for seed in seeds] for a in LEAK]
     means = [100 * np.mean([of["top1"] for of in arm]) for arm in arms]
     cells = [cell.strip() for cell in row.split("|")]
-    assert cells[2:6] == [
-        "test top-1", f"{means[0]:.1f}", f"{means[1]:.1f}", f"{means[0] - means[1]:+.1f}",
-    ]  # fmt: skip
+    assert cells[2:4] == ["test top-1", "higher"] and cells[5] == "supported"
+    assert cells[4].startswith(f"{means[0] - means[1]:+.1f} [") and cells[4].endswith("] points")
+    assert cells[9] == str(len(seeds))
 
 
-@pytest.mark.parametrize(
-    "change, said",
-    [
-        ({"arm": "from102_leaky/leeky"}, "unknown arm 'from102_leaky/leeky', did you mean 'from102_leaky/leaky'"),
-        ({"baseline": "scratch/corrected"}, "has no paired test against scratch/corrected"),
-        ({"study": "flower"}, "unknown study 'flower', did you mean 'flowers'"),
-    ],
-)  # fmt: skip
-def test_rows_that_name_nothing_are_one_sentence(here: Path, change: dict[str, str], said: str) -> None:
-    write_readme(here, **change)
-    with pytest.raises(UserError, match=said):
+def test_a_block_of_no_reference_is_one_sentence(here: Path) -> None:
+    write_readme(here, "mini-laptp")
+    with pytest.raises(UserError, match=r"readme\.yaml: unknown reference 'mini-laptp', did you mean 'mini-laptop'"):
+        recompute(here)
+
+
+def test_a_reference_is_held_against_the_claims_of_today(here: Path) -> None:
+    """Those of the study file, if the project has one: an arm that was measured, and one that was left out."""
+    write_readme(here)
+    claims = [
+        {"name": "now", "says": "It leaks now.", "source": "p", "arms": list(LEAK), "at_least": 0.0},
+        {"name": "gone", "says": "It is gone.", "source": "p", "arms": ["scratch50"], "at_least": 0.9},
+    ]
+    names = ("scratch", "scratch50", "from102_clean", "from102_leaky")
+    experiments = {name: {"arms": {"leaky": {}} if name == "from102_leaky" else {}} for name in names}
+    path = here / "workflow/studies/flowers.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump({"title": "t", "document": "d", "experiments": experiments, "claims": claims}))
+    text = recompute(here).texts[README]
+    assert (
+        "| It leaks now. |" in text and "Leaks flatter" not in text and "Of 2 claims: 1 supported, 1 not run." in text
+    )
+    claims[0]["arms"] = ["from102_leeky/leaky", LEAK[1]]
+    path.write_text(yaml.safe_dump({"title": "t", "document": "d", "experiments": experiments, "claims": claims}))
+    with pytest.raises(UserError, match=r"studies/flowers.yaml: claims.now.arms: unknown experiment 'from102_leeky'"):
         recompute(here)
 
 
@@ -439,10 +462,13 @@ def test_readme_and_documents_are_what_the_references_say() -> None:
 
 def test_tables_beside_the_documents_are_what_the_references_say() -> None:
     for name, evidence in recompute(ROOT).references.items():
+        gathered = pd.read_csv(ROOT / DOCUMENTS / name / "claims.csv")
         for study, tables in evidence.tables.items():
             by_file = tables.by_file()
             folder = ROOT / DOCUMENTS / name / study
             assert {path.name for path in folder.glob("*.csv")} == set(by_file)
+            of_study = gathered[gathered["study"] == study].reset_index(drop=True)
+            pd.testing.assert_frame_equal(of_study, pd.read_csv(folder / "claims.csv"), check_dtype=False)
             for file, table in by_file.items():
                 expected, found = pd.read_csv(io.StringIO(csv_of(table))), pd.read_csv(folder / file)
                 pd.testing.assert_frame_equal(found, expected, rtol=1e-8, check_dtype=False)

@@ -208,5 +208,5 @@ def _one_more(tests: TestSet, key: Key, other: Key, a: Floats, b: Floats) -> Dif
         return one_more_seed(float(a[0]), b, tests.own_variance(main, other))
     if len(b) == 1 < len(a):
         d = one_more_seed(float(b[0]), a, tests.own_variance(main, key))
-        return replace(d, mean=-d.mean, low=-d.high, high=-d.low)
+        return replace(d, mean=-d.mean, low=-d.high, high=-d.low, p_at=lambda true: d.p_at(-true))
     return None

@@ -18,15 +18,12 @@ from florilegium.config.metrics import (
     DIVERGENCE,
     ECE,
     EPOCHS,
-    FACTORS,
     FIRST_AT_99,
     FRACTIONS,
     GAP,
-    MEMORY_FACTOR,
     SCORING,
     SIGNED,
     SIZES,
-    SPEED_FACTOR,
     TaskName,
     metrics_of,
 )
@@ -227,21 +224,3 @@ def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
     if metric in FRACTIONS:
         return student(values, -1.0 if metric in SIGNED else 0.0, 1.0)
     return student(values, 1.0 if metric in (EPOCHS, FIRST_AT_99) else 0.0)
-
-
-def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:
-    """The ratio of an arm's memory to a baseline's, or of its speed (epochs per second), and its number of seeds.
-
-    It is the mean over the seeds that both have, with its 95 % t interval from two seeds on. Memory is compared on CUDA
-    devices alone: elsewhere the measured memory is not the training's.
-    """
-    ours, theirs = ({run.seed: run for run in finite(arm)} for arm in (runs, baseline))
-    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
-    if metric == MEMORY_FACTOR and any(run.cost()["device"] in HOSTS for pair in pairs for run in pair):
-        return NOWHERE, len(pairs)
-    ratios = [value(one, FACTORS[metric]) / value(other, FACTORS[metric]) for one, other in pairs]
-    if metric == SPEED_FACTOR:
-        ratios = [1 / ratio for ratio in ratios]
-    if not ratios or any(math.isnan(ratio) for ratio in ratios):
-        return NOWHERE, len(pairs)
-    return student(ratios, least=0.0), len(ratios)
