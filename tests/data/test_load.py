@@ -42,7 +42,7 @@ def use(**changes: object) -> DataUse:
 def all_rows_are_right(images: Images) -> bool:
     numbers = ["abc".index(n[0]) * PER_CLASS + int(n[2:-4]) for n in images.names]
     return (
-        images.pixels[:, 0, 0, 0].tolist() == numbers
+        images.pixels[:][:, 0, 0, 0].tolist() == numbers
         and images.labels.tolist() == ["cab".index(n[0]) for n in images.names]
         and images.pixels.shape[1:] == (4, 4, 3)
     )

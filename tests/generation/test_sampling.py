@@ -111,7 +111,7 @@ def noise(count: int, seed: int) -> np.ndarray:
 
 def test_the_nearest_image_and_its_distance():
     ours, others = noise(3, 0), noise(20, 1)
-    found = nearest(torch.from_numpy(ours), torch.from_numpy(others), CPU)
+    found = nearest(torch.from_numpy(ours), torch.from_numpy(others), 32, CPU)
     differences = ((ours[:, None].astype(float) - others[None]) / 255) ** 2
     expected = differences.mean((2, 3, 4))
     assert found.place.tolist() == expected.argmin(1).tolist()
@@ -143,7 +143,7 @@ def test_generated_images_are_added_evenly_and_a_larger_share_holds_a_smaller(sa
     assert len(quarter.train) == 30 and len(half.train) == 36
     assert torch.bincount(quarter.train.labels[24:]).tolist() == [2, 2, 2]
     assert set(quarter.train.names[24:]) < set(half.train.names[24:])
-    assert quarter.train.pixels[24:, 0, 0, 0].tolist() == [0, 1, 4, 5, 8, 9]
+    assert quarter.train.pixels[24:][:, 0, 0, 0].tolist() == [0, 1, 4, 5, 8, 9]
     assert quarter.test is data.test and quarter.val is data.val
     assert with_generated(data, samples, 0.0) is data
 

@@ -18,6 +18,7 @@ from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
 from florilegium.data.decode import fit, measured, what_it_is
 from florilegium.data.load import PARTS, check_not_empty, fits, unseen
+from florilegium.data.mapped import mapped, will_read
 from florilegium.data.pack import open_packed, pack_buckets
 
 SPLIT = "test"  # the one split of images that `pack_boxed` packs
@@ -104,7 +105,7 @@ class BoxedStore:
         self._label = {number: label for label, number in enumerate(self.category_ids)}
         self.classes = tuple(category["name"] for category in content["categories"])
         buckets, self.table = open_packed(pixels)
-        self.pixels = tuple(map(torch.from_numpy, buckets))
+        self.pixels = tuple(map(mapped, buckets))
 
     def take(self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False) -> BoxedImages:
         """The images of `splits` that have pixels, by name, but for those of the names `without`.
@@ -210,7 +211,7 @@ def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[
 
 @dataclass(frozen=True)
 class BoxedBatch:
-    """B images on the device, with their boxes and labels."""
+    """B images on the host or the device, with their boxes and labels."""
 
     pixels: Tensor  # uint8 (B, H, W, 3), a copy of its own
     boxes: Tensor  # float32 (B, G, 4); rows of zeros fill up images of fewer objects
@@ -225,16 +226,20 @@ def place(images: BoxedImages, device: torch.device) -> BoxedImages:
     return replace(images, pixels=tuple(part.to(device) for part in images.pixels))
 
 
-def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBatch:
-    """The images at `index`, int64 (B,) on the host, all padded to the largest of them."""
+def gather(images: BoxedImages, index: Tensor) -> BoxedBatch:
+    """The images at `index`, int64 (B,) on the host, all padded to the largest of them, where their pixels lie."""
     numbers: list[int] = index.tolist()
     boxes, labels = ([part[n] for n in numbers] for part in (images.boxes, images.labels))
+    empty = torch.zeros(0, dtype=torch.int64)
     return BoxedBatch(
-        _pixels(images, index).to(device, non_blocking=True),
-        _stacked(boxes, torch.zeros(0, 4)).to(device, non_blocking=True),
-        _stacked(labels, torch.zeros(0, dtype=torch.int64)).to(device, non_blocking=True),
-        images.content[index],
+        _pixels(images, index), _stacked(boxes, torch.zeros(0, 4)), _stacked(labels, empty), images.content[index]
     )
+
+
+def send(batch: BoxedBatch, device: torch.device) -> BoxedBatch:
+    """The batch on the device."""
+    pixels, boxes, labels = (part.to(device, non_blocking=True) for part in (batch.pixels, batch.boxes, batch.labels))
+    return replace(batch, pixels=pixels, boxes=boxes, labels=labels)
 
 
 def flip(batch: BoxedBatch, chosen: Tensor) -> BoxedBatch:
@@ -279,8 +284,10 @@ def _pixels(images: BoxedImages, index: Tensor) -> Tensor:
     """The pixels at `index`, uint8 (B, H, W, 3), where they lie: on the host, or on the device that `place` chose."""
     buckets, rows = images.bucket[index], images.row[index]
     used = buckets.unique().tolist()
+    for bucket in used:
+        if (source := images.pixels[bucket]).device.type == "cpu":
+            will_read(source, rows[buckets == bucket])
     if len(used) == 1:
-        source = images.pixels[used[0]]
         return source[rows.to(source.device)]
     shapes = [images.pixels[bucket].shape[1:3] for bucket in used]
     height, width = (max(sides) for sides in zip(*shapes, strict=True))

@@ -1,7 +1,7 @@
 """Classification: mixed images, the objective, the task, and heads that train on cached features."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,10 @@ from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, auto
 from florilegium.models import registry
 from florilegium.models.freeze import Heads, digest_before, heads_of
 from florilegium.training import parallel
+from florilegium.training.feed import feed_of, place
 from florilegium.training.loop import Outcome
 from florilegium.training.run import Job, Result, Training, finite, initialise_network, score_weights
-from florilegium.training.task import Feed, Row, Task, batches, place
+from florilegium.training.task import Row, Task, batches
 
 
 def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int) -> Training:
@@ -109,7 +110,7 @@ def task_of(splits: Splits, recipe: Recipe, config: InputConfig | None, seed: in
     parallel.check_shares(min(count, recipe.batch_size // recipe.accumulate))
     return Task(
         objective=CrossEntropy(recipe, config),
-        feed=Feed(place(splits.train, device), device).batch,
+        feed=feed_of(place(splits.train, device), device),
         batches=partial(batches, count=count, recipe=recipe, seed=seed),
         validate=None if splits.val is None else _validation(splits.val, recipe, config, device),
         judged=("val_loss", "val_top1"),
@@ -231,8 +232,10 @@ def hits_of(logits: Tensor, targets: Targets) -> Tensor:
 ASKED_BY = "recipe.features"  # for the error where the heads of a network are not known
 
 
-def extract(network: nn.Module, images: Images, config: InputConfig, *, device: torch.device, precision: str) -> Tensor:
-    """The features before each of the heads of `network`, for every image: float32 (N, H, F), on the CPU.
+def extract(
+    network: nn.Module, images: Images, config: InputConfig, *, device: torch.device, precision: str
+) -> Iterator[Tensor]:
+    """The features before each of the heads of `network`, for every image, in batches of float32 (B, H, F) on the CPU.
 
     The network is left on `device` and in evaluation mode.
 
@@ -243,15 +246,14 @@ def extract(network: nn.Module, images: Images, config: InputConfig, *, device: 
     network.to(device, memory_format=torch.channels_last).eval()
     inputs: dict[nn.Module, Tensor] = {}
     hooks = [head.register_forward_pre_hook(lambda head, given: inputs.update({head: given[0]})) for head in heads]
-    transform, features = EvalTransform(config), []
+    transform = EvalTransform(config)
     for start in bar(range(0, len(images), EVALUATION_BATCH), "features", "batch"):
         pixels = images.pixels[start : start + EVALUATION_BATCH].to(device, non_blocking=True)
         with torch.inference_mode(), autocast(device, precision):
             network(transform(pixels))
-        features.append(torch.stack([inputs[head].float() for head in heads], dim=1).cpu())  # (B, H, F)
+        yield torch.stack([inputs[head].float() for head in heads], dim=1).cpu()
     for hook in hooks:
         hook.remove()
-    return torch.cat(features)
 
 
 def digest_of(network: nn.Module) -> str:
