@@ -83,9 +83,9 @@ def load_splits(
     label = {name: number for number, name in enumerate(classes)}
 
     def loaded(part: pd.DataFrame) -> Images:
-        packed = Mapped([array], [torch.tensor([rows[name] for name in part["image"]])])
-        labels = torch.tensor([label[name] for name in part["class"]])
-        return Images(packed, labels, tuple(part["image"]))
+        names = part["image"].tolist()
+        labels = torch.tensor([label[name] for name in part["class"].tolist()])
+        return Images(Mapped([array], [torch.tensor([rows[name] for name in names])]), labels, tuple(names))
 
     tested = loaded(test)
     on_test = use.holdout is not None or use.choose_on_test
@@ -217,9 +217,9 @@ def load_features(folder: Path) -> Splits:
 
     def take(part: str) -> Images:
         chosen = table["part"] == part
-        labels = torch.tensor([number[name] for name in table["class"][chosen]])
+        labels = torch.tensor([number[name] for name in table["class"][chosen].tolist()])
         rows = torch.from_numpy(np.flatnonzero(chosen))
-        return Images(Mapped([features], [rows]), labels, tuple(table["image"][chosen]))
+        return Images(Mapped([features], [rows]), labels, tuple(table["image"][chosen].tolist()))
 
     parts = {part: take(part) for part in PARTS}
     validated = facts["validated_on"]
