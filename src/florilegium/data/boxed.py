@@ -1,5 +1,6 @@
 """Images with boxes in memory: the splits of an experiment, files of one's own, and batches on the device."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from florilegium.config.data import DetectionData
@@ -18,7 +20,6 @@ from florilegium.core.files import read_json, write_json
 from florilegium.data.augment import InputConfig, scale_and_shift
 from florilegium.data.decode import fit, measured, what_it_is
 from florilegium.data.load import PARTS, check_not_empty, fits, unseen
-from florilegium.data.mapped import mapped, will_read
 from florilegium.data.pack import open_packed, pack_buckets
 
 SPLIT = "test"  # the one split of images that `pack_boxed` packs
@@ -105,7 +106,7 @@ class BoxedStore:
         self._label = {number: label for label, number in enumerate(self.category_ids)}
         self.classes = tuple(category["name"] for category in content["categories"])
         buckets, self.table = open_packed(pixels)
-        self.pixels = tuple(map(mapped, buckets))
+        self.pixels = tuple(map(read_only, buckets))
 
     def take(self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False) -> BoxedImages:
         """The images of `splits` that have pixels, by name, but for those of the names `without`.
@@ -150,6 +151,13 @@ class BoxedStore:
             boxes[:, 2:] = boxes[-1, 2:]
         labels = [self._label[annotation["category_id"]] for annotation in counted]
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
+
+
+def read_only(array: NDArray[np.uint8]) -> Tensor:
+    """A mapped array as a tensor, which nobody may write to: that would end the process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:
@@ -284,10 +292,8 @@ def _pixels(images: BoxedImages, index: Tensor) -> Tensor:
     """The pixels at `index`, uint8 (B, H, W, 3), where they lie: on the host, or on the device that `place` chose."""
     buckets, rows = images.bucket[index], images.row[index]
     used = buckets.unique().tolist()
-    for bucket in used:
-        if (source := images.pixels[bucket]).device.type == "cpu":
-            will_read(source, rows[buckets == bucket])
     if len(used) == 1:
+        source = images.pixels[used[0]]
         return source[rows.to(source.device)]
     shapes = [images.pixels[bucket].shape[1:3] for bucket in used]
     height, width = (max(sides) for sides in zip(*shapes, strict=True))

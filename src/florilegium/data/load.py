@@ -18,7 +18,7 @@ from florilegium.core.outputs import CROP, SAME
 from florilegium.core.system import twelve_digits
 from florilegium.core.tables import read_table, write_table
 from florilegium.data.labels import share, shuffled
-from florilegium.data.mapped import Mapped, joined, mapped
+from florilegium.data.stored import ArrayFile, Stored, joined
 
 PARTS = ("train", "val", "test")
 HOST = torch.device("cpu")
@@ -29,7 +29,7 @@ RESIDENT_SHARE = 0.5
 class Images:
     """Labelled images: `pixels` uint8 (N, S, S, 3), `labels` int64 (N,), `names` of length N."""
 
-    pixels: Tensor | Mapped
+    pixels: Tensor | Stored
     labels: Tensor
     names: tuple[str, ...]
 
@@ -79,13 +79,13 @@ def load_splits(
         train, test = train[~held], train[held]
     check_not_empty(use, images, train=train, test=test)
 
-    array = mapped(np.load(pixels, mmap_mode="r"))
+    array = ArrayFile(pixels)
     label = {name: number for number, name in enumerate(classes)}
 
     def loaded(part: pd.DataFrame) -> Images:
         names = part["image"].tolist()
         labels = torch.tensor([label[name] for name in part["class"].tolist()])
-        return Images(Mapped([array], [torch.tensor([rows[name] for name in names])]), labels, tuple(names))
+        return Images(Stored([(array, torch.tensor([rows[name] for name in names]))]), labels, tuple(names))
 
     tested = loaded(test)
     on_test = use.holdout is not None or use.choose_on_test
@@ -101,7 +101,7 @@ def check_not_empty(use: DataUse | DetectionData, where: Path, **parts: Sized) -
             raise UserError(f"{where}: no image is left to {key} on; data.{key} names the splits: {splits}")
 
 
-def fits(pixels: Iterable[Tensor | Mapped], device: torch.device) -> bool:
+def fits(pixels: Iterable[Tensor | Stored], device: torch.device) -> bool:
     """True if `pixels` take at most half of the free memory of `device`; on a CPU, of what this process may use."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
     return sum(part.nbytes for part in pixels) <= RESIDENT_SHARE * free
@@ -172,7 +172,7 @@ def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
         )
     turn = table.groupby("class").cumcount().to_numpy()  # an image's number in its class
     rows = np.sort(np.argsort(turn, kind="stable")[:wanted])
-    pixels = joined(splits.train.pixels, mapped(np.load(samples, mmap_mode="r")), torch.from_numpy(rows))
+    pixels = joined(splits.train.pixels, ArrayFile(samples), torch.from_numpy(rows))
     labels = torch.tensor([splits.classes.index(name) for name in table["class"].iloc[rows]])
     names = (*splits.train.names, *(f"generated/{row}" for row in rows.tolist()))
     train = Images(pixels, torch.cat([splits.train.labels, labels]), names)
@@ -211,7 +211,7 @@ def write_features(folder: Path, splits: Splits, features: Iterator[Tensor], bac
 def load_features(folder: Path) -> Splits:
     """The splits with features, float32 (N, H, F), in place of pixels; they stay in their file."""
     table = read_table(folder / "features.csv")
-    features = mapped(np.load(folder / "features.npy", mmap_mode="r"))
+    features = ArrayFile(folder / "features.npy")
     facts = read_json(folder / "features.json")
     number = {name: label for label, name in enumerate(facts["classes"])}
 
@@ -219,7 +219,7 @@ def load_features(folder: Path) -> Splits:
         chosen = table["part"] == part
         labels = torch.tensor([number[name] for name in table["class"][chosen].tolist()])
         rows = torch.from_numpy(np.flatnonzero(chosen))
-        return Images(Mapped([features], [rows]), labels, tuple(table["image"][chosen].tolist()))
+        return Images(Stored([(features, rows)]), labels, tuple(table["image"][chosen].tolist()))
 
     parts = {part: take(part) for part in PARTS}
     validated = facts["validated_on"]

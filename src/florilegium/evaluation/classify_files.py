@@ -23,8 +23,8 @@ from florilegium.data.augment import EvalTransform
 from florilegium.data.decode import BadImage, square
 from florilegium.data.kinds import pictures_below, say_left_out
 from florilegium.data.load import Images
-from florilegium.data.mapped import Mapped, mapped
 from florilegium.data.splits import by_folders
+from florilegium.data.stored import ArrayFile, Stored
 from florilegium.evaluation.classification import EVALUATION_BATCH
 from florilegium.models.trained import Trained
 
@@ -171,8 +171,7 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     if part.empty:
         raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")
     labels = torch.tensor(_labels(part["class"].tolist(), trained, str(table_path)))
-    array = mapped(np.load(pixels_path, mmap_mode="r"))
-    pixels = Mapped([array], [torch.tensor([rows[image] for image in part["image"]])])
+    pixels = Stored([(ArrayFile(pixels_path), torch.tensor([rows[image] for image in part["image"]]))])
     return LabelledImages(Images(pixels, labels, tuple(part["image"])), _absent(labels, trained))
 
 

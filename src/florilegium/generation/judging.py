@@ -21,7 +21,7 @@ from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
 from florilegium.data.crops import at_side
 from florilegium.data.load import Images, Splits
-from florilegium.data.mapped import Mapped
+from florilegium.data.stored import Stored
 from florilegium.evaluation.classification import Scores, evaluate
 from florilegium.generation.sheets import grid
 from florilegium.models.trained import load_trained
@@ -40,7 +40,7 @@ class Nearest:
     distance: NDArray[np.float64]
 
 
-def nearest(images: Tensor | Mapped, others: Tensor | Mapped, side: int, device: torch.device) -> Nearest:
+def nearest(images: Tensor | Stored, others: Tensor | Stored, side: int, device: torch.device) -> Nearest:
     """The nearest of uint8 `others` (M, S, S, 3) to each of `images` (N, S, S, 3), which are seen at `side`."""
     least = torch.full((len(images),), torch.inf, device=device)  # squared distance, without that of the image itself
     place = torch.zeros(len(images), dtype=torch.int64, device=device)
@@ -78,7 +78,7 @@ def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
     return torch.tensor([classes.index(name) for name in names])
 
 
-def classify(checkpoint: Path, samples: Mapped, labels: Tensor, classes: Sequence[str], device: torch.device) -> Scores:
+def classify(checkpoint: Path, samples: Stored, labels: Tensor, classes: Sequence[str], device: torch.device) -> Scores:
     """The answers of a trained classifier to generated images, uint8 (N, S, S, 3); raises `UserError` for one of other
     classes."""
     trained = load_trained(checkpoint)
@@ -124,7 +124,7 @@ def summary(scores: Scores, near: Nearest, usual: Nearest, n_copies: int) -> dic
     }
 
 
-def closest_pairs(samples: Mapped, real: Mapped, near: Nearest) -> Image.Image:
+def closest_pairs(samples: Stored, real: Stored, near: Nearest) -> Image.Image:
     """The generated images, uint8 (N, S, S, 3), that are nearest to a real one, above these, at their side."""
     first = np.argsort(near.distance)[:PAIRS]
     there = at_side(real[torch.from_numpy(near.place[first])], samples.shape[1])

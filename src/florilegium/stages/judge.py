@@ -18,7 +18,7 @@ from florilegium.core.files import write_json
 from florilegium.core.outputs import HASHES, JUDGEMENT
 from florilegium.core.receipts import read_receipt
 from florilegium.core.tables import write_frame
-from florilegium.data.mapped import Mapped, mapped
+from florilegium.data.stored import ArrayFile, Stored
 from florilegium.generation.judging import classify, closest_pairs, copies, labels_of, nearest, neighbours, summary
 from florilegium.generation.sheets import save_picture
 from florilegium.report.statistics import wilson
@@ -51,7 +51,7 @@ def main() -> None:
         run = read_receipt(arguments.generator)
         splits = splits_of(arguments, parse(DataUse, run["spec"]["data"], "receipt.json: data"))
         pictures, labels = np.load(arguments.samples, mmap_mode="r"), labels_of(table, splits.classes)
-        samples = Mapped([mapped(pictures)], [torch.arange(len(pictures))])
+        samples = Stored([(ArrayFile(arguments.samples), torch.arange(len(pictures)))])
         scores = classify(arguments.classifier, samples, labels, splits.classes, device)
         real, side = splits.train.pixels, pictures.shape[1]
         near, usual = (nearest(images, real, side, device) for images in (samples, splits.test.pixels))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from florilegium.data.load import Images, fits
-from florilegium.data.mapped import Mapped
+from florilegium.data.stored import Stored
 
 AHEAD = 2  # batches that are gathered while a step is done
 
@@ -59,16 +59,16 @@ def feed_of(images: Images, device: torch.device) -> Feed:
 
     def gather(index: Tensor) -> tuple[Tensor, Tensor]:
         shape = (len(index), *pixels.shape[1:])
-        if isinstance(pixels, Mapped) or device.type != "cpu":
+        if isinstance(pixels, Stored) or device.type != "cpu":
             # A new pinned tensor each time: torch keeps such memory, and knows when its copy is done.
             out = torch.empty(shape, dtype=pixels.dtype, pin_memory=device.type == "cuda")
         else:
             out = buffer.resize_(shape)
-        if isinstance(pixels, Mapped):
+        if isinstance(pixels, Stored):
             return pixels.take(index, out), labels[index]
         return torch.index_select(pixels, 0, index, out=out), labels[index]
 
     def send(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         return tuple(part.to(device, non_blocking=True) for part in batch)
 
-    return Feed(gather, send, ahead=isinstance(pixels, Mapped) or device.type != "cpu")
+    return Feed(gather, send, ahead=isinstance(pixels, Stored) or device.type != "cpu")
