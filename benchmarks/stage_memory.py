@@ -3,8 +3,8 @@
     python benchmarks/stage_memory.py FINISHED --out stage_memory.json
 
 FINISHED is the folder of a project whose `demo` is done. Of each stage, the job that took longest there is run once
-more, in a copy, as Snakemake would; the peak is the largest resident set of its processes, the workers of a pool counted
-one by one. Trainings are not run again: they wrote their peak into `cost.json`, and so did those of committed results.
+more, in a copy, as Snakemake would; the peak is the largest resident set of its processes, those of a pool counted one
+by one. Trainings are not run again: they wrote their peak into `cost.json`, and so did those of committed results.
 """
 
 import argparse
@@ -84,7 +84,8 @@ def peak(command: str, project: Path, variables: dict[str, str]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(["bash", "-c", command], cwd=project, env=variables)
     _, status, usage = os.wait4(process.pid, 0)
-    if process.returncode := os.waitstatus_to_exitcode(status):
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
         sys.exit(f"{command}\n{log.read_text(encoding='utf-8')}")
     return int(usage.ru_maxrss) >> 10
 
