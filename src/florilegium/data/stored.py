@@ -2,9 +2,11 @@
 
 They are read, and not mapped: pages of a map count as the process's own memory, a disk that fails ends the process, and
 what is touched page by page is waited for page by page. The system is told which rows come next, in the order in which
-they lie in the file, and reads these alone.
+they lie in the file, and reads these alone. Only rows of a page at most are mapped, and let go soon: a call of the
+system for each would cost more than they do.
 """
 
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from florilegium.data.crops import at_side
 
 AHEAD = 1 << 17  # bytes of one request: the system cuts what is longer than its own reading ahead
 PIECE = 1 << 26  # bytes that are taken at a time where all are
+LET_GO = 1024  # rows of a map; the system maps up to sixteen pages around each
 
 
 class ArrayFile:
@@ -32,6 +35,9 @@ class ArrayFile:
         self._start, self._size = array.offset, array[:1].nbytes
         self._file, self._lock = open(path, "rb", buffering=0), Lock()  # noqa: SIM115
         self._advise(0, 0, "RANDOM")
+        self.is_small = self._size <= mmap.PAGESIZE
+        self._map, self._mapped = array if self.is_small else None, 0
+        self._advise_map("RANDOM")
 
     def expect(self, rows: NDArray[np.int64]) -> None:
         """Let the system begin to read these rows, and do not wait for it."""
@@ -43,6 +49,15 @@ class ArrayFile:
 
     def read(self, rows: NDArray[np.int64], out: NDArray[np.generic]) -> None:
         """Read the rows into `out`, (B, ...)."""
+        if self._map is not None:
+            if os.fstat(self._file.fileno()).st_size < self._start + self.shape[0] * self._size:
+                raise self._cut()  # else the process would end
+            np.take(self._map, rows, axis=0, out=out, mode="clip")
+            self._mapped += len(rows)
+            if self._mapped > LET_GO:
+                self._advise_map("DONTNEED")
+                self._mapped = 0
+            return
         flat = memoryview(out.reshape(-1).view(np.uint8))
         runs = _runs(rows)
         if len(runs) > 1:
@@ -53,12 +68,19 @@ class ArrayFile:
                 self._file.seek(self._start + int(rows[first]) * self._size)
                 while part:
                     if not (done := self._file.readinto(part)):
-                        raise UserError(f"{self.path}: was cut while it was read; remove it and make it again")
+                        raise self._cut()
                     part = part[done:]
+
+    def _cut(self) -> UserError:
+        return UserError(f"{self.path}: was cut while it was read; remove it and make it again")
 
     def _advise(self, start: int, length: int, advice: str) -> None:
         if hasattr(os, "posix_fadvise"):  # not on macOS and Windows
             os.posix_fadvise(self._file.fileno(), start, length, getattr(os, f"POSIX_FADV_{advice}"))
+
+    def _advise_map(self, advice: str) -> None:
+        if self._map is not None and isinstance(self._map.base, mmap.mmap) and hasattr(self._map.base, "madvise"):
+            self._map.base.madvise(getattr(mmap, f"MADV_{advice}"))
 
 
 def _runs(rows: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -103,7 +125,7 @@ class Stored:
         if out is None:
             out = torch.empty((len(index), *self.shape[1:]), dtype=self.dtype)
         for part, rows, places in self._divided(index):
-            whole = len(places) == len(index) and part.shape[1:] == self.shape[1:]
+            whole = places is None and part.shape[1:] == self.shape[1:]
             found = out if whole else torch.empty((len(rows), *part.shape[1:]), dtype=self.dtype)
             if isinstance(part, ArrayFile):
                 part.read(rows.numpy(), found.numpy())
@@ -113,6 +135,11 @@ class Stored:
                 out[places] = at_side(found, self.shape[1])
         return out
 
+    @property
+    def is_small(self) -> bool:
+        """True if a row takes less time than a thread that takes it."""
+        return all(not isinstance(part, ArrayFile) or part.is_small for part, _ in self.parts)
+
     def to(self, device: torch.device) -> Tensor:
         """All rows, in memory or on a device."""
         whole = torch.empty(self.shape, dtype=self.dtype, device=device)
@@ -121,8 +148,11 @@ class Stored:
             whole[start : start + count] = self[start : start + count].to(device)
         return whole
 
-    def _divided(self, index: Tensor) -> list[tuple[ArrayFile | Tensor, Tensor, Tensor]]:
-        """The parts that hold rows at `index`, with these rows and their places in `index`."""
+    def _divided(self, index: Tensor) -> list[tuple[ArrayFile | Tensor, Tensor, Tensor | None]]:
+        """The parts that hold rows at `index`, with these rows and their places in `index`; None: all places."""
+        if len(self.parts) == 1:
+            part, rows = self.parts[0]
+            return [(part, rows[index], None)]
         of_part = torch.bucketize(index, self.ends, right=True)
         found = []
         for number, (part, rows) in enumerate(self.parts):

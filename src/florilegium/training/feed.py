@@ -56,10 +56,11 @@ def feed_of(images: Images, device: torch.device) -> Feed:
     if pixels.device.type != "cpu":
         return Feed(lambda index: index.to(device, non_blocking=True), lambda at: (pixels[at], labels[at]), ahead=False)
     buffer = torch.empty(0, dtype=pixels.dtype)
+    ahead = device.type != "cpu" or (isinstance(pixels, Stored) and not pixels.is_small)
 
     def gather(index: Tensor) -> tuple[Tensor, Tensor]:
         shape = (len(index), *pixels.shape[1:])
-        if isinstance(pixels, Stored) or device.type != "cpu":
+        if ahead:
             # A new pinned tensor each time: torch keeps such memory, and knows when its copy is done.
             out = torch.empty(shape, dtype=pixels.dtype, pin_memory=device.type == "cuda")
         else:
@@ -71,4 +72,4 @@ def feed_of(images: Images, device: torch.device) -> Feed:
     def send(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         return tuple(part.to(device, non_blocking=True) for part in batch)
 
-    return Feed(gather, send, ahead=isinstance(pixels, Stored) or device.type != "cpu")
+    return Feed(gather, send, ahead=ahead)
