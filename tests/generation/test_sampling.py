@@ -13,6 +13,7 @@ from florilegium.config.data import Sampling
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.load import with_generated
+from florilegium.generation import judging
 from florilegium.generation.diffusion import denoise, guided
 from florilegium.generation.judging import copies, nearest
 from florilegium.generation.sampling import sample
@@ -109,7 +110,9 @@ def noise(count: int, seed: int) -> np.ndarray:
     return np.stack([np.asarray(Image.fromarray(c).resize((32, 32), Image.Resampling.BICUBIC)) for c in coarse])
 
 
-def test_the_nearest_image_and_its_distance():
+@pytest.mark.parametrize("at_once", [20, 3])
+def test_the_nearest_image_and_its_distance(monkeypatch, at_once):
+    monkeypatch.setattr(judging, "NUMBERS", at_once * 3 * 32**2)
     ours, others = noise(3, 0), noise(20, 1)
     found = nearest(torch.from_numpy(ours), torch.from_numpy(others), 32, CPU)
     differences = ((ours[:, None].astype(float) - others[None]) / 255) ** 2
