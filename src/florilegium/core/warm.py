@@ -1,9 +1,11 @@
-"""The client of `core.warm_server`: in place of `python -m STAGE ...`, Snakemake starts `python -IS warm.py -m STAGE ...`.
+"""The client of `core.warm_server`: a job starts `python -IS warm.py -m STAGE ...` in place of `python -m STAGE ...`.
 
 It gives the server its command line, environment, standard streams and process group, and ends as the fork ends that
 runs the stage. Where anything is odd it starts the stage cold, without a word. Whoever kills it kills the fork; signals
 to the job's group reach the fork, those to the client alone are passed on. It imports as little as it can.
 """
+
+# ruff: noqa: PTH109, PTH116
 
 import os
 import signal
@@ -28,7 +30,7 @@ def run(*command: str) -> None:
 
 
 def _ask(address: str, command: tuple[str, ...]) -> socket.socket | None:
-    """Have the server run `command`; the link to the fork that does. Raises, or returns None, where it is to start cold."""
+    """Have the server run `command`: the link to the fork. Raises, or returns None, where it is to start cold."""
     group = os.getpgrp()
     if group == os.getpid():  # it cannot leave the group, whose signals would reach the fork twice
         return None

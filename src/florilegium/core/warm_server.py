@@ -11,9 +11,9 @@ name of its socket is not in the file system (unix(7), abstract).
 
 import atexit
 import ctypes
-import fcntl
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -28,6 +28,7 @@ import time
 import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 from florilegium.core.warm import ADDRESS, SIZE, environment, inherited, is_own
@@ -59,11 +60,16 @@ def start(families: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
         os.environ[ADDRESS] = f"florilegium-{secrets.token_hex(16)}"
         listener.bind(f"\0{os.environ[ADDRESS]}")
         listener.listen(1024)
-        command = [sys.executable, "-m", __name__, str(listener.fileno()), json.dumps(families)]
+        command = [sys.executable, "-m", __name__, str(listener.fileno())]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
-        return subprocess.Popen(  # in a group of its own: signals that end jobs are not for it
+        server = subprocess.Popen(  # in a group of its own: signals that end jobs are not for it
             command, stdin=pipe, stdout=nowhere, stderr=nowhere, pass_fds=[listener.fileno()], process_group=0
         )
+    assert server.stdin
+    with suppress(OSError):  # it has ended: jobs start cold
+        server.stdin.write(json.dumps(families).encode() + b"\n")
+        server.stdin.flush()
+    return server
 
 
 class Child(NamedTuple):
@@ -152,7 +158,7 @@ class Node:
         sys.stdout.flush()
         self.files = {path: known for path in paths_read() - read_above if (known := stamp(path))}
         is_edited = any(changed > began for changed, _ in self.files.values())
-        if is_edited or os.fstat(said).st_size or len(os.listdir("/proc/self/task")) > 1:
+        if is_edited or os.fstat(said).st_size or len(list(Path("/proc/self/task").iterdir())) > 1:
             os._exit(1)
         os.close(said)
         gc.collect()
@@ -252,7 +258,7 @@ def paths_read() -> set[str]:
 def stamp(path: str) -> tuple[int, int] | None:
     """What tells whether a file has changed; None where there is none."""
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
@@ -268,6 +274,8 @@ def read(request: int) -> list[bytes]:
 
 def become(link: int, request: int, life: int, *streams: int) -> NoReturn:
     """Run the stage of a request in this process, in the way of `python -m STAGE`, and end it."""
+    import fcntl  # which Windows has not
+
     client = socket.socket(fileno=link)
     _, group, _, _, stage, *arguments = map(os.fsdecode, read(request))
     os.setpgid(0, int(group))
@@ -296,10 +304,14 @@ def become(link: int, request: int, life: int, *streams: int) -> NoReturn:
     os._exit(code)  # without taking down what was imported
 
 
-def reopened(stream: TextIO, number: int) -> Any:
-    """One of the standard streams, made as a start of Python makes it, for the file that it is now."""
-    mode, buffering = "w" if number else "r", 1 if number == 2 else -1
-    return open(number, mode, buffering, encoding=stream.encoding, errors=stream.errors, closefd=False)
+def reopened(stream: Any, number: int) -> TextIO:
+    """One of the standard streams, as a start of Python would make it for the file that it is now."""
+    buffering = 0 if isinstance(stream.buffer, io.RawIOBase) else -1
+    binary = open(number, "wb" if number else "rb", buffering, closefd=False)
+    at_once = bool(buffering) and (number == 2 or os.isatty(number))
+    return io.TextIOWrapper(
+        binary, stream.encoding, stream.errors, line_buffering=at_once, write_through=stream.write_through
+    )
 
 
 def finish(stage: str) -> int:
@@ -325,4 +337,4 @@ def finish(stage: str) -> int:
 
 
 if __name__ == "__main__":
-    Root(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])).serve()
+    Root(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.stdin.readline())).serve()
