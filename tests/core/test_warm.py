@@ -22,15 +22,17 @@ import pytest
 
 import florilegium
 from florilegium import stages
-from florilegium.core import warm, warm_server
+from florilegium.core import errors, warm, warm_server
 from tests.helpers.package import closure, modules
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server needs Linux")
 
-PROBE = """
+PROBE = f"""
+from {errors.__name__} import UserError, run_main
+from {stages.__name__}.part import VALUE
+"""
+PROBE += """
 import json, locale, os, resource, signal, sys, threading, time, warnings
-from florilegium.core.errors import UserError, run_main
-from florilegium.stages.part import VALUE
 
 def facts():
     streams = [sys.stdin, sys.stdout, sys.stderr]

@@ -36,15 +36,15 @@ def _ask(address: str, command: tuple[str, ...]) -> socket.socket | None:
         return None
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    life, _ = os.pipe()  # its other end closes with this process
+    request = os.memfd_create("request")
+    with os.fdopen(os.dup(request), "wb") as file:
+        file.write(b"\0\0".join([inherited(), b"%d" % group, environment(), *map(os.fsencode, command)]))
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     link.settimeout(PATIENCE)
     link.connect(f"\0{address}")
     if not is_own(link):
         return None
-    life, _ = os.pipe()  # its other end closes with this process
-    request = os.memfd_create("request")
-    with os.fdopen(os.dup(request), "wb") as file:
-        file.write(b"\0\0".join([inherited(), b"%d" % group, environment(), *map(os.fsencode, command)]))
     socket.send_fds(link, [b"job"], [request, life, 0, 1, 2])
     os.close(life)
     process = int(link.recv(SIZE).removeprefix(b"pid "))  # nothing where the server refuses

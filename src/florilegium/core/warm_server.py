@@ -43,6 +43,7 @@ TORCH = ("torch", "torch._dynamo", "pandas")
 # What Snakemake adds to its own environment for a job (numbers of threads, the folder for temporary files), and bash.
 THREADS = {f"{name}_NUM_THREADS".encode() for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")}
 ADDED = {b"VECLIB_MAXIMUM_THREADS", b"TMPDIR", b"TMP", b"TEMPDIR", b"TEMP", b"PWD", b"OLDPWD", b"SHLVL", b"_"} | THREADS
+IDLE = 60  # seconds in which nobody wants a fork of a node
 FDS = 8  # file descriptors of a message, at most
 
 Names = tuple[str, ...]
@@ -105,13 +106,14 @@ class Node:
             for number in (self.life, self.inbox.fileno(), *self.children):
                 if number is not None:
                     ready.register(number, select.POLLIN)
-            for number, _ in ready.poll():
-                if number == self.life:
-                    os._exit(0)
-                elif number == self.inbox.fileno():
-                    self.receive()
-                elif number in self.children:
-                    self.bury(number)
+            happened = {number for number, _ in ready.poll(1000 * IDLE)}
+            is_idle = not happened and not self.children and self.life is None
+            if self.life in happened or is_idle:  # the memory of one that is idle is worth more than its imports
+                os._exit(0)
+            for number in happened & self.children.keys():
+                self.bury(number)
+            if self.inbox.fileno() in happened:
+                self.receive()
 
     def receive(self) -> None:
         said, fds, *_ = socket.recv_fds(self.inbox, 1 << 16, FDS, socket.MSG_CMSG_CLOEXEC)
@@ -216,7 +218,7 @@ class Root(Node):
     def receive(self) -> None:
         link, _ = self.inbox.accept()
         with link, suppress(OSError, ValueError):
-            link.settimeout(1)
+            link.settimeout(10)
             _, fds, *_ = socket.recv_fds(link, SIZE, FDS, socket.MSG_CMSG_CLOEXEC)
             link.setblocking(True)  # the fork uses it as well
             try:
@@ -307,7 +309,7 @@ def become(link: int, request: int, life: int, *streams: int) -> NoReturn:
 def reopened(stream: Any, number: int) -> TextIO:
     """One of the standard streams, as a start of Python would make it for the file that it is now."""
     buffering = 0 if isinstance(stream.buffer, io.RawIOBase) else -1
-    binary = open(number, "wb" if number else "rb", buffering, closefd=False)
+    binary = open(number, "wb" if number else "rb", buffering, closefd=False)  # noqa: SIM115
     at_once = bool(buffering) and (number == 2 or os.isatty(number))
     return io.TextIOWrapper(
         binary, stream.encoding, stream.errors, line_buffering=at_once, write_through=stream.write_through
