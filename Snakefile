@@ -77,6 +77,7 @@ rule all:
     input:
         paths.audits(),
         [study_files(study) for study in plan.studies],
+        f"{RESULTS}/claims.csv",
         f"{RESULTS}/report.html",
 
 
@@ -160,8 +161,9 @@ rule explanation:
 
 
 rule compare:
-    """Tables of every study: measured beside published numbers, differences, costs, scores."""
+    """Tables of every study: claims, measured beside published numbers, differences, costs, scores."""
     input:
+        f"{RESULTS}/claims.csv",
         [f"{RESULTS}/{study}/{table}.csv" for study in plan.studies for table in tables_of(study)],
 
 

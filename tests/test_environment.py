@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def test_the_lock_has_hashes_and_no_address(lock: str):
 def test_the_lock_pins_all_that_is_asked_for(project: Path, lock: str):
     asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     extras = asked["optional-dependencies"]
-    wanted = [*asked["dependencies"], *extras["dev"], *extras["weights"]]
+    wanted = [*asked["dependencies"], *extras["dev"], *extras["weights"], *extras["export"]]
     for requirement in wanted:
         name = re.split(r"[<>=! ;]", requirement)[0].lower().replace("_", "-")
         assert re.search(rf"^{re.escape(name)}==", lock, flags=re.MULTILINE), name
@@ -43,3 +45,32 @@ def test_torch_and_torchvision_are_a_pair(lock: str):
     vision = re.search(r"^torchvision==0\.(\d+)", lock, flags=re.MULTILINE)
     assert torch and vision
     assert (int(torch[1]), int(vision[1])) in {(11, 26), (15, 29)}, "say here which pair was tested"
+
+
+def test_the_container_is_made_from_the_lock(project: Path):
+    """What can be said without building it: its files are there, its Python is one that the project takes, and its
+    installer is the Makefile's."""
+    text = (project / "envs" / "Containerfile").read_text()
+    for source in re.findall(r"^COPY (\S+) ", text, flags=re.MULTILINE):
+        assert (project / source).is_file(), source
+    assert re.findall(r"^COPY envs/requirements.lock (\S+)", text, flags=re.MULTILINE)[0] in text.split("pip sync")[1]
+    asked = SpecifierSet(tomllib.loads((project / "pyproject.toml").read_text())["project"]["requires-python"])
+    (version,) = re.findall(r"^FROM python:(\d+\.\d+)-", text, flags=re.MULTILINE)
+    assert f"{version}.5" in asked
+    assert re.findall(r"uv==[\d.]+", text) == re.findall(r"uv==[\d.]+", (project / "Makefile").read_text())[:1]
+
+
+def test_hosted_checks_run_what_is_run_here(project: Path):
+    hosted = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())
+    (job,) = hosted["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    asked = SpecifierSet(tomllib.loads((project / "pyproject.toml").read_text())["project"]["requires-python"])
+    assert all(f"{version}.5" in asked for version in job["strategy"]["matrix"]["python"])
+
+
+def test_the_citation_names_the_software_and_its_five_studies(project: Path):
+    citation = yaml.safe_load((project / "CITATION.cff").read_text())
+    asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == asked["version"] and citation["license"] == asked["license"]
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys() and len(citation["references"]) == 5
+    assert all({"type", "title", "authors"} <= reference.keys() for reference in citation["references"])

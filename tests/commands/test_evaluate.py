@@ -40,10 +40,15 @@ def test_a_folder_per_class(checkpoint: Path, tmp_path: Path, capsys):
     assert lines["top1"][0] == "0.7500"
     assert (lines["top1"][4], lines["top1"][6]) == ("0.3006", "0.9544")
     assert lines["top5"] == ["1.0000"]
+    assert (lines["blue"], lines["red"]) == (["0.5000", "of", "2"], ["1.0000", "of", "2"])
     table = pd.read_csv(tmp_path / "out.csv")
     assert table["image"].tolist() == ["blue/1.png", "blue/2.png", "red/1.png", "red/2.png"]
     assert table["target"].tolist() == ["blue", "blue", "red", "red"]
     assert table["prediction"].tolist() == ["blue", "red", "red", "red"]
+    sure = table["probability"] - (table["target"] == table["prediction"])
+    assert float(lines["ece"][0]) == pytest.approx(
+        abs(sure.groupby(np.ceil(table["probability"] * 15)).sum()).sum() / 4, abs=1e-4
+    )
 
 
 def test_a_folder_with_splits(checkpoint: Path, tmp_path: Path, capsys):

@@ -110,7 +110,6 @@ def test_an_experiment_on_official_splits_is_meant_by_its_own_name(tmp_path: Pat
             "figures.frozen: metrics: AP50 is a metric of detection, and is asked of one arm of classification; name",
         ),
         ({"x": "AP"}, "metrics: AP is a metric of detection"),
-        ({"metrics": ["gain"]}, "gain is a metric of two arms together, and is asked of one arm of"),
         ({"title": "Of {network}"}, "figures.frozen: title has {network}, and s/vit/none has no `network`; give"),
         ({"kind": "pie"}, "kind = pie: must be one of"),
     ],

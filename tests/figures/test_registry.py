@@ -221,8 +221,7 @@ def test_classes_called_like_numbers_or_like_nothing_are_told_apart(
     (run,) = found.finished(found.study.entries[0])
     counts = confusion([coded(run.predictions(), names)], 4)
     assert (counts.sum(), counts.trace()) == (40, 30)
-    _, right = run.hits()
-    assert right.sum() == 30
+    assert run.answers.right.sum() == 30 and run.answers.by_class.keys() == set(names)
     report.saved(found, "confusion", tmp_path / "matrix.png")
 
 
@@ -312,6 +311,8 @@ def test_figures_follow_from_the_description() -> None:
     assert [figure.name for figure in planned(study)] == [
         "published",
         "curves_target_flowers17",
+        "calibration",
+        "by_class",
         "confusion",
         "samples",
     ]
@@ -338,7 +339,7 @@ def test_predictions_may_name_their_classes() -> None:
     assert coded(table, ["daisy", "tulip"]).to_numpy().tolist() == [[1, 0]]
 
 
-def test_samples_are_spread_over_right_ones_and_the_surest_errors() -> None:
+def test_samples_are_spread_over_right_ones_the_least_sure_and_the_surest_errors() -> None:
     predictions = pd.DataFrame(
         {
             "image": list("abcdef"),
@@ -347,8 +348,9 @@ def test_samples_are_spread_over_right_ones_and_the_surest_errors() -> None:
             "probability": [0.9, 0.8, 0.7, 0.6, 0.5, 0.95],
         }
     )
-    right, wrong = choose(predictions, 2)
-    assert list(right["image"]) == ["a", "d"] and list(wrong["image"]) == ["f", "e"]
+    right, unsure, wrong = choose(predictions, 2)
+    assert list(right["image"]) == ["a", "d"] and list(unsure["image"]) == ["e", "d"]
+    assert list(wrong["image"]) == ["f", "e"]
 
 
 def seeded(name: str, *seeds: int) -> dict[str, Any]:

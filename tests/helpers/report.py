@@ -1,6 +1,7 @@
 """A study with made-up runs on disk, for the tests of the report."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -82,6 +83,21 @@ def against(experiment: str, arm: str = "corrected") -> dict[str, str]:
 
 def figure(metric: str, low: float, high: float) -> dict[str, Any]:
     return {"metric": metric, "low": low, "high": high, "source": "section 3", "note": ""}
+
+
+def claim(name: str, *arms: str, **changes: Any) -> dict[str, Any]:
+    """A claim on one arm, or on each arm over the next, as `experiment/arm`."""
+    keys = [arm.split("/") for arm in arms]
+    steps = [[one, other] for one, other in pairwise(keys)] or [[key, None] for key in keys]
+    return {
+        "name": name,
+        "says": changes.pop("says", f"{name.capitalize().replace('_', ' ')}."),
+        "source": "section 4",
+        "metric": "top1",
+        "steps": steps,
+        "n_steps": len(steps),
+        **changes,
+    }
 
 
 def study(entries: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:

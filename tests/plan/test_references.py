@@ -26,12 +26,12 @@ BASE: dict[str, Any] = {
 }
 
 
-def plan(folder: Path, experiments: dict[str, Any], own: dict[str, Any] | None = None) -> Plan:
-    """The plan of a study `bloom` with these experiments, and of changes in `config.yaml`."""
+def plan(folder: Path, experiments: dict[str, Any], own: dict[str, Any] | None = None, **study: Any) -> Plan:
+    """The plan of a study `bloom` with these experiments, and of changes in `config.yaml`; `study` holds more of it."""
     files = {
         "datasets.yaml": DATASETS,
         "presets/small.yaml": {"title": "small", "seeds": [0, 1]},
-        "studies/bloom.yaml": {"title": "t", "document": "d", "experiments": {"common": BASE, **experiments}},
+        "studies/bloom.yaml": {"title": "t", "document": "d", "experiments": {"common": BASE, **experiments}, **study},
     }
     for name, content in files.items():
         path = folder / "workflow" / name

@@ -303,7 +303,7 @@ def test_values_of_the_command_line_get_their_types():
     assert retyped(["True", "null", "010", "1.2.3", "yes", "v1"]) == [True, None, "010", "1.2.3", "yes", "v1"]
 
 
-def claimed(**figure: object) -> str:
+def publishing(**figure: object) -> str:
     """The study, with a published figure of `after/slow`."""
     entry = {"low": 0.1, "high": 0.2, "source": "a table"} | figure
     return STUDY.replace("slow: {lr_factor: 0.3}", f"slow: {{lr_factor: 0.3, published: [{entry}]}}")
@@ -314,20 +314,15 @@ def claimed(**figure: object) -> str:
     [
         ({"metric": "AP"}, "after.arms.slow.published.metric: AP is a metric of detection, and is asked"),
         ({"metric": "top2"}, "after.arms.slow.published.metric: unknown metric 'top2', did you mean 'top"),
-        ({"metric": "top1", "against": {"experiment": "scratch"}}, "against: belongs to gain, memory_factor, speed_f"),
-        (
-            {"metric": "gain", "against": {"experiment": "scrath"}},
-            "bloom.yaml: .*after.arms.slow.published.against: unknown experiment 'scrath', did you mean 'scratch'",
-        ),
     ],
 )  # fmt: skip
-def test_a_claim_that_no_arm_could_have_is_told_in_one_sentence(make, figure, said):
+def test_a_published_number_that_no_arm_could_have_is_told_in_one_sentence(make, figure, said):
     with pytest.raises(UserError, match=said) as told:
-        make(study=claimed(**figure))
+        make(study=publishing(**figure))
     assert "\n" not in str(told.value)
 
 
-def test_a_detector_claims_no_top1(make):
+def test_a_detector_has_no_top1(make):
     study = """
 title: A study
 document: nowhere
@@ -342,16 +337,6 @@ experiments:
     config = "own_datasets: {boxes: {layout: coco, folder: pictures/boxes}}"
     with pytest.raises(UserError, match="top1 is a metric of classification, and is asked of one arm of detection"):
         make(config, study=study)
-
-
-def test_a_claim_over_another_arm_follows_its_official_split_and_goes_with_the_arm(make):
-    over = {"metric": "gain", "against": {"experiment": "scratch"}}
-    study = claimed(**over).replace("dataset: roses", "dataset: many").replace("[roses]", "[many]")
-    plan = make(study=study)
-    found = {e.name: e.published[0].against.experiment for e in plan.experiments if e.arm == "slow"}
-    assert found == {f"after_split{k}": f"scratch_split{k}" for k in (1, 2, 3)}
-    without = make("experiments: {bloom/scratch: {skip: true}}", study=study)
-    assert all(e.published == () for e in without.experiments)
 
 
 def test_a_split_is_a_field_beside_the_name(make):

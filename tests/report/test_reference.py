@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from florilegium.core.receipts import write_receipt
 from florilegium.figures.registry import KINDS, plots_of
 from florilegium.plan.project import load_plan
 from florilegium.report import reference
+from florilegium.report.answers import Answers, pack, read_answers
 from florilegium.report.arms import Arms
 from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.page import document
 from florilegium.report.reference import folder_name, write_reference
-from florilegium.report.runs import pack, read_hits
 from tests.helpers import detection, report
 from tests.report.test_page import AUDIT, plots_by_study
 
@@ -48,7 +49,8 @@ TRAIN: dict[str, Any] = {
 
 def flowers() -> dict[str, Any]:
     arms = ("scratch/corrected", "from102_clean/corrected", "from102_leaky/leaky")
-    return report.study([e for e in report.flowers() if f"{e['experiment']}/{e['arm']}" in arms])
+    claims = [report.claim("leaks_flatter", *LEAK, at_least=0.0), report.claim("lost", lacks="nothing tests it")]
+    return report.study([e for e in report.flowers() if f"{e['experiment']}/{e['arm']}" in arms], claims=claims)
 
 
 def finders() -> dict[str, Any]:
@@ -117,10 +119,9 @@ def csv_of(table: pd.DataFrame) -> str:
     return table.to_csv(index=False)
 
 
-def write_readme(here: Path, **changes: str) -> None:
-    """A README with an empty block, and the data file of its rows."""
-    row = {"study": "flowers", "arm": LEAK[0], "baseline": LEAK[1], "words": "with the leak", **changes}
-    blocks = [{"reference": KEPT.name, "heading": "Flowers.", "rows": [row]}]
+def write_readme(here: Path, reference: str = KEPT.name) -> None:
+    """A README with an empty block, and the data file of its references."""
+    blocks = [{"reference": reference, "heading": "Flowers."}]
     (here / ROWS).parent.mkdir(parents=True, exist_ok=True)
     (here / ROWS).write_text(yaml.safe_dump({"blocks": blocks}))
     (here / README).write_text(f"# Mine\n\n{OPENING}\nold\n{CLOSING}\n\nThe rest.\n")
@@ -136,9 +137,10 @@ def test_hits_are_those_of_the_predictions_packed_or_not(project: Path) -> None:
     for folder in folders:
         lines = [line.split(",") for line in (folder / "predictions.csv").read_text().splitlines()[1:]]
         right = [target == prediction for _, target, prediction, _ in sorted(lines)]
-        packed = read_hits(project / KEPT / folder.relative_to(project / RESULTS))
-        whole = read_hits(folder)
-        assert packed[1].tolist() == whole[1].tolist() == right and packed[0] == whole[0]
+        packed = read_answers(project / KEPT / folder.relative_to(project / RESULTS))
+        whole = read_answers(folder)
+        assert packed.right.tolist() == whole.right.tolist() == right and packed.images == whole.images
+        assert packed.by_class == whole.by_class and packed.reliability.error == pytest.approx(whole.reliability.error)
         assert np.mean(right) == read_json(folder / "metrics.json")["top1"]
 
 
@@ -146,18 +148,21 @@ def test_classes_are_texts_and_the_order_is_that_of_names(tmp_path: Path) -> Non
     """A class called NA, and numbers with zeros before them, are what they are called."""
     text = "image,target,prediction,probability\nb/10.png,NA,NA,1\nb/9.png,01,1,1\na/2.png,None,None,1\n"
     (tmp_path / "predictions.csv").write_text(text)
-    images, right = read_hits(tmp_path)
-    assert right.tolist() == [True, True, False]
-    pack((images, right), tmp_path / "hits.json")
+    answers = read_answers(tmp_path)
+    assert answers.right.tolist() == [True, True, False]
+    assert answers.by_class == {"NA": (1, 1), "01": (1, 0), "None": (1, 1)}
+    pack(answers, tmp_path / "hits.json")
     (tmp_path / "predictions.csv").unlink()
-    assert read_hits(tmp_path)[0] == images and read_hits(tmp_path)[1].tolist() == right.tolist()
+    packed = read_answers(tmp_path)
+    assert packed.images == answers.images and packed.right.tolist() == answers.right.tolist()
+    assert packed.by_class == answers.by_class
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 340])
 def test_any_number_of_images_is_packed(tmp_path: Path, n: int) -> None:
     right = np.random.default_rng(n).random(n) < 0.5
-    pack(("names", right), tmp_path / "hits.json")
-    assert read_hits(tmp_path)[1].tolist() == right.tolist()
+    pack(Answers("names", right), tmp_path / "hits.json")
+    assert read_answers(tmp_path).right.tolist() == right.tolist()
 
 
 def test_arms_of_other_images_are_not_compared(here: Path) -> None:
@@ -166,6 +171,7 @@ def test_arms_of_other_images_are_not_compared(here: Path) -> None:
     assert Arms(runs).paired(arm, baseline) is not None
     path = runs[baseline][0].folder / "hits.json"
     path.write_text(json.dumps({**read_json(path), "images": "other names"}))
+    runs[baseline][0] = replace(runs[baseline][0])  # what was read is read once
     with pytest.raises(UserError, match="tested on different images"):
         Arms(runs).paired(arm, baseline)
 
@@ -191,7 +197,8 @@ def test_tables_from_a_reference_are_those_of_the_live_run(project: Path) -> Non
         assert list(ours) == ["flowers", "detection"]
         for study in ours:
             for name, table in ours[study].by_file().items():
-                assert len(table) and csv_of(table) == csv_of(theirs[study].by_file()[name]), name
+                assert len(table) or name == "claims.csv"
+                assert csv_of(table) == csv_of(theirs[study].by_file()[name]), name
         texts = [document(of, plots_by_study(of.page), "x") for of in (read_reference(KEPT), live(RESULTS, HARDWARE))]
         assert texts[0] == texts[1]
 
@@ -206,7 +213,13 @@ def test_every_figure_is_drawn_from_a_reference_or_known_to_need_more() -> None:
         "attention_nodes",
         "attribution_maps",
     }
-    more = {"confusion", "attribution_scores", *(f"attention_{name}" for name in ("maps", "depth", "heads", "change"))}
+    more = {
+        "calibration",
+        "by_class",
+        "confusion",
+        "attribution_scores",
+        *(f"attention_{name}" for name in ("maps", "depth", "heads", "change")),
+    }
     assert {name for name, kind in KINDS.items() if "pictures" in kind.reads} == pictures
     assert {name for name, kind in KINDS.items() if kind.reads} == pictures | more
 
@@ -271,14 +284,21 @@ def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) 
         read_reference(KEPT)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'),
+        '{"images": "a", "n": 0, "right": "", "by_class": [1]}',
+        '{"images": "a", "n": 0, "right": "", "reliability": [1]}',
+    ],
+)
 def test_cut_bits_are_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "hits.json").write_text(content)
     with pytest.raises(UserError, match=r"hits.json: is cut, or no record of which images were right"):
-        read_hits(tmp_path)
+        read_answers(tmp_path)
     (tmp_path / "hits.json").unlink()
     with pytest.raises(UserError, match=r"hits.json: there is no such file, nor predictions.csv"):
-        read_hits(tmp_path)
+        read_answers(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
@@ -305,7 +325,7 @@ def test_a_run_that_is_not_there_or_has_no_receipt_is_refused(here: Path) -> Non
 
 def test_what_is_too_large_for_git_is_refused(here: Path, monkeypatch) -> None:
     monkeypatch.setattr(reference, "LIMIT", 2**16)
-    with pytest.raises(UserError, match=r"0.1 MiB"):
+    with pytest.raises(UserError, match=r"would take 0.2 MiB, and 0 MiB"):
         write_reference(live(RESULTS, HARDWARE), KEPT, "c0de")
     assert read_reference(KEPT)
 
@@ -387,26 +407,41 @@ def test_a_row_of_the_readme_says_what_was_measured(here: Path, seeds: tuple[int
     write_reference(live(RESULTS, HARDWARE), KEPT, "c0de")
     text = recompute(here).texts[README]
     assert text.startswith("# Mine\n") and text.endswith("\n\nThe rest.\n") and "old" not in text
-    (row,) = [line for line in text.splitlines() if line.startswith("| with the leak")]
+    (row,) = [line for line in text.splitlines() if line.startswith("| Leaks flatter.")]
+    assert "Of 2 claims: 1 supported, 1 not run." in text
     arms = [[read_json(RESULTS / "flowers" / a / f"seed{seed}/metrics.json") for seed in seeds] for a in LEAK]
     means = [100 * np.mean([of["top1"] for of in arm]) for arm in arms]
     cells = [cell.strip() for cell in row.split("|")]
-    assert cells[2:6] == [
-        "test top-1", f"{means[0]:.1f}", f"{means[1]:.1f}", f"{means[0] - means[1]:+.1f}",
-    ]  # fmt: skip
+    assert cells[2:4] == ["test top-1", "higher"] and cells[5] == "supported"
+    assert cells[4].startswith(f"{means[0] - means[1]:+.1f} [") and cells[4].endswith("] points")
+    assert cells[9] == str(len(seeds))
 
 
-@pytest.mark.parametrize(
-    "change, said",
-    [
-        ({"arm": "from102_leaky/leeky"}, "unknown arm 'from102_leaky/leeky', did you mean 'from102_leaky/leaky'"),
-        ({"baseline": "scratch/corrected"}, "has no paired test against scratch/corrected"),
-        ({"study": "flower"}, "unknown study 'flower', did you mean 'flowers'"),
-    ],
-)  # fmt: skip
-def test_rows_that_name_nothing_are_one_sentence(here: Path, change: dict[str, str], said: str) -> None:
-    write_readme(here, **change)
-    with pytest.raises(UserError, match=said):
+def test_a_block_of_no_reference_is_one_sentence(here: Path) -> None:
+    write_readme(here, "mini-laptp")
+    with pytest.raises(UserError, match=r"readme\.yaml: unknown reference 'mini-laptp', did you mean 'mini-laptop'"):
+        recompute(here)
+
+
+def test_a_reference_is_held_against_the_claims_of_today(here: Path) -> None:
+    """Those of the study file, if the project has one: an arm that was measured, and one that was left out."""
+    write_readme(here)
+    claims = [
+        {"name": "now", "says": "It leaks now.", "source": "p", "arms": list(LEAK), "at_least": 0.0},
+        {"name": "gone", "says": "It is gone.", "source": "p", "arms": ["scratch50"], "at_least": 0.9},
+    ]
+    names = ("scratch", "scratch50", "from102_clean", "from102_leaky")
+    experiments = {name: {"arms": {"leaky": {}} if name == "from102_leaky" else {}} for name in names}
+    path = here / "workflow/studies/flowers.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump({"title": "t", "document": "d", "experiments": experiments, "claims": claims}))
+    text = recompute(here).texts[README]
+    assert (
+        "| It leaks now. |" in text and "Leaks flatter" not in text and "Of 2 claims: 1 supported, 1 not run." in text
+    )
+    claims[0]["arms"] = ["from102_leeky/leaky", LEAK[1]]
+    path.write_text(yaml.safe_dump({"title": "t", "document": "d", "experiments": experiments, "claims": claims}))
+    with pytest.raises(UserError, match=r"studies/flowers.yaml: claims.now.arms: unknown experiment 'from102_leeky'"):
         recompute(here)
 
 
@@ -427,10 +462,13 @@ def test_readme_and_documents_are_what_the_references_say() -> None:
 
 def test_tables_beside_the_documents_are_what_the_references_say() -> None:
     for name, evidence in recompute(ROOT).references.items():
+        gathered = pd.read_csv(ROOT / DOCUMENTS / name / "claims.csv")
         for study, tables in evidence.tables.items():
             by_file = tables.by_file()
             folder = ROOT / DOCUMENTS / name / study
             assert {path.name for path in folder.glob("*.csv")} == set(by_file)
+            of_study = gathered[gathered["study"] == study].reset_index(drop=True)
+            pd.testing.assert_frame_equal(of_study, pd.read_csv(folder / "claims.csv"), check_dtype=False)
             for file, table in by_file.items():
                 expected, found = pd.read_csv(io.StringIO(csv_of(table))), pd.read_csv(folder / file)
                 pd.testing.assert_frame_equal(found, expected, rtol=1e-8, check_dtype=False)

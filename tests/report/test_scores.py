@@ -1,12 +1,14 @@
 """What each arm cost: measured, in one table, with what was published beside it."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from florilegium.report.arms import Arms
 from florilegium.report.runs import read_study
-from florilegium.report.scores import costs, costs_markdown, readable_costs
+from florilegium.report.scores import costs, costs_markdown, readable_costs, scores
 from florilegium.report.study import Study, read
 from tests.helpers import report
 
@@ -57,3 +59,25 @@ def test_people_read_units_and_the_published_value_in_brackets(table: tuple[Stud
     assert cells["Minutes"] == "10.5 (171.1)" and cells["Peak memory"] == "870\u00a0MiB"
     assert all(len(row) == len(header) for row in rows)
     assert "| ViT-B/16 | 11.2\u00a0M |" in costs_markdown(*table)
+
+
+def test_classes_and_calibration_are_counted_from_the_answers(tmp_path: Path) -> None:
+    """Two seeds; of four tulips three and one are right, of two daisies none: by hand."""
+    entry = report.entry("b16")
+    answers = {0: "TTTdtt", 1: "Tdddtt"}
+    for seed, given in answers.items():
+        report.write_run(tmp_path, entry, seed, accuracy=0.5)
+        lines = [
+            f"{image}.png,{'tulip' if image < 4 else 'daisy'},{'daisy' if answer == 'd' else 'tulip'},0.8"
+            for image, answer in enumerate(given)
+        ]
+        folder = tmp_path / "b16" / "corrected" / f"seed{seed}"
+        (folder / "predictions.csv").write_text("\n".join(["image,target,prediction,probability", *lines]))
+        metrics = json.loads((folder / "metrics.json").read_text())
+        (folder / "metrics.json").write_text(json.dumps({**metrics, "temperature": 2.0, "calibrated_ece": None}))
+    study = read(Study, json.dumps(report.study([entry])))
+    table = scores(study, Arms(read_study(tmp_path, study))).set_index(["kind", "name"])["mean"]
+    assert table["accuracy by class", "tulip"] == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert table["accuracy by class", "daisy"] == 0
+    assert table["calibration", "ece"] == pytest.approx((abs(3 / 6 - 0.8) + abs(1 / 6 - 0.8)) / 2)
+    assert table["calibration", "temperature"] == 2.0 and ("calibration", "calibrated_ece") not in table.index

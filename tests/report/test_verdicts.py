@@ -100,14 +100,6 @@ def test_data_are_counted(
     assert rows.loc["params", "verdict"] == params
 
 
-def test_a_gain_departs_where_its_baseline_does(tmp_path: Path) -> None:
-    base = report.entry("base", departures=[{"kind": "recipe", "words": "epochs: 5 for 50"}])
-    gain = [report.figure("gain", 0.03, 1.0), report.figure("top1", 0.88, 0.92)]
-    rows = judged(tmp_path, [base, report.entry("net", baseline=report.against("base"), published=gain)]).loc["net"]
-    assert rows.loc["gain", "differs"] == "in base: epochs: 5 for 50"
-    assert list(rows.loc[["gain", "top1"], "verdict"]) == ["not_comparable", "reproduced"]
-
-
 @pytest.mark.parametrize(
     ("printed", "low", "high"),
     [

@@ -1,4 +1,4 @@
-"""The README's own COCO file goes through the workflow as it stands there, with a smaller network and fewer epochs."""
+"""The guide's own COCO file goes through the workflow as it stands there, with a smaller network and fewer epochs."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SMALL = (
 )
 
 
-def test_the_own_boxes_of_the_readme_become_a_report(fresh: Path) -> None:
+def test_the_own_boxes_of_the_guide_become_a_report(fresh: Path) -> None:
     render(Rendering(scene="objects", seed=0, size=64, per_class=6), fresh / "photographs")
     (command,) = [line for block in BLOCKS for line in block if "own_boxes" in line]
     _, *arguments = command.split()

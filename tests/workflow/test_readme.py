@@ -1,4 +1,4 @@
-"""Every command of the README runs, as a reader types them: those of one block in order, in one folder.
+"""Every command of the README and its guide runs, as a reader types them: those of one block in order, in one folder.
 
 Those that set up and run the demo whole are run by `.ci/run`.
 """
@@ -26,12 +26,29 @@ def blocks(readme: str) -> list[list[str]]:
     return [block for block in kept if block]
 
 
-README = Path(__file__).parents[2] / "README.md"
-BLOCKS = blocks(README.read_text())
+PROJECT = Path(__file__).parents[2]
+GUIDE = (PROJECT / "docs" / "how_to.md").read_text(encoding="utf-8")
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+BLOCKS = blocks(README + GUIDE)
 
 
-def test_the_readme_has_commands():
-    assert len(BLOCKS) >= 6
+def test_the_guide_has_commands_and_the_readme_is_short():
+    assert len(BLOCKS) >= 6 and len(README.splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]), ids=lambda page: page.name
+)
+def test_links_lead_to_files_and_headings(page: Path):
+    for address in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if address.startswith(("http://", "https://")):
+            continue
+        name, _, heading = address.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), address
+        titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE) if heading else []
+        anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert not heading or heading in anchors, address
 
 
 @pytest.fixture

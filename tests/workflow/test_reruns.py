@@ -25,14 +25,13 @@ from florilegium.training import learner
 from tests.workflow.conftest import configure, copy_project, narrow, planned, snakemake, source
 
 FLOWERS = "results/demo/flowers"
-TABLES = (f"{FLOWERS}/comparison.", f"{FLOWERS}/differences.", f"{FLOWERS}/costs.", f"{FLOWERS}/scores.")
+NAMES = ("claims", "comparison", "differences", "costs", "scores")
+TABLES = (*(f"{FLOWERS}/{name}." for name in NAMES), "results/demo/claims.")
 PICTURES = (f"{FLOWERS}/figures/", "results/demo/report.")
 REPORTS = (*TABLES, *PICTURES)
 STUDIES = tuple(f"results/demo/{study}/" for study in ("flowers", "generation", "normalization", "tiny_imagenet"))
 ALL_PICTURES = (*(f"{study}figures/" for study in STUDIES), "results/demo/report.")
-ALL_TABLES = tuple(
-    f"{study}{table}." for study in STUDIES for table in ("comparison", "differences", "costs", "scores")
-)
+ALL_TABLES = (*(f"{study}{name}." for study in STUDIES for name in NAMES), "results/demo/claims.")
 ATTENTION = tuple(
     f"results/demo/normalization/{name}/corrected/seed0/attention/"
     for name in (
@@ -133,7 +132,7 @@ def test_key_order_notation_and_touched_files_rerun_nothing(copy: Path):
 
 PIXELS = tuple(f"resources/demo{name}/pixels" for name in ("17", "102", "10", "100", "_tiny"))
 HASHES = tuple(name.replace("/pixels", "/hashes") for name in PIXELS)
-ALL_RESULTS = (*STUDIES, "results/demo/report.")
+ALL_RESULTS = (*STUDIES, "results/demo/claims.", "results/demo/report.")
 HELPERS = {
     "a part of the audit": (matching, "CHUNK = 4096", ("results/",)),
     "a part of training": (learner, "return 1.0", ALL_RESULTS),
@@ -175,7 +174,7 @@ def test_a_learning_rate_reruns_its_experiment_alone(copy: Path, everything: set
 def test_a_rate_of_heads_reruns_no_features(copy: Path, everything: set[str]):
     """The backbone has seen the images, and sees them again for a new backbone alone."""
     study = "results/demo/tiny_imagenet"
-    tables = [f"{study}/{name}" for name in ("comparison.", "differences.", "costs.", "scores.", "figures/")]
+    tables = [*(f"{study}/{name}." for name in NAMES), f"{study}/figures/", "results/demo/claims."]
     features = below(everything, *(f"{PROBE}seed{seed}/features/" for seed in (0, 1)))
     assert len(features) == 8
     arm = {"probe_cached": {"recipe": {"lr": 0.002}}}

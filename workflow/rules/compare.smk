@@ -1,6 +1,7 @@
 # metrics and receipts -> comparison with what was published, scores and costs
 
 DESCRIPTIONS = {study: plan.description(study) for study in plan.studies}
+PAGE = specs.page(DESCRIPTIONS)
 
 
 def tables_of(study):
@@ -15,6 +16,13 @@ rule compare_study:
         images=lambda w: paths.tables(w.study),
         audits=lambda w: paths.summaries(w.study),
     output:
+        claims=report(
+            f"{RESULTS}/{{study}}/claims.csv",
+            caption="../report/claims.rst",
+            category="Comparison",
+            labels={"study": "{study}", "table": "claims"},
+        ),
+        claims_text=f"{RESULTS}/{{study}}/claims.md",
         table=report(
             f"{RESULTS}/{{study}}/comparison.csv",
             caption="../report/comparison.rst",
@@ -86,3 +94,31 @@ rule compare_generated:
     shell:
         "{PYTHON} -m florilegium.stages.generated --runs {params.runs:q} --out {output.table:q}"
         " --spec {params.description:q} --code {params.code} > {log:q} 2>&1"
+
+
+rule compare_claims:
+    """Gather what became of the claims of all studies."""
+    input:
+        [f"{RESULTS}/{study}/claims.csv" for study in plan.studies],
+    output:
+        table=report(
+            f"{RESULTS}/claims.csv",
+            caption="../report/claims.rst",
+            category="Summary",
+            labels={"page": "claims"},
+        ),
+        text=f"{RESULTS}/claims.md",
+        receipt=f"{RESULTS}/claims.receipt.json",
+    log:
+        f"logs/claims/{plan.settings.preset}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        **traced("claims", PAGE),
+        description=description_file("report"),
+    message:
+        "Gathering the claims"
+    shell:
+        "{PYTHON} -m florilegium.stages.claims --out {output.table:q} --spec {params.description:q} --code {params.code}"
+        " > {log:q} 2>&1"

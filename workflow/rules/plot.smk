@@ -9,7 +9,6 @@ FIGURES = {
     study: {f"{RESULTS}/{study}/figures/{plot.name}.png": plot for plot in planned(STUDIES[study])}
     for study in plan.studies
 }
-PAGE = specs.page(DESCRIPTIONS)
 
 
 def boxed_of(study):
@@ -104,7 +103,7 @@ rule plot_page:
         [list(FIGURES[study]) for study in plan.studies],
         [paths.runs(study, "metrics.json", "history.csv", "cost.json", "receipt.json") for study in plan.studies],
         paths.audits(),
-        [f"{TEMPLATES}/page.{kind}" for kind in ("html", "css")],
+        [f"{TEMPLATES}/{name}" for name in ("page.html", "page.css", "claims.html", "claims.css")],
         images=paths.tables(),
     output:
         page=report(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from florilegium.audit.hashing import NAMES, Hashes, apply
+from florilegium.audit.hashing import Hashes, apply
 from florilegium.audit.search import Candidates
 from florilegium.config.products import Audit
 
@@ -52,12 +52,11 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     transform = candidates.transform[best]
     doubtful = np.flatnonzero(near & ~same)
     coloured = doubtful[recoloured(a, b, rows_a[doubtful], rows_b[doubtful], transform[doubtful])]
-    for pair in np.flatnonzero(same):
-        both = thumbnails(a, b, rows_a[pair], rows_b[pair], transform[pair])
-        same[pair] = is_alike_inside(both, without_frame(both), settings)
-    for pair in coloured:
-        both = thumbnails(a, b, rows_a[pair], rows_b[pair], transform[pair])
-        same[pair] = without_frame(both).size > UNFRAMED * both.size
+    for pair, is_coloured in [*((p, False) for p in np.flatnonzero(same)), *((p, True) for p in coloured)]:
+        picture = turned(a.thumb[rows_a[[pair]]], transform[[pair]])[0]
+        both = np.stack([picture, b.thumb[rows_b[pair]]]).astype(np.float64)  # (2, S, S, 3)
+        inside = without_frame(both)
+        same[pair] = inside.size > UNFRAMED * both.size if is_coloured else is_alike_inside(both, inside, settings)
     return Pairs(rows_a, rows_b, transform, distance, pixels, share, same)
 
 
@@ -70,19 +69,21 @@ def firsts(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
 def pixel_distances(a: Hashes, b: Hashes, candidates: Candidates) -> NDArray[np.float64]:
     """(P,) mean squared difference of the thumbnails in [0, 1], a's after the candidate's transform."""
     distances = np.empty(len(candidates.a))
-    for transform in range(len(NAMES)):
-        under = np.flatnonzero(candidates.transform == transform)
-        for start in range(0, len(under), CHUNK):
-            rows = under[start : start + CHUNK]
-            pictures = apply(a.thumb[candidates.a[rows]], transform).astype(np.int32)
-            difference = pictures - b.thumb[candidates.b[rows]]
-            distances[rows] = np.square(difference).mean(axis=(1, 2, 3)) / 255**2
+    for start in range(0, len(distances), CHUNK):
+        part = slice(start, start + CHUNK)
+        pictures = turned(a.thumb[candidates.a[part]], candidates.transform[part]).astype(np.int32)
+        difference = pictures - b.thumb[candidates.b[part]]
+        distances[part] = np.square(difference).mean(axis=(1, 2, 3)) / 255**2
     return distances
 
 
-def thumbnails(a: Hashes, b: Hashes, row_a: np.intp, row_b: np.intp, transform: np.intp) -> NDArray[np.float64]:
-    """Both thumbnails (2, S, S, 3), a's after the transform."""
-    return np.stack([apply(a.thumb[[row_a]], int(transform))[0], b.thumb[row_b]]).astype(np.float64)
+def turned(pictures: NDArray[np.uint8], transforms: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """(P, S, S, 3) each picture after its own transform (P,)."""
+    result = np.empty_like(pictures)
+    for transform in np.unique(transforms):
+        under = transforms == transform
+        result[under] = apply(pictures[under], transform)
+    return result
 
 
 def is_alike_inside(both: NDArray[np.float64], inside: NDArray[np.float64], settings: Audit) -> bool:
@@ -118,11 +119,7 @@ def recoloured(
     for start in range(0, len(rows_a), CHUNK // 8):
         part = slice(start, start + CHUNK // 8)
         pictures = b.thumb[rows_b[part]]
-        turned = np.empty_like(pictures)
-        for of in np.unique(transform[part]):
-            under = transform[part] == of
-            turned[under] = apply(a.thumb[rows_a[part][under]], of)
-        both = np.stack([detail(turned), detail(pictures)])
+        both = np.stack([detail(turned(a.thumb[rows_a[part]], transform[part])), detail(pictures)])
         strength = uniform_filter(np.square(both).sum(axis=4), (0, 0, AROUND, AROUND)).max(axis=0)
         both /= np.sqrt(strength + FAINT)[..., None]
         edge = AROUND // 2

@@ -37,9 +37,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def score_classifier(args: argparse.Namespace) -> Sequence[str]:
-    """Print n, top-1 with its Wilson interval, top-5 and the loss; a sentence for each unreadable file."""
+    """Print n, top-1 with its Wilson interval, top-5, the loss and the calibration error, then top-1 by class; a
+    sentence for each unreadable file."""
+    import numpy as np
+
     from florilegium.core.tables import write_frame
     from florilegium.data.augment import EvalTransform
+    from florilegium.evaluation.calibration import reliability
     from florilegium.evaluation.classification import evaluate
     from florilegium.evaluation.classify_files import read_labelled
     from florilegium.models.trained import load_trained
@@ -53,7 +57,8 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     scores = evaluate(trained.network.to(device), labelled.images, EvalTransform(trained.config), device=device)
     if args.csv:
         write_frame(args.csv, predictions(labelled.images, scores, trained.classes))
-    n = len(labelled.images)
+    n, right = len(labelled.images), (scores.predictions == labelled.images.labels).numpy()
+    binned = reliability(scores.probabilities.double().numpy(), right)
     low, high = wilson(round(scores.top1 * n), n)
     present = len(trained.classes) - len(labelled.absent)
     rows = [
@@ -63,8 +68,12 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
         ("top1", scores.top1, f"95 % interval {low:.4f} to {high:.4f} (Wilson)"),
         ("top5", scores.top5, ""),
         ("loss", scores.loss, ""),
+        ("ece", binned.error if binned else "none", "calibration error, 15 bins"),
     ]
     print("\n".join(aligned(rows)))
+    names = np.array(trained.classes)[labelled.images.labels.numpy()]
+    accuracy = [(name, right[names == name].mean(), f"of {(names == name).sum()}") for name in sorted(set(names))]
+    print("by class, the lowest top-1 first", *aligned(sorted(accuracy, key=lambda row: row[1])), sep="\n")
     return labelled.faults
 
 

@@ -1,34 +1,41 @@
-"""Write documents, their tables and plots, and the README's results from the committed references."""
+"""Write documents, their tables and plots, and the README's results from the committed references.
+
+The claims that references are held against are those of today's study files: evidence is measured once, and a claim
+may be put better later.
+"""
 
 import argparse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import Field
+import pandas as pd
 
 from florilegium.config.base import Name, Strict, parse, read_yaml
-from florilegium.config.metrics import WORDS
+from florilegium.config.study import StudyFile
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.files import replacing, write_text
 from florilegium.core.receipts import REFERENCE
 from florilegium.figures.draw import draw
 from florilegium.figures.material import Material
 from florilegium.figures.registry import left_out, plots_of
-from florilegium.report.comparison import difference_row
+from florilegium.plan.claims import choose_claims
+from florilegium.plan.entries import LoadedStudy
+from florilegium.plan.project_files import built_in_studies
+from florilegium.report.claim_texts import is_decided, readable, said, write_claims
 from florilegium.report.evidence import Evidence, provenance, read_reference
 from florilegium.report.page import document
-from florilegium.report.tables import Table, markdown_table, number, readable_differences
+from florilegium.report.tables import markdown_table
 
 README, DOCUMENTS, ROWS = "README.md", "docs/results", "docs/results/readme.yaml"
 OPENING = "<!-- results: `python -m florilegium recompute` writes what follows -->"
 CLOSING = "<!-- end of results -->"
 VERSIONS = ("commit", "python", "torch")  # of all that a reference's document lists
-IN_README = "the README's rows"
 DESCRIPTION = """\
 Read every reference below results/reference, check it against its receipt, and write from it the document
-docs/results/<reference>.md with its tables and plots, and the README's block of results, whose rows
-docs/results/readme.yaml names. Run it in the project's folder."""
+docs/results/<reference>.md with its tables and plots, and the README's block of results: the studies' claims, by the
+references that docs/results/readme.yaml names. Run it in the project's folder."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,14 +63,14 @@ def recompute(project: Path) -> Recomputed:
     """Read each reference below `project`, compute its tables, and write its texts into memory.
 
     Raises:
-        UserError: there is no reference, one does not fit its receipt, or a row of the README names none of its arms.
+        UserError: there is no reference, one does not fit its receipt, or the README's block names another.
     """
     folders = sorted(path for path in (project / "results" / REFERENCE).glob("[!.]*") if path.is_dir())
     if not folders:
         raise UserError(
             f"results/{REFERENCE}: there is no reference; `python -m florilegium reference results/demo` writes one"
         )
-    references = {folder.name: read_reference(folder) for folder in folders}
+    references = {folder.name: _with_claims(read_reference(folder), project) for folder in folders}
     texts = {}
     for name, evidence in references.items():
         plots = {key: [*plots_of(study), *left_out(study)] for key, study in evidence.page.studies.items()}
@@ -84,10 +91,26 @@ def write(recomputed: Recomputed, project: Path) -> list[str]:
         write_text(file, text)
     for name, evidence in recomputed.references.items():
         with replacing(project / DOCUMENTS / name) as fresh:
+            write_claims([(evidence.page.studies[study], t.claims) for study, t in evidence.tables.items()], fresh)
             for study, tables in evidence.tables.items():
                 tables.write(fresh / study)
                 _draw_plots(evidence, study, fresh / study / "figures")
     return changed
+
+
+def _with_claims(evidence: Evidence, project: Path) -> Evidence:
+    """The evidence with the claims of the project's study files; those of a study without a file stay as they are."""
+    files = built_in_studies(project)
+    studies = {}
+    for name, study in evidence.page.studies.items():
+        path = next((path for path in files if path.stem == name), None)
+        if path is not None:
+            where = path.relative_to(project).as_posix()
+            loaded = LoadedStudy(name, where, parse(StudyFile, read_yaml(path, where), where))
+            claims = tuple(choose_claims(loaded.file.claims, study.entries, loaded.arms(), where))
+            study = study.model_copy(update={"claims": claims})
+        studies[name] = study
+    return replace(evidence, page=evidence.page.model_copy(update={"studies": studies}))
 
 
 def _draw_plots(evidence: Evidence, name: str, out: Path) -> None:
@@ -109,21 +132,11 @@ def _draw_plots(evidence: Evidence, name: str, out: Path) -> None:
 # The README's block of results
 
 
-class Row(Strict):
-    """One comparison: an arm and the baseline that its study tests it against, each `experiment/arm`."""
-
-    study: Name
-    arm: str
-    baseline: str
-    words: str
-
-
 class Block(Strict):
-    """A table of comparisons from one reference."""
+    """The claims that one reference decides."""
 
     reference: Name
     heading: str
-    rows: list[Row] = Field(min_length=1)
 
 
 class Blocks(Strict):
@@ -140,9 +153,9 @@ def _replaced(readme: str, text: str) -> str:
 
 
 def _block(block: Block, references: Mapping[str, Evidence]) -> Iterator[str]:
-    """A heading with its source, and the table of the block's rows."""
+    """A heading with its source, the table of the claims that are decided, and the number of the others."""
     if block.reference not in references:
-        raise unknown("reference", block.reference, references, IN_README)
+        raise unknown("reference", block.reference, references, ROWS)
     evidence = references[block.reference]
     facts = dict(provenance(run for _, run in evidence.every_run()))
     versions = ", ".join(f"{name} {facts[name]}" for name in VERSIONS if name in facts)
@@ -150,25 +163,11 @@ def _block(block: Block, references: Mapping[str, Evidence]) -> Iterator[str]:
         f"**{block.heading}** Measured on {evidence.date} on {evidence.hardware}, {versions}; from "
         f"[results/reference/{block.reference}](results/reference/{block.reference})."
     )
-    tables = [_table(row, evidence) for row in block.rows]
-    yield markdown_table(tables[-1][0], [cells for _, rows in tables for cells in rows])
-
-
-def _table(row: Row, evidence: Evidence) -> Table:
-    """The header and the one row of a comparison, from its line in the table of differences."""
-    if row.study not in evidence.tables:
-        raise unknown("study", row.study, evidence.tables, IN_README)
-    entries = {"/".join(entry.key): entry for entry in evidence.page.studies[row.study].entries}
-    for name in (row.arm, row.baseline):
-        if name not in entries:
-            raise unknown("arm", name, entries, IN_README)
-    arm, differences = entries[row.arm], evidence.tables[row.study].differences
-    difference = difference_row(differences, arm, entries[row.baseline].key)
-    if difference is None:
-        raise UserError(
-            f"{IN_README}: {row.study}/{row.arm} has no paired test against {row.baseline}; name its own baseline"
-        )
-    heads, ((_, _, *cells),) = readable_differences(differences.loc[[difference.Index]])
-    with_, without = (number(arm.scoring.main, mean) for mean in (difference.mean, difference.baseline_mean))
-    header = ("Compared", "Metric (%)", "With", "Without", *heads[2:])
-    return header, [(row.words, WORDS[arm.scoring.main], with_, without, *cells)]
+    claims = pd.concat([tables.claims for tables in evidence.tables.values()])
+    header, rows = readable(claims[is_decided(claims)])
+    if rows:
+        yield markdown_table(header, rows)
+    yield (
+        f"Of {len(claims)} claims: {said(claims)} All of them, with intervals and reasons: "
+        f"[{DOCUMENTS}/{block.reference}.md]({DOCUMENTS}/{block.reference}.md)."
+    )

@@ -100,6 +100,11 @@ class Experiment:
         return f"{self.study}/{self.name}/{self.arm}"
 
     @property
+    def key_in_study(self) -> tuple[str, str]:
+        """(experiment, arm)."""
+        return self.name, self.arm
+
+    @property
     def unsplit_name(self) -> str:
         """The name without the official split."""
         return self.without_split(self.name)

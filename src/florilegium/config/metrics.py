@@ -22,7 +22,7 @@ class Scoring:
     Attributes:
         main: the metric that arms are compared by; its validation values are in the history as `val_<main>`.
         scores: fractions in `metrics.json` that are the task's results, `main` among them.
-        derived: metrics computed from scores and history; missing where a run was not validated.
+        derived: metrics computed from answers and history; missing where a run was not validated.
         on_test: scores that are fractions of the `n_test` test images, so that a Wilson interval holds.
         shown: the scores in every comparison, `main` first; all of them are in `scores.csv`.
         answers: the prediction files in a run's folder.
@@ -47,12 +47,14 @@ EPOCHS = "epochs_to_90_percent"  # of the run's own last validation
 FIRST_AT_99 = "first_epoch_at_99_percent"
 BEST_VALIDATION = "best_validation"
 GAP = "generalisation_gap"  # training minus test accuracy of the selected weights
+ECE, CALIBRATED_ECE, TEMPERATURE = "ece", "calibrated_ece", "temperature"  # see `evaluation.calibration`
+CALIBRATION = (ECE, CALIBRATED_ECE, TEMPERATURE)
 ON_VALIDATION = (EPOCHS, FIRST_AT_99, BEST_VALIDATION)
 SCORING: dict[TaskName, Scoring] = {
     "classification": Scoring(
         main="top1",
         scores=("top1", "top5", "last_top1", "train_top1"),
-        derived=(*ON_VALIDATION, GAP),
+        derived=(*ON_VALIDATION, GAP, *CALIBRATION),
         on_test=("top1", "top5", "last_top1"),
         shown=("top1",),
         answers=ANSWERS["classification"],
@@ -80,13 +82,8 @@ CLOCKED = (  # these depend on the hardware
 )
 COURSE = ("loss", "epochs", "best_epoch")
 DIVERGENCE = "divergence_rate"  # fraction of the runs of an arm that diverged
-GAIN = "gain"  # paired difference of the main metric between two arms
-MEMORY_FACTOR, SPEED_FACTOR = "memory_factor", "speed_factor"
-FACTORS = {MEMORY_FACTOR: "peak_memory_bytes", SPEED_FACTOR: "seconds_per_epoch"}  # the metrics that they are ratios of
-BETWEEN = (GAIN, *FACTORS)  # metrics of two arms together
-BY_HARDWARE = (*CLOCKED, SPEED_FACTOR)
-SIGNED = {GAIN, GAP}  # fractions that may be negative
-FRACTIONS = SCORES | SIGNED | {DIVERGENCE, BEST_VALIDATION, "evaluation_share"}
+SIGNED = {GAP}  # fractions that may be negative
+FRACTIONS = SCORES | SIGNED | {DIVERGENCE, BEST_VALIDATION, ECE, CALIBRATED_ECE, "evaluation_share"}
 WORDS = {
     "top1": "test top-1",
     "top5": "test top-5",
@@ -99,10 +96,10 @@ WORDS = {
     FIRST_AT_99: "first epoch at 99 %",
     BEST_VALIDATION: "validation, best epoch",
     GAP: "training less test",
+    ECE: "calibration error",
+    CALIBRATED_ECE: "calibration error, at the temperature",
+    TEMPERATURE: "temperature",
     DIVERGENCE: "runs that diverged",
-    GAIN: "gain over another arm",
-    MEMORY_FACTOR: "times the memory of another arm",
-    SPEED_FACTOR: "times as fast as another arm",
     "params": "parameters",
     "params_trainable": "trained parameters",
     "macs": "multiply-accumulates",
@@ -124,20 +121,19 @@ def metrics_of(task: TaskName) -> tuple[str, ...]:
     return (*scoring.scores, *scoring.derived, *COURSE, *SIZES, *CLOCKED, DIVERGENCE)
 
 
-def check_metrics(names: Iterable[str], task: TaskName | None, where: str, *, paired: bool = False) -> None:
-    """Raise `UserError` for the first of `names` that is no metric of `task` (None: of any task); `paired` also allows
-    the metrics of two arms together."""
+def check_metrics(names: Iterable[str], task: TaskName | None, where: str) -> None:
+    """Raise `UserError` for the first of `names` that is no metric of `task` (None: of any task)."""
     every = tuple(SCORING) if task is None else (task,)
-    known = {*(BETWEEN if paired else ()), *(name for of in every for name in metrics_of(of))}
+    known = {name for of in every for name in metrics_of(of)}
     for name in names:
         if name in known:
             continue
         if name not in WORDS:
             raise unknown("metric", name, known, where)
-        whose = " and ".join(of for of in SCORING if name in metrics_of(of)) or "two arms together"
+        whose = " and ".join(of for of in SCORING if name in metrics_of(of))
         raise UserError(
-            f"{where}: {name} is a metric of {whose}, and is asked of one arm{f' of {task}' if task else ''}; name "
-            f"another, such as {SCORING[every[0]].main}"
+            f"{where}: {name} is a metric of {whose}, and is asked of one arm of {task}; name another, such as "
+            f"{SCORING[every[0]].main}"
         )
 
 
@@ -179,9 +175,6 @@ class Published(Strict):
     classes: AtLeastOne | None = Field(
         None, description="sizes: number of classes of the head that was counted; null: those of the data set"
     )
-    against: Baseline | None = Field(
-        None, description="gain, factors: the arm that it is relative to; null: the baseline"
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -197,10 +190,6 @@ class Published(Strict):
     def _fits_metric(self) -> Self:
         if (self.printed or self.classes) and self.metric not in SIZES:
             raise ValueError(f"printed, classes: are of {', '.join(SIZES)}, and metric = {self.metric}")
-        if self.against and self.metric not in BETWEEN:
-            raise ValueError(
-                f"against: belongs to {', '.join(BETWEEN)}, which two arms have together; {self.metric} is one arm's"
-            )
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field
 
 from florilegium.config.base import AtLeastOne, Name, Names, Positive, Seeds, Strict, Texts
+from florilegium.config.claims import ClaimEntry
 from florilegium.config.data import Dataset, DatasetOverride, DataUse, DetectionData, Model
 from florilegium.config.figures import PlotEntry
 from florilegium.config.metrics import Baseline, Published, TaskName
@@ -106,6 +107,7 @@ class StudyFile(Strict):
     )
     experiments: dict[Name, ExperimentEntry]
     figures: tuple[PlotEntry, ...] = Field((), strict=False, description="figures beside those that every study has")
+    claims: tuple[ClaimEntry, ...] = Field((), strict=False, description="its testable sentences, and what tests them")
 
 
 class Overlay(Sections):

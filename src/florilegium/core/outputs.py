@@ -24,7 +24,7 @@ AUDIT = ("summary.json", "contact_sheet.png", "distances.png")  # those that peo
 SAME, CROP, DIFFERENT = "same_picture", "crop", "different"  # verdicts in the tables of an audit; a hash sees the first
 AUDIT_TABLES = ("pairs.csv", "dropped.csv")
 AUDIT_PAGE = ("audit.html", "dropped.txt")  # the same for one who has nothing but a browser, or a shell
-TABLES = ("comparison", "differences", "costs", "scores")  # CSV files of every study
+TABLES = ("claims", "comparison", "differences", "costs", "scores")  # CSV files of every study
 
 
 def attribution_images(count: int) -> list[str]:

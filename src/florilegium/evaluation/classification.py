@@ -24,13 +24,14 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean cross-entropy, fractions of right answers, and the answers, which lie on the CPU."""
+    """Mean cross-entropy, fractions of right answers, and the answers and logits, which lie on the CPU."""
 
     loss: float
     top1: float
     top5: float
     predictions: Tensor  # (N,) int64
     probabilities: Tensor  # (N,) float32, of the predicted class
+    logits: Tensor  # (N, C) float32
 
 
 def evaluate(
@@ -64,4 +65,5 @@ def evaluate(
         top5=right.any(dim=1).double().mean().item(),
         predictions=predictions.cpu(),
         probabilities=logits.softmax(dim=1).gather(1, predictions[:, None])[:, 0].cpu(),
+        logits=logits.cpu(),
     )

@@ -18,14 +18,14 @@ from florilegium.figures.style import Drawing
 from florilegium.report.comparison import difference_row
 from florilegium.report.runs import counted, value
 from florilegium.report.statistics import Interval, one_more, student
-from florilegium.report.study import SHARE, Entry, Key
+from florilegium.report.study import Entry, Key
 from florilegium.report.tables import axis, equals, number, p_value
 
 WIDE = 30  # a value that spans more than this factor stands on a logarithmic scale
 TICKS = 10  # named places at most
 DENSE = 12  # more arms than this stand closer together
 NAMES = {
-    SHARE: "generated images to each real one",
+    "data.generated.share": "generated images to each real one",
     "recipe.lr": "learning rate",
     "recipe.freeze_blocks": "frozen blocks",
     "recipe.focal_alpha": "focal loss: α",

@@ -105,7 +105,7 @@ def _pairs(ax: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
 
 
 def draw_samples(material: Material, plot: Plot) -> Drawing:
-    """Test images with class, prediction and probability: right ones and the surest errors."""
+    """Test images with class, prediction and probability: right ones, the least sure answers and the surest errors."""
     (entry,) = members(material.study, plot)
     runs = material.finished(entry)
     fig = Figure(figsize=(style.WIDTH, 7.6))
@@ -116,27 +116,28 @@ def draw_samples(material: Material, plot: Plot) -> Drawing:
     if runs and entry.dataset in material.pixels:
         names = material.called(entry.dataset)
         predictions = coded(runs[0].predictions(), material.classes[entry.dataset])
-        halves = choose(predictions, 2 * COLUMNS)
-        pixels = read_pixels(material.pixels[entry.dataset], list(pd.concat(halves)["image"]))
-        for axes, half in zip((grid[:2].flat, grid[2:].flat), halves, strict=True):
-            for ax, row in zip(axes, half.itertuples(), strict=False):
+        parts = choose(predictions, COLUMNS)
+        pixels = read_pixels(material.pixels[entry.dataset], list(pd.concat(parts)["image"].unique()))
+        for axes, part in zip((grid[0], grid[1], grid[2:].flat), parts, strict=True):
+            for ax, row in zip(axes, part.itertuples(), strict=False):
                 colour = style.RIGHT if row.target == row.prediction else style.WRONG
                 _sample(ax, pixels[row.image], names[row.target], names[row.prediction], row.probability, colour)
     else:
         style.nothing(grid[1, 2], "no finished run")
     return fig, (
-        "Test images of the first seed. Upper half: right, spread evenly over the test set. Lower half: the errors "
-        "that it was surest of. True class above, prediction and its probability below."
+        "Test images of the first seed. First row: right, spread evenly over the test set. Second row: its least sure "
+        "answers. Lower half: the errors that it was surest of. True class above, prediction and its probability below."
     )
 
 
-def choose(predictions: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`n` right rows, evenly spread in the order of classes, and the `n` surest wrong ones."""
+def choose(predictions: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """`n` right rows, evenly spread in the order of classes, the `n` least sure ones, and the 2 `n` surest errors."""
     is_right = predictions["target"] == predictions["prediction"]
     right = predictions[is_right].sort_values(["target", "image"])
     spread = np.unique(np.linspace(0, len(right) - 1, min(n, len(right))).astype(int))
+    unsure = predictions.sort_values(["probability", "image"]).head(n)
     wrong = predictions[~is_right].sort_values(["probability", "image"], ascending=[False, True])
-    return right.iloc[spread], wrong.head(n)
+    return right.iloc[spread], unsure, wrong.head(2 * n)
 
 
 def _sample(ax: Axes, pixels: NDArray[np.uint8], target: str, prediction: str, probability: float, colour: str) -> None:

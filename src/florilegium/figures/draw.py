@@ -4,7 +4,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from florilegium.figures import arms, attention, attribution, classifier, curves, detector, generation, nodes, published
+from florilegium.figures import (
+    arms,
+    attention,
+    attribution,
+    classifier,
+    curves,
+    detector,
+    generation,
+    nodes,
+    published,
+    reliability,
+)
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, planned
 from florilegium.figures.style import Drawing, write
@@ -31,6 +42,8 @@ DRAW: dict[str, Callable[[Material, Plot], Drawing]] = {
     "attribution_maps": attribution.draw_attribution_maps,
     "generated": generation.draw_generated,
     "recognised": generation.draw_recognised,
+    "calibration": reliability.draw_calibration,
+    "by_class": reliability.draw_by_class,
     "confusion": classifier.draw_confusion,
     "samples": classifier.draw_samples,
     "precision_recall": detector.draw_precision_recall,

@@ -279,6 +279,8 @@ DETAILS = (
         "recognised", "Are the images what they should be, and what does a better one cost?",
         _sets, lone="one set of images",
     ),
+    Kind("calibration", "Is it right as often as it says?", arm=Study.classifier, reads=("predictions",)),
+    Kind("by_class", "Which classes are hard?", arm=Study.classifier, reads=("predictions",)),
     Kind("confusion", "Which classes are mistaken for which?", arm=Study.classifier, reads=("predictions",)),
     Kind("samples", "What does it see?", arm=Study.classifier, reads=("predictions", "pictures")),
     Kind("precision_recall", "Which classes does it find, and how surely?", arm=Study.detector),

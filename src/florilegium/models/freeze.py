@@ -85,15 +85,20 @@ def _present(network: nn.Module, *names: str) -> list[Part]:
     return [part for name in names if (part := getattr(network, name, None)) is not None]
 
 
+def classifiers(network: nn.Module) -> tuple[nn.Module, ...]:
+    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have; none
+    without that method."""
+    heads = network.get_classifier() if hasattr(network, "get_classifier") else ()
+    return tuple(heads) if isinstance(heads, tuple) else (heads,)
+
+
 def heads_of(network: nn.Module, where: str) -> tuple[nn.Module, ...]:
-    """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have. Raises
-    `UserError` that starts with `where`, the key that needs it, for a network without that method."""
-    if not hasattr(network, "get_classifier"):
+    """Its `classifiers`. Raises `UserError` that starts with `where`, the key that needs them, if there are none."""
+    if not (heads := classifiers(network)):
         raise UserError(
             f"{where}: the head of {type(network).__name__} is not known; freeze its other modules by name instead"
         )
-    heads = network.get_classifier()
-    return tuple(heads) if isinstance(heads, tuple) else (heads,)
+    return heads
 
 
 def digest_before(heads: tuple[nn.Module, ...], network: nn.Module) -> str:

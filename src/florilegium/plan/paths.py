@@ -252,6 +252,7 @@ class Paths:
         for e in self.plan.experiments:
             for seed in e.seeds:
                 yield from (f"{self.run(e, seed)}/{file}" for file in (*outputs.RUN[e.task], outputs.RECEIPT))
+        yield f"{self.results}/claims.csv"
         yield f"{self.results}/report.html"
         yield from self.audits()
         yield from self.downloads()

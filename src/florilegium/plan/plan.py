@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from florilegium.config.claims import Claim
 from florilegium.config.data import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, plotted_values
@@ -32,6 +33,7 @@ class Plan:
     studies: dict[str, StudyFile]
     experiments: tuple[Experiment, ...]
     figures: dict[str, list[PlotChoice]]
+    claims: dict[str, list[Claim]]
     paper: Paper
     remarks: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)  # of the studies, for messages
@@ -189,6 +191,7 @@ class Plan:
             "preset_note": self.preset.note,
             "entries": [self._entry(e) for e in self.of(study)],
             "figures": [figure.model_dump(mode="json") for figure in self.figures[study]],
+            "claims": [claim.model_dump(mode="json") for claim in self.claims[study]],
         }
 
     def _entry(self, e: Experiment) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.config.base import parse_rest, read_yaml
+from florilegium.config.claims import Claim
 from florilegium.config.data import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
@@ -16,6 +17,7 @@ from florilegium.config.layers import CONFIG, Configuration, layered
 from florilegium.config.study import Preset, Settings, check_trackers
 from florilegium.core.errors import Mistakes, UserError, nearest, unknown
 from florilegium.core.receipts import REFERENCE
+from florilegium.plan.claims import check_claims, choose_claims
 from florilegium.plan.data_sets import DataSets
 from florilegium.plan.departures import Paper, figure_titled, titled
 from florilegium.plan.entries import LoadedStudy
@@ -121,9 +123,14 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         with mistakes.caught():
             experiments.append(titled(e, paper))
     figures: dict[str, list[PlotChoice]] = {}
+    claims: dict[str, list[Claim]] = {}
     for study in right:
+        own = study.own(experiments)
         with mistakes.caught():
-            figures[study.name] = _figures(study, study.own(experiments), paper)
+            figures[study.name] = _figures(study, own, paper)
+        with mistakes.caught():
+            claims[study.name] = choose_claims(study.file.claims, own, study.arms(), study.where)
+            check_claims(claims[study.name], own, study.where)
     files = {study.name: study.file for study in right}
     where = {study.name: study.where for study in right}
     said = (
@@ -131,7 +138,7 @@ def read_plan(project: Path, config: Mapping[str, Any], mistakes: Mistakes) -> P
         *idle_studies(settings.preset, preset.studies.keys() - present.keys()),
         *(attributed(sentence, config) for sentence in idle_keys(experiments)),
     )
-    return Plan(settings, preset, datasets, files, tuple(experiments), figures, paper, said, where)
+    return Plan(settings, preset, datasets, files, tuple(experiments), figures, claims, paper, said, where)
 
 
 # Settings

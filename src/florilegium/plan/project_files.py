@@ -27,7 +27,15 @@ TARGETS = (
 RULES = (
     *("download_files", "download_rendered", "download_table", "download_boxes", "download_weights"),
     *("dedup_hash", "dedup_audit", "pack_images", "pack_boxed", "generate_samples", "generate_judgement"),
-    *("explain_attention", "compare_study", "compare_generated", "plot_finder", "plot_page", "estimate_hours"),
+    *(
+        "explain_attention",
+        "compare_study",
+        "compare_claims",
+        "compare_generated",
+        "plot_finder",
+        "plot_page",
+        "estimate_hours",
+    ),
 )
 PLOT = "plot_"  # and a study: the rule of its figures
 NUMBERED = re.compile(r"explain_attribution_\d+|\w+_seed[\d_]+")  # rules whose number the plan decides

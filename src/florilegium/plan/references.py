@@ -1,13 +1,12 @@
-"""References between the experiments of a study: initial weights, generated images, judges, baselines, and published
-numbers relative to another arm."""
+"""References between the experiments of a study: initial weights, generated images, judges and baselines."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from florilegium.config.data import Generated, Init, Judge, split_name, split_of
 from florilegium.config.experiment import Experiment
-from florilegium.config.metrics import BETWEEN, Baseline, Published, check_metrics
+from florilegium.config.metrics import Baseline, check_metrics
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.plan.entries import Arm, LoadedStudy
@@ -70,10 +69,9 @@ class Names:
 
 
 def connect(experiments: Sequence[Experiment], names: Names) -> list[Experiment]:
-    """Point every `init`, `baseline` and published `against` to the experiment on the same official split.
+    """Point every `init` and `baseline` to the experiment on the same official split.
 
-    A baseline that a preset leaves out is dropped, and so is a published number relative to such an arm; initial
-    weights, generated images and judges cannot be left out.
+    A baseline that a preset leaves out is dropped; initial weights, generated images and judges cannot be left out.
 
     Raises:
         UserError, UserErrors: names that the study does not have; an experiment that is its own baseline or start.
@@ -81,22 +79,20 @@ def connect(experiments: Sequence[Experiment], names: Names) -> list[Experiment]
     mistakes = Mistakes()
     connected = []
     for e in experiments:
-        init, baseline, published, data, samples = e.init, e.baseline, list(e.published), e.data, e.samples
+        init, baseline, data, samples = e.init, e.baseline, e.data, e.samples
         with mistakes.caught():
             init = _needed(e, e.init, names, "init") if e.init and e.init.experiment else e.init
         with mistakes.caught():
             baseline = _baseline(e, names)
         with mistakes.caught():
-            published = _published(e, names)
+            _check_published(e)
         with mistakes.caught():
             if generated := getattr(data, "generated", None):
                 data = data.model_copy(update={"generated": _needed(e, generated, names, "data.generated")})
         with mistakes.caught():
             if samples and samples.judge and e.task == "generation":
                 samples = samples.model_copy(update={"judge": _needed(e, samples.judge, names, "samples.judge")})
-        connected.append(
-            replace(e, init=init, baseline=baseline, published=tuple(published), data=data, samples=samples)
-        )
+        connected.append(replace(e, init=init, baseline=baseline, data=data, samples=samples))
     with mistakes.caught():
         _check_circles(connected)
         _check_generators(connected)
@@ -149,30 +145,13 @@ def _baseline(e: Experiment, names: Names) -> Baseline | None:
     return found
 
 
-def _published(e: Experiment, names: Names) -> list[Published]:
-    """The published numbers of an arm, without those relative to an arm that is left out."""
-    where = e.place("published")
+def _check_published(e: Experiment) -> None:
+    """Raise `UserError` or `UserErrors` for published numbers of metrics that the arm's task does not have."""
     mistakes = Mistakes()
-    kept = []
     for number in e.published:
-        against = names.find(e, number.against) if number.against else None
         with mistakes.caught():
-            check_metrics([number.metric], e.task, f"{where}.metric", paired=True)
-        with mistakes.caught():
-            if number.against and against is None:
-                if not _is_broken(e, number.against, names):
-                    names.is_left_out(number.against, f"{where}.against")
-                continue
-            if number.metric in BETWEEN and number.against is None and e.baseline is None:
-                raise UserError(
-                    f"{where}.metric: {number.metric} is of two arms together; name the other one in baseline, or in "
-                    "against"
-                )
-            if against and (against.experiment, against.arm) == (e.name, e.arm):
-                raise UserError(f"{where}.against: {e.entry}/{e.arm} would be compared with itself; name another")
-        kept.append(number.model_copy(update={"against": against}))
+            check_metrics([number.metric], e.task, f"{e.place('published')}.metric")
     mistakes.refuse()
-    return kept
 
 
 def _check_circles(experiments: Sequence[Experiment]) -> None:
@@ -258,33 +237,27 @@ def _check_seeds(e: Experiment, other: Experiment, place: str) -> None:
 
 
 def check_tests(experiments: Sequence[Experiment], where: str) -> None:
-    """Raise `UserError` where two arms of a study that are compared have other test images, or no seed in common.
+    """Raise `UserError` or `UserErrors` where an arm of a study cannot be tested against its baseline."""
+    by_arm = {(e.name, e.arm): e for e in experiments}
+    mistakes = Mistakes()
+    for e in experiments:
+        if e.baseline is not None:
+            with mistakes.caught():
+                check_test(e, by_arm[e.baseline.experiment, e.baseline.arm], f"{where}: {e.unsplit_name}/{e.arm}: is")
+    mistakes.refuse()
+
+
+def check_test(e: Experiment, other: Experiment, place: str) -> None:
+    """Raise `UserError`, which starts with `place`, where two arms have other test images, or no seed in common.
 
     If only one of them names its own seeds, the seeds of the other may be a user's choice for all arms: then the
     comparison has no test.
     """
-    by_arm = {(e.name, e.arm): e for e in experiments}
-    mistakes = Mistakes()
-    for e in experiments:
-        for target in _compared(e):
-            with mistakes.caught():
-                _check_test(e, by_arm[target.experiment, target.arm], where)
-    mistakes.refuse()
-
-
-def _compared(e: Experiment) -> Iterable[Baseline]:
-    """The arms that one is compared with, each once."""
-    targets = [e.baseline, *(number.against for number in e.published)]
-    return dict.fromkeys((t for t in targets if t is not None), None)
-
-
-def _check_test(e: Experiment, other: Experiment, where: str) -> None:
-    ours, theirs = f"{e.unsplit_name}/{e.arm}", f"{other.unsplit_name}/{other.arm}"
-    place = f"{where}: {ours}: is compared with {theirs}"
+    place = f"{place} compared with {other.unsplit_name}/{other.arm}"
     if _tested_on(e) != _tested_on(other):
         raise UserError(
             f"{place}, which is tested on other images; give both the same task, data set, test splits and holdout, or "
-            "name another baseline"
+            "name another"
         )
     one_with_many = min(len(e.seeds), len(other.seeds)) == 1 < max(len(e.seeds), len(other.seeds))
     if e.names_seeds and other.names_seeds and not set(e.seeds) & set(other.seeds) and not one_with_many:

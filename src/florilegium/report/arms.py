@@ -180,7 +180,8 @@ class Arms:
 def _answers(run: Run) -> tuple[str, Any]:
     """A digest of a run's test images, and its answers as in `TestSet`."""
     if run.task == "classification":
-        return run.hits()
+        answers = run.answers
+        return answers.images, answers.right
     if run.task == "detection":
         matches = run.matches()
         return matches.images, matches
@@ -207,5 +208,5 @@ def _one_more(tests: TestSet, key: Key, other: Key, a: Floats, b: Floats) -> Dif
         return one_more_seed(float(a[0]), b, tests.own_variance(main, other))
     if len(b) == 1 < len(a):
         d = one_more_seed(float(b[0]), a, tests.own_variance(main, key))
-        return replace(d, mean=-d.mean, low=-d.high, high=-d.low)
+        return replace(d, mean=-d.mean, low=-d.high, high=-d.low, p_at=lambda true: d.p_at(-true))
     return None

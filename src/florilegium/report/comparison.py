@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.config.metrics import BETWEEN, BY_HARDWARE, DIVERGENCE, EPOCHS, GAIN, Published
+from florilegium.config.metrics import CLOCKED, DIVERGENCE, EPOCHS, Published
 from florilegium.report.arms import Arms
-from florilegium.report.runs import BLANK, NOWHERE, Run, counted, epochs_to_90_percent, factor, finite
+from florilegium.report.claims import SIGNIFICANT, judge_claims, measure, own_tests
+from florilegium.report.runs import BLANK, Run, counted, epochs_to_90_percent, finite
 from florilegium.report.scores import costs, scores
-from florilegium.report.statistics import Interval, holm
+from florilegium.report.statistics import holm
 from florilegium.report.study import Entry, Key, Study
 from florilegium.report.tables import NOTE_SEPARATOR, read_csv, write_csv
 from florilegium.report.verdicts import Images, judge
@@ -27,7 +28,6 @@ DIFFERENCE_COLUMNS = [
     "p_value", "p_adjusted", "detectable", "n_seeds", "n_seeds_needed", "n_test", "method",
 ]  # fmt: skip
 TESTED = ("p_value", "p_adjusted", "detectable")  # that a row has from its paired test
-SIGNIFICANT = 0.05
 Audits = Sequence[Mapping[str, Any]]  # contents of summary.json
 IN_WORDS = {"val": "validation"}
 OWN_SPLIT = "project's own"
@@ -35,8 +35,9 @@ OWN_SPLIT = "project's own"
 
 @dataclass(frozen=True)
 class StudyTables:
-    """The tables of a study: from `compare`, `scores.costs` and `scores.scores`, and of generated images, if any."""
+    """The tables of a study: from `judge_claims`, `compare`, `costs` and `scores`, and of generated images, if any."""
 
+    claims: pd.DataFrame
     comparison: pd.DataFrame
     differences: pd.DataFrame
     costs: pd.DataFrame
@@ -65,23 +66,27 @@ def tabulate(study: Study, runs: Mapping[Key, Sequence[Run]], images: Images, au
     """All tables but that of generated images, from the finished runs of each arm; `images` and `audits` as in
     `compare`."""
     arms = Arms(runs)
-    comparison, differences = compare(study, arms, images, audits)
-    return StudyTables(comparison, differences, costs(study, runs), scores(study, arms))
+    measured = measure(study, arms, images)
+    comparison, differences = compare(study, arms, images, audits, own_tests(measured))
+    claims = judge_claims(study, arms, measured, differences, images)
+    return StudyTables(claims, comparison, differences, costs(study, runs), scores(study, arms))
 
 
-def compare(study: Study, arms: Arms, images: Images, audits: Audits = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compare(
+    study: Study, arms: Arms, images: Images, audits: Audits = (), others: Sequence[float] = ()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table of `comparison.csv` (`COLUMNS`), and the table of paired differences that its p-values come from.
 
     Means of the first are over all seeds of an arm, those of the second over the seeds that both have. p-values are
-    adjusted for all tests of the study. `images` holds `images.json` of the study's data sets, by data set; `audits`
-    are the summaries of its audits.
+    adjusted for all tests of the study, those of its claims among them (`others`). `images` holds `images.json` of the
+    study's data sets, by data set; `audits` are the summaries of its audits.
 
     Raises:
         UserError: a published value is of a metric that the runs do not have, or the seeds of an arm were tested on
             different images.
     """
     differences = pd.DataFrame(_differences(study, arms), columns=DIFFERENCE_COLUMNS)
-    differences["p_adjusted"] = holm(differences["p_value"].tolist())
+    differences["p_adjusted"] = holm([*differences["p_value"], *others])[: len(differences)]
     rows = [row for entry in study.entries for row in _rows(study, entry, arms, differences, images, audits)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n_seeds": "Int64", "n_test": "Int64"}), differences
 
@@ -89,13 +94,13 @@ def compare(study: Study, arms: Arms, images: Images, audits: Audits = ()) -> tu
 def _differences(study: Study, arms: Arms) -> Iterator[tuple[Any, ...]]:
     """Rows under `DIFFERENCE_COLUMNS`, p not yet adjusted."""
     for entry in study.entries:
-        for other in entry.compared_with:
-            paired = arms.paired(entry.key, other) if study.find(other) else None
-            if paired:
-                d = paired.difference
-                means = (paired.mean, paired.other_mean, d.mean, d.low, d.high)
-                counts = (paired.n_seeds, d.n_seeds_needed, paired.n_test, d.method)
-                yield *entry.key, "/".join(other), *means, d.p_value, d.p_value, d.detectable, *counts
+        other = entry.baseline_key
+        paired = arms.paired(entry.key, other) if other and study.find(other) else None
+        if other and paired:
+            d = paired.difference
+            means = (paired.mean, paired.other_mean, d.mean, d.low, d.high)
+            counts = (paired.n_seeds, d.seeds_needed(0.0), paired.n_test, d.method)
+            yield *entry.key, "/".join(other), *means, d.p_value, d.p_value, d.detectable, *counts
 
 
 def _rows(
@@ -104,19 +109,17 @@ def _rows(
     """The rows of one arm, by column."""
     own = arms.runs[entry.key]
     notes = _notes(study, entry, own, str(images.get(entry.dataset, {}).get("split_origin", "")))
+    baseline, difference = entry.baseline_key, difference_row(differences, entry)
     for metric, published in _wanted(entry, own):
-        used = counted(metric, own)
-        over = entry.over(published) if published else entry.baseline_key
-        difference = difference_row(differences, entry, over)
-        tested = metric in (entry.scoring.main, GAIN) and difference is not None
-        (mean, low, high), n_seeds = _measured(metric, entry.key, over, arms, difference)
+        used, is_main = counted(metric, own), metric == entry.scoring.main
+        tested = is_main and difference is not None
+        mean, low, high = arms.summary(metric, entry.key)
         judgement = judge(study, entry, metric, published, own, (mean, low, high), images)
-        is_untested = metric == entry.scoring.main and difference is None
         parts = [
             *notes,
-            *(shown(entry, audits) if metric == entry.scoring.main else ()),
-            arms.untested(entry.key, over) if over and is_untested else "",
-            _hardware(own) if metric in BY_HARDWARE else "",
+            *(shown(entry, audits) if is_main else ()),
+            arms.untested(entry.key, baseline) if baseline and is_main and not tested else "",
+            _hardware(own) if metric in CLOCKED else "",
             published.note if published else "",
             *judgement.notes,
         ]
@@ -130,25 +133,14 @@ def _rows(
             "mean": mean,
             "ci_low": low,
             "ci_high": high,
-            "n_seeds": n_seeds,
+            "n_seeds": len(used),
             "n_test": used[0].metrics.get("n_test", pd.NA) if used else pd.NA,
-            "baseline": "/".join(over) if over and (tested or metric in BETWEEN) else "",
+            "baseline": "/".join(baseline) if baseline and tested else "",
             **{column: getattr(difference, column) if tested else BLANK for column in TESTED},
             "verdict": judgement.verdict,
             "differs": judgement.differs,
             "note": NOTE_SEPARATOR.join(dict.fromkeys(part for part in parts if part)),
         }
-
-
-def _measured(metric: str, key: Key, over: Key | None, arms: Arms, difference: Any | None) -> tuple[Interval, int]:
-    """Interval and number of seeds of a metric of an arm, alone or `over` another; `NOWHERE` without a test."""
-    if metric == GAIN:
-        if difference is None:
-            return NOWHERE, 0
-        return (difference.difference, difference.ci_low, difference.ci_high), int(difference.n_seeds)
-    if metric in BETWEEN:
-        return factor(metric, arms.runs[key], arms.runs.get(over, ()) if over else ())
-    return arms.summary(metric, key), len(counted(metric, arms.runs[key]))
 
 
 def _wanted(entry: Entry, runs: Sequence[Run]) -> Iterator[tuple[str, Published | None]]:
@@ -202,16 +194,10 @@ def shown(entry: Entry, audits: Audits) -> list[str]:
     return sentences
 
 
-def difference_row(differences: pd.DataFrame, entry: Entry, other: Key | None = None) -> Any | None:
-    """The row of an arm against another (without `other` its baseline) in the table of differences, or None."""
-    rows = arm_rows(differences, entry.key)
-    rows = rows[rows["baseline"] == "/".join(other or entry.baseline_key or ())]
+def difference_row(differences: pd.DataFrame, entry: Entry) -> Any | None:
+    """The row of an arm against its baseline in the table of differences, or None."""
+    rows = differences[(differences["experiment"] == entry.experiment) & (differences["arm"] == entry.arm)]
     return next(rows.itertuples(), None)
-
-
-def arm_rows(table: pd.DataFrame, key: Key) -> pd.DataFrame:
-    """The rows of one arm in a table of its study."""
-    return table[(table["experiment"] == key[0]) & (table["arm"] == key[1])]
 
 
 def is_significant(row: Any) -> bool:

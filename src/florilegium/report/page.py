@@ -8,41 +8,29 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
 from florilegium.core.names import unturned
-from florilegium.report import generated, scores, tables
+from florilegium.report import claim_texts, generated, scores, tables
+from florilegium.report.claim_texts import Plot
 from florilegium.report.comparison import StudyTables
 from florilegium.report.evidence import Evidence, provenance
 from florilegium.report.findings import findings
 from florilegium.report.study import Page, Study
 
 PAGE, DOCUMENT = "page.html", "document.md.j2"
-TEMPLATES = [Path(__file__).with_name(name) for name in (PAGE, "page.css")]
+TEMPLATES = [Path(__file__).with_name(name) for name in (PAGE, "page.css", "claims.html", "claims.css")]
 READING = {
+    "claims": claim_texts.READING,
     "comparison": tables.READING,
     "scores": scores.READING,
     "costs": scores.COST_READING,
     "generated": generated.READING,
 }
-
-
-class Plot(Protocol):
-    """A plot of a study: its file `<name>.png`, the question that it answers, and what it lacks to compare anything.
-
-    One that lacks something is not drawn.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def question(self) -> str: ...
-    @property
-    def lacks(self) -> str: ...
 
 
 Plots = Mapping[str, Sequence[Plot]]
@@ -97,8 +85,10 @@ def _rendered(
     sections = []
     for name, study in evidence.page.in_order():
         section = _section(study, of_studies[name], evidence.audits)
-        drawn = [(address(f"{name}/figures/{p.name}.png"), p.question) for p in plots[name] if not p.lacks]
-        sections.append({**section, "plots": drawn, "left_out": [p for p in plots[name] if p.lacks]})
+        drawn = [(address(f"{name}/figures/{p.name}.png"), p) for p in plots[name] if not p.lacks]
+        claims = claim_texts.shown(study, of_studies[name].claims, plots[name])
+        left_out = [p for p in plots[name] if p.lacks]
+        sections.append({**section, "claims": claims, "plots": drawn, "left_out": left_out})
     return environment.get_template(template).render(
         page=evidence.page,
         reading=READING,
@@ -115,7 +105,9 @@ def _section(study: Study, own: StudyTables, audits: Sequence[Mapping[str, Any]]
     comparison, notes = tables.readable(own.comparison)
     return {
         "study": study,
-        "findings": list(findings(study, own.comparison, own.differences, audits)),
+        "findings": list(findings(study, own.claims, own.comparison, audits)),
+        "claim_table": claim_texts.readable(own.claims),
+        "not_run": claim_texts.not_run(own.claims),
         "comparison": comparison,
         "notes": notes,
         "differences": tables.readable_differences(own.differences),

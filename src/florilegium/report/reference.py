@@ -2,7 +2,8 @@
 
 `results/reference/<preset>-<hardware>/` holds `reference.json` (hardware, date, versions, the page's title),
 `receipt.json` (the sha256 of every file), the summaries of data sets and audits, and of each study its `study.json` and
-its runs: `metrics.json`, `history.csv`, `cost.json`, the receipt, and whether each test image was right.
+its runs: `metrics.json`, `history.csv`, `cost.json`, the receipt, and whether each test image was right, with counts by
+class and by probability.
 """
 
 import re
@@ -17,8 +18,9 @@ from florilegium.core.lineage import open_ledger
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import without_folders, write_receipt
 from florilegium.core.verification import verify
+from florilegium.report.answers import PACKED, PREDICTIONS, pack
 from florilegium.report.evidence import RECORD, STUDY, Evidence, audit_files, provenance, refuse
-from florilegium.report.runs import PACKED, PREDICTIONS, RUN_FILES, Run, pack
+from florilegium.report.runs import RUN_FILES, Run
 
 ANSWERS = {"classification": (PREDICTIONS,), "detection": ("detection.json", "matches.npz"), "generation": ()}
 SAMPLES = ("cost.json", "judge.json")  # of each set of generated images
@@ -108,7 +110,7 @@ def _run(run: Run, out: Path) -> None:
     out.mkdir(parents=True)
     for path in _files(run):
         if path.name == PREDICTIONS:
-            pack(run.hits(), out / PACKED)
+            pack(run.answers, out / PACKED)
         else:
             shutil.copyfile(path, out / path.name)
     write_json(out / RECEIPT, without_folders(run.receipt()))

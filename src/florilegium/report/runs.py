@@ -1,16 +1,9 @@
-"""Finished runs (`<experiment>/<arm>/seed<seed>/` below a study's results), their answers and their metrics.
+"""Finished runs (`<experiment>/<arm>/seed<seed>/` below a study's results) and their metrics."""
 
-A classifier's answers are one bit for each test image, right or wrong: a paired test needs no more. They are read from
-the run's predictions, or from packed bits, which are small enough for git and hold a digest of the image names alone:
-it tells whether two runs were tested on the same images, and discloses nothing of the data set.
-"""
-
-import base64
-import binascii
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +13,35 @@ from numpy.typing import NDArray
 
 from florilegium.config.metrics import (
     BEST_VALIDATION,
+    CALIBRATION,
     CLOCKED,
     DIVERGENCE,
+    ECE,
     EPOCHS,
-    FACTORS,
     FIRST_AT_99,
     FRACTIONS,
     GAP,
-    MEMORY_FACTOR,
     SCORING,
     SIGNED,
     SIZES,
-    SPEED_FACTOR,
     TaskName,
     metrics_of,
 )
-from florilegium.core.errors import UserError, unknown
-from florilegium.core.files import read_json, write_json
-from florilegium.core.names import name_bytes
+from florilegium.core.errors import unknown
+from florilegium.core.files import read_json
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import read_receipt
 from florilegium.core.tables import read_table
 from florilegium.evaluation.coco import Matches, read_matches
+from florilegium.report.answers import PREDICTIONS, Answers, read_answers
 from florilegium.report.statistics import Interval, student, wilson
 from florilegium.report.study import Entry, Key, Study
 
 RUN_FILES = ("metrics.json", "history.csv", "cost.json")  # of every task
-PREDICTIONS, PACKED = "predictions.csv", "hits.json"
 SHARE_OF_FINAL = 0.9
 HOSTS = ("cpu", "mps")  # devices where peak memory is that of the process or driver, not of the training
 BLANK = math.nan
 NOWHERE: Interval = (BLANK, BLANK, BLANK)
-Answers = tuple[str, NDArray[np.bool_]]
-"""The digest of the test images' names, and for each image, in the order of names, if it was right: shape (images,)."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +73,10 @@ class Run:
         """A detector's scores by class, its precision-recall curves and its kinds of errors, by name."""
         return read_json(self.folder / "detection.json")
 
-    def hits(self) -> Answers:
+    @cached_property
+    def answers(self) -> Answers:
         """A classifier's answers."""
-        return read_hits(self.folder)
+        return read_answers(self.folder)
 
     def matches(self) -> Matches:
         """A detector's detections on the test images, matched with their objects."""
@@ -119,49 +109,6 @@ def files_of(runs: Mapping[Key, Sequence[Run]], names: Sequence[str]) -> list[Pa
     """The files `names` and the answers of every run."""
     every = [run for of_arm in runs.values() for run in of_arm]
     return [run.folder / name for run in every for name in (*names, *SCORING[run.task].answers)]
-
-
-# Answers of classifiers
-
-
-def read_hits(folder: Path) -> Answers:
-    """The answers of the run in `folder`, from its predictions if they are there, else from the packed bits.
-
-    Raises:
-        UserError: there is neither, or the packed bits cannot be read.
-    """
-    if not (folder / PREDICTIONS).is_file():
-        return _unpack(folder / PACKED)
-    table = read_table(folder / PREDICTIONS, columns=["image", "target", "prediction"])
-    table = table.sort_values("image", kind="stable")
-    names = hashlib.sha256(name_bytes("\0".join(table["image"])))  # no name holds a NUL
-    return names.hexdigest(), (table["target"] == table["prediction"]).to_numpy(np.bool_)
-
-
-def pack(answers: Answers, path: Path) -> None:
-    """Write answers as JSON: the digest, the number of images, and eight images a byte, in base64."""
-    images, right = answers
-    packed = base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
-    write_json(path, {"images": images, "n": len(right), "right": packed})
-
-
-def _unpack(path: Path) -> Answers:
-    """The answers that `pack` wrote; raises `UserError` when the file is missing, or no such record."""
-    if not path.is_file():
-        raise UserError(
-            f"{path}: there is no such file, nor {PREDICTIONS} beside it; make it again, or take it from git"
-        )
-    try:
-        record = read_json(path)
-        images, n = str(record["images"]), int(record["n"])
-        packed = np.frombuffer(base64.b64decode(record["right"], validate=True), np.uint8)
-        bits = np.unpackbits(packed)
-        if len(packed) != -(-n // 8) or bits[n:].any():
-            raise ValueError
-        return images, bits[:n].astype(np.bool_)
-    except (ValueError, KeyError, TypeError, binascii.Error):
-        remedy = "take it from git again, or write the reference anew"
-        raise UserError(f"{path}: is cut, or no record of which images were right; {remedy}") from None
 
 
 # Metrics of one run
@@ -219,6 +166,11 @@ def value(run: Run, metric: str) -> float:
         return _number(FROM_HISTORY[metric](run))
     if metric == GAP:
         return _number(run.metrics.get("train_top1")) - _number(run.metrics.get("top1"))
+    if metric == ECE:
+        binned = run.answers.reliability
+        return BLANK if binned is None else binned.error
+    if metric in CALIBRATION:  # runs before these have none
+        return _number(run.metrics.get(metric))
     if metric == DIVERGENCE:
         return float(run.diverged)
     if metric in CLOCKED:
@@ -272,21 +224,3 @@ def over_seeds(metric: str, runs: Sequence[Run]) -> Interval:
     if metric in FRACTIONS:
         return student(values, -1.0 if metric in SIGNED else 0.0, 1.0)
     return student(values, 1.0 if metric in (EPOCHS, FIRST_AT_99) else 0.0)
-
-
-def factor(metric: str, runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[Interval, int]:
-    """The ratio of an arm's memory to a baseline's, or of its speed (epochs per second), and its number of seeds.
-
-    It is the mean over the seeds that both have, with its 95 % t interval from two seeds on. Memory is compared on CUDA
-    devices alone: elsewhere the measured memory is not the training's.
-    """
-    ours, theirs = ({run.seed: run for run in finite(arm)} for arm in (runs, baseline))
-    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
-    if metric == MEMORY_FACTOR and any(run.cost()["device"] in HOSTS for pair in pairs for run in pair):
-        return NOWHERE, len(pairs)
-    ratios = [value(one, FACTORS[metric]) / value(other, FACTORS[metric]) for one, other in pairs]
-    if metric == SPEED_FACTOR:
-        ratios = [1 / ratio for ratio in ratios]
-    if not ratios or any(math.isnan(ratio) for ratio in ratios):
-        return NOWHERE, len(pairs)
-    return student(ratios, least=0.0), len(ratios)

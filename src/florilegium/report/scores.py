@@ -7,26 +7,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from florilegium.config.metrics import COCO_METRICS, GAP, WORDS
+from florilegium.config.metrics import CALIBRATION, COCO_METRICS, GAP, WORDS
 from florilegium.evaluation.detection_errors import KINDS
 from florilegium.report.arms import Arms
 from florilegium.report.runs import NOWHERE, Run, finite, value
-from florilegium.report.statistics import Interval, student
+from florilegium.report.statistics import Interval, share_interval, student
 from florilegium.report.study import Entry, Key, Study, labels
 from florilegium.report.tables import EMPTY, Table, inline, markdown_table, measured, number, published
 
 COLUMNS = ["experiment", "arm", "kind", "name", "mean", "ci_low", "ci_high", "n_seeds"]
 BY_CLASS, ERRORS, LAST = "AP by class", "errors", "after the last epoch"
+CALIBRATED, ACCURACY = "calibration", "accuracy by class"
 TITLES = {
     "classification": "Scores of the classifiers (%)",
+    CALIBRATED: "Calibration of the classifiers",
     "detection": "Scores of the detectors (%)",
     LAST: "Scores of the detectors after the last epoch, whichever was selected (%)",
     BY_CLASS: "Average precision by class (%)",
     ERRORS: "Kinds of errors: detections a run, and objects missed",
-}  # by kind, in the order of the page
+}  # by kind, in the order of the page; classes of classifiers can be many, and have a figure there
 READING = (
     "Means over an arm's seeds, without those that diverged. The 95\u00a0% intervals are over seeds and test images; "
-    "those by class, by kind of error, after the last epoch and of training less test are over seeds alone. Errors are "
+    "those by class, by kind of error, after the last epoch, of calibration and of training less test are over seeds "
+    "alone, those of a classifier's classes over both. The calibration error is the mean difference between how often "
+    "an answer is right and how probable the classifier says it is (Guo et al. 2017, 15 bins); the temperature is the "
+    "one that fits the validation images best, below 1 for a classifier that is too unsure. Errors of detectors are "
     "counted at an IoU of 0.5, among the detections from the score of the best F1 on: a wrong class, a bad box, a "
     "duplicate of a correct detection, background, and objects that were missed."
 )
@@ -71,6 +76,10 @@ def _scores(entry: Entry, arms: Arms, runs: Sequence[Run]) -> Iterator[tuple[str
     """Kind, name and interval of each score of an arm: its task's, then a detector's by class and kind of error."""
     for name in (*entry.scoring.scores, *(name for name in entry.scoring.derived if name == GAP)):
         yield entry.task, name, arms.summary(name, entry.key)
+    if entry.task == "classification":
+        known = ((name, arms.summary(name, entry.key)) for name in CALIBRATION)
+        yield from ((CALIBRATED, name, interval) for name, interval in known if not math.isnan(interval[0]))
+        yield from ((ACCURACY, name, interval) for name, interval in accuracy_by_class(runs).items())
     if entry.task == "detection":
         details = [run.detail() for run in runs]
         # In the orders of COCO, of the classes and of the kinds: a JSON object keeps none.
@@ -80,6 +89,18 @@ def _scores(entry: Entry, arms: Arms, runs: Sequence[Run]) -> Iterator[tuple[str
             yield BY_CLASS, name, _interval([of["by_class"][name]["AP"] for of in details], most=1.0)
         for name in KINDS:
             yield ERRORS, name, _interval([of["errors"]["counts"][name] for of in details])
+
+
+def accuracy_by_class(runs: Sequence[Run]) -> dict[str, Interval]:
+    """The accuracy on the images of each class, with its interval over seeds and images, by the class's name; empty
+    where it is not known of some run."""
+    known = [by_class for run in runs if (by_class := run.answers.by_class) is not None]
+    if not known or len(known) < len(runs):
+        return {}
+    return {
+        name: share_interval(np.array([of_run[name][1] / n for of_run in known]), n)
+        for name, (n, _) in known[0].items()
+    }
 
 
 def _interval(values: Sequence[float | None], most: float = math.inf) -> Interval:
@@ -96,11 +117,14 @@ def readable_scores(study: Study, table: pd.DataFrame) -> list[tuple[str, Table]
 
 def _readable(study: Study, kind: str, table: pd.DataFrame) -> Table:
     arms = labels(study)
-    metric = "errors" if kind == ERRORS else "AP"  # whose values are fractions, as all scores are
+    metric = "errors" if kind == ERRORS else "AP"  # whose values are fractions, as nearly all scores are
     names = list(dict.fromkeys(table["name"]))
     rows = []
     for (experiment, arm, n_seeds), lines in table.groupby(["experiment", "arm", "n_seeds"], sort=False):
-        own = {of.name: measured(metric, of.mean, of.ci_low, of.ci_high) for of in lines.itertuples(index=False)}
+        own = {
+            of.name: measured(of.name if kind == CALIBRATED else metric, of.mean, of.ci_low, of.ci_high)
+            for of in lines.itertuples(index=False)
+        }
         rows.append((arms[experiment, arm], *(own.get(name, "") for name in names), str(n_seeds)))
     return ("Arm", *(WORDS.get(name, name) for name in names), "Seeds"), rows
 

@@ -12,8 +12,8 @@ false positives of all this, and its power.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,9 @@ class Difference:
     """A paired difference (first arm minus second), its 95 % interval and two-sided p.
 
     `detectable` is the smallest difference that as many seeds and images would have shown (p < 0.05) in four of five
-    repetitions, `method` names the sources of variation in the interval. With `n_seeds_needed` seeds on as many images,
-    a difference of this size would be; infinite where it takes more images, not a number from one seed.
+    repetitions, `method` names the sources of variation in the interval. `p_at` is the two-sided p of another true
+    difference than none, such as three points. With `seeds_needed` seeds on as many images, this difference would be
+    told from that one; infinite where it takes more images, not a number from one seed.
     """
 
     mean: float
@@ -55,7 +56,8 @@ class Difference:
     p_value: float
     detectable: float
     method: str
-    n_seeds_needed: float = math.nan
+    p_at: Callable[[float], float] = field(default=lambda _: math.nan, repr=False, compare=False)
+    seeds_needed: Callable[[float], float] = field(default=lambda _: math.nan, repr=False, compare=False)
 
 
 def paired_difference(a: Hits, b: Hits, scatter: Scatter | None = None) -> Difference:
@@ -114,8 +116,15 @@ def _difference(mean: float, centre: float, spread: Spread, method: str, n_seeds
     """A difference of fractions, its interval cut at [-1, 1]."""
     half = float(spread.half_width())
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
-    needed = spread.seeds_needed(mean, n_seeds)
-    return Difference(mean, low, high, spread.p_value(centre), min(spread.detectable(), 1.0), method, needed)
+
+    def p_at(true: float) -> float:
+        return spread.p_value(centre - true)
+
+    def needed(true: float) -> float:
+        return spread.seeds_needed(mean - true, n_seeds)
+
+    detectable = min(spread.detectable(), 1.0)
+    return Difference(mean, low, high, p_at(0.0), detectable, method, p_at, needed)
 
 
 def paired_t(a: Numbers, b: Numbers) -> Difference:
@@ -130,10 +139,19 @@ def paired_t(a: Numbers, b: Numbers) -> Difference:
     mean, low, high = t_interval(differences)
     error = (high - low) / 2 / -float(stdtrit(len(differences) - 1, (1 - LEVEL) / 2))
     if not math.isfinite(error):
-        return Difference(mean, low, high, 1.0, math.inf, "seeds paired; without scatter, nothing can be told")
-    df = len(differences) - 1
-    p = max(2 * float(stdtr(df, -abs(mean) / error)), SMALLEST)
-    return Difference(mean, low, high, p, noncentrality(df) * error, "seeds alone (Student)")
+        method = "seeds paired; without scatter, nothing can be told"
+        return Difference(mean, low, high, 1.0, math.inf, method, p_at=lambda _: 1.0)
+    n = len(differences)
+    spread = Spread(error**2, n - 1, 0.0, math.inf)
+
+    def p_at(true: float) -> float:
+        return max(2 * float(stdtr(n - 1, -abs(mean - true) / error)), SMALLEST)
+
+    def needed(true: float) -> float:
+        return spread.seeds_needed(mean - true, n)
+
+    detectable = noncentrality(n - 1) * error
+    return Difference(mean, low, high, p_at(0.0), detectable, "seeds alone (Student)", p_at, needed)
 
 
 # Values without images: a number a seed
@@ -163,10 +181,14 @@ def one_more(values: Numbers, value: float, floor: float = 0.0) -> Interval:
 def one_more_seed(value: float, others: Numbers, floor: float = 0.0) -> Difference:
     """The distance of one run from the mean of two or more others, as a further draw of theirs; see `one_more`."""
     low, high, p_value = one_more(others, value, floor=floor)
+
+    def p_at(true: float) -> float:
+        return one_more(others, value - true, floor=floor)[2]
+
     mean = value - float(np.mean(others))
     error = math.sqrt(max(_variance(others), floor) * (1 + 1 / len(others)))
     detectable = noncentrality(len(others) - 1) * error if error else math.inf
-    return Difference(mean, value - high, value - low, p_value, detectable, "one more seed (Student)")
+    return Difference(mean, value - high, value - low, p_value, detectable, "one more seed (Student)", p_at=p_at)
 
 
 def t_interval(values: Numbers) -> Interval:

@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from florilegium.config.base import Name, Strict
+from florilegium.config.claims import Claim
 from florilegium.config.data import Samples, split_name, split_of
 from florilegium.config.figures import PlotChoice
-from florilegium.config.metrics import SCORING, Baseline, Published, Scoring, TaskName
+from florilegium.config.metrics import DIVERGENCE, FIRST_AT_99, GAP, SCORING, Baseline, Published, Scoring, TaskName
 from florilegium.config.products import Attention, Attribution
 from florilegium.core.errors import UserError
 from florilegium.plan.departures import Departure
@@ -23,7 +24,7 @@ LEAKY = "leaky"  # the arm whose weights saw pictures of the test set
 HASH_CLEAN = "hash_clean"  # and the one whose weights saw those that a hash cannot find
 SEEING = (HASH_CLEAN, LEAKY)
 CORRECTED = "corrected"
-SHARE = "data.generated.share"
+IN_WORDS = ("gain", "memory_factor", "speed_factor", GAP, DIVERGENCE, FIRST_AT_99)
 Key = tuple[str, str]  # (experiment, arm)
 S = TypeVar("S", bound=Strict)
 
@@ -94,24 +95,26 @@ class Entry(Strict):
         """The metrics of its task."""
         return SCORING[self.task]
 
+    @field_validator("published", mode="before")
+    @classmethod
+    def _numbers(cls, published: Any) -> Any:
+        """Older descriptions have claims in words among the numbers, and with each the key `against`."""
+        values = [dict(value) for value in published]
+        kept = [value for value in values if "against" not in value or value["metric"] not in IN_WORDS]
+        return tuple({key: value for key, value in of.items() if key != "against"} for of in kept)
+
     @property
     def key(self) -> Key:
         return self.experiment, self.arm
 
     @property
-    def baseline_key(self) -> Key | None:
-        return (self.baseline.experiment, self.baseline.arm) if self.baseline else None
-
-    def over(self, published: Published) -> Key | None:
-        """The arm that a gain or a factor is relative to: the one that it names, or the baseline."""
-        against = published.against
-        return (against.experiment, against.arm) if against else self.baseline_key
+    def key_in_study(self) -> Key:
+        """The same, as experiments of a plan call it."""
+        return self.key
 
     @property
-    def compared_with(self) -> tuple[Key, ...]:
-        """The arms that it is compared with, its baseline first."""
-        keys = (self.baseline_key, *map(self.over, self.published))
-        return tuple(dict.fromkeys(key for key in keys if key is not None))
+    def baseline_key(self) -> Key | None:
+        return (self.baseline.experiment, self.baseline.arm) if self.baseline else None
 
 
 class Study(Strict):
@@ -124,6 +127,7 @@ class Study(Strict):
     preset_note: str
     entries: tuple[Entry, ...]
     figures: tuple[PlotChoice, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def find(self, key: Key | None) -> Entry | None:
         return self._by_key.get(key) if key else None
@@ -158,11 +162,6 @@ class Study(Strict):
         """Pairs (transferred, from scratch) of arms without a leak."""
         pairs = self._with_baselines(e for e in self.entries if e.arm not in SEEING and e.role == "transfer")
         return [(transfer, baseline) for transfer, baseline in pairs if baseline.role == "scratch"]
-
-    def additions(self) -> list[tuple[Entry, Entry]]:
-        """Pairs (with generated images, without): of each experiment the arm with the largest share of them."""
-        rising = sorted((e for e in self.entries if e.values.get(SHARE)), key=lambda e: e.values[SHARE])
-        return list({pair[0].experiment: pair for pair in self._with_baselines(rising)}.values())
 
     def rates(self) -> list[list[Entry]]:
         """Arms that differ in the learning rate alone, the baseline among them, in rising order; none of a baseline

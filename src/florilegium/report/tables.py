@@ -31,8 +31,10 @@ UNITS = {
 NAMES = (
     *("experiment", "arm", "metric", "published_source", "baseline", "verdict", "differs", "note", "method"),
     *("kind", "name", "precision", "device", "threads", "samples", "sampler", "measure", "against"),
+    *("claim", "study", "says", "source", "preset"),
 )
-TYPES = dict.fromkeys(NAMES, str) | dict.fromkeys(("n_seeds", "n_test", "n_images", "steps", "copies"), COUNT)
+COUNTED = ("n_seeds", "n_test", "n_comparisons", "n_run", "n_images", "steps", "copies")
+TYPES = dict.fromkeys(NAMES, str) | dict.fromkeys(COUNTED, COUNT)
 """Of the columns of any table of a study that are no fractions."""
 TESTED = {
     "p_value": "p",
@@ -52,8 +54,7 @@ READING = (
     "tests of the study (Holm). Detectable is the smallest difference, in points, that as many seeds and images would "
     "have shown in four of five repetitions. Epochs to 90\u00a0%: the first epoch whose validation accuracy, or AP, "
     "reaches 90\u00a0% of the same run's last. First epoch at 99\u00a0%: the first whose validation accuracy reaches "
-    "99\u00a0%. Training less test: accuracy on the training images minus that on the test images. Times the memory, "
-    "and times as fast: the mean of the ratios over the seeds that both arms have; memory is compared on GPUs alone."
+    "99\u00a0%. Training less test: accuracy on the training images minus that on the test images."
 )
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from florilegium.config.metrics import BETWEEN, BY_HARDWARE, FRACTIONS, SIZES, Published
+from florilegium.config.metrics import CLOCKED, FRACTIONS, SIZES, Published
 from florilegium.plan.departures import Departure, Kind, elsewhere
 from florilegium.report.runs import Run, counted
 from florilegium.report.statistics import Interval
@@ -49,18 +49,16 @@ def judge(
 
     `not_run`; `diverged` (every run did); `not_comparable` where departures matter, where nothing was published, or
     where the hardware decides (times, memory); `higher` and `lower` when our interval lies wholly outside the published
-    range; `inconclusive` without an interval, for a fraction whose interval overlaps that range but is wider than 10
-    points, and for a metric of two arms (a gain, a factor) whose interval does not lie wholly inside: a claim such as
-    "better" is a range without an end, which nearly every interval overlaps; else `reproduced`.
+    range; `inconclusive` without an interval, and for a fraction whose interval overlaps that range but is wider than
+    10 points; else `reproduced`.
     """
-    over = (entry.over(published) if published else entry.baseline_key) if metric in BETWEEN else None
-    differs = departures(study, entry, metric, over, images)
+    differs = departures(study, entry, metric, None, images)
     words = SEPARATOR.join(d.words for d in differs)
     if not runs:
         return Judgement("not_run", words)
     if not counted(metric, runs):
         return Judgement("diverged", words)
-    if differs or published is None or metric in BY_HARDWARE:
+    if differs or published is None or metric in CLOCKED:
         return Judgement("not_comparable", words)
     _, low, high = interval
     notes: list[str] = []
@@ -77,8 +75,6 @@ def _verdict(metric: str, published: Published, low: float, high: float) -> str:
         return "higher"
     if high < published.low:
         return "lower"
-    if metric in BETWEEN:
-        return "reproduced" if published.low <= low and high <= published.high else "inconclusive"
     return "inconclusive" if metric in FRACTIONS and high - low > WIDEST else "reproduced"
 
 

@@ -1,7 +1,7 @@
 """Compare a study's runs with what was published.
 
 Reads:  metrics, history, costs and receipt of every run, the summaries of the data sets, and of their audits.
-Writes: comparison, differences, costs and scores, as CSV and Markdown, beside `--out`.
+Writes: claims, comparison, differences, costs and scores, as CSV and Markdown, beside `--out`.
 Why:    every measured number stands beside the published one, with its interval and test.
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_text
 from florilegium.core.outputs import RECEIPT
+from florilegium.report.claim_texts import claims_markdown
 from florilegium.report.comparison import tabulate
 from florilegium.report.runs import RUN_FILES, files_of, read_study
 from florilegium.report.scores import costs_markdown
@@ -30,7 +31,11 @@ def main() -> None:
         images = {path.parent.name: read_json(path) for path in arguments.images}
         tables = tabulate(study, runs, images, [read_json(path) for path in arguments.audits])
         comparison = markdown(tables.comparison, title=study.title, preset=study.preset, rendered=study.rendered)
-        texts = {out.with_suffix(".md"): comparison, out.with_name("costs.md"): costs_markdown(study, tables.costs)}
+        texts = {
+            out.with_name("claims.md"): claims_markdown([(study, tables.claims)]),
+            out.with_suffix(".md"): comparison,
+            out.with_name("costs.md"): costs_markdown(study, tables.costs),
+        }
         for path, text in texts.items():
             write_text(path, text)
         receipt.spec = study.model_dump(mode="json")

@@ -20,6 +20,7 @@ from florilegium.core.system import bar
 from florilegium.core.tables import write_frame
 from florilegium.data.augment import EvalTransform, InputConfig, TrainTransform
 from florilegium.data.load import Images, Splits
+from florilegium.evaluation.calibration import best_temperature, error_at
 from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, autocast, evaluate
 from florilegium.models import registry
 from florilegium.models.freeze import Heads, digest_before, heads_of
@@ -47,6 +48,7 @@ def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int
         started = time.perf_counter()
         selected, last = score_weights(learner, outcome, lambda: score(splits.test))
         train_top1 = score(splits.train).top1  # without augmentation
+        calibration = _calibration(None if splits.validated_on_test else splits.val, splits.test, selected, score)
         seconds = time.perf_counter() - started
         write_frame(folder / "predictions.csv", predictions(splits.test, selected, splits.classes))
         metrics = {
@@ -55,6 +57,7 @@ def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int
             "top5": selected.top5,
             "last_top1": last.top1,
             "train_top1": train_top1,
+            **calibration,
             "n_test": len(splits.test),
         }
         # The whole network has its selected weights now; an outcome may hold those of its heads.
@@ -70,6 +73,17 @@ def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int
         test=test,
         files=RUN["classification"],
     )
+
+
+def _calibration(
+    validation: Images | None, test: Images, scores: Scores, score: Callable[[Images], Scores]
+) -> dict[str, float | None]:
+    """The temperature that fits the validation images, and the test's calibration error at it; None without them."""
+    logits, labels = scores.logits.double().numpy(), test.labels.numpy()
+    if validation is None:
+        return {"temperature": None, "calibrated_ece": None}
+    temperature = best_temperature(score(validation).logits.double().numpy(), validation.labels.numpy())
+    return {"temperature": temperature, "calibrated_ece": error_at(temperature, logits, labels)}
 
 
 def initialise_classifier(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
