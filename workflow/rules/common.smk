@@ -18,7 +18,7 @@ from snakemake.io import regex_from_filepattern
 from snakemake.settings.types import DeploymentMethod
 
 from florilegium.config.study import request_trackers
-from florilegium.core import outputs
+from florilegium.core import outputs, warm, warm_server
 from florilegium.core.errors import sentence_of
 from florilegium.core.system import MARK
 from florilegium.core.system import gpu_wanted
@@ -54,6 +54,18 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     PYTHON = f"PYTHONPATH={shlex.quote(os.path.join(workflow.basedir, 'src'))} python"
 else:
     PYTHON = shlex.quote(sys.executable)
+
+
+def keep_warm():
+    """Let jobs on this machine start as forks of a process that has imported what they import. Called `onstart`, since
+    a Snakefile is parsed before the executor is known. Where trainings use a GPU they start cold: they are long."""
+    global PYTHON, SERVER
+    is_local = not workflow.executor_plugin.common_settings.non_local_exec
+    if is_local and not GPU and not workflow.deployment_settings.deployment_method:
+        models = {e.model.name for study in plan.studies for e in plan.of(study)}
+        SERVER = warm_server.start({name: registry.code_roots(name)[0].partition(":")[0] for name in models})
+        if SERVER:
+            PYTHON += f" -IS {shlex.quote(warm.__file__)}"
 
 
 def literal(text):
