@@ -38,10 +38,11 @@ from florilegium.evaluation.classification import evaluate
 from florilegium.models import registry
 from florilegium.plan.project import load_plan
 from florilegium.training.classification import task_of
+from florilegium.training.feed import place
 from florilegium.training.loop import fit
 from florilegium.training.machine import configure, derive, pick_device, pick_precision
 from florilegium.training.state import StateFolder
-from florilegium.training.task import Row, Task, place
+from florilegium.training.task import Row, Task
 
 PROJECT = Path(__file__).parents[1]
 TARGETS = (0.94, 0.93)

@@ -22,11 +22,11 @@ from florilegium.data.load import Images, Splits
 from florilegium.models import registry
 from florilegium.models.freeze import freeze
 from florilegium.training.classification import task_of
+from florilegium.training.feed import place
 from florilegium.training.learner import Learner
 from florilegium.training.loop import train_epoch
 from florilegium.training.machine import configure, pick_device
 from florilegium.training.state import Keeper, Progress, StateFolder, Stop
-from florilegium.training.task import place
 
 CLASSES = 200
 MODEL = Model(

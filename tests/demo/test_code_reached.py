@@ -20,8 +20,8 @@ RECORDER = Path(__file__).with_name("record_calls.py")
 PACKAGE = Path(florilegium.__file__).parent
 MADE = ("--out", "--state", "--tensorboard")  # options that name what a stage writes
 STAGES = (
-    *("annotations", "attention", "attribution", "audit", "compare", "draw_finder", "features", "figures", "find_lr"),
-    *("generated", "hash", "index", "judge", "pack", "page", "render", "sample", "scenes"),
+    *("annotations", "attention", "attribution", "audit", "claims", "compare", "draw_finder", "features", "figures"),
+    *("find_lr", "generated", "hash", "index", "judge", "pack", "page", "render", "sample", "scenes"),
     *("train", "train_detector", "train_generator"),
 )
 

@@ -16,10 +16,10 @@ from florilegium.stages import train
 from tests.helpers.training import CONFIG, network
 
 SIDE = 256
-registry.input_config = lambda *_: replace(CONFIG, crop_pct=CONFIG.size / SIDE)
-registry.build = lambda *_, **__: network(norm=False, seed=torch.initial_seed() % 1000)
 
 if __name__ == "__main__":
+    registry.input_config = lambda *_: replace(CONFIG, crop_pct=CONFIG.size / SIDE)
+    registry.build = lambda *_, **__: network(norm=False, seed=torch.initial_seed() % 1000)
     if limit := int(sys.argv.pop(1)):
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     run_main(train.main)
