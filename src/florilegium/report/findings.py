@@ -1,15 +1,19 @@
 """The headlines of a study, from its tables: its claims, repeated test pictures, reproduced values."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from florilegium.report.claim_texts import tally
-from florilegium.report.study import Study
+from florilegium.report.claim_texts import claimed, ours, tally, verdict_of
+from florilegium.report.study import Page, Study
+from florilegium.report.tables import EMPTY, equals, p_value
 
 JUDGED = ("reproduced", "higher", "lower", "inconclusive")
+DECIDED = ("supported", "refuted")
+N_IMPORTANT = 3
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,29 @@ def _published(comparison: pd.DataFrame) -> Iterator[Finding]:
         parts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         sentence = f"By our 95\u00a0% intervals: {parts}."
         yield Finding(f"{counts['reproduced']} of {n_judged}", "published values reproduced", sentence)
+
+
+def most_important(claims: Mapping[str, pd.DataFrame], page: Page, n: int = N_IMPORTANT) -> list[Finding]:
+    """The `n` surest verdicts of all studies, by adjusted p, and of equal ones the larger difference; no study has a
+    second one before each has one. `claims` is the table of each study by its name."""
+    ranked = []
+    for name in claims:
+        decided = [row for row in claims[name].itertuples() if verdict_of(row) in DECIDED]
+        ranked += [(index, _surety(row), name, row) for index, row in enumerate(sorted(decided, key=_surety))]
+    best = sorted(ranked, key=lambda of: of[:3])[:n]
+    return [_verdict(row, page.studies[name].title) for _, _, name, row in best]
+
+
+def _surety(row: Any) -> tuple[float, float, str]:
+    p = 1.0 if math.isnan(row.p_adjusted) else row.p_adjusted
+    return round(p, 6), -abs(row.mean), row.claim
+
+
+def _verdict(row: Any, title: str) -> Finding:
+    p = p_value(row.p_adjusted)
+    tested = f", p adjusted {equals(p)}" if p != EMPTY else ""
+    return Finding(
+        f"{row.verdict[:1].upper()}{row.verdict[1:]}",
+        row.says,
+        f"{title}. Claimed: {claimed(row)}; ours: {ours(row)}{tested}.",
+    )
