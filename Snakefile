@@ -60,10 +60,12 @@ onstart:
         specs.refresh()
         save_trials(plan, Path(workflow.basedir))
         write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
+        announce()
 
 
 onsuccess:
     discard_finished()
+    close()
 
 
 wildcard_constraints:

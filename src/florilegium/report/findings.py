@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from florilegium.report.claim_texts import claimed, ours, tally, verdict_of
-from florilegium.report.study import Page, Study
+from florilegium.report.study import Study
 from florilegium.report.tables import EMPTY, equals, p_value
 
 JUDGED = ("reproduced", "higher", "lower", "inconclusive")
@@ -26,12 +26,16 @@ class Finding:
 
 
 def findings(
-    study: Study, claims: pd.DataFrame, comparison: pd.DataFrame, audits: Sequence[Mapping[str, Any]]
+    study: Study,
+    claims: pd.DataFrame,
+    comparison: pd.DataFrame,
+    audits: Sequence[Mapping[str, Any]],
+    titles: Mapping[str, str],
 ) -> Iterator[Finding]:
-    """The headlines of a study, its claims first."""
+    """The headlines of a study, its claims first; `titles` are those of data sets by name."""
     yield from _claims(claims)
     used = {entry.dataset for entry in study.entries}
-    yield from _repeated([audit for audit in audits if {audit["a"], audit["b"]} <= used])
+    yield from _repeated([audit for audit in audits if {audit["a"], audit["b"]} <= used], titles)
     yield from _published(comparison)
 
 
@@ -45,15 +49,16 @@ def _claims(claims: pd.DataFrame) -> Iterator[Finding]:
         yield Finding(f"{counts['supported']} of {n_run}", "claims supported", f"{sentence}." if sentence else "")
 
 
-def _repeated(audits: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _repeated(audits: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[Finding]:
     for audit in audits:
         inside = audit["a"] == audit["b"]
+        a, b = (titles.get(audit[side], audit[side]) for side in ("a", "b"))
         n = audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
         if n:
             yield Finding(
                 f"{n:,} test {'picture' if n == 1 else 'pictures'}",
-                f"of {audit['b']} repeated in {'its own training split' if inside else audit['a']}",
-                f"Found by perceptual hash, confirmed on pixels. The clean split of {audit['a']} drops "
+                f"of {b} repeated in {'its own training split' if inside else a}",
+                f"Found by perceptual hash, confirmed on pixels. The clean split of {a} drops "
                 f"{audit['n_dropped']:,} of its {audit['n_a']:,} images.",
             )
 
@@ -68,15 +73,15 @@ def _published(comparison: pd.DataFrame) -> Iterator[Finding]:
         yield Finding(f"{counts['reproduced']} of {n_judged}", "published values reproduced", sentence)
 
 
-def most_important(claims: Mapping[str, pd.DataFrame], page: Page, n: int = N_IMPORTANT) -> list[Finding]:
-    """The `n` surest verdicts of all studies, by adjusted p, and of equal ones the larger difference; no study has a
-    second one before each has one. `claims` is the table of each study by its name."""
+def most_important(claims: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> list[Finding]:
+    """The surest verdicts of all studies, by adjusted p, and of equal ones the larger difference; no study has a second
+    one before each has one. Both arguments are by study: its table of claims, and its title."""
     ranked = []
     for name in claims:
         decided = [row for row in claims[name].itertuples() if verdict_of(row) in DECIDED]
         ranked += [(index, _surety(row), name, row) for index, row in enumerate(sorted(decided, key=_surety))]
-    best = sorted(ranked, key=lambda of: of[:3])[:n]
-    return [_verdict(row, page.studies[name].title) for _, _, name, row in best]
+    best = sorted(ranked, key=lambda of: of[:3])[:N_IMPORTANT]
+    return [_verdict(row, titles[name]) for _, _, name, row in best]
 
 
 def _surety(row: Any) -> tuple[float, float, str]:

@@ -88,7 +88,8 @@ for (const scope of document.querySelectorAll("[data-filter]")) {
   input.type = "search";
   label.className = "filter";
   label.append("Filter ", input, " ", count);
-  scope.querySelector("table").closest(".scroll, table").before(label);
+  const table = scope.querySelector("table");
+  (table.closest(".scroll") ?? table).before(label);
   const rows = [...scope.querySelectorAll("tbody tr")];
   input.addEventListener("input", () => {
     const wanted = input.value.toLowerCase().split(/\s+/);

@@ -41,6 +41,7 @@ def render_page(evidence: Evidence, plots: Plots) -> str:
     """The page as HTML, from the tables and plots below the folder of a live run."""
     root = evidence.root
     files = {name: StudyTables.read(root / name, study) for name, study in evidence.page.in_order()}
+    titles = {name: study.title for name, study in evidence.page.in_order()}
     audits = []
     for (a, b), summary in zip(evidence.page.audits, evidence.audits, strict=True):
         title = _title_of_audit(evidence.page, a, b)
@@ -55,7 +56,7 @@ def render_page(evidence: Evidence, plots: Plots) -> str:
     more = {
         "audits": audits,
         "sources": {source.title: source for _, source in used}.values(),
-        "overview": most_important({name: of.claims for name, of in files.items()}, evidence.page),
+        "overview": most_important({name: of.claims for name, of in files.items()}, titles),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     }
@@ -95,7 +96,7 @@ def _rendered(
     environment.tests["web_address"] = is_web_address
     sections = []
     for name, study in evidence.page.in_order():
-        section = _section(study, of_studies[name], evidence.audits)
+        section = _section(study, of_studies[name], evidence)
         drawn = [(shown(f"{name}/figures/{p.name}.png"), p) for p in plots[name] if not p.lacks]
         claims = claim_texts.shown(study, of_studies[name].claims, plots[name])
         left_out = [p for p in plots[name] if p.lacks]
@@ -111,12 +112,13 @@ def _rendered(
     )
 
 
-def _section(study: Study, own: StudyTables, audits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _section(study: Study, own: StudyTables, evidence: Evidence) -> dict[str, Any]:
     """The texts and tables of one study."""
+    titles = {name: of.title for name, of in evidence.page.datasets.items()}
     comparison, notes = tables.readable(study, own.comparison)
     return {
         "study": study,
-        "findings": list(findings(study, own.claims, own.comparison, audits)),
+        "findings": list(findings(study, own.claims, own.comparison, evidence.audits, titles)),
         "claim_table": claim_texts.readable(own.claims),
         "not_run": claim_texts.not_run(own.claims),
         "comparison": comparison,
@@ -143,12 +145,13 @@ def audit_table(page: Page, audits: Sequence[Mapping[str, Any]]) -> tables.Table
 
 
 def _title(page: Page, name: str) -> str:
-    """The title of a data set."""
-    return page.datasets[name].title if name in page.datasets else name
+    """The title of a data set, as it begins a sentence."""
+    title = page.datasets[name].title if name in page.datasets else name
+    return title[:1].upper() + title[1:]
 
 
 def _title_of_audit(page: Page, a: str, b: str) -> str:
-    return f"Doubles inside {_title(page, a)}" if a == b else f"{_title(page, b)}, repeated in {_title(page, a)}"
+    return f"Doubles inside {_title(page, a)}" if a == b else f"{_title(page, b)}: repeated in {_title(page, a)}"
 
 
 def dataset_table(page: Page, summaries: Mapping[str, Mapping[str, Any]]) -> tables.Table:

@@ -1,6 +1,6 @@
 """The pictures of the page, small enough to be sent: each as a WebP inside a `data:` address.
 
-A drawing has few colours, and looks the same with the 128 that stand for them best; photographs are compressed as such.
+A drawing has few colours, and looks the same with the 96 that stand for them best; photographs are compressed as such.
 """
 
 import base64
@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 FEW_COLOURS = 10_000  # of a drawing, soft edges included; one photograph has more
-COLOURS = 128
-SHEET_WIDTH, SHEET_HEIGHT = 908, 900  # pixels: two thirds of a contact sheet's width, and its first rows
+COLOURS = 96
+SHEET_WIDTH, SHEET_HEIGHT = 908, 720  # pixels: two thirds of a contact sheet's width, and its first rows
 
 
 class Picture(NamedTuple):
@@ -41,7 +41,7 @@ def figure(path: Path, said: str = "") -> Picture:
     if pixels.getcolors(FEW_COLOURS):
         drawing = pixels.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).convert("RGB")
         return _picture(drawing, said, lossless=True, method=4, quality=80)
-    return _picture(pixels, said, quality=65, method=4)
+    return _picture(pixels, said, quality=55, method=4)
 
 
 def sheet(path: Path, said: str) -> Picture:
@@ -54,7 +54,7 @@ def sheet(path: Path, said: str) -> Picture:
         white = np.flatnonzero((np.asarray(pixels)[:SHEET_HEIGHT] == 255).all(axis=(1, 2)))
         height = int(white[-1]) if white.size else SHEET_HEIGHT
     is_whole = height == pixels.height
-    return _picture(pixels.crop((0, 0, pixels.width, height)), said, quality=60, method=4)._replace(is_whole=is_whole)
+    return _picture(pixels.crop((0, 0, pixels.width, height)), said, quality=50, method=4)._replace(is_whole=is_whole)
 
 
 def _picture(pixels: Image.Image, said: str, **options: int | bool) -> Picture:
