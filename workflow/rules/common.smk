@@ -253,18 +253,23 @@ def announce():
     waiting = [
         Job(job.rule.name, tuple(map(str, job.output)), bool(job.resources.get("gpu"))) for job in jobs(due=True)
     ]
-    limits = {"cores": workflow.resource_settings.cores or workflow.resource_settings.nodes or 1}
-    limits |= {"gpus": workflow.global_resources.get("gpu", 1)}
+    gpu = workflow.global_resources.get("gpu")
+    limits = {
+        "cores": workflow.resource_settings.cores or workflow.resource_settings.nodes or 1,
+        "gpus": gpu.value if gpu else 1,
+    }
     if waiting:
         tell_person([announcement(plan.settings.preset, len(jobs(due=False)), waiting, **limits)])
 
 
 def close():
-    """Say where to look and what was found, if the report is among what was asked for."""
-    if any(f"{RESULTS}/report.html" in job.output for job in workflow.dag.jobs):
+    """Say where to look and what was found, if the report and the claims are among what was asked for."""
+    made = {str(path) for job in workflow.dag.jobs for path in job.output}
+    if {f"{RESULTS}/report.html", f"{RESULTS}/claims.csv"} <= made:
         from florilegium.report.closing import closing  # it needs pandas
 
-        tell_person(closing(Path(RESULTS), {name: study.title for name, study in STUDIES.items()}))
+        with in_a_sentence():
+            tell_person(closing(Path(RESULTS), {name: study.title for name, study in STUDIES.items()}))
 
 
 def tell_person(lines):
