@@ -88,8 +88,7 @@ for (const scope of document.querySelectorAll("[data-filter]")) {
   input.type = "search";
   label.className = "filter";
   label.append("Filter ", input, " ", count);
-  const table = scope.querySelector("table");
-  (table.closest(".scroll") ?? table).before(label);
+  scope.querySelector("h3, .scroll").before(label);
   const rows = [...scope.querySelectorAll("tbody tr")];
   input.addEventListener("input", () => {
     const wanted = input.value.toLowerCase().split(/\s+/);
