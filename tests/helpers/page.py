@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -55,8 +56,13 @@ def plots_by_study(page: Page) -> dict[str, list[Plot]]:
 
 
 def html_of(results: Results, **changes: Any) -> str:
-    here, page, images = results
-    model = read(Page, json.dumps({**page, **changes}))
+    """The page as HTML, with other values in its description."""
+    return _html(results[0], json.dumps({**results[1], **changes}), tuple(results[2]))
+
+
+@cache
+def _html(here: Path, page: str, images: tuple[Path, ...]) -> str:
+    model = read(Page, page)
     evidence = Evidence(model, here, {path.parent.name: path for path in images})
     return render_page(evidence, plots_by_study(model))
 

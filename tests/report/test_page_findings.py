@@ -35,7 +35,7 @@ def test_test_pictures_that_a_set_trains_on_are_a_finding(tmp_path: Path) -> Non
         found = findings(study, tables.claims, tables.comparison, [summary], {name: "Oxford 17"})
         said = [finding for finding in found if "its own training split" in finding.subject]
         assert [finding.headline for finding in said] == ["1 test picture"] * shown
-        assert all(finding.subject.startswith("of Oxford 17 ") for finding in said)
+        assert all(finding.subject.startswith("of “Oxford 17” ") for finding in said)
 
 
 def test_an_arm_that_is_cleaned_by_hash_is_told_with_what_its_pretraining_still_shows(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_rows_are_filtered_by_words(page: Page) -> None:
 def test_notes_stand_in_their_rows(page: Page) -> None:
     page.get_by_role("link", name="Study 1").click()
     rows = page.get_by_role("region", name="Ours and published").get_by_role("row")
-    row = rows.filter(has_text="ResNet-18 from scratch")
+    row = rows.filter(has=page.get_by_role("rowheader", name="ResNet-18 from scratch"))
     assert not row.get_by_text("a note").is_visible()
     row.locator("td.notes summary").click()
     assert row.get_by_text("a note").is_visible()

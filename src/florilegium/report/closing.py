@@ -23,5 +23,5 @@ def closing(results: Path, titles: Mapping[str, str]) -> list[str]:
     found = most_important(claims, titles)
     if found:
         lines.append("What was found, the surest first:")
-        lines += [f"  {n}. {of.headline}: {of.subject}. {of.sentence}" for n, of in enumerate(found, 1)]
+        lines += [f"  {n}. {of.headline}: {of.subject.rstrip('.')}. {of.sentence}" for n, of in enumerate(found, 1)]
     return lines

@@ -52,7 +52,7 @@ def _claims(claims: pd.DataFrame) -> Iterator[Finding]:
 def _repeated(audits: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[Finding]:
     for audit in audits:
         inside = audit["a"] == audit["b"]
-        a, b = (titles.get(audit[side], audit[side]) for side in ("a", "b"))
+        a, b = (f"“{titles.get(audit[side], audit[side])}”" for side in ("a", "b"))
         n = audit["across_splits"]["train/test"]["images"] if inside else audit["n_exposed"].get("test", 0)
         if n:
             yield Finding(

@@ -145,13 +145,12 @@ def audit_table(page: Page, audits: Sequence[Mapping[str, Any]]) -> tables.Table
 
 
 def _title(page: Page, name: str) -> str:
-    """The title of a data set, as it begins a sentence."""
-    title = page.datasets[name].title if name in page.datasets else name
-    return title[:1].upper() + title[1:]
+    """The title of a data set."""
+    return page.datasets[name].title if name in page.datasets else name
 
 
 def _title_of_audit(page: Page, a: str, b: str) -> str:
-    return f"Doubles inside {_title(page, a)}" if a == b else f"{_title(page, b)}: repeated in {_title(page, a)}"
+    return f"Doubles inside “{_title(page, a)}”" if a == b else f"“{_title(page, b)}” repeated in “{_title(page, a)}”"
 
 
 def dataset_table(page: Page, summaries: Mapping[str, Mapping[str, Any]]) -> tables.Table:
