@@ -55,6 +55,7 @@ def render_page(evidence: Evidence, plots: Plots) -> str:
     script = SCRIPT.read_text(encoding="utf-8")
     more = {
         "audits": audits,
+        "heads": [title.partition(":")[0] for title in titles.values()],
         "sources": {source.title: source for _, source in used}.values(),
         "overview": most_important({name: of.claims for name, of in files.items()}, titles),
         "script": script,
