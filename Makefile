@@ -33,5 +33,6 @@ lint: .venv/.installed
 
 lock: .venv/.installed
 	$(RUN) uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
-		--extra dev --extra weights --no-header --no-emit-index-url --no-emit-find-links --output-file envs/requirements.lock pyproject.toml
+		--extra dev --extra weights --extra export --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file envs/requirements.lock pyproject.toml
 	$(BIN)/python envs/conda.py

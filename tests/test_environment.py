@@ -33,7 +33,7 @@ def test_the_lock_has_hashes_and_no_address(lock: str):
 def test_the_lock_pins_all_that_is_asked_for(project: Path, lock: str):
     asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     extras = asked["optional-dependencies"]
-    wanted = [*asked["dependencies"], *extras["dev"], *extras["weights"]]
+    wanted = [*asked["dependencies"], *extras["dev"], *extras["weights"], *extras["export"]]
     for requirement in wanted:
         name = re.split(r"[<>=! ;]", requirement)[0].lower().replace("_", "-")
         assert re.search(rf"^{re.escape(name)}==", lock, flags=re.MULTILINE), name

@@ -9,10 +9,12 @@ from florilegium.core.errors import exit_codes, run_main
 
 # The module of each command; `explain` is an alias.
 COMMANDS = {
+    "start": "start",
     "check": "check",
     "audit": "audit",
     "predict": "predict",
     "evaluate": "evaluate",
+    "export": "export",
     "provenance": "provenance",
     "explain": "provenance",
     "verify": "verify",

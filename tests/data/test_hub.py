@@ -56,6 +56,13 @@ def test_a_file_that_was_damaged_in_the_cache_is_downloaded_again(hub: Hub):
     assert from_hub(NET).path.read_bytes() == b"weights"
 
 
+def test_without_the_network_a_damaged_file_is_told_as_such(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    from_hub(NET).path.resolve().write_bytes(b"weightz")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(Unavailable, match=r"model\.safetensors: its sha256 is .*, and .* was expected$"):
+        from_hub(NET)
+
+
 def test_a_file_with_another_checksum_is_refused(hub: Hub):
     right, wrong = sha256(b"weights").hexdigest(), "0" * 64
     assert from_hub(NET.model_copy(update={"sha256": right})).path.read_bytes() == b"weights"
@@ -63,9 +70,12 @@ def test_a_file_with_another_checksum_is_refused(hub: Hub):
         from_hub(NET.model_copy(update={"sha256": wrong}))
 
 
-def test_an_older_repository_has_its_weights_under_another_name(hub: Hub):
+def test_an_older_repository_has_its_weights_under_another_name(hub: Hub, monkeypatch: pytest.MonkeyPatch):
     hub.files = {"timm/net/pytorch_model.bin": b"older"}
     assert from_hub(NET).path.read_bytes() == b"older"
+    with monkeypatch.context() as without_network:
+        without_network.setattr(constants, "HF_HUB_OFFLINE", True)
+        assert from_hub(NET).path.read_bytes() == b"older"
     hub.files = {"timm/none/README.md": b"no weights"}
     with pytest.raises(Unavailable, match=r"the repository has no model\.safetensors"):
         from_hub(HubFile(repository="timm/none"))

@@ -1,11 +1,14 @@
 """Networks are tried before anything runs: what fails is told with its key, what has passed is not tried again."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from florilegium.config.data import Model
+from florilegium.config.weights import WeightsOverride
 from florilegium.core.errors import UserError, UserErrors
 from florilegium.estimation.trial import tried
 from florilegium.estimation.trials import (
@@ -17,6 +20,7 @@ from florilegium.estimation.trials import (
     in_a_process,
     presets,
     save_trials,
+    trial_of,
 )
 from tests.plan.test_references import entry, plan
 
@@ -71,6 +75,31 @@ def test_what_cannot_be_is_one_sentence_that_begins_with_the_key(asked: Trial, s
     (sentence,) = tried(asked)
     assert said in sentence and "\n" not in sentence
     assert sentence.startswith(("recipe.", "model.", "attention", "attribution."))
+
+
+MAE, DINO = "vit_base_patch16_224.mae", "vit_base_patch16_224.dino"
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        ({"init": {"weights": MAE}}, True),
+        ({"init": {"weights": "mine"}}, True),
+        ({"init": {"weights": MAE}, "recipe": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}, False),
+        ({"init": {"weights": MAE}, "model": {"name": DINO}}, False),
+        ({"init": {"weights": "vit_base_patch16_224.augreg_in21k"}}, False),
+        ({"init": {"weights": "resnet18.tv_in1k"}, "model": {"name": "cifar_resnet18"}}, False),
+    ],
+    ids=["untagged", "own", "told", "alike", "same", "other family"],
+)
+def test_pixels_that_are_not_as_the_weights_have_seen_them_are_refused(
+    tmp_path: Path, keys: dict[str, Any], wrong: bool
+):
+    made = plan(tmp_path, {"a": entry(**{"model": {"name": "vit_base_patch16_224"}, **keys})})
+    mine = {"mine": WeightsOverride(file="mine.pth", model=DINO)}
+    found = tried(trial_of(next(e for e in made.experiments if e.name == "a"), mine))
+    sentence = r"init\.weights = .*: has seen pixels less \(0\.485, .* gives it pixels less \(0\.5, "
+    assert bool(found) is wrong and all(re.match(sentence, each) for each in found)
 
 
 @pytest.mark.parametrize(

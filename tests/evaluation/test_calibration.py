@@ -54,4 +54,5 @@ def test_a_network_without_an_error_or_without_finite_logits_ends():
     perfect = 50 * np.eye(3)
     assert best_temperature(perfect, np.arange(3)) == pytest.approx(0.05, rel=1e-3)
     assert best_temperature(perfect * np.nan, np.arange(3)) is None
+    assert reliability(np.array([0.5, np.nan]), np.array([True, False])) is None
     assert error_at(None, perfect, np.arange(3)) is error_at(1.0, perfect + np.inf, np.arange(3)) is None

@@ -69,6 +69,13 @@ def test_weights_of_another_network_are_refused(tmp_path: Path):
         load_detector_weights(detector("resnet18", NARROW), tmp_path / "other.safetensors")
 
 
+@pytest.mark.parametrize(("other", "more"), [("resnet34", "layer1.2.bn1.bias"), ("seresnet18", "layer1.0.se.fc1.bias")])
+def test_weights_of_a_network_that_holds_this_one_and_more_are_refused(tmp_path: Path, other: str, more: str):
+    save(timm.create_model(other, **NARROW).state_dict(), tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=rf"other\.safetensors: holds unexpected {more}, "):
+        load_detector_weights(detector("resnet18", NARROW), tmp_path / "other.safetensors")
+
+
 def test_statistics_stay_or_move_as_the_norm_says():
     for norm, moves in (("frozen_bn", False), ("bn", True)):
         network = detector("resnet18", NARROW, norm=norm).train()

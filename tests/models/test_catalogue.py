@@ -13,6 +13,7 @@ from threading import Thread
 import pytest
 import torch
 from huggingface_hub import constants
+from safetensors.torch import save as to_bytes
 
 from florilegium.config.data import Model
 from florilegium.config.weights import Weights, WeightsOverride, with_own
@@ -24,6 +25,8 @@ from florilegium.models.weights import read_state
 from florilegium.stages import weights as stage
 from tests.helpers.hub import COMMIT, serving
 
+WEIGHTS, OTHERS = (to_bytes({"a": torch.full((1,), value)}) for value in (1.0, 2.0))
+
 
 def entry(*urls: str, sha256: str | None = None) -> Weights:
     source = {"file": "model.safetensors", "urls": urls, "sha256": sha256}
@@ -34,7 +37,7 @@ def entry(*urls: str, sha256: str | None = None) -> Weights:
 def address(tmp_path: Path):
     """A server that publishes `model.safetensors`."""
     (tmp_path / "public").mkdir()
-    (tmp_path / "public" / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "public" / "model.safetensors").write_bytes(WEIGHTS)
     handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "public")
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -56,6 +59,22 @@ def test_an_unknown_name_gets_the_nearest_one(project: Path):
     catalogue = read_catalogue(project / "workflow" / "weights.yaml")
     with pytest.raises(UserError, match=r"unknown weights 'resnet18\.a1_in1', did you mean 'resnet18\.a1_in1k'"):
         look_up("resnet18.a1_in1", catalogue)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (
+            "timm: resnet18.a1_in1",
+            r"weights\.yaml: a: timm: unknown weights 'resnet18\.a1_in1', did you mean 'resnet18\.",
+        ),
+        ("source: {file: net.txt}", r"weights\.yaml: a: file: net\.txt is no file of weights by its name"),
+    ],
+)
+def test_an_entry_that_cannot_be_had_is_refused_before_anything_is_fetched(tmp_path: Path, source: str, sentence: str):
+    (tmp_path / "weights.yaml").write_text(f"a:\n  model: resnet18\n  {source}\n")
+    with pytest.raises(UserError, match=sentence):
+        read_catalogue(tmp_path / "weights.yaml")
 
 
 def test_an_absent_file_is_told_with_its_address_and_its_place(tmp_path: Path):
@@ -108,7 +127,7 @@ def test_a_download_that_was_damaged_since_is_fetched_again(
     first = obtain("slim", published, tmp_path / "downloads")
     first.path.write_bytes(damage)
     again = obtain("slim", published, tmp_path / "downloads")
-    assert again.path.read_bytes() == b"weights"
+    assert again.path.read_bytes() == WEIGHTS
 
 
 def test_the_stage_records_what_it_downloaded(tmp_path: Path, monkeypatch, address: str):
@@ -119,12 +138,12 @@ def test_the_stage_records_what_it_downloaded(tmp_path: Path, monkeypatch, addre
     monkeypatch.setattr(sys, "argv", ["weights", *arguments, "--spec", json.dumps(spec)])
     stage.main()
     made = Path("resources/weights/slim.safetensors")
-    assert made.read_bytes() == b"weights"
+    assert made.read_bytes() == WEIGHTS
     receipt = read_json(made.with_suffix(".receipt.json"))
     assert receipt["outputs"][made.as_posix()]["sha256"] == digest(made)
     assert receipt["spec"] == spec
     assert receipt["origin"] == [
-        {"file": "model.safetensors", "from": address, "sha256": digest(made), "bytes": 7, "published": None}
+        {"file": "model.safetensors", "from": address, "sha256": digest(made), "bytes": len(WEIGHTS), "published": None}
     ]
 
 
@@ -202,6 +221,17 @@ def test_a_file_of_ones_own_needs_no_entry_and_stands_in_place_of_one(project: P
         obtain("resnet18.a1_in1k", catalogue["resnet18.a1_in1k"], tmp_path, overrides["resnet18.a1_in1k"])
 
 
+def test_a_mirror_is_not_asked_for_the_one_file_of_two_names(project: Path):
+    """On the Hub all are called the same: two networks of one shape would start from the same weights."""
+    path = project / "workflow" / "weights.yaml"
+    shared = dict.fromkeys(("resnet18.a1_in1k", "resnet18.a2_in1k"), WeightsOverride(mirrors=("/data",)))
+    with pytest.raises(
+        UserError, match=r"a2_in1k\.mirrors: /data has one model\.safetensors, and resnet18\.a1_in1k ta"
+    ):
+        read_catalogue(path, shared)
+    read_catalogue(path, dict.fromkeys(("norm_vit_b16.in21k", "norm_vit_b32.in21k"), shared["resnet18.a1_in1k"]))
+
+
 # The stage
 
 
@@ -225,11 +255,22 @@ def test_a_torch_file_becomes_safetensors(tmp_path: Path, monkeypatch):
     assert read_json(made.with_suffix(".receipt.json"))["origin"][0]["sha256"] == digest(Path("mine.pth"))
 
 
+def test_a_broken_file_is_told_by_its_own_name(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.SafeTensors").write_bytes(WEIGHTS[:-1])
+    mine = WeightsOverride.model_validate({"file": "mine.SafeTensors", "model": "resnet18"})
+    entry = with_own({}, {"mine": mine}, (), "")["mine"]
+    with pytest.raises(UserError, match=r"^mine\.SafeTensors: is truncated or no file of weights .*; fetch or save"):
+        run_stage(monkeypatch, "mine", entry, mine)
+    Path("mine.SafeTensors").write_bytes(WEIGHTS)
+    assert run_stage(monkeypatch, "mine", entry, mine).read_bytes() == WEIGHTS
+
+
 def test_a_source_that_has_another_content_later_is_refused(tmp_path: Path, monkeypatch, address: str):
     monkeypatch.chdir(tmp_path)
     made = run_stage(monkeypatch, "net", entry(address))
     first = digest(made)
-    (tmp_path / "public" / "model.safetensors").write_bytes(b"others")
+    (tmp_path / "public" / "model.safetensors").write_bytes(OTHERS)
     shutil.rmtree("resources")
     with pytest.raises(
         UserError, match=rf"^weights net: {address} has the sha256 .*, and at the first use it was {first}"
@@ -237,7 +278,7 @@ def test_a_source_that_has_another_content_later_is_refused(tmp_path: Path, monk
         run_stage(monkeypatch, "net", entry(address))
     assert not made.exists()
     pinned = entry(address, sha256=digest(tmp_path / "public" / "model.safetensors"))  # another entry: the one meant
-    assert run_stage(monkeypatch, "net", pinned).read_bytes() == b"others"
+    assert run_stage(monkeypatch, "net", pinned).read_bytes() == OTHERS
 
 
 def test_every_file_of_the_hub_that_the_catalogue_names_is_asked_for_where_it_is(
@@ -263,7 +304,7 @@ def test_a_name_of_timm_alone_comes_from_the_hub_with_its_commit(tmp_path: Path,
         template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        hub.files["timm/resnet18.a2_in1k/model.safetensors"] = b"weights"
+        hub.files["timm/resnet18.a2_in1k/model.safetensors"] = WEIGHTS
         made = run_stage(monkeypatch, "resnet18.a2_in1k", weights)
     origin = read_json(made.with_suffix(".receipt.json"))["origin"][0]
     assert (origin["revision"], origin["sha256"]) == (COMMIT, digest(made))
@@ -274,13 +315,13 @@ def test_the_variables_of_the_hubs_tools_are_honoured(tmp_path: Path):
     spec = json.dumps({"weights": weights.model_dump(mode="json"), "override": None})
     options = ["--name", "net", "--code", "0", "--spec", spec, "--out", "net.safetensors"]
     with serving() as hub:
-        hub.files["timm/net/model.safetensors"] = b"weights"
-        online = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
+        hub.files["timm/net/model.safetensors"] = WEIGHTS
+        online = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "a home")}
         for more in ({}, {"HF_HUB_OFFLINE": "1"}):
             hub.asked.clear()
             environment = os.environ | online | more
             command = [sys.executable, "-m", stage.__name__, *options]
             subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
             assert bool(hub.asked) is not bool(more)
-    assert (tmp_path / "net.safetensors").read_bytes() == b"weights"
-    assert (tmp_path / "home" / "hub" / "models--timm--net").is_dir()
+    assert (tmp_path / "net.safetensors").read_bytes() == WEIGHTS
+    assert (tmp_path / "a home" / "hub" / "models--timm--net").is_dir()

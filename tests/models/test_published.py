@@ -75,10 +75,17 @@ def test_entries_of_equal_shape_in_another_order_are_refused(a: str, b: str):
         in_order(swapped(state, a, b), LITE, Path("x.pth"))
 
 
+def test_entries_of_the_networks_own_names_keep_them_in_whatever_order():
+    """As a file of safetensors has them, which is sorted."""
+    with torch.device("meta"):
+        own = registry.build(Model(name=LITE.model), 10).state_dict()
+    assert in_order(dict(sorted(own.items())), LITE, Path("x.safetensors")) == own
+
+
 def test_a_file_of_another_size_is_refused():
     state = renamed()
     last = list(state)[-1]
-    with pytest.raises(UserError, match=r"has 296 of them, and the file 295; give another model"):
+    with pytest.raises(UserError, match=r"has 296 of them, and the file 295; give another model, or names: own"):
         in_order({key: value for key, value in state.items() if key != last}, LITE, Path("x.pth"))
     with pytest.raises(
         UserError, match=rf"{last} stands for classifier\.bias \(shape \[7\] for \[10\]\); give another"
@@ -89,5 +96,7 @@ def test_a_file_of_another_size_is_refused():
 def test_timms_own_configuration_says_where_weights_are():
     hub = where(Weights(model="x", timm="vit_small_patch14_dinov2.lvd142m")).hub
     assert hub and (hub.repository, hub.file) == ("timm/vit_small_patch14_dinov2.lvd142m", "model.safetensors")
+    with pytest.raises(UserError, match=r"^init\.weights: timm knows no place that has weights of regnety_2560\.seer"):
+        where(Weights(model="x", timm="regnety_2560.seer"))  # in its table, and left out of its registry
     source = where(Weights(model="x", timm="legacy_seresnet18.in1k")).source
     assert source and source.urls[0].startswith("https://github.com/") and source.file == "seresnet18-4bb0ce65.pth"

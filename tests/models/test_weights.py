@@ -40,12 +40,31 @@ def test_equal_weights_give_equal_bytes(checkpoint: Path, tmp_path: Path):
     assert (tmp_path / "again.safetensors").read_bytes() == checkpoint.read_bytes()
 
 
-@pytest.mark.parametrize("wrapped", [lambda s: s, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": s}])
+def shelled(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"_orig_mod.module.{key}": value for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda s: s,
+        lambda s: {"state_dict": s, "epoch": 3},
+        lambda s: {"model": s, "other": s},
+        lambda s: {"net": s, "epoch": 3, "optimizer": {"state": {}, "param_groups": []}},
+        shelled,
+        lambda s: {"state_dict": shelled(s)},
+    ],
+    ids=["plain", "state_dict", "model", "one", "shelled", "both"],
+)
 def test_a_torch_file_is_loaded_with_or_without_a_wrapper(tmp_path: Path, wrapped):
     torch.save(wrapped(network().state_dict()), tmp_path / "weights.pth")
     other = network(seed=1)
     load_into(other, tmp_path / "weights.pth")
     assert torch.equal(other.fc.weight, network().fc.weight)
+
+
+def test_the_case_of_a_suffix_does_not_matter(checkpoint: Path):
+    load_into(network(), checkpoint.rename(checkpoint.with_suffix(".SAFETENSORS")))
 
 
 def test_every_missing_and_unexpected_key_is_an_error(tmp_path: Path):
@@ -130,5 +149,8 @@ def test_a_file_without_a_state_dict_is_told_in_a_sentence(tmp_path: Path):
     torch.save({"epoch": 3}, tmp_path / "odd.pth")
     with pytest.raises(UserError, match=r"odd\.pth: holds no state dict"):
         load_into(network(), tmp_path / "odd.pth")
+    torch.save({"teacher": network().state_dict(), "student": network().state_dict()}, tmp_path / "two.pth")
+    with pytest.raises(UserError, match=r"two\.pth: holds several state dicts \('teacher', 'student'\); save the one"):
+        load_into(network(), tmp_path / "two.pth")
     with pytest.raises(UserError, match=r"none\.pth: there is no such file of weights"):
         load_into(network(), tmp_path / "none.pth")

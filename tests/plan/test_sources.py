@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from florilegium.config.data import DatasetOverride, Init
+from florilegium.config.weights import WeightsOverride
 from florilegium.core.errors import UserError
 from florilegium.plan.sources import check_file, check_sources
 from tests.plan.test_references import entry, plan
@@ -38,6 +40,18 @@ def test_a_folder_must_be_there_and_hold_a_file(tmp_path: Path, monkeypatch: pyt
 def test_what_nobody_uses_is_not_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     check_sources(plan(tmp_path, {"a": entry(data={"dataset": "many"})}), lambda keys: "config.yaml")
+
+
+def test_a_path_may_begin_with_the_home_folder_or_be_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """All that reads it later reads the path: the file of a change in it is seen."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    mine = tmp_path / "my net.pth"
+    for typed in ("~/my net.pth", mine.as_uri(), mine.as_uri().replace("file", "FILE")):
+        assert Init(file=typed).file == mine.as_posix()
+        assert WeightsOverride(file=typed).paths == {"weights.pth": mine}
+        override = DatasetOverride.model_validate({"files": {"a.tgz": {"path": typed}}})
+        assert override.paths == {"a.tgz": mine}
+    assert Init(file="~nobody-of-that-name/a.pth").file == "~nobody-of-that-name/a.pth"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,8 @@ def test_tables_split_what_has_a_verdict_from_what_has_none(tmp_path: Path) -> N
     )
     (_, rows), (_, rest) = readable(claims), not_run(claims)
     assert rows[0] == (
-        "It is so.", "test top-1", "higher", "+10.0 points", "supported", "1", "< 0.001", "8.1 points", "3", "2", "340",
+        "It is so.", "test top-1", "higher", "+10.0 points", "supported", "1",
+        "< 0.001", "8.1 points", "3", "2", "340", "–",
     )  # fmt: skip
     assert rows[1][4:6] == ("undecided (mini)", "1 of 7") and "more images" in rows[1]
     assert rest == [("Nobody|knows.", "not run", "no data; not as published: a; b; c; d and 2 more")]

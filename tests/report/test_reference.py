@@ -26,6 +26,7 @@ from florilegium.plan.project import load_plan
 from florilegium.report import reference
 from florilegium.report.answers import Answers, pack, read_answers
 from florilegium.report.arms import Arms
+from florilegium.report.claim_texts import claims_markdown
 from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.page import document
 from florilegium.report.reference import folder_name, write_reference
@@ -284,7 +285,14 @@ def test_metrics_of_another_run_are_named_though_the_sums_are_right(here: Path) 
         read_reference(KEPT)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", '{"images": "a", "n": 9, "right": "/w=="}'),
+        '{"images": "a", "n": 0, "right": "", "by_class": [1]}',
+        '{"images": "a", "n": 0, "right": "", "reliability": [1]}',
+    ],
+)
 def test_cut_bits_are_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "hits.json").write_text(content)
     with pytest.raises(UserError, match=r"hits.json: is cut, or no record of which images were right"):
@@ -456,6 +464,8 @@ def test_readme_and_documents_are_what_the_references_say() -> None:
 def test_tables_beside_the_documents_are_what_the_references_say() -> None:
     for name, evidence in recompute(ROOT).references.items():
         gathered = pd.read_csv(ROOT / DOCUMENTS / name / "claims.csv")
+        claims = [(evidence.page.studies[study], tables.claims) for study, tables in evidence.tables.items()]
+        assert (ROOT / DOCUMENTS / name / "claims.md").read_text(encoding="utf-8") == claims_markdown(claims)
         for study, tables in evidence.tables.items():
             by_file = tables.by_file()
             folder = ROOT / DOCUMENTS / name / study

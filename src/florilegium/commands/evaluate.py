@@ -58,6 +58,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     if args.csv:
         write_frame(args.csv, predictions(labelled.images, scores, trained.classes))
     n, right = len(labelled.images), (scores.predictions == labelled.images.labels).numpy()
+    binned = reliability(scores.probabilities.double().numpy(), right)
     low, high = wilson(round(scores.top1 * n), n)
     present = len(trained.classes) - len(labelled.absent)
     rows = [
@@ -67,7 +68,7 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
         ("top1", scores.top1, f"95 % interval {low:.4f} to {high:.4f} (Wilson)"),
         ("top5", scores.top5, ""),
         ("loss", scores.loss, ""),
-        ("ece", reliability(scores.probabilities.double().numpy(), right).error, "calibration error, 15 bins"),
+        ("ece", binned.error if binned else "none", "calibration error, 15 bins"),
     ]
     print("\n".join(aligned(rows)))
     names = np.array(trained.classes)[labelled.images.labels.numpy()]

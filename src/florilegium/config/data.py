@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from florilegium.config.base import (
     AtLeastOne,
@@ -23,6 +23,7 @@ from florilegium.config.base import (
     Texts,
 )
 from florilegium.core.errors import Mistakes, UserError, unknown
+from florilegium.core.files import local_path
 
 CLEAN = (
     "data sets whose validation and test images are removed from the training images; the data set's own name removes "
@@ -164,6 +165,13 @@ def _check_disjoint(data: DataUse | DetectionData) -> None:
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".npz", ".bin", ".ckpt", ".tar")
 
 
+def check_weight_file(file: str) -> None:
+    """Raise `ValueError` for a name that no file of weights has."""
+    if not file.lower().endswith(WEIGHT_FILES):
+        endings = ", ".join(WEIGHT_FILES)
+        raise ValueError(f"file: {file} is no file of weights by its name; give one that ends in {endings}")
+
+
 class Init(Strict):
     """Source of the initial weights: another experiment's run with the same seed, a file, or an entry of
     `workflow/weights.yaml`."""
@@ -173,14 +181,17 @@ class Init(Strict):
     file: str | None = None
     weights: Name | None = None
 
+    @field_validator("file")
+    @classmethod
+    def _as_path(cls, file: str | None) -> str | None:
+        return local_path(file).as_posix() if file and file.lower().startswith(("~", "file://")) else file
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if sum(x is not None for x in (self.experiment, self.file, self.weights)) != 1:
             raise ValueError("give exactly one of experiment, file and weights")
-        if self.file is not None and not self.file.lower().endswith(WEIGHT_FILES):
-            raise ValueError(
-                f"file: {self.file} is no file of weights by its name; give one that ends in {', '.join(WEIGHT_FILES)}"
-            )
+        if self.file is not None:
+            check_weight_file(self.file)
         if self.experiment is None and "arm" in self.model_fields_set:
             raise ValueError("arm: belongs to experiment; take it out")
         return self
@@ -385,7 +396,7 @@ class DatasetOverride(Strict):
     @property
     def paths(self) -> dict[str, Path]:
         """Where each local file lies, by the name of the published one."""
-        return {name: Path(file.path).expanduser() for name, file in self.files.items() if isinstance(file, LocalFile)}
+        return {name: local_path(file.path) for name, file in self.files.items() if isinstance(file, LocalFile)}
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -8,15 +8,17 @@ from pydantic import Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Name, Strict, Where, named
 from florilegium.config.data import (
-    WEIGHT_FILES,
     DatasetOverride,
     LocalFile,
     RemoteFile,
     check_checksums,
     check_overrides,
+    check_weight_file,
 )
 from florilegium.core.errors import Mistakes, UserError, unknown
+from florilegium.core.files import local_path
 
+HUB_FILE = "model.safetensors"
 Names = Literal["own", "by_order"]
 NAMES = (
     "names of the entries in the file. own: the network's, or others that timm knows how to read; by_order: of another "
@@ -28,7 +30,7 @@ class HubFile(Strict):
     """A file of a repository on the Hugging Face Hub."""
 
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    file: Name = "model.safetensors"
+    file: Name = HUB_FILE
     revision: str = Field("main", description="a commit, or the name of a branch or a tag")
     sha256: str | None = None
 
@@ -73,6 +75,8 @@ class Weights(Strict):
     def _one_origin(self) -> Self:
         if sum(x is not None for x in (self.source, self.hub, self.package, self.timm)) != 1:
             raise ValueError("give exactly one of source, hub, package and timm")
+        if self.published is not None:
+            check_weight_file(self.published.file)
         return self
 
     @property
@@ -104,16 +108,13 @@ class WeightsOverride(DatasetOverride):
             return self
         if self.files or self.mirrors:
             raise ValueError("file: stands in place of all that is published; take out files and mirrors")
-        if not self.file.lower().endswith(WEIGHT_FILES):
-            raise ValueError(
-                f"file: {self.file} is no file of weights by its name; give one that ends in {', '.join(WEIGHT_FILES)}"
-            )
+        check_weight_file(self.file)
         check_checksums(self)
         return self
 
     @property
     def paths(self) -> dict[str, Path]:
-        return super().paths | ({} if self.file is None else {own_name(self.file): Path(self.file).expanduser()})
+        return super().paths | ({} if self.file is None else {own_name(self.file): local_path(self.file)})
 
     @property
     def places(self) -> DatasetOverride:
@@ -139,12 +140,19 @@ def with_own(
         UserError, UserErrors: an override of something that has no entry and is no file, or a file without its model.
     """
     mistakes, entries = Mistakes(), dict(catalogue)
+    taken: dict[tuple[str, str], str] = {}  # by mirror and file, the first that has it from there
     for name, override in overrides.items():
         place = f"{named(where, ['weights', name])}: weights.{name}"
         with mistakes.caught():
             known = catalogue.get(name) or (Weights(model=name, timm=name) if name in tags else None)
             if override.file is None:
                 _check_override(name, override, known, {*catalogue}, named(where, ["weights", name]))
+                published = known and known.published
+                file = published.file if published else HUB_FILE
+                for mirror in () if published and published.sha256 else override.mirrors:
+                    if (other := taken.setdefault((mirror, file), name)) != name:
+                        why = f"{mirror} has one {file}, and {other} takes it"
+                        raise UserError(f"{place}.mirrors: {why}; give each a folder of its own")
                 continue
             if known is None and override.model is None:
                 raise UserError(f"{place}: the key model is missing; name the network that {override.file} is for")

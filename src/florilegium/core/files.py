@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -25,6 +26,15 @@ from florilegium.core.system import bar, say
 CHUNK = 1 << 20
 THREADS = 4  # that hash files
 PROBE = 1 << 16  # bytes that a disk must take so as not to count as full
+
+
+def local_path(text: str) -> Path:
+    """A path as a person types it: `~` is the home folder, and an address that begins with file:// is a path, too."""
+    if not text.lower().startswith("file://"):
+        return Path(os.path.expanduser(text))  # noqa: PTH111 -- as it is where there is no such person
+    from urllib.request import url2pathname  # brings the whole of HTTP
+
+    return Path(url2pathname(urlsplit(text).path))
 
 
 @contextmanager

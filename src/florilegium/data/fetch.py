@@ -3,9 +3,7 @@
 import codecs
 import hashlib
 import shutil
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any, Protocol
 
 from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.core.errors import UserError
-from florilegium.core.files import digest, read_json, replacing, write_json
+from florilegium.core.files import digest, local_path, read_json, replacing, write_json
 from florilegium.core.receipts import redacted
 from florilegium.core.system import bar
 from florilegium.core.walk import walk
@@ -189,9 +187,7 @@ def mismatch(path: Path, expected: Checked) -> str | None:
 
 
 def _local(place: str, expected: RemoteFile | LocalFile, file: str) -> Verified:
-    path = Path(place).expanduser()
-    if "://" in place:
-        path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(place).path))
+    path = local_path(place)
     if not path.is_file():
         raise Unavailable("there is no such file")
     if reason := mismatch(path, expected):

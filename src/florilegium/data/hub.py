@@ -4,13 +4,14 @@
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
-from florilegium.config.weights import HubFile
+from florilegium.config.weights import HUB_FILE, HubFile
 from florilegium.data.download import Unavailable
 from florilegium.data.fetch import Verified, mismatch
 
-OLDER = {"model.safetensors": "pytorch_model.bin"}  # the name that older repositories have for the same
+OLDER = {HUB_FILE: "pytorch_model.bin"}  # the name that older repositories have for the same
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -19,7 +20,8 @@ def from_hub(hub: HubFile) -> Verified:
     without a network the cache, does not have it or has another one."""
     path, reason = _checked(hub, again=False)
     if reason:  # damaged in the cache, perhaps
-        path, reason = _checked(hub, again=True)
+        with suppress(Unavailable):  # offline
+            path, reason = _checked(hub, again=True)
     commit = path.parent.name
     place = f"https://huggingface.co/{hub.repository}/resolve/{commit}/{path.name}"
     if reason:
@@ -40,13 +42,13 @@ def _download(hub: HubFile, again: bool) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    failure = f"the repository has no {hub.file}"
+    failure, cached_alone = f"the repository has no {hub.file}", False
     for name in filter(None, (hub.file, OLDER.get(hub.file))):
         try:
-            return Path(hf_hub_download(hub.repository, name, revision=hub.revision, force_download=again))
+            options = {"revision": hub.revision, "force_download": again, "local_files_only": cached_alone}
+            return Path(hf_hub_download(hub.repository, name, **options))
         except LocalEntryNotFoundError:
-            failure = "there is no answer, and the cache of its tools does not hold it"
-            break
+            failure, cached_alone = "there is no answer, and the cache of its tools does not hold it", True
         except EntryNotFoundError:
             continue
         except Exception as error:  # of several libraries, of which the Hub's changes

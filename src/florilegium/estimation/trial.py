@@ -22,6 +22,7 @@ from florilegium.core.errors import Mistakes, UserError, UserErrors
 from florilegium.estimation.trials import Trial
 from florilegium.explanation.attention import attention_layers, patch_grid
 from florilegium.models import registry
+from florilegium.models.arguments import RETINANET
 from florilegium.models.freeze import freeze, heads_of
 from florilegium.models.refusal import unbuildable
 
@@ -43,6 +44,8 @@ def tried(trial: Trial) -> list[str]:
 
 def _try(trial: Trial, mistakes: Mistakes) -> None:
     rates = {"drop_path": trial.drop_path, "dropout": trial.dropout}
+    with mistakes.caught():
+        _check_pixels(trial)
     network = registry.build(trial.model, N_CLASSES, **rates)
     recipe = Recipe(epochs=1, freeze=trial.freeze, freeze_blocks=trial.freeze_blocks, image_size=trial.image_size)
     with mistakes.caught():
@@ -59,6 +62,23 @@ def _try(trial: Trial, mistakes: Mistakes) -> None:
         with mistakes.caught():
             _feed(network, trial.model, recipe)
             _check_methods(network, trial.methods, registry.input_config(trial.model, recipe).size)
+
+
+def _check_pixels(trial: Trial) -> None:
+    """Raise `UserError` where the name of the network stands for other pixels than its pretrained weights have seen."""
+    if trial.weights is None:
+        return
+    seen, given = registry.own_input(Model(name=trial.weights)), registry.own_input(trial.model)
+    if (seen.mean, seen.std) == (given.mean, given.std):
+        return
+    way_out = {
+        "classification": f"set model.name to {trial.weights}, or recipe.mean and recipe.std to what is meant",
+        "detection": f"set model.arguments.backbone to {trial.weights}, of a model of the name {RETINANET}",
+    }[trial.task]
+    raise UserError(
+        f"init.weights = {trial.weights}: has seen pixels less {seen.mean}, over {seen.std}, and {trial.model.name} "
+        f"gives it pixels less {given.mean}, over {given.std}; {way_out}"
+    )
 
 
 def _feed(network: nn.Module, model: Model, recipe: Recipe) -> None:

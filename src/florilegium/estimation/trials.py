@@ -11,7 +11,7 @@ what else has passed is saved when the workflow starts.
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +24,10 @@ from florilegium.config.data import Model
 from florilegium.config.experiment import Experiment
 from florilegium.config.metrics import TaskName
 from florilegium.config.products import PARTIAL, Attention, Method
+from florilegium.config.weights import WeightsOverride
 from florilegium.core.errors import Mistakes, UserError, UserErrors, run_main
 from florilegium.core.files import read_json, write_json, write_text
+from florilegium.models.arguments import ATTENTION_RESNETS, CIFAR_RESNETS, timm_tags
 from florilegium.models.checks import located
 from florilegium.plan.plan import Plan
 from florilegium.plan.project import PRESETS, load_plan
@@ -35,6 +37,7 @@ KNOWN = Path("workflow") / "networks.json"  # below the project
 PASSED = Path(".snakemake") / "florilegium-networks.json"  # below the present folder
 LIMIT = 600  # seconds for all networks of a plan
 DIGITS = 16
+SMALL = {*CIFAR_RESNETS, *ATTENTION_RESNETS}  # networks for images of 32 pixels
 Answers = list[list[str]]
 
 
@@ -51,14 +54,15 @@ class Trial(Strict):
     dropout: float
     attention: Attention | None
     methods: Annotated[tuple[Method, ...], Field(strict=False)]  # of attribution, where it is unsure whether one suits
+    weights: str | None = None  # that it starts from, by timm's name, where they may want pixels as no other tag does
 
     @property
     def digest(self) -> str:
         return sha256(self.model_dump_json().encode()).hexdigest()[:DIGITS]
 
 
-def trial_of(e: Experiment) -> Trial:
-    """What an experiment asks of its network."""
+def trial_of(e: Experiment, own: Mapping[str, WeightsOverride]) -> Trial:
+    """What an experiment asks of its network; `own` are the `weights` of the configuration."""
     return Trial(
         model=e.model,
         task=e.task,
@@ -70,7 +74,17 @@ def trial_of(e: Experiment) -> Trial:
         dropout=getattr(e.recipe, "dropout", 0.0),
         attention=e.attention,
         methods=e.attribution.methods if e.attribution and PARTIAL.issuperset(e.attribution.methods) else (),
+        weights=_tagged_weights(e, own),
     )
+
+
+def _tagged_weights(e: Experiment, own: Mapping[str, WeightsOverride]) -> str | None:
+    """timm's name of the weights, unless the network has it, or gets pixels as the recipe says or small ones."""
+    if not (e.init and e.init.weights) or e.model.name in SMALL or getattr(e.recipe, "mean", None) is not None:
+        return None
+    replaced = own.get(e.init.weights)
+    tag = (replaced and replaced.model) or e.init.weights
+    return tag if tag in timm_tags() and tag != e.model.name else None
 
 
 def in_a_process(trials: Sequence[Trial]) -> Answers:
@@ -101,7 +115,7 @@ def check_trials(plan: Plan, project: Path, answer: Callable[[Sequence[Trial]], 
     """
     asked: dict[str, tuple[Trial, list[Experiment]]] = {}
     for e in plan.experiments:
-        trial = trial_of(e)
+        trial = trial_of(e, plan.settings.weights)
         asked.setdefault(trial.digest, (trial, []))[1].append(e)
     known = {*_listed(project / KNOWN), *_listed(PASSED)}
     new = [asked[digest] for digest in asked if digest not in known]
@@ -124,7 +138,7 @@ def save_trials(plan: Plan, project: Path) -> None:
 
 def digests(plan: Plan) -> set[str]:
     """All networks of a plan, and what is asked of them."""
-    return {trial_of(e).digest for e in plan.experiments}
+    return {trial_of(e, plan.settings.weights).digest for e in plan.experiments}
 
 
 def _listed(path: Path) -> list[str]:

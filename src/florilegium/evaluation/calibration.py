@@ -28,8 +28,11 @@ class Reliability(NamedTuple):
         return float(np.abs(self.right - self.probability).sum() / self.n.sum())
 
 
-def reliability(probabilities: Floats, right: NDArray[np.bool_]) -> Reliability:
-    """Answers by the probability (N,) of the predicted class; bin m holds those in ((m - 1) / BINS, m / BINS]."""
+def reliability(probabilities: Floats, right: NDArray[np.bool_]) -> Reliability | None:
+    """Answers by the probability (N,) of the predicted class; bin m holds those in ((m - 1) / BINS, m / BINS]. None
+    where some are not finite."""
+    if not np.isfinite(probabilities).all():
+        return None
     places = np.clip(np.ceil(probabilities * BINS).astype(int) - 1, 0, BINS - 1)
     return Reliability(
         np.bincount(places, minlength=BINS),
@@ -61,7 +64,8 @@ def error_at(temperature: float | None, logits: Floats, labels: NDArray[np.integ
     if temperature is None or not np.isfinite(logits).all():
         return None
     probabilities = _softmax(logits / temperature)
-    return reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels).error
+    found = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+    return found and found.error
 
 
 def _softmax(logits: Floats) -> Floats:

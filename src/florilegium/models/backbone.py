@@ -48,16 +48,14 @@ class TimmStages(nn.Module):
         return self
 
     def of_classifier(self, found: State) -> State:
-        """The part of a classifier's weights that belongs here, under the names of this module."""
-        own, chosen = self.state_dict(), self._renamed(found)
-        if all(key in chosen and chosen[key].shape == value.shape for key, value in own.items()):
-            return chosen
-        return self._renamed(adapted(self.model, found, ()))
-
-    def _renamed(self, found: State) -> State:
-        """timm joins the names of a stage and its number by an underscore where it offers maps."""
+        """The part of a classifier's weights that belongs here, under the names of this module; all entries where timm
+        does not take them for the classifier, such as those of a deeper one."""
+        # timm joins the names of a stage and its number by an underscore where it offers maps.
         names = {_plain(key.removeprefix("maps.").removeprefix("model.")): key for key in self.state_dict()}
-        return {names[_plain(key)]: value for key, value in found.items() if _plain(key) in names}
+        taken = adapted(self.model, found)
+        if taken is found:
+            return {names.get(_plain(key), key): value for key, value in found.items()}
+        return {names[_plain(key)]: value for key, value in taken.items() if _plain(key) in names}
 
 
 def _plain(key: str) -> str:

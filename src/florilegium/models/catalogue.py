@@ -5,16 +5,20 @@ from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from florilegium.config.base import Where, parse, read_yaml
 from florilegium.config.data import RemoteFile
 from florilegium.config.weights import PackagedFile, Weights, WeightsOverride, with_own
 from florilegium.core.errors import Mistakes, UserError, unknown
+from florilegium.core.files import read_json, write_json
 from florilegium.data.download import Unavailable
 from florilegium.data.fetch import Verified, mismatch
 from florilegium.data.fetch import obtain as obtain_file
 from florilegium.data.hub import from_hub
 from florilegium.models.arguments import timm_tags
+
+USED = Path("state/weights")  # what published weights were at their first use
 
 
 def read_catalogue(
@@ -29,6 +33,8 @@ def read_catalogue(
     for name, entry in entries.items():
         with mistakes.caught():
             catalogue[name] = parse(Weights, entry, f"{file}: {name}")
+            if (tag := catalogue[name].timm) and tag not in timm_tags():
+                raise unknown("weights", tag, like(tag, timm_tags()), f"{file}: {name}: timm")
     readable = {name: own for name, own in (overrides or {}).items() if name in catalogue or name not in entries}
     with mistakes.caught():
         catalogue = with_own(catalogue, readable, timm_tags(), where)
@@ -110,3 +116,26 @@ def from_package(packaged: PackagedFile) -> Verified:
     if reason := mismatch(path, packaged):
         raise Unavailable(f"{path}: {reason}; {way_out} again")
     return Verified(path.name, f"{packaged.package} {packaged.version}", path)
+
+
+def hold_to_first_use(name: str, weights: Weights, origin: dict[str, Any]) -> None:
+    """Write down the content that a source without a checksum has had, or compare with what is written.
+
+    Args:
+        origin: of the file, as in the receipt, with its `sha256`.
+
+    Raises `UserError` if the same source has another content than before.
+    """
+    record = USED / f"{name}.json"
+    source = weights.model_dump(mode="json", include={"source", "hub", "package", "timm"}, exclude_none=True)
+    try:
+        before = read_json(record)
+        known = before["sha256"] if before["source"] == source else None
+    except (OSError, ValueError, KeyError, TypeError):
+        known = None
+    if known is not None and known != origin["sha256"]:
+        raise UserError(
+            f"weights {name}: {origin['from']} has the sha256 {origin['sha256']}, and at the first use it was {known}; "
+            f"pin the one that is meant in workflow/weights.yaml, or remove {record} to take what is published now"
+        )
+    write_json(record, {"source": source, **origin})

@@ -1,5 +1,6 @@
 """Published files of weights that are not as a network here wants them: brought into its names, as safetensors."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import timm
@@ -16,13 +17,15 @@ from florilegium.models.weights import State, read_state, save
 def where(weights: Weights) -> Weights:
     """The entry of a name of timm with the place that timm's own configuration gives; raises `UserError` if it gives
     none."""
-    cfg = timm.models.get_pretrained_cfg(str(weights.timm), allow_unregistered=False)
+    cfg = None
+    with suppress(RuntimeError):  # of a tag that timm names and leaves out
+        cfg = timm.models.get_pretrained_cfg(str(weights.timm), allow_unregistered=False)
     place: dict[str, HubFile | RemoteFile] = {}
-    if cfg.hf_hub_id:
+    if cfg and cfg.hf_hub_id:
         repository, _, revision = cfg.hf_hub_id.partition("@")
         named = {"file": cfg.hf_hub_filename, "revision": revision}
         place["hub"] = HubFile(repository=repository, **{key: value for key, value in named.items() if value})
-    elif cfg.url:
+    elif cfg and cfg.url:
         place["source"] = RemoteFile(file=cfg.url.rpartition("/")[2], urls=(cfg.url,))
     else:
         raise UserError(f"init.weights: timm knows no place that has weights of {weights.timm}; take another tag")
@@ -42,19 +45,22 @@ def in_order(found: State, weights: Weights, path: Path) -> State:
     """The entries of `found` under the names of the network, taken one after another.
 
     Raises `UserError` unless each entry is of the shape and the kind (weight, bias, running mean ...) of the network's
-    entry at its place, and the same entries share a layer.
+    entry at its place, and the same entries share a layer; or all have the network's own names.
     """
     with torch.device("meta"):
         network = registry.build(Model(name=weights.model), weights.n_classes or 1000)
     own = network.state_dict()
+    if found.keys() == own.keys():  # written by timm's own network
+        return found
     start = f"{path}: its entries do not stand in the order of {weights.model}"
+    way_out = "give another model, or names: own"
     if len(found) != len(own):
-        raise UserError(f"{start}, which has {len(own)} of them, and the file {len(found)}; give another model")
+        raise UserError(f"{start}, which has {len(own)} of them, and the file {len(found)}; {way_out}")
     layers: dict[str, str] = {}
     for (theirs, value), (ours, expected) in zip(found.items(), own.items(), strict=True):
         if not _is_same_kind(theirs, value, ours, expected, layers):
             shapes = f"shape {list(value.shape)} for {list(expected.shape)}"
-            raise UserError(f"{start}: {theirs} stands for {ours} ({shapes}); give another model")
+            raise UserError(f"{start}: {theirs} stands for {ours} ({shapes}); {way_out}")
     return dict(zip(own, found.values(), strict=True))
 
 

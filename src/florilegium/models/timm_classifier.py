@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -83,16 +82,17 @@ def _class_logits(network: nn.Module, images: Any, logits: Tensor | tuple[Tensor
     return logits[0] if isinstance(logits, tuple) else logits
 
 
-def adapted(model: Model, found: State, heads: Sequence[str]) -> State:
+def adapted(model: Model, found: State) -> State:
     """The weights in `found` as timm itself loads them into this network: its filters of published files rename
     entries, drop those that are computed (masks and indices of windows), and resize embeddings of positions.
 
-    `heads` are the names of the network's heads. What timm does not take is given back as it is, for `load_into` to say
-    what is wrong with it.
+    What timm does not take is given back as it is, for `load_into` to say what is wrong with it.
     """
+    cfg = _pretrained_cfg(model)
+    heads = (cfg.classifier,) if isinstance(cfg.classifier, str) else cfg.classifier or ()
     counts = [found[f"{head}.weight"].shape[0] for head in heads if f"{head}.weight" in found]
     arguments = {key: value for key, value in model.arguments.items() if key != TRAINED_HEADS_KEY}
-    for n_classes in dict.fromkeys((*counts, _pretrained_cfg(model).num_classes, 0)):
+    for n_classes in dict.fromkeys((*counts, cfg.num_classes, 0)):
         overlay = {"state_dict": dict(found), "source": "", "num_classes": n_classes}
         with suppress(Exception), torch.random.fork_rng(devices=[]):  # a filter may raise anything for other files
             network = timm.create_model(
@@ -102,14 +102,14 @@ def adapted(model: Model, found: State, heads: Sequence[str]) -> State:
     return found
 
 
-def adapted_to_distilled(model: Model, found: State, heads: Sequence[str]) -> State:
+def adapted_to_distilled(model: Model, found: State) -> State:
     """As `adapted`; in weights of a vision transformer without a distillation token, this token and its head begin as
     copies of the class token, at its position, and of its head."""
     token, positions = found.get("cls_token"), found.get("pos_embed")
     if token is not None and positions is not None and "dist_token" not in found:
         copies = {key.replace("head.", "head_dist."): value for key, value in found.items() if key.startswith("head.")}
         found = {**found, **copies, "dist_token": token, "pos_embed": torch.cat([positions[:, :1], positions], dim=1)}
-    return adapted(model, found, heads)
+    return adapted(model, found)
 
 
 def own_input(model: Model) -> tuple[InputConfig, bool]:

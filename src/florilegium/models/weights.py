@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,12 +21,14 @@ from florilegium.models.flax_vit import METADATA, read_flax
 from florilegium.models.freeze import classifiers
 
 State = dict[str, Tensor]
-Adapt = Callable[[State, Sequence[str]], State]
-"""From a state, and the names of a network's heads, to the state in the form of the network."""
+Adapt = Callable[[State], State]
+"""From a state to that in the form of a network."""
 SHOWN = 5
 # Counters of batches, which no answer depends on: older files have none, nor has a layer with frozen statistics.
 COUNTERS = "*num_batches_tracked"
 NOT_BACKBONE = ("fc.*", COUNTERS)
+# Names before every entry that training on several devices, and a compiled network, leave in what they save.
+SHELLS = re.compile(r"(?:(?:module|_orig_mod)\.)+")
 
 
 def load_into(
@@ -52,14 +55,11 @@ def load_into(
     Raises `UserError` if the file cannot be read, is of another architecture or size, or has a key that is not allowed.
     """
     own, found = network.state_dict(), read_state(path)
-    heads = head_names(network) if new_head else ()
-    in_heads = tuple(f"{head}.*" for head in heads)
+    in_heads = tuple(f"{head}.*" for head in head_names(network)) if new_head else ()
     if was_flax := _was_flax(path):
         found = _fit_positions(network, found, corner_to_corner=True)
     if adapt is not None and not _fits(found, own, in_heads):
-        found = adapt(
-            {key: value.float() if value.is_floating_point() else value for key, value in found.items()}, heads
-        )
+        found = adapt({key: value.float() if value.is_floating_point() else value for key, value in found.items()})
     found = found if was_flax else _fit_positions(network, found, corner_to_corner=False)
     fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
     missing = _not_allowed(own.keys() - fitting.keys(), (*allow_missing, *in_heads, COUNTERS))
@@ -103,7 +103,7 @@ def load_detector_weights(
     if not any(key.startswith("backbone.") for key in read_state(path)):
         target, allow_unexpected = network.backbone, (*allow_unexpected, *NOT_BACKBONE)
         if hasattr(target, "of_classifier"):  # a backbone of timm
-            options["adapt"] = lambda found, heads: target.of_classifier(found)
+            options["adapt"] = target.of_classifier
     load_into(target, path, allow_unexpected=allow_unexpected, **options)
 
 
@@ -119,9 +119,9 @@ def read_state(path: Path) -> State:
     if not path.is_file():
         raise UserError(f"{path}: there is no such file of weights")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".safetensors":
+            return _without_shells(load_file(path))
+        if path.suffix.lower() == ".npz":
             return {key: torch.from_numpy(value) for key, value in read_flax(path).items()}
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -134,9 +134,24 @@ def read_state(path: Path) -> State:
     for key in ("state_dict", "model"):  # as training frameworks wrap it
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"{path}: holds no state dict, at its top or under 'state_dict' or 'model'")
-    return dict(content)
+    if not _is_state(content) and isinstance(content, dict):
+        inside = [key for key, value in content.items() if value and _is_state(value)]
+        if len(inside) > 1:
+            names = ", ".join(map(repr, inside))
+            raise UserError(f"{path}: holds several state dicts ({names}); save the one that is meant alone")
+        content = content[inside[0]] if inside else None
+    if not _is_state(content):
+        raise UserError(f"{path}: holds no state dict")
+    return _without_shells(content)
+
+
+def _is_state(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(value, Tensor) for value in content.values())
+
+
+def _without_shells(state: State) -> State:
+    has_shells = all(map(SHELLS.match, state))
+    return {SHELLS.sub("", key, count=1): value for key, value in state.items()} if has_shells else dict(state)
 
 
 # Position embeddings
@@ -144,8 +159,8 @@ def read_state(path: Path) -> State:
 
 def _was_flax(path: Path) -> bool:
     """True if a readable file of weights is, or was made from, a published `.npz` of a vision transformer."""
-    if path.suffix != ".safetensors":
-        return path.suffix == ".npz"
+    if path.suffix.lower() != ".safetensors":
+        return path.suffix.lower() == ".npz"
     with safe_open(path, "pt") as file:
         return (file.metadata() or {}) == METADATA
 

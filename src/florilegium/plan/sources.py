@@ -4,14 +4,13 @@ Their content is checked by the first stage. Data sets and weights that no exper
 """
 
 import os
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from florilegium.config.data import Dataset, DatasetOverride, LocalFile
 from florilegium.core.errors import Mistakes, UserError
+from florilegium.core.files import local_path
 from florilegium.core.walk import walk
 from florilegium.plan.plan import Plan
 
@@ -73,7 +72,7 @@ def _place(plan: Plan, name: str, where: Where) -> str:
 
 def check_file(text: str, where: str) -> None:
     """Raise `UserError`, which starts with `where`, unless the path, or the address file://, is that of a file."""
-    path = _local(text)
+    path = local_path(text)
     start = f"{where} = {text}"
     if not text.strip():
         raise UserError(f"{where}: is empty; give the path of a file")
@@ -93,7 +92,7 @@ def _check_folder(dataset: Dataset, where: str) -> None:
     """Raise `UserError`, which starts with `where`, unless a data set's own folder holds something that can be read."""
     if dataset.folder is None:
         return
-    folder, start = _local(dataset.folder), f"{where}.folder = {dataset.folder}"
+    folder, start = Path(dataset.folder).expanduser(), f"{where}.folder = {dataset.folder}"
     if problem := _problem(folder):
         raise UserError(f"{start}: {problem.replace('file', 'folder')}; mend the path")
     if not folder.is_dir():
@@ -115,12 +114,6 @@ def _check_folder(dataset: Dataset, where: str) -> None:
 
 def _is_packed(path: Path) -> bool:
     return path.suffix.lower() in (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".rar", ".7z")
-
-
-def _local(text: str) -> Path:
-    if text.lower().startswith("file://"):
-        return Path(urllib.request.url2pathname(urllib.parse.urlsplit(text).path))
-    return Path(text).expanduser()
 
 
 def _problem(path: Path) -> str:

@@ -6,7 +6,6 @@ on the same images, and discloses nothing of the data set.
 """
 
 import base64
-import binascii
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,9 +51,7 @@ def read_answers(folder: Path) -> Answers:
     right = (table["target"] == table["prediction"]).to_numpy(np.bool_)
     counts = table.assign(right=right).groupby("target")["right"].agg(["size", "sum"])
     by_class = {str(name): (int(n), int(hits)) for name, n, hits in counts.itertuples()}
-    probabilities = table["probability"].to_numpy()
-    binned = reliability(probabilities, right) if np.isfinite(probabilities).all() else None
-    return Answers(names.hexdigest(), right, by_class, binned)
+    return Answers(names.hexdigest(), right, by_class, reliability(table["probability"].to_numpy(), right))
 
 
 def pack(answers: Answers, path: Path) -> None:
@@ -89,7 +86,7 @@ def _unpack(path: Path) -> Answers:
             by_class and {name: _counts(of_class)[::-1] for name, of_class in by_class.items()},
             binned and _reliability(binned),
         )
-    except (ValueError, KeyError, TypeError, binascii.Error):
+    except (ValueError, KeyError, TypeError, AttributeError):
         remedy = "take it from git again, or write the reference anew"
         raise UserError(f"{path}: is cut, or no record of which images were right; {remedy}") from None
 

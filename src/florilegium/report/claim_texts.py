@@ -50,7 +50,7 @@ READING = (
 )
 COLUMNS = (
     "Claim", "Metric", "Published", "Ours", "Verdict", "Comparisons",
-    "p adjusted", "Detectable", "Seeds", "Seeds needed", "Images",
+    "p adjusted", "Detectable", "Seeds", "Seeds needed", "Images", "Notes",
 )  # fmt: skip
 
 
@@ -152,11 +152,16 @@ def compared(row: Any, names: Mapping[str, str]) -> str:
     return f"{WORDS.get(row.metric, row.metric)}: {' against '.join(arms)}"
 
 
-def reasons(row: Any) -> str:
+def notes(row: Any) -> str:
     """The notes of a claim, as one text."""
+    return "; ".join(part for part in text(row.note).split(NOTE_SEPARATOR) if part)
+
+
+def reasons(row: Any) -> str:
+    """The same, with what departs from the study."""
     departures = some(text(row.differs).split(SEPARATOR), most=FEW, separator=SEPARATOR)
     differs = [f"not as published: {departures}"] if departures else []
-    return "; ".join([*(part for part in text(row.note).split(NOTE_SEPARATOR) if part), *differs])
+    return "; ".join(filter(None, [notes(row), *differs]))
 
 
 # Tables
@@ -168,7 +173,8 @@ def readable(claims: pd.DataFrame) -> Table:
     for row in claims[is_run(claims)].itertuples():
         tests = (p_value(row.p_adjusted), detectable(row), count(row.n_seeds), needed(row), count(row.n_test))
         n_run = f"{row.n_run} of {row.n_comparisons}" if row.n_run < row.n_comparisons else count(row.n_run)
-        rows.append((row.says, WORDS[row.metric], claimed(row), ours(row), row.verdict, n_run, *tests))
+        found = (claimed(row), ours(row), row.verdict, n_run)
+        rows.append((row.says, WORDS[row.metric], *found, *tests, notes(row) or EMPTY))
     return COLUMNS, rows
 
 

@@ -311,7 +311,7 @@ def _notes(claim: Claim, one: Outcome | None, run: Sequence[Outcome], n_steps: i
     if n_steps > 1 and run:
         counts = [(v, sum(outcome.verdict == v for outcome in run)) for v in ("supported", "refuted", "undecided")]
         said = ", ".join(f"{count} {v}" for v, count in counts if count)
-        yield f"{len(run)} of {n_steps} comparisons run: {said}; the row shows the one that decides"
+        yield f"{len(run)} of {n_steps} comparisons run: {said}"
     if one is None:
         return
     yield from one.notes
