@@ -7,34 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from florilegium import figures
+from tests.helpers import contributed_program
 from tests.workflow.conftest import copy_project, environment, snakemake
 
 GUIDE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-TRIED = """
-import sys
-from pathlib import Path
-import torch
-from PIL import Image
-from florilegium.config.data import Model
-from florilegium.figures.draw import render
-from florilegium.models import registry
-from tests.helpers import report
-
-network = registry.build(Model(name="plain_cnn", arguments={"width": 4}), 5)
-print(tuple(network(torch.zeros(2, 3, 24, 24)).shape), registry.own_input(Model(name="plain_cnn")).size)
-root = Path(sys.argv[1])
-description = report.study(report.flowers())
-report.write_study(root, description)
-names = report.class_names(17)
-material = report.material_of(root, description, {"flowers17": names, "flowers102": names}, {})
-print(*(path.name for path in render(material, root / "figures")))
-"""
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 
 
+IMPORT = f"from {figures.__name__}.material import Material\n"
 STUDY, (COMMAND,) = blocks("yaml")[0], blocks("bash")
 MODEL, FAMILY, FIGURE, KIND, DRAWN = blocks("python")
 
@@ -49,7 +33,7 @@ def extended(project: Path, tmp_path: Path) -> Path:
     insert(package / "models" / "families.py", "FAMILIES = (\n", FAMILY)
     insert(package / "figures" / "registry.py", "DETAILS = (\n", KIND)
     insert(package / "figures" / "draw.py", "DRAW: dict[str, Callable[[Material, Plot], Drawing]] = {\n", DRAWN)
-    insert(package / "figures" / "draw.py", "import arms, ", "overfitting, ")
+    insert(package / "figures" / "draw.py", IMPORT, f"from {figures.__name__} import overfitting\n")
     return folder
 
 
@@ -61,9 +45,8 @@ def insert(path: Path, after: str, text: str) -> None:
 
 def test_a_network_is_built_and_a_figure_is_drawn(extended: Path, tmp_path: Path):
     variables = environment(extended) | {"PYTHONPATH": f"{extended / 'src'}:{extended}"}
-    done = subprocess.run(
-        [sys.executable, "-c", TRIED, str(tmp_path)], env=variables, cwd=extended, capture_output=True, text=True
-    )
+    program = [sys.executable, "-m", contributed_program.__name__, str(tmp_path)]
+    done = subprocess.run(program, env=variables, cwd=extended, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answer, drawn = done.stdout.splitlines()
     assert answer == "(2, 5) 32" and "overfitting.png" in drawn.split()
