@@ -20,6 +20,8 @@ def test_the_claims_are_counted_by_verdict(tmp_path: Path) -> None:
     (found,) = findings(study, claims, pd.DataFrame({"verdict": []}), [], {})
     assert (found.headline, found.subject) == ("2 of 4", "claims supported")
     assert found.sentence == "1 refuted, 1 undecided; 2 more cannot be tested in this preset."
+    (none,) = findings(study, claims.iloc[4:], pd.DataFrame({"verdict": []}), [], {})
+    assert (none.headline, none.subject) == ("No claim", "tested in this preset") and "All 2 of" in none.sentence
     assert not list(findings(study, claims.iloc[:0], pd.DataFrame({"verdict": []}), [], {}))
 
 

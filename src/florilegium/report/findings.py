@@ -42,7 +42,11 @@ def findings(
 def _claims(claims: pd.DataFrame) -> Iterator[Finding]:
     counts = tally(claims)
     n_run = len(claims) - counts["not run"]
-    if len(claims):
+    if len(claims) and not n_run:
+        yield Finding(
+            "No claim", "tested in this preset", f"All {counts['not run']} of the study need more than it has."
+        )
+    elif len(claims):
         parts = [f"{counts[verdict]} {verdict}" for verdict in ("refuted", "undecided") if counts[verdict]]
         rest = f"{counts['not run']} more cannot be tested in this preset" if counts["not run"] else ""
         sentence = "; ".join(filter(None, (", ".join(parts), rest)))
