@@ -1,5 +1,6 @@
 """Both reports, opened in a browser without a network: all figures load, nothing complains."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +59,16 @@ def test_snakemakes_own_report_shows_every_figure(browser: Page, copy: Path):
             if category not in ("Comparison", "Summary"):  # which show a table and the page
                 assert max(widths(browser)) > 400
     assert browser.complaints == []
+
+
+def test_a_run_says_how_long_it_takes_and_then_where_to_look(copy: Path):
+    (copy / "results/demo/report.html").unlink()
+    said = snakemake(copy, "--cores", "1", "all").stderr
+    start = re.search(
+        r"^demo: (\d+) of (\d+) jobs are done; 1 to run \(1 plot\); about \d+ seconds, by the rec", said, re.M
+    )
+    assert start and int(start[2]) == int(start[1]) + 1
+    end = said.partition("Where to look:\n")[2].split("\n\n")[0].splitlines()
+    assert 4 <= len(end) < 10 and end[0] == "  results/demo/report.html: everything on one page"
+    assert "Where to look:" in snakemake(copy, "--cores", "1", "all").stderr, "where nothing is due, too"
+    assert "Where to look:" not in snakemake(copy, "--cores", "1", "flowers").stderr
