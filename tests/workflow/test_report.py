@@ -65,7 +65,7 @@ def test_a_run_says_how_long_it_takes_and_then_where_to_look(copy: Path):
     (copy / "results/demo/report.html").unlink()
     said = snakemake(copy, "--cores", "1", "all").stderr
     start = re.search(
-        r"^demo: (\d+) of (\d+) jobs are done; 1 to run \(1 plot\); about \d+ seconds, by the rec", said, re.M
+        r"^demo: (\d+) of (\d+) jobs are done; 1 to run \(1 plot\); about \d+ \w+, by the rec", said, re.M
     )
     assert start and int(start[2]) == int(start[1]) + 1
     end = said.partition("Where to look:\n")[2].split("\n\n")[0].splitlines()

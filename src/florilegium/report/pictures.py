@@ -40,7 +40,7 @@ def figure(path: Path, said: str = "") -> Picture:
         pixels = image.convert("RGB")
     if pixels.getcolors(FEW_COLOURS):
         drawing = pixels.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).convert("RGB")
-        return _picture(drawing, said, lossless=True, method=4, quality=80)
+        return _picture(drawing, said, lossless=True, method=2, quality=60)
     return _picture(pixels, said, quality=55, method=4)
 
 
