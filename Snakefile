@@ -60,6 +60,7 @@ onstart:
         specs.refresh()
         save_trials(plan, Path(workflow.basedir))
         write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
+        keep_warm()
         announce()
 
 

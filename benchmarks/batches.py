@@ -21,7 +21,7 @@ from florilegium.config.recipes import Recipe
 from florilegium.core.system import bar
 from florilegium.data.augment import InputConfig, TrainTransform
 from florilegium.data.load import Images
-from florilegium.training.task import Feed
+from florilegium.training.feed import feed_of
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -71,14 +71,16 @@ def main() -> None:
     started = time.perf_counter()
     pixels = pack(files, a.storage)
     packing = time.perf_counter() - started
-    feed = Feed(Images(pixels, torch.zeros(len(files), dtype=torch.int64), tuple(map(str, files))), torch.device("cpu"))
+    feed = feed_of(
+        Images(pixels, torch.zeros(len(files), dtype=torch.int64), tuple(map(str, files))), torch.device("cpu")
+    )
     transform = TrainTransform(Recipe(epochs=1), InputConfig(a.size, MEAN, STD, "bilinear"))
     loader = DataLoader(Photographs(files, a.size), a.batch, shuffle=True, num_workers=2, persistent_workers=True)
 
     def packed() -> float:
         started = time.perf_counter()
         for index in torch.randperm(len(files)).split(a.batch):
-            pixels, _ = feed.batch(index)
+            pixels, _ = feed(index)
             transform(pixels)
         return len(files) / (time.perf_counter() - started)
 

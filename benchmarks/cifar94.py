@@ -146,8 +146,8 @@ def resident(splits: Splits, count: int | None, device: torch.device) -> Splits:
     """The splits on the device; of each the images at `count` even places, where it is given."""
 
     def some(images: Images) -> Images:
-        chosen = range(0, len(images), max(1, len(images) // (count or len(images))))
-        taken = Images(images.pixels[chosen], images.labels[chosen], tuple(images.names[i] for i in chosen))
+        chosen = torch.arange(0, len(images), max(1, len(images) // (count or len(images))))
+        taken = Images(images.pixels[chosen], images.labels[chosen], tuple(images.names[i] for i in chosen.tolist()))
         return place(taken, device)
 
     return replace(splits, train=some(splits.train), test=some(splits.test))

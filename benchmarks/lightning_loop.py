@@ -31,11 +31,12 @@ from florilegium.data.augment import EvalTransform
 from florilegium.data.load import Images, Splits
 from florilegium.models import registry
 from florilegium.training.classification import task_of
+from florilegium.training.feed import Feed, feed_of, place
 from florilegium.training.learner import Learner
 from florilegium.training.loop import train_epoch
 from florilegium.training.machine import configure, pick_device, pick_precision
 from florilegium.training.state import Keeper, Progress, StateFolder, Stop
-from florilegium.training.task import Feed, Task, place
+from florilegium.training.task import Task
 
 PROJECT = Path(__file__).parents[1]
 STUDY = PROJECT / "workflow" / "studies" / "techniques.yaml"
@@ -103,7 +104,7 @@ def sides(model: Model, recipe: Recipe, images: Images, device: torch.device) ->
         module = Plain(registry.build(model, CLASSES), recipe)
         return lambda: len(images) / seconds_of_epoch(module, batches, device.type, recipe.precision, now)
 
-    whole = Whole(task, Feed(images, device), EvalTransform(config))
+    whole = Whole(task, feed_of(images, device), EvalTransform(config))
     decoded = loader(images.pixels.cpu(), images.labels.cpu(), recipe.batch_size)
     return {"loop": loop, "Lightning, same batches": lightning(whole), "Lightning, DataLoader": lightning(decoded)}
 
@@ -119,7 +120,7 @@ class Whole:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for index in self.task.batches(0):
-            pixels, labels = self.feed.batch(index)
+            pixels, labels = self.feed(index)
             yield self.transform(pixels), labels
 
 

@@ -1,4 +1,6 @@
-"""Planning with nothing to do, beside a Snakefile of as many empty jobs, in turn.
+"""Planning with nothing to do, beside a Snakefile of as many empty jobs, in turn; in processor time.
+
+The empty jobs have one output each and no parameter, or as many of both as a training.
 
     python benchmarks/planning.py --runs 30 300 3000 --out planning.json
 
@@ -9,11 +11,11 @@ make (`snakemake --touch` notes them as finished, with the parameters that a rea
 import argparse
 import json
 import re
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from machine import machine
@@ -24,12 +26,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 EMPTY = """
 rule all:
     default_target: True
-    input: expand("made/{{i}}", i=range({jobs}))
+    input: expand("made/{{i}}/{{k}}", i=range({jobs}), k=range({outputs}))
 
 rule one:
-    output: "made/{{i}}"
+    output: expand("made/{{{{i}}}}/{{k}}", k=range({outputs}))
+    params: **{{f"p{{k}}": (lambda wildcards, k=k: f"{{wildcards.i}} {{k}}") for k in range({parameters})}}
     shell: "touch {{output}}"
 """
+SIDES = {"empty": (1, 0), "equal": (6, 9)}  # outputs and parameters of a job
 STUDY = {
     "title": "many",
     "document": "none",
@@ -59,26 +63,30 @@ def main() -> None:
 
 def measure(runs: int, pairs: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        ours, empty = Path(folder) / "florilegium", Path(folder) / "empty"
+        ours = Path(folder) / "florilegium"
         subprocess.run(["git", "clone", "--quiet", PROJECT, ours], check=True)
         study = json.loads(json.dumps(STUDY))
         study["experiments"]["net"]["grid"]["recipe.lr"] = [(i + 1) / 1e4 for i in range(runs)]
         write_json(ours / "many.json", study)
         config = ["--config", "own_studies=[many.json]", "studies=[many]", "seeds=[0]"]
         jobs = finish(ours, config)
-        empty.mkdir()
-        (empty / "Snakefile").write_text(EMPTY.format(jobs=jobs))
-        finish(empty, [])
-        times = [(plan(ours, config), plan(empty, [])) for _ in range(pairs)]
-    ratios = [a / b for a, b in times]
+        for name, (outputs, parameters) in SIDES.items():
+            (Path(folder) / name).mkdir()
+            text = EMPTY.format(jobs=jobs, outputs=outputs, parameters=parameters)
+            (Path(folder) / name / "Snakefile").write_text(text)
+            finish(Path(folder) / name, [])
+        times = [
+            {"ours": plan(ours, config)} | {name: plan(Path(folder) / name, []) for name in SIDES} for _ in range(pairs)
+        ]
+    seconds = {name: statistics.median(row[name] for row in times) for name in ("ours", *SIDES)}
+    spare = jobs * (SIDES["equal"][0] - SIDES["empty"][0])
     return {
         "runs": runs,
         "jobs": jobs,
-        "seconds_ours": round(statistics.median(a for a, _ in times), 2),
-        "seconds_empty": round(statistics.median(b for _, b in times), 2),
-        "ratio_median": round(statistics.median(ratios), 3),
-        "ratio_min": round(min(ratios), 3),
-        "ratio_max": round(max(ratios), 3),
+        **{f"seconds_{name}": round(value, 2) for name, value in seconds.items()},
+        "ratio_to_equal": round(statistics.median(row["ours"] / row["equal"] for row in times), 3),
+        "ratio_to_empty": round(statistics.median(row["ours"] / row["empty"] for row in times), 3),
+        "milliseconds_an_output": round(1e3 * (seconds["equal"] - seconds["empty"]) / spare, 3),
     }
 
 
@@ -103,9 +111,10 @@ def snakemake(folder: Path, *arguments: str) -> str:
 
 
 def plan(folder: Path, config: list[str]) -> float:
-    started = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     said = snakemake(folder, "-n", "all", *config)
-    seconds = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert "Nothing to be done" in said, said
     return seconds
 

@@ -75,6 +75,18 @@ def test_a_step_is_timed_of_either_kind(name: str, arguments: dict, data: DataUs
     assert 0 < cost.seconds_per_picture(arm, 2, CPU) < 10
 
 
+def test_a_study_that_was_emptied_since_costs_nothing(
+    home: Path, tmp_path: Path, timed: None, capsys: pytest.CaptureFixture[str]
+):
+    write(tmp_path / "leaves", classes("a", "b"))
+    run(tmp_path / "leaves")
+    config = home / "own/leaves/config.yaml"
+    config.write_text(config.read_text().replace("studies: [leaves]", "studies: [flowers]"))
+    capsys.readouterr()
+    assert run(tmp_path / "leaves") == 0
+    assert "trainings see" not in capsys.readouterr().out and "studies: [flowers]" in config.read_text()
+
+
 @pytest.mark.parametrize("given", ["missing", "home", "."])
 def test_a_mistake_leaves_nothing_behind(home: Path, tmp_path: Path, given: str):
     before = sorted(home.iterdir())

@@ -46,6 +46,28 @@ def test_digest_is_sha256(tmp_path):
     assert digest(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
+def test_a_large_file_is_hashed_again_only_if_it_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LARGE", 3)
+    read: list[str] = []
+    monkeypatch.setattr(files, "digest", lambda path: read.append(path.name) or digest(path))
+    path, small = tmp_path / "x", tmp_path / "small"
+    path.write_bytes(b"abc")
+    small.write_bytes(b"ab")
+    for _ in range(2):
+        assert files.noted_digest(path) == digest(path) and files.noted_digest(small) == digest(small)
+    assert read == ["x", "small", "small"]
+    kept = path.stat()
+    with open(path, "rb+") as file:  # in place, as long, with the time of the old content
+        file.write(b"abd")
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert files.noted_digest(path) == digest(path)
+    write_text(path, "abc")  # replaced
+    assert files.noted_digest(path) == digest(path)
+    next(tmp_path.glob(".x*")).write_text("{")
+    assert files.noted_digest(path) == digest(path)
+    assert read[3:] == ["x"] * 3
+
+
 def test_json_refuses_what_is_not_json(tmp_path):
     with pytest.raises(ValueError):
         write_json(tmp_path / "x.json", {"loss": float("nan")})

@@ -12,7 +12,7 @@ from pathlib import Path
 import florilegium
 from florilegium import audit, commands, config, core, data, figures, plan, rendering, report, stages
 from florilegium.core import lineage, receipts, tables, verification, walk
-from florilegium.data import augment, boxed, crops, load
+from florilegium.data import augment, boxed, crops, load, stored
 from florilegium.estimation import trials
 from florilegium.evaluation import coco, detection_errors
 from florilegium.explanation import records
@@ -25,7 +25,7 @@ LONGEST = 450  # lines of a module
 FOUNDATION = [core, config, plan]  # each imports those before it alone; all other rooms stand on them
 PROGRAMS = [stages, commands]  # no room imports them, nor they each other
 HEAVY = {"torch", "torchvision", "timm"}
-TENSORS = {augment, boxed, crops, load}  # all else of the room `data` is free of torch
+TENSORS = {augment, boxed, crops, load, stored}  # all else of the room `data` is free of torch
 TORCH_FREE = [
     *(core, config, plan, audit, rendering, report, figures),
     *(arguments, catalogue, checks, families, flax_vit, registry),

@@ -10,8 +10,9 @@ import torch
 
 from florilegium.config.data import DataUse
 from florilegium.core.errors import UserError
+from florilegium.data import load
 from florilegium.data.labels import carve
-from florilegium.data.load import Images, fits, held_out, load_splits
+from florilegium.data.load import Images, fits, held_out, load_splits, resident
 
 PER_CLASS = 10
 
@@ -42,7 +43,7 @@ def use(**changes: object) -> DataUse:
 def all_rows_are_right(images: Images) -> bool:
     numbers = ["abc".index(n[0]) * PER_CLASS + int(n[2:-4]) for n in images.names]
     return (
-        images.pixels[:, 0, 0, 0].tolist() == numbers
+        images.pixels[:][:, 0, 0, 0].tolist() == numbers
         and images.labels.tolist() == ["cab".index(n[0]) for n in images.names]
         and images.pixels.shape[1:] == (4, 4, 3)
     )
@@ -155,9 +156,23 @@ def test_draws_are_the_same_for_ever():
     assert " ".join(sorted(image[4:7] for image in held)) == "a01 a03 a05 b00 b04 b08"
 
 
-def test_pixels_fit_a_gpu_if_they_take_half_of_its_free_memory_at_most(monkeypatch):
+def test_pixels_fit_if_they_take_half_of_the_free_memory_at_most(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (200, 400))
+    monkeypatch.setattr(load, "free_memory", lambda: 202)
     pixels = [torch.zeros(60, dtype=torch.uint8), torch.zeros(40, dtype=torch.uint8)]
     more = [*pixels, torch.zeros(1, dtype=torch.uint8)]
     assert fits(pixels, torch.device("cuda")) and not fits(more, torch.device("cuda"))
-    assert fits(more, torch.device("cpu"))
+    assert fits(more, torch.device("cpu")) and not fits([*more, more[-1]], torch.device("cpu"))
+
+
+def test_images_are_resident_if_all_of_them_fit_for_each_process(packed, monkeypatch):
+    on_test = load_splits(use(train=["train", "val"], val=[], choose_on_test=True), **packed)
+    monkeypatch.setattr(load, "free_memory", lambda: 2 * 2 * 30 * 4 * 4 * 3)
+    for splits in (load_splits(use(), **packed), on_test):
+        assert resident(splits, 3) is splits
+        found = resident(splits, 2)
+        for name in ("train", "val", "test"):
+            ours, theirs = getattr(found, name), getattr(splits, name)
+            assert isinstance(ours.pixels, torch.Tensor) and torch.equal(ours.pixels, theirs.pixels[:])
+            assert ours.names == theirs.names and ours.labels is theirs.labels
+    assert found.val is found.test  # which is not kept twice

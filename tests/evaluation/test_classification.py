@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from florilegium.data.augment import EvalTransform, InputConfig
 from florilegium.data.load import Images
@@ -40,6 +41,11 @@ def test_loss_and_accuracies_equal_those_computed_by_hand():
     assert (scores.top1, scores.top5) == (0.5, 0.75)
     assert scores.predictions.tolist() == [0, 0, 0, 0]
     assert scores.probabilities.tolist() == pytest.approx([0.5] * 4)
+
+
+def test_the_loss_has_the_bits_of_that_of_all_logits():
+    table, targets = torch.randn(200, 7, generator=torch.Generator().manual_seed(0)), [i % 7 for i in range(200)]
+    assert score(table.tolist(), targets, batch_size=32).loss == F.cross_entropy(table, torch.tensor(targets)).item()
 
 
 def test_a_last_batch_that_is_smaller_counts_by_its_images():

@@ -148,8 +148,8 @@ def test_of_equal_scores_the_answer_that_comes_first_is_told_first(before: int |
 
 def test_a_batch_of_one_shape_keeps_it_and_a_mixed_one_is_padded():
     part = scenes(6)
-    assert gather(part, torch.tensor([0, 3]), CPU).pixels.shape == (2, 64, 64, 3)
-    mixed = gather(part, torch.tensor([2, 1]), CPU)
+    assert gather(part, torch.tensor([0, 3])).pixels.shape == (2, 64, 64, 3)
+    mixed = gather(part, torch.tensor([2, 1]))
     assert mixed.pixels.shape == (2, 64, 96, 3)
     assert torch.equal(mixed.pixels[0, :32], part.pixels[1][0])
     assert torch.equal(mixed.pixels[1, :, :64], part.pixels[0][1])
@@ -159,20 +159,20 @@ def test_a_batch_of_one_shape_keeps_it_and_a_mixed_one_is_padded():
 def test_images_of_fewer_objects_are_filled_up_with_zeros():
     part = scenes(3)
     part = replace(part, boxes=(part.boxes[0][:1], part.boxes[1][:0], part.boxes[2]))
-    batch = gather(part, torch.tensor([0, 1, 2]), CPU)
+    batch = gather(part, torch.tensor([0, 1, 2]))
     most = max(map(len, part.boxes))
     assert batch.boxes.shape == (3, most, 4)
     assert torch.equal(batch.boxes[0, :1], part.boxes[0])
     assert batch.boxes[1].abs().sum() == 0
     empty = replace(part, boxes=(torch.zeros(0, 4),) * 3, labels=(torch.zeros(0, dtype=torch.int64),) * 3)
-    assert gather(empty, torch.tensor([0, 1]), CPU).boxes.shape == (2, 0, 4)
+    assert gather(empty, torch.tensor([0, 1])).boxes.shape == (2, 0, 4)
 
 
 def test_a_batch_is_a_copy_and_is_flipped_with_its_boxes_inside_its_content():
     """Number 1 is 56 pixels wide in a padded width of 64; what is in a box goes with it."""
     part = scenes(2)
     before = part.pixels[0].clone()
-    batch = gather(part, torch.tensor([1, 0]), CPU)
+    batch = gather(part, torch.tensor([1, 0]))
     turned = flip(batch, torch.tensor([True, False]))
     assert torch.equal(part.pixels[0], before)
     picture, boxes = part.pixels[0][1], part.boxes[1]
@@ -187,7 +187,7 @@ def test_a_batch_is_a_copy_and_is_flipped_with_its_boxes_inside_its_content():
 
 def test_the_input_is_normalised_and_nought_in_the_padding():
     part = scenes(2)
-    images = normalise(gather(part, torch.tensor([1]), CPU), CONFIG)
+    images = normalise(gather(part, torch.tensor([1])), CONFIG)
     assert images.shape == (1, 3, 64, 64)
     assert images.is_contiguous()
     expected = (part.pixels[0][1].permute(2, 0, 1) / 255 - 0.5) / 0.25

@@ -13,6 +13,7 @@ from florilegium.config.data import Sampling
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.load import with_generated
+from florilegium.generation import judging
 from florilegium.generation.diffusion import denoise, guided
 from florilegium.generation.judging import copies, nearest
 from florilegium.generation.sampling import sample
@@ -109,9 +110,11 @@ def noise(count: int, seed: int) -> np.ndarray:
     return np.stack([np.asarray(Image.fromarray(c).resize((32, 32), Image.Resampling.BICUBIC)) for c in coarse])
 
 
-def test_the_nearest_image_and_its_distance():
+@pytest.mark.parametrize("at_once", [20, 3])
+def test_the_nearest_image_and_its_distance(monkeypatch, at_once):
+    monkeypatch.setattr(judging, "NUMBERS", at_once * 3 * 32**2)
     ours, others = noise(3, 0), noise(20, 1)
-    found = nearest(torch.from_numpy(ours), torch.from_numpy(others), CPU)
+    found = nearest(torch.from_numpy(ours), torch.from_numpy(others), 32, CPU)
     differences = ((ours[:, None].astype(float) - others[None]) / 255) ** 2
     expected = differences.mean((2, 3, 4))
     assert found.place.tolist() == expected.argmin(1).tolist()
@@ -143,7 +146,7 @@ def test_generated_images_are_added_evenly_and_a_larger_share_holds_a_smaller(sa
     assert len(quarter.train) == 30 and len(half.train) == 36
     assert torch.bincount(quarter.train.labels[24:]).tolist() == [2, 2, 2]
     assert set(quarter.train.names[24:]) < set(half.train.names[24:])
-    assert quarter.train.pixels[24:, 0, 0, 0].tolist() == [0, 1, 4, 5, 8, 9]
+    assert quarter.train.pixels[24:][:, 0, 0, 0].tolist() == [0, 1, 4, 5, 8, 9]
     assert quarter.test is data.test and quarter.val is data.val
     assert with_generated(data, samples, 0.0) is data
 

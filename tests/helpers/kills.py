@@ -145,7 +145,7 @@ def jobs(process: subprocess.Popen) -> list[tuple[psutil.Process, str]]:
 def stage_of(process: psutil.Process) -> str | None:
     """The name of the stage that a process runs; None for a shell that starts one, and for anything else."""
     with suppress(psutil.Error):
-        for part in process.cmdline()[:4]:
+        for part in process.cmdline()[:6]:
             package, _, name = part.rpartition(".")
             if package == stages.__name__:
                 return name

@@ -113,7 +113,7 @@ def test_a_loss_in_parts_is_the_loss_of_the_whole(normaliser: str):
     torch.nn.init.normal_(network.class_head.answer.weight)
     torch.nn.init.normal_(network.box_head.answer.weight)
     objective = Detection(recipe(normaliser=normaliser), CONFIG, network.arguments.anchors)
-    prepared = objective.prepare(gather(part, torch.tensor([0, 1, 2, 4]), CPU))
+    prepared = objective.prepare(gather(part, torch.tensor([0, 1, 2, 4])))
     whole, sums = objective.loss(network, prepared, slice(0, 4))
     first, other = (objective.loss(network, prepared, p) for p in (slice(0, 1), slice(1, 4)))
     assert whole.item() == pytest.approx((first[0] + 3 * other[0]).item() / 4, rel=1e-5)
@@ -123,7 +123,7 @@ def test_a_loss_in_parts_is_the_loss_of_the_whole(normaliser: str):
 
 def test_flips_follow_the_seed_and_the_recipe():
     network = detector()
-    batch = gather(scenes(4), torch.tensor([0, 3]), CPU)
+    batch = gather(scenes(4), torch.tensor([0, 3]))
     for flip, same in ((0.0, True), (1.0, False)):
         objective = Detection(recipe(flip=flip), CONFIG, network.arguments.anchors)
         plain = Detection(recipe(flip=0.0), CONFIG, network.arguments.anchors)

@@ -20,7 +20,8 @@ def blocks(language: str) -> list[str]:
 
 IMPORT = f"from {figures.__name__}.material import Material\n"
 STUDY, (COMMAND,) = blocks("yaml")[0], blocks("bash")
-MODEL, FAMILY, FIGURE, KIND, DRAWN = blocks("python")
+MODEL, FIGURE = blocks("python")
+FAMILY, KIND, DRAWN = blocks("text")  # parts of tables
 
 
 @pytest.fixture

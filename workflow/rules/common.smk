@@ -18,7 +18,7 @@ from snakemake.io import regex_from_filepattern
 from snakemake.settings.types import DeploymentMethod
 
 from florilegium.config.study import request_trackers
-from florilegium.core import outputs
+from florilegium.core import outputs, warm, warm_server
 from florilegium.core.errors import sentence_of
 from florilegium.core.system import MARK
 from florilegium.core.system import gpu_wanted
@@ -57,6 +57,18 @@ else:
     PYTHON = shlex.quote(sys.executable)
 
 
+def keep_warm():
+    """Let jobs on this machine start as forks of a process that has imported what they import. Called `onstart`, since
+    a Snakefile is parsed before the executor is known. Where trainings use a GPU they start cold: they are long."""
+    global PYTHON, SERVER
+    is_local = not workflow.executor_plugin.common_settings.non_local_exec
+    if is_local and not GPU and not workflow.deployment_settings.deployment_method:
+        models = {e.model.name for study in plan.studies for e in plan.of(study)}
+        SERVER = warm_server.start({name: registry.code_roots(name)[0].partition(":")[0] for name in models})
+        if SERVER:
+            PYTHON += f" -IS {shlex.quote(warm.__file__)}"
+
+
 def literal(text):
     """A text for the report of which Snakemake makes nothing else: an invisible character, which joins words, stands
     where it would take `{name}` for a wildcard, and `</script>` for the end of its own script."""
@@ -71,6 +83,17 @@ def json_text(value):
 def any_of(names):
     """A wildcard constraint: one of these names; it matches nothing when there are none."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def any_run(keys):
+    """A wildcard constraint: one of these runs, `study/experiment/arm`. Of a study all of whose runs are among them, any:
+    Snakemake reads the constraint anew for each pattern, which takes a second for three thousand names."""
+    keys = set(keys)
+    whole = {study for study in {key.partition("/")[0] for key in keys} if keys >= {e.key for e in plan.of(study)}}
+    single = sorted(key for key in keys if key.partition("/")[0] not in whole)
+    return (
+        "|".join([*(f"{re.escape(study)}/[^/]+/[^/]+" for study in sorted(whole)), *map(re.escape, single)]) or "(?!)"
+    )
 
 
 def traced(stage, spec, models=()):

@@ -32,7 +32,7 @@ rule explain_attention:
     log:
         f"logs/attention/{plan.settings.preset}/{{run}}/seed{{seed}}.log",
     wildcard_constraints:
-        run=any_of(key for key, e in ATTENTIVE.items() if e.attention.of == "tokens"),
+        run=any_run(key for key, e in ATTENTIVE.items() if e.attention.of == "tokens"),
         seed=r"\d+",
     conda:
         ENVIRONMENT
@@ -64,7 +64,7 @@ use rule explain_attention as explain_nodes with:
         ),
         receipt=f"{ATTENTION}/receipt.json",
     wildcard_constraints:
-        run=any_of(key for key, e in ATTENTIVE.items() if e.attention.of == "nodes"),
+        run=any_run(key for key, e in ATTENTIVE.items() if e.attention.of == "nodes"),
         seed=r"\d+",
 
 
@@ -104,7 +104,7 @@ for count in sorted({e.attribution.figures for e in EXPLAINED.values()}):
         log:
             f"logs/attribution/{plan.settings.preset}/{{run}}/seed{{seed}}.log",
         wildcard_constraints:
-            run=any_of(key for key, e in EXPLAINED.items() if e.attribution.figures == count),
+            run=any_run(key for key, e in EXPLAINED.items() if e.attribution.figures == count),
             seed=r"\d+",
         conda:
             ENVIRONMENT

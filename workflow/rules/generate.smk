@@ -36,7 +36,7 @@ rule generate_samples:
     log:
         f"logs/sample/{plan.settings.preset}/{{run}}/seed{{seed}}-{{set}}.log",
     wildcard_constraints:
-        run=any_of(GENERATORS),
+        run=any_run(GENERATORS),
         seed=r"\d+",
         set=r"[^/]+",
     retries: 1
@@ -79,7 +79,7 @@ rule generate_judgement:
     log:
         f"logs/judge/{plan.settings.preset}/{{run}}/seed{{seed}}-{{set}}.log",
     wildcard_constraints:
-        run=any_of(key for key, e in GENERATORS.items() if e.samples.judge),
+        run=any_run(key for key, e in GENERATORS.items() if e.samples.judge),
         seed=r"\d+",
         set=r"[^/]+",
     conda:

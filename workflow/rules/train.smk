@@ -18,7 +18,7 @@ def runs_together(group):
     Snakemake repeats the constraint in every pattern of every job, so that with a list of all runs the time to plan would
     grow with the square of their number.
     """
-    return any_of(TRAININGS[group]) if shares_seeds(group, TRAININGS) else r"[^/]+/[^/]+/[^/]+"
+    return any_run(TRAININGS[group]) if shares_seeds(group, TRAININGS) else r"[^/]+/[^/]+/[^/]+"
 
 
 for group in TRAININGS:
@@ -86,7 +86,7 @@ for folder, stage, files, minutes, spec, runs in BEFORE:
             log:
                 f"logs/{stage}/{plan.settings.preset}/{{run}}/{seeds_in(seeds)}.log",
             wildcard_constraints:
-                run=any_of(keys),
+                run=any_run(keys),
             retries: 1
             conda:
                 ENVIRONMENT

@@ -24,6 +24,7 @@ from florilegium.core.errors import UserError
 from florilegium.core.system import bar, say
 
 CHUNK = 1 << 20
+LARGE = 1 << 28  # bytes of a file whose hash is noted
 THREADS = 4  # that hash files
 PROBE = 1 << 16  # bytes that a disk must take so as not to count as full
 
@@ -192,6 +193,30 @@ def digest(path: Path | str, algorithm: str = "sha256") -> str:
         while block := file.read(CHUNK):
             hasher.update(block)
     return hasher.hexdigest()
+
+
+def noted_digest(path: Path) -> str:
+    """The sha256 of a file; of a large one, which would take minutes each time, as a hidden file beside it says that
+    noted it for the file as it is."""
+    state = _state(path)
+    if state["bytes"] < LARGE:
+        return digest(path)
+    note = path.with_name(f".{path.name}.sha256")
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        noted = read_json(note)
+        if noted["of"] == state:
+            return str(noted["sha256"])
+    found = digest(path)
+    if state == _state(path):
+        with suppress(OSError):  # the folder may be another's
+            write_json(note, {"of": state, "sha256": found})
+    return found
+
+
+def _state(path: Path) -> dict[str, int]:
+    """What differs after a file was changed or replaced: nobody sets the last of these times by hand."""
+    now = path.stat()
+    return {"file": now.st_ino, "bytes": now.st_size, "modified": now.st_mtime_ns, "changed": now.st_ctime_ns}
 
 
 def digest_if_readable(path: Path) -> str | None:

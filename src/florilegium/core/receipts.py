@@ -14,7 +14,16 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from florilegium.core.files import clear_leftovers, digest, link, read_json, replacing, write_json, write_text
+from florilegium.core.files import (
+    clear_leftovers,
+    digest,
+    link,
+    noted_digest,
+    read_json,
+    replacing,
+    write_json,
+    write_text,
+)
 from florilegium.core.outputs import RECEIPT
 
 # The distribution of each package that may be imported.
@@ -72,7 +81,7 @@ def read_receipt(path: Path) -> dict[str, Any]:
 
 def _hashes(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return {
-        _relative(path): {"sha256": digest(path), "bytes": path.stat().st_size}
+        _relative(path): {"sha256": noted_digest(path), "bytes": path.stat().st_size}
         for path in sorted(set(map(Path, paths)))
     }
 

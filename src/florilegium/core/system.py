@@ -14,11 +14,17 @@ from tqdm import tqdm
 from florilegium.core.names import shown
 
 MARK = "FLORILEGIUM_WORKFLOW"  # an environment variable that the Snakefile sets for its jobs
+starter: int | None = None  # the process that the workflow has started for this one, which is a fork of another
 
 
 def orphaned() -> bool:
     """True if the workflow that has started this process is gone."""
-    return MARK in os.environ and not any(map(_is_snakemake, psutil.Process().parents()))
+    return MARK in os.environ and not any(map(_is_snakemake, psutil.Process(process_number()).parents()))
+
+
+def process_number() -> int:
+    """The number by which others know, and end, this process."""
+    return starter or os.getpid()
 
 
 def _is_snakemake(process: psutil.Process) -> bool:

@@ -107,7 +107,7 @@ def _read(column: "pd.Series", kind: Any) -> "pd.Series":
     import pandas as pd
 
     if kind is str:
-        return column.map(_text) if ESCAPES.search("\0".join(column)) else column
+        return column.map(_text) if ESCAPES.search("\0".join(column.tolist())) else column
     if kind is float:  # Python's own conversion is exact in every version of pandas
         return pd.Series([float(cell or "nan") for cell in column], dtype="float64")
     if kind is bool:

@@ -1,5 +1,6 @@
 """Images with boxes in memory: the splits of an experiment, files of one's own, and batches on the device."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from florilegium.config.data import DetectionData
@@ -104,7 +106,7 @@ class BoxedStore:
         self._label = {number: label for label, number in enumerate(self.category_ids)}
         self.classes = tuple(category["name"] for category in content["categories"])
         buckets, self.table = open_packed(pixels)
-        self.pixels = tuple(map(torch.from_numpy, buckets))
+        self.pixels = tuple(map(read_only, buckets))
 
     def take(self, splits: Sequence[str], *, without: AbstractSet[str] = frozenset(), bug: bool = False) -> BoxedImages:
         """The images of `splits` that have pixels, by name, but for those of the names `without`.
@@ -149,6 +151,13 @@ class BoxedStore:
             boxes[:, 2:] = boxes[-1, 2:]
         labels = [self._label[annotation["category_id"]] for annotation in counted]
         return torch.from_numpy((boxes * scale).astype(np.float32)), torch.tensor(labels, dtype=torch.int64)
+
+
+def read_only(array: NDArray[np.uint8]) -> Tensor:
+    """A mapped array as a tensor, which nobody may write to: that would end the process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def _integers(columns: pd.Series | pd.DataFrame) -> Tensor:
@@ -210,7 +219,7 @@ def content_of(root: Path, paths: Sequence[Path]) -> tuple[dict[str, Any], list[
 
 @dataclass(frozen=True)
 class BoxedBatch:
-    """B images on the device, with their boxes and labels."""
+    """B images on the host or the device, with their boxes and labels."""
 
     pixels: Tensor  # uint8 (B, H, W, 3), a copy of its own
     boxes: Tensor  # float32 (B, G, 4); rows of zeros fill up images of fewer objects
@@ -225,16 +234,20 @@ def place(images: BoxedImages, device: torch.device) -> BoxedImages:
     return replace(images, pixels=tuple(part.to(device) for part in images.pixels))
 
 
-def gather(images: BoxedImages, index: Tensor, device: torch.device) -> BoxedBatch:
-    """The images at `index`, int64 (B,) on the host, all padded to the largest of them."""
+def gather(images: BoxedImages, index: Tensor) -> BoxedBatch:
+    """The images at `index`, int64 (B,) on the host, all padded to the largest of them, where their pixels lie."""
     numbers: list[int] = index.tolist()
     boxes, labels = ([part[n] for n in numbers] for part in (images.boxes, images.labels))
+    empty = torch.zeros(0, dtype=torch.int64)
     return BoxedBatch(
-        _pixels(images, index).to(device, non_blocking=True),
-        _stacked(boxes, torch.zeros(0, 4)).to(device, non_blocking=True),
-        _stacked(labels, torch.zeros(0, dtype=torch.int64)).to(device, non_blocking=True),
-        images.content[index],
+        _pixels(images, index), _stacked(boxes, torch.zeros(0, 4)), _stacked(labels, empty), images.content[index]
     )
+
+
+def send(batch: BoxedBatch, device: torch.device) -> BoxedBatch:
+    """The batch on the device."""
+    pixels, boxes, labels = (part.to(device, non_blocking=True) for part in (batch.pixels, batch.boxes, batch.labels))
+    return replace(batch, pixels=pixels, boxes=boxes, labels=labels)
 
 
 def flip(batch: BoxedBatch, chosen: Tensor) -> BoxedBatch:

@@ -1,7 +1,8 @@
-"""The splits of an experiment in memory: from packed images, with generated ones added, or as features."""
+"""The splits of an experiment: packed images, with generated ones added, or features; in their files or in memory."""
 
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ from torch import Tensor
 from florilegium.config.data import DataUse, DetectionData
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic, read_json, write_json
+from florilegium.core.memory import free_memory
 from florilegium.core.outputs import CROP, SAME
 from florilegium.core.system import twelve_digits
 from florilegium.core.tables import read_table, write_table
-from florilegium.data.crops import at_side
 from florilegium.data.labels import share, shuffled
+from florilegium.data.stored import ArrayFile, Stored, joined
 
 PARTS = ("train", "val", "test")
+HOST = torch.device("cpu")
 RESIDENT_SHARE = 0.5
 
 
@@ -26,7 +29,7 @@ RESIDENT_SHARE = 0.5
 class Images:
     """Labelled images: `pixels` uint8 (N, S, S, 3), `labels` int64 (N,), `names` of length N."""
 
-    pixels: Tensor
+    pixels: Tensor | Stored
     labels: Tensor
     names: tuple[str, ...]
 
@@ -48,7 +51,7 @@ class Splits:
 def load_splits(
     use: DataUse, *, pixels: Path, images: Path, dropped: Sequence[Path] = (), pairs: Path | None = None
 ) -> Splits:
-    """Read the splits that `use` names, of images that have pixels.
+    """The splits that `use` names, of images that have pixels, which stay in their file.
 
     Args:
         pixels: `pixels<size>.npy`, with the names of its rows in the `.csv` beside it.
@@ -76,13 +79,13 @@ def load_splits(
         train, test = train[~held], train[held]
     check_not_empty(use, images, train=train, test=test)
 
-    array = np.load(pixels, mmap_mode="r")
+    array = ArrayFile(pixels)
     label = {name: number for number, name in enumerate(classes)}
 
     def loaded(part: pd.DataFrame) -> Images:
-        packed = array[[rows[name] for name in part["image"]]]
-        labels = torch.tensor([label[name] for name in part["class"]])
-        return Images(torch.from_numpy(packed), labels, tuple(part["image"]))
+        names = part["image"].tolist()
+        labels = torch.tensor([label[name] for name in part["class"].tolist()])
+        return Images(Stored([(array, torch.tensor([rows[name] for name in names]))]), labels, tuple(names))
 
     tested = loaded(test)
     on_test = use.holdout is not None or use.choose_on_test
@@ -98,12 +101,20 @@ def check_not_empty(use: DataUse | DetectionData, where: Path, **parts: Sized) -
             raise UserError(f"{where}: no image is left to {key} on; data.{key} names the splits: {splits}")
 
 
-def fits(pixels: Iterable[Tensor], device: torch.device) -> bool:
-    """True if `pixels` take at most half of the free memory of `device`; always so on a CPU."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
+def fits(pixels: Iterable[Tensor | Stored], device: torch.device) -> bool:
+    """True if `pixels` take at most half of the free memory of `device`; on a CPU, of what this process may use."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
     return sum(part.nbytes for part in pixels) <= RESIDENT_SHARE * free
+
+
+def resident(splits: Splits, processes: int = 1) -> Splits:
+    """`splits` in memory, if all of their pixels fit there once for each of so many processes, else as they are."""
+    parts = {name: images for name in PARTS if (images := getattr(splits, name)) is not None}
+    once = {id(images): images for images in parts.values()}
+    if not fits([images.pixels for images in once.values()] * processes, HOST):
+        return splits
+    loaded = {key: replace(images, pixels=images.pixels.to(HOST)) for key, images in once.items()}
+    return replace(splits, **{name: loaded[id(images)] for name, images in parts.items()})
 
 
 def held_out(table: pd.DataFrame, part: float, doubles: set[str], *, where: str = "images.csv") -> set[str]:
@@ -161,10 +172,10 @@ def with_generated(splits: Splits, samples: Path, share: float) -> Splits:
         )
     turn = table.groupby("class").cumcount().to_numpy()  # an image's number in its class
     rows = np.sort(np.argsort(turn, kind="stable")[:wanted])
-    pixels = at_side(torch.from_numpy(np.load(samples)[rows]), splits.train.pixels.shape[1])
+    pixels = joined(splits.train.pixels, ArrayFile(samples), torch.from_numpy(rows))
     labels = torch.tensor([splits.classes.index(name) for name in table["class"].iloc[rows]])
     names = (*splits.train.names, *(f"generated/{row}" for row in rows.tolist()))
-    train = Images(torch.cat([splits.train.pixels, pixels]), torch.cat([splits.train.labels, labels]), names)
+    train = Images(pixels, torch.cat([splits.train.labels, labels]), names)
     return replace(splits, train=train)
 
 
@@ -177,16 +188,20 @@ def parts_of(splits: Splits) -> dict[str, Images]:
     return {part: images for part in names if (images := getattr(splits, part)) is not None}
 
 
-def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str) -> None:
-    """Write the features of the images of `parts_of(splits)`, part after part: float32 (N, H, F), the inputs of H
-    heads. `backbone` is the hash of the network before these."""
+def write_features(folder: Path, splits: Splits, features: Iterator[Tensor], backbone: str) -> None:
+    """Write the features of the images of `parts_of(splits)`, part after part: batches of float32 (B, H, F), the inputs
+    of H heads. `backbone` is the hash of the network before these."""
     rows = [
         (part, name, splits.classes[label])
         for part, images in parts_of(splits).items()
         for name, label in zip(images.names, images.labels.tolist(), strict=True)
     ]
     with atomic(folder / "features.npy") as temporary, open(temporary, "wb") as file:
-        np.save(file, features.numpy())
+        first = next(features)
+        form = {"descr": "<f4", "fortran_order": False, "shape": (len(rows), *first.shape[1:])}
+        np.lib.format.write_array_header_1_0(file, form)
+        for batch in chain([first], features):
+            file.write(batch.numpy().tobytes())
     write_table(folder / "features.csv", ("part", "image", "class"), rows)
     validated = None if splits.val is None else "test" if splits.validated_on_test else "val"
     facts = {"backbone": backbone, "classes": list(splits.classes), "validated_on": validated}
@@ -194,16 +209,17 @@ def write_features(folder: Path, splits: Splits, features: Tensor, backbone: str
 
 
 def load_features(folder: Path) -> Splits:
-    """The splits with features, float32 (N, H, F), in place of pixels."""
+    """The splits with features, float32 (N, H, F), in place of pixels; they stay in their file."""
     table = read_table(folder / "features.csv")
-    features = np.load(folder / "features.npy", mmap_mode="r")
+    features = ArrayFile(folder / "features.npy")
     facts = read_json(folder / "features.json")
     number = {name: label for label, name in enumerate(facts["classes"])}
 
     def take(part: str) -> Images:
         chosen = table["part"] == part
-        labels = torch.tensor([number[name] for name in table["class"][chosen]])
-        return Images(torch.from_numpy(features[chosen.to_numpy()]), labels, tuple(table["image"][chosen]))
+        labels = torch.tensor([number[name] for name in table["class"][chosen].tolist()])
+        rows = torch.from_numpy(np.flatnonzero(chosen))
+        return Images(Stored([(features, rows)]), labels, tuple(table["image"][chosen].tolist()))
 
     parts = {part: take(part) for part in PARTS}
     validated = facts["validated_on"]

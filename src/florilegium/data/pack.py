@@ -128,10 +128,10 @@ def in_corner(path: Path, target: tuple[Fit, tuple[int, int]], pictures: Picture
 def open_packed(path: Path) -> tuple[list[NDArray[np.uint8]], pd.DataFrame]:
     """The buckets of a packed file, uint8 (n, H, W, 3) each, and its table, indexed by image.
 
-    Buckets are mapped and not read. They are copied where they are written to: the file stays as it is.
+    Buckets are mapped and not read, and nobody may write to them.
     """
     table = read_table(path.with_suffix(".csv"), {"image": str, "scale": float}, others=int)
-    pixels = np.load(path, mmap_mode="c")
+    pixels = np.load(path, mmap_mode="r")
     buckets: list[NDArray[np.uint8]] = []
     start = 0
     for _, rows in table.groupby("bucket", sort=True):

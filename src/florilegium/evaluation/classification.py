@@ -31,7 +31,7 @@ class Scores:
     top5: float
     predictions: Tensor  # (N,) int64
     probabilities: Tensor  # (N,) float32, of the predicted class
-    logits: Tensor  # (N, C) float32
+    logits: Tensor | None  # (N, C) float32; None where they were not to be kept
 
 
 def evaluate(
@@ -42,28 +42,35 @@ def evaluate(
     device: torch.device,
     precision: str = "fp32",
     batch_size: int = EVALUATION_BATCH,
+    keep_logits: bool = False,
 ) -> Scores:
     """Score `network` on `images`, and leave it in evaluation mode.
 
     With fewer than five classes, `top5` counts among all of them. The host waits for the device once, at the end.
+    Logits are kept on request alone: those of ImageNet take gigabytes.
     """
     network.eval()
     labels = images.labels.to(device)  # (N,)
-    batches = []
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    kept: list[Tensor] = []
     for start in range(0, len(labels), batch_size):
         pixels = images.pixels[start : start + batch_size].to(device, non_blocking=True)
         inputs = transform(pixels)  # (B, 3, s, s), or (B, H, F) of features
         with torch.inference_mode(), autocast(device, precision):
-            batches.append(network(inputs).float())
-    logits = torch.cat(batches)  # (N, C)
-    best = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (N, 5)
+            logits = network(inputs).float()  # (B, C)
+        best = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (B, 5)
+        target = labels[start : start + batch_size, None]
+        if keep_logits:
+            kept.append(logits)
+        found.append((best, logits.softmax(dim=1).gather(1, best[:, :1]), logits.log_softmax(dim=1).gather(1, target)))
+    best, probability, log_likelihood = (torch.cat(parts) for parts in zip(*found, strict=True))
     right = best == labels[:, None]
-    predictions = best[:, 0]
     return Scores(
-        loss=F.cross_entropy(logits, labels).item(),
+        # The mean over all, in the order in which the cross-entropy of all logits takes it.
+        loss=F.nll_loss(log_likelihood, torch.zeros_like(labels)).item(),
         top1=right[:, 0].double().mean().item(),
         top5=right.any(dim=1).double().mean().item(),
-        predictions=predictions.cpu(),
-        probabilities=logits.softmax(dim=1).gather(1, predictions[:, None])[:, 0].cpu(),
-        logits=logits.cpu(),
+        predictions=best[:, 0].cpu(),
+        probabilities=probability[:, 0].cpu(),
+        logits=torch.cat(kept).cpu() if keep_logits else None,
     )

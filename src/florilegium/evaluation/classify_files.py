@@ -24,6 +24,7 @@ from florilegium.data.decode import BadImage, square
 from florilegium.data.kinds import pictures_below, say_left_out
 from florilegium.data.load import Images
 from florilegium.data.splits import by_folders
+from florilegium.data.stored import ArrayFile, Stored
 from florilegium.evaluation.classification import EVALUATION_BATCH
 from florilegium.models.trained import Trained
 
@@ -170,8 +171,8 @@ def _read_packed(name: str, split: str, trained: Trained) -> LabelledImages:
     if part.empty:
         raise UserError(f"{table_path}: no image is in the split '{split}'; give another --split")
     labels = torch.tensor(_labels(part["class"].tolist(), trained, str(table_path)))
-    pixels = np.load(pixels_path, mmap_mode="r")[[rows[image] for image in part["image"]]]
-    return LabelledImages(Images(torch.from_numpy(pixels), labels, tuple(part["image"])), _absent(labels, trained))
+    pixels = Stored([(ArrayFile(pixels_path), torch.tensor([rows[image] for image in part["image"]]))])
+    return LabelledImages(Images(pixels, labels, tuple(part["image"])), _absent(labels, trained))
 
 
 def _labels(names: list[str], trained: Trained, where: str) -> list[int]:

@@ -12,7 +12,7 @@ from torchvision.ops import batched_nms
 
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.system import bar
-from florilegium.data.boxed import BoxedBatch, gather, normalise
+from florilegium.data.boxed import BoxedBatch, gather, normalise, send
 from florilegium.evaluation.classification import autocast
 from florilegium.models.retinanet import clip, decode
 
@@ -50,7 +50,7 @@ def detect(
     results: dict[int, list[dict[str, Any]]] = {}
     total = torch.zeros((), dtype=torch.float32, device=device)
     for index in bar(list(by_bucket(images, BATCH)), "detecting", "batch"):
-        batch = gather(images, index, device)
+        batch = send(gather(images, index), device)
         inputs = normalise(batch, config)
         with torch.no_grad():
             with autocast(device, precision):

@@ -19,12 +19,15 @@ from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.tables import read_table
 from florilegium.data.augment import EvalTransform
+from florilegium.data.crops import at_side
 from florilegium.data.load import Images, Splits
+from florilegium.data.stored import Stored
 from florilegium.evaluation.classification import Scores, evaluate
 from florilegium.generation.sheets import grid
 from florilegium.models.trained import load_trained
 
 CHUNK = 256
+NUMBERS = 1 << 27  # of pixels in single precision that are compared with at a time: half a GiB
 PAIRS = 12  # in the picture of the samples nearest to a training image
 
 
@@ -37,18 +40,26 @@ class Nearest:
     distance: NDArray[np.float64]
 
 
-def nearest(images: Tensor, others: Tensor, device: torch.device) -> Nearest:
-    """The nearest of uint8 `others` (M, S, S, 3) to each of `images` (N, S, S, 3)."""
-    theirs = others.reshape(len(others), -1).to(device).float() / 255  # (M, D)
-    squares = theirs.square().sum(1)
-    places, distances = [], []
-    for start in range(0, len(images), CHUNK):
-        ours = images[start : start + CHUNK].reshape(-1, theirs.shape[1]).to(device).float() / 255
-        # Without |ours|², which does not change the minimum.
-        index = torch.addmm(squares[None], ours, theirs.T, alpha=-2).min(1).indices
-        places.append(index.cpu())
-        distances.append(((ours - theirs[index]).square().mean(1)).cpu())
-    return Nearest(torch.cat(places).numpy(), torch.cat(distances).double().numpy())
+def nearest(images: Tensor | Stored, others: Tensor | Stored, side: int, device: torch.device) -> Nearest:
+    """The nearest of uint8 `others` (M, S, S, 3) to each of `images` (N, S, S, 3), which are seen at `side`."""
+    least = torch.full((len(images),), torch.inf, device=device)  # squared distance, without that of the image itself
+    place = torch.zeros(len(images), dtype=torch.int64, device=device)
+    distance = torch.zeros(len(images), device=device)
+    width = 3 * side**2
+    count = max(1, NUMBERS // width)
+    for first in range(0, len(others), count):
+        theirs = at_side(others[first : first + count], side).reshape(-1, width).to(device).float() / 255  # (m, D)
+        squares = theirs.square().sum(1)
+        for start in range(0, len(images), CHUNK):
+            ours = at_side(images[start : start + CHUNK], side).reshape(-1, width).to(device).float() / 255
+            # Without |ours|², which does not change the minimum.
+            values, index = torch.addmm(squares[None], ours, theirs.T, alpha=-2).min(1)
+            part = slice(start, start + CHUNK)
+            closer = values < least[part]
+            least[part] = torch.where(closer, values, least[part])
+            place[part] = torch.where(closer, index + first, place[part])
+            distance[part] = torch.where(closer, (ours - theirs[index]).square().mean(1), distance[part])
+    return Nearest(place.cpu().numpy(), distance.cpu().double().numpy())
 
 
 def copies(samples: NDArray[np.uint8], trained: Hashes, settings: Audit) -> dict[int, str]:
@@ -67,9 +78,7 @@ def labels_of(table: Path, classes: Sequence[str]) -> Tensor:
     return torch.tensor([classes.index(name) for name in names])
 
 
-def classify(
-    checkpoint: Path, samples: NDArray[np.uint8], labels: Tensor, classes: Sequence[str], device: torch.device
-) -> Scores:
+def classify(checkpoint: Path, samples: Stored, labels: Tensor, classes: Sequence[str], device: torch.device) -> Scores:
     """The answers of a trained classifier to generated images, uint8 (N, S, S, 3); raises `UserError` for one of other
     classes."""
     trained = load_trained(checkpoint)
@@ -79,7 +88,7 @@ def classify(
             "same data set"
         )
     names = tuple(str(number) for number in range(len(samples)))
-    images = Images(torch.from_numpy(samples), labels, names)
+    images = Images(samples, labels, names)
     transform = EvalTransform(trained.config)
     return evaluate(trained.network.to(device), images, transform, device=device)
 
@@ -115,8 +124,9 @@ def summary(scores: Scores, near: Nearest, usual: Nearest, n_copies: int) -> dic
     }
 
 
-def closest_pairs(samples: NDArray[np.uint8], real: NDArray[np.uint8], near: Nearest) -> Image.Image:
-    """The generated images that are nearest to a real one, above these; `real` are uint8 (M, S, S, 3)."""
+def closest_pairs(samples: Stored, real: Stored, near: Nearest) -> Image.Image:
+    """The generated images, uint8 (N, S, S, 3), that are nearest to a real one, above these, at their side."""
     first = np.argsort(near.distance)[:PAIRS]
-    pairs = np.concatenate([samples[first], real[near.place[first]]])
-    return grid(pairs, ["generated", "nearest real"])
+    there = at_side(real[torch.from_numpy(near.place[first])], samples.shape[1])
+    pairs = torch.cat([samples[torch.from_numpy(first)], there])
+    return grid(pairs.numpy(), ["generated", "nearest real"])

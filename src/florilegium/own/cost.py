@@ -22,13 +22,16 @@ AROUND = 1.25  # validation, tests, reading and start-up beside the steps
 
 
 def costs(plan: Plan, found: Found, study: str) -> list[str]:
-    """Lines that say what the trainings of `study` will take."""
-    of_study = [e for e in plan.experiments if e.study == study]
+    """Lines that say what the trainings of `study` on the data set of that name will take; none where somebody has
+    taken them out."""
+    of_study = tuple(e for e in plan.of(study) if e.data.dataset == study and e.task != "generation")
+    if not of_study:
+        return []
     runs = sum(len(e.seeds) for e in of_study)
     device = pick_device(plan.settings.device)
     seen = {e.key: e.recipe.epochs * found.images["train"] * len(e.seeds) for e in of_study}
     hours = AROUND * sum(seen[e.key] * seconds_per_picture(e, len(found.classes), device) for e in of_study) / 3600
-    table = table_of(estimated(_counted(plan, found, study)), plan.settings.estimates)
+    table = table_of(estimated(_counted(plan, found, of_study)), plan.settings.estimates)
     low, high = (_hours(table[key].sum()) for key in HOURS[1:])
     disk = (table["packed_bytes"].max() + 4 * (table["params"] * table["runs"]).sum()) / GIGA
     where = "processor core" if device.type == "cpu" else "GPU"
@@ -68,18 +71,13 @@ def _sides(data: DataUse | DetectionData, e: Experiment) -> tuple[int, int]:
     return size, size
 
 
-def _counted(plan: Plan, found: Found, study: str) -> Plan:
-    """The plan of that study alone, on a data set that says how many pictures it has."""
-    (name,) = {e.data.dataset for e in plan.experiments if e.study == study}
-    known = {"images": found.images, "classes": found.classes}
-    if found.has_boxes:
-        known["sides"] = (320, 512)
+def _counted(plan: Plan, found: Found, experiments: tuple[Experiment, ...]) -> Plan:
+    """The plan of these experiments alone, on a data set that says how many pictures it has."""
+    name, known = experiments[0].data.dataset, {"images": found.images, "classes": found.classes}
+    if isinstance(data := experiments[0].data, DetectionData):
+        known["sides"] = (data.short_side, data.long_side)
     dataset = plan.datasets[name].model_copy(update=known)
-    return replace(
-        plan,
-        datasets={**plan.datasets, name: dataset},
-        experiments=tuple(e for e in plan.experiments if e.study == study),
-    )
+    return replace(plan, datasets={**plan.datasets, name: dataset}, experiments=experiments)
 
 
 def _hours(hours: float) -> str:

@@ -46,6 +46,12 @@ figures:
     kind: curves
     title: How does it learn?
     experiments: ["*"]
+claims:
+  - name: pretraining
+    says: A network that was pretrained on ImageNet does better on these pictures than one from scratch
+    source: the question of this study
+    arms: [pretrained, scratch]
+    at_least: 0.0
 experiments:
 """
 CLASSIFIER = """\

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -204,12 +205,13 @@ def _check_axis(path: str, values: list[Any], where: str) -> None:
     if not values:
         raise UserError(f"{where}.{path}: holds no value, so the experiment would vanish; give one or take it out")
     names = [in_name(value) for value in values]
+    times = Counter(names)
     for value, name in zip(values, names, strict=True):
         if isinstance(value, list | dict) or not IN_NAME.fullmatch(name):
             raise UserError(
                 f"{where}.{path}: {value!r} cannot stand in the name of an experiment; write an experiment for it"
             )
-        if names.count(name) > 1:
+        if times[name] > 1:
             raise UserError(f"{where}.{path}: holds {value!r} twice; take one out")
 
 
@@ -218,12 +220,13 @@ def _check_names(names: list[str], where: str, kind: str) -> None:
     folder or file that is made for something else."""
     mistakes = Mistakes()
     seen: dict[str, str] = {}
+    times = Counter(names)
     for name in names:
         with mistakes.caught():
             check_folder_name(name, where, kind)
         other = seen.setdefault(name.casefold(), name)
         with mistakes.caught():
-            if other == name and names.count(name) > 1:
+            if other == name and times[name] > 1:
                 raise UserError(f"{where}: two {kind} are called {name} (a grid names its points); rename one")
             if other != name:
                 raise UserError(

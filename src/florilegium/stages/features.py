@@ -5,9 +5,9 @@ Writes: <out>/seed<seed>/features for each seed.
 Why:    heads on a frozen backbone train on features many times faster than on images.
 """
 
+from functools import partial
+from itertools import chain
 from pathlib import Path
-
-import torch
 
 from florilegium.config.data import DataUse
 from florilegium.config.recipes import Recipe
@@ -31,8 +31,8 @@ def make_features(job: Job[DataUse, Recipe], splits: Splits, seed: int, out: Pat
     config = registry.input_config(job.model, job.recipe)
     parts = parts_of(splits).values()
     say(f"{out}: features of {sum(map(len, parts))} images")
-    features = [extract(network, images, config, device=job.device, precision=job.recipe.precision) for images in parts]
-    write_features(out, splits, torch.cat(features), backbone)
+    extracted = partial(extract, network, config=config, device=job.device, precision=job.recipe.precision)
+    write_features(out, splits, chain.from_iterable(map(extracted, parts)), backbone)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from florilegium.core.files import write_json
 from florilegium.core.outputs import HASHES, JUDGEMENT
 from florilegium.core.receipts import read_receipt
 from florilegium.core.tables import write_frame
-from florilegium.data.crops import at_side
+from florilegium.data.stored import ArrayFile, Stored
 from florilegium.generation.judging import classify, closest_pairs, copies, labels_of, nearest, neighbours, summary
 from florilegium.generation.sheets import save_picture
 from florilegium.report.statistics import wilson
@@ -50,20 +50,20 @@ def main() -> None:
         audit = parse(Audit, receipt.spec["audit"], "--spec audit")
         run = read_receipt(arguments.generator)
         splits = splits_of(arguments, parse(DataUse, run["spec"]["data"], "receipt.json: data"))
-        samples, labels = np.load(arguments.samples), labels_of(table, splits.classes)
+        pictures, labels = np.load(arguments.samples, mmap_mode="r"), labels_of(table, splits.classes)
+        samples = Stored([(ArrayFile(arguments.samples), torch.arange(len(pictures)))])
         scores = classify(arguments.classifier, samples, labels, splits.classes, device)
-        real = at_side(splits.train.pixels, samples.shape[1])
-        near = nearest(torch.from_numpy(samples), real, device)
-        usual = nearest(at_side(splits.test.pixels, samples.shape[1]), real, device)
+        real, side = splits.train.pixels, pictures.shape[1]
+        near, usual = (nearest(images, real, side, device) for images in (samples, splits.test.pixels))
         hashes = load(arguments.hashes, parse(Pictures, receipt.spec["pictures"], "--spec pictures"))
         names = set(splits.train.names)
         trained = hashes.take(np.array([row for row, image in enumerate(hashes.images) if image in names], np.intp))
-        copied = copies(samples, trained, audit)
+        copied = copies(pictures, trained, audit)
         low, high = wilson(round(scores.top1 * len(samples)), len(samples))
         interval = {"accuracy_low": low, "accuracy_high": high}
         write_frame(out / "neighbours.csv", neighbours(splits, labels, scores, near, copied))
         write_json(out / "judge.json", summary(scores, near, usual, len(copied)) | interval)
-        save_picture(closest_pairs(samples, real.numpy(), near), out / "neighbours.png")
+        save_picture(closest_pairs(samples, real, near), out / "neighbours.png")
         receipt.outputs += [out / name for name in JUDGEMENT]
 
 

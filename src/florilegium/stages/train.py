@@ -11,8 +11,9 @@ from functools import cache, partial
 from florilegium.config.data import DataUse
 from florilegium.config.recipes import Recipe
 from florilegium.core.errors import run_main
-from florilegium.data.load import load_features, with_generated
+from florilegium.data.load import load_features, resident, with_generated
 from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser
+from florilegium.training import parallel
 from florilegium.training.classification import training_of
 from florilegium.training.run import Job, train_run
 
@@ -34,7 +35,7 @@ def train(job: Job[DataUse, Recipe], arguments: argparse.Namespace) -> None:
         splits = images() if paths.features is None else load_features(paths.features)
         if paths.generated is not None and job.data.generated is not None:
             splits = with_generated(splits, paths.generated, job.data.generated.share)
-        train_run(job, splits, seed, training_of)
+        train_run(job, resident(splits, parallel.size()), seed, training_of)
 
 
 if __name__ == "__main__":

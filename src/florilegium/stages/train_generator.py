@@ -10,7 +10,9 @@ import argparse
 from florilegium.config.data import DataUse
 from florilegium.config.recipes import GenerationRecipe
 from florilegium.core.errors import run_main
+from florilegium.data.load import resident
 from florilegium.stages.arguments import add_images, image_files, run_training, splits_of, training_parser
+from florilegium.training import parallel
 from florilegium.training.generation import training_of
 from florilegium.training.run import Job, train_run
 
@@ -23,7 +25,7 @@ def main() -> None:
 
 
 def train(job: Job[DataUse, GenerationRecipe], arguments: argparse.Namespace) -> None:
-    splits = splits_of(arguments, job.data)
+    splits = resident(splits_of(arguments, job.data), parallel.size())
     for seed in arguments.seeds:
         train_run(job, splits, seed, training_of)
 

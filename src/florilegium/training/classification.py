@@ -1,7 +1,7 @@
 """Classification: mixed images, the objective, the task, and heads that train on cached features."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,10 @@ from florilegium.evaluation.classification import EVALUATION_BATCH, Scores, auto
 from florilegium.models import registry
 from florilegium.models.freeze import Heads, digest_before, heads_of
 from florilegium.training import parallel
+from florilegium.training.feed import feed_of, place
 from florilegium.training.loop import Outcome
 from florilegium.training.run import Job, Result, Training, finite, initialise_network, score_weights
-from florilegium.training.task import Feed, Row, Task, batches, place
+from florilegium.training.task import Row, Task, batches
 
 
 def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int) -> Training:
@@ -42,13 +43,14 @@ def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int
     def test(outcome: Outcome, folder: Path) -> Result:
         """In float32, so that a later evaluation of the checkpoint gives the same scores."""
 
-        def score(images: Images) -> Scores:
-            return evaluate(learner, images, evaluation_of(seen), device=job.device)
+        def score(images: Images, *, keep_logits: bool = False) -> Scores:
+            return evaluate(learner, images, evaluation_of(seen), device=job.device, keep_logits=keep_logits)
 
         started = time.perf_counter()
-        selected, last = score_weights(learner, outcome, lambda: score(splits.test))
+        selected, last = score_weights(learner, outcome, lambda: score(splits.test, keep_logits=True))
         train_top1 = score(splits.train).top1  # without augmentation
-        calibration = _calibration(None if splits.validated_on_test else splits.val, splits.test, selected, score)
+        fitted = None if splits.val is None or splits.validated_on_test else score(splits.val, keep_logits=True)
+        calibration = _calibration(selected, splits.test, fitted, splits.val)
         seconds = time.perf_counter() - started
         write_frame(folder / "predictions.csv", predictions(splits.test, selected, splits.classes))
         metrics = {
@@ -76,14 +78,14 @@ def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int
 
 
 def _calibration(
-    validation: Images | None, test: Images, scores: Scores, score: Callable[[Images], Scores]
+    test: Scores, test_images: Images, validation: Scores | None, validation_images: Images | None
 ) -> dict[str, float | None]:
     """The temperature that fits the validation images, and the test's calibration error at it; None without them."""
-    logits, labels = scores.logits.double().numpy(), test.labels.numpy()
     if validation is None:
         return {"temperature": None, "calibrated_ece": None}
-    temperature = best_temperature(score(validation).logits.double().numpy(), validation.labels.numpy())
-    return {"temperature": temperature, "calibrated_ece": error_at(temperature, logits, labels)}
+    logits, fitted = (of.logits.double().numpy() for of in (test, validation))
+    temperature = best_temperature(fitted, validation_images.labels.numpy())
+    return {"temperature": temperature, "calibrated_ece": error_at(temperature, logits, test_images.labels.numpy())}
 
 
 def initialise_classifier(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
@@ -123,7 +125,7 @@ def task_of(splits: Splits, recipe: Recipe, config: InputConfig | None, seed: in
     parallel.check_shares(min(count, recipe.batch_size // recipe.accumulate))
     return Task(
         objective=CrossEntropy(recipe, config),
-        feed=Feed(place(splits.train, device), device).batch,
+        feed=feed_of(place(splits.train, device), device),
         batches=partial(batches, count=count, recipe=recipe, seed=seed),
         validate=None if splits.val is None else _validation(splits.val, recipe, config, device),
         judged=("val_loss", "val_top1"),
@@ -245,8 +247,10 @@ def hits_of(logits: Tensor, targets: Targets) -> Tensor:
 ASKED_BY = "recipe.features"  # for the error where the heads of a network are not known
 
 
-def extract(network: nn.Module, images: Images, config: InputConfig, *, device: torch.device, precision: str) -> Tensor:
-    """The features before each of the heads of `network`, for every image: float32 (N, H, F), on the CPU.
+def extract(
+    network: nn.Module, images: Images, config: InputConfig, *, device: torch.device, precision: str
+) -> Iterator[Tensor]:
+    """The features before each of the heads of `network`, for every image, in batches of float32 (B, H, F) on the CPU.
 
     The network is left on `device` and in evaluation mode.
 
@@ -257,15 +261,14 @@ def extract(network: nn.Module, images: Images, config: InputConfig, *, device: 
     network.to(device, memory_format=torch.channels_last).eval()
     inputs: dict[nn.Module, Tensor] = {}
     hooks = [head.register_forward_pre_hook(lambda head, given: inputs.update({head: given[0]})) for head in heads]
-    transform, features = EvalTransform(config), []
+    transform = EvalTransform(config)
     for start in bar(range(0, len(images), EVALUATION_BATCH), "features", "batch"):
         pixels = images.pixels[start : start + EVALUATION_BATCH].to(device, non_blocking=True)
         with torch.inference_mode(), autocast(device, precision):
             network(transform(pixels))
-        features.append(torch.stack([inputs[head].float() for head in heads], dim=1).cpu())  # (B, H, F)
+        yield torch.stack([inputs[head].float() for head in heads], dim=1).cpu()
     for hook in hooks:
         hook.remove()
-    return torch.cat(features)
 
 
 def digest_of(network: nn.Module) -> str:

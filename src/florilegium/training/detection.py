@@ -29,6 +29,7 @@ from florilegium.models.arguments import AnchorSettings
 from florilegium.models.retinanet import IGNORED, Matched, anchors_of, match
 from florilegium.models.weights import load_detector_weights
 from florilegium.training import parallel
+from florilegium.training.feed import Feed
 from florilegium.training.loop import Outcome
 from florilegium.training.machine import epoch_order
 from florilegium.training.run import Job, Result, Training, finite, initialise_network, score_weights
@@ -136,7 +137,7 @@ def task_of(
     val = splits.val
     return Task(
         objective=objective,
-        feed=partial(boxed.gather, boxed.place(splits.train, device), device=device),
+        feed=feed_of(boxed.place(splits.train, device), device),
         batches=batches_of(splits.train, recipe, seed),
         validate=partial(validate, answer, val, truth, recipe.precision) if val and truth else None,
         judged=("val_loss", *(f"val_{name}" for name in COCO_METRICS)),
@@ -144,6 +145,12 @@ def task_of(
         score="val_AP",
         memory_format=boxed.memory_format(device),
     )
+
+
+def feed_of(images: BoxedImages, device: torch.device) -> Feed:
+    """Batches of `images`, gathered ahead where these do not lie on the device."""
+    ahead = images.pixels[0].device.type == "cpu"
+    return Feed(partial(boxed.gather, images), partial(boxed.send, device=device), ahead=ahead)
 
 
 def answerer(objective: "Detection", category_ids: tuple[int, ...], device: torch.device) -> Callable[..., Answers]:

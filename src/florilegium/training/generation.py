@@ -18,9 +18,10 @@ from florilegium.data.load import Splits
 from florilegium.generation.diffusion import NoiseError, TrainPictures, noise_error
 from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import Acgan, own_input
+from florilegium.training.feed import feed_of, place
 from florilegium.training.loop import Outcome
 from florilegium.training.run import Job, Result, Training, finite, initialise_network
-from florilegium.training.task import Feed, Task, batches, place
+from florilegium.training.task import Task, batches
 
 
 def training_of(job: Job[Any, GenerationRecipe], splits: Splits, recipe: GenerationRecipe, seed: int) -> Training:
@@ -78,7 +79,7 @@ def task_of(
     val = splits.val if diffusion else None
     return Task(
         objective=objective,
-        feed=Feed(place(splits.train, device), device).batch,
+        feed=feed_of(place(splits.train, device), device),
         batches=partial(batches, count=len(splits.train), recipe=recipe, seed=seed),
         validate=None if val is None else lambda net: {"val_loss": noise_error(net, val, recipe, config, device)},
         judged=("val_loss",) if diffusion else (),

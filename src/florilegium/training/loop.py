@@ -133,6 +133,7 @@ def train_epoch(
     train_mode(learner.network)
     for step in bar(range(progress.step, steps), f"epoch {epoch + 1}/{recipe.epochs}", "step"):
         progress.lr = rate(recipe, epoch * steps + step, steps, val_losses) * factor
+        task.feed.expect(batches, step)
         tally += step_that_fits(learner, task, batches[step], progress.lr, (seed, epoch, step))
         last = step + 1 == steps
         if (last or (step + 1) % CHECK_EVERY == 0) and not tally.isfinite().all():

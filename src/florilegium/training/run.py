@@ -19,7 +19,7 @@ from florilegium.config.base import Strict
 from florilegium.config.data import Model
 from florilegium.config.recipes import FROM_FINDER, TrainingRecipe
 from florilegium.core.errors import UserError
-from florilegium.core.files import digest, read_json, write_json
+from florilegium.core.files import noted_digest, read_json, write_json
 from florilegium.core.fingerprint import canonical, short_hash
 from florilegium.core.outputs import FEATURES, RECEIPT
 from florilegium.core.receipts import keep, take_over, withdraw, write_receipt
@@ -140,7 +140,7 @@ class Job(Generic[Data, R]):
         return short_hash(canonical([self.spec, self.code, inputs, seed]))
 
 
-_digest = lru_cache(maxsize=None)(digest)
+_digest = lru_cache(maxsize=None)(noted_digest)
 
 
 def initialise_network(

@@ -1,7 +1,6 @@
 """The progress of a run and its resumable state: requests to stop, the folder of the state, and when it is saved."""
 
 import copy
-import os
 import signal
 import threading
 import time
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from florilegium.core.errors import UserError
 from florilegium.core.files import atomic, write_text
-from florilegium.core.system import say
+from florilegium.core.system import process_number, say
 from florilegium.training import parallel
 from florilegium.training.learner import Learner
 from florilegium.training.task import Row
@@ -90,7 +89,7 @@ class StateFolder:
             raise UserError(
                 f"{self.folder}: another process{self._named_holder()} is training this run; wait for it or end it"
             ) from None
-        write_text(self.holder, str(os.getpid()))
+        write_text(self.holder, str(process_number()))
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from florilegium.config.recipes import TrainingRecipe
-from florilegium.data.load import Images, fits
 from florilegium.training import parallel
+from florilegium.training.feed import Feed
 from florilegium.training.machine import epoch_order
 
 Row = dict[str, Any]
@@ -35,8 +35,7 @@ class Task:
     """One training without its network and recipe."""
 
     objective: Objective
-    feed: Callable[[Tensor], Any]
-    """From indices, int64 (B,) on the host, to a batch on the device."""
+    feed: Feed
     batches: Callable[[int], Sequence[Tensor]]
     """From an epoch, counted from 0, to the indices of each of its steps."""
     validate: Callable[[nn.Module], Row] | None
@@ -57,35 +56,6 @@ class Task:
 
 
 # Batches
-
-
-def place(images: Images, device: torch.device) -> Images:
-    """`images` on the device if they fit there, else as they are."""
-    if not fits([images.pixels], device):
-        return images
-    return replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
-
-
-class Feed:
-    """Batches of `images` on `device`; on a CPU a batch overwrites the one before."""
-
-    def __init__(self, images: Images, device: torch.device) -> None:
-        self.images, self.device = images, device
-        self.buffer = torch.empty(0, dtype=images.pixels.dtype)
-
-    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (B, S, S, 3), or features, and labels (B,) of the images at `index`, int64 (B,) on the host."""
-        pixels, labels = self.images.pixels, self.images.labels
-        if pixels.device.type != "cpu":
-            index = index.to(self.device, non_blocking=True)
-            return pixels[index], labels[index]
-        if self.device.type == "cpu":
-            self.buffer.resize_(len(index), *pixels.shape[1:])
-            return torch.index_select(pixels, 0, index, out=self.buffer), labels[index]
-        # A new pinned tensor each time: torch keeps such memory, and knows when its copy is done.
-        pinned = torch.empty((len(index), *pixels.shape[1:]), dtype=pixels.dtype, pin_memory=self.device.type == "cuda")
-        torch.index_select(pixels, 0, index, out=pinned)
-        return pinned.to(self.device, non_blocking=True), labels[index].to(self.device, non_blocking=True)
 
 
 def batches(epoch: int, *, count: int, recipe: TrainingRecipe, seed: int) -> Sequence[Tensor]:
