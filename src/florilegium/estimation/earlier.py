@@ -15,7 +15,7 @@ from florilegium.core.files import read_json
 from florilegium.core.outputs import RECEIPT
 from florilegium.core.receipts import REFERENCE
 
-START = 3.0  # seconds until a stage begins: Python and its packages, measured in `demo` on two cores
+START = 1.0  # seconds until a stage begins, a little more than what a fork of a warm process takes (docs/speed.md)
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 N_KINDS = 4  # that are named
 
