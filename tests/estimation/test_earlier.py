@@ -69,7 +69,7 @@ def test_a_broken_receipt_is_none(text: str) -> None:
 def test_no_run_is_shorter_than_its_longest_job_or_than_its_gpus_allow() -> None:
     short, long = (Job("a", (name,)) for name in "sl")
     assert wall({short: 10, long: 97}, cores=8, gpus=1) == 97 + START
-    on_gpu = {Job("a", (name,), takes_gpu=True): 97.0 for name in "abcd"}
+    on_gpu = {Job("a", (name,), takes_gpu=True): 100 - START for name in "abcd"}
     assert wall(on_gpu, cores=8, gpus=1) == 400 == 2 * wall(on_gpu, cores=8, gpus=2)
 
 

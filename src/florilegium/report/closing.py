@@ -12,7 +12,7 @@ from florilegium.report.tables import read_csv
 def closing(results: Path, titles: Mapping[str, str]) -> list[str]:
     """At most nine lines, from the claims below `results`, a folder of a preset; `titles` are those of its studies."""
     table = read_csv(results / "claims.csv")
-    claims = {name: table[table["study"] == name] for name in titles}
+    claims = {name: table[table["study"] == name] for name in titles if len(table)}
     where = {
         "report.html": "everything on one page",
         "claims.md": f"{counted(len(table), 'claim')}: {said(table)}" if len(table) else "no claims of these studies",
