@@ -211,7 +211,7 @@ def test_what_cannot_be_forked_starts_cold(place: Place, text: str):
         {"env": {"PYTHONHASHSEED": "1"}},
         {"env": {warm.ADDRESS: "florilegium-0"}},
     ],
-    ids=str,
+    ids=["umask", "cwd", "nice", "limit", "session", "threads", "hash seed", "address"],
 )
 def test_a_job_that_a_fork_would_not_be_like_starts_cold(place: Place, changes: dict[str, Any]):
     if "env" in changes:
