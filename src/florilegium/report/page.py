@@ -3,8 +3,6 @@
 The page reads the tables that stages wrote and holds its pictures; the document computes its tables and links to plots.
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -52,14 +50,12 @@ def render_page(evidence: Evidence, plots: Plots) -> str:
         histograms = pictures.figure(folder / "distances.png", said)
         audits.append({**summary, "title": title, "sheet": sheet, "histograms": histograms})
     used = [*sorted(evidence.page.datasets.items()), *sorted(evidence.page.weights.items())]
-    script = SCRIPT.read_text(encoding="utf-8")
     more = {
         "audits": audits,
         "heads": [title.partition(":")[0] for title in titles.values()],
         "sources": {source.title: source for _, source in used}.values(),
         "overview": most_important({name: of.claims for name, of in files.items()}, titles),
-        "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        "script": SCRIPT.read_text(encoding="utf-8"),
     }
     page = _rendered(PAGE, evidence, files, plots, lambda path: pictures.figure(root / path), **more)
     return unturned(page)
