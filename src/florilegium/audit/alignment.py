@@ -97,4 +97,4 @@ def fit(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.floa
 
 def distinct(start: NDArray[np.float64], end: NDArray[np.float64]) -> int:
     """The number of places: one place may have several features."""
-    return min(len(np.unique(np.round(places[:, :2] / 2), axis=0)) for places in (start, end))
+    return min(len({*map(tuple, np.round(places[:, :2] / 2).tolist())}) for places in (start, end))
