@@ -61,10 +61,12 @@ onstart:
         save_trials(plan, Path(workflow.basedir))
         write_descriptions({**DESCRIPTIONS, "report": PAGE, "gpu_hours": HOURS})
         keep_warm()
+        announce()
 
 
 onsuccess:
     discard_finished()
+    close()
 
 
 wildcard_constraints:

@@ -1,5 +1,6 @@
 """The demo is learnable: its tables show what the project is about, over three seeds."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from florilegium.config.base import parse, read_yaml
 from florilegium.config.data import Dataset
 from florilegium.core.files import read_json
 from florilegium.rendering.flowers import planted, shots
+from tests.helpers.browser import offline_page
 
 EFFECTS = {
     "transfer helps": ("resnet18_from102_clean", "corrected", "resnet18_scratch/corrected"),
@@ -49,3 +51,13 @@ def test_the_audit_finds_what_was_planted_and_no_decoy(whole_demo: Path):
 def test_a_detector_finds_objects_with_every_seed(whole_demo: Path):
     runs = [whole_demo / f"results/demo/detection/r18/corrected/seed{seed}/metrics.json" for seed in (0, 1, 2)]
     assert min(read_json(run)["AP50"] for run in runs) > 0.3
+
+
+def test_the_page_can_be_sent_and_printed(whole_demo: Path, tmp_path: Path):
+    page, pdf = whole_demo / "results/demo/report.html", tmp_path / "page.pdf"
+    assert page.stat().st_size <= 6_000_000
+    with offline_page() as browser:
+        browser.goto(page.as_uri())
+        browser.pdf(path=pdf, format="A4")
+        assert browser.complaints == []
+    assert 1 < len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes())) <= 30

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from florilegium.core.errors import UserError
-from florilegium.figures import draw, marks, registry
+from florilegium.figures import draw, marks, registry, style
 from florilegium.figures.arms import lines_of, start_of
 from florilegium.figures.classifier import choose, coded, confusion, most_confused
 from florilegium.figures.curves import mean_curve
@@ -56,7 +56,7 @@ def test_all_planned_figures_are_drawn_and_legible(flowers: Material, tmp_path: 
     for path in files.values():
         with Image.open(path) as picture:
             assert 1000 < picture.width < 1800 and picture.height > 400
-            assert picture.info.keys() <= {"dpi"}
+            assert picture.info.keys() <= {"dpi", "Description"}
         assert margin(path) == 255, f"{path.name} is cut at an edge"
 
 
@@ -73,6 +73,19 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Material:
 def test_the_same_runs_give_the_same_bytes(kind: str, alone: Material, tmp_path: Path) -> None:
     once, again = (report.saved(alone, kind, tmp_path / name).read_bytes() for name in ("once.png", "again.png"))
     assert once == again
+
+
+@pytest.mark.parametrize("width", [4.0, 7.5, 9.0])
+def test_no_title_runs_under_the_badge(width: float) -> None:
+    question = "Which classes are mistaken for which? ResNet, widths 16-32-64-192 (for ResNet-18) from clean Oxford 102"
+    for label in ("", "a name that moves the axes to the right"):
+        with style.applied():
+            fig = style.figure(3.0, width)
+            fig.subplots().set_yticks([0, 1], [label, label])
+            style.frame(fig, question, "A caption.", is_demo=True)
+            by_text = {text.get_text().replace("\n", " "): text.get_window_extent() for text in fig.texts}
+        title, badge, caption = by_text[question], by_text["DEMO"], by_text["A caption."]
+        assert title.x1 < badge.x0 and title.y0 > caption.y1 and title.x0 == caption.x0
 
 
 def test_a_demo_wears_a_badge(alone: Material, tmp_path: Path) -> None:

@@ -174,8 +174,8 @@ def test_a_misspelt_description_is_one_sentence() -> None:
 
 def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, Any], Path]) -> None:
     table, _ = compared(whole[1], whole[0])
-    text = markdown(table, title="Study 1", preset="mini", rendered=False)
-    (line,) = [line for line in text.splitlines() if "as_published | test top-1" in line]
+    text = markdown(read(Study, json.dumps(whole[0])), table)
+    (line,) = [line for line in text.splitlines() if "(as published) | test top-1" in line]
     assert "| 90.0 to 91.5 | 86.0 [82.0, 89.3] | lower |" in line
     assert "1. 64-pixel images" in text and "2. no validation split" in text
     assert "DEMO" not in text
@@ -183,9 +183,28 @@ def test_markdown_reads_in_percent_and_counts_its_notes(whole: tuple[dict[str, A
     assert {row.count("|") for row in rows} == {14}
 
 
-def test_markdown_of_a_demo_says_demo(whole: tuple[dict[str, Any], Path]) -> None:
+def test_how_soon_an_arm_is_good_enough_is_a_column(whole: tuple[dict[str, Any], Path]) -> None:
     table, _ = compared(whole[1], whole[0])
-    assert "**DEMO**: all pictures are drawn" in markdown(table, title="t", preset="demo", rendered=True)
+    (header, rows), _ = readable(read(Study, json.dumps(whole[0])), table)
+    metrics = [row[header.index("Metric")] for row in rows]
+    assert "test top-1" in metrics and not [metric for metric in metrics if "epoch" in metric]
+    epochs = {row[0]: row[header.index("Epochs to 90\u00a0%")] for row in rows if row[1] == "test top-1"}
+    (expected,) = table[(table["experiment"] == "scratch") & (table["metric"] == "epochs_to_90_percent")]["mean"]
+    assert epochs["ResNet-18 from scratch"].startswith(f"{expected:.1f} [")
+    assert epochs["ResNet-18 from clean Oxford 102 (as published)"] == "–", "it has no validation"
+
+
+def test_a_column_that_says_nothing_is_left_out(tmp_path: Path) -> None:
+    report.write_run(tmp_path, of := report.entry("alone", seeds=[0]), 0, accuracy=0.6)
+    table, _ = compared(tmp_path, report.study([of]))
+    (header, _), _ = readable(read(Study, json.dumps(report.study([of]))), table)
+    assert "Ours" in header and not {"Published", "p", "Against"} & set(header)
+
+
+def test_markdown_of_a_demo_says_demo(whole: tuple[dict[str, Any], Path]) -> None:
+    study = read(Study, json.dumps({**whole[0], "rendered": True}))
+    table, _ = compared(whole[1], whole[0])
+    assert "**DEMO**: all pictures are drawn" in markdown(study, table)
 
 
 def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
@@ -195,7 +214,8 @@ def test_a_table_survives_csv(whole: tuple[dict[str, Any], Path], tmp_path: Path
     for table, name in zip(tables, ("comparison.csv", "differences.csv"), strict=True):
         write_csv(table, tmp_path / name)
     kept, differences = (read_csv(tmp_path / f"{name}.csv") for name in ("comparison", "differences"))
-    assert readable(kept) == readable(tables[0])
+    study = read(Study, json.dumps(description))
+    assert readable(study, kept) == readable(study, tables[0])
     assert kept["n_test"].isna().any() and len(differences) == len(tables[1])
 
 

@@ -31,7 +31,7 @@ from florilegium.report.evidence import check_answers, live, read_reference
 from florilegium.report.page import document
 from florilegium.report.reference import folder_name, write_reference
 from tests.helpers import detection, report
-from tests.report.test_page import AUDIT, plots_by_study
+from tests.helpers.page import AUDIT, plots_by_study
 
 ROOT = Path(__file__).parents[2]
 HARDWARE = "2 cores of an AMD EPYC"
@@ -383,7 +383,13 @@ def test_documents_and_readme_are_recomputed_from_references_alone(here: Path, m
     drawn = {p.relative_to(DOCUMENTS).as_posix() for p in Path(DOCUMENTS).rglob("*.png")}
     assert linked == drawn and {"mini-laptop/detection/figures/errors.png"} < drawn
     assert not [name for name in drawn if "samples" in name or "confusion" in name]
-    for said in ("Measured on", "64-pixel images.", "from102_clean", "| commit |", "Same picture"):
+    for said in (
+        "Measured on",
+        "64-pixel images.",
+        "| ResNet-18 from clean Oxford 102 |",
+        "| commit |",
+        "Same picture",
+    ):
         assert said in text
     assert Path(DOCUMENTS, KEPT.name, "flowers/differences.csv").is_file()
     assert capsys.readouterr().out.count("changed") == 2

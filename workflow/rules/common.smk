@@ -25,6 +25,7 @@ from florilegium.core.system import gpu_wanted
 from florilegium.core.files import write_text
 from florilegium.core.fingerprint import canonical, code_hash, package_versions
 from florilegium.core.receipts import discard_kept
+from florilegium.estimation.earlier import Job, announcement
 from florilegium.plan import reasons
 from florilegium.plan.paths import Paths
 from florilegium.plan.plan import shares_seeds
@@ -260,3 +261,40 @@ def discard_where_nothing_was_due():
     if workflow._dag is not None and not len(workflow.dag) and not workflow.dryrun:
         specs.refresh()
         discard_finished()
+        if workflow.execution_settings is not None:
+            close()
+
+
+def jobs(due):
+    """The jobs that make files: those that are due, or all others."""
+    waiting = set(workflow.dag.needrun_jobs(exclude_finished=False))
+    return [job for job in workflow.dag.jobs if job.output and (job in waiting) == due]
+
+
+def announce():
+    """Say in one line what is done, what runs, and how long it will take. Called `onstart`."""
+    waiting = [
+        Job(job.rule.name, tuple(map(str, job.output)), bool(job.resources.get("gpu"))) for job in jobs(due=True)
+    ]
+    gpu = workflow.global_resources.get("gpu")
+    limits = {
+        "cores": workflow.resource_settings.cores or workflow.resource_settings.nodes or 1,
+        "gpus": gpu.value if gpu else 1,
+    }
+    if waiting:
+        tell_person([announcement(plan.settings.preset, len(jobs(due=False)), waiting, **limits)])
+
+
+def close():
+    """Say where to look and what was found, if the report and the claims are among what was asked for."""
+    made = {str(path) for job in workflow.dag.jobs for path in job.output}
+    if {f"{RESULTS}/report.html", f"{RESULTS}/claims.csv"} <= made:
+        from florilegium.report.closing import closing  # it needs pandas
+
+        with in_a_sentence():
+            tell_person(closing(Path(RESULTS), {name: study.title for name, study in STUDIES.items()}))
+
+
+def tell_person(lines):
+    """Print lines where Snakemake prints its own."""
+    print("", *lines, "", sep="\n", file=sys.stderr, flush=True)

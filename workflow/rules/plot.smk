@@ -103,7 +103,7 @@ rule plot_page:
         [list(FIGURES[study]) for study in plan.studies],
         [paths.runs(study, "metrics.json", "history.csv", "cost.json", "receipt.json") for study in plan.studies],
         paths.audits(),
-        [f"{TEMPLATES}/{name}" for name in ("page.html", "page.css", "claims.html", "claims.css")],
+        [f"{TEMPLATES}/{name}" for name in ("page.html", "page.css", "page.js", "claims.html", "claims.css")],
         images=paths.tables(),
     output:
         page=report(

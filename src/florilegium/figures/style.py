@@ -13,6 +13,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from florilegium.core.files import atomic
 from florilegium.core.names import boxes_for_letters, drawn, short
@@ -81,30 +83,45 @@ def applied() -> Iterator[None]:
 
 def frame(fig: Figure, question: str, caption: str, *, is_demo: bool) -> None:
     """Put the question above the drawing, the caption below it, and a badge on a demo: last, since it measures what was
-    drawn."""
+    drawn. Both texts are kept for those who cannot see the figure, too."""
     left, bottom, top = _extent(fig)
-    width, inch = fig.get_figwidth(), 1 / fig.get_figheight()
-    room = width - (0.9 if is_demo else 0)
-    fig.text(
-        left, top + 0.16 * inch, textwrap.fill(drawn(question), int(room * 9)),
-        ha="left", va="bottom", fontsize=13, fontweight="bold",
-    )  # fmt: skip
-    fig.text(
-        left, bottom - 0.16 * inch, textwrap.fill(drawn(caption), int(width * 16)),
-        ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45,
-    )  # fmt: skip
+    inch, badge = 1 / fig.get_figheight(), None
     if is_demo:
-        fig.text(
+        badge = fig.text(
             1.0, top + 0.2 * inch, "DEMO", ha="right", va="bottom", fontsize=10,
             fontweight="bold", color="white", bbox={"boxstyle": "round,pad=0.4", "fc": "#B45309", "ec": "none"},
         )  # fmt: skip
+    heading = fig.text(left, top + 0.16 * inch, drawn(question), ha="left", va="bottom", fontsize=13, fontweight="bold")
+    _wrap(heading, _inches(badge).x0 - 2 * MARGIN if badge else fig.get_figwidth())
+    below = fig.text(
+        left, bottom - 0.16 * inch, drawn(caption), ha="left", va="top", fontsize=8.5, color=SOFT, linespacing=1.45
+    )
+    _wrap(below, fig.get_figwidth())
+    fig.set_label(f"{question} {caption}".strip())
+
+
+def _wrap(text: Text, right: float) -> None:
+    """Break a text into lines, as long as fit between its left end and `right` inches."""
+    whole, room = text.get_text(), right - _inches(text).x0
+    for width in range(int(room * 18), 9, -1):  # more characters than fit
+        text.set_text(textwrap.fill(whole, width))
+        if _inches(text).width <= room:
+            return
+
+
+def _inches(text: Text) -> Bbox:
+    """Where a text stands, without a box around it; in inches."""
+    figure = text.get_figure(root=True)
+    assert figure is not None
+    return text.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
 
 
 def save(fig: Figure, path: Path) -> None:
     """Write a PNG that is equal to the byte for equal content; nothing is clipped."""
     box = fig.get_tightbbox().padded(MARGIN)
+    metadata = {"Software": None, **({"Description": fig.get_label()} if fig.get_label() else {})}
     with atomic(path) as temporary:
-        fig.savefig(temporary, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})
+        fig.savefig(temporary, format="png", dpi=DPI, bbox_inches=box, metadata=metadata)
 
 
 def _extent(fig: Figure) -> tuple[float, float, float]:

@@ -2,19 +2,22 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
-from florilegium.config.metrics import FRACTIONS, WORDS
+from florilegium.config.metrics import EPOCHS, FRACTIONS, WORDS
 from florilegium.core.names import unturned
 from florilegium.core.tables import COUNT, read_table, write_frame
+from florilegium.report.study import Key, Study, labels
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """A header and rows of texts, for people."""
 EMPTY = "–"
+SPEED = "Epochs to 90\u00a0%"
 NOTE_SEPARATOR = " | "  # between the parts of a note in `comparison.csv`
 # What Markdown would take for markup: an underscore inside a word, a "<" before a number and brackets of intervals it
 # would not. A bracket before a parenthesis makes a link.
@@ -71,54 +74,85 @@ def read_csv(path: Path) -> pd.DataFrame:
 # Whole tables
 
 
-def readable(table: pd.DataFrame) -> tuple[Table, list[str]]:
-    """A comparison for people, and the footnotes that its last column counts; equal parts of notes are one footnote."""
-    notes: dict[str, int] = {}
+def readable(study: Study, table: pd.DataFrame) -> tuple[Table, list[str]]:
+    """A comparison for people, and the footnotes that its last column counts; equal parts of notes are one footnote.
+
+    How soon an arm was good enough is no score beside others: it stands in a column, in the first row of its arm.
+    """
+    names, notes = labels(study), dict[str, int]()
     rows: list[tuple[str, ...]] = []
-    for row in table.itertuples():
-        parts = [f"not as published: {row.differs}"] if text(row.differs) else []
-        parts += [part for part in text(row.note).split(NOTE_SEPARATOR) if part]
-        numbers = sorted({notes.setdefault(part, len(notes) + 1) for part in parts})
-        rows.append(
-            (
-                row.experiment,
-                row.arm,
-                WORDS.get(row.metric, row.metric),
-                published(row.metric, row.published_low, row.published_high),
-                measured(row.metric, row.mean, row.ci_low, row.ci_high),
-                judged(row.verdict, row.published_low) or EMPTY,
-                *(tested(column, getattr(row, column)) for column in ("p_value", "p_adjusted", "detectable")),
-                text(row.baseline) or EMPTY,
-                count(row.n_seeds),
-                count(row.n_test),
-                ", ".join(map(str, numbers)) or EMPTY,
+    for key, lines in table.groupby(["experiment", "arm"], sort=False):
+        of_arm = list(lines.itertuples())
+        speeds = [row for row in of_arm if row.metric == EPOCHS]
+        for index, row in enumerate([row for row in of_arm if row.metric != EPOCHS] or of_arm):
+            own = [] if index else speeds
+            numbers = sorted({notes.setdefault(part, len(notes) + 1) for of in (row, *own) for part in _notes(of)})
+            rows.append(
+                (
+                    names[key],
+                    WORDS.get(row.metric, row.metric),
+                    published(row.metric, row.published_low, row.published_high),
+                    measured(row.metric, row.mean, row.ci_low, row.ci_high),
+                    judged(row.verdict, row.published_low) or EMPTY,
+                    "; ".join(map(_epochs, own)) or EMPTY,
+                    *(tested(column, getattr(row, column)) for column in ("p_value", "p_adjusted", "detectable")),
+                    named(names, text(row.baseline)) or EMPTY,
+                    count(row.n_seeds),
+                    count(row.n_test),
+                    ", ".join(map(str, numbers)) or EMPTY,
+                )
             )
-        )
     header = (
-        "Experiment", "Arm", "Metric", "Published", "Ours", "Verdict",
+        "Arm", "Metric", "Published", "Ours", "Verdict", SPEED,
         "p", "p adjusted", "Detectable", "Against", "Seeds", "Images", "Notes",
     )  # fmt: skip
-    return (header, rows), list(notes)
+    return without_empty((header, rows)), list(notes)
 
 
-def readable_differences(table: pd.DataFrame) -> Table:
+def _notes(row: Any) -> list[str]:
+    differs = [f"not as published: {row.differs}"] if text(row.differs) else []
+    return differs + [part for part in text(row.note).split(NOTE_SEPARATOR) if part]
+
+
+def _epochs(row: Any) -> str:
+    """Epochs with their interval, and in brackets those that were published, with the verdict."""
+    ours = measured(row.metric, row.mean, row.ci_low, row.ci_high)
+    theirs = published(row.metric, row.published_low, row.published_high)
+    return ours if theirs == EMPTY else f"{ours} ({theirs}: {judged(row.verdict, row.published_low)})"
+
+
+def readable_differences(study: Study, table: pd.DataFrame) -> Table:
     """The table of paired differences for people, in percentage points."""
+    names = labels(study)
     columns = [column for column in TESTED if column in table]
     header = ("Arm", "Against", "Difference in points", "95\u00a0% interval", *(TESTED[c] for c in columns))
     rows = []
     for row in table.to_dict("records"):
         arm, interval = f"{row['experiment']}/{row['arm']}", f"{points(row['ci_low'])} to {points(row['ci_high'])}"
         tests = (tested(column, row[column]) for column in columns)
-        rows.append((arm, row["baseline"], points(row["difference"]), interval, *tests))
+        rows.append((named(names, arm), named(names, row["baseline"]), points(row["difference"]), interval, *tests))
     return header, rows
 
 
-def markdown(table: pd.DataFrame, *, title: str, preset: str, rendered: bool) -> str:
+def named(names: Mapping[Key, str], arm: str) -> str:
+    """An arm by its name for people, from `experiment/arm`; as it is where the study does not have it."""
+    experiment, _, name = arm.partition("/")
+    return names.get((experiment, name), arm)
+
+
+def without_empty(table: Table) -> Table:
+    """A table without the columns in which no row says anything."""
+    header, rows = table
+    kept = [i for i in range(len(header)) if not rows or any(row[i] not in ("", EMPTY) for row in rows)]
+    return tuple(header[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+
+
+def markdown(study: Study, table: pd.DataFrame) -> str:
     """The Markdown twin of a comparison."""
-    cells, notes = readable(table)
+    cells, notes = readable(study, table)
     parts = [
-        f"# {inline(title)}: comparison ({preset})",
-        f"**DEMO**: {DEMO}" if rendered else "",
+        f"# {inline(study.title)}: comparison ({study.preset})",
+        f"**DEMO**: {DEMO}" if study.rendered else "",
         READING,
         markdown_table(*cells),
         f"Notes\n\n{numbered(notes)}" if notes else "",

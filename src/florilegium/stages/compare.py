@@ -30,10 +30,9 @@ def main() -> None:
         runs = read_study(arguments.runs, study)
         images = {path.parent.name: read_json(path) for path in arguments.images}
         tables = tabulate(study, runs, images, [read_json(path) for path in arguments.audits])
-        comparison = markdown(tables.comparison, title=study.title, preset=study.preset, rendered=study.rendered)
         texts = {
             out.with_name("claims.md"): claims_markdown([(study, tables.claims)]),
-            out.with_suffix(".md"): comparison,
+            out.with_suffix(".md"): markdown(study, tables.comparison),
             out.with_name("costs.md"): costs_markdown(study, tables.costs),
         }
         for path, text in texts.items():
