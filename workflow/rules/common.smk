@@ -279,7 +279,7 @@ def announce():
     gpu = workflow.global_resources.get("gpu")
     limits = {
         "cores": workflow.resource_settings.cores or workflow.resource_settings.nodes or 1,
-        "gpus": gpu.value if gpu else 1,
+        "gpus": (gpu.value if gpu else None) or 1,  # none is set on a cluster
     }
     if waiting:
         tell_person([announcement(plan.settings.preset, len(jobs(due=False)), waiting, **limits)])

@@ -116,9 +116,10 @@ rule compare_claims:
         ENVIRONMENT
     params:
         **traced("claims", PAGE),
+        results=RESULTS,
         description=description_file("report"),
     message:
         "Gathering the claims"
     shell:
-        "{PYTHON} -m florilegium.stages.claims --out {output.table:q} --spec {params.description:q} --code {params.code}"
+        "{PYTHON} -m florilegium.stages.claims --out {output.table:q} --results {params.results:q} --spec {params.description:q} --code {params.code}"
         " > {log:q} 2>&1"
