@@ -119,7 +119,7 @@ def _inches(text: Text) -> Bbox:
 def save(fig: Figure, path: Path) -> None:
     """Write a PNG that is equal to the byte for equal content; nothing is clipped."""
     box = fig.get_tightbbox().padded(MARGIN)
-    words = fig.get_label().encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
+    words = str(fig.get_label()).encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
     metadata = {"Software": None, **({"Description": words} if words else {})}
     with atomic(path) as temporary:
         fig.savefig(temporary, format="png", dpi=DPI, bbox_inches=box, metadata=metadata)
