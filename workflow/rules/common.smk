@@ -265,16 +265,12 @@ def discard_where_nothing_was_due():
             close()
 
 
-def jobs(due):
-    """The jobs that make files: those that are due, or all others."""
-    waiting = set(workflow.dag.needrun_jobs(exclude_finished=False))
-    return [job for job in workflow.dag.jobs if job.output and (job in waiting) == due]
-
-
 def announce():
     """Say in one line what is done, what runs, and how long it will take. Called `onstart`."""
+    makers = [job for job in workflow.dag.jobs if job.output]
+    due = set(workflow.dag.needrun_jobs(exclude_finished=False))
     waiting = [
-        Job(job.rule.name, tuple(map(str, job.output)), bool(job.resources.get("gpu"))) for job in jobs(due=True)
+        Job(job.rule.name, tuple(map(str, job.output)), bool(job.resources.get("gpu"))) for job in makers if job in due
     ]
     gpu = workflow.global_resources.get("gpu")
     limits = {
@@ -282,7 +278,7 @@ def announce():
         "gpus": (gpu.value if gpu else None) or 1,  # none is set on a cluster
     }
     if waiting:
-        tell_person([announcement(plan.settings.preset, len(jobs(due=False)), waiting, **limits)])
+        tell_person([announcement(plan.settings.preset, len(makers) - len(waiting), waiting, **limits)])
 
 
 def close():

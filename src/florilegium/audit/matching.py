@@ -52,11 +52,11 @@ def confirm(a: Hashes, b: Hashes, candidates: Candidates, settings: Audit) -> Pa
     transform = candidates.transform[best]
     doubtful = np.flatnonzero(near & ~same)
     coloured = doubtful[recoloured(a, b, rows_a[doubtful], rows_b[doubtful], transform[doubtful])]
-    for pair, is_coloured in [*((p, False) for p in np.flatnonzero(same)), *((p, True) for p in coloured)]:
+    for pair in [*np.flatnonzero(same), *coloured]:
         picture = turned(a.thumb[rows_a[[pair]]], transform[[pair]])[0]
         both = np.stack([picture, b.thumb[rows_b[pair]]]).astype(np.float64)  # (2, S, S, 3)
         inside = without_frame(both)
-        same[pair] = inside.size > UNFRAMED * both.size if is_coloured else is_alike_inside(both, inside, settings)
+        same[pair] = is_alike_inside(both, inside, settings) if same[pair] else inside.size > UNFRAMED * both.size
     return Pairs(rows_a, rows_b, transform, distance, pixels, share, same)
 
 

@@ -39,14 +39,12 @@ def run(args: argparse.Namespace) -> int:
 def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     """Print n, top-1 with its Wilson interval, top-5, the loss and the calibration error, then top-1 by class; a
     sentence for each unreadable file."""
-    import numpy as np
-
     from florilegium.core.tables import write_frame
     from florilegium.data.augment import EvalTransform
-    from florilegium.evaluation.calibration import reliability
     from florilegium.evaluation.classification import evaluate
     from florilegium.evaluation.classify_files import read_labelled
     from florilegium.models.trained import load_trained
+    from florilegium.report.answers import answers_of
     from florilegium.report.statistics import wilson
     from florilegium.training.classification import predictions
     from florilegium.training.machine import pick_device
@@ -55,10 +53,10 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     trained = load_trained(args.checkpoint, args.max_megapixels)
     labelled = read_labelled(args.dataset, args.split, trained)
     scores = evaluate(trained.network.to(device), labelled.images, EvalTransform(trained.config), device=device)
+    table = predictions(labelled.images, scores, trained.classes)
     if args.csv:
-        write_frame(args.csv, predictions(labelled.images, scores, trained.classes))
-    n, right = len(labelled.images), (scores.predictions == labelled.images.labels).numpy()
-    binned = reliability(scores.probabilities.double().numpy(), right)
+        write_frame(args.csv, table)
+    n, answers = len(labelled.images), answers_of(table)
     low, high = wilson(round(scores.top1 * n), n)
     present = len(trained.classes) - len(labelled.absent)
     rows = [
@@ -68,11 +66,10 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
         ("top1", scores.top1, f"95 % interval {low:.4f} to {high:.4f} (Wilson)"),
         ("top5", scores.top5, ""),
         ("loss", scores.loss, ""),
-        ("ece", binned.error if binned else "none", "calibration error, 15 bins"),
+        ("ece", answers.reliability.error if answers.reliability else "none", "calibration error, 15 bins"),
     ]
     print("\n".join(aligned(rows)))
-    names = np.array(trained.classes)[labelled.images.labels.numpy()]
-    accuracy = [(name, right[names == name].mean(), f"of {(names == name).sum()}") for name in sorted(set(names))]
+    accuracy = [(name, right / count, f"of {count}") for name, (count, right) in answers.by_class.items()]
     print("by class, the lowest top-1 first", *aligned(sorted(accuracy, key=lambda row: row[1])), sep="\n")
     return labelled.faults
 

@@ -84,10 +84,7 @@ def card(facts: Facts, form: str, difference: float | None = None) -> str:
     parts = [
         f"---\nlibrary_name: {form}\npipeline_tag: {kind}\n---",
         f"# {inline(network)}, trained on {inline(data)}",
-        *(
-            ["**DEMO**: trained on rendered pictures; it shows a workflow and is of no use on photographs."]
-            * facts.rendered
-        ),
+        *([DEMO] if facts.rendered else []),
         _bullets(_what(facts)),
         "## Use",
         f"```python\n{PROGRAMS.get((form, facts.task), TIMM)}\n```",

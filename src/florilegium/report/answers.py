@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from florilegium.core.errors import UserError
@@ -46,7 +47,12 @@ def read_answers(folder: Path) -> Answers:
     """
     if not (folder / PREDICTIONS).is_file():
         return _unpack(folder / PACKED)
-    table = read_table(folder / PREDICTIONS, {"probability": float}).sort_values("image", kind="stable")
+    return answers_of(read_table(folder / PREDICTIONS, {"probability": float}))
+
+
+def answers_of(table: pd.DataFrame) -> Answers:
+    """The answers in a table of predictions: `image, target, prediction, probability`, a row an image."""
+    table = table.sort_values("image", kind="stable")
     names = hashlib.sha256(name_bytes("\0".join(table["image"])))  # no name holds a NUL
     right = (table["target"] == table["prediction"]).to_numpy(np.bool_)
     counts = table.assign(right=right).groupby("target")["right"].agg(["size", "sum"])

@@ -29,6 +29,7 @@ from florilegium.report.tables import (
     p_value,
     points,
     published,
+    tested,
     text,
     write_csv,
 )
@@ -139,9 +140,7 @@ def detectable(row: Any) -> str:
 
 def needed(row: Any) -> str:
     """How many seeds would decide it."""
-    if math.isnan(row.n_seeds_needed):
-        return EMPTY
-    return "more images" if math.isinf(row.n_seeds_needed) else count(int(row.n_seeds_needed))
+    return tested("n_seeds_needed", row.n_seeds_needed)
 
 
 def compared(row: Any, names: Mapping[str, str]) -> str:

@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from florilegium.report.claim_texts import claimed, ours, tally, verdict_of
+from florilegium.report.claim_texts import claimed, is_decided, ours, tally
 from florilegium.report.study import Study
 from florilegium.report.tables import EMPTY, equals, p_value
 
 JUDGED = ("reproduced", "higher", "lower", "inconclusive")
-DECIDED = ("supported", "refuted")
 N_IMPORTANT = 3
 
 
@@ -82,8 +81,8 @@ def most_important(claims: Mapping[str, pd.DataFrame], titles: Mapping[str, str]
     one before each has one. Both arguments are by study: its table of claims, and its title."""
     ranked = []
     for name in claims:
-        decided = [row for row in claims[name].itertuples() if verdict_of(row) in DECIDED]
-        ranked += [(index, _surety(row), name, row) for index, row in enumerate(sorted(decided, key=_surety))]
+        decided = sorted(claims[name][is_decided(claims[name])].itertuples(), key=_surety)
+        ranked += [(index, _surety(row), name, row) for index, row in enumerate(decided)]
     best = sorted(ranked, key=lambda of: of[:3])[:N_IMPORTANT]
     return [_verdict(row, titles[name]) for _, _, name, row in best]
 
