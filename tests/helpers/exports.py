@@ -16,6 +16,7 @@ from tests.helpers import boxed
 
 RUN = Path("results", "mini", "own", "net", "corrected", "seed0")
 DROPPED = "results/mini/audit/colours__colours/dropped.csv"
+CALIBRATION = {"temperature": 1.62, "ece": 0.13, "calibrated_ece": 0.041}
 
 
 def describe(checkpoint: Path, **spec: object) -> None:
@@ -27,7 +28,7 @@ def describe(checkpoint: Path, **spec: object) -> None:
     write_text(DROPPED, "image,reason,verdict\ntrain/a.png,shows,same_picture\ntrain/b.png,shows,crop\n")
     write_json("resources/colours/images.json", {"n_train": 24, "n_val": 8, "n_test": 40})
     for seed, top1 in enumerate((0.75, 0.7, 0.8)):
-        write_json(folder.with_name(f"seed{seed}") / "metrics.json", {"top1": top1, "n_test": 40})
+        write_json(folder.with_name(f"seed{seed}") / "metrics.json", {"top1": top1, "n_test": 40} | CALIBRATION)
     path = folder / "receipt.json"
     receipt = json.loads(path.read_text())
     receipt["outputs"] |= {str(RUN / "metrics.json"): entry(RUN / "metrics.json")}

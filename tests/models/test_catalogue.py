@@ -109,6 +109,10 @@ def test_a_configuration_may_only_name_what_the_catalogue_holds(project: Path):
     mine = WeightsOverride.model_validate({"files": {"model.safetensor": {"path": "x"}}})
     with pytest.raises(UserError, match=r"config\.yaml: weights: unknown weights 'resnet18', did you mean"):
         read_catalogue(path, {"resnet18": mine})
+    with pytest.raises(
+        UserError, match=r"'vit_small_patch14_dinov2\.lvd142', did you mean 'vit_small_patch14_dinov2\.lvd142m'"
+    ):
+        read_catalogue(path, {"vit_small_patch14_dinov2.lvd142": mine})
     with pytest.raises(UserError, match=r"unknown file 'model\.safetensor', did you mean 'model\.safetensors'"):
         read_catalogue(path, {"resnet18.a1_in1k": mine})
 

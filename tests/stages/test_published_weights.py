@@ -151,8 +151,9 @@ def test_weights_come_from_their_published_place_and_networks_start_from_them(
         site, _ = network
         assert site.asked[-1][1] and site.asked[-1][0] == f"moved.example/{weights.source.file}"
     if weights.hub:
-        page = f"https://huggingface.co/{weights.hub.repository}"
-        assert weights.homepage in (page, "") and origin["from"].startswith(f"{page}/resolve/{hubs.COMMIT}/")
+        _, hub = network
+        assert weights.homepage in (f"https://huggingface.co/{weights.hub.repository}", "")
+        assert origin["from"].startswith(f"{hub.address}/{weights.hub.repository}/resolve/{hubs.COMMIT}/")
     uses = [e for e in used().values() if e.init and e.init.weights == name]
     for e in uses:
         starts(e.model, e.recipe, made, load_detector_weights if e.task == "detection" else load_into)

@@ -1,6 +1,7 @@
 """Pretrained weights: where they are published, and what a person has in their place."""
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 
@@ -146,7 +147,7 @@ def with_own(
         with mistakes.caught():
             known = catalogue.get(name) or (Weights(model=name, timm=name) if name in tags else None)
             if override.file is None:
-                _check_override(name, override, known, {*catalogue}, named(where, ["weights", name]))
+                _check_override(name, override, known, {*catalogue, *like(name, tags)}, named(where, ["weights", name]))
                 published = known and known.published
                 file = published.file if published else HUB_FILE
                 for mirror in () if published and published.sha256 else override.mirrors:
@@ -162,6 +163,13 @@ def with_own(
             entries[name] = Weights.model_validate(before | chosen)
     mistakes.refuse()
     return entries
+
+
+def like(name: str, tags: Collection[str]) -> list[str]:
+    """The tags of the architecture that `name` begins with; if there is none, those that are spelt most alike."""
+    architecture = name.partition(".")[0]
+    same = [tag for tag in tags if tag.partition(".")[0] == architecture]
+    return same or get_close_matches(name, sorted(tags), n=3, cutoff=0.5)
 
 
 def _check_override(name: str, override: WeightsOverride, known: Weights | None, names: set[str], where: str) -> None:

@@ -22,8 +22,10 @@ def from_hub(hub: HubFile) -> Verified:
     if reason:  # damaged in the cache, perhaps
         with suppress(Unavailable):  # offline
             path, reason = _checked(hub, again=True)
+    from huggingface_hub import hf_hub_url  # as in `_download`
+
     commit = path.parent.name
-    place = f"https://huggingface.co/{hub.repository}/resolve/{commit}/{path.name}"
+    place = hf_hub_url(hub.repository, path.name, revision=commit)
     if reason:
         raise Unavailable(f"{place}: {reason}")
     return Verified(path.name, place, path, commit)

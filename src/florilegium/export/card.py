@@ -191,9 +191,19 @@ def _not_for(facts: Facts) -> Iterator[str]:
         yield "Pictures that show none of its classes: it names one of them all the same."
     else:
         yield "Objects of other classes, or much larger or smaller than those that it was trained on."
-    yield "Its probabilities as they stand: they are not calibrated."
+    yield f"Its probabilities as they stand: they are not calibrated.{_calibration(facts.score)}"
     yield "Decisions about people, health, safety or law without a test of your own, on pictures of your own."
     yield "Series of photographs of one object: the audit finds copies and cuts of a photograph, not its neighbours."
+
+
+def _calibration(score: Score | None) -> str:
+    if score is None or score.calibration is None:
+        return ""
+    temperature, error, calibrated = score.calibration
+    return (
+        f" Divide the logits by {temperature:.3g}, the temperature that fits its validation images: the expected "
+        f"calibration error on the test images is {100 * calibrated:.1f} % then, and {100 * error:.1f} % without."
+    )
 
 
 def _origin(facts: Facts) -> Iterator[str]:

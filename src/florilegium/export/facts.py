@@ -7,7 +7,7 @@ from typing import Any
 
 from florilegium.config.base import read_yaml
 from florilegium.config.data import split_of
-from florilegium.config.metrics import SCORING, TaskName
+from florilegium.config.metrics import CALIBRATED_ECE, ECE, SCORING, TEMPERATURE, TaskName
 from florilegium.core.files import digest, read_json
 from florilegium.core.lineage import Ledger
 from florilegium.core.outputs import SAME
@@ -28,6 +28,9 @@ class Score:
     interval: tuple[float, float] | None
     """None where its answers are gone."""
     n_test: int
+    calibration: tuple[float, float, float] | None
+    """Of a classifier: the temperature that was fitted on validation, and the expected calibration errors on the test
+    images without it and at it."""
     others: tuple[float, ...]
     """The same of the arm's other seeds, as far as they are there."""
 
@@ -119,7 +122,15 @@ def _score(checkpoint: Path, receipt: Mapping[str, Any], task: TaskName) -> Scor
     interval = wilson(round(value * n), n) if task == "classification" else _resampled(checkpoint, receipt, value, n)
     arm = checkpoint.absolute().parent.parent
     others = [read_json(path) for path in sorted(arm.glob("seed*/metrics.json")) if path.parent != metrics.parent]
-    return Score(main, value, interval, n, tuple(other[main] for other in others if other.get(main) is not None))
+    known = [found.get(name) for name in (TEMPERATURE, ECE, CALIBRATED_ECE)]
+    return Score(
+        name=main,
+        value=value,
+        interval=interval,
+        n_test=n,
+        calibration=None if None in known else (known[0], known[1], known[2]),
+        others=tuple(other[main] for other in others if other.get(main) is not None),
+    )
 
 
 def _resampled(checkpoint: Path, receipt: Mapping[str, Any], value: float, n: int) -> tuple[float, float] | None:

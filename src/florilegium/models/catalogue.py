@@ -1,7 +1,6 @@
 """Pretrained weights by name, and their files: of `workflow/weights.yaml`, of timm, or of a person's own."""
 
-from collections.abc import Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from florilegium.config.base import Where, parse, read_yaml
 from florilegium.config.data import RemoteFile
-from florilegium.config.weights import PackagedFile, Weights, WeightsOverride, with_own
+from florilegium.config.weights import PackagedFile, Weights, WeightsOverride, like, with_own
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.files import read_json, write_json
 from florilegium.data.download import Unavailable
@@ -49,13 +48,6 @@ def look_up(name: str, catalogue: Mapping[str, Weights]) -> Weights:
     if name in timm_tags():
         return Weights(model=name, timm=name)
     raise unknown("weights", name, {*catalogue, *like(name, timm_tags())}, "init.weights")
-
-
-def like(name: str, tags: Collection[str]) -> list[str]:
-    """The tags of the architecture that `name` begins with; if there is none, those that are spelt most alike."""
-    architecture = name.partition(".")[0]
-    same = [tag for tag in tags if tag.partition(".")[0] == architecture]
-    return same or get_close_matches(name, sorted(tags), n=3, cutoff=0.5)
 
 
 def obtain(name: str, weights: Weights, folder: Path, override: WeightsOverride | None = None) -> Verified:
