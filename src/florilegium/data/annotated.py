@@ -154,11 +154,11 @@ def sift(annotated: Annotated, policy: Literal["stop", "drop"]) -> tuple[Annotat
     if bad and policy == "stop":
         for box in bad:
             say(box.told())
-        source, number, image, box, reason = bad[0]
+        first = bad[0]
         raise UserError(
-            f"{source}: the box {box} of annotation {number} ({image}) is {reason}, and {len(bad)} boxes are bad in "
-            "all (listed above); mend or remove them, or leave them out (bad_boxes: drop in config.yaml, or "
-            "--bad-boxes drop)"
+            f"{first.source}: the box {first.box} of annotation {first.annotation} ({first.image}) is {first.reason}, "
+            f"and {len(bad)} boxes are bad in all (listed above); mend or remove them, or leave them out (bad_boxes: "
+            "drop in config.yaml, or --bad-boxes drop)"
         )
     if cut:
         total = sum(len(part.annotations) for part in parts.values())

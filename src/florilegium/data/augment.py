@@ -184,7 +184,8 @@ def operations_at(magnitude: int, size: int) -> dict[str, Operation]:
 
     def affine(x: Tensor, angle: float, translate: list[int], shear: list[float]) -> Tensor:
         centre = [0.0, 0.0] if any(shear) else None
-        return tv.affine(x, angle=angle, translate=translate, scale=1.0, shear=shear, center=centre)
+        moved: Tensor = tv.affine(x, angle=angle, translate=translate, scale=1.0, shear=shear, center=centre)
+        return moved
 
     return {
         "Identity": lambda x, sign: x,

@@ -291,7 +291,7 @@ def flipped(boxes: Tensor, width: Tensor | float) -> Tensor:
 def _pixels(images: BoxedImages, index: Tensor) -> Tensor:
     """The pixels at `index`, uint8 (B, H, W, 3), where they lie: on the host, or on the device that `place` chose."""
     buckets, rows = images.bucket[index], images.row[index]
-    used = buckets.unique().tolist()
+    used: list[int] = buckets.unique().tolist()
     if len(used) == 1:
         source = images.pixels[used[0]]
         return source[rows.to(source.device)]

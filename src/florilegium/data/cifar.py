@@ -74,10 +74,10 @@ def unpack_batches(dataset: Dataset, folder: Path) -> None:
 def _names(dataset: Dataset, path: Path, key: bytes) -> list[str]:
     """Class names in label order; they become names of folders."""
     listed = _read(dataset, path, key)[key]
-    texts = [name for name in listed if isinstance(name, bytes)] if isinstance(listed, list) else []
+    texts = listed if isinstance(listed, list) and all(isinstance(name, bytes) for name in listed) else []
     names = [text.decode("ascii", "replace") for text in texts]
     bad = [name for name in names if not CLASS.fullmatch(name)]
-    if not names or len(names) != len(listed) or bad:
+    if not names or bad:
         raise _damaged(dataset, path, f"'{bad[0]}' is no class name" if bad else "it names no classes")
     return names
 

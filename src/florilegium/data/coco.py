@@ -43,8 +43,8 @@ def read_annotations(file: CocoFile, categories: Categories) -> tuple[Annotation
             no.
     """
     entries = entries_of(file.content, "annotations", file.where)
-    for key, kind in NO_BOXES.items():
-        if entries and key in entries[0]:
+    for field, kind in NO_BOXES.items():
+        if entries and field in entries[0]:
             raise UserError(f"{file.where}: it holds {kind}, and no boxes; name the file of instances")
     keys = [
         None if entry.get("id") is None else key_of(entry["id"], "id", f"annotation {place}", file.where)

@@ -179,8 +179,8 @@ def keys_of(entries: Sequence[dict[str, Any]], kind: str, where: str) -> list[Ke
 
 def numbered(keys: Sequence[Key], known: Mapping[Key, int] | None = None) -> dict[Key, int]:
     """The number of each id, itself or, for a text, the next one after all others; `known` ones stay."""
-    numbers = {key: key for key in keys if isinstance(key, int)}
-    result: dict[Key, int] = {**(known or {}), **numbers}
+    numbers: dict[Key, int] = {key: key for key in keys if isinstance(key, int)}
+    result = {**(known or {}), **numbers}
     free = max([0, *result.values()])
     for key in keys:
         if key not in result:

@@ -154,7 +154,7 @@ def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
     """An RGB picture of one of 8 bits a band, with its transparent parts on a ground."""
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")  # which would copy
-    if image.format in UNUSED and image.mode == "RGBA" and image.getextrema()[3] == (0, 0):
+    if image.format in UNUSED and image.mode == "RGBA" and image.getextrema()[-1] == (0, 0):
         return image.convert("RGB")
     if image.mode == "La":
         image = image.convert("LA")

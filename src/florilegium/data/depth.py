@@ -74,7 +74,7 @@ def _full(values: Values, declared: int | None) -> int:
     top = int(values.max())
     if declared is not None and top <= declared:
         return declared
-    return next(2**bits - 1 for bits in DEPTHS if top < 2**bits)
+    return next((1 << bits) - 1 for bits in DEPTHS if top < 1 << bits)
 
 
 def _grey(image: Image.Image, declared: int | None, inverted: bool) -> Image.Image:

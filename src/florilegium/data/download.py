@@ -14,7 +14,7 @@ from florilegium.core.system import bar, say
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
-PAUSES = (0.0, 2.0, 10.0, 60.0)  # seconds before each attempt to take up a connection that broke
+PAUSES: tuple[float, ...] = (0.0, 2.0, 10.0, 60.0)  # seconds before each attempt to take up a connection that broke
 AGENT = "florilegium"
 
 

@@ -47,8 +47,10 @@ def _download(hub: HubFile, again: bool) -> Path:
     failure, cached_alone = f"the repository has no {hub.file}", False
     for name in filter(None, (hub.file, OLDER.get(hub.file))):
         try:
-            options = {"revision": hub.revision, "force_download": again, "local_files_only": cached_alone}
-            return Path(hf_hub_download(hub.repository, name, **options))
+            path = hf_hub_download(
+                hub.repository, name, revision=hub.revision, force_download=again, local_files_only=cached_alone
+            )
+            return Path(path)
         except LocalEntryNotFoundError:
             failure, cached_alone = "there is no answer, and the cache of its tools does not hold it", True
         except EntryNotFoundError:

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
@@ -69,7 +70,7 @@ class ImageNames:
         for length in range(len(name), 0, -1):
             end = name[:length]
             first = bisect_left(self.backwards, end)
-            last = bisect_right(self.backwards, end, first, key=lambda file, length=length: file[:length])
+            last = bisect_right(self.backwards, end, first, key=itemgetter(slice(length)))
             if first < last:
                 dropped, files = parts[:-length], [file[::-1] for file in self.backwards[first:last]]
                 return length, [file for file in files if not self._contradicts(dropped, file[:-length])]

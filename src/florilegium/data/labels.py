@@ -119,7 +119,7 @@ def _class(dataset: Dataset, layout: Layout, image: str) -> str:
 
 TRAIN = re.compile(r"(?:.*/)?train/([^/]+)/images/[^/]+")
 VAL = re.compile(r"(?:.*/)?val/images/[^/]+")
-ANNOTATIONS, CLASSES, WORDS = "val_annotations.txt", "wnids.txt", "words.txt"
+ANNOTATIONS, CLASSES, TITLES = "val_annotations.txt", "wnids.txt", "words.txt"
 TINY_PARTS = {"val": 0.1}
 ORIGIN = f"official train, and official val as test; val is {OWN}"
 
@@ -148,7 +148,7 @@ def label_tiny(dataset: Dataset, root: Path, paths: Sequence[str], images: Seque
     if strange is not None:
         raise unknown("class", labels[strange], classes, f"{dataset.title}: {strange}")
     splits = carve(training, TINY_PARTS, where=dataset.title) | dict.fromkeys(testing, "test")
-    lines = _lines(dataset, root, paths, WORDS, 2) if path_of(WORDS, paths) else []
+    lines = _lines(dataset, root, paths, TITLES, 2) if path_of(TITLES, paths) else []
     words = {line[0]: line[1].split(",")[0].strip() for line in lines}
     return Labelled(labels, splits, classes, ORIGIN, {name: words[name] for name in classes if name in words})
 

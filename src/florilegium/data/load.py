@@ -144,7 +144,7 @@ def unseen(use: DataUse | DetectionData, dropped: Sequence[Path]) -> set[str]:
 
 def image_column(table: Path) -> list[str]:
     """The names of the images in a table."""
-    return read_table(table)["image"].tolist()
+    return list(read_table(table)["image"])
 
 
 # Generated images

@@ -58,7 +58,7 @@ class ArrayFile:
                 self._advise_map("DONTNEED")
                 self._mapped = 0
             return
-        flat = memoryview(out.reshape(-1).view(np.uint8))
+        flat = out.reshape(-1).view(np.uint8).data
         runs = _runs(rows)
         if len(runs) > 1:
             self.expect(rows)
@@ -154,7 +154,7 @@ class Stored:
             part, rows = self.parts[0]
             return [(part, rows[index], None)]
         of_part = torch.bucketize(index, self.ends, right=True)
-        found = []
+        found: list[tuple[ArrayFile | Tensor, Tensor, Tensor | None]] = []
         for number, (part, rows) in enumerate(self.parts):
             places = (of_part == number).nonzero().flatten()
             if len(places):

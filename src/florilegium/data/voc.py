@@ -145,7 +145,7 @@ def _part(root: Path, files: dict[str, _File], classes: dict[str, int], ids: Map
     return Part(tuple(pictures), tuple(annotations))
 
 
-def _size(image: Path, stated: tuple[int, int] | None) -> tuple[int, int] | tuple[None, None]:
+def _size(image: Path, stated: tuple[int, int] | None) -> tuple[int | None, int | None]:
     """The size that an XML file states, unless it is wrong."""
     frame = frame_of(image)
     right = stated is not None and (frame is None or stated in (frame.stored, frame.upright))
