@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import torch
 
-from florilegium.config.data import DataUse, DetectionData
+from florilegium.config.data import DetectionData
 from florilegium.config.experiment import Experiment
+from florilegium.config.recipes import Recipe
 from florilegium.data.decode import padded
 from florilegium.estimation.hours import HOURS, table_of
 from florilegium.models import registry
@@ -45,7 +46,7 @@ def costs(plan: Plan, found: Found, study: str) -> list[str]:
 def seconds_per_picture(e: Experiment, n_classes: int, device: torch.device) -> float:
     """Of a training step of the experiment, as it takes here, on pictures of noise."""
     threads = torch.get_num_threads()
-    height, width = _sides(e.data, e)
+    height, width = _sides(e)
     batch = min(e.recipe.batch_size, BATCH)
     torch.set_num_threads(e.recipe.threads)
     try:
@@ -63,17 +64,19 @@ def seconds_per_picture(e: Experiment, n_classes: int, device: torch.device) -> 
         torch.set_num_threads(threads)
 
 
-def _sides(data: DataUse | DetectionData, e: Experiment) -> tuple[int, int]:
+def _sides(e: Experiment) -> tuple[int, int]:
     """Height and width of what the network sees."""
-    if isinstance(data, DetectionData):
+    if isinstance(data := e.data, DetectionData):
         return padded(data.short_side, data.padding), padded(data.long_side, data.padding)
+    assert isinstance(e.recipe, Recipe), "a generator's network sees no pictures"
     size = registry.input_config(e.model, e.recipe).size
     return size, size
 
 
 def _counted(plan: Plan, found: Found, experiments: tuple[Experiment, ...]) -> Plan:
     """The plan of these experiments alone, on a data set that says how many pictures it has."""
-    name, known = experiments[0].data.dataset, {"images": found.images, "classes": found.classes}
+    name = experiments[0].data.dataset
+    known: dict[str, object] = {"images": found.images, "classes": found.classes}
     if isinstance(data := experiments[0].data, DetectionData):
         known["sides"] = (data.short_side, data.long_side)
     dataset = plan.datasets[name].model_copy(update=known)

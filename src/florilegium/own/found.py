@@ -96,11 +96,11 @@ def find(path: Path, project: Path) -> Found:
     if path.is_file():
         return _annotated_file(whole)
     walked = walk(whole)
-    described = {"title": shown(whole.name), "folder": str(whole)}
+    title, folder = shown(whole.name), str(whole)
     if _has_annotations(whole, walked.files):
-        return _boxed(whole, Dataset(layout="coco", **described), walked.files)
+        return _boxed(whole, Dataset(title=title, layout="coco", folder=folder), walked.files)
     if any(map(VOC_FILE.fullmatch, walked.files)) and any(map(MEMBERS["voc"], walked.files)):
-        return _boxed(whole, Dataset(layout="voc", **described), walked.files)
+        return _boxed(whole, Dataset(title=title, layout="voc", folder=folder), walked.files)
     yolo = next(filter(YOLO_FILE.fullmatch, walked.files), None)
     if yolo and any(map(YOLO_PICTURE.fullmatch, walked.files)):
         raise UserError(f"{path}: {yolo} looks like boxes in YOLO's form, which is not read; convert them to COCO's")
@@ -110,7 +110,7 @@ def find(path: Path, project: Path) -> Found:
         packed = next(filter(is_archive, walked.files), None)
         way_out = f"unpack {packed}, or give" if packed else "give"
         raise UserError(f"{path}: holds no pictures that can be read; {way_out} a folder with a folder for each class")
-    return _labelled(whole, Dataset(layout="folders", **described), walked.files)
+    return _labelled(whole, Dataset(title=title, layout="folders", folder=folder), walked.files)
 
 
 def _annotated_file(path: Path) -> Found:

@@ -140,7 +140,8 @@ def render(rendering: Rendering, folder: Path) -> list[str]:
     """Draw every image of `rendering` below `folder`, and an annotation file a split; returns all paths, sorted."""
     paths = []
     for split, planned in shots(rendering).items():
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for number, shot in enumerate(bar(planned, "drawing", "image"), start=BEGINNING[split]):
             canvas, placed = draw(shot.seed, shot.first, rendering.size)
             pixels = TAKEN[shot.taken](canvas, shot.image)
