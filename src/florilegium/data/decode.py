@@ -86,7 +86,7 @@ def stored(path: Path) -> tuple[tuple[int, int], int] | None:
             orientation = _orientation(image, path)
             width, height = image.size
             if image.format == "TIFF":  # whose size Pillow gives upright
-                orientation = image.tag_v2.get(ORIENTATION, 1)  # type: ignore[attr-defined]
+                orientation = getattr(image, "tag_v2", {}).get(ORIENTATION, 1)
                 width, height = (height, width) if orientation in SIDEWAYS else (width, height)
     except Exception:  # see `decode`
         return None

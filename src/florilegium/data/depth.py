@@ -203,7 +203,7 @@ def _largest(image: ImageFile.ImageFile) -> int:
 
 def _tag(image: ImageFile.ImageFile, tag: int) -> list[int]:
     """The whole numbers of a tag of TIFF; none in other formats."""
-    found = image.tag_v2.get(tag, ()) if image.format == "TIFF" else ()  # type: ignore[attr-defined]
+    found = getattr(image, "tag_v2", {}).get(tag, ())
     return [number for number in (found if isinstance(found, tuple) else (found,)) if isinstance(number, int)]
 
 
