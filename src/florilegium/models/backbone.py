@@ -31,8 +31,7 @@ class TimmStages(nn.Module):
         """
         super().__init__()
         self.model, self.frozen = Model(name=name, arguments=dict(arguments)), frozen
-        self.maps = _with_maps(name, arguments)
-        self.channels: list[int] = self.maps.feature_info.channels()
+        self.maps, self.channels = _with_maps(name, arguments)
         self.channels_last = getattr(self.maps, "output_fmt", None) == Format.NHWC
         if instead is not None:
             _replace_batch_norm(self.maps, instead)
@@ -62,11 +61,12 @@ def _plain(key: str) -> str:
     return key.replace(".", "_")
 
 
-def _with_maps(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+def _with_maps(name: str, arguments: Mapping[str, Any]) -> tuple[nn.Module, list[int]]:
+    """The network, and the channels of its maps."""
     for key in arguments.keys() & {*RESERVED, "features_only", "out_indices"}:
         raise UserError(f"model.arguments.backbone_arguments.{key}: is set by the detector; take it out")
 
-    def build(**chosen: Any) -> nn.Module:
+    def build(**chosen: Any) -> Any:
         return timm.create_model(name, pretrained=False, features_only=True, **arguments, **chosen)
 
     try:
@@ -81,7 +81,8 @@ def _with_maps(name: str, arguments: Mapping[str, Any]) -> nn.Module:
             f"{WHERE}: {name} has no map of stride {missing[0]} (of {', '.join(map(str, last))} alone), and a pyramid "
             "stands on 8, 16 and 32; take another network"
         )
-    return build(out_indices=tuple(last[stride] for stride in STRIDES))
+    network = build(out_indices=tuple(last[stride] for stride in STRIDES))
+    return network, network.feature_info.channels()
 
 
 def _replace_batch_norm(network: nn.Module, norm: Callable[[int], nn.Module]) -> None:

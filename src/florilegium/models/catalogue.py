@@ -68,8 +68,10 @@ def obtain(name: str, weights: Weights, folder: Path, override: WeightsOverride 
             raise UserError(f"{by_hand}: {reason}; {advice}, or remove it to have it downloaded")
         return Verified(source.file, by_hand.as_posix(), by_hand)
     last = None
-    if weights.package is not None or weights.hub is not None:
-        last = partial(from_package, weights.package) if weights.package else partial(from_hub, weights.hub)
+    if weights.package:
+        last = partial(from_package, weights.package)
+    elif weights.hub:
+        last = partial(from_hub, weights.hub)
     key = f"weights.{name}"
     verified = obtain_file(
         f"weights {name}",

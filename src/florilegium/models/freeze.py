@@ -69,16 +69,20 @@ def _order(network: nn.Module) -> tuple[list[Part], list[nn.Module], list[Part]]
         stages = [child for name, child in network.named_children() if re.fullmatch(r"layer[1-9]", name)]
         return _present(network, "conv1", "bn1", "layer0"), stages, []
     if hasattr(network, "conv_stem") and hasattr(network, "blocks"):  # EfficientNets, with seven stages
-        return _present(network, "conv_stem", "bn1"), [*network.blocks], _present(network, "conv_head", "bn2")
+        return _present(network, "conv_stem", "bn1"), _inside(network, "blocks"), _present(network, "conv_head", "bn2")
     if hasattr(network, "patch_embed") and hasattr(network, "blocks"):  # vision transformers
         first = ("patch_embed", "cls_token", "dist_token", "reg_token", "pos_embed", "norm_pre")
-        return _present(network, *first), [*network.blocks], _present(network, "norm")
+        return _present(network, *first), _inside(network, "blocks"), _present(network, "norm")
     if hasattr(network, "patch_embed") and hasattr(network, "stages"):  # TinyViT
-        return [], [*network.stages], []
+        return [], _inside(network, "stages"), []
     raise UserError(
         f"recipe.freeze_blocks: the order of blocks in {type(network).__name__} is not known; "
         "name its modules in recipe.freeze instead"
     )
+
+
+def _inside(network: nn.Module, name: str) -> list[nn.Module]:
+    return [*network.get_submodule(name).children()]
 
 
 def _present(network: nn.Module, *names: str) -> list[Part]:
@@ -88,7 +92,7 @@ def _present(network: nn.Module, *names: str) -> list[Part]:
 def classifiers(network: nn.Module) -> tuple[nn.Module, ...]:
     """The classifiers of a network, one or several, from its `get_classifier`, which all networks of timm have; none
     without that method."""
-    heads = network.get_classifier() if hasattr(network, "get_classifier") else ()
+    heads: nn.Module | tuple[nn.Module, ...] = getattr(network, "get_classifier", tuple)()
     return tuple(heads) if isinstance(heads, tuple) else (heads,)
 
 

@@ -34,7 +34,7 @@ class AttentionResNet(CifarStages):
         super().__init__(depth, arguments)
         self.head = Head(arguments, n_classes, dropout)
 
-    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, images: Tensor) -> Tensor:
         return self.head(self.last_map(images))
 
     @torch.no_grad()

@@ -163,6 +163,8 @@ class Recentre(nn.Module):
     """
 
     BATCHES = 8
+    mean: Tensor
+    count: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()

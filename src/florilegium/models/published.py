@@ -25,7 +25,7 @@ def where(weights: Weights) -> Weights:
         repository, _, revision = cfg.hf_hub_id.partition("@")
         named = {"file": cfg.hf_hub_filename, "revision": revision}
         place["hub"] = HubFile(repository=repository, **{key: value for key, value in named.items() if value})
-    elif cfg and cfg.url:
+    elif cfg and isinstance(cfg.url, str):
         place["source"] = RemoteFile(file=cfg.url.rpartition("/")[2], urls=(cfg.url,))
     else:
         raise UserError(f"init.weights: timm knows no place that has weights of {weights.timm}; take another tag")

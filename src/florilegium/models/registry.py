@@ -84,9 +84,14 @@ def input_config(model: Model, recipe: Recipe) -> InputConfig:
             f"recipe.image_size = {recipe.image_size}: {model.name} takes images of {own.size} pixels only; "
             "leave it out, or give model.arguments.img_size the same value"
         )
-    chosen = {"size": recipe.image_size, "mean": recipe.mean, "std": recipe.std}
-    chosen |= {"interpolation": recipe.interpolation, "crop_pct": recipe.crop_pct}
-    return replace(own, **{key: value for key, value in chosen.items() if value is not None})
+    return replace(
+        own,
+        size=recipe.image_size or own.size,
+        mean=recipe.mean or own.mean,
+        std=recipe.std or own.std,
+        interpolation=recipe.interpolation or own.interpolation,
+        crop_pct=recipe.crop_pct or own.crop_pct,
+    )
 
 
 @mismatch_as_user_error()

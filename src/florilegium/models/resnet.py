@@ -14,8 +14,13 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 Norm = Callable[[int], nn.Module]
 
 
-class ResNetStages(nn.Module):
-    """Images (B, 3, H, W) to the maps of the last three stages, at strides 8, 16 and 32."""
+class Trunk(nn.Module):
+    """The stem and the four stages of a residual network."""
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
 
     def __init__(
         self, depth: int, norm: Norm, blocks: Sequence[int] | None, widths: Sequence[int], stem: int | None = None
@@ -28,7 +33,7 @@ class ResNetStages(nn.Module):
         self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
         self.bn1 = norm(stem)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1)
         ends = [stem, *(width * kind.expansion for width in widths)]
         stages = zip(pairwise(ends), widths, blocks or BLOCKS[depth], strict=True)
         for number, ((start, end), width, count) in enumerate(stages, start=1):
@@ -41,11 +46,19 @@ class ResNetStages(nn.Module):
             setattr(self, f"layer{number}", nn.Sequential(first, *rest))
         self.channels = ends[2:]
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """What the last three stages make of images (B, 3, H, W)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         c3 = self.layer2(self.layer1(x))
         c4 = self.layer3(c3)
         return [c3, c4, self.layer4(c4)]
+
+
+class ResNetStages(Trunk):
+    """Images (B, 3, H, W) to the maps of the last three stages, at strides 8, 16 and 32."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return self.maps(images)
 
 
 def build(model: Model, n_classes: int, *, drop_path: float, dropout: float) -> nn.Module:
@@ -60,7 +73,7 @@ def own_input(model: Model) -> tuple[InputConfig, bool]:
     return InputConfig(32, HALF, HALF, "bilinear"), False
 
 
-class CifarStages(ResNetStages):
+class CifarStages(Trunk):
     """Images (B, 3, S, S) to the last stage's map (B, C, S / 8, S / 8)."""
 
     def __init__(self, depth: int, arguments: CifarArguments) -> None:
@@ -72,7 +85,7 @@ class CifarStages(ResNetStages):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def last_map(self, images: Tensor) -> Tensor:
-        return ResNetStages.forward(self, images)[-1]
+        return self.maps(images)[-1]
 
 
 class CifarResNet(CifarStages):
@@ -83,7 +96,7 @@ class CifarResNet(CifarStages):
         self.drop = nn.Dropout(dropout)
         self.fc = nn.Linear(self.channels[-1], n_classes)
 
-    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, images: Tensor) -> Tensor:
         return self.fc(self.drop(self.last_map(images).mean((2, 3))))
 
     def get_classifier(self) -> nn.Module:

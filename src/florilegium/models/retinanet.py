@@ -4,6 +4,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,9 @@ from florilegium.models.arguments import (
     retinanet_arguments,
 )
 from florilegium.models.resnet import Norm, ResNetStages
+
+if TYPE_CHECKING:
+    from florilegium.models.backbone import TimmStages
 
 STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
 BACKGROUND, IGNORED = -1, -2  # labels of anchors without a class
@@ -77,7 +81,7 @@ class RetinaNet(nn.Module):
         prior = self.arguments.prior
         for head, bias in ((self.class_head, -math.log((1 - prior) / prior)), (self.box_head, 0.0)):
             nn.init.zeros_(head.answer.weight)
-            nn.init.constant_(head.answer.bias, bias)
+            nn.init.constant_(head.answer.get_parameter("bias"), bias)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (B, A, C) and deltas (B, A, 4), in the order of `anchors`."""
@@ -91,7 +95,7 @@ class RetinaNet(nn.Module):
         return anchors_of(self.arguments.anchors, *images.shape[-2:], images.device)
 
 
-def _backbone(depth: int, arguments: RetinaNetArguments) -> nn.Module:
+def _backbone(depth: int, arguments: RetinaNetArguments) -> "ResNetStages | TimmStages":
     if arguments.backbone is None:
         return ResNetStages(depth, NORMS[arguments.norm], arguments.blocks, arguments.widths, arguments.stem)
     from florilegium.models.backbone import TimmStages
@@ -121,6 +125,9 @@ class FrozenBatchNorm(nn.Module):
     As in the study. torchvision's layer of that name does not train scale and shift. It is no `BatchNorm2d`, so
     that nothing synchronises or resets it.
     """
+
+    running_mean: Tensor
+    running_var: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -125,8 +125,9 @@ def own_input(model: Model) -> tuple[InputConfig, bool]:
     return config, cfg.fixed_input_size
 
 
-def _pretrained_cfg(model: Model) -> timm.models.PretrainedCfg:
-    """timm's description of the published weights of the name's tag, or of timm's default tag."""
+def _pretrained_cfg(model: Model) -> Any:
+    """timm's description of the published weights of the name's tag, or of timm's default tag: a `PretrainedCfg`, which
+    is declared wider than what it holds."""
     try:
         return timm.models.get_pretrained_cfg(model.name)
     except RuntimeError:

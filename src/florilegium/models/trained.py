@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -19,6 +19,9 @@ from florilegium.core.receipts import read_receipt
 from florilegium.data.augment import InputConfig
 from florilegium.models import registry
 from florilegium.models.weights import load_into
+
+if TYPE_CHECKING:
+    from florilegium.models.retinanet import RetinaNet
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Trained:
 class TrainedDetector:
     """A network with its weights, the classes that it detects, and its input configuration."""
 
-    network: nn.Module
+    network: "RetinaNet"
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
     """Of the data set that it was trained on, one a class."""
@@ -72,7 +75,10 @@ def load_trained_detector(checkpoint: Path, max_megapixels: float | None = None)
         recipe = parse(DetectionRecipe, receipt["spec"]["recipe"], f"{where}: recipe")
         classes, config = tuple(receipt["classes"]), input_of(receipt)
         pictures = pictures_of(receipt, where, max_megapixels)
+    from florilegium.models.retinanet import RetinaNet  # torchvision takes a second that classifiers need not spend
+
     network = _network(model, len(classes), checkpoint)
+    assert isinstance(network, RetinaNet), "no other network has boxes"
     return TrainedDetector(network, classes, category_ids, config, data, recipe, pictures)
 
 

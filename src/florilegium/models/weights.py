@@ -101,7 +101,7 @@ def load_detector_weights(
     """
     target = network
     if not any(key.startswith("backbone.") for key in read_state(path)):
-        target, allow_unexpected = network.backbone, (*allow_unexpected, *NOT_BACKBONE)
+        target, allow_unexpected = network.get_submodule("backbone"), (*allow_unexpected, *NOT_BACKBONE)
         if hasattr(target, "of_classifier"):  # a backbone of timm
             options["adapt"] = target.of_classifier
     load_into(target, path, allow_unexpected=allow_unexpected, **options)
