@@ -36,7 +36,7 @@ def reliability(probabilities: Floats, right: NDArray[np.bool_]) -> Reliability 
     places = np.clip(np.ceil(probabilities * BINS).astype(int) - 1, 0, BINS - 1)
     return Reliability(
         np.bincount(places, minlength=BINS),
-        np.bincount(places, probabilities, BINS),
+        np.bincount(places, probabilities, BINS).astype(np.float64),
         np.bincount(places[right], minlength=BINS),
     )
 

@@ -209,7 +209,7 @@ def compact(matches: Matches) -> Matches:
     after a class's last right one have no effect, and wrong ones between two right ones may have any order: sorted
     by image they compress better. The ranks of right ones do not change.
     """
-    right = matches.right.any(axis=(0, 1))
+    right = np.any(matches.right, axis=(0, 1))
     run = np.cumsum(right[::-1])[::-1]  # how many right ones are still to come, itself included
     last = np.searchsorted(matches.label, np.arange(len(matches.classes)), side="right")
     to_come = run - np.append(run, 0)[last][matches.label]  # in its class
@@ -228,7 +228,7 @@ def compact(matches: Matches) -> Matches:
 
 def write_matches(path: Path, matches: Matches) -> None:
     """Write an .npz whose bytes depend on the content alone."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "images": np.frombuffer(bytes.fromhex(matches.images), dtype=np.uint8),
         "classes": np.array(matches.classes, dtype=np.str_),
         "objects": _narrow(matches.objects),

@@ -22,7 +22,7 @@ def size(network: nn.Module, height: int, width: int) -> dict[str, int]:
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     shapes = {name: tensor.detach().to("meta") for name, tensor in state.items()}
     image = torch.empty(1, 3, height, width, device="meta")
-    inputs = network.example(image) if hasattr(network, "example") else (image,)
+    inputs = getattr(network, "example", lambda image: (image,))(image)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         functional_call(network, shapes, inputs)
     saved = network.state_dict().keys()  # the other buffers follow from the network's shape

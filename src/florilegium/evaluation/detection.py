@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import batched_nms
 
 from florilegium.config.recipes import DetectionRecipe
 from florilegium.core.system import bar
 from florilegium.data.boxed import BoxedBatch, gather, normalise, send
 from florilegium.evaluation.classification import autocast
-from florilegium.models.retinanet import clip, decode
+from florilegium.models.retinanet import RetinaNet, clip, decode
 
 if TYPE_CHECKING:
     from florilegium.data.augment import InputConfig
@@ -32,7 +32,7 @@ class Answers:
 
 
 def detect(
-    network: nn.Module,
+    network: RetinaNet,
     images: BoxedImages,
     config: InputConfig,
     rule: Suppression,
@@ -159,7 +159,8 @@ def _kept(boxes: Tensor, logits: Tensor, groups: Tensor, iou: float) -> Tensor:
     if boxes.device.type == "mps":  # has no float64
         return _kept(boxes.cpu(), logits.cpu(), groups.cpu(), iou).to(boxes.device)
     on_grid = (boxes.double() * GRID).round()
-    return batched_nms(on_grid, logits.double(), groups, iou).sort().values
+    kept: Tensor = batched_nms(on_grid, logits.double(), groups, iou)
+    return kept.sort().values
 
 
 def _likely(logits: Tensor, rule: Suppression) -> tuple[Tensor, Tensor]:

@@ -218,4 +218,4 @@ def _origin(facts: Facts) -> Iterator[str]:
 
 
 def _sha(outputs: dict[str, Any]) -> str:
-    return next(entry["sha256"] for name, entry in outputs.items() if name.endswith(".safetensors"))
+    return next(str(entry["sha256"]) for name, entry in outputs.items() if name.endswith(".safetensors"))

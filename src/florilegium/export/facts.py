@@ -197,5 +197,6 @@ def _terms(generations: Sequence[Mapping[str, Any]], root: Path | None) -> dict[
     ):
         if root is not None and (root / file).is_file():
             entries = read_yaml(root / file, file)
-            found |= {entries[n].get("title", n): entries[n]["terms"] for n in names if entries.get(n, {}).get("terms")}
+            named = [entries[n] | {"name": n} for n in names if n in entries]
+            found |= {entry.get("title", entry["name"]): entry["terms"] for entry in named if entry.get("terms")}
     return found

@@ -100,9 +100,10 @@ def _of_every_picture(trained: Trained | TrainedDetector) -> dict[str, Any]:
 class WithBoxes(nn.Module):
     """A detector that answers with boxes and probabilities in place of deltas and logits."""
 
-    def __init__(self, network: nn.Module, side: int) -> None:
+    anchors: Tensor
+
+    def __init__(self, network: RetinaNet, side: int) -> None:
         super().__init__()
-        assert isinstance(network, RetinaNet)
         self.network = network
         self.register_buffer("anchors", network.anchors(torch.empty(1, 3, side, side)).clone())
 

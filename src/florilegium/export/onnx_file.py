@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def write_onnx(portable: Portable, folder: Path) -> float:
 
 def _program(network: nn.Module, example: Tensor, outputs: Sequence[str]) -> torch.onnx.ONNXProgram:
     """The network as operators of ONNX; its attention in plain ones, since not every fused one can be expressed."""
-    fused = [module for module in network.modules() if getattr(module, "fused_attn", False)]
+    fused: list[Any] = [module for module in network.modules() if getattr(module, "fused_attn", False)]
     dynamic = ({0: torch.export.Dim("batch")},)
     try:
         for module in fused:

@@ -1,6 +1,7 @@
 """A network of timm as the folder that `timm.create_model("local-dir:…", pretrained=True)` reads."""
 
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -30,8 +31,8 @@ def write_timm(model: Model, portable: Portable, folder: Path) -> None:
     Raises:
         UserError: timm builds another network from them.
     """
-    network, config = portable.network, portable.config
-    own = network.pretrained_cfg
+    network: Any = portable.network  # of timm, which has more attributes than torch's
+    config, own = portable.config, network.pretrained_cfg
     arguments = dict(model.arguments)
     if (architecture := check_timms(model)) in distilled_names():
         arguments.pop(TRAINED_HEADS_KEY, None)  # of training alone
