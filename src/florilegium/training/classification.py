@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +81,15 @@ def _calibration(
     test: Scores, test_images: Images, validation: Scores | None, validation_images: Images | None
 ) -> dict[str, float | None]:
     """The temperature that fits the validation images, and the test's calibration error at it; None without them."""
-    if validation is None:
+    if validation is None or validation_images is None:
         return {"temperature": None, "calibrated_ece": None}
-    logits, fitted = (of.logits.double().numpy() for of in (test, validation))
+    assert test.logits is not None and validation.logits is not None, "they are kept for this"
+    logits, fitted = (kept.double().numpy() for kept in (test.logits, validation.logits))
     temperature = best_temperature(fitted, validation_images.labels.numpy())
     return {"temperature": temperature, "calibrated_ece": error_at(temperature, logits, test_images.labels.numpy())}
 
 
-def initialise_classifier(job: Job, recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
+def initialise_classifier(job: Job[Any, Any], recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
     """`initialise_network` for a classifier, with the recipe's drop path and dropout."""
     return initialise_network(job, recipe, n_classes, seed, drop_path=recipe.drop_path, dropout=recipe.dropout)
 
@@ -140,8 +141,9 @@ def _validation(
 
     A random transform continues the random numbers of the epoch's last step.
     """
-    augmented = recipe.val_augmented and config is not None
-    transform = TrainTransform(recipe, config) if augmented else evaluation_of(config)
+    transform: Callable[[Tensor], Tensor] = evaluation_of(config)
+    if recipe.val_augmented and config is not None:
+        transform = TrainTransform(recipe, config)
     placed = images if parallel.rank() else place(images, device)  # the first process alone validates
 
     def validate(network: nn.Module) -> Row:
@@ -191,7 +193,7 @@ class CrossEntropy:
         heads = outputs if isinstance(outputs, tuple) else (outputs,)
         losses = [loss_of(logits, targets, self.recipe.label_smoothing) for logits in heads]
         loss = torch.stack(losses).mean() if len(losses) > 1 else losses[0]
-        hits = hits_of(sum(heads).detach(), targets)
+        hits = hits_of(reduce(torch.add, heads).detach(), targets)
         return loss, torch.stack([loss.detach() * len(images), hits])
 
 
@@ -258,7 +260,7 @@ def extract(
         UserError: the heads of the network are not known.
     """
     heads = heads_of(network, ASKED_BY)
-    network.to(device, memory_format=torch.channels_last).eval()
+    network.to(device).to(memory_format=torch.channels_last).eval()
     inputs: dict[nn.Module, Tensor] = {}
     hooks = [head.register_forward_pre_hook(lambda head, given: inputs.update({head: given[0]})) for head in heads]
     transform = EvalTransform(config)

@@ -26,7 +26,7 @@ from florilegium.evaluation.detection import Answers, detect, suppression
 from florilegium.evaluation.detection_errors import breakdown
 from florilegium.models import registry
 from florilegium.models.arguments import AnchorSettings
-from florilegium.models.retinanet import IGNORED, Matched, anchors_of, match
+from florilegium.models.retinanet import IGNORED, Matched, RetinaNet, anchors_of, match
 from florilegium.models.weights import load_detector_weights
 from florilegium.training import parallel
 from florilegium.training.feed import Feed
@@ -48,6 +48,7 @@ def training_of(
 ) -> Training:
     """The network of `job` with its first weights, and its task; `annotations` are those of the data set."""
     network = initialise_network(job, recipe, len(splits.classes), seed, load=load_detector_weights)
+    assert isinstance(network, RetinaNet)
     anchors = network.arguments.anchors
     config = replace(registry.own_input(job.model), size=job.data.short_side)
     val_truth = None if splits.val is None else boxed.coco_ground_truth(splits.val, annotations)
@@ -246,7 +247,7 @@ def class_loss(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float, cl
     classes = torch.arange(logits.shape[2], device=logits.device)
     right = labels[..., None] == classes  # (B, A, C)
     if clamp is None:
-        losses = sigmoid_focal_loss(logits, right.to(logits.dtype), alpha, gamma)
+        losses: Tensor = sigmoid_focal_loss(logits, right.to(logits.dtype), alpha, gamma)
     else:
         p = logits.sigmoid().clamp(clamp, 1 - clamp)
         p = torch.where(right, p, 1 - p)  # of the right answer

@@ -21,7 +21,7 @@ from florilegium.models.generators import Acgan, own_input
 from florilegium.training.feed import feed_of, place
 from florilegium.training.loop import Outcome
 from florilegium.training.run import Job, Result, Training, finite, initialise_network
-from florilegium.training.task import Task, batches
+from florilegium.training.task import Objective, Task, batches
 
 
 def training_of(job: Job[Any, GenerationRecipe], splits: Splits, recipe: GenerationRecipe, seed: int) -> Training:
@@ -32,6 +32,7 @@ def training_of(job: Job[Any, GenerationRecipe], splits: Splits, recipe: Generat
     """
     check_classes(splits)
     network = initialise_network(job, recipe, len(splits.classes), seed, dropout=recipe.dropout)
+    assert isinstance(network, Acgan | ConditionalUnet)
     config, _ = own_input(job.model)
 
     def test(outcome: Outcome, folder: Path) -> Result:
@@ -71,11 +72,19 @@ def check_classes(splits: Splits) -> None:
 
 
 def task_of(
-    network: nn.Module, splits: Splits, recipe: GenerationRecipe, config: InputConfig, seed: int, device: torch.device
+    network: Acgan | ConditionalUnet,
+    splits: Splits,
+    recipe: GenerationRecipe,
+    config: InputConfig,
+    seed: int,
+    device: torch.device,
 ) -> Task:
     """The task of learning to make `splits.train`; a diffusion is validated by its error of noise in `splits.val`."""
-    diffusion = isinstance(network, ConditionalUnet)
-    objective: Any = (NoiseError if diffusion else Duel)(network, recipe, config)
+    objective: Objective
+    if diffusion := isinstance(network, ConditionalUnet):
+        objective = NoiseError(network, recipe, config)
+    else:
+        objective = Duel(network, recipe, config)
     val = splits.val if diffusion else None
     return Task(
         objective=objective,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -99,12 +99,14 @@ def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     that was never written where the scaler skips the first step (seen in 2.11 on CUDA and in 2.15 on a CPU), and
     the second step takes it for a gradient's.
     """
-    skips = recipe.optimizer == "sgd" and recipe.precision == "fp16"
     parameters = [p for p in network.parameters() if p.requires_grad]
-    shared = {"weight_decay": recipe.weight_decay, "fused": parameters[0].device.type in ("cpu", "cuda") and not skips}
+    fused, decay = parameters[0].device.type in ("cpu", "cuda"), recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return SGD(parameters, momentum=recipe.momentum, nesterov=recipe.nesterov, **shared)
-    return (Adam if recipe.optimizer == "adam" else AdamW)(parameters, betas=recipe.betas, **shared)
+        fused = fused and recipe.precision != "fp16"
+        momentum, nesterov = recipe.momentum, recipe.nesterov
+        return SGD(parameters, momentum=momentum, nesterov=nesterov, weight_decay=decay, fused=fused)
+    kind = Adam if recipe.optimizer == "adam" else AdamW
+    return kind(parameters, betas=recipe.betas, weight_decay=decay, fused=fused)
 
 
 # Averages of weights
@@ -145,8 +147,11 @@ def mean_of_weights(network: nn.Module) -> AveragedModel:
     return AveragedModel(network, multi_avg_fn=_update_mean)
 
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
 @torch.no_grad()
-def _update_mean(means: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+def _update_mean(means: Tensors, weights: Tensors, count: Tensor | int) -> None:
     torch._foreach_lerp_(means, weights, 1 / (int(count) + 1))
 
 
@@ -167,7 +172,7 @@ class Learner:
         device: torch.device,
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
-        self.network = network.to(device, memory_format=memory_format)
+        self.network = network.to(device).to(memory_format=memory_format)
         self.replica = parallel.replica(self.network)
         self.recipe, self.objective, self.device = recipe, objective, device
         self.optimizer = build_optimizer(self.network, recipe)
@@ -255,7 +260,7 @@ class Learner:
         return {name: getattr(self, name) for name in names}
 
 
-def is_batch_norm(module: nn.Module) -> bool:
+def is_batch_norm(module: nn.Module) -> TypeGuard[nn.modules.batchnorm._BatchNorm]:
     return isinstance(module, nn.modules.batchnorm._BatchNorm)
 
 

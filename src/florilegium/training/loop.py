@@ -16,7 +16,7 @@ from florilegium.training import parallel
 from florilegium.training.learner import Learner, is_batch_norm, micro_batches, out_of_memory, rate
 from florilegium.training.machine import seed_step
 from florilegium.training.state import Keeper, Progress, StateFolder, Weights, snapshot, stop_requests
-from florilegium.training.task import Row, Task, best_epoch, exploded, stops_early
+from florilegium.training.task import Row, Task, best_epoch, exploded, finite_or_infinity, stops_early
 
 CHECK_EVERY = 50  # steps between two checks that the loss is finite
 
@@ -128,7 +128,7 @@ def train_epoch(
     tally = torch.zeros(len(task.objective.columns), dtype=widest, device=device)
     tally += torch.tensor(progress.tally or 0.0, dtype=widest, device=device)
     started = time.perf_counter() - progress.elapsed
-    val_losses = [row.get("val_loss") for row in progress.history]
+    val_losses = [finite_or_infinity(row.get("val_loss")) for row in progress.history]
     factor = recipe.restart_factor ** len(progress.restarts)
     train_mode(learner.network)
     for step in bar(range(progress.step, steps), f"epoch {epoch + 1}/{recipe.epochs}", "step"):

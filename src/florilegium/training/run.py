@@ -144,7 +144,7 @@ _digest = lru_cache(maxsize=None)(noted_digest)
 
 
 def initialise_network(
-    job: Job,
+    job: Job[Any, Any],
     recipe: TrainingRecipe,
     n_classes: int,
     seed: int,

@@ -114,7 +114,7 @@ class StateFolder:
         if not self.file.exists():
             return None
         try:
-            state = torch.load(self.file, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
             fingerprint = state["fingerprint"]
         except Exception:  # torch raises many kinds for a damaged file
             self._set_aside("cannot be read")

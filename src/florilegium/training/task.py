@@ -20,8 +20,9 @@ EXPLOSION = 10.0  # times the training loss of the first epoch
 class Objective(Protocol):
     """The loss of a batch. All random numbers are used in `prepare`, but for those of the network itself."""
 
-    columns: tuple[str, ...]
-    """History columns of the sums that `loss` returns, the loss itself first."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """History columns of the sums that `loss` returns, the loss itself first."""
 
     def prepare(self, batch: Any) -> Any:
         """The batch of a feed, augmented, in the form that the network and the loss take."""
@@ -93,7 +94,7 @@ def steps_per_pass(count: int, batch_size: int) -> int:
 
 def best_epoch(history: Sequence[Row], score: str) -> int:
     """The epoch (from 1) of the highest `score`; ties go to the lower `val_loss`, then to the earlier epoch."""
-    return min((-row[score], finite_or_infinity(row.get("val_loss")), row["epoch"]) for row in history)[2]
+    return int(min((-row[score], finite_or_infinity(row.get("val_loss")), row["epoch"]) for row in history)[2])
 
 
 def finite_or_infinity(loss: float | None) -> float:
@@ -114,4 +115,4 @@ def stops_early(history: Sequence[Row], score: str, recipe: TrainingRecipe) -> b
 
 def exploded(history: Sequence[Row]) -> bool:
     """True if the last training loss is more than ten times the first epoch's."""
-    return history[-1]["train_loss"] > EXPLOSION * history[0]["train_loss"]
+    return bool(history[-1]["train_loss"] > EXPLOSION * history[0]["train_loss"])

@@ -69,7 +69,8 @@ class TensorBoard:
     """The event file of one run. tensorboard is imported at the first row, which takes 0.2 s."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.writer = folder, None
+        self.folder = folder
+        self.writer: Any = None  # tensorboard's `EventFileWriter`
 
     def add(self, rows: Sequence[Row]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -94,7 +95,8 @@ class WeightsAndBiases:
     """An offline run below `logs/wandb`; a resumed training goes on in the same run."""
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
-        self.name, self.spec, self.run = name, spec, None
+        self.name, self.spec = name, spec
+        self.run: Any = None  # of wandb
 
     def add(self, rows: Sequence[Row]) -> None:
         if self.run is None:
