@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from florilegium.models.trained import Trained
 
 BATCH = 16
 NEEDED = ("qkv", "num_heads", "scale", "proj")  # of a layer whose matrix can be formed
+Layer = Any  # timm's module of self-attention, which has these
 TOLERANCE = 1e-2  # a fused kernel adds up in another order, and a GPU in fewer digits
 
 Pictures = Mapping[str, NDArray[np.uint8]]
@@ -36,7 +38,7 @@ def survey(
     """
     network, config = trained.network.eval().to(device), trained.config
     layers = attention_layers(network)
-    settings.check(blocks=len(layers), heads=int(layers[0].num_heads))
+    settings.check(blocks=len(layers), heads=layers[0].num_heads)
     grid, transform = patch_grid(network), EvalTransform(config)
     images = transform(stacked(measured).to(device))  # (n, 3, s, s)
     maps = head_maps(network, images[:1], settings)
@@ -105,7 +107,8 @@ def measure(network: nn.Module, images: Tensor) -> pd.DataFrame:
 
 def entropy(weights: Tensor) -> Tensor:
     """Mean row entropy in nats, (B, H), of weights (B, H, N, N): log N when uniform, 0 when one-hot."""
-    return torch.special.entr(weights).sum(dim=-1).mean(dim=-1)
+    rows: Tensor = torch.special.entr(weights).sum(dim=-1)
+    return rows.mean(dim=-1)
 
 
 def diagonal(weights: Tensor) -> Tensor:
@@ -139,7 +142,7 @@ def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., None]]]) -> Iterator[N
             handle.remove()
 
 
-def attention_layers(network: nn.Module) -> list[nn.Module]:
+def attention_layers(network: nn.Module) -> list[Layer]:
     """`network.blocks[i].attn` in order; raises `UserError` where there is no such thing."""
     blocks = getattr(network, "blocks", ())
     layers = [getattr(block, "attn", None) for block in blocks if isinstance(blocks, nn.Sequential | nn.ModuleList)]
@@ -149,7 +152,7 @@ def attention_layers(network: nn.Module) -> list[nn.Module]:
 
 
 def _recompute(
-    layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, *, see: Callable[[int, Tensor], None], block: int
+    layer: Layer, inputs: tuple[Tensor, ...], output: Tensor, *, see: Callable[[int, Tensor], None], block: int
 ) -> None:
     """Form the matrix of a layer that has just run, and check that it explains what came out."""
     tokens = inputs[0]  # (B, N, C)
@@ -192,13 +195,13 @@ class Rollout:
     def __call__(self, block: int, weights: Tensor) -> None:
         mean = weights.mean(dim=1)  # (B, N, N)
         here = 0.5 * (mean + torch.eye(mean.shape[-1], device=mean.device))
-        self.flow = here if block == 0 else here @ self.flow
+        self.flow = here if block == 0 or self.flow is None else here @ self.flow
 
     def over_patches(self, grid: tuple[int, int], read: slice) -> Tensor:
         """From the patches, which stand last, to the mean of the tokens `read`: (B, rows, columns)."""
         assert self.flow is not None
         row = self.flow[:, read].mean(dim=1)  # (B, N)
-        return row[:, -grid[0] * grid[1] :].unflatten(1, grid)
+        return row[:, -grid[0] * grid[1] :].reshape(-1, *grid)
 
 
 def answer_tokens(network: nn.Module, patches: int) -> slice:
@@ -235,7 +238,8 @@ def survey_nodes(trained: Trained, *, measured: Pictures, shown: Pictures, devic
     network without such a head.
     """
     network, transform = trained.network.eval().to(device), EvalTransform(trained.config)
-    if not hasattr(network, "node_attention"):
+    attend = getattr(network, "node_attention", None)
+    if attend is None:
         raise UserError(
             f"attention.of = nodes: {type(network).__name__} has no head of attention over nodes; set it to tokens, "
             "or take attention out"
@@ -243,7 +247,7 @@ def survey_nodes(trained: Trained, *, measured: Pictures, shown: Pictures, devic
 
     def weights(pictures: Pictures) -> Tensor:
         batches = transform(stacked(pictures).to(device)).split(BATCH)
-        return torch.cat([network.node_attention(batch) for batch in batches])  # (n, heads, N, N)
+        return torch.cat([attend(batch) for batch in batches])  # (n, heads, N, N)
 
     many = weights(measured)
     return NodeRecord(

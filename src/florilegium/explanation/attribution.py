@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from captum.attr import DeepLift, GradientShap, IntegratedGradients, LayerGradCam, NoiseTunnel, Occlusion, Saliency
@@ -175,8 +176,8 @@ def last_stage(network: nn.Module, image: Tensor) -> nn.Module:
     """
     listed = list(getattr(network, "feature_info", ()))
     widths = {stage["module"]: stage["num_chs"] for stage in listed} or dict.fromkeys(OWN_STAGES)
-    modules = dict(network.named_modules())
-    outputs: dict[nn.Module, Tensor] = {}
+    modules: dict[str, nn.Module] = dict(network.named_modules())
+    outputs: dict[nn.Module | None, Tensor] = {}
 
     def keep(module: nn.Module, inputs: object, output: Tensor) -> None:
         outputs[module] = output
@@ -197,9 +198,9 @@ def explicit(network: nn.Module, images: Tensor) -> nn.Module:
     """A copy of `network` in evaluation mode that computes the same with nonlinear modules that run once each and leave
     their input as it is; `images` (B, 3, s, s) are any that it takes."""
     twin = copy.deepcopy(network).eval()
-    for module in twin.modules():
-        if getattr(module, "inplace", False) is True:
-            module.inplace = False
+    inplace: list[Any] = [module for module in twin.modules() if getattr(module, "inplace", False) is True]
+    for module in inplace:
+        module.inplace = False
     calls: Counter[nn.Module] = Counter()
     nonlinear = [module for module in twin.modules() if isinstance(module, NONLINEAR)]
     with torch.no_grad(), hooked((module, lambda module, *_: calls.update([module])) for module in nonlinear):
@@ -222,9 +223,9 @@ class InTurn(nn.Module):
         self.turn = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        chosen = self.copies[self.turn]
+        answer: Tensor = self.copies[self.turn](x)
         self.turn = (self.turn + 1) % len(self.copies)
-        return chosen(x)
+        return answer
 
 
 class PoolByReLU(nn.Module):
@@ -232,13 +233,15 @@ class PoolByReLU(nn.Module):
 
     def __init__(self, pool: nn.MaxPool2d) -> None:
         super().__init__()
-        self.size, self.stride, self.padding = int(pool.kernel_size), int(pool.stride), int(pool.padding)
-        self.relus = nn.ModuleList(nn.ModuleList(nn.ReLU() for _ in range(self.size - 1)) for _ in ("rows", "columns"))
+        size, stride, padding = pool.kernel_size, pool.stride, pool.padding
+        assert isinstance(size, int) and isinstance(stride, int) and isinstance(padding, int), "see `_is_plain`"
+        self.size, self.stride, self.padding = size, stride, padding
+        self.rows, self.columns = (nn.ModuleList(nn.ReLU() for _ in range(size - 1)) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
         # A window that reaches over the edge holds the edge itself, which repeated there changes no maximum.
         x = F.pad(x, (self.padding,) * 4, mode="replicate")
-        for dim, relus in zip((2, 3), self.relus, strict=True):
+        for dim, relus in ((2, self.rows), (3, self.columns)):
             windows = x.unfold(dim, self.size, self.stride).unbind(-1)  # one tensor a place in the window
             x = windows[0]
             for other, relu in zip(windows[1:], relus, strict=True):

@@ -67,13 +67,14 @@ def _named(images: list[str], names: Sequence[str | int]) -> list[int]:
     places: dict[str | int, int] = {image: place for place, image in enumerate(images)}
     places |= {place: place for place in range(len(images))}
     for name in names:
-        if name not in places and isinstance(name, int):
+        if name in places:
+            continue
+        if isinstance(name, int):
             raise UserError(
                 f"attribution.names asks for image {name}, and there are {len(images)} test images; they "
                 f"count from 0, so name one up to {len(images) - 1}"
             )
-        if name not in places:
-            raise unknown("test image", name, images, "attribution.names")
+        raise unknown("test image", name, images, "attribution.names")
     return [places[name] for name in names]
 
 
@@ -228,7 +229,8 @@ def blurred(images: Tensor) -> Tensor:
     """Images (B, 3, s, s) of which only large patches of colour are left."""
     sigma = BLUR * images.shape[-1]
     reach = min(int(2 * sigma + 0.5), images.shape[-1] - 1)
-    return gaussian_blur(images, 2 * reach + 1, sigma)
+    patches: Tensor = gaussian_blur(images, 2 * reach + 1, sigma)
+    return patches
 
 
 def area(curve: Tensor) -> float:

@@ -158,14 +158,16 @@ def _ddim(signal: float, following: float, predicted: Tensor, images: Tensor) ->
     """One step between two shares of the image in the variance (Song, Meng and Ermon 2021, equation 12, sigma = 0).
     The predicted clean image is clamped to [-1, 1], as in DDPM."""
     clean = (images - (1 - signal) ** 0.5 * predicted) / signal**0.5
-    return following**0.5 * clean.clamp(-1, 1) + (1 - following) ** 0.5 * predicted
+    noisy: Tensor = following**0.5 * clean.clamp(-1, 1) + (1 - following) ** 0.5 * predicted
+    return noisy
 
 
 def guided(network: ConditionalUnet, images: Tensor, step: Tensor, labels: Tensor, hidden: Tensor, w: float) -> Tensor:
     """(1 + w) times the noise predicted with the class, minus w times the noise predicted without."""
     steps = step.expand(len(images))
     if not w:
-        return network(images, steps, labels)
+        predicted: Tensor = network(images, steps, labels)
+        return predicted
     both = network(images.repeat(2, 1, 1, 1), steps.repeat(2), torch.cat([labels, hidden]))
     with_class, without = both.chunk(2)
     return torch.lerp(without, with_class, 1 + w)

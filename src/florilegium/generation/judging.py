@@ -124,7 +124,7 @@ def summary(scores: Scores, near: Nearest, usual: Nearest, n_copies: int) -> dic
     }
 
 
-def closest_pairs(samples: Stored, real: Stored, near: Nearest) -> Image.Image:
+def closest_pairs(samples: Stored, real: Tensor | Stored, near: Nearest) -> Image.Image:
     """The generated images, uint8 (N, S, S, 3), that are nearest to a real one, above these, at their side."""
     first = np.argsort(near.distance)[:PAIRS]
     there = at_side(real[torch.from_numpy(near.place[first])], samples.shape[1])

@@ -18,6 +18,7 @@ from florilegium.core.system import bar
 from florilegium.core.tables import write_table
 from florilegium.generation.diffusion import denoise
 from florilegium.generation.sheets import grid, save_animation, save_picture, to_pixels
+from florilegium.models.conditional_unet import ConditionalUnet
 from florilegium.models.generators import Acgan
 
 BATCH = 256
@@ -69,6 +70,7 @@ def sample(
             with torch.inference_mode():
                 images = network.generator(noise, label)
         else:
+            assert isinstance(network, ConditionalUnet)
             generator = torch.Generator(device).manual_seed(seed * 1_000_003 + start)
             watch = recorder(film, chosen, steps_of(recipe, sampling))
             images = denoise(network, recipe, sampling, noise, label, generator, watch)
