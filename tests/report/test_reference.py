@@ -162,7 +162,7 @@ def test_classes_are_texts_and_the_order_is_that_of_names(tmp_path: Path) -> Non
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 340])
 def test_any_number_of_images_is_packed(tmp_path: Path, n: int) -> None:
     right = np.random.default_rng(n).random(n) < 0.5
-    pack(Answers("names", right), tmp_path / "hits.json")
+    pack(Answers("names", right, {}), tmp_path / "hits.json")
     assert read_answers(tmp_path).right.tolist() == right.tolist()
 
 

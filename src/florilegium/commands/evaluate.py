@@ -70,7 +70,8 @@ def score_classifier(args: argparse.Namespace) -> Sequence[str]:
     ]
     print("\n".join(aligned(rows)))
     accuracy = [(name, right / count, f"of {count}") for name, (count, right) in answers.by_class.items()]
-    print("by class, the lowest top-1 first", *aligned(sorted(accuracy, key=lambda row: row[1])), sep="\n")
+    accuracy.sort(key=lambda row: row[1])
+    print("by class, the lowest top-1 first", *aligned(accuracy), sep="\n")
     return labelled.faults
 
 

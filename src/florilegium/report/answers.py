@@ -29,13 +29,14 @@ class Answers(NamedTuple):
     Attributes:
         images: the digest of the test images' names.
         right: for each image, in the order of names, whether it was right: (images,).
-        by_class: by class the number of its images, and of those that were right.
-        reliability: None where some probability is not finite. Both are None of what was packed before they were.
+        by_class: by class the number of its images, and of those that were right; empty of what was packed before
+            they were.
+        reliability: None where some probability is not finite, and of what was packed before.
     """
 
     images: str
     right: NDArray[np.bool_]
-    by_class: dict[str, tuple[int, int]] | None = None
+    by_class: dict[str, tuple[int, int]]
     reliability: Reliability | None = None
 
 
@@ -64,7 +65,7 @@ def pack(answers: Answers, path: Path) -> None:
     """Write answers as JSON: the digest, the number of images, eight images a byte in base64, and the counts."""
     bits = base64.b64encode(np.packbits(answers.right).tobytes()).decode("ascii")
     content: dict[str, Any] = {"images": answers.images, "n": len(answers.right), "right": bits}
-    if answers.by_class is not None:
+    if answers.by_class:
         content["by_class"] = {name: f"{right}/{n}" for name, (n, right) in answers.by_class.items()}
     if answers.reliability is not None:
         rows = zip(*(part.tolist() for part in answers.reliability), strict=True)
@@ -85,11 +86,11 @@ def _unpack(path: Path) -> Answers:
         bits = np.unpackbits(packed)
         if len(packed) != -(-n // 8) or bits[n:].any():
             raise ValueError
-        by_class, binned = record.get("by_class"), record.get("reliability")
+        binned = record.get("reliability")
         return Answers(
             images,
             bits[:n].astype(np.bool_),
-            by_class and {name: _counts(of_class)[::-1] for name, of_class in by_class.items()},
+            {name: _counts(of_class)[::-1] for name, of_class in record.get("by_class", {}).items()},
             binned and _reliability(binned),
         )
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -94,7 +94,7 @@ def _scores(entry: Entry, arms: Arms, runs: Sequence[Run]) -> Iterator[tuple[str
 def accuracy_by_class(runs: Sequence[Run]) -> dict[str, Interval]:
     """The accuracy on the images of each class, with its interval over seeds and images, by the class's name; empty
     where it is not known of some run."""
-    known = [by_class for run in runs if (by_class := run.answers.by_class) is not None]
+    known = [by_class for run in runs if (by_class := run.answers.by_class)]
     if not known or len(known) < len(runs):
         return {}
     return {
