@@ -1,6 +1,6 @@
 """Estimated GPU hours of a plan: a table with a row an arm, and its summary."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -70,7 +70,7 @@ def row(entry: dict[str, Any], card: Card) -> dict[str, Any]:
     """
     every = passes_of(entry)
     study, experiment, arm = entry["experiment"].split("/")
-    by_work: Counter[str] = Counter()
+    by_work: defaultdict[str, float] = defaultdict(float)
     low = high = operations = 0.0
     for passes in every:
         kernels = kernels_of(passes.network, passes.batch, trains=passes.trains)

@@ -76,7 +76,7 @@ def _counted(network: Network, trains: bool) -> Kernels:
     built = build(network.model, network.classes, network.frozen, network.frozen_blocks)
     inputs = _inputs(built, network)
     if network.part == "generator":
-        built, inputs = built.generator, inputs[1:]
+        built, inputs = built.get_submodule("generator"), inputs[1:]
     if trains:
         train_mode(built)
     else:
@@ -112,7 +112,7 @@ class _Counter(TorchDispatchMode):
     """Adds up the work of every operation that reaches a device."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own
         self.convolutions, self.products, self.numbers, self.launches = 0.0, 0.0, 0.0, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

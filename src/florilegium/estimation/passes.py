@@ -5,7 +5,7 @@ are not known yet.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from florilegium.core.fingerprint import canonical
 from florilegium.core.system import twelve_digits
 from florilegium.data.decode import fit, padded
 from florilegium.estimation.kernels import Network
+from florilegium.evaluation.classification import EVALUATION_BATCH
 from florilegium.evaluation.detection import BATCH as DETECTION_BATCH
 from florilegium.explanation.attention import BATCH as ATTENTION_BATCH
 from florilegium.explanation.attribution import BATCH as ATTRIBUTION_BATCH
@@ -27,7 +28,6 @@ from florilegium.explanation.interpretation import POINTS, RANDOM
 from florilegium.generation.sampling import BATCH as SAMPLING_BATCH
 from florilegium.generation.sampling import steps_of
 from florilegium.models import registry
-from florilegium.training.classification import EVALUATION_BATCH
 
 Work = Literal["training", "tests", "finder", "features", "sampling", "judging", "attention", "attribution"]
 
@@ -69,8 +69,9 @@ def passes_of(entry: dict[str, Any]) -> list[Passes]:
     kind = TASKS[entry["task"]]
     recipe = parse(kind.recipe, entry["recipe"], "recipe")
     data = parse(kind.data, entry["data"], "data")
-    passes = {"classification": _classification, "detection": _detection, "generation": _generation}[entry["task"]]
-    return [some for some in passes(entry, recipe, data) if some.batches]
+    passes: dict[str, Callable[[dict[str, Any], Any, Any], Iterator[Passes]]]
+    passes = {"classification": _classification, "detection": _detection, "generation": _generation}
+    return [some for some in passes[entry["task"]](entry, recipe, data) if some.batches]
 
 
 def over(passes: Passes, images: int, batch: int, times: int = 1) -> Passes:

@@ -56,7 +56,7 @@ def _try(trial: Trial, mistakes: Mistakes) -> None:
     if trial.attention is not None and trial.attention.of == "tokens":
         with mistakes.caught():
             layers = attention_layers(network)
-            trial.attention.check(blocks=len(layers), heads=int(layers[0].num_heads))
+            trial.attention.check(blocks=len(layers), heads=layers[0].num_heads)
             patch_grid(network)
     if trial.task == "classification":
         with mistakes.caught():

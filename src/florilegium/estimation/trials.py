@@ -30,7 +30,8 @@ from florilegium.core.files import read_json, write_json, write_text
 from florilegium.models.arguments import ATTENTION_RESNETS, CIFAR_RESNETS, timm_tags
 from florilegium.models.checks import located
 from florilegium.plan.plan import Plan
-from florilegium.plan.project import PRESETS, load_plan
+from florilegium.plan.project import load_plan
+from florilegium.plan.project_files import PRESETS
 
 PROGRAM = "florilegium.estimation.trial"
 KNOWN = Path("workflow") / "networks.json"  # below the project

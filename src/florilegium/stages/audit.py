@@ -6,6 +6,7 @@ Why:    no model may be tested on a picture that it was trained on.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from florilegium.audit.comparison import Collection, compare
@@ -34,8 +35,8 @@ def main() -> None:
         pictures = Pictures.model_validate(receipt.spec["pictures"])
         settings = Audit.model_validate(receipt.spec["audit"])
         with steps("opening"):
-            a = collection(arguments.name_a, *files["a"], pictures, settings)
-            b = collection(arguments.name_b, *files["b"], pictures, settings) if "b" in files else a
+            a = collection(arguments.name_a, files["a"], pictures, settings)
+            b = collection(arguments.name_b, files["b"], pictures, settings) if "b" in files else a
         comparison = compare(a, b, settings, workers=arguments.workers, steps=steps)
         with steps("pictures"):
             receipt.outputs += write_audit(comparison, arguments.out, workers=arguments.workers)
@@ -53,9 +54,10 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def collection(name: str, folder: Path, images: Path, files: Path, pictures: Pictures, settings: Audit) -> Collection:
-    """A data set, read from the files that earlier stages made."""
-    table, root = read_table(images), Path(read_json(files)["root"])
+def collection(name: str, files: Sequence[Path], pictures: Pictures, settings: Audit) -> Collection:
+    """A data set, read from the files that earlier stages made: one each of `FILES`."""
+    folder, images, listing = files
+    table, root = read_table(images), Path(read_json(listing)["root"])
     hashes = load(folder, pictures, crops=settings.crops, root=root)
     return Collection.join(name, hashes, table, root, pictures)
 

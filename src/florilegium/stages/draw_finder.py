@@ -13,14 +13,14 @@ from florilegium.stages.stage import stage, stage_parser
 
 
 def main() -> None:
-    files = {"table": "finder.csv, finder.json beside it"}
-    arguments = stage_parser(__doc__, out="the plot", spec="preset, rendered, experiment", **files).parse_args()
+    table = "finder.csv, finder.json beside it"
+    arguments = stage_parser(__doc__, out="the plot", spec="preset, rendered, experiment", table=table).parse_args()
     finder = arguments.table.with_suffix(".json")
     with stage("draw_finder", arguments, inputs=[arguments.table, finder]) as receipt:
-        table = read_table(arguments.table, {"step": int}, others=float)
+        steps = read_table(arguments.table, {"step": int}, others=float)
         suggestion = read_json(finder)["suggestion"]
         name, is_demo = receipt.spec["experiment"], receipt.spec["rendered"]
-        receipt.outputs += [write_finder(table, suggestion, arguments.out, name, is_demo=is_demo)]
+        receipt.outputs += [write_finder(steps, suggestion, arguments.out, name, is_demo=is_demo)]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from florilegium.config.base import Name, Strict
 from florilegium.core.outputs import RECEIPT
@@ -45,7 +46,7 @@ class Explained(Generic[S]):
     packed: Path
     device: torch.device
 
-    def pixels(self, images: list[str]) -> np.ndarray:
+    def pixels(self, images: list[str]) -> dict[str, NDArray[np.uint8]]:
         """The packed pixels of test images."""
         return read_pixels(self.packed, images)
 

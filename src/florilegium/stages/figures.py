@@ -22,8 +22,8 @@ def main() -> None:
     comparison = "comparison.csv, the other tables beside it"
     parser = study_parser(__doc__, out="the folder of the figures", comparison=comparison)
     add_tables(parser)
-    for option, packed in (("--pixels", "pixels<size>.npy ..."), ("--scenes", "scenes<packing>.npy, or none")):
-        parser.add_argument(option, type=Path, nargs="*", default=[], help=f"resources/<source>/{packed}")
+    for option, files in (("--pixels", "pixels<size>.npy ..."), ("--scenes", "scenes<packing>.npy, or none")):
+        parser.add_argument(option, type=Path, nargs="*", default=[], help=f"resources/<source>/{files}")
     arguments = parser.parse_args()
     tables = [arguments.comparison.with_name(f"{name}.csv") for name in ("comparison", "differences", "scores")]
     with stage("figures", arguments, tables, path=arguments.out / RECEIPT) as receipt:

@@ -22,8 +22,8 @@ from florilegium.training.machine import device_name
 
 
 def main() -> None:
-    files = {"checkpoint": "of a generator, its receipt beside it"}
-    parser = stage_parser(__doc__, out="folder of the set of images", spec="sampling, shown", **files)
+    checkpoint = "of a generator, its receipt beside it"
+    parser = stage_parser(__doc__, out="folder of the set of images", spec="sampling, shown", checkpoint=checkpoint)
     add_device(parser)
     arguments = parser.parse_args()
     checkpoint, out = arguments.checkpoint, arguments.out
