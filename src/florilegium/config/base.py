@@ -68,7 +68,7 @@ def named(where: Where, keys: Sequence[Any]) -> str:
     return where if isinstance(where, str) else where(keys)
 
 
-def parse(model: type[M], value: Mapping[str, Any], where: Where) -> M:
+def parse(model: type[M], value: object, where: Where) -> M:
     """`value` as `model`.
 
     Raises:

@@ -320,7 +320,7 @@ def finish(stage: str) -> int:
     """Run a stage and all that it has left for the end of the process; returns the exit code."""
     code: object = 0
     try:
-        runpy._run_module_as_main(stage)  # type: ignore[attr-defined]
+        runpy._run_module_as_main(stage)  # type: ignore[attr-defined]  # as `python -m` does
     except SystemExit as end:
         code = end.code or 0
     except BaseException:
@@ -329,7 +329,7 @@ def finish(stage: str) -> int:
     if not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does at its end
     atexit._run_exitfuncs()
     for output in (sys.stdout, sys.stderr):
         with suppress(OSError):

@@ -89,7 +89,7 @@ def draw_curves(material: Material, plot: Plot) -> Drawing:
 def _describe(ax: Axes, title: str, unit: str, empty: str) -> None:
     """Title and axes of a panel; `empty` is its text without a curve."""
     ax.set_title(title)
-    if not any(len(line.get_xdata()) for line in ax.lines):  # type: ignore[arg-type]
+    if not any(np.size(line.get_xdata()) for line in ax.lines):
         style.nothing(ax, empty)
         return
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))

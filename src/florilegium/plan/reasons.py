@@ -45,9 +45,9 @@ def install() -> None:
     replace_text(Reason, lambda _, own: shorten(own))
 
 
-def replace_text(kind: type, text_of: Callable[[Any, str], str]) -> None:
+def replace_text(kind: Any, text_of: Callable[[Any, str], str]) -> None:
     """Make `str` of a class return `text_of(object, its own text)`, or its own text where that fails or is empty."""
-    own: Callable[[Any], str] = kind.__str__  # type: ignore[assignment]
+    own: Callable[[Any], str] = kind.__str__
 
     def text(self: Any) -> str:
         before = own(self)
@@ -55,7 +55,7 @@ def replace_text(kind: type, text_of: Callable[[Any, str], str]) -> None:
             return printable(text_of(self, before)) or before
         return before
 
-    kind.__str__ = text  # type: ignore[method-assign, assignment]
+    kind.__str__ = text
 
 
 def printable(text: str) -> str:
