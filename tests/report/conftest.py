@@ -16,7 +16,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def kept_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project of `kept`. Do not write into it."""
     root = tmp_path_factory.mktemp("kept")
     kept.make_project(root)
@@ -24,8 +24,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(kept_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the project to spoil, as the working directory."""
-    shutil.copytree(project, tmp_path / "project")
+    shutil.copytree(kept_project, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     return tmp_path / "project"

@@ -28,14 +28,14 @@ from tests.helpers.page import plots_by_study
 # What is kept
 
 
-def test_hits_are_those_of_the_predictions_packed_or_not(project: Path) -> None:
+def test_hits_are_those_of_the_predictions_packed_or_not(kept_project: Path) -> None:
     """By other means: predictions read line by line, sorted, compared as texts."""
-    folders = sorted((project / RESULTS / "flowers").glob("*/*/seed*"))
+    folders = sorted((kept_project / RESULTS / "flowers").glob("*/*/seed*"))
     assert len(folders) == 9
     for folder in folders:
         lines = [line.split(",") for line in (folder / "predictions.csv").read_text().splitlines()[1:]]
         right = [target == prediction for _, target, prediction, _ in sorted(lines)]
-        packed = read_answers(project / KEPT / folder.relative_to(project / RESULTS))
+        packed = read_answers(kept_project / KEPT / folder.relative_to(kept_project / RESULTS))
         whole = read_answers(folder)
         assert packed.right.tolist() == whole.right.tolist() == right and packed.images == whole.images
         assert packed.by_class == whole.by_class and packed.reliability.error == pytest.approx(whole.reliability.error)
@@ -53,23 +53,23 @@ def test_arms_of_other_images_are_not_compared(here: Path) -> None:
         Arms(runs).paired(arm, baseline)
 
 
-def test_a_reference_holds_what_it_should_and_nothing_of_this_machine(project: Path) -> None:
-    run = project / KEPT / "flowers/scratch/corrected/seed0"
+def test_a_reference_holds_what_it_should_and_nothing_of_this_machine(kept_project: Path) -> None:
+    run = kept_project / KEPT / "flowers/scratch/corrected/seed0"
     always = {"metrics.json", "history.csv", "cost.json", "receipt.json"}
     assert {path.name for path in run.iterdir()} == always | {"hits.json"}
-    found = project / KEPT / "detection/r18/corrected/seed0"
+    found = kept_project / KEPT / "detection/r18/corrected/seed0"
     assert {path.name for path in found.iterdir()} == always | {"detection.json", "matches.npz"}
     for name in ("metrics.json", "history.csv", "cost.json", "detection.json", "matches.npz"):
-        live_file = project / RESULTS / found.relative_to(project / KEPT) / name
+        live_file = kept_project / RESULTS / found.relative_to(kept_project / KEPT) / name
         assert digest(found / name) == digest(live_file)
-    texts = [p.read_text() for p in (project / KEPT).rglob("*") if p.suffix in (".json", ".csv")]
-    assert not [text for text in texts if "/home" in text or "somebody" in text or str(project) in text]
+    texts = [p.read_text() for p in (kept_project / KEPT).rglob("*") if p.suffix in (".json", ".csv")]
+    assert not [text for text in texts if "/home" in text or "somebody" in text or str(kept_project) in text]
     assert sum("slow: read from x.tar, see " + ADDRESS in text for text in texts) == 2
-    assert read_json(project / KEPT / "flowers/study.json")["preset_note"] == "64-pixel images"
+    assert read_json(kept_project / KEPT / "flowers/study.json")["preset_note"] == "64-pixel images"
 
 
-def test_tables_from_a_reference_are_those_of_the_live_run(project: Path) -> None:
-    with contextlib.chdir(project):
+def test_tables_from_a_reference_are_those_of_the_live_run(kept_project: Path) -> None:
+    with contextlib.chdir(kept_project):
         ours, theirs = read_reference(KEPT).tables, live(RESULTS, HARDWARE).tables
         assert list(ours) == ["flowers", "detection"]
         for study in ours:
