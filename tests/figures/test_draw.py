@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from florilegium.figures import draw, marks, style
-from florilegium.figures.arms import lines_of, start_of
 from florilegium.figures.curves import mean_curve
 from florilegium.figures.draw import render
+from florilegium.figures.lines import lines_of, start_of
 from florilegium.figures.material import Material
 from florilegium.figures.registry import planned
 from florilegium.report.study import Study, read
