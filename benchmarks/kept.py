@@ -21,7 +21,8 @@ from machine import machine
 from florilegium.audit import reading
 from florilegium.audit.columns import POINT
 from florilegium.audit.comparison import Collection, compare
-from florilegium.audit.kept import FACTS, STATE, Part, load, publish
+from florilegium.audit.keeping import publish
+from florilegium.audit.kept import FACTS, STATE, Part, load
 from florilegium.config.pictures import DEFAULT
 from florilegium.config.products import Audit
 from florilegium.core.files import write_json

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from florilegium.audit import kept, reading
+from florilegium.audit import keeping, kept, reading
 from florilegium.audit.hashing import Hashes
-from florilegium.audit.kept import Appender, load, publish
+from florilegium.audit.keeping import Appender, publish
+from florilegium.audit.kept import load
 from florilegium.audit.points import describe
 from florilegium.audit.reading import hash_images
 from florilegium.config.pictures import Pictures
@@ -27,7 +28,8 @@ NAMES = [f"{'ab'[seed % 2]}/é {seed:02}.png" for seed in range(12)]
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(reading, "CHUNK", 3)
-    monkeypatch.setattr(kept, "BLOCK", 5)
+    for module in (kept, keeping):
+        monkeypatch.setattr(module, "BLOCK", 5)
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "set", {name: picture(seed, (60, 50)) for seed, name in enumerate(NAMES)})
     return tmp_path / "set"
@@ -155,7 +157,7 @@ def test_whenever_it_is_killed_the_next_start_goes_on(
         states.append((copy, self.committed))
         written(self, name, data)
 
-    monkeypatch.setattr(kept, "COMMIT_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "COMMIT_EVERY", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Appender, "_write", snapshot)
         expected = contents(hashed(root))

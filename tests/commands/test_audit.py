@@ -11,7 +11,7 @@ from PIL import Image
 
 from florilegium.__main__ import command_line
 from florilegium.audit import reading
-from florilegium.audit.kept import locked
+from florilegium.audit.keeping import locked
 from florilegium.core.errors import UserError
 from tests.helpers.audit import picture, write
 

@@ -17,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from florilegium.audit import kept, reading
+from florilegium.audit import keeping, kept, reading
 from florilegium.core.diagnosis import mendable
 from florilegium.core.errors import run_main
 from florilegium.core.files import atomic, digest, is_leftover, write_json, write_text
@@ -123,7 +123,7 @@ def test_hashing_says_it_in_one_sentence_and_keeps_what_it_has(
     names = write(here / "set", {f"rose/{seed}.png": audited(seed, (64, 64)) for seed in range(8)})
     write_json(here / "files.json", {"root": "set", "files": [{"path": name} for name in names]})
     monkeypatch.setattr(reading, "CHUNK", 2)
-    monkeypatch.setattr(kept, "COMMIT_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "COMMIT_EVERY", 0.0)
     assert hashed(monkeypatch, here) == 0
     for folder in ("out", "state"):
         shutil.rmtree(disk / folder, ignore_errors=True)

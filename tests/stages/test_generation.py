@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from florilegium import stages
-from florilegium.audit.kept import publish
+from florilegium.audit.keeping import publish
 from florilegium.audit.reading import hash_images
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json

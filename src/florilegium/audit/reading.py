@@ -11,7 +11,8 @@ import numpy as np
 
 from florilegium.audit.columns import packed
 from florilegium.audit.hashing import hashes_of, thumbnails
-from florilegium.audit.kept import FACTS, STATE, Appender, Kept, Part, compact, open_kept
+from florilegium.audit.keeping import Appender, compact, open_kept
+from florilegium.audit.kept import FACTS, STATE, Kept, Part
 from florilegium.audit.points import NONE, describe
 from florilegium.audit.steps import Steps
 from florilegium.config.pictures import DEFAULT, Pictures

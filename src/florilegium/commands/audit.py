@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from florilegium.audit.comparison import Collection, compare
-from florilegium.audit.kept import locked
+from florilegium.audit.keeping import locked
 from florilegium.audit.outcome import DOUBLE, counts, verdict
 from florilegium.audit.pictures import write_audit
 from florilegium.audit.points import SMALLEST

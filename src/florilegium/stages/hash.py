@@ -9,7 +9,7 @@ What was made of an image stays in `--state`, so that only images that are new o
 
 from pathlib import Path
 
-from florilegium.audit.kept import locked, publish, withdraw
+from florilegium.audit.keeping import locked, publish, withdraw
 from florilegium.audit.reading import hash_images
 from florilegium.audit.steps import Steps
 from florilegium.config.pictures import Pictures
