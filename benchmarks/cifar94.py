@@ -25,7 +25,8 @@ from machine import machine
 from measure import interval
 from torch import nn
 
-from florilegium.config.data import Dataset, DatasetOverride, DataUse, LocalFile, Model
+from florilegium.config.data import DataUse, Model
+from florilegium.config.datasets import Dataset, DatasetOverride, LocalFile
 from florilegium.config.recipes import Recipe
 from florilegium.core.files import write_json
 from florilegium.core.tables import write_table

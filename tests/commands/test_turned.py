@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from florilegium.commands import evaluate, predict, submit
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.frames import Frame
 from florilegium.stages import annotations, fetch, scenes

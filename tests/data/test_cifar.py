@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from florilegium.config.data import DatasetOverride
+from florilegium.config.datasets import DatasetOverride
 from florilegium.core.errors import UserError
 from florilegium.data.cifar import read_plain
 from florilegium.data.fetch import fetch

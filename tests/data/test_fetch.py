@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering
+from florilegium.config.datasets import Dataset, DatasetOverride, LocalFile, RemoteFile, Rendering
 from florilegium.config.weights import Weights, WeightsOverride
 from florilegium.core.errors import UserError
 from florilegium.data import fetch as fetching

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.layouts import index, recognise
 from tests.helpers.archives import tiny_archive, tiny_files

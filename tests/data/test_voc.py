@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
 from florilegium.data.annotations import check

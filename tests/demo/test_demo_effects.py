@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from florilegium.config.base import parse, read_yaml
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.files import read_json
 from florilegium.rendering.flowers import planted, shots
 from tests.helpers.browser import offline_page

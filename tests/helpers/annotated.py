@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from tests.helpers.data import encoded
 
 CATEGORIES = [{"id": 3, "name": "dog"}, {"id": 1, "name": "cat"}]

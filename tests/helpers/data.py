@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from florilegium.config.base import parse, read_yaml
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 
 
 def dataset(project: Path, name: str) -> Dataset:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from florilegium.config.data import DatasetOverride, Init
+from florilegium.config.data import Init
+from florilegium.config.datasets import DatasetOverride
 from florilegium.config.weights import WeightsOverride
 from florilegium.core.errors import UserError
 from florilegium.plan.sources import check_file, check_sources

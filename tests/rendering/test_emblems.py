@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from florilegium.audit.comparison import Collection, compare
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.layouts import index

@@ -16,7 +16,7 @@ from florilegium.audit.alignment import align
 from florilegium.audit.hashing import thumbnails, transformed_hashes
 from florilegium.audit.points import describe, working
 from florilegium.audit.proof import overlap
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.data.png import encode_png

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from florilegium.audit.comparison import Collection, compare
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.config.products import Audit
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json

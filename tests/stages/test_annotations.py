@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from florilegium.config.data import Dataset, DetectionData
+from florilegium.config.data import DetectionData
+from florilegium.config.datasets import Dataset
 from florilegium.core.files import read_json
 from florilegium.data.boxed import BoxedStore, load_boxed
 from florilegium.stages import annotations, audit, fetch, hash, scenes

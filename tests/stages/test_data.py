@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from florilegium.config.data import Dataset, DatasetOverride
+from florilegium.config.datasets import Dataset, DatasetOverride
 from florilegium.core.files import read_json
 from florilegium.stages import fetch, index, pack
 from tests.helpers.archives import colour, oxford17_files

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from florilegium.config.data import Dataset, DataUse
+from florilegium.config.data import DataUse
+from florilegium.config.datasets import Dataset
 from florilegium.config.pictures import DEFAULT
 from florilegium.core.files import read_json
 from florilegium.core.tables import read_table

@@ -12,7 +12,8 @@ import pytest
 from torchvision import datasets
 
 from florilegium.config.base import read_yaml
-from florilegium.config.data import Dataset, DatasetOverride, DataUse, DetectionData
+from florilegium.config.data import DataUse, DetectionData
+from florilegium.config.datasets import Dataset, DatasetOverride
 from florilegium.core.errors import UserError
 from florilegium.core.files import read_json
 from florilegium.data.boxed import load_boxed

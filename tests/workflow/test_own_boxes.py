@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.core.files import read_json
 from florilegium.stages.render import render
 from tests.workflow.conftest import snakemake

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from florilegium.config.base import Strict
-from florilegium.config.data import DataUse, DetectionData, Init, Model, Samples, split_name
+from florilegium.config.data import DataUse, DetectionData, Init, Model, Samples
+from florilegium.config.datasets import split_name
 from florilegium.config.metrics import Baseline, Published, TaskName
 from florilegium.config.products import Attention, Attribution
 from florilegium.config.recipes import DetectionRecipe, GenerationRecipe, Recipe, TrainingRecipe

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from florilegium.config.data import Dataset, Init, Model, Samples
+from florilegium.config.data import Init, Model, Samples
+from florilegium.config.datasets import Dataset
 from florilegium.config.experiment import TASKS
 from florilegium.config.products import Attention, Attribution
 from florilegium.config.study import Preset, Settings, StudyFile

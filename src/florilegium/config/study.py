@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field
 
 from florilegium.config.base import AtLeastOne, Name, Names, Positive, Seeds, Strict, Texts
 from florilegium.config.claims import ClaimEntry
-from florilegium.config.data import Dataset, DatasetOverride, DataUse, DetectionData, Model
+from florilegium.config.data import DataUse, DetectionData, Model
+from florilegium.config.datasets import Dataset, DatasetOverride
 from florilegium.config.figures import PlotEntry
 from florilegium.config.metrics import Baseline, Published, TaskName
 from florilegium.config.pictures import Pictures

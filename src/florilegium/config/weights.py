@@ -8,14 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from florilegium.config.base import AtLeastOne, Name, Strict, Where, named
-from florilegium.config.data import (
-    DatasetOverride,
-    LocalFile,
-    RemoteFile,
-    check_checksums,
-    check_overrides,
-    check_weight_file,
-)
+from florilegium.config.data import check_weight_file
+from florilegium.config.datasets import DatasetOverride, LocalFile, RemoteFile, check_checksums, check_overrides
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.files import local_path
 

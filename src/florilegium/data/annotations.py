@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError
 from florilegium.data.annotated import Annotated, Annotation, BadBox, Part, finite, four_numbers, sift
 from florilegium.data.coco import among, find_below, read_coco, read_parts

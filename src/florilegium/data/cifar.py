@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError
 from florilegium.core.system import bar
 from florilegium.core.walk import walk

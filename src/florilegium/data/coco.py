@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError, some
 from florilegium.core.system import say
 from florilegium.core.walk import walk

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from florilegium.config.data import Dataset, DatasetOverride, LocalFile, RemoteFile
+from florilegium.config.datasets import Dataset, DatasetOverride, LocalFile, RemoteFile
 from florilegium.core.errors import UserError
 from florilegium.core.files import digest, local_path, read_json, replacing, write_json
 from florilegium.core.receipts import redacted

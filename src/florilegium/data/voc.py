@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.system import say
 from florilegium.data.annotated import Annotated, Annotation, Part, Picture, refuse_doubles

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from florilegium.config.base import parse
-from florilegium.config.data import split_of
+from florilegium.config.datasets import split_of
 from florilegium.config.pictures import DEFAULT, Pictures
 from florilegium.core.errors import UserError, some
 from florilegium.core.files import read_json

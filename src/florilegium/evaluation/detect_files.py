@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import UserError, unknown
 from florilegium.core.system import say
 from florilegium.core.walk import walk

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.config.base import read_yaml
-from florilegium.config.data import split_of
+from florilegium.config.datasets import split_of
 from florilegium.config.metrics import CALIBRATED_ECE, ECE, SCORING, TEMPERATURE, TaskName
 from florilegium.core.files import digest, read_json
 from florilegium.core.lineage import Ledger

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from florilegium.config.base import Where, parse, read_yaml
-from florilegium.config.data import RemoteFile
+from florilegium.config.datasets import RemoteFile
 from florilegium.config.weights import PackagedFile, Weights, WeightsOverride, like, with_own
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.core.files import read_json, write_json

@@ -7,7 +7,8 @@ import timm
 import torch
 from torch import Tensor
 
-from florilegium.config.data import Model, RemoteFile
+from florilegium.config.data import Model
+from florilegium.config.datasets import RemoteFile
 from florilegium.config.weights import HubFile, Weights
 from florilegium.core.errors import UserError
 from florilegium.models import registry

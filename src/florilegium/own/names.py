@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 
 from florilegium.config.base import read_yaml
-from florilegium.config.data import split_of
+from florilegium.config.datasets import split_of
 from florilegium.core.errors import UserError
 from florilegium.data.splits import split_called
 from florilegium.plan.project_files import DATASETS, PRESETS, built_in_studies, check_study_name

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from florilegium.config.data import Dataset, split_names, split_of
+from florilegium.config.datasets import Dataset, split_names, split_of
 from florilegium.config.experiment import Experiment
 from florilegium.core.errors import Mistakes, UserError, unknown
 

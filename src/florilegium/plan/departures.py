@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from florilegium.config.base import Strict
-from florilegium.config.data import Dataset, Init, split_names
+from florilegium.config.data import Init
+from florilegium.config.datasets import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice
 from florilegium.config.networks import described, is_same, own_size, title_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from florilegium.config.data import split_of
+from florilegium.config.datasets import split_of
 from florilegium.config.study import ArmEntry, Overlay
 from florilegium.core.errors import Mistakes, UserError, unknown
 from florilegium.plan.entries import Layer, LoadedStudy, PlacedArm, Point, check_folder_name, fields_of

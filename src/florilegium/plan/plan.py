@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from florilegium.config.claims import Claim
-from florilegium.config.data import Dataset, split_names
+from florilegium.config.datasets import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, plotted_values
 from florilegium.config.metrics import TaskName

@@ -10,7 +10,7 @@ from typing import Any
 
 from florilegium.config.base import parse_rest, read_yaml
 from florilegium.config.claims import Claim
-from florilegium.config.data import Dataset, split_names
+from florilegium.config.datasets import Dataset, split_names
 from florilegium.config.experiment import Experiment
 from florilegium.config.figures import PlotChoice, choose
 from florilegium.config.layers import CONFIG, Configuration, layered

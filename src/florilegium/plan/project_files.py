@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from florilegium.config.base import Name, parse, read_yaml
-from florilegium.config.data import Dataset, check_overrides
+from florilegium.config.datasets import Dataset, check_overrides
 from florilegium.config.layers import CONFIG, Configuration
 from florilegium.config.study import Preset, Settings, StudyFile
 from florilegium.config.words import WORDS, shown

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from florilegium.config.data import Generated, Init, Judge, split_name, split_of
+from florilegium.config.data import Generated, Init, Judge
+from florilegium.config.datasets import split_name, split_of
 from florilegium.config.experiment import Experiment
 from florilegium.config.metrics import Baseline, check_metrics
 from florilegium.config.recipes import GenerationRecipe

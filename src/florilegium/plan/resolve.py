@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from florilegium.config.base import Strict, parse
-from florilegium.config.data import Init, Model, Samples, split_name
+from florilegium.config.data import Init, Model, Samples
+from florilegium.config.datasets import split_name
 from florilegium.config.experiment import TASKS, Experiment, check_selection
 from florilegium.config.metrics import TaskName
 from florilegium.config.products import Attention, Attribution

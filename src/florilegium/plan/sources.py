@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from florilegium.config.data import Dataset, DatasetOverride, LocalFile
+from florilegium.config.datasets import Dataset, DatasetOverride, LocalFile
 from florilegium.core.errors import Mistakes, UserError
 from florilegium.core.files import local_path
 from florilegium.core.walk import walk

@@ -17,7 +17,7 @@ from random import Random
 
 import numpy as np
 
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.core.files import write_text
 from florilegium.core.system import bar
 from florilegium.data.png import write_png

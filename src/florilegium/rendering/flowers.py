@@ -18,7 +18,7 @@ from random import Random
 
 import numpy as np
 
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.core.system import bar
 from florilegium.data.png import write_png
 from florilegium.rendering.petals import OUTLINES, Kind, Picture, draw, make_kind

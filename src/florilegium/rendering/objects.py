@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.core.files import write_json
 from florilegium.core.system import bar
 from florilegium.data.png import write_png

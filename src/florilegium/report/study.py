@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from florilegium.config.base import Name, Strict
 from florilegium.config.claims import Claim
-from florilegium.config.data import Samples, split_name, split_of
+from florilegium.config.data import Samples
+from florilegium.config.datasets import split_name, split_of
 from florilegium.config.figures import PlotChoice
 from florilegium.config.metrics import DIVERGENCE, FIRST_AT_99, GAP, SCORING, Baseline, Published, Scoring, TaskName
 from florilegium.config.products import Attention, Attribution

@@ -7,7 +7,7 @@ Why:    each format is read and checked once, and all later stages read COCO's.
 
 from pathlib import Path
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json, write_text
 from florilegium.core.fingerprint import canonical

@@ -7,7 +7,7 @@ Why:    nothing is computed on a file that is not the published one.
 
 from pathlib import Path
 
-from florilegium.config.data import Dataset, DatasetOverride
+from florilegium.config.datasets import Dataset, DatasetOverride
 from florilegium.core.errors import run_main
 from florilegium.core.files import write_json
 from florilegium.core.local_files import LocalFiles, below, listed, remember

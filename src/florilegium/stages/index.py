@@ -5,7 +5,7 @@ Writes: images.csv, and images.json, its summary, beside it.
 Why:    all later stages agree on what an image shows and which split it is in.
 """
 
-from florilegium.config.data import Dataset
+from florilegium.config.datasets import Dataset
 from florilegium.core.errors import run_main
 from florilegium.core.files import read_json, write_json
 from florilegium.core.names import short

@@ -8,7 +8,7 @@ Why:    the demo runs without a network, and its pictures hold the leaks that an
 from pathlib import Path
 
 from florilegium.config.base import parse
-from florilegium.config.data import Rendering
+from florilegium.config.datasets import Rendering
 from florilegium.core.errors import UserError, run_main
 from florilegium.core.files import digest, replacing, write_json
 from florilegium.rendering import emblems, flowers, objects
