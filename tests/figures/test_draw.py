@@ -219,3 +219,13 @@ def test_bands_that_are_no_target_are_called_so(tmp_path: Path) -> None:
         found = material(tmp_path, report.study(entries))
         caption = report.drawn_kind(found, "published").texts[-1].get_text()
         assert caption.startswith(said) and ("no target" in caption.replace("\n", " ")) == bool(said)
+
+
+@pytest.mark.parametrize(("metric", "says"), [("top1", False), ("seconds_per_epoch", True)])
+def test_a_caption_explains_what_is_drawn_and_no_more(tmp_path: Path, metric: str, says: bool) -> None:
+    arms = [report.entry("a"), report.entry("b")]
+    for arm in arms:
+        report.write_run(tmp_path, arm, 0, accuracy=0.65)
+    found = material(tmp_path, report.study(arms, figures=[report.chosen("bars", "bars", arms, metrics=[metric])]))
+    caption = report.drawn_kind(found, "bars").texts[-1].get_text()
+    assert ("×" in caption) == ("hardware" in caption) == says

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from florilegium.config.metrics import FRACTIONS, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.measure import Measure, asked, is_numeric, name_of, text, value_of, with_published
+from florilegium.figures.measure import Measure, asked, clock, is_numeric, name_of, text, value_of, with_published
 from florilegium.figures.registry import Plot
 from florilegium.figures.style import Drawing
 from florilegium.report.comparison import difference_row
@@ -38,10 +38,10 @@ def draw_bars(material: Material, plot: Plot) -> Drawing:
     marks.rows(axes[0], [style.wrapped(material.label(e), width) for e in entries])
     marks.key(axes[0], has_band=bool(published))
     style.legend(fig)
+    multiple = f" × : as a multiple of {material.label(entries[0])}." if set(metrics) - FRACTIONS else ""
     return fig, (
         f"{material.not_alike(published)}Small dots: single runs ({material.n_seeds(entries)}); bars and large dots: "
-        f"their mean, with the {style.INTERVAL}. × : as a multiple of {material.label(entries[0])}. Times and memory "
-        "are those of the hardware that the table of costs names."
+        f"their mean, with the {style.INTERVAL}.{multiple}{clock(metrics)}"
     )
 
 

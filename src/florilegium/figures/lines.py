@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from florilegium.config.metrics import CLOCKED, DIVERGENCE, WORDS
+from florilegium.config.metrics import DIVERGENCE, WORDS
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
-from florilegium.figures.measure import Measure, asked, is_numeric, name_of, text, value_of, with_published
+from florilegium.figures.measure import Measure, asked, clock, is_numeric, name_of, text, value_of, with_published
 from florilegium.figures.registry import Plot
 from florilegium.figures.style import Drawing
 from florilegium.report.runs import counted, value
@@ -134,9 +134,7 @@ def draw_measured(material: Material, plot: Plot) -> Drawing:
         ax.set(xlabel=across.label, ylabel=up.label)
         ax.margins(x=0.16, y=0.12)
     _legend(fig, axes[0], lines, has_band=False)
-    is_clocked = choice.x in CLOCKED
-    clock = " Times and memory are those of the hardware that the table of costs names." if is_clocked else ""
-    return fig, f"{material.reading(entries)}, of both.{clock}"
+    return fig, f"{material.reading(entries)}, of both.{clock([choice.x or '', *metrics])}"
 
 
 def _scatter(ax: Axes, line: Sequence[Entry], across: Measure, up: Measure, index: int) -> None:

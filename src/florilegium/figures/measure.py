@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from florilegium.config.figures import PlotChoice
+from florilegium.config.metrics import CLOCKED
 from florilegium.figures import marks, style
 from florilegium.figures.material import Material
 from florilegium.figures.registry import Plot, members
@@ -64,6 +65,12 @@ def asked(material: Material, plot: Plot) -> tuple[PlotChoice, list[Entry], tupl
 def with_published(entries: Sequence[Entry], metrics: Sequence[str]) -> list[Entry]:
     """The arms of which some of these metrics were published."""
     return [entry for entry in entries if any(claim.metric in metrics for claim in entry.published)]
+
+
+def clock(metrics: Iterable[str]) -> str:
+    """What a caption says where the hardware decides some of these metrics."""
+    is_clocked = not set(CLOCKED).isdisjoint(metrics)
+    return " Times and memory are those of the hardware that the table of costs names." if is_clocked else ""
 
 
 # Values of arms
