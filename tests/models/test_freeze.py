@@ -97,6 +97,12 @@ def test_an_efficientnet_freezes_its_seven_stages_with_stem_and_end(blocks: int,
     assert len({name.split(".")[1] for name in own}) == 7
 
 
+@pytest.mark.parametrize(("name", "blocks"), [("cait_xxs24_224", 24 + 2), ("xcit_nano_12_p16_224", 12 + 2)])
+def test_class_attention_counts_among_the_blocks(name: str, blocks: int):
+    network = frozen(name, freeze_blocks=blocks)
+    assert {n for n, p in network.named_parameters() if p.requires_grad} == {"head.weight", "head.bias"}
+
+
 def test_modules_are_frozen_by_name():
     network = frozen("resnet18", freeze=["conv1", "layer4.1", "fc.bias"])
     assert frozen_names(network, depth=2) == {"conv1.weight", "layer4.1", "fc.bias"}

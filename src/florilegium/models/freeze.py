@@ -12,6 +12,7 @@ from florilegium.core.errors import UserError, unknown
 
 Part = nn.Module | nn.Parameter
 BACKBONE = "backbone"
+VIT_BLOCKS = ("blocks", "blocks_token_only", "cls_attn_blocks")  # the last two are class attention, of CaiT and of XCiT
 
 
 def freeze(network: nn.Module, recipe: TrainingRecipe) -> None:
@@ -72,7 +73,8 @@ def _order(network: nn.Module) -> tuple[list[Part], list[nn.Module], list[Part]]
         return _present(network, "conv_stem", "bn1"), _inside(network, "blocks"), _present(network, "conv_head", "bn2")
     if hasattr(network, "patch_embed") and hasattr(network, "blocks"):  # vision transformers
         first = ("patch_embed", "cls_token", "dist_token", "reg_token", "pos_embed", "norm_pre")
-        return _present(network, *first), _inside(network, "blocks"), _present(network, "norm")
+        blocks = [block for name in VIT_BLOCKS if hasattr(network, name) for block in _inside(network, name)]
+        return _present(network, *first), blocks, _present(network, "norm")
     if hasattr(network, "patch_embed") and hasattr(network, "stages"):  # TinyViT
         return [], _inside(network, "stages"), []
     raise UserError(
