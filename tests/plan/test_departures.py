@@ -83,9 +83,9 @@ def test_what_an_arm_starts_from_counts() -> None:
     assert named(plan, "flowers/resnet18_from102_official_split1/corrected") == {}
     # What departs in both is said once.
     mini = named(unchanged("mini"), "flowers/resnet18_from102_official_split1/corrected")
-    assert [w for w in mini if w.startswith("in ")] == [
-        "in resnet18_on102_official: batch_size: 64 for 32, lr: 0.05 for 0.0125"
-    ]
+    (before,) = [words for words in mini if words.startswith("in ")]
+    assert before.startswith("in resnet18_on102_official: ") and "batch_size: 64 for 32" in before
+    assert "image_size: 96 for 224" in mini and "image_size" not in before
     fewer = {"sets": {"added": {"sampler": "direct", "per_class": 100}}}
     plan = changed("paper", experiments={"generation/acgan": {"samples": fewer}})
     assert named(plan, "generation/classifier_acgan/added25") == {"in acgan: per_class: 100 for 5000": "weights"}
