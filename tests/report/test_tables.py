@@ -61,3 +61,7 @@ def test_rates_are_of_arms_whose_baseline_has_one() -> None:
 
     assert rates(0.01) == [[0.003, 0.01, 0.03]]
     assert rates(None) == []
+
+
+def test_a_negative_fraction_has_the_minus_of_all_others() -> None:
+    assert number("generalisation_gap", -0.004) == "−0.4"

@@ -125,7 +125,7 @@ def _readable(study: Study, kind: str, table: pd.DataFrame) -> Table:
             of.name: measured(of.name if kind == CALIBRATED else metric, of.mean, of.ci_low, of.ci_high)
             for of in lines.itertuples(index=False)
         }
-        rows.append((arms[experiment, arm], *(own.get(name, "") for name in names), str(n_seeds)))
+        rows.append((arms[experiment, arm], *(own.get(name, EMPTY) for name in names), str(n_seeds)))
     return ("Arm", *(WORDS.get(name, name) for name in names), "Seeds"), rows
 
 

@@ -16,7 +16,7 @@ from florilegium.report.study import Key, Study, labels
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """A header and rows of texts, for people."""
-EMPTY = "–"
+EMPTY, MINUS = "–", "−"
 SPEED = "Epochs to 90\u00a0%"
 NOTE_SEPARATOR = " | "  # between the parts of a note in `comparison.csv`
 # What Markdown would take for markup: an underscore inside a word, a "<" before a number and brackets of intervals it
@@ -192,7 +192,7 @@ def number(metric: str, value: float) -> str:
     if math.isnan(value):
         return EMPTY
     if metric in FRACTIONS:
-        return f"{100 * value:.1f}"
+        return f"{100 * value:.1f}".replace("-", MINUS)
     name, size = unit(metric, value)
     if name:
         return f"{value / size:.3g}\u00a0{name}" if value / size < 1000 else f"{value / size:,.0f}\u00a0{name}"
@@ -257,7 +257,7 @@ def equals(p: str) -> str:
 
 def points(value: float) -> str:
     """A signed difference of fractions in percentage points, with a true minus sign."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    return f"{100 * value:+.1f}".replace("-", MINUS)
 
 
 def count(value: object) -> str:
