@@ -197,6 +197,7 @@ def _terms(generations: Sequence[Mapping[str, Any]], root: Path | None) -> dict[
     ):
         if root is not None and (root / file).is_file():
             entries = read_yaml(root / file, file)
-            named = [entries[n] | {"name": n} for n in names if n in entries]
-            found |= {entry.get("title", entry["name"]): entry["terms"] for entry in named if entry.get("terms")}
+            for name in filter(None, names):
+                if (entry := entries.get(name, {})).get("terms"):
+                    found[entry.get("title", name)] = entry["terms"]
     return found

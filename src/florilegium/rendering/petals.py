@@ -257,8 +257,10 @@ def window(side: int, x: int, y: int, reach: int, tilt: int) -> tuple[slice, sli
     columns = slice(max(column - reach, 0), max(min(column + reach, side), 0))
     angle, distance = polar()
     across = slice(columns.start - column + REACH, columns.stop - column + REACH)
-    down: slice | np.ndarray = slice(rows.start - row + REACH, rows.stop - row + REACH)
-    if tilt != 256:
+    down: slice | np.ndarray
+    if tilt == 256:
+        down = slice(rows.start - row + REACH, rows.stop - row + REACH)
+    else:
         down = (np.arange(rows.start, rows.stop) - row) * 256 // tilt + REACH
     return rows, columns, angle[down, across], distance[down, across]
 

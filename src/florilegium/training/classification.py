@@ -49,8 +49,7 @@ def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int
         started = time.perf_counter()
         selected, last = score_weights(learner, outcome, lambda: score(splits.test, keep_logits=True))
         train_top1 = score(splits.train).top1  # without augmentation
-        fitted = None if splits.val is None or splits.validated_on_test else score(splits.val, keep_logits=True)
-        calibration = _calibration(selected, splits.test, fitted, splits.val)
+        calibration = _calibration(selected, splits, score)
         seconds = time.perf_counter() - started
         write_frame(folder / "predictions.csv", predictions(splits.test, selected, splits.classes))
         metrics = {
@@ -77,16 +76,15 @@ def training_of(job: Job[Any, Recipe], splits: Splits, recipe: Recipe, seed: int
     )
 
 
-def _calibration(
-    test: Scores, test_images: Images, validation: Scores | None, validation_images: Images | None
-) -> dict[str, float | None]:
+def _calibration(test: Scores, splits: Splits, score: Callable[..., Scores]) -> dict[str, float | None]:
     """The temperature that fits the validation images, and the test's calibration error at it; None without them."""
-    if validation is None or validation_images is None:
+    if splits.val is None or splits.validated_on_test:
         return {"temperature": None, "calibrated_ece": None}
+    validation = score(splits.val, keep_logits=True)
     assert test.logits is not None and validation.logits is not None, "they are kept for this"
     logits, fitted = (kept.double().numpy() for kept in (test.logits, validation.logits))
-    temperature = best_temperature(fitted, validation_images.labels.numpy())
-    return {"temperature": temperature, "calibrated_ece": error_at(temperature, logits, test_images.labels.numpy())}
+    temperature = best_temperature(fitted, splits.val.labels.numpy())
+    return {"temperature": temperature, "calibrated_ece": error_at(temperature, logits, splits.test.labels.numpy())}
 
 
 def initialise_classifier(job: Job[Any, Any], recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
