@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and the order of the tests."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,12 @@ FIRST = ("workflow", "demo", "device", "training", "report", "figures")  # the f
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: one that starts last keeps a single worker busy."""
     items.sort(key=lambda item: FIRST.index(item.path.parent.name) if item.path.parent.name in FIRST else len(FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

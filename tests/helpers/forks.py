@@ -5,6 +5,7 @@ Run as a program, this file is the process that is forked.
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -84,8 +85,12 @@ def forked(imports: tuple[str, ...]) -> subprocess.Popen[str]:
 
 
 def serve(imports: list[str]) -> None:
+    gc.disable()
     for name in imports:
         __import__(name)
+    gc.collect()
+    gc.enable()
+    gc.freeze()
     while line := sys.stdin.readline():
         if os.fork() == 0:
             names, *job = json.loads(line)

@@ -20,6 +20,7 @@ from tests.helpers import forks
 
 DEMO_SECONDS = 1200
 EPOCHS = 4
+RECORDS = ".snakemake/metadata"  # what Snakemake knows of finished jobs
 WITHOUT_JOBS = {"-n", "--list", "--summary", "--unlock"}
 
 
@@ -94,6 +95,14 @@ def narrow(folder: Path, *others: str) -> Path:
     return folder
 
 
+def take_over(demo: Path, folder: Path) -> None:
+    """Copy the data sets and audits that `folder` needs from a finished demo; what differs is still due."""
+    for made in {Path(name).parent for name in planned(folder, "all")}:
+        if (made.parts[0] == "resources" or "audit" in made.parts) and (demo / made).is_dir():
+            shutil.copytree(demo / made, folder / made, dirs_exist_ok=True)
+    shutil.copytree(demo / RECORDS, folder / RECORDS, dirs_exist_ok=True)
+
+
 @pytest.fixture(scope="session")
 def finished(project: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A copy in which `snakemake all` has made the narrowed demo, one for all workers. Do not write into it."""
@@ -101,7 +110,10 @@ def finished(project: Path, tmp_path_factory: pytest.TempPathFactory, worker_id:
     folder = (base if worker_id == "master" else base.parent) / "finished"
     with FileLock(f"{folder}.lock"):
         if not (folder / "results/demo/report.html").exists():
-            snakemake(narrow(copy_project(project, folder)), "--cores", "2", "all")
+            narrow(copy_project(project, folder))
+            if demo := os.environ.get("FLORILEGIUM_DEMO"):
+                take_over(Path(demo), folder)
+            snakemake(folder, "--cores", "2", "all")
     return folder
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from florilegium.core.files import digest, read_json
-from tests.workflow.conftest import configure, copy_project, environment, narrow
+from tests.workflow.conftest import configure, environment
 
 SCRIPTS = Path(__file__).parent / "slurm"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
@@ -55,9 +55,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def study(project: Path, tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
-    """A copy of the project with two experiments, whose data are made by jobs on Slurm."""
-    folder = narrow(copy_project(project, tmp_path_factory.mktemp("copy") / "Blüten, my project (2)"))
+def study(finished: Path, tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
+    """A copy with two experiments, none of them trained, whose images are packed by jobs on Slurm."""
+    folder = tmp_path_factory.mktemp("copy") / "Blüten, my project (2)"
+    shutil.copytree(finished, folder, symlinks=True)
+    shutil.rmtree(folder / "results/demo/flowers")
+    for packed in (folder / "resources").glob("*/pixels*"):
+        packed.unlink()
     longer = {"recipe": {"epochs": 40}}  # so that two trainings meet, and one can be cancelled on its way
     experiments = {f"flowers/{name}": {"skip": True} for name in LEFT_OUT}
     experiments |= {"flowers/resnet18_scratch": longer, "flowers/resnet50_matched": longer}
