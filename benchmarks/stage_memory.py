@@ -55,7 +55,7 @@ def peaks_of_trainings(results: Path) -> dict[str, int]:
 def peaks_of_stages(finished: Path, project: Path) -> dict[str, int]:
     """The peak of the longest job of each stage but the trainings, in MiB, run in the new folder `project`."""
     subprocess.run(["git", "clone", "--quiet", PROJECT, project], check=True)
-    for folder in ("resources", "results/demo"):
+    for folder in ("resources", "results/demo", "state/demo/report"):
         shutil.copytree(finished / folder, project / folder)
     variables = os.environ | {"PYTHONPATH": str(project / "src")}
     plan = [sys.executable, "-m", "snakemake", "-n", "-p", "--forceall", "--cores", "1", "all"]
