@@ -15,7 +15,7 @@ all: .venv/.installed
 	$(RUN) snakemake --cores all all
 
 test: .venv/.installed
-	$(RUN) pytest -n 2 --dist loadfile --durations 20
+	$(RUN) pytest -n 3 --dist loadfile --durations 20
 
 lint: .venv/.installed
 	$(RUN) ruff check .
