@@ -85,12 +85,9 @@ def forked(imports: tuple[str, ...]) -> subprocess.Popen[str]:
 
 
 def serve(imports: list[str]) -> None:
-    gc.disable()
     for name in imports:
         __import__(name)
-    gc.collect()
-    gc.enable()
-    gc.freeze()
+    gc.freeze()  # the collector leaves the pages alone that forks share
     while line := sys.stdin.readline():
         if os.fork() == 0:
             names, *job = json.loads(line)
